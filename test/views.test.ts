@@ -1,0 +1,330 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { assets, createViews, trustedHtml, type ViewName, type Views, versionOfAssets } from '../src/views.ts'
+
+const { render } = createViews()
+const hostile = '<script>alert("x")</script>'
+const interaction = { uid: 'uid-1', csrf: 'token-1' }
+const client = { name: 'Ledger', host: 'ledger.example.com' }
+const account = { name: 'Ada Lovelace', email: 'ada@example.com' }
+const email = {
+  name: 'email',
+  title: 'See your email address',
+  description: undefined,
+  values: ['ada@example.com'],
+  required: false,
+  checked: false,
+}
+const openid = {
+  name: 'openid',
+  title: 'Know that it is you',
+  description: 'Nothing else.',
+  values: [],
+  required: true,
+  checked: true,
+}
+
+const examples: Views = {
+  'sign-in': {
+    ...interaction,
+    client,
+    email: '',
+    error: undefined,
+    retryAfterSeconds: undefined,
+    reason: undefined,
+  },
+  'continue-as': { ...interaction, client, account },
+  consent: {
+    ...interaction,
+    client: { ...client, uri: undefined, policyUri: undefined, tosUri: undefined, isDynamic: false },
+    account,
+    scopes: [openid, email],
+    claims: [{ name: 'phone_number', title: 'Your phone number', values: [] }],
+    resources: [{ identifier: 'https://api.example.com/', name: 'Ledger API', scopes: [{ ...email, name: 'read' }] }],
+    error: undefined,
+  },
+  'device-code': { action: '/device', xsrf: 'token-1', userCode: undefined, error: undefined },
+  'device-confirm': {
+    action: '/device',
+    xsrf: 'token-1',
+    userCode: 'WDJB-MJHT',
+    client,
+    device: { ip: undefined, userAgent: undefined },
+  },
+  'device-done': { outcome: 'approved', client },
+  'sign-out': { action: '/oauth/logout/confirm', xsrf: 'token-1', client: undefined, account: undefined },
+  'signed-out': { client: undefined },
+  error: { code: 'expired', reference: undefined, error: undefined, errorDescription: undefined, back: undefined },
+  home: { issuer: 'https://id.example.com', version: '1.0.0' },
+}
+
+// Every alternative that a code or an optional member opens up.
+const variants: { [Name in ViewName]: readonly Partial<Views[Name]>[] } = {
+  'sign-in': [
+    { email: 'ada@example.com', error: 'wrong-credentials' },
+    { error: 'too-many-attempts', retryAfterSeconds: undefined },
+    { error: 'too-many-attempts', retryAfterSeconds: 1 },
+    { error: 'too-many-attempts', retryAfterSeconds: 600 },
+    { error: 'incomplete' },
+    { error: 'busy' },
+    { reason: 'reauthenticate' },
+    { reason: 'account-mismatch' },
+    { client: { ...client, isFirstParty: true } },
+  ],
+  'continue-as': [{ account: { name: '', email: 'ada@example.com' } }],
+  consent: [
+    { error: 'nothing-granted' },
+    { error: 'invalid' },
+    { scopes: [], claims: [], resources: [] },
+    {
+      client: {
+        name: 'Agent',
+        host: '127.0.0.1:33418',
+        uri: 'https://agent.example.com',
+        policyUri: 'https://agent.example.com/privacy',
+        tosUri: 'https://agent.example.com/terms',
+        isDynamic: true,
+      },
+    },
+  ],
+  'device-code': (['no-code', 'not-found', 'expired', 'used', 'too-many-attempts', 'other'] as const).map((error) => ({
+    error,
+    userCode: 'WDJB-MJHT',
+  })),
+  'device-confirm': [{ device: { ip: '203.0.113.24', userAgent: 'Television/1.0' } }],
+  'device-done': [{ outcome: 'denied' }],
+  'sign-out': [{ client, account }],
+  'signed-out': [
+    { client: { name: 'Ledger', uri: undefined } },
+    { client: { name: 'Ledger', uri: 'https://a.example' } },
+  ],
+  error: (
+    ['not-found', 'bad-request', 'forbidden', 'server-error', 'already-done', 'unavailable', 'other-browser'] as const
+  )
+    .map((code): Partial<Views['error']> => ({ code }))
+    .concat({
+      code: 'protocol',
+      reference: '7Q2M-X4KD',
+      error: 'invalid_request',
+      errorDescription: 'missing required parameter',
+      back: { href: 'https://ledger.example.com', label: 'Back to Ledger' },
+    }),
+  home: [],
+}
+
+const names = Object.keys(examples) as ViewName[]
+
+function pagesOf<Name extends ViewName>(name: Name, change = (data: Views[Name]): Views[Name] => data): string[] {
+  return [{}, ...variants[name]].map((variant) => render(name, change({ ...examples[name], ...variant })))
+}
+
+/** The same data with every string in it replaced, except where a string is one of a fixed set of codes. */
+function withHostileText<Value>(value: Value): Value {
+  return replaced(value, '')
+}
+
+function replaced<Value>(value: Value, key: string): Value {
+  const codes = ['error', 'reason', 'outcome', 'code']
+  if (typeof value === 'string') return (codes.includes(key) ? value : hostile) as Value
+  if (Array.isArray(value)) return value.map((entry) => replaced(entry, key)) as Value
+  if (typeof value !== 'object' || value === null) return value
+  return Object.fromEntries(Object.entries(value).map(([name, entry]) => [name, replaced(entry, name)])) as Value
+}
+
+function withoutMembersOf(data: object, path: readonly string[]): object {
+  const [head = '', ...rest] = path
+  const { [head]: member, ...others } = data as Record<string, unknown>
+  return rest.length === 0 ? others : { ...others, [head]: withoutMembersOf(member as object, rest) }
+}
+
+describe.each(names)('the %s page', (name) => {
+  test('renders whatever its codes and absent members are', () => {
+    for (const page of pagesOf(name)) {
+      expect(page).toMatch(/^<!doctype html>\n<html lang="en" dir="ltr">/)
+      expect(page).toMatch(/<title>[^<]+ · Postern<\/title>/)
+      expect(page.match(/<h1/g)).toHaveLength(1)
+      expect(page).not.toMatch(/undefined|\[object|NaN/)
+    }
+  })
+
+  test('keeps attributes apart, and gives every id once and to whoever refers to it', () => {
+    for (const page of pagesOf(name)) {
+      expect(page).not.toMatch(/(checked|disabled|required|autofocus)[a-z]/)
+      for (const [tag] of page.matchAll(/<[a-z][^>]*>/g)) {
+        expect(tag).toMatch(/^<[a-z0-9]+(\s+[a-z-]+(="[^"]*")?)*\s*\/?>$/i)
+      }
+      const ids = [...page.matchAll(/\sid="([^"]+)"/g)].map(([, id]) => id)
+      expect(new Set(ids).size).toBe(ids.length)
+      for (const [, references = ''] of page.matchAll(/\s(?:for|aria-describedby)="([^"]+)"/g)) {
+        for (const id of references.split(' ')) expect(ids).toContain(id)
+      }
+    }
+  })
+
+  test('escapes every string in it', () => {
+    for (const page of pagesOf(name, withHostileText)) {
+      expect(page).not.toContain('<script')
+      expect(page).not.toContain('alert("x")')
+    }
+  })
+
+  test('posts each of its forms, with the token that proves the form was ours', () => {
+    for (const page of pagesOf(name)) {
+      for (const [form] of page.matchAll(/<form[\s\S]*?<\/form>/g)) {
+        expect(form).toMatch(/^<form[^>]* method="post" action="\/[^"]+"/)
+        expect(form).toMatch(/<input type="hidden" name="(csrf|xsrf)" value="token-1">/)
+        if (form.includes('"csrf"')) expect(form).toContain('<input type="hidden" name="uid" value="uid-1">')
+        expect(form).toMatch(/<button [^>]*type="submit"/)
+      }
+    }
+  })
+
+  test('throws when something it shows is missing', () => {
+    const shown: { [Name in ViewName]: readonly string[] } = {
+      'sign-in': ['uid', 'csrf', 'email', 'client.name', 'client.host'],
+      'continue-as': ['uid', 'csrf', 'client.name', 'client.host', 'account.email'],
+      consent: ['uid', 'csrf', 'client.name', 'client.host', 'account.email'],
+      'device-code': ['action', 'xsrf'],
+      'device-confirm': ['action', 'xsrf', 'userCode', 'client.name', 'client.host'],
+      'device-done': ['client.name'],
+      'sign-out': ['action', 'xsrf'],
+      'signed-out': [],
+      error: ['code'],
+      home: ['issuer', 'version'],
+    }
+    for (const member of shown[name]) {
+      const data = withoutMembersOf(examples[name], member.split('.')) as Views[typeof name]
+      expect(() => render(name, data), member).toThrow()
+    }
+  })
+})
+
+describe('the sign-in page', () => {
+  const page = (data: Partial<Views['sign-in']>) => render('sign-in', { ...examples['sign-in'], ...data })
+
+  test('keeps the email that was typed, never a password, and says what is wrong to a screen reader', () => {
+    const html = page({ email: 'ada@example.com', error: 'wrong-credentials' })
+    expect(html).toContain('value="ada@example.com"')
+    expect(html).toMatch(/id="problem" role="alert"/)
+    expect(html.match(/aria-describedby="problem"/g)).toHaveLength(2)
+    expect(html).toContain('<title>Error: Sign in')
+    expect(/<input id="password"[^>]*>/.exec(html)?.[0]).not.toContain('value=')
+  })
+
+  test('puts the cursor where typing starts', () => {
+    expect(page({ email: '' })).toMatch(/<input id="email"[^>]* autofocus/)
+    expect(page({ email: 'ada@example.com' })).toMatch(/<input id="password"[^>]* autofocus/)
+    expect(page({ email: 'ada@example.com' }).match(/autofocus/g)).toHaveLength(1)
+  })
+
+  test('tells password managers which field is which', () => {
+    expect(page({})).toMatch(/name="email"[^>]*autocomplete="username"/)
+    expect(page({})).toMatch(/name="password"[^>]*autocomplete="current-password"/)
+  })
+})
+
+describe('the consent page', () => {
+  const page = (data: Partial<Views['consent']>) => render('consent', { ...examples['consent'], ...data })
+
+  test('sends a required scope although its checkbox is disabled', () => {
+    const html = page({ scopes: [openid], claims: [], resources: [] })
+    expect(html).toMatch(/type="checkbox" name="scope" value="openid"\s+checked disabled\s/)
+    expect(html).toContain('<input type="hidden" name="scope" value="openid">')
+  })
+
+  test('leaves a scope that is not required to the person', () => {
+    const html = page({ scopes: [email], claims: [], resources: [] })
+    expect(html).toMatch(/type="checkbox" name="scope" value="email"/)
+    expect(html).not.toMatch(/checked|disabled|type="hidden" name="scope"/)
+    expect(html).toContain('<bdi>ada@example.com</bdi>')
+  })
+
+  test('names resource scopes by their resource, and claims by themselves', () => {
+    const html = page({})
+    expect(html).toContain('name="resource_scope" value="https://api.example.com/ read"')
+    expect(html).toContain('<bdi dir="ltr">api.example.com</bdi>')
+    expect(html).toContain('name="claim" value="phone_number"')
+  })
+
+  test('makes Deny the button that Enter presses', () => {
+    const html = page({})
+    expect(html.indexOf('name="decision" value="deny"')).toBeGreaterThan(0)
+    expect(html.indexOf('name="decision" value="deny"')).toBeLessThan(html.indexOf('name="decision" value="allow"'))
+  })
+
+  test('says when nobody has reviewed the app, and only then', () => {
+    const reviewed = examples['consent'].client
+    expect(page({})).not.toContain('Nobody here has reviewed this app')
+    expect(page({ client: { ...reviewed, isDynamic: true } })).toContain('Nobody here has reviewed this app')
+  })
+
+  test('links to the web only', () => {
+    const uris = {
+      uri: 'javascript:alert(1)',
+      policyUri: 'data:text/html,x',
+      tosUri: 'https://ledger.example.com/terms',
+    }
+    const html = page({ client: { ...examples['consent'].client, ...uris } })
+    expect([...html.matchAll(/<a href="([^"]*)"/g)].map(([, href]) => href)).toEqual([uris.tosUri])
+  })
+})
+
+test('the signed-out page links to the web only', () => {
+  expect(render('signed-out', { client: { name: 'x', uri: 'javascript:alert(1)' } })).not.toContain('<a ')
+  expect(render('signed-out', { client: { name: 'x', uri: 'https://a.example/' } })).toContain(
+    'href="https://a.example/"',
+  )
+})
+
+test('the error page shows an OAuth error for the protocol only', () => {
+  const data = { reference: undefined, error: 'invalid_scope', errorDescription: 'no such scope', back: undefined }
+  expect(render('error', { ...data, code: 'protocol' })).toContain('invalid_scope')
+  expect(render('error', { ...data, code: 'server-error' })).not.toContain('invalid_scope')
+})
+
+test('a page can be in another language and direction', () => {
+  const page = createViews({ lang: 'ar', dir: 'rtl' }).render('home', examples.home)
+  expect(page).toContain('<html lang="ar" dir="rtl">')
+})
+
+test('assets are addressed by a version of their content', () => {
+  const page = render('home', examples.home)
+  const paths = [...page.matchAll(/"\/assets\/([^?"]+)\?v=([^"]+)"/g)]
+  expect(paths.map(([, file]) => file)).toEqual(['favicon.svg', 'postern.css'])
+  for (const [, file = '', version] of paths) {
+    expect(existsSync(join(assets, file))).toBe(true)
+    expect(version).toBe(versionOfAssets())
+  }
+})
+
+test('only what is marked as trusted markup is exempt from escaping', () => {
+  const label = trustedHtml('<b>x</b>') as unknown as string
+  const data = { code: 'expired', reference: undefined, error: undefined, errorDescription: undefined } as const
+  expect(render('error', { ...data, back: { href: '/', label } })).toContain('<b>x</b>')
+  expect(render('error', { ...data, back: { href: '/', label: '<b>x</b>' } })).toContain('&lt;b&gt;x&lt;/b&gt;')
+})
+
+describe('templates', () => {
+  const directory = join(assets, '..')
+  const files = readdirSync(directory).filter((file) => file.endsWith('.njk'))
+
+  test('each page has one, and there are none besides the parts they share', () => {
+    expect(files.sort()).toEqual([...names, 'layout', 'parts'].map((name) => `${name}.njk`).sort())
+  })
+
+  test.each(files)('%s neither escapes the escaping nor needs more than the content security policy allows', (file) => {
+    const source = readFileSync(join(directory, file), 'utf8')
+    expect(source).not.toMatch(/\|\s*safe\b/)
+    expect(source).not.toMatch(/autoescape/)
+    expect(source).not.toMatch(/<script/i)
+    expect(source).not.toMatch(/<style/i)
+    expect(source).not.toMatch(/\sstyle\s*=/i)
+    expect(source).not.toMatch(/\son[a-z]+\s*=/i)
+    expect(source).not.toMatch(/(src|href)="(https?:)?\/\//i)
+  })
+
+  test('the style sheet loads nothing from elsewhere', () => {
+    expect(readFileSync(join(assets, 'postern.css'), 'utf8')).not.toMatch(/@import|url\(/)
+  })
+})
