@@ -97,7 +97,7 @@ async function alone<T>(path: string, log: Log, work: () => Promise<T>): Promise
 
 function tryLock(lock: DatabaseSync): boolean {
   try {
-    lock.exec('begin exclusive')
+    lock.exec('pragma journal_mode = memory; begin exclusive') // no journal: it would outlive a process that is killed
     return true
   } catch (error) {
     if (error instanceof Error && 'errcode' in error && error.errcode === 5) return false // SQLITE_BUSY
