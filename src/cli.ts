@@ -1,0 +1,147 @@
+#!/usr/bin/env node
+import './runtime.ts'
+import { createInterface } from 'node:readline/promises'
+import { Writable } from 'node:stream'
+import { parseArgs } from 'node:util'
+import { pino } from 'pino'
+import type { z } from 'zod'
+import type { Operation } from './admin/operation.ts'
+import { operations } from './admin/operations.ts'
+import { describe, InvalidConfiguration, parse } from './config.ts'
+import { migrate } from './database/migrate.ts'
+import { open } from './database/open.ts'
+import { main as start } from './main.ts'
+import { assemble, version } from './server.ts'
+
+/** A mistake in how the command was called. */
+class Usage extends Error {}
+
+const commands: Record<string, { summary: string; run: () => Promise<void> }> = {
+  start: { summary: 'Start the server', run: () => start(process.env) },
+  migrate: { summary: 'Bring the database schema up to date', run: migrateDatabase },
+  config: { summary: 'Show the effective settings, secrets masked', run: showConfig },
+}
+
+async function migrateDatabase(): Promise<void> {
+  const database = await open(parse(process.env), { onError: () => {} }, () => {})
+  try {
+    const applied = await migrate(database.db)
+    console.log(applied.length > 0 ? `Applied: ${applied.join(', ')}` : 'The schema is up to date.')
+  } finally {
+    await database.close()
+  }
+}
+
+async function showConfig(): Promise<void> {
+  console.log(describe(parse(process.env)))
+}
+
+async function run(args: string[]): Promise<void> {
+  const [first, second, ...rest] = args
+  if (first === '--version' || first === '-v') return console.log(version)
+  if (!first || first === 'help' || first === '--help' || first === '-h') return console.log(overview())
+  const command = commands[first]
+  if (command) return await command.run()
+
+  const found = operations().find(({ noun, verb }) => noun === first && verb === second)
+  if (!found) {
+    const ofNoun = operations().filter(({ noun }) => noun === first)
+    if (ofNoun.length === 0) throw new Usage(`There is no command "${first}".\n\n${overview()}`)
+    throw new Usage(`"${first}" needs one of: ${ofNoun.map(({ verb }) => verb).join(', ')}.`)
+  }
+  if (rest.includes('--help') || rest.includes('-h')) return console.log(help(found))
+  await execute(found, rest)
+}
+
+async function execute(operation: Operation, args: string[]): Promise<void> {
+  const shape = Object.entries(operation.input.shape) as [string, z.ZodType][]
+  const values = readOptions(operation, args, shape)
+  for (const [name, schema] of shape) {
+    if (values[name] === undefined && schema.meta()?.['secret']) values[name] = await readSecret(name)
+  }
+  const input = operation.input.safeParse(values)
+  if (!input.success) {
+    const lines = input.error.issues.map(({ path, message }) => `  --${path.join('.')}: ${message}`)
+    throw new Usage(`${lines.join('\n')}\n\n${help(operation)}`)
+  }
+  const log = pino({ level: 'silent' })
+  const postern = await assemble(parse(process.env), { log })
+  try {
+    console.log(JSON.stringify(await operation.run(postern, input.data), null, 2))
+  } finally {
+    await postern.close()
+  }
+}
+
+function readOptions(operation: Operation, args: string[], shape: [string, z.ZodType][]): Record<string, unknown> {
+  const options = Object.fromEntries(shape.map(([name]) => [name, { type: 'string', multiple: true }] as const))
+  try {
+    const { values, positionals } = parseArgs({ args, options, allowPositionals: true, strict: true })
+    const entries = Object.entries(values).map(([name, list]) => [name, list?.length === 1 ? list[0] : list] as const)
+    // `client delete abc` reads better than `client delete --id abc`: the first option may go without its name.
+    const [first] = shape
+    const named = Object.fromEntries(entries) as Record<string, unknown>
+    if (positionals.length > 0 && first) named[first[0]] ??= positionals[0]
+    if (positionals.length > 1) throw new Usage(`What does "${positionals[1]}" mean?\n\n${help(operation)}`)
+    return named
+  } catch (error) {
+    if (error instanceof Usage) throw error
+    throw new Usage(`${(error as Error).message}\n\n${help(operation)}`)
+  }
+}
+
+async function readSecret(name: string): Promise<string> {
+  if (process.stdin.isTTY) {
+    let isMuted = false
+    const output = new Writable({
+      write(chunk, _encoding, done) {
+        if (!isMuted) process.stderr.write(chunk)
+        done()
+      },
+    })
+    const terminal = createInterface({ input: process.stdin, output, terminal: true })
+    const answer = terminal.question(`${name}: `)
+    isMuted = true // what is typed from here on is not shown
+    try {
+      return await answer
+    } finally {
+      terminal.close()
+      process.stderr.write('\n')
+    }
+  }
+  const chunks: Buffer[] = []
+  for await (const chunk of process.stdin) chunks.push(chunk)
+  return Buffer.concat(chunks)
+    .toString('utf8')
+    .replace(/\r?\n$/, '')
+}
+
+function overview(): string {
+  const lines = [
+    ...Object.entries(commands).map(([name, { summary }]) => [name, summary] as const),
+    ...operations().map(({ noun, verb, summary }) => [`${noun} ${verb}`, summary] as const),
+  ]
+  const width = Math.max(...lines.map(([name]) => name.length))
+  return [
+    `Postern ${version}, a self-hosted OpenID Provider.`,
+    '',
+    ...lines.map(([name, summary]) => `  postern ${name.padEnd(width)}  ${summary}`),
+    '',
+    'Add --help to a command for its options. Settings come from the environment: postern config.',
+  ].join('\n')
+}
+
+function help({ noun, verb, summary, input }: Operation): string {
+  const options = Object.entries(input.shape) as [string, z.ZodType][]
+  const width = Math.max(0, ...options.map(([name]) => name.length))
+  const lines = options.map(([name, schema]) => `  --${name.padEnd(width)}  ${schema.description ?? ''}`)
+  return [`postern ${noun} ${verb}: ${summary}.`, ...(lines.length > 0 ? ['', ...lines] : [])].join('\n')
+}
+
+try {
+  await run(process.argv.slice(2))
+} catch (error) {
+  const isExpected = error instanceof Usage || error instanceof InvalidConfiguration
+  console.error(error instanceof Error ? error.message : error)
+  process.exitCode = isExpected ? 2 : 1
+}

@@ -1,0 +1,164 @@
+import { inspect } from 'node:util'
+import { z } from 'zod'
+
+/** A value that prints as a mask, so that no log line, error or `postern config` shows it by accident. */
+export type Secret = { readonly reveal: () => string }
+
+/** Wraps a secret string. Only `reveal()` gives it back. */
+export function secret(value: string): Secret {
+  const masked = () => '[secret]'
+  return Object.freeze({ reveal: () => value, toString: masked, toJSON: masked, [inspect.custom]: masked })
+}
+
+const seconds = z.coerce.number().int().positive()
+
+const keys = z
+  .string()
+  .transform((value) => value.split(',').map((key) => key.trim()))
+  .refine((list) => list.every((key) => Buffer.from(key, 'base64').length === 32), {
+    error: 'each key must be 32 bytes in base64; make one with: openssl rand -base64 32',
+  })
+  .transform((list) => list.map(secret))
+
+const loopbackHosts = ['localhost', '127.0.0.1', '[::1]']
+
+/** The only list of settings: environment variable, default, meaning. docs/configuration.md is checked against it. */
+export const environment = z
+  .object({
+    ISSUER: z
+      .url({ protocol: /^https?$/, error: 'must be an http(s) URL' })
+      .refine((url) => !url.endsWith('/') && new URL(url).search === '' && new URL(url).hash === '', {
+        error: 'must have no trailing slash, query or fragment',
+      })
+      .refine((url) => new URL(url).pathname === '/', { error: 'must have no path: Postern serves a whole origin' })
+      .optional()
+      .describe('Public URL of this server, without a trailing slash. Default: http://localhost:PORT.'),
+    PORT: z.coerce.number().int().min(0).max(65535).default(3000).describe('Port to listen on; 0 picks a free one.'),
+    HOST: z.string().default('127.0.0.1').describe('Address to listen on. Use 0.0.0.0 in a container.'),
+    DATABASE_URL: z
+      .string()
+      .regex(/^postgres(ql)?:\/\//, 'must start with postgres://')
+      .transform(secret)
+      .optional()
+      .describe('PostgreSQL 15 or newer. Without it an embedded PostgreSQL keeps its data in DATA_DIR.'),
+    DATABASE_POOL_SIZE: z.coerce.number().int().min(2).max(200).default(10).describe('Connections per process.'),
+    DATABASE_PREPARED_STATEMENTS: z
+      .stringbool()
+      .default(true)
+      .describe('Named prepared statements. Switch off behind a transaction-pooling proxy.'),
+    MIGRATE_ON_START: z.stringbool().default(true).describe('Apply missing migrations when the server starts.'),
+    DATA_DIR: z.string().default('.data').describe('Where the embedded PostgreSQL and its generated keys live.'),
+    ENCRYPTION_KEYS: keys
+      .optional()
+      .describe(
+        'Key-encryption keys, 32 bytes in base64, comma separated; the first encrypts, all decrypt. Required with DATABASE_URL; generated into DATA_DIR otherwise.',
+      ),
+    TRUSTED_PROXIES: z
+      .string()
+      .default('')
+      .transform((value) =>
+        value
+          .split(',')
+          .map((cidr) => cidr.trim())
+          .filter(Boolean),
+      )
+      .refine((list) => list.every((cidr) => /^[0-9a-fA-F:.]+(\/\d{1,3})?$/.test(cidr)), {
+        error: 'must be addresses or CIDR ranges, comma separated, such as 10.0.0.0/8',
+      })
+      .describe('Addresses or CIDR ranges whose X-Forwarded-For is believed, comma separated.'),
+    WORKERS: z.coerce.number().int().min(1).max(64).default(1).describe('Server processes sharing the port.'),
+    LOG_LEVEL: z
+      .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'])
+      .default('info')
+      .describe('Log level.'),
+    ACCESS_TOKEN_TTL_SECONDS: seconds.default(600).describe('Lifetime of an access token.'),
+    ID_TOKEN_TTL_SECONDS: seconds.default(3600).describe('Lifetime of an ID token.'),
+    REFRESH_TOKEN_TTL_SECONDS: seconds.default(1_209_600).describe('Lifetime of an unused refresh token.'),
+    REFRESH_TOKEN_FAMILY_TTL_SECONDS: seconds
+      .default(31_536_000)
+      .describe('Lifetime of a login kept alive by refresh tokens, however often they are rotated.'),
+    REFRESH_TOKEN_REUSE_WINDOW_SECONDS: z.coerce
+      .number()
+      .int()
+      .min(0)
+      .default(10)
+      .describe('A duplicate of a refresh token within this time fails without revoking the family; 0 is strict.'),
+    SESSION_TTL_SECONDS: seconds.default(1_209_600).describe('Lifetime of an unused sign-in session.'),
+    INTERACTION_TTL_SECONDS: seconds.default(3600).describe('Time a person has to sign in and consent.'),
+    REQUIRE_PKCE: z
+      .enum(['always', 'public-clients'])
+      .default('always')
+      .describe('Who must use PKCE. `public-clients` relaxes it for confidential clients only.'),
+    ALLOW_IMPLICIT_AND_HYBRID: z
+      .stringbool()
+      .default(false)
+      .describe('Allow implicit and hybrid response types for clients registered with them (weaker than code).'),
+    ALLOW_ENCRYPTION: z.stringbool().default(false).describe('Allow JWE for clients registered with it.'),
+    SHUTDOWN_TIMEOUT_SECONDS: seconds.default(15).describe('Time for requests in flight before a stop is forced.'),
+    SHUTDOWN_DELAY_SECONDS: z.coerce
+      .number()
+      .min(0)
+      .default(0)
+      .describe('Time between not being ready any more and refusing connections, for a load balancer to notice.'),
+  })
+  .superRefine((env, ctx) => {
+    if (env.ISSUER) {
+      const { protocol, hostname } = new URL(env.ISSUER)
+      if (protocol === 'http:' && !loopbackHosts.includes(hostname)) {
+        ctx.addIssue({ code: 'custom', path: ['ISSUER'], message: 'must be https: plain http is only for localhost' })
+      }
+    }
+    if (env.DATABASE_URL && !env.ENCRYPTION_KEYS) {
+      ctx.addIssue({
+        code: 'custom',
+        path: ['ENCRYPTION_KEYS'],
+        message: 'is required when DATABASE_URL is set; make one with: openssl rand -base64 32',
+      })
+    }
+    if (env.PORT === 0 && !env.ISSUER) {
+      ctx.addIssue({ code: 'custom', path: ['ISSUER'], message: 'is required when PORT is 0' })
+    }
+  })
+  .transform((env) => ({ ...env, ISSUER: env.ISSUER ?? `http://localhost:${env.PORT}` }))
+
+export type Config = Readonly<z.output<typeof environment>>
+
+/** All mistakes of an environment, one per line, each saying what to do. */
+export class InvalidConfiguration extends Error {
+  override name = 'InvalidConfiguration'
+}
+
+/**
+ * Parses the environment once. An empty variable counts as unset.
+ *
+ * @throws InvalidConfiguration naming every mistake together.
+ */
+export function parse(env: Record<string, string | undefined>): Config {
+  const set = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== undefined && value !== ''))
+  const result = environment.safeParse(set)
+  if (!result.success) {
+    const lines = result.error.issues.map((issue) => `  ${issue.path.join('.')} ${issue.message}`)
+    throw new InvalidConfiguration(`The configuration has mistakes:\n${lines.join('\n')}`)
+  }
+  return Object.freeze(result.data)
+}
+
+/** The effective settings as `NAME=value` lines with secrets masked. */
+export function describe(config: Config): string {
+  return Object.entries(config)
+    .map(([name, value]) => {
+      const shown = name === 'DATABASE_URL' && config.DATABASE_URL ? maskPassword(config.DATABASE_URL.reveal()) : value
+      return `${name}=${Array.isArray(shown) ? shown.join(',') : String(shown ?? '')}`
+    })
+    .join('\n')
+}
+
+function maskPassword(url: string): string {
+  try {
+    const parsed = new URL(url)
+    if (parsed.password) parsed.password = '[secret]'
+    return decodeURI(parsed.href)
+  } catch {
+    return '[secret]'
+  }
+}

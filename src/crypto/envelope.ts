@@ -1,0 +1,47 @@
+import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:crypto'
+import type { Secret } from '../config.ts'
+
+const version = 'v1'
+const ivBytes = 12 // the nonce size of AES-GCM (NIST SP 800-38D §5.2.1.1)
+const tagBytes = 16
+
+/** Encrypts and decrypts what has to be stored but read again: client secrets, private keys, request objects. */
+export type Envelope = {
+  /** AES-256-GCM under the first key. `identity` names the row and column; it must be given again to open. */
+  seal(plaintext: string, identity: string): string
+  /** The plaintext. Throws when the key is missing, or the value was changed or moved to another row. */
+  open(sealed: string, identity: string): string
+}
+
+/** An envelope over key-encryption keys (32 bytes in base64 each): the first seals, all open. */
+export function createEnvelope(keys: readonly Secret[]): Envelope {
+  const ring = new Map<string, Buffer>()
+  for (const key of keys) {
+    const bytes = Buffer.from(key.reveal(), 'base64')
+    ring.set(createHash('sha256').update(bytes).digest('hex').slice(0, 8), bytes)
+  }
+  const [first] = ring
+  if (!first) throw new Error('At least one encryption key is needed.')
+  const [sealingId, sealingKey] = first
+
+  return {
+    seal(plaintext, identity) {
+      const iv = randomBytes(ivBytes)
+      const cipher = createCipheriv('aes-256-gcm', sealingKey, iv).setAAD(Buffer.from(identity))
+      const body = Buffer.concat([cipher.update(plaintext, 'utf8'), cipher.final(), cipher.getAuthTag()])
+      return [version, sealingId, iv.toString('base64url'), body.toString('base64url')].join('.')
+    },
+
+    open(sealed, identity) {
+      const [found, keyId, iv, body] = sealed.split('.')
+      if (found !== version || !keyId || !iv || !body) throw new Error(`Not a sealed value: ${identity}.`)
+      const key = ring.get(keyId)
+      if (!key) throw new Error(`${identity} is sealed with key ${keyId}, which is not in ENCRYPTION_KEYS.`)
+      const bytes = Buffer.from(body, 'base64url')
+      const decipher = createDecipheriv('aes-256-gcm', key, Buffer.from(iv, 'base64url'))
+        .setAAD(Buffer.from(identity))
+        .setAuthTag(bytes.subarray(-tagBytes))
+      return Buffer.concat([decipher.update(bytes.subarray(0, -tagBytes)), decipher.final()]).toString('utf8')
+    },
+  }
+}

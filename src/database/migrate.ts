@@ -1,0 +1,35 @@
+import { readdir } from 'node:fs/promises'
+import { fileURLToPath } from 'node:url'
+import { type Migration, Migrator } from 'kysely/migration'
+import type { Db } from './schema.ts'
+
+const folder = new URL('../../migrations/', import.meta.url)
+
+async function load(): Promise<Record<string, Migration>> {
+  const files = (await readdir(fileURLToPath(folder))).filter(
+    (name) => /^\d{4}-.*\.(ts|js)$/.test(name) && !name.endsWith('.d.ts'),
+  )
+  const entries = files.map(async (name) => [name.replace(/\.(ts|js)$/, ''), await import(new URL(name, folder).href)])
+  return Object.fromEntries(await Promise.all(entries))
+}
+
+function migrator(db: Db): Migrator {
+  // Kysely holds an advisory lock while it works, so several processes starting at once take turns.
+  return new Migrator({ db, provider: { getMigrations: load } })
+}
+
+/** Applies what is missing, once, however many processes ask at the same moment. Returns the names applied. */
+export async function migrate(db: Db): Promise<string[]> {
+  const { error, results = [] } = await migrator(db).migrateToLatest()
+  if (error) {
+    const failed = results.find(({ status }) => status === 'Error')
+    throw new Error(`The migration ${failed?.migrationName ?? ''} failed; nothing of it was kept.`, { cause: error })
+  }
+  return results.filter(({ status }) => status === 'Success').map(({ migrationName }) => migrationName)
+}
+
+/** The names of migrations that have not been applied yet. */
+export async function pending(db: Db): Promise<string[]> {
+  const all = await migrator(db).getMigrations()
+  return all.filter(({ executedAt }) => !executedAt).map(({ name }) => name)
+}

@@ -1,0 +1,104 @@
+import type { ColumnType, GeneratedAlways, Kysely, Transaction } from 'kysely'
+
+type Json = ColumnType<Record<string, unknown>, string, string>
+type Moment = Date
+
+export type Schema = {
+  accounts: {
+    id: string
+    email: string
+    email_canonical: string
+    email_verified: boolean
+    profile: Json
+    disabled_at: Moment | null
+    created_at: Moment
+    updated_at: Moment
+  }
+  password_credentials: { account_id: string; hash: string; updated_at: Moment }
+  clients: {
+    id: string
+    metadata: Json
+    secret_sealed: string | null
+    dynamic: boolean
+    disabled_at: Moment | null
+    deleted_at: Moment | null
+    created_at: Moment
+    updated_at: Moment
+  }
+  resource_servers: {
+    identifier: string
+    name: string
+    scopes: Json
+    token_format: string
+    token_ttl_seconds: number | null
+    client_id: string | null
+    created_at: Moment
+    updated_at: Moment
+  }
+  grants: {
+    id: string
+    account_id: string
+    client_id: string
+    payload: Json
+    shown: Json
+    expires_at: Moment
+    created_at: Moment
+    updated_at: Moment
+  }
+  sessions: {
+    uid: string
+    id_hash: Buffer
+    previous_id_hash: Buffer | null
+    account_id: string | null
+    payload: Json
+    authorizations: Json
+    expires_at: Moment
+    destroyed_at: Moment | null
+    created_at: Moment
+  }
+  artifacts: {
+    id_hash: Buffer
+    model: string
+    grant_id: string | null
+    family: string | null
+    account_id: string | null
+    client_id: string | null
+    session_uid: string | null
+    user_code_hash: Buffer | null
+    payload: Json
+    expires_at: Moment | null
+    consumed_at: Moment | null
+    destroyed_at: Moment | null
+    created_at: Moment
+  }
+  replays: { id_hash: Buffer; expires_at: Moment }
+  signing_keys: {
+    kid: string
+    alg: string
+    state: string
+    private_jwk_sealed: string
+    created_at: Moment
+    published_at: Moment | null
+    active_at: Moment | null
+    retired_at: Moment | null
+    removed_at: Moment | null
+  }
+  shared_secrets: { name: string; value_sealed: string; created_at: Moment }
+  audit_events: {
+    id: GeneratedAlways<string>
+    occurred_at: Moment
+    type: string
+    account_id: string | null
+    client_id: string | null
+    grant_id: string | null
+    request_id: string | null
+    address: string | null
+    details: Json
+  }
+  throttles: { key_hash: Buffer; failures: number; blocked_until: Moment; expires_at: Moment }
+}
+
+/** A database or a transaction on it. */
+export type Db = Kysely<Schema>
+/** A transaction, where running outside one would be wrong. */
+export type Tx = Transaction<Schema>

@@ -1,0 +1,58 @@
+import Router from '@koa/router'
+import type Provider from 'oidc-provider'
+import type { Logger } from 'pino'
+import { randomId } from '../crypto/digests.ts'
+import type { Db } from '../database/schema.ts'
+import type { Storage } from '../oidc/storage.ts'
+import type { Render } from '../views.ts'
+import { errorPages } from './middleware/errors.ts'
+import { logRequests } from './middleware/requests.ts'
+import { securityHeaders } from './middleware/security-headers.ts'
+import { unitOfWork } from './middleware/unit-of-work.ts'
+import { throttleUserCodes } from './middleware/user-codes.ts'
+import { assetRoutes } from './routes/assets.ts'
+import { healthRoutes } from './routes/health.ts'
+import { type InteractionDependencies, interactionRoutes } from './routes/interactions.ts'
+
+export type AppDependencies = InteractionDependencies & {
+  db: Db
+  provider: Provider
+  storage: Storage
+  render: Render
+  log: Logger
+  issuer: string
+  version: string
+  throttleKey: Buffer
+  isStopping: () => boolean
+}
+
+/** The pipeline: ours around the engine, which is a Koa application itself. */
+export function createApp(dependencies: AppDependencies): ReturnType<Provider['callback']> {
+  const { provider, storage, render, log, db, issuer, version, isStopping, throttleKey } = dependencies
+  const home = new Router()
+  home.get('/', (ctx) => {
+    ctx.body = render('home', { issuer, version })
+  })
+
+  provider.use(async (ctx, next) => {
+    ctx.state['requestId'] = randomId(12)
+    ctx.set('X-Request-Id', ctx.state['requestId'])
+    if (isStopping()) ctx.set('Connection', 'close')
+    await next()
+  })
+  provider.use(logRequests(log))
+  provider.use(securityHeaders({ isSecure: issuer.startsWith('https:') }))
+  provider.use(errorPages({ render, log }))
+  provider.use(healthRoutes({ db, isStopping }).routes())
+  provider.use(assetRoutes().routes())
+  provider.use(home.routes())
+  provider.use(unitOfWork({ storage, provider }))
+  provider.use(throttleUserCodes({ db, throttleKey }))
+  provider.use(interactionRoutes(dependencies).routes())
+  provider.on('server_error', (ctx, error) => {
+    log.error({ err: error, requestId: ctx.state['requestId'] }, 'the engine failed')
+  })
+  provider.on('error' as never, (error: unknown) => log.error({ err: error }, 'a response could not be sent'))
+
+  return provider.callback() // composed here: what is added later would be ignored
+}

@@ -1,0 +1,35 @@
+import { timingSafeEqual } from 'node:crypto'
+import type { Context } from 'koa'
+import { keyedHash } from '../crypto/digests.ts'
+
+export type Csrf = {
+  /** The token of an interaction's forms. */
+  tokenFor(uid: string): string
+  /** Throws a 403 unless the form is of this interaction and was sent from a page of ours. */
+  assertOwnForm(ctx: Context, uid: string, token: string): void
+}
+
+/**
+ * Protects forms of interactions. The token is bound to the interaction, which the browser's cookie is bound
+ * to; and where the browser says where a form came from, it must be from here.
+ */
+export function createCsrf({ issuer, key }: { issuer: string; key: Buffer }): Csrf {
+  const tokenFor = (uid: string) => keyedHash(key, uid).toString('base64url')
+  const { origin } = new URL(issuer)
+
+  return {
+    tokenFor,
+    assertOwnForm(ctx, uid, token) {
+      const site = ctx.get('Sec-Fetch-Site')
+      const from = ctx.get('Origin')
+      if (site ? site !== 'same-origin' : from !== '' && from !== origin) {
+        ctx.throw(403, 'The form was sent from another site.')
+      }
+      const expected = Buffer.from(tokenFor(uid))
+      const given = Buffer.from(token)
+      if (given.length !== expected.length || !timingSafeEqual(given, expected)) {
+        ctx.throw(403, 'The form does not belong to this sign-in.')
+      }
+    },
+  }
+}

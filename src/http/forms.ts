@@ -1,0 +1,34 @@
+import type { Context, Middleware } from 'koa'
+import { koaBody } from 'koa-body'
+import { z } from 'zod'
+
+const largestForm = '64kb'
+
+/** Parses an HTML form, and nothing else: any other body is refused with 415. */
+export const form: Middleware = async (ctx, next) => {
+  if (!ctx.is('application/x-www-form-urlencoded')) ctx.throw(415, 'Send this as an HTML form.')
+  await koaBody({
+    json: false,
+    text: false,
+    multipart: false,
+    urlencoded: true,
+    formLimit: largestForm,
+    onError: (error) => {
+      const { status } = error as { status?: number }
+      ctx.throw(status === 413 ? 413 : 400, 'The form could not be read.', { cause: error })
+    },
+  })(ctx, next)
+}
+
+/** Form fields as a schema wants them. A field that is missing, or repeated where it must not be, throws a 400. */
+export function readForm<Schema extends z.ZodType>(ctx: Context, schema: Schema): z.output<Schema> {
+  const result = schema.safeParse((ctx.request as { body?: unknown }).body ?? {})
+  if (!result.success) ctx.throw(400, 'The form was incomplete.', { cause: result.error })
+  return result.data
+}
+
+/** A field that may be ticked any number of times. */
+export const ticks = z
+  .union([z.string(), z.array(z.string())])
+  .optional()
+  .transform((value) => (value === undefined ? [] : [value].flat()))

@@ -1,0 +1,55 @@
+import type { Middleware } from 'koa'
+import { errors } from 'oidc-provider'
+import type { Logger } from 'pino'
+import { isUnavailable } from '../../database/connect.ts'
+import type { ErrorCode, Render } from '../../views.ts'
+
+const codeByStatus: Record<number, ErrorCode> = {
+  403: 'forbidden',
+  404: 'not-found',
+  409: 'already-done',
+  410: 'expired',
+  503: 'unavailable',
+}
+
+/** What `ctx.throw` may carry for the page: which one it is, and where it leads back to. */
+type Refusal = { status?: number; page?: ErrorCode; back?: { href: string; label: string } }
+
+/** Turns whatever went wrong into a page, or JSON for whoever asked for that. Faults of ours are logged, once, here. */
+export function errorPages({ render, log }: { render: Render; log: Logger }): Middleware {
+  return async (ctx, next) => {
+    try {
+      await next()
+      if (ctx.status === 404 && ctx.body === undefined) ctx.throw(404)
+    } catch (error) {
+      const { status: given, page, back } = error as Refusal
+      const isNotFound = error instanceof errors.SessionNotFound
+      const status = isUnavailable(error) ? 503 : isNotFound ? 400 : (given ?? 500)
+      if (status >= 500) {
+        log.error({ err: error, requestId: ctx.state['requestId'] }, 'request failed')
+      }
+      if (status === 503) ctx.set('Retry-After', '2')
+      const code = isNotFound
+        ? 'expired'
+        : status >= 500 && status !== 503
+          ? 'server-error'
+          : (codeByStatus[status] ?? 'bad-request')
+      ctx.status = status
+      ctx.set('Cache-Control', 'no-store')
+      if (ctx.accepts('json', 'html') === 'html') {
+        ctx.type = 'html'
+        ctx.body = render('error', {
+          code: page ?? code,
+          reference: status >= 500 ? ctx.state['requestId'] : undefined,
+          error: undefined,
+          errorDescription: undefined,
+          back,
+        })
+      } else {
+        ctx.body = {
+          error: status >= 500 ? (status === 503 ? 'temporarily_unavailable' : 'server_error') : 'invalid_request',
+        }
+      }
+    }
+  }
+}

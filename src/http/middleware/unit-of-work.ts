@@ -1,0 +1,39 @@
+import type { Middleware } from 'koa'
+import type Provider from 'oidc-provider'
+import { createRequestScope, type Endpoint, run } from '../../oidc/request-scope.ts'
+import type { Storage } from '../../oidc/storage.ts'
+import { commit } from '../../oidc/unit-of-work.ts'
+
+function endpointOf(path: string): Endpoint {
+  if (path === '/oauth/token') return 'token'
+  if (path.startsWith('/oauth/authorize/')) return 'resume'
+  if (path.startsWith('/device/')) return 'device-resume'
+  if (path === '/oauth/logout/confirm') return 'logout'
+  if (path === '/oauth/register' || path.startsWith('/oauth/register/')) return 'registration'
+  return 'other'
+}
+
+/** Gives each request a scope for its reads and writes, and applies the writes before the response is sent. */
+export function unitOfWork({ storage, provider }: { storage: Storage; provider: Provider }): Middleware {
+  return async (ctx, next) => {
+    const scope = createRequestScope({
+      endpoint: endpointOf(ctx.path),
+      requestId: ctx.state['requestId'],
+      address: ctx.ip,
+    })
+    await run(scope, async () => {
+      await next()
+      const error = await commit(storage, scope, { hasFailed: ctx.status >= 400 })
+      if (!error) return
+      if (scope.endpoint !== 'token' && scope.endpoint !== 'registration') throw error
+
+      // What the engine answered did not take effect: nothing of it may be sent.
+      ctx.status = error.statusCode
+      ctx.body = {
+        error: error.error,
+        ...(error.error_description !== undefined && { error_description: error.error_description }),
+      }
+      if (scope.endpoint === 'token') provider.emit('grant.error', ctx as never, error)
+    })
+  }
+}

@@ -1,0 +1,49 @@
+import { createServer, type RequestListener, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { createOriginPin } from './middleware/origin.ts'
+
+export type HttpServer = {
+  port: number
+  /** Refuses new connections, lets requests in flight finish, and closes what is left at the deadline. */
+  stop(deadlineMs: number): Promise<void>
+}
+
+export type ListenOptions = {
+  handler: RequestListener
+  issuer: string
+  trustedProxies: readonly string[]
+  host: string
+  port: number
+}
+
+const misdirected = 421 // RFC 9110 §15.5.20
+
+/** Listens, and lets only requests for the issuer's own host through to the handler. Probes may use any name. */
+export async function listen({ handler, issuer, trustedProxies, host, port }: ListenOptions): Promise<HttpServer> {
+  const pin = createOriginPin({ issuer, trustedProxies })
+  const server = createServer({ keepAliveTimeout: 65_000, requestTimeout: 30_000 }, (req, res) => {
+    const pinned = pin(req)
+    if ('refusal' in pinned && !req.url?.startsWith('/health/')) {
+      res.writeHead(misdirected, { 'Content-Type': 'text/plain; charset=utf-8', 'Cache-Control': 'no-store' })
+      res.end(`${pinned.refusal}\n`)
+      return
+    }
+    handler(req, res)
+  })
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(port, host, () => resolve())
+  })
+  return { port: (server.address() as AddressInfo).port, stop: (deadlineMs) => stop(server, deadlineMs) }
+}
+
+function stop(server: Server, deadlineMs: number): Promise<void> {
+  return new Promise((resolve) => {
+    const deadline = setTimeout(() => server.closeAllConnections(), deadlineMs)
+    server.close(() => {
+      clearTimeout(deadline)
+      resolve()
+    })
+    server.closeIdleConnections()
+  })
+}

@@ -1,0 +1,126 @@
+import './runtime.ts'
+import cluster from 'node:cluster'
+import { pino } from 'pino'
+import { type Config, InvalidConfiguration, parse } from './config.ts'
+import { load as loadEncryptionKeys } from './keys/encryption-keys.ts'
+import { assemble, serve } from './server.ts'
+import * as accounts from './stores/accounts.ts'
+
+const repeatedSignalMs = 1_000 // npm passes on the Ctrl-C that the terminal already sent
+
+/** Starts the server of this process's environment, in as many processes as it says, until a signal ends it. */
+export async function main(env: Record<string, string | undefined>): Promise<void> {
+  let config: Config
+  try {
+    config = parse(env)
+  } catch (error) {
+    if (!(error instanceof InvalidConfiguration)) throw error
+    process.stderr.write(`${error.message}\n`)
+    process.exitCode = 2
+    return
+  }
+  const log = pino({ level: config.LOG_LEVEL, base: { pid: process.pid } })
+  try {
+    if (cluster.isPrimary && config.WORKERS > 1) await supervise(config, log)
+    else await run(config, log)
+  } catch (error) {
+    process.stderr.write(`Postern could not start. ${explain(error, config)}\n`)
+    log.debug({ err: error }, 'could not start')
+    process.exit(1)
+  }
+}
+
+async function run(config: Config, log: pino.Logger): Promise<void> {
+  const starting = serve(config, { log })
+  onStopSignal(async () => {
+    await starting.then(
+      (running) => running.stop(),
+      () => {},
+    )
+    log.info('stopped')
+  })
+  const server = await starting
+  if (cluster.isPrimary) await welcome(config, server.postern.database.db, server.port)
+}
+
+/** One process that holds the database, and `WORKERS` that serve. A worker that dies is replaced. */
+async function supervise(config: Config, log: pino.Logger): Promise<void> {
+  const encryptionKeys = await loadEncryptionKeys(config)
+  const postern = await assemble(config, { log })
+  let isStopping = false
+  const fork = () =>
+    cluster.fork({
+      DATABASE_URL: postern.database.url,
+      ENCRYPTION_KEYS: encryptionKeys.map((key) => key.reveal()).join(),
+    })
+  cluster.on('exit', (worker, code, signal) => {
+    if (isStopping) return
+    log.error({ worker: worker.process.pid, code, signal }, 'a worker died and is replaced')
+    setTimeout(fork, 1_000)
+  })
+  for (let index = 0; index < config.WORKERS; index++) fork()
+  onStopSignal(async () => {
+    isStopping = true
+    const workers = Object.values(cluster.workers ?? {}).filter((worker) => worker !== undefined)
+    await Promise.all(
+      workers.map((worker) => {
+        const gone = new Promise((resolve) => worker.once('exit', resolve))
+        worker.process.kill('SIGTERM')
+        return gone
+      }),
+    )
+    await postern.close()
+    log.info('stopped')
+  })
+  await new Promise<void>((resolve) => cluster.once('listening', () => resolve()))
+  await welcome(config, postern.database.db, config.PORT)
+}
+
+function onStopSignal(stop: () => Promise<void>): void {
+  let signalledAt: number | undefined
+  const handle = () => {
+    if (signalledAt !== undefined) {
+      if (Date.now() - signalledAt > repeatedSignalMs) process.exit(1) // asked twice: no more patience
+      return
+    }
+    signalledAt = Date.now()
+    stop().then(
+      () => process.exit(0),
+      (error) => {
+        process.stderr.write(`Postern did not stop cleanly. ${error instanceof Error ? error.message : error}\n`)
+        process.exit(1)
+      },
+    )
+  }
+  process.on('SIGINT', handle)
+  process.on('SIGTERM', handle)
+}
+
+async function welcome(config: Config, db: Parameters<typeof accounts.list>[0], port: number): Promise<void> {
+  const isNew = (await accounts.list(db, { limit: 1 })).length === 0
+  const lines = [`Postern is ready at ${config.ISSUER} (port ${port}).`]
+  if (isNew) {
+    lines.push(
+      '',
+      'There is no account yet. In another terminal:',
+      '  npx postern account create --email you@example.com    creates one to sign in with',
+      '  npx postern registration-token create                 lets an app register itself',
+      `  ${config.ISSUER}/.well-known/openid-configuration     is what apps need to know`,
+      '',
+    )
+  }
+  process.stdout.write(`${lines.join('\n')}\n`)
+}
+
+function explain(error: unknown, config: Config): string {
+  const { code, message } = error as { code?: string; message?: string }
+  if (code === 'EADDRINUSE') return `Port ${config.PORT} is in use. Set PORT to another one, or stop what is using it.`
+  if (code === 'EACCES') return `Port ${config.PORT} may not be used. Set PORT to one above 1023.`
+  if (code === '28P01' || code === '28000') return 'The database refused the user or password in DATABASE_URL.'
+  if (code === 'ECONNREFUSED' || code === 'ENOTFOUND')
+    return `The database in DATABASE_URL cannot be reached (${code}).`
+  const { cause } = error as { cause?: { message?: string } }
+  return [message, cause?.message].filter(Boolean).join(' ')
+}
+
+if (import.meta.main) await main(process.env)

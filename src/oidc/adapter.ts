@@ -1,0 +1,274 @@
+import { type Adapter, type AdapterPayload, errors } from 'oidc-provider'
+import { keyedHash, randomId, sha256 } from '../crypto/digests.ts'
+import { isUnavailable } from '../database/connect.ts'
+import * as artifacts from '../stores/artifacts.ts'
+import * as audit from '../stores/audit.ts'
+import * as grants from '../stores/grants.ts'
+import * as replays from '../stores/replays.ts'
+import { clientAdapter } from './client-adapter.ts'
+import { current, note, type RequestScope } from './request-scope.ts'
+import { sessionAdapter } from './session-adapter.ts'
+import { type Storage, stageOf, TemporarilyUnavailable } from './storage.ts'
+
+type Payload = Record<string, unknown>
+
+/** The engine's adapter (its `example/my_adapter.js` names the methods) over PostgreSQL. */
+export function adapterWith(storage: Storage): (model: string) => Adapter {
+  return (model) => {
+    const adapter =
+      model === 'Client'
+        ? clientAdapter(storage)
+        : model === 'Session'
+          ? sessionAdapter(storage)
+          : model === 'Grant'
+            ? grantAdapter(storage)
+            : artifactAdapter(storage, model)
+    return translating(adapter)
+  }
+}
+
+function translating(adapter: Partial<Adapter>): Adapter {
+  const method =
+    (name: keyof Adapter) =>
+    async (...args: never[]) => {
+      const implementation = adapter[name] as ((...args: never[]) => Promise<never>) | undefined
+      if (!implementation) throw new Error(`${name} is not something this model has.`)
+      try {
+        return await implementation(...args)
+      } catch (error) {
+        if (isUnavailable(error)) throw new TemporarilyUnavailable(error)
+        throw error
+      }
+    }
+  return {
+    find: method('find'),
+    findByUid: method('findByUid'),
+    findByUserCode: method('findByUserCode'),
+    upsert: method('upsert'),
+    consume: method('consume'),
+    destroy: method('destroy'),
+    revokeByGrantId: method('revokeByGrantId'),
+  }
+}
+
+// Models that belong to a login, and are revoked with it.
+const ofFamily = new Set(['AuthorizationCode', 'AccessToken', 'RefreshToken', 'DeviceCode'])
+// Models whose payload holds what other people's values are made of: sealed as a whole.
+const sealed = new Set(['Interaction', 'PushedAuthorizationRequest'])
+
+/*
+ * A device code found by its user code is not known in clear: the engine then handles a reference, `#` and
+ * the hash. A reference is good for saving, and for reading where the engine itself kept it, in an
+ * interaction; from the wire it is worth nothing, since a stolen database would be full of them.
+ */
+const toReference = (idHash: Buffer) => `#${idHash.toString('hex')}`
+const hashOf = (id: string) => (id.startsWith('#') ? Buffer.from(id.slice(1), 'hex') : sha256(id))
+const readsReferences = (scope: RequestScope | undefined) =>
+  scope?.endpoint === 'resume' || scope?.endpoint === 'device-resume'
+
+function artifactAdapter(storage: Storage, model: string): Partial<Adapter> {
+  const { db } = storage
+
+  async function load(idHash: Buffer): Promise<artifacts.FoundArtifact | undefined> {
+    const scope = current()
+    const key = idHash.toString('hex')
+    const reading = scope?.artifacts.get(key) ?? storage.find(idHash)
+    scope?.artifacts.set(key, reading)
+    return (await reading).find((artifact) => artifact.model === model)
+  }
+
+  async function recall(id: string, artifact: artifacts.FoundArtifact): Promise<AdapterPayload | undefined> {
+    const scope = current()
+    if (scope) remember(scope, artifact)
+    if (scope?.endpoint === 'token' && model === 'RefreshToken' && isWithin(storage.reuseWindowSeconds, artifact)) {
+      return undefined
+    }
+    return {
+      ...fromStored(storage, artifact, id),
+      jti: id,
+      ...(artifact.consumedAtMs !== undefined && { consumed: Math.floor(artifact.consumedAtMs / 1000) }),
+    } as AdapterPayload
+  }
+
+  return {
+    async find(id) {
+      if (id.startsWith('#') && !readsReferences(current())) return undefined
+      const artifact = await load(hashOf(id))
+      return artifact && recall(id, artifact)
+    },
+
+    async findByUserCode(userCode) {
+      const artifact = await artifacts.findByUserCodeHash(db, keyedHash(storage.userCodeKey, userCode))
+      const payload = artifact && (await recall(toReference(artifact.idHash), artifact))
+      return payload && { ...payload, userCode }
+    },
+
+    async upsert(id, payload) {
+      const scope = current()
+      const idHash = hashOf(id)
+      const isKnown = (await scope?.artifacts.get(idHash.toString('hex')))?.some((found) => found.model === model)
+      const artifact = toStored(storage, { model, id, idHash, payload: payload as Payload })
+
+      if (model === 'ReplayDetection') {
+        await replays.claim(db, idHash, new Date((payload.exp ?? 0) * 1000))
+      } else if (isKnown || id.startsWith('#')) {
+        scope?.artifacts.delete(idHash.toString('hex'))
+        const isSaved = await (model === 'DeviceCode' ? artifacts.decideDeviceCode : artifacts.update)(db, artifact)
+        // An interaction that ended meanwhile stays ended; the route that saved it finds out when it resumes.
+        if (!isSaved && model !== 'Interaction') throw new errors.InvalidGrant(`${model} is no longer there`)
+      } else if (scope) {
+        scope.inserts.push(artifact)
+      } else {
+        await storage.apply(stageOf({ inserts: [artifact] }))
+      }
+    },
+
+    async consume(id) {
+      const scope = current()
+      const idHash = hashOf(id)
+      if (scope?.endpoint === 'token') {
+        scope.claim = { model, idHash, grantId: scope.source?.grantId, how: 'consume' }
+        return
+      }
+      if (await artifacts.consume(db, model, idHash)) return
+      if (model === 'PushedAuthorizationRequest') {
+        throw new errors.InvalidRequestUri('request_uri is invalid, expired, or was already used')
+      }
+      throw new errors.InvalidGrant(`${model} was already used`)
+    },
+
+    async destroy(id) {
+      const scope = current()
+      const idHash = hashOf(id)
+      if (model === 'Interaction' && scope) {
+        scope.claim = { model, idHash, grantId: undefined, how: 'destroy' }
+      } else if (model === 'RegistrationAccessToken' && scope?.endpoint === 'registration') {
+        scope.registration.redeemedTokenHash = idHash
+      } else {
+        await artifacts.destroy(db, model, idHash)
+      }
+    },
+
+    revokeByGrantId: (grantId) => revoke(storage, grantId),
+  }
+}
+
+/** Makes what came with an artifact answer the engine's next questions. */
+function remember(scope: RequestScope, artifact: artifacts.FoundArtifact): void {
+  if (ofFamily.has(artifact.model)) scope.source = artifact
+  if (artifact.account) scope.accounts.set(artifact.account.id, artifact.account)
+  if (artifact.grant && artifact.grantId) scope.grants.set(artifact.grantId, artifact.grant)
+  if (artifact.session && !scope.sessions.has(artifact.session.uid)) {
+    scope.sessions.set(artifact.session.uid, {
+      found: { ...artifact.session, account: undefined },
+      presentedId: undefined,
+    })
+  }
+}
+
+function isWithin(windowSeconds: number, { consumedAtMs }: artifacts.FoundArtifact): boolean {
+  return consumedAtMs !== undefined && Date.now() - consumedAtMs < windowSeconds * 1000
+}
+
+/**
+ * Revokes what was issued in the login the presented code or token belongs to. At logout, only what is bound
+ * to the session that ends: a person's other devices, and offline access, stay. The engine asks once a model,
+ * leaving out those the client may not use now; one deletion covers them all.
+ */
+function revoke(storage: Storage, grantId: string): Promise<void> {
+  const scope = current()
+  const source = scope?.source?.grantId === grantId ? scope.source : undefined
+  const [sessionUid] = scope?.endpoint === 'logout' ? scope.sessions.keys() : []
+  const isReuse = scope?.endpoint === 'token' && source?.consumedAtMs !== undefined
+
+  const work = async () => {
+    await storage.db.transaction().execute(async (tx) => {
+      const revoked = await artifacts.revoke(tx, {
+        grantId,
+        family: sessionUid ? undefined : source?.family,
+        sessionUid,
+      })
+      await audit.append(tx, [
+        {
+          type: isReuse ? `${source.model === 'RefreshToken' ? 'refresh_token' : 'code'}.reused` : 'tokens.revoked',
+          accountId: source?.accountId,
+          clientId: source?.clientId,
+          grantId,
+          requestId: scope?.requestId,
+          address: scope?.address,
+          details: { revoked },
+        },
+      ])
+    })
+  }
+  if (!scope) return work()
+  const running = scope.revocations.get(grantId) ?? work()
+  scope.revocations.set(grantId, running)
+  return running
+}
+
+function toStored(
+  storage: Storage,
+  { model, id, idHash, payload }: { model: string; id: string; idHash: Buffer; payload: Payload },
+): artifacts.Artifact {
+  // `jti` is the bearer value itself; `consumed` is a column that no save may touch.
+  const { jti: _jti, consumed: _consumed, userCode, ...rest } = payload
+  const scope = current()
+  const body = model === 'Interaction' ? withoutBearers(rest, id) : rest
+  const text = (name: string) => (typeof rest[name] === 'string' ? rest[name] : undefined)
+  const params = rest['params'] as Payload | undefined
+  return {
+    model,
+    idHash,
+    grantId: model === 'Interaction' ? undefined : text('grantId'),
+    family: ofFamily.has(model) && scope ? familyOf(scope) : ofFamily.has(model) ? randomId(16) : undefined,
+    accountId: model === 'Interaction' ? undefined : text('accountId'),
+    clientId: text('clientId') ?? (typeof params?.['client_id'] === 'string' ? params['client_id'] : undefined),
+    sessionUid: text('sessionUid'),
+    userCodeHash: typeof userCode === 'string' ? keyedHash(storage.userCodeKey, userCode) : undefined,
+    payload: sealed.has(model)
+      ? { sealed: storage.envelope.seal(JSON.stringify(body), identity(model, idHash)) }
+      : body,
+    expiresAtSeconds: typeof rest['exp'] === 'number' ? rest['exp'] : undefined,
+  }
+}
+
+function familyOf(scope: RequestScope): string {
+  scope.newFamily ??= randomId(16)
+  return scope.source?.family ?? scope.newFamily
+}
+
+function fromStored(storage: Storage, { model, idHash, payload }: artifacts.FoundArtifact, id: string): Payload {
+  if (!sealed.has(model)) return payload
+  const body = JSON.parse(storage.envelope.open(String(payload['sealed']), identity(model, idHash)))
+  return model === 'Interaction' ? { ...body, returnTo: String(body.returnTo).replace(ownId, id) } : body
+}
+
+const identity = (model: string, idHash: Buffer) => `artifacts.payload:${model}:${idHash.toString('hex')}`
+const ownId = '{uid}'
+
+function withoutBearers({ session, deviceCode, parJti, returnTo, ...rest }: Payload, id: string): Payload {
+  const { cookie: _cookie, ...shown } = (session ?? {}) as Payload
+  const reference = (value: unknown) =>
+    typeof value === 'string' && !value.startsWith('#') ? toReference(sha256(value)) : value
+  return {
+    ...rest,
+    ...(session !== undefined && { session: shown }),
+    ...(deviceCode !== undefined && { deviceCode: reference(deviceCode) }),
+    ...(parJti !== undefined && { parJti: reference(parJti) }),
+    returnTo: String(returnTo).replace(id, ownId),
+  }
+}
+
+function grantAdapter({ db }: Storage): Partial<Adapter> {
+  return {
+    async find(id) {
+      const known = current()?.grants.get(id)
+      return (known ?? (await grants.findById(db, id))?.payload) as AdapterPayload | undefined
+    },
+    async destroy(id) {
+      await grants.destroy(db, id)
+      note({ type: 'grant.revoked', grantId: id })
+    },
+  }
+}

@@ -1,0 +1,175 @@
+import type Provider from 'oidc-provider'
+import { errors, type Interaction } from 'oidc-provider'
+import type { Db } from '../database/schema.ts'
+import * as accounts from '../stores/accounts.ts'
+import * as clients from '../stores/clients.ts'
+import * as grants from '../stores/grants.ts'
+import type { ConsentItem, Views } from '../views.ts'
+import { type GrantPayload, type Permissions, permissionsOf, type Shown } from './consent.ts'
+import { shownOf } from './provider.ts'
+import type { ResourceServers } from './resource-servers.ts'
+import { claimOf, scopes } from './scopes.ts'
+
+/** What one interaction asks a person for: as data to decide on, and as the page shows it. */
+export type ConsentRequest = {
+  clientId: string
+  asked: Permissions
+  required: string[]
+  shown: Shown
+  page: Omit<Views['consent'], 'uid' | 'csrf' | 'error'>
+}
+
+/** What a person ticked, as the form sends it. */
+export type Ticked = { scope: string[]; claim: string[]; resource_scope: string[] }
+
+type Details = {
+  missingOIDCScope?: string[]
+  missingOIDCClaims?: string[]
+  missingResourceScopes?: Record<string, string[]>
+}
+
+export function createConsentRequests({
+  db,
+  provider,
+  resourceServers,
+}: {
+  db: Db
+  provider: Provider
+  resourceServers: ResourceServers
+}) {
+  /** With `prompt=consent` everything is asked for again, what was denied included; else what was never decided. */
+  async function askedOf({ prompt, params }: Interaction): Promise<Permissions> {
+    const isAnew = String(params['prompt'] ?? '')
+      .split(' ')
+      .includes('consent')
+    const details = prompt.details as Details
+    if (!isAnew) {
+      return {
+        scopes: details.missingOIDCScope ?? [],
+        claims: details.missingOIDCClaims ?? [],
+        resources: details.missingResourceScopes ?? {},
+      }
+    }
+    const requested = String(params['scope'] ?? '')
+      .split(' ')
+      .filter(Boolean)
+    const resources = await Promise.all(
+      [params['resource'] ?? []].flat().map(async (identifier) => {
+        const server = await resourceServers.find(String(identifier))
+        return [String(identifier), requested.filter((scope) => server && scope in server.scopes)] as const
+      }),
+    )
+    return {
+      scopes: requested.filter((scope) => scope in scopes),
+      claims: details.missingOIDCClaims ?? [],
+      resources: Object.fromEntries(resources.filter(([, list]) => list.length > 0)),
+    }
+  }
+
+  return {
+    async of(interaction: Interaction): Promise<ConsentRequest> {
+      const clientId = String(interaction.params['client_id'])
+      const accountId = String(interaction.session?.accountId)
+      const [client, account, asked] = await Promise.all([
+        provider.Client.find(clientId),
+        accounts.findById(db, accountId),
+        askedOf(interaction),
+      ])
+      if (!client || !account) throw new errors.SessionNotFound('the client or the account is gone')
+      const stored = await grants.find(db, accountId, clientId)
+      const { rejected } = permissionsOf(stored?.payload as GrantPayload | undefined)
+      const shown = shownOf(client, String(interaction.params['redirect_uri'] ?? ''))
+      const required = ['openid', ...String(client['required_scopes'] ?? '').split(' ')].filter((name) =>
+        asked.scopes.includes(name),
+      )
+
+      const item = (
+        name: string,
+        text: { title: string; description: string | undefined },
+        values: string[],
+        isDenied: boolean,
+      ): ConsentItem => ({
+        name,
+        ...text,
+        values,
+        required: required.includes(name),
+        checked: required.includes(name) || !isDenied,
+      })
+      const resources = Object.entries(asked.resources).map(async ([identifier, names]) => {
+        const server = await resourceServers.find(identifier)
+        return {
+          identifier,
+          name: server?.name ?? identifier,
+          scopes: names.map((name) =>
+            item(
+              name,
+              { title: server?.scopes[name] || name, description: undefined },
+              [],
+              rejected.resources[identifier]?.includes(name) ?? false,
+            ),
+          ),
+        }
+      })
+
+      return {
+        clientId,
+        asked,
+        required,
+        shown,
+        page: {
+          client: {
+            ...shown,
+            uri: client.clientUri,
+            policyUri: client.policyUri,
+            tosUri: client.tosUri,
+            isDynamic: await clients.isDynamic(db, clientId),
+          },
+          account: { name: String(account.profile['name'] ?? ''), email: account.email },
+          scopes: asked.scopes.map((name) =>
+            item(
+              name,
+              { title: scopes[name]?.title ?? name, description: scopes[name]?.description },
+              name === 'openid' ? [] : valuesOf(account, Object.keys(scopes[name]?.claims ?? {})),
+              rejected.scopes.includes(name),
+            ),
+          ),
+          claims: asked.claims.map((name) => ({
+            name,
+            title: name.replaceAll('_', ' '),
+            values: valuesOf(account, [name]),
+          })),
+          resources: await Promise.all(resources),
+        },
+      }
+    },
+
+    /** What of the request the ticks approve. `'invalid'` when something is ticked that was not asked for. */
+    approve({ asked, required }: ConsentRequest, ticked: Ticked): Permissions | 'invalid' {
+      const resources: Record<string, string[]> = {}
+      for (const entry of ticked.resource_scope) {
+        const space = entry.lastIndexOf(' ')
+        const [identifier, scope] = [entry.slice(0, space), entry.slice(space + 1)]
+        if (!asked.resources[identifier]?.includes(scope)) return 'invalid'
+        resources[identifier] = [...(resources[identifier] ?? []), scope]
+      }
+      const isSubset = (some: string[], all: string[]) => some.every((name) => all.includes(name))
+      if (!isSubset(ticked.scope, asked.scopes) || !isSubset(ticked.claim, asked.claims)) return 'invalid'
+      return { scopes: [...new Set([...required, ...ticked.scope])], claims: ticked.claim, resources }
+    },
+  }
+}
+
+// The person's own data, as short as it can be said.
+function valuesOf(account: accounts.Account, names: string[]): string[] {
+  return names
+    .map((name) => claimOf(account, name))
+    .filter((value) => typeof value === 'string' || (typeof value === 'object' && value !== null))
+    .map((value) =>
+      typeof value === 'string'
+        ? value
+        : Object.values(value as object)
+            .filter((part) => typeof part === 'string')
+            .join(', '),
+    )
+    .filter(Boolean)
+}

@@ -1,0 +1,81 @@
+import { type Configuration, errors } from 'oidc-provider'
+import type { Config } from '../config.ts'
+import type { Keyring } from '../keys/keyring.ts'
+import type { Pages } from './pages.ts'
+import type { ResourceServers } from './resource-servers.ts'
+
+/** What of the protocols is switched on. Everything not named here keeps the engine's default. */
+export function features({
+  config,
+  keyring,
+  pages,
+  resourceServers,
+}: {
+  config: Config
+  keyring: Keyring
+  pages: Pages
+  resourceServers: ResourceServers
+}) {
+  // biome-ignore format: it is a table
+  return {
+    devInteractions:             { enabled: false },
+    userinfo:                    { enabled: true },                                    // OIDC Core §5.3
+    jwtUserinfo:                 { enabled: true },                                    // OIDC Core §5.3.2
+    claimsParameter:             { enabled: true },                                    // OIDC Core §5.5
+    clientCredentials:           { enabled: true },                                    // RFC 6749 §4.4
+    introspection:               { enabled: true, allowedPolicy: resourceServers.mayIntrospect }, // RFC 7662
+    jwtIntrospection:            { enabled: true },                                    // RFC 9701
+    revocation:                  { enabled: true, allowedPolicy: mayRevoke },          // RFC 7009
+    registration:                { enabled: true, initialAccessToken: true },          // RFC 7591
+    registrationManagement:      { enabled: true, rotateRegistrationAccessToken: true }, // RFC 7592
+    deviceFlow:                  { enabled: true, charset: 'base-20', mask: '****-****', ...pages.device }, // RFC 8628
+    resourceIndicators:          { enabled: true, ...resourceServers.indicators },     // RFC 8707
+    pushedAuthorizationRequests: { enabled: true, allowUnregisteredRedirectUris: false }, // RFC 9126
+    requestObjects:              { enabled: true },                                    // RFC 9101
+    jwtResponseModes:            { enabled: true },                                    // JARM
+    dPoP:                        { enabled: true, nonceSecret: keyring.dpopNonceSecret, allowReplay: false }, // RFC 9449
+    rpInitiatedLogout:           { enabled: true, ...pages.logout },                   // OIDC RP-Initiated Logout 1.0
+    backchannelLogout:           { enabled: true },                                    // OIDC Back-Channel Logout 1.0
+    encryption:                  { enabled: config.ALLOW_ENCRYPTION },                 // RFC 7516
+  } satisfies Configuration['features']
+}
+
+/** Where each endpoint is. */
+export const routes = {
+  authorization: '/oauth/authorize',
+  token: '/oauth/token',
+  registration: '/oauth/register',
+  introspection: '/oauth/introspect',
+  revocation: '/oauth/revoke',
+  pushed_authorization_request: '/oauth/par',
+  device_authorization: '/oauth/device_authorization',
+  code_verification: '/device',
+  userinfo: '/oauth/userinfo',
+  jwks: '/oauth/jwks',
+  end_session: '/oauth/logout',
+} satisfies Configuration['routes']
+
+const signing = ['RS256', 'PS256', 'ES256', 'EdDSA']
+const verified = [...signing, 'Ed25519'] // a client may sign with the newer name of the same algorithm (RFC 9864)
+
+/** Signing algorithms: what Postern's own keys sign, and what it accepts from clients. No HS* and no `none`. */
+export const algorithms = {
+  idTokenSigningAlgValues: signing,
+  userinfoSigningAlgValues: signing,
+  introspectionSigningAlgValues: signing,
+  authorizationSigningAlgValues: signing,
+  requestObjectSigningAlgValues: verified,
+  dPoPSigningAlgValues: verified,
+  clientAuthSigningAlgValues: [...verified, 'HS256'], // HS256 is client_secret_jwt
+} as NonNullable<Configuration['enabledJWA']>
+
+/** RFC 7009 §2.1: only the client a token was issued to may revoke it; others learn nothing about it. */
+async function mayRevoke(
+  _ctx: unknown,
+  client: { clientId: string; clientAuthMethod?: string | undefined },
+  token: { clientId?: string | undefined },
+): Promise<boolean> {
+  if (token.clientId === client.clientId) return true
+  if (client.clientAuthMethod === 'none') return false
+  throw new errors.InvalidRequest('client is not authorized to revoke the presented token')
+}

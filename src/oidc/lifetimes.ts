@@ -1,0 +1,31 @@
+import type { Configuration } from 'oidc-provider'
+import type { Config } from '../config.ts'
+
+/** How long everything the engine issues lives, in seconds. */
+export function lifetimes(config: Config) {
+  // Longer than any login can be kept alive under it, so that no refresh token dies of its grant.
+  const grant = config.REFRESH_TOKEN_FAMILY_TTL_SECONDS + 30 * 86_400
+
+  return {
+    grant,
+    // A grant in use is extended when less than this is left.
+    grantRenewal: config.REFRESH_TOKEN_FAMILY_TTL_SECONDS + 86_400,
+    ttl: {
+      AccessToken: (_ctx, token) => token.resourceServer?.accessTokenTTL ?? config.ACCESS_TOKEN_TTL_SECONDS,
+      ClientCredentials: (_ctx, token) => token.resourceServer?.accessTokenTTL ?? config.ACCESS_TOKEN_TTL_SECONDS,
+      AuthorizationCode: 60,
+      DeviceCode: 600,
+      IdToken: config.ID_TOKEN_TTL_SECONDS,
+      Interaction: config.INTERACTION_TTL_SECONDS,
+      Session: config.SESSION_TTL_SECONDS,
+      Grant: grant,
+      PushedAuthorizationRequest: 60, // RFC 9126 §2.2 suggests 5 to 600 seconds
+      // A family ends when it is as old as it may get, however often it was rotated.
+      RefreshToken: (_ctx, token) => {
+        const left =
+          config.REFRESH_TOKEN_FAMILY_TTL_SECONDS - Math.floor(Date.now() / 1000 - (token.iiat ?? Date.now() / 1000))
+        return Math.max(1, Math.min(config.REFRESH_TOKEN_TTL_SECONDS, left))
+      },
+    } satisfies NonNullable<Configuration['ttl']>,
+  }
+}

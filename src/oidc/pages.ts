@@ -1,0 +1,113 @@
+import type { Configuration, KoaContextWithOIDC } from 'oidc-provider'
+import type { DeviceCodeError, ErrorCode, Render } from '../views.ts'
+import { current } from './request-scope.ts'
+import type { FindWayBack } from './way-back.ts'
+
+type Features = NonNullable<Configuration['features']>
+
+/** The pages the engine asks for: signing out, entering a device code, and errors. */
+export type Pages = {
+  logout: Pick<NonNullable<Features['rpInitiatedLogout']>, 'logoutSource' | 'postLogoutSuccessSource'>
+  device: Pick<
+    NonNullable<Features['deviceFlow']>,
+    'userCodeInputSource' | 'userCodeConfirmSource' | 'successSource' | 'deviceInfo'
+  >
+  renderError: NonNullable<Configuration['renderError']>
+}
+
+const deviceErrors: Record<string, DeviceCodeError> = {
+  NoCodeError: 'no-code',
+  NotFoundError: 'not-found',
+  ExpiredError: 'expired',
+  AlreadyUsedError: 'used',
+}
+
+export function createPages({ render, findWayBack }: { render: Render; findWayBack: FindWayBack }): Pages {
+  // The engine keeps the token of its own forms here; ours carry it in the same field, `xsrf`.
+  const xsrf = (ctx: KoaContextWithOIDC) => String((ctx.oidc.session as { state?: { secret?: string } })?.state?.secret)
+
+  return {
+    logout: {
+      async logoutSource(ctx) {
+        const { client, session } = ctx.oidc
+        const account = session?.accountId ? current()?.accounts.get(session.accountId) : undefined
+        ctx.body = render('sign-out', {
+          action: ctx.oidc.urlFor('end_session_confirm'),
+          xsrf: xsrf(ctx),
+          client: client && { name: client.clientName ?? client.clientId },
+          account: account && { name: String(account.profile['name'] ?? account.email), email: account.email },
+        })
+      },
+      async postLogoutSuccessSource(ctx) {
+        const { client } = ctx.oidc
+        ctx.body = render('signed-out', {
+          client: client && { name: client.clientName ?? client.clientId, uri: client.clientUri },
+        })
+      },
+    },
+
+    device: {
+      deviceInfo: (ctx) => ({ ip: ctx.ip, ua: ctx.get('user-agent') }),
+      async userCodeInputSource(ctx, _form, _out, error) {
+        if (error?.name === 'AbortedError') {
+          ctx.body = render('device-done', { outcome: 'denied', client: { name: clientName(ctx) } })
+          return
+        }
+        const isInputError = error && error.name in deviceErrors
+        if (isInputError) ctx.status = 400
+        ctx.body = render('device-code', {
+          action: ctx.oidc.urlFor('code_verification'),
+          xsrf: xsrf(ctx),
+          userCode: (error as { userCode?: string } | undefined)?.userCode,
+          error: error && (deviceErrors[error.name] ?? 'other'),
+        })
+      },
+      async userCodeConfirmSource(ctx, _form, client, device, userCode) {
+        ctx.state['isUserCodeKnown'] = true
+        const { ip, ua } = device as { ip?: string; ua?: string }
+        ctx.body = render('device-confirm', {
+          action: ctx.oidc.urlFor('code_verification'),
+          xsrf: xsrf(ctx),
+          userCode,
+          client: { name: client.clientName ?? client.clientId, host: hostOf(client.clientUri) },
+          device: { ip, userAgent: ua },
+        })
+      },
+      async successSource(ctx) {
+        ctx.state['isUserCodeKnown'] = true
+        ctx.body = render('device-done', { outcome: 'approved', client: { name: clientName(ctx) } })
+      },
+    },
+
+    async renderError(ctx, out, error) {
+      const uid = (ctx['params'] as { uid?: string } | undefined)?.uid
+      const wayBack =
+        error.name === 'SessionNotFound' && uid ? await findWayBack(uid).catch(() => undefined) : undefined
+      const code = wayBack?.page ?? codeOf(error)
+      ctx.type = 'html'
+      ctx.body = render('error', {
+        code,
+        reference: code === 'server-error' || code === 'unavailable' ? current()?.requestId : undefined,
+        error: out.error,
+        errorDescription: out.error_description,
+        back: wayBack?.back,
+      })
+    },
+  }
+}
+
+function clientName(ctx: KoaContextWithOIDC): string {
+  const { client } = ctx.oidc
+  return client ? (client.clientName ?? client.clientId) : ''
+}
+
+function hostOf(uri: string | undefined): string {
+  return (uri && URL.parse(uri)?.host) || ''
+}
+
+function codeOf(error: Error): ErrorCode {
+  const { statusCode = 500, name } = error as { statusCode?: number; name: string }
+  if (name === 'SessionNotFound') return 'expired'
+  if (statusCode === 503) return 'unavailable'
+  return statusCode >= 500 ? 'server-error' : 'protocol'
+}

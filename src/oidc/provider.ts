@@ -1,0 +1,192 @@
+import { createHmac } from 'node:crypto'
+import Provider, { type Configuration, interactionPolicy, type KoaContextWithOIDC } from 'oidc-provider'
+import type { Config } from '../config.ts'
+import { sha256 } from '../crypto/digests.ts'
+import type { Keyring } from '../keys/keyring.ts'
+import * as accounts from '../stores/accounts.ts'
+import * as grants from '../stores/grants.ts'
+import * as replays from '../stores/replays.ts'
+import { adapterWith } from './adapter.ts'
+import { algorithms, features, routes } from './features.ts'
+import { lifetimes } from './lifetimes.ts'
+import type { Pages } from './pages.ts'
+import { current } from './request-scope.ts'
+import type { ResourceServers } from './resource-servers.ts'
+import { claimsByScope, claimsOf, scopes } from './scopes.ts'
+import type { Storage } from './storage.ts'
+
+export type ProviderDependencies = {
+  config: Config
+  keyring: Keyring
+  storage: Storage
+  pages: Pages
+  resourceServers: ResourceServers
+}
+
+// DPoP proofs are good from 300 s before to 300 s after `iat`, and clocks may differ by the tolerance (RFC 9449 §11.1).
+const proofWindowMs = 2 * 300_000 + 15_000
+
+/** The engine, configured. Throws when a key or setting it must not run with is missing or weak. */
+export function createProvider(dependencies: ProviderDependencies): Provider {
+  const { config, keyring, storage, pages, resourceServers } = dependencies
+  assertKeys(keyring)
+  const { ttl } = lifetimes(config)
+  const isSecure = config.ISSUER.startsWith('https:')
+  const cookie = { signed: true, httpOnly: true, sameSite: 'lax', secure: isSecure, overwrite: true } as const
+
+  const provider = new Provider(config.ISSUER, {
+    adapter: adapterWith(storage),
+    jwks: { keys: keyring.signing },
+    features: features({ config, keyring, pages, resourceServers }),
+    routes,
+    ttl,
+    scopes: Object.keys(scopes),
+    claims: claimsByScope,
+    subjectTypes: ['public', 'pairwise'],
+    pairwiseIdentifier: async (_ctx, accountId, client) =>
+      createHmac('sha256', keyring.pairwiseSalt)
+        .update(`${String(client['sectorIdentifier'])}\0${accountId}`)
+        .digest('base64url'),
+    responseTypes: config.ALLOW_IMPLICIT_AND_HYBRID
+      ? ['code', 'id_token', 'id_token token', 'code id_token', 'code token', 'code id_token token', 'none']
+      : ['code'],
+    enabledJWA: algorithms,
+    clientAuthMethods: ['none', 'client_secret_basic', 'client_secret_post', 'client_secret_jwt', 'private_key_jwt'],
+    pkce: { required: (_ctx, client) => requiresPkce(config, client) },
+    allowOmittingSingleRegisteredRedirectUri: false,
+    rotateRefreshToken: () => true,
+    issueRefreshToken: async (_ctx, client, source) =>
+      client.grantTypeAllowed('refresh_token') && source.scopes.has('offline_access'),
+    revokeGrantPolicy: () => false, // consent outlives tokens; a person takes it back on the account page
+    findAccount: (_ctx, sub) => findAccount(storage, sub),
+    loadExistingGrant: (ctx) => loadGrant(dependencies, ctx),
+    interactions: { url: (_ctx, interaction) => `/interaction/${interaction.uid}`, policy: policy() },
+    renderError: pages.renderError,
+    extraClientMetadata: { properties: ['require_pkce', 'required_scopes'] },
+    cookies: {
+      keys: keyring.cookieKeys,
+      names: isSecure
+        ? {
+            session: '__Host-postern_session',
+            interaction: '__Secure-postern_interaction',
+            resume: '__Secure-postern_resume',
+          }
+        : { session: 'postern_session', interaction: 'postern_interaction', resume: 'postern_resume' },
+      long: cookie,
+      short: cookie,
+    },
+    clientBasedCORS: (_ctx, origin, client) =>
+      (client.redirectUris ?? []).some((uri) => URL.parse(uri)?.origin === origin),
+    fetch: (url, options) => fetchFor(config, url as string | URL, options),
+    clockTolerance: 15,
+  } satisfies Configuration as Configuration)
+
+  // What a proof's identifier is checked with must be one step, or two requests at once both pass.
+  provider.ReplayDetection.unique = async (iss, jti, exp) => {
+    const expiresAt = new Date(Math.max(Number(exp) * 1000, Date.now()) + proofWindowMs)
+    return replays.claim(storage.db, sha256(`${iss}\0${jti}`), expiresAt)
+  }
+  keepClients(provider, storage)
+
+  // Forwarded headers reach the engine only after http/middleware/origin.ts has pinned them to the issuer.
+  provider.proxy = true
+  return provider
+}
+
+/** The engine keeps a hundred parsed clients; with more in use it would parse anew at every request. */
+function keepClients(provider: Provider, { clients }: Storage): void {
+  const { Client } = provider
+  const findAndValidateSector = Client.find.bind(Client)
+  const parsed = new WeakMap<object, InstanceType<typeof Client>>()
+
+  Client.find = async (id: string) => {
+    if (typeof id !== 'string' || id === '') return undefined
+    const metadata = await clients.find(id)
+    if (!metadata || metadata['sector_identifier_uri']) return findAndValidateSector(id)
+    let client = parsed.get(metadata)
+    if (!client) {
+      client = Reflect.construct(Client, [structuredClone(metadata)]) as InstanceType<typeof Client>
+      parsed.set(metadata, client)
+    }
+    return client
+  }
+}
+
+async function findAccount({ db }: Storage, sub: string) {
+  const account = current()?.accounts.get(sub) ?? (await accounts.findById(db, sub))
+  if (!account || account.isDisabled) return undefined
+  return { accountId: account.id, claims: async () => claimsOf(account) }
+}
+
+/**
+ * The remembered grant of this account to this client. Not used when what the person saw of the client has
+ * changed since: then they are asked again.
+ */
+async function loadGrant({ config, storage }: ProviderDependencies, ctx: KoaContextWithOIDC) {
+  const { client, session, provider } = ctx.oidc
+  if (!client || !session?.accountId) return undefined
+  const stored = await grants.find(storage.db, session.accountId, client.clientId)
+  if (!stored) return undefined
+  const isJustGiven = ctx.oidc.result?.consent?.grantId === stored.id
+  const shown = shownOf(client, String(ctx.oidc.params?.['redirect_uri'] ?? ''))
+  if (!isJustGiven && (stored.shown['name'] !== shown.name || stored.shown['host'] !== shown.host)) return undefined
+
+  const now = Math.floor(Date.now() / 1000)
+  const { grant: lifetime, grantRenewal } = lifetimes(config)
+  if (stored.expiresAtSeconds - now < grantRenewal) await grants.extend(storage.db, stored, now + lifetime)
+  return new provider.Grant({ ...stored.payload, jti: stored.id } as never)
+}
+
+/** What the consent page says about a client. */
+export function shownOf(
+  client: { clientId: string; clientName?: string | undefined; clientUri?: string | undefined },
+  redirectUri: string,
+): { name: string; host: string } {
+  const url = URL.parse(redirectUri) ?? URL.parse(client.clientUri ?? '')
+  return { name: client.clientName ?? client.clientId, host: url ? url.host || url.protocol : '' }
+}
+
+function requiresPkce(
+  config: Config,
+  client: { clientAuthMethod?: string | undefined; [extra: string]: unknown },
+): boolean {
+  if (client.clientAuthMethod === 'none') return true
+  if (typeof client['require_pkce'] === 'boolean') return client['require_pkce']
+  return config.REQUIRE_PKCE === 'always'
+}
+
+function policy(): interactionPolicy.DefaultPolicy {
+  const prompts = interactionPolicy.base()
+  prompts.add(new interactionPolicy.Prompt({ name: 'select_account', requestable: true }), 0)
+  return prompts
+}
+
+/** Requests the engine makes because a client's metadata says so: https, no redirects, no addresses of inner networks. */
+function fetchFor(config: Config, url: string | URL, options: RequestInit = {}): Promise<Response> {
+  const { protocol, hostname } = new URL(url)
+  const isDevelopment = config.ISSUER.startsWith('http:') && ['localhost', '127.0.0.1', '[::1]'].includes(hostname)
+  if (isDevelopment) {
+    const { dispatcher: _refusesLoopback, ...rest } = options
+    return globalThis.fetch(url, { ...rest, redirect: 'error' })
+  }
+  if (protocol !== 'https:') return Promise.reject(new TypeError('only https is fetched'))
+  return globalThis.fetch(url, { ...options, redirect: 'error' })
+}
+
+function assertKeys({ signing, cookieKeys, dpopNonceSecret }: Keyring): void {
+  if (!signing.some(({ alg }) => alg === 'RS256'))
+    throw new Error('There is no RS256 signing key, which OpenID Connect requires.')
+  const membersByAlg = new Map<string, string>()
+  for (const key of signing) {
+    if (!key.kid || !key.alg || !key.use) throw new Error('Every signing key needs kid, alg and use.')
+    const members = Object.keys(key).sort().join()
+    if ((membersByAlg.get(key.alg) ?? members) !== members) {
+      throw new Error(`The ${key.alg} signing keys have different members; the engine would prefer one of them.`)
+    }
+    membersByAlg.set(key.alg, members)
+  }
+  if (cookieKeys.length === 0 || cookieKeys.some((key) => key.length < 32)) {
+    throw new Error('Cookies need a signing key of at least 32 bytes.')
+  }
+  if (dpopNonceSecret.length !== 32) throw new Error('The DPoP nonce secret must have 32 bytes.')
+}

@@ -1,0 +1,78 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
+import type { Account } from '../stores/accounts.ts'
+import type { Artifact, FoundArtifact } from '../stores/artifacts.ts'
+import type { AuditEvent } from '../stores/audit.ts'
+import type { ClientMetadata } from '../stores/clients.ts'
+import type { FoundSession } from '../stores/sessions.ts'
+import type { SessionChange, Stage } from '../stores/stages.ts'
+
+/** Which of the engine's endpoints a request is for, as far as storage treats them differently. */
+export type Endpoint = 'token' | 'resume' | 'device-resume' | 'logout' | 'registration' | 'other'
+
+type Payload = Record<string, unknown>
+
+/**
+ * What one HTTP request has read and wants to write. Reads are answered from here the second time; writes
+ * wait here until the engine has answered, and are applied in one statement before a byte is sent.
+ */
+export type RequestScope = {
+  endpoint: Endpoint
+  requestId: string
+  address: string
+  artifacts: Map<string, Promise<FoundArtifact[]>>
+  sessions: Map<string, { found: FoundSession; presentedId: string | undefined }>
+  accounts: Map<string, Account>
+  grants: Map<string, Payload>
+  /** The code or token the request presented. */
+  source: FoundArtifact | undefined
+  /** The family of what is issued when nothing was presented: a new login. */
+  newFamily: string | undefined
+  claim: Stage['claim']
+  inserts: Artifact[]
+  session: SessionChange | undefined
+  destroyedSessionUid: string | undefined
+  audit: AuditEvent[]
+  revocations: Map<string, Promise<void>>
+  registration: {
+    saved: ClientMetadata | undefined
+    destroyed: string | undefined
+    redeemedTokenHash: Buffer | undefined
+  }
+}
+
+const storage = new AsyncLocalStorage<RequestScope>()
+
+/** The scope of the request being handled, if any: the command line has none. */
+export function current(): RequestScope | undefined {
+  return storage.getStore()
+}
+
+/** Runs `work` with a scope of its own. */
+export function run<T>(scope: RequestScope, work: () => Promise<T>): Promise<T> {
+  return storage.run(scope, work)
+}
+
+export function createRequestScope(about: Pick<RequestScope, 'endpoint' | 'requestId' | 'address'>): RequestScope {
+  return {
+    ...about,
+    artifacts: new Map(),
+    sessions: new Map(),
+    accounts: new Map(),
+    grants: new Map(),
+    source: undefined,
+    newFamily: undefined,
+    claim: undefined,
+    inserts: [],
+    session: undefined,
+    destroyedSessionUid: undefined,
+    audit: [],
+    revocations: new Map(),
+    registration: { saved: undefined, destroyed: undefined, redeemedTokenHash: undefined },
+  }
+}
+
+/** Notes a security event; it is written together with what the request does. */
+export function note(event: AuditEvent): void {
+  const scope = current()
+  scope?.audit.push({ requestId: scope.requestId, address: scope.address, ...event })
+}

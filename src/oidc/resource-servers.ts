@@ -1,0 +1,66 @@
+import { type Configuration, errors, type KoaContextWithOIDC } from 'oidc-provider'
+import type { Db } from '../database/schema.ts'
+import * as store from '../stores/resource-servers.ts'
+import { TemporarilyUnavailable } from './storage.ts'
+
+type Indicators = NonNullable<NonNullable<Configuration['features']>['resourceIndicators']>
+type TokenFacts = { clientId?: string | undefined; aud?: string | string[] | undefined }
+
+export type ResourceServers = {
+  find(identifier: string): Promise<store.ResourceServer | undefined>
+  indicators: Pick<Indicators, 'getResourceServerInfo' | 'defaultResource' | 'useGrantedResource'>
+  mayIntrospect(ctx: KoaContextWithOIDC, client: { clientId: string }, token: TokenFacts): Promise<boolean>
+}
+
+const freshMs = 5_000 // the same bound on staleness as for clients
+
+/** The resource servers, of which there are few: read together, at most every five seconds. */
+export function createResourceServers(db: Db): ResourceServers {
+  let servers: Promise<Map<string, store.ResourceServer>> | undefined
+  let readAt = 0
+
+  function all(): Promise<Map<string, store.ResourceServer>> {
+    if (!servers || Date.now() - readAt >= freshMs) {
+      readAt = Date.now()
+      servers = store.list(db).then(
+        (list) => new Map(list.map((server) => [server.identifier, server])),
+        (error) => {
+          servers = undefined
+          throw new TemporarilyUnavailable(error)
+        },
+      )
+    }
+    return servers
+  }
+
+  const find = async (identifier: string) => (await all()).get(identifier)
+
+  return {
+    find,
+
+    indicators: {
+      async getResourceServerInfo(_ctx, identifier) {
+        const server = await find(identifier)
+        if (!server) throw new errors.InvalidTarget('unknown resource')
+        return {
+          audience: server.identifier,
+          scope: Object.keys(server.scopes).join(' '),
+          accessTokenFormat: server.tokenFormat,
+          ...(server.tokenTtlSeconds !== undefined && { accessTokenTTL: server.tokenTtlSeconds }),
+          ...(server.tokenFormat === 'jwt' && { jwt: { sign: { alg: 'RS256' as const } } }),
+        }
+      },
+      // Without `resource` in the token request the token is for userinfo, not for an API that was merely consented to.
+      defaultResource: async (_ctx, _client, oneOf) => oneOf ?? [],
+      useGrantedResource: async () => false,
+    },
+
+    // RFC 7662 §4: whoever may not ask gets exactly what is said of a token that does not exist.
+    async mayIntrospect(_ctx, client, token) {
+      if (token.clientId === client.clientId) return true
+      const audiences = [token.aud ?? []].flat()
+      const audience = await Promise.all(audiences.map(find))
+      return audience.some((server) => server?.clientId === client.clientId)
+    },
+  }
+}

@@ -1,0 +1,55 @@
+import { errors } from 'oidc-provider'
+import type { Envelope } from '../crypto/envelope.ts'
+import { type Batched, batched } from '../database/batches.ts'
+import type { Db, Tx } from '../database/schema.ts'
+import * as artifacts from '../stores/artifacts.ts'
+import * as stages from '../stores/stages.ts'
+import type { ClientCache } from './clients.ts'
+
+export type StorageDependencies = {
+  issuer: string
+  db: Db
+  envelope: Envelope
+  clients: ClientCache
+  userCodeKey: Buffer
+  /** Within this time a duplicate of a refresh token fails without revoking its family. */
+  reuseWindowSeconds: number
+}
+
+/** What the models' adapters share: the engine's storage, as safe as its callers assume it to be. */
+export type Storage = StorageDependencies & {
+  find: Batched<Buffer, artifacts.FoundArtifact[]>
+  apply: Batched<stages.Stage, stages.Outcome>
+  applyIn(tx: Tx, stage: stages.Stage): Promise<stages.Outcome[]>
+}
+
+/** The database is away, read-only or out of connections. Never told as "not found" or "invalid". */
+export class TemporarilyUnavailable extends errors.OIDCProviderError {
+  constructor(cause: unknown) {
+    super(503, 'temporarily_unavailable', { cause } as never)
+    this.expose = true
+    this.error_description = 'the server is temporarily unavailable, try again shortly'
+  }
+}
+
+/** Batches of reads and of stages, shared by all models. */
+export function createStorage(dependencies: StorageDependencies): Storage {
+  const { db } = dependencies
+  return {
+    ...dependencies,
+    find: batched(
+      async (hashes) => {
+        const found = await artifacts.findByHashes(db, hashes)
+        return hashes.map((hash) => found.filter(({ idHash }) => idHash.equals(hash)))
+      },
+      { inFlight: 2, largest: 64 },
+    ),
+    apply: batched((items) => stages.apply(db, items), { inFlight: 2, largest: 64 }),
+    applyIn: (tx, stage) => stages.apply(tx, [stage]),
+  }
+}
+
+/** A stage with everything left out that is not given. */
+export function stageOf(part: Partial<stages.Stage>): stages.Stage {
+  return { claim: undefined, inserts: [], session: undefined, destroyedSessionUid: undefined, audit: [], ...part }
+}

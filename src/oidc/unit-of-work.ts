@@ -1,0 +1,66 @@
+import { errors } from 'oidc-provider'
+import { isUnavailable } from '../database/connect.ts'
+import * as artifacts from '../stores/artifacts.ts'
+import * as clients from '../stores/clients.ts'
+import type { RequestScope } from './request-scope.ts'
+import { type Storage, stageOf, TemporarilyUnavailable } from './storage.ts'
+
+/**
+ * Applies what a request staged, after the engine has answered and before a byte is sent.
+ *
+ * @returns `undefined` when it took effect; else the error to answer instead, with nothing written.
+ */
+export async function commit(
+  storage: Storage,
+  scope: RequestScope,
+  { hasFailed }: { hasFailed: boolean },
+): Promise<errors.OIDCProviderError | undefined> {
+  // A token request that fails later than its code was consumed has not used the code.
+  const isWithdrawn = hasFailed && scope.endpoint === 'token'
+  const stage = stageOf({
+    claim: isWithdrawn ? undefined : scope.claim,
+    inserts: isWithdrawn ? [] : scope.inserts,
+    session: scope.session,
+    destroyedSessionUid: scope.destroyedSessionUid,
+    audit: scope.audit,
+  })
+  const { saved, destroyed, redeemedTokenHash } = scope.registration
+  const hasRegistration = saved !== undefined || destroyed !== undefined || redeemedTokenHash !== undefined
+  try {
+    if (hasRegistration) return await register(storage, scope, stage)
+    const isEmpty =
+      !stage.claim && !stage.inserts.length && !stage.session && !stage.destroyedSessionUid && !stage.audit.length
+    if (isEmpty) return undefined
+    return (await storage.apply(stage)) === 'applied' ? undefined : lost(scope)
+  } catch (error) {
+    if (isUnavailable(error)) return new TemporarilyUnavailable(error)
+    throw error
+  }
+}
+
+function lost(scope: RequestScope): errors.OIDCProviderError {
+  if (scope.endpoint === 'token') return new errors.InvalidGrant('grant request is invalid')
+  return Object.assign(new errors.SessionNotFound('the request was already answered'), { page: 'already-done' })
+}
+
+/** A registration access token is redeemed together with what it was used for: of concurrent updates one wins. */
+async function register(storage: Storage, scope: RequestScope, stage: ReturnType<typeof stageOf>) {
+  const { saved, destroyed, redeemedTokenHash } = scope.registration
+  const refusal = new errors.InvalidToken('registration access token was already used')
+  try {
+    await storage.db.transaction().execute(async (tx) => {
+      if (redeemedTokenHash && !(await artifacts.destroy(tx, 'RegistrationAccessToken', redeemedTokenHash)))
+        throw refusal
+      if (saved && (await clients.save(tx, storage.envelope, saved, { isDynamic: true })) === 'gone') throw refusal
+      if (destroyed && !(await clients.destroy(tx, destroyed))) throw refusal
+      await storage.applyIn(tx, stage)
+    })
+  } catch (error) {
+    if (error === refusal) return refusal
+    throw error
+  } finally {
+    const id = saved?.client_id ?? destroyed
+    if (id) storage.clients.forget(id)
+  }
+  return undefined
+}

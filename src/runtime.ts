@@ -1,0 +1,13 @@
+// Imported before anything else: what the rest is loaded on.
+
+const oldestMajor = 24 // the first whose type stripping and built-ins Postern relies on
+
+if (Number(process.versions.node.split('.')[0]) < oldestMajor) {
+  process.stderr.write(
+    `Postern needs Node.js ${oldestMajor} or newer; this is ${process.version}. In a checkout, npm start brings its own.\n`,
+  )
+  process.exit(1)
+}
+
+// The engine warns, at import and on every command, about releases that are not named as long-term ones yet.
+process.release.lts ??= 'Postern'

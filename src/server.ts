@@ -1,0 +1,153 @@
+import { readFileSync } from 'node:fs'
+import type Provider from 'oidc-provider'
+import type { Logger } from 'pino'
+import { createSignIn } from './authentication/sign-in.ts'
+import type { Config } from './config.ts'
+import { createEnvelope } from './crypto/envelope.ts'
+import { createPasswords, type Passwords } from './crypto/passwords.ts'
+import { migrate, pending } from './database/migrate.ts'
+import { type OpenDatabase, open } from './database/open.ts'
+import { createApp } from './http/app.ts'
+import { createCsrf } from './http/csrf.ts'
+import { listen } from './http/server.ts'
+import { startSweeping } from './jobs/sweep.ts'
+import { load as loadEncryptionKeys } from './keys/encryption-keys.ts'
+import { type Keyring, load as loadKeyring } from './keys/keyring.ts'
+import { type ClientCache, createClientCache } from './oidc/clients.ts'
+import { lifetimes } from './oidc/lifetimes.ts'
+import { createPages } from './oidc/pages.ts'
+import { createProvider } from './oidc/provider.ts'
+import { createResourceServers, type ResourceServers } from './oidc/resource-servers.ts'
+import { createStorage, type Storage } from './oidc/storage.ts'
+import { createWayBack, type FindWayBack } from './oidc/way-back.ts'
+import { createViews, type Render } from './views.ts'
+
+/** Everything but the network: what the server and the command line both stand on. */
+export type Postern = {
+  config: Config
+  database: OpenDatabase
+  keyring: Keyring
+  storage: Storage
+  provider: Provider
+  clients: ClientCache
+  resourceServers: ResourceServers
+  passwords: Passwords
+  render: Render
+  findWayBack: FindWayBack
+  close(): Promise<void>
+}
+
+export type PosternOptions = { log: Logger; onStatement?: (sql: string) => void }
+
+/** The version in package.json. */
+export const version: string = (() => {
+  const path = import.meta.filename.endsWith('.ts') ? '../package.json' : '../../package.json'
+  return JSON.parse(readFileSync(new URL(path, import.meta.url), 'utf8')).version
+})()
+
+/** Opens the database, brings it up to date, loads the keys and builds the engine. */
+export async function assemble(config: Config, { log, onStatement }: PosternOptions): Promise<Postern> {
+  const encryptionKeys = await loadEncryptionKeys(config)
+  const database = await open(
+    config,
+    {
+      onError: (error) => log.warn({ err: error }, 'a database connection was lost'),
+      ...(onStatement && { onStatement }),
+    },
+    (message, details) => log.debug(details ?? {}, message),
+  )
+  let clients: ClientCache | undefined
+  try {
+    const { db } = database
+    if (config.MIGRATE_ON_START) {
+      const applied = await migrate(db)
+      if (applied.length > 0) log.info({ applied }, 'migrated')
+    } else if ((await pending(db)).length > 0) {
+      throw new Error('The database schema is not up to date. Run: postern migrate')
+    }
+    const envelope = createEnvelope(encryptionKeys)
+    const keyring = await loadKeyring(db, envelope)
+    const cache = createClientCache({ database, db, envelope })
+    clients = cache
+    const resourceServers = createResourceServers(db)
+    const storage = createStorage({
+      issuer: config.ISSUER,
+      db,
+      envelope,
+      clients: cache,
+      userCodeKey: keyring.userCodeKey,
+      reuseWindowSeconds: config.REFRESH_TOKEN_REUSE_WINDOW_SECONDS,
+    })
+    const { render } = createViews()
+    const findWayBack = createWayBack({ db, clients: cache })
+    const pages = createPages({ render, findWayBack })
+    return {
+      config,
+      database,
+      keyring,
+      storage,
+      provider: createProvider({ config, keyring, storage, pages, resourceServers }),
+      clients: cache,
+      resourceServers,
+      passwords: createPasswords(),
+      render,
+      findWayBack,
+      async close() {
+        await cache.stop()
+        await database.close()
+      },
+    }
+  } catch (error) {
+    await clients?.stop()
+    await database.close()
+    throw error
+  }
+}
+
+export type RunningServer = { port: number; postern: Postern; stop(): Promise<void> }
+
+/** Starts serving. `stop()` finishes requests in flight, then lets go of everything. */
+export async function serve(config: Config, options: PosternOptions): Promise<RunningServer> {
+  const postern = await assemble(config, options)
+  const { database, keyring, storage, provider, render } = postern
+  let isStopping = false
+  try {
+    const handler = createApp({
+      db: database.db,
+      provider,
+      storage,
+      render,
+      log: options.log,
+      issuer: config.ISSUER,
+      version,
+      throttleKey: keyring.throttleKey,
+      csrf: createCsrf({ issuer: config.ISSUER, key: keyring.csrfKey }),
+      signIn: createSignIn({ db: database.db, passwords: postern.passwords, throttleKey: keyring.throttleKey }),
+      resourceServers: postern.resourceServers,
+      findWayBack: postern.findWayBack,
+      grantLifetimeSeconds: lifetimes(config).grant,
+      isStopping: () => isStopping,
+    })
+    const server = await listen({
+      handler,
+      issuer: config.ISSUER,
+      trustedProxies: config.TRUSTED_PROXIES,
+      host: config.HOST,
+      port: config.PORT,
+    })
+    const sweeping = startSweeping({ database, log: options.log })
+    return {
+      port: server.port,
+      postern,
+      async stop() {
+        isStopping = true
+        await new Promise((resolve) => setTimeout(resolve, config.SHUTDOWN_DELAY_SECONDS * 1000))
+        await Promise.all([server.stop(config.SHUTDOWN_TIMEOUT_SECONDS * 1000), sweeping.stop()])
+        await postern.close()
+      },
+    }
+  } catch (error) {
+    await postern.close()
+    throw error
+  }
+}

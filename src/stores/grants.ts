@@ -1,0 +1,99 @@
+import { randomId } from '../crypto/digests.ts'
+import type { Db, Tx } from '../database/schema.ts'
+
+type Payload = Record<string, unknown>
+
+/** What an account granted to a client, in the engine's form, and what the person was shown then. */
+export type StoredGrant = { id: string; payload: Payload; shown: Payload; expiresAtSeconds: number }
+
+const columns = ['id', 'payload', 'shown', 'expires_at'] as const
+
+export async function findById(db: Db, id: string): Promise<StoredGrant | undefined> {
+  const row = await db.selectFrom('grants').select(columns).where('id', '=', id).executeTakeFirst()
+  return row && toGrant(row)
+}
+
+/** The one grant of an account to a client. */
+export async function find(db: Db, accountId: string, clientId: string): Promise<StoredGrant | undefined> {
+  const row = await db
+    .selectFrom('grants')
+    .select(columns)
+    .where('account_id', '=', accountId)
+    .where('client_id', '=', clientId)
+    .executeTakeFirst()
+  return row && toGrant(row)
+}
+
+/**
+ * Reads the grant of an account to a client under a lock, changes it with `change`, and writes it back,
+ * creating it if there is none. Of two consents at the same moment the second builds on the first.
+ */
+export async function change(
+  tx: Tx,
+  { accountId, clientId }: { accountId: string; clientId: string },
+  change: (current: Payload | undefined) => { payload: Payload; shown: Payload; expiresAtSeconds: number },
+): Promise<string> {
+  const now = new Date()
+  // Takes the place of a row that may not exist yet, so that there is one to lock.
+  await tx
+    .insertInto('grants')
+    .values({
+      id: randomId(16),
+      account_id: accountId,
+      client_id: clientId,
+      payload: '{}',
+      shown: '{}',
+      expires_at: now,
+      created_at: now,
+      updated_at: now,
+    })
+    .onConflict((conflict) => conflict.columns(['account_id', 'client_id']).doNothing())
+    .execute()
+  const row = await tx
+    .selectFrom('grants')
+    .select(columns)
+    .where('account_id', '=', accountId)
+    .where('client_id', '=', clientId)
+    .forNoKeyUpdate()
+    .executeTakeFirstOrThrow()
+  const isNew = Object.keys(row.payload).length === 0
+  const { payload, shown, expiresAtSeconds } = change(isNew ? undefined : row.payload)
+  await tx
+    .updateTable('grants')
+    .set({
+      payload: JSON.stringify({ ...payload, jti: row.id }),
+      shown: JSON.stringify(shown),
+      expires_at: new Date(expiresAtSeconds * 1000),
+      updated_at: now,
+    })
+    .where('id', '=', row.id)
+    .execute()
+  return row.id
+}
+
+/** Moves the end of a grant that is in use. */
+export async function extend(db: Db, { id, payload }: StoredGrant, expiresAtSeconds: number): Promise<void> {
+  await db
+    .updateTable('grants')
+    .set({
+      payload: JSON.stringify({ ...payload, exp: expiresAtSeconds }),
+      expires_at: new Date(expiresAtSeconds * 1000),
+    })
+    .where('id', '=', id)
+    .execute()
+}
+
+/** Deletes a grant with everything issued under it. */
+export async function destroy(db: Db, id: string): Promise<boolean> {
+  const row = await db.deleteFrom('grants').where('id', '=', id).returning('id').executeTakeFirst()
+  return row !== undefined
+}
+
+function toGrant(row: { id: string; payload: Payload; shown: Payload; expires_at: Date }): StoredGrant {
+  return {
+    id: row.id,
+    payload: row.payload,
+    shown: row.shown,
+    expiresAtSeconds: Math.floor(row.expires_at.getTime() / 1000),
+  }
+}

@@ -1,0 +1,113 @@
+import { randomBytes } from 'node:crypto'
+import { createServer } from 'node:net'
+import { pino } from 'pino'
+import { type Config, parse } from '../../src/config.ts'
+import { registerClient } from '../../src/oidc/registration.ts'
+import { type RunningServer, serve } from '../../src/server.ts'
+import * as accounts from '../../src/stores/accounts.ts'
+import type { ClientMetadata } from '../../src/stores/clients.ts'
+import * as resourceServers from '../../src/stores/resource-servers.ts'
+import { createDatabase, type TestDatabase } from './database.ts'
+
+export const password = 'correct horse battery staple'
+
+export type TestPostern = {
+  issuer: string
+  env: Record<string, string>
+  config: Config
+  database: TestDatabase
+  server: RunningServer
+  /** SQL statements sent since the last `statements.splice(0)`. */
+  statements: string[]
+  /** Everything logged, as lines of JSON. */
+  logged: string[]
+  createAccount(email: string, profile?: Record<string, unknown>): Promise<accounts.Account>
+  createClient(metadata?: Record<string, unknown>): Promise<ClientMetadata>
+  createResource(server: Partial<resourceServers.ResourceServer> & { identifier: string }): Promise<void>
+  /** Stops the server and starts it again on the same data. */
+  restart(): Promise<void>
+  stop(): Promise<void>
+}
+
+/** The settings of a server on a database, at a free port. */
+export async function environmentFor(databaseUrl: string): Promise<Record<string, string>> {
+  const port = await freePort()
+  return {
+    ISSUER: `http://localhost:${port}`,
+    PORT: String(port),
+    DATABASE_URL: databaseUrl,
+    DATABASE_POOL_SIZE: '8',
+    ENCRYPTION_KEYS: randomBytes(32).toString('base64'),
+    MIGRATE_ON_START: 'false',
+  }
+}
+
+/** A whole Postern in this process: its own database, a real port. */
+export async function startPostern(settings: Record<string, string> = {}): Promise<TestPostern> {
+  const database = await createDatabase()
+  const env = { ...(await environmentFor(database.url)), ...settings }
+  const config = parse(env)
+  const statements: string[] = []
+  const logged: string[] = []
+  const log = pino({ level: 'debug' }, { write: (line) => logged.push(line) })
+  const begin = () => serve(config, { log, onStatement: (sql) => statements.push(sql) })
+  let server = await begin()
+
+  return {
+    issuer: config.ISSUER,
+    env,
+    config,
+    database,
+    get server() {
+      return server
+    },
+    statements,
+    logged,
+    async createAccount(email, profile = {}) {
+      const { postern } = server
+      const passwordHash = await postern.passwords.hash(password)
+      const created = await postern.database.db
+        .transaction()
+        .execute((tx) => accounts.create(tx, { email, emailVerified: true, profile, passwordHash }))
+      if (created === 'email-taken') throw new Error(`${email} is taken`)
+      return created
+    },
+    createClient: (metadata = {}) =>
+      registerClient(server.postern.provider, server.postern.storage, {
+        client_name: 'Test app',
+        redirect_uris: ['https://rp.example/cb'],
+        grant_types: ['authorization_code', 'refresh_token'],
+        ...metadata,
+      }),
+    createResource: (resource) =>
+      resourceServers.save(server.postern.database.db, {
+        name: resource.identifier,
+        scopes: { read: 'Read' },
+        tokenFormat: 'opaque',
+        tokenTtlSeconds: undefined,
+        clientId: undefined,
+        ...resource,
+      }),
+    async restart() {
+      await server.stop()
+      server = await begin()
+    },
+    async stop() {
+      await server.stop()
+      await database.drop()
+    },
+  }
+}
+
+export function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer()
+    server.once('error', reject)
+    server.listen(0, '127.0.0.1', () => {
+      const address = server.address()
+      server.close(() =>
+        address && typeof address === 'object' ? resolve(address.port) : reject(new Error('no port')),
+      )
+    })
+  })
+}
