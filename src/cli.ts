@@ -3,13 +3,13 @@ import './runtime.ts'
 import { createInterface } from 'node:readline/promises'
 import { Writable } from 'node:stream'
 import { parseArgs } from 'node:util'
-import { pino } from 'pino'
 import type { z } from 'zod'
 import type { Operation } from './admin/operation.ts'
 import { operations } from './admin/operations.ts'
 import { describe, InvalidConfiguration, parse } from './config.ts'
 import { migrate } from './database/migrate.ts'
 import { open } from './database/open.ts'
+import { createLogger } from './log.ts'
 import { main as start } from './main.ts'
 import { assemble, version } from './server.ts'
 
@@ -64,7 +64,7 @@ async function execute(operation: Operation, args: string[]): Promise<void> {
     const lines = input.error.issues.map(({ path, message }) => `  --${path.join('.')}: ${message}`)
     throw new Usage(`${lines.join('\n')}\n\n${help(operation)}`)
   }
-  const log = pino({ level: 'silent' })
+  const log = createLogger('silent')
   const postern = await assemble(parse(process.env), { log })
   try {
     console.log(JSON.stringify(await operation.run(postern, input.data), null, 2))

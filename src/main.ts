@@ -1,8 +1,9 @@
 import './runtime.ts'
 import cluster from 'node:cluster'
-import { pino } from 'pino'
+import type { Logger } from 'pino'
 import { type Config, InvalidConfiguration, parse } from './config.ts'
 import { load as loadEncryptionKeys } from './keys/encryption-keys.ts'
+import { createLogger } from './log.ts'
 import { assemble, serve } from './server.ts'
 import * as accounts from './stores/accounts.ts'
 
@@ -19,7 +20,7 @@ export async function main(env: Record<string, string | undefined>): Promise<voi
     process.exitCode = 2
     return
   }
-  const log = pino({ level: config.LOG_LEVEL, base: { pid: process.pid } })
+  const log = createLogger(config.LOG_LEVEL)
   try {
     if (cluster.isPrimary && config.WORKERS > 1) await supervise(config, log)
     else await run(config, log)
@@ -30,7 +31,7 @@ export async function main(env: Record<string, string | undefined>): Promise<voi
   }
 }
 
-async function run(config: Config, log: pino.Logger): Promise<void> {
+async function run(config: Config, log: Logger): Promise<void> {
   const starting = serve(config, { log })
   onStopSignal(async () => {
     await starting.then(
@@ -44,7 +45,7 @@ async function run(config: Config, log: pino.Logger): Promise<void> {
 }
 
 /** One process that holds the database, and `WORKERS` that serve. A worker that dies is replaced. */
-async function supervise(config: Config, log: pino.Logger): Promise<void> {
+async function supervise(config: Config, log: Logger): Promise<void> {
   const encryptionKeys = await loadEncryptionKeys(config)
   const postern = await assemble(config, { log })
   let isStopping = false

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { createServer } from 'node:net'
-import { pino } from 'pino'
 import { type Config, parse } from '../../src/config.ts'
+import { createLogger } from '../../src/log.ts'
 import { registerClient } from '../../src/oidc/registration.ts'
 import { type RunningServer, serve } from '../../src/server.ts'
 import * as accounts from '../../src/stores/accounts.ts'
@@ -49,7 +49,7 @@ export async function startPostern(settings: Record<string, string> = {}): Promi
   const config = parse(env)
   const statements: string[] = []
   const logged: string[] = []
-  const log = pino({ level: 'debug' }, { write: (line) => logged.push(line) })
+  const log = createLogger('debug', { write: (line) => logged.push(line) })
   const begin = () => serve(config, { log, onStatement: (sql) => statements.push(sql) })
   let server = await begin()
 

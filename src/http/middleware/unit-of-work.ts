@@ -23,8 +23,12 @@ export function unitOfWork({ storage, provider }: { storage: Storage; provider: 
     })
     await run(scope, async () => {
       await next()
-      const error = await commit(storage, scope, { hasFailed: ctx.status >= 400 })
+      const error = await commit(storage, scope, { hasFailed: ctx.status >= 400 }).catch((cause) => {
+        ctx.remove('Set-Cookie')
+        throw cause
+      })
       if (!error) return
+      ctx.remove('Set-Cookie') // they name a session as it would have become
       if (scope.endpoint !== 'token' && scope.endpoint !== 'registration') throw error
 
       // What the engine answered did not take effect: nothing of it may be sent.
