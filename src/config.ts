@@ -93,6 +93,10 @@ export const environment = z
       .stringbool()
       .default(false)
       .describe('Allow implicit and hybrid response types for clients registered with them (weaker than code).'),
+    ALLOW_FORM_POST: z
+      .stringbool()
+      .default(false)
+      .describe('Allow the form_post response mode, which needs script in the browser to go unnoticed.'),
     ALLOW_ENCRYPTION: z.stringbool().default(false).describe('Allow JWE for clients registered with it.'),
     SHUTDOWN_TIMEOUT_SECONDS: seconds.default(15).describe('Time for requests in flight before a stop is forced.'),
     SHUTDOWN_DELAY_SECONDS: z.coerce

@@ -87,6 +87,7 @@ export function createProvider(dependencies: ProviderDependencies): Provider {
     return replays.claim(storage.db, sha256(`${iss}\0${jti}`), expiresAt)
   }
   keepClients(provider, storage)
+  if (!config.ALLOW_FORM_POST) refuseFormPost(provider)
 
   // Forwarded headers reach the engine only after http/middleware/origin.ts has pinned them to the issuer.
   provider.proxy = true
@@ -110,6 +111,25 @@ function keepClients(provider: Provider, { clients }: Storage): void {
     }
     return client
   }
+}
+
+/** The engine has no switch for this response mode, neither for using it nor for advertising it. */
+function refuseFormPost(provider: Provider): void {
+  const client = provider.Client.prototype as unknown as {
+    responseModeAllowed(mode: string, ...rest: unknown[]): boolean
+  }
+  const isAllowed = client.responseModeAllowed
+  client.responseModeAllowed = function (mode, ...rest) {
+    return !mode.startsWith('form_post') && isAllowed.call(this, mode, ...rest)
+  }
+  provider.use(async (ctx, next) => {
+    await next()
+    const metadata = ctx.body as { response_modes_supported?: string[] } | undefined
+    if (!ctx.path.startsWith('/.well-known/') || !metadata?.response_modes_supported) return
+    metadata.response_modes_supported = metadata.response_modes_supported.filter(
+      (mode) => !mode.startsWith('form_post'),
+    )
+  })
 }
 
 async function findAccount({ db }: Storage, sub: string) {
