@@ -22,6 +22,9 @@ const keys = z
 
 const loopbackHosts = ['localhost', '127.0.0.1', '[::1]']
 
+// Rules about several settings are checked even if others are wrong, so that all mistakes are told at once.
+const together = { when: () => true }
+
 /** The only list of settings: environment variable, default, meaning. docs/configuration.md is checked against it. */
 export const environment = z
   .object({
@@ -31,6 +34,9 @@ export const environment = z
         error: 'must have no trailing slash, query or fragment',
       })
       .refine((url) => new URL(url).pathname === '/', { error: 'must have no path: Postern serves a whole origin' })
+      .refine((url) => url.startsWith('https:') || loopbackHosts.includes(new URL(url).hostname), {
+        error: 'must be https: plain http is only for localhost',
+      })
       .optional()
       .describe('Public URL of this server, without a trailing slash. Default: http://localhost:PORT.'),
     PORT: z.coerce.number().int().min(0).max(65535).default(3000).describe('Port to listen on; 0 picks a free one.'),
@@ -105,23 +111,15 @@ export const environment = z
       .default(0)
       .describe('Time between not being ready any more and refusing connections, for a load balancer to notice.'),
   })
-  .superRefine((env, ctx) => {
-    if (env.ISSUER) {
-      const { protocol, hostname } = new URL(env.ISSUER)
-      if (protocol === 'http:' && !loopbackHosts.includes(hostname)) {
-        ctx.addIssue({ code: 'custom', path: ['ISSUER'], message: 'must be https: plain http is only for localhost' })
-      }
-    }
-    if (env.DATABASE_URL && !env.ENCRYPTION_KEYS) {
-      ctx.addIssue({
-        code: 'custom',
-        path: ['ENCRYPTION_KEYS'],
-        message: 'is required when DATABASE_URL is set; make one with: openssl rand -base64 32',
-      })
-    }
-    if (env.PORT === 0 && !env.ISSUER) {
-      ctx.addIssue({ code: 'custom', path: ['ISSUER'], message: 'is required when PORT is 0' })
-    }
+  .refine((env) => !env.DATABASE_URL || env.ENCRYPTION_KEYS, {
+    path: ['ENCRYPTION_KEYS'],
+    error: 'is required when DATABASE_URL is set; make one with: openssl rand -base64 32',
+    ...together,
+  })
+  .refine((env) => env.PORT !== 0 || env.ISSUER, {
+    path: ['ISSUER'],
+    error: 'is required when PORT is 0',
+    ...together,
   })
   .transform((env) => ({ ...env, ISSUER: env.ISSUER ?? `http://localhost:${env.PORT}` }))
 

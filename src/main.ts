@@ -49,6 +49,7 @@ async function supervise(config: Config, log: Logger): Promise<void> {
   const encryptionKeys = await loadEncryptionKeys(config)
   const postern = await assemble(config, { log })
   let isStopping = false
+  let isServing = false
   const fork = () =>
     cluster.fork({
       DATABASE_URL: postern.database.url,
@@ -56,6 +57,11 @@ async function supervise(config: Config, log: Logger): Promise<void> {
     })
   cluster.on('exit', (worker, code, signal) => {
     if (isStopping) return
+    if (!isServing) {
+      isStopping = true
+      void postern.close().finally(() => process.exit(1)) // it has said why itself
+      return
+    }
     log.error({ worker: worker.process.pid, code, signal }, 'a worker died and is replaced')
     setTimeout(fork, 1_000)
   })
@@ -74,6 +80,7 @@ async function supervise(config: Config, log: Logger): Promise<void> {
     log.info('stopped')
   })
   await new Promise<void>((resolve) => cluster.once('listening', () => resolve()))
+  isServing = true
   await welcome(config, postern.database.db, config.PORT)
 }
 

@@ -23,7 +23,8 @@ export async function migrate(db: Db): Promise<string[]> {
   const { error, results = [] } = await migrator(db).migrateToLatest()
   if (error) {
     const failed = results.find(({ status }) => status === 'Error')
-    throw new Error(`The migration ${failed?.migrationName ?? ''} failed; nothing of it was kept.`, { cause: error })
+    if (!failed) throw error
+    throw new Error(`The migration ${failed.migrationName} failed; nothing of it was kept.`, { cause: error })
   }
   return results.filter(({ status }) => status === 'Success').map(({ migrationName }) => migrationName)
 }

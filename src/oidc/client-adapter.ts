@@ -2,6 +2,7 @@ import { type Adapter, type AdapterPayload, errors } from 'oidc-provider'
 import { judge } from '../registration/policy.ts'
 import * as clients from '../stores/clients.ts'
 import { current } from './request-scope.ts'
+import { scopes } from './scopes.ts'
 import type { Storage } from './storage.ts'
 
 /**
@@ -16,7 +17,7 @@ export function clientAdapter({ db, envelope, issuer, clients: cache }: Storage)
 
     async upsert(_id, payload) {
       const metadata = withoutUndefined(payload) as clients.ClientMetadata
-      const refusal = judge(metadata, { allowsLoopback: issuer.startsWith('http:') })
+      const refusal = judge(metadata, { allowsLoopback: issuer.startsWith('http:'), openScopes: Object.keys(scopes) })
       if (refusal) throw new errors.InvalidClientMetadata(refusal)
       const scope = current()
       if (scope?.endpoint === 'registration') scope.registration.saved = metadata

@@ -1,5 +1,5 @@
 import { createHmac } from 'node:crypto'
-import Provider, { type Configuration, interactionPolicy, type KoaContextWithOIDC } from 'oidc-provider'
+import Provider, { type Configuration, errors, interactionPolicy, type KoaContextWithOIDC } from 'oidc-provider'
 import type { Config } from '../config.ts'
 import { sha256 } from '../crypto/digests.ts'
 import type { Keyring } from '../keys/keyring.ts'
@@ -58,6 +58,10 @@ export function createProvider(dependencies: ProviderDependencies): Provider {
     issueRefreshToken: async (_ctx, client, source) =>
       client.grantTypeAllowed('refresh_token') && source.scopes.has('offline_access'),
     revokeGrantPolicy: () => false, // consent outlives tokens; a person takes it back on the account page
+    extraTokenClaims: async (ctx, token) => {
+      assertOwnScope(ctx, token)
+      return undefined
+    },
     findAccount: (_ctx, sub) => findAccount(storage, sub),
     loadExistingGrant: (ctx) => loadGrant(dependencies, ctx),
     interactions: { url: (_ctx, interaction) => `/interaction/${interaction.uid}`, policy: policy() },
@@ -111,6 +115,17 @@ function keepClients(provider: Provider, { clients }: Storage): void {
     }
     return client
   }
+}
+
+/**
+ * With client credentials nobody consents, so a client gets no scope of an API that it is not registered for.
+ * The engine holds it to its `scope` for scopes of its own only, and has no other place to say so.
+ */
+function assertOwnScope(ctx: KoaContextWithOIDC, token: { kind: string; scope?: string | undefined }): void {
+  if (token.kind !== 'ClientCredentials' || !token.scope) return
+  const allowed = ctx.oidc.client?.scope?.split(' ') ?? Object.keys(scopes)
+  const refused = token.scope.split(' ').find((name) => !allowed.includes(name))
+  if (refused) throw new errors.InvalidScope('requested scope is not allowed', refused)
 }
 
 /** The engine has no switch for this response mode, neither for using it nor for advertising it. */

@@ -19,17 +19,28 @@ const uriFields = [
  * the refusal, naming the field and the rule, or `undefined`. A field left out is judged by its default.
  *
  * `allowsLoopback` is for a provider that is itself on localhost: there, so are the clients being developed.
+ * `openScopes` are those that give nothing without a person's consent.
  */
-export function judge(metadata: Metadata, { allowsLoopback }: { allowsLoopback: boolean }): string | undefined {
+export function judge(
+  metadata: Metadata,
+  { allowsLoopback, openScopes }: { allowsLoopback: boolean; openScopes: readonly string[] },
+): string | undefined {
   if (JSON.stringify(metadata).length > longestMetadataBytes) {
     return `the metadata must not exceed ${longestMetadataBytes} bytes`
   }
   for (const field of reservedFields) {
     if (metadata[field] !== undefined) return `${field} can only be set by an administrator`
   }
+  // With this grant nobody consents, so a client would give itself access to an API.
+  if (list(metadata['grant_types']).includes('client_credentials')) {
+    const foreign = String(metadata['scope'] ?? '')
+      .split(' ')
+      .find((name) => name !== '' && !openScopes.includes(name))
+    if (foreign) return `scope of a client_credentials client may only include ${foreign} if an administrator says so`
+  }
   const isNative = metadata['application_type'] === 'native'
   for (const field of ['redirect_uris', 'post_logout_redirect_uris'] as const) {
-    const uris = Array.isArray(metadata[field]) ? metadata[field] : []
+    const uris = list(metadata[field])
     if (uris.length > mostUris) return `${field} must not have more than ${mostUris} entries`
     for (const uri of uris) {
       const problem = redirectProblem(String(uri), { isNative, allowsLoopback })
@@ -43,6 +54,10 @@ export function judge(metadata: Metadata, { allowsLoopback }: { allowsLoopback: 
     }
   }
   return undefined
+}
+
+function list(value: unknown): unknown[] {
+  return Array.isArray(value) ? value : []
 }
 
 function redirectProblem(

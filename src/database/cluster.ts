@@ -1,0 +1,99 @@
+import { execFile } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { chown, mkdtemp, open, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { type Launcher, openPrivate } from './unprivileged.ts'
+
+/** Where the embedded PostgreSQL keeps what, below DATA_DIR. */
+export type Paths = ReturnType<typeof pathsIn>
+
+const run = promisify(execFile)
+
+/** The name of the superuser and of the database. */
+export const owner = 'postern'
+
+export function pathsIn(dataDir: string) {
+  const path = (suffix: string) => join(dataDir, `postgresql${suffix}`)
+  return { dataDir, cluster: path(''), password: path('.password'), log: path('.log'), lock: path('.lock') }
+}
+
+/** Refuses data that another major release of PostgreSQL wrote. */
+export async function assertSameMajor(cluster: string, version: string): Promise<void> {
+  const ours = Number.parseInt(version, 10)
+  const theirs = Number.parseInt((await readIfThere(join(cluster, 'PG_VERSION'))) ?? version, 10)
+  if (theirs === ours) return
+  throw new Error(
+    `The data in ${cluster} is of PostgreSQL ${theirs}, and this is PostgreSQL ${ours}. ` +
+      'Dump it with the release of Postern that wrote it, move the directory away, and restore the dump into a new one.',
+  )
+}
+
+/** Generated once. The cluster keeps only what verifies it, so it cannot be recovered from there. */
+export async function getPassword({ password: path, cluster }: Paths): Promise<string> {
+  const known = await readIfThere(path)
+  if (known) return known
+  if (await hasCluster(cluster)) {
+    throw new Error(`${path}, with the password of the database in ${cluster}, is missing. Restore it from a backup.`)
+  }
+  const password = randomBytes(32).toString('base64url')
+  const file = await openPrivate(path)
+  try {
+    await file.writeFile(password)
+    await file.sync()
+  } finally {
+    await file.close()
+  }
+  return password
+}
+
+/** Creates the cluster beside its place and moves it there when it is complete: half of one is never started. */
+export async function initialize({ dataDir, cluster }: Paths, launcher: Launcher, password: string): Promise<void> {
+  const prefix = 'postgresql.new-'
+  for (const entry of await readdir(dataDir)) {
+    if (entry.startsWith(prefix)) await rm(join(dataDir, entry), { recursive: true, force: true, maxRetries: 5 })
+  }
+  const workshop = await mkdtemp(join(dataDir, prefix))
+  try {
+    const passwordFile = join(workshop, 'password')
+    await writeFile(passwordFile, password, { mode: 0o600 })
+    if (launcher.account) {
+      for (const path of [passwordFile, workshop]) await chown(path, launcher.account.uid, launcher.account.gid)
+    }
+    const { file, args, options } = launcher.command('initdb', [
+      `--pgdata=${join(workshop, 'cluster')}`,
+      `--username=${owner}`,
+      `--pwfile=${passwordFile}`,
+      '--auth=scram-sha-256',
+      '--encoding=UTF8',
+      '--locale=C',
+      '--locale-provider=builtin',
+      '--builtin-locale=C.UTF-8',
+      '--data-checksums',
+    ])
+    await run(file, args, options)
+    await rename(join(workshop, 'cluster'), cluster)
+    const directory = await open(dataDir)
+    await directory.sync().finally(() => directory.close())
+  } catch (cause) {
+    const output = cause instanceof Error && 'stderr' in cause ? `\n${cause.stderr}`.trimEnd() : ''
+    throw new Error(`Could not create a database in ${cluster}, which has to be missing or empty.${output}`, { cause })
+  } finally {
+    await rm(workshop, { recursive: true, force: true })
+  }
+}
+
+export async function hasCluster(cluster: string): Promise<boolean> {
+  return (await readIfThere(join(cluster, 'PG_VERSION'))) !== undefined
+}
+
+/** The text of a file, or `undefined` when there is none. */
+export async function readIfThere(path: string): Promise<string | undefined> {
+  try {
+    return await readFile(path, 'utf8')
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code === 'ENOENT' || code === 'ESRCH') return undefined
+    throw new Error(`Cannot read ${path}. Run this as the user who owns it.`, { cause: error })
+  }
+}
