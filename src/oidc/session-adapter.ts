@@ -3,7 +3,7 @@ import type { Adapter, AdapterPayload } from 'oidc-provider'
 import { sha256 } from '../crypto/digests.ts'
 import * as sessions from '../stores/sessions.ts'
 import type { SessionChange } from '../stores/stages.ts'
-import { current } from './request-scope.ts'
+import { current, note } from './request-scope.ts'
 import { type Storage, stageOf } from './storage.ts'
 
 type Payload = Record<string, unknown>
@@ -76,6 +76,7 @@ export function sessionAdapter(storage: Storage): Partial<Adapter> {
       }
       scope.destroyedSessionUid = uid
       scope.session = undefined
+      if (scope.endpoint === 'logout') note({ type: 'session.ended', accountId: known?.found.accountId })
     },
   }
 }

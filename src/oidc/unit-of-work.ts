@@ -16,7 +16,7 @@ export async function commit(
   { hasFailed }: { hasFailed: boolean },
 ): Promise<errors.OIDCProviderError | undefined> {
   // A token request that fails later than its code was consumed has not used the code.
-  const isWithdrawn = hasFailed && scope.endpoint === 'token'
+  const isWithdrawn = hasFailed && (scope.endpoint === 'token' || scope.endpoint === 'registration')
   const stage = stageOf({
     claim: isWithdrawn ? undefined : scope.claim,
     inserts: isWithdrawn ? [] : scope.inserts,
@@ -24,6 +24,7 @@ export async function commit(
     destroyedSessionUid: scope.destroyedSessionUid,
     audit: scope.audit,
   })
+  if (isWithdrawn) Object.assign(scope.registration, { saved: undefined, destroyed: undefined })
   const { saved, destroyed, redeemedTokenHash } = scope.registration
   const hasRegistration = saved !== undefined || destroyed !== undefined || redeemedTokenHash !== undefined
   try {
