@@ -6,14 +6,14 @@ import { promisify } from 'node:util'
 import { type Launcher, openPrivate } from './unprivileged.ts'
 
 /** Where the embedded PostgreSQL keeps what, below DATA_DIR. */
-export type Paths = ReturnType<typeof pathsIn>
+export type Paths = { dataDir: string; cluster: string; password: string; log: string; lock: string }
 
 const run = promisify(execFile)
 
-/** The name of the superuser and of the database. */
-export const owner = 'postern'
+/** Of the superuser and of the database. */
+export const name = 'postern'
 
-export function pathsIn(dataDir: string) {
+export function pathsIn(dataDir: string): Paths {
   const path = (suffix: string) => join(dataDir, `postgresql${suffix}`)
   return { dataDir, cluster: path(''), password: path('.password'), log: path('.log'), lock: path('.lock') }
 }
@@ -33,7 +33,7 @@ export async function assertSameMajor(cluster: string, version: string): Promise
 export async function getPassword({ password: path, cluster }: Paths): Promise<string> {
   const known = await readIfThere(path)
   if (known) return known
-  if (await hasCluster(cluster)) {
+  if (await isThere(cluster)) {
     throw new Error(`${path}, with the password of the database in ${cluster}, is missing. Restore it from a backup.`)
   }
   const password = randomBytes(32).toString('base64url')
@@ -62,7 +62,7 @@ export async function initialize({ dataDir, cluster }: Paths, launcher: Launcher
     }
     const { file, args, options } = launcher.command('initdb', [
       `--pgdata=${join(workshop, 'cluster')}`,
-      `--username=${owner}`,
+      `--username=${name}`,
       `--pwfile=${passwordFile}`,
       '--auth=scram-sha-256',
       '--encoding=UTF8',
@@ -83,7 +83,8 @@ export async function initialize({ dataDir, cluster }: Paths, launcher: Launcher
   }
 }
 
-export async function hasCluster(cluster: string): Promise<boolean> {
+/** Whether a cluster was created here. */
+export async function isThere(cluster: string): Promise<boolean> {
   return (await readIfThere(join(cluster, 'PG_VERSION'))) !== undefined
 }
 

@@ -1,14 +1,11 @@
-import { execFile, spawn } from 'node:child_process'
-import { randomBytes } from 'node:crypto'
-import { once } from 'node:events'
-import { chown, mkdtemp, open, readdir, readFile, realpath, rename, rm, stat, writeFile } from 'node:fs/promises'
-import { type AddressInfo, createServer } from 'node:net'
-import { join, resolve } from 'node:path'
-import { DatabaseSync } from 'node:sqlite'
+import { realpath } from 'node:fs/promises'
+import { resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { promisify } from 'node:util'
 import pg from 'pg'
-import { createDataDir, createLauncher, findPrograms, type Launcher, openPrivate } from './unprivileged.ts'
+import * as cluster from './cluster.ts'
+import { alone } from './lock.ts'
+import * as postmaster from './postmaster.ts'
+import { createDataDir, createLauncher, findPrograms, type Launcher } from './unprivileged.ts'
 
 /**
  * A real PostgreSQL for whoever has not set DATABASE_URL.
@@ -27,82 +24,79 @@ export type Embedded = {
 type Log = (message: string, details?: object) => void
 type Session = { client: pg.Client; url: string }
 
-const run = promisify(execFile)
-
-const name = 'postern' // of the superuser and of the database
 const useLock = [0x706f7374, 0x65726e] // shared by those who use PostgreSQL, exclusive for the one that shuts it down
 const pollMs = 20
 const noticeableMs = 3_000
 const patienceMs = 30_000 // for processes of a crashed server to end, a stopping one to go
-const recoveryMs = 300_000 // for replaying the write-ahead log, or the last checkpoint
-const longLogBytes = 10_000_000
 
 export async function start({ dataDir, log }: { dataDir: string; log: Log }): Promise<Embedded> {
   const programs = await findPrograms()
   const given = resolve(dataDir)
-  await assertSameMajor(pathsIn(given).cluster, programs.version)
+  await cluster.assertSameMajor(cluster.pathsIn(given).cluster, programs.version)
   await createDataDir(given)
-  const paths = pathsIn(await realpath(given))
+  const paths = cluster.pathsIn(await realpath(given))
 
   return alone(paths.lock, log, async () => {
-    const password = await getPassword(paths)
+    const password = await cluster.getPassword(paths)
     const prepare = () => createLauncher({ dataDir: paths.dataDir, cluster: paths.cluster, ...programs, log })
-    if (!(await hasCluster(paths.cluster))) await initialize(paths, await prepare(), password)
+    if (!(await cluster.isThere(paths.cluster))) await cluster.initialize(paths, await prepare(), password)
     const session = await bringUp(paths, password, log, prepare)
     return { url: session.url, stop: keep(session, paths, log) }
   })
 }
 
 /** Attaches to the PostgreSQL that is running on the cluster, or starts one and attaches to that. */
-async function bringUp(paths: Paths, password: string, log: Log, prepare: () => Promise<Launcher>): Promise<Session> {
+async function bringUp(
+  paths: cluster.Paths,
+  password: string,
+  log: Log,
+  prepare: () => Promise<Launcher>,
+): Promise<Session> {
   const begun = Date.now()
   let launcher: Launcher | undefined
   let started: number | undefined
   let told = false
   try {
     for (;;) {
-      const postmaster = await findPostmaster(paths.cluster)
+      const server = await postmaster.find(paths.cluster)
       let obstacle: unknown
       try {
-        if (!postmaster) {
+        if (!server) {
           launcher ??= await prepare()
-          started = await launch(paths, launcher)
+          started = await postmaster.launch(paths, launcher)
           continue
         }
-        if (postmaster.status === 'ready') return await attach(postmaster.port, password, paths)
+        if (server.status === 'ready') return await attach(server.port, password, paths)
       } catch (error) {
-        if (!isPassing(error)) throw error
+        if (!postmaster.isPassing(error)) throw error
         obstacle = error
       }
       const waitedMs = Date.now() - begun
-      if (waitedMs > (obstacle ? patienceMs : recoveryMs)) {
-        throw (
-          obstacle ??
-          new Error(`PostgreSQL (process ${postmaster?.pid}) is still ${postmaster?.status}. See ${paths.log}.`)
-        )
+      if (waitedMs > (obstacle ? patienceMs : postmaster.recoveryMs)) {
+        throw obstacle ?? new Error(`PostgreSQL (process ${server?.pid}) is still ${server?.status}. See ${paths.log}.`)
       }
       if (waitedMs > noticeableMs && !told) {
-        log('Waiting for PostgreSQL', { status: postmaster?.status, obstacle })
+        log('Waiting for PostgreSQL', { status: server?.status, obstacle })
         told = true
       }
       await sleep(pollMs)
     }
   } catch (error) {
     // Nobody else can be using it: whoever wants to attach is waiting for our lock.
-    if (started) await shutDown(started, paths).catch(() => undefined)
+    if (started) await postmaster.shutDown(started, paths).catch(() => undefined)
     throw error
   }
 }
 
 /** Opens the session that marks PostgreSQL as in use by us, in our database, which it creates if it has to. */
-async function attach(port: number, password: string, paths: Paths): Promise<Session> {
-  const url = (database: string) => `postgres://${name}:${password}@127.0.0.1:${port}/${database}`
+async function attach(port: number, password: string, paths: cluster.Paths): Promise<Session> {
+  const url = (database: string) => `postgres://${cluster.name}:${password}@127.0.0.1:${port}/${database}`
   try {
-    const client = await connect(url(name)).catch(async (error) => {
+    const client = await connect(url(cluster.name)).catch(async (error) => {
       if (error.code !== '3D000') throw error // there is no such database
       const maintenance = await connect(url('postgres'))
-      await maintenance.query(`create database ${name}`).finally(() => maintenance.end())
-      return connect(url(name))
+      await maintenance.query(`create database ${cluster.name}`).finally(() => maintenance.end())
+      return connect(url(cluster.name))
     })
     try {
       const { rows } = await client.query<{ data_directory: string }>('show data_directory')
@@ -111,14 +105,14 @@ async function attach(port: number, password: string, paths: Paths): Promise<Ses
         throw new Error(`The PostgreSQL on port ${port} serves ${served} instead of ${paths.cluster}. Stop it.`)
       }
       // Refused while another process holds it alone: that one is about to shut PostgreSQL down.
-      if (await ask(client, 'pg_try_advisory_lock_shared')) return { client, url: url(name) }
-      throw passing(new Error('PostgreSQL is shutting down.'))
+      if (await ask(client, 'pg_try_advisory_lock_shared')) return { client, url: url(cluster.name) }
+      throw postmaster.passing(new Error('PostgreSQL is shutting down.'))
     } catch (error) {
       await client.end().catch(() => undefined)
       throw error
     }
   } catch (error) {
-    if (isTemporary(error)) throw passing(error)
+    if (isTemporary(error)) throw postmaster.passing(error)
     if ((error as { code?: string }).code !== '28P01') throw error
     throw new Error(`PostgreSQL refuses the password in ${paths.password}. Restore it from a backup.`, { cause: error })
   }
@@ -142,7 +136,7 @@ async function ask(client: pg.Client, lockFunction: string): Promise<boolean> {
 }
 
 /** Keeps the session open, since PostgreSQL ends all of them when one of its processes crashes. Returns `stop`. */
-function keep({ client, url }: Session, paths: Paths, log: Log): () => Promise<void> {
+function keep({ client, url }: Session, paths: cluster.Paths, log: Log): () => Promise<void> {
   const { port, password } = new URL(url)
   let current: pg.Client | undefined
   let stopping: Promise<void> | undefined
@@ -170,8 +164,8 @@ function keep({ client, url }: Session, paths: Paths, log: Log): () => Promise<v
     try {
       // Let go before asking for the lock alone: two that asked while both share it would both be refused.
       await ask(last, 'pg_advisory_unlock_shared')
-      const postmaster = await readPostmaster(paths.cluster)
-      if (postmaster && (await ask(last, 'pg_try_advisory_lock'))) await shutDown(postmaster.pid, paths)
+      const server = await postmaster.read(paths.cluster)
+      if (server && (await ask(last, 'pg_try_advisory_lock'))) await postmaster.shutDown(server.pid, paths)
     } catch (error) {
       if (!isTemporary(error)) throw error // otherwise another process was quicker to shut it down
     } finally {
