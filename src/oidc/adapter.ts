@@ -1,11 +1,12 @@
 import { type Adapter, type AdapterPayload, errors } from 'oidc-provider'
-import { keyedHash, randomId, sha256 } from '../crypto/digests.ts'
+import { keyedHash } from '../crypto/digests.ts'
 import { isUnavailable } from '../database/connect.ts'
 import * as artifacts from '../stores/artifacts.ts'
 import * as audit from '../stores/audit.ts'
 import * as grants from '../stores/grants.ts'
 import * as replays from '../stores/replays.ts'
 import { clientAdapter } from './client-adapter.ts'
+import { fromStored, hashOf, ofFamily, toReference, toStored } from './payloads.ts'
 import { current, note, type RequestScope } from './request-scope.ts'
 import { sessionAdapter } from './session-adapter.ts'
 import { type Storage, stageOf, TemporarilyUnavailable } from './storage.ts'
@@ -51,18 +52,7 @@ function translating(adapter: Partial<Adapter>): Adapter {
   }
 }
 
-// Models that belong to a login, and are revoked with it.
-const ofFamily = new Set(['AuthorizationCode', 'AccessToken', 'RefreshToken', 'DeviceCode'])
-// Models whose payload holds what other people's values are made of: sealed as a whole.
-const sealed = new Set(['Interaction', 'PushedAuthorizationRequest'])
-
-/*
- * A device code found by its user code is not known in clear: the engine then handles a reference, `#` and
- * the hash. A reference is good for saving, and for reading where the engine itself kept it, in an
- * interaction; from the wire it is worth nothing, since a stolen database would be full of them.
- */
-const toReference = (idHash: Buffer) => `#${idHash.toString('hex')}`
-const hashOf = (id: string) => (id.startsWith('#') ? Buffer.from(id.slice(1), 'hex') : sha256(id))
+// Where the engine reads what it kept itself, and not what came from the wire.
 const readsReferences = (scope: RequestScope | undefined) =>
   scope?.endpoint === 'resume' || scope?.endpoint === 'device-resume'
 
@@ -205,59 +195,6 @@ function revoke(storage: Storage, grantId: string): Promise<void> {
   const running = scope.revocations.get(grantId) ?? work()
   scope.revocations.set(grantId, running)
   return running
-}
-
-function toStored(
-  storage: Storage,
-  { model, id, idHash, payload }: { model: string; id: string; idHash: Buffer; payload: Payload },
-): artifacts.Artifact {
-  // `jti` is the bearer value itself; `consumed` is a column that no save may touch.
-  const { jti: _jti, consumed: _consumed, userCode, ...rest } = payload
-  const scope = current()
-  const body = model === 'Interaction' ? withoutBearers(rest, id) : rest
-  const text = (name: string) => (typeof rest[name] === 'string' ? rest[name] : undefined)
-  const params = rest['params'] as Payload | undefined
-  return {
-    model,
-    idHash,
-    grantId: model === 'Interaction' ? undefined : text('grantId'),
-    family: ofFamily.has(model) && scope ? familyOf(scope) : ofFamily.has(model) ? randomId(16) : undefined,
-    accountId: model === 'Interaction' ? undefined : text('accountId'),
-    clientId: text('clientId') ?? (typeof params?.['client_id'] === 'string' ? params['client_id'] : undefined),
-    sessionUid: text('sessionUid'),
-    userCodeHash: typeof userCode === 'string' ? keyedHash(storage.userCodeKey, userCode) : undefined,
-    payload: sealed.has(model)
-      ? { sealed: storage.envelope.seal(JSON.stringify(body), identity(model, idHash)) }
-      : body,
-    expiresAtSeconds: typeof rest['exp'] === 'number' ? rest['exp'] : undefined,
-  }
-}
-
-function familyOf(scope: RequestScope): string {
-  scope.newFamily ??= randomId(16)
-  return scope.source?.family ?? scope.newFamily
-}
-
-function fromStored(storage: Storage, { model, idHash, payload }: artifacts.FoundArtifact, id: string): Payload {
-  if (!sealed.has(model)) return payload
-  const body = JSON.parse(storage.envelope.open(String(payload['sealed']), identity(model, idHash)))
-  return model === 'Interaction' ? { ...body, returnTo: String(body.returnTo).replace(ownId, id) } : body
-}
-
-const identity = (model: string, idHash: Buffer) => `artifacts.payload:${model}:${idHash.toString('hex')}`
-const ownId = '{uid}'
-
-function withoutBearers({ session, deviceCode, parJti, returnTo, ...rest }: Payload, id: string): Payload {
-  const { cookie: _cookie, ...shown } = (session ?? {}) as Payload
-  const reference = (value: unknown) =>
-    typeof value === 'string' && !value.startsWith('#') ? toReference(sha256(value)) : value
-  return {
-    ...rest,
-    ...(session !== undefined && { session: shown }),
-    ...(deviceCode !== undefined && { deviceCode: reference(deviceCode) }),
-    ...(parJti !== undefined && { parJti: reference(parJti) }),
-    returnTo: String(returnTo).replace(id, ownId),
-  }
 }
 
 function grantAdapter({ db }: Storage): Partial<Adapter> {
