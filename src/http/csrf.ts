@@ -2,11 +2,13 @@ import { timingSafeEqual } from 'node:crypto'
 import type { Context } from 'koa'
 import { keyedHash } from '../crypto/digests.ts'
 
+const page = 'other-browser' // the page to show: it says to go on where one began
+
 export type Csrf = {
   /** The token of an interaction's forms. */
   tokenFor(uid: string): string
   /** Throws a 403 unless the form is of this interaction and was sent from a page of ours. */
-  assertOwnForm(ctx: Context, uid: string, token: string): void
+  assertOwnForm(ctx: Context, uid: string, form: { uid: string; csrf: string }): void
 }
 
 /**
@@ -19,16 +21,16 @@ export function createCsrf({ issuer, key }: { issuer: string; key: Buffer }): Cs
 
   return {
     tokenFor,
-    assertOwnForm(ctx, uid, token) {
+    assertOwnForm(ctx, uid, form) {
       const site = ctx.get('Sec-Fetch-Site')
       const from = ctx.get('Origin')
       if (site ? site !== 'same-origin' : from !== '' && from !== origin) {
-        ctx.throw(403, 'The form was sent from another site.')
+        ctx.throw(403, 'The form was sent from another site.', { page })
       }
       const expected = Buffer.from(tokenFor(uid))
-      const given = Buffer.from(token)
-      if (given.length !== expected.length || !timingSafeEqual(given, expected)) {
-        ctx.throw(403, 'The form does not belong to this sign-in.')
+      const given = Buffer.from(form.csrf)
+      if (form.uid !== uid || given.length !== expected.length || !timingSafeEqual(given, expected)) {
+        ctx.throw(403, 'The form does not belong to this sign-in.', { page })
       }
     },
   }

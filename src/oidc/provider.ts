@@ -77,7 +77,9 @@ export function createProvider(dependencies: ProviderDependencies): Provider {
           }
         : { session: 'postern_session', interaction: 'postern_interaction', resume: 'postern_resume' },
       long: cookie,
-      short: cookie,
+      // Each of these has a path of its own, and "overwrite" goes by name alone: the end of one would be lost to the
+      // beginning of the next.
+      short: { ...cookie, overwrite: false },
     },
     clientBasedCORS: (_ctx, origin, client) =>
       (client.redirectUris ?? []).some((uri) => URL.parse(uri)?.origin === origin),

@@ -26,7 +26,7 @@ export type InteractionDependencies = {
   grantLifetimeSeconds: number
 }
 
-const ownForm = z.object({ csrf: z.string(), uid: z.string() })
+const ownForm = z.object({ csrf: z.string().default(''), uid: z.string().default('') })
 const signInForm = ownForm.extend({ email: z.string().default(''), password: z.string().default('') })
 const continueForm = ownForm.extend({ decision: z.enum(['continue', 'switch']) })
 const consentForm = ownForm.extend({
@@ -75,8 +75,7 @@ export function interactionRoutes(dependencies: InteractionDependencies): Router
 
   router.post('/sign-in', form, async (ctx) => {
     const interaction = await details(ctx)
-    const { email, password, ...own } = readForm(ctx, signInForm)
-    csrf.assertOwnForm(ctx, interaction.uid, own.csrf)
+    const { email, password } = readOwn(ctx, interaction, signInForm)
     if (!email.trim() || !password || email.length > longestEmail) {
       ctx.status = 400
       await showSignIn(ctx, interaction, { error: 'incomplete', email })
@@ -100,8 +99,7 @@ export function interactionRoutes(dependencies: InteractionDependencies): Router
 
   router.post('/continue', form, async (ctx) => {
     const interaction = await details(ctx)
-    const { decision, ...own } = readForm(ctx, continueForm)
-    csrf.assertOwnForm(ctx, interaction.uid, own.csrf)
+    const { decision } = readOwn(ctx, interaction, continueForm)
     if (interaction.prompt.name !== 'select_account') ctx.throw(400, 'There is no account to choose.')
 
     if (decision === 'switch' || !interaction.session)
@@ -111,20 +109,19 @@ export function interactionRoutes(dependencies: InteractionDependencies): Router
 
   router.post('/switch', form, async (ctx) => {
     const interaction = await details(ctx)
-    csrf.assertOwnForm(ctx, interaction.uid, readForm(ctx, ownForm).csrf)
+    readOwn(ctx, interaction, ownForm)
     await showSignIn(ctx, interaction, { error: undefined, email: '' })
   })
 
   router.post('/abort', form, async (ctx) => {
     const interaction = await details(ctx)
-    csrf.assertOwnForm(ctx, interaction.uid, readForm(ctx, ownForm).csrf)
+    readOwn(ctx, interaction, ownForm)
     await finish(ctx, interaction, { error: 'access_denied', error_description: 'the person cancelled' })
   })
 
   router.post('/consent', form, async (ctx) => {
     const interaction = await details(ctx)
-    const fields = readForm(ctx, consentForm)
-    csrf.assertOwnForm(ctx, interaction.uid, fields.csrf)
+    const fields = readOwn(ctx, interaction, consentForm)
     const { session, prompt } = interaction
     if (prompt.name !== 'consent' || !session) return ctx.throw(400, 'There is nothing to consent to.')
     if (fields.decision === 'deny') {
@@ -166,6 +163,12 @@ export function interactionRoutes(dependencies: InteractionDependencies): Router
     const wayBack = await findWayBack(uid)
     const status = { 'already-done': 409, expired: 410 }[wayBack.page as string] ?? 400
     return ctx.throw(status, 'This sign-in cannot go on.', wayBack)
+  }
+
+  /** The fields of a form of this interaction. One from anywhere else is refused before anything in it is read. */
+  function readOwn<Schema extends z.ZodType>(ctx: Context, { uid }: Interaction, schema: Schema): z.output<Schema> {
+    csrf.assertOwnForm(ctx, uid, readForm(ctx, ownForm))
+    return readForm(ctx, schema)
   }
 
   async function finish(ctx: Context, interaction: Interaction, result: InteractionResults): Promise<void> {
