@@ -1,5 +1,5 @@
 import { createHmac } from 'node:crypto'
-import Provider, { type Configuration, errors, interactionPolicy, type KoaContextWithOIDC } from 'oidc-provider'
+import Provider, { type Configuration, errors, type KoaContextWithOIDC } from 'oidc-provider'
 import type { Config } from '../config.ts'
 import { sha256 } from '../crypto/digests.ts'
 import type { Keyring } from '../keys/keyring.ts'
@@ -10,6 +10,7 @@ import { adapterWith } from './adapter.ts'
 import { algorithms, features, routes } from './features.ts'
 import { lifetimes } from './lifetimes.ts'
 import type { Pages } from './pages.ts'
+import { type PairwiseSubject, policy } from './prompts.ts'
 import { current } from './request-scope.ts'
 import type { ResourceServers } from './resource-servers.ts'
 import { claimsByScope, claimsOf, scopes } from './scopes.ts'
@@ -34,6 +35,11 @@ export function createProvider(dependencies: ProviderDependencies): Provider {
   const isSecure = config.ISSUER.startsWith('https:')
   const cookie = { signed: true, httpOnly: true, sameSite: 'lax', secure: isSecure, overwrite: true } as const
 
+  const pairwiseSubject: PairwiseSubject = async (accountId, client) =>
+    createHmac('sha256', keyring.pairwiseSalt)
+      .update(`${String(client['sectorIdentifier'])}\0${accountId}`)
+      .digest('base64url')
+
   const provider = new Provider(config.ISSUER, {
     adapter: adapterWith(storage),
     jwks: { keys: keyring.signing },
@@ -43,10 +49,7 @@ export function createProvider(dependencies: ProviderDependencies): Provider {
     scopes: Object.keys(scopes),
     claims: claimsByScope,
     subjectTypes: ['public', 'pairwise'],
-    pairwiseIdentifier: async (_ctx, accountId, client) =>
-      createHmac('sha256', keyring.pairwiseSalt)
-        .update(`${String(client['sectorIdentifier'])}\0${accountId}`)
-        .digest('base64url'),
+    pairwiseIdentifier: (_ctx, accountId, client) => pairwiseSubject(accountId, client),
     responseTypes: config.ALLOW_IMPLICIT_AND_HYBRID
       ? ['code', 'id_token', 'id_token token', 'code id_token', 'code token', 'code id_token token', 'none']
       : ['code'],
@@ -64,7 +67,7 @@ export function createProvider(dependencies: ProviderDependencies): Provider {
     },
     findAccount: (_ctx, sub) => findAccount(storage, sub),
     loadExistingGrant: (ctx) => loadGrant(dependencies, ctx),
-    interactions: { url: (_ctx, interaction) => `/interaction/${interaction.uid}`, policy: policy() },
+    interactions: { url: (_ctx, interaction) => `/interaction/${interaction.uid}`, policy: policy(pairwiseSubject) },
     renderError: pages.renderError,
     extraClientMetadata: { properties: ['require_pkce', 'required_scopes'] },
     cookies: {
@@ -190,12 +193,6 @@ function requiresPkce(
   if (client.clientAuthMethod === 'none') return true
   if (typeof client['require_pkce'] === 'boolean') return client['require_pkce']
   return config.REQUIRE_PKCE === 'always'
-}
-
-function policy(): interactionPolicy.DefaultPolicy {
-  const prompts = interactionPolicy.base()
-  prompts.add(new interactionPolicy.Prompt({ name: 'select_account', requestable: true }), 0)
-  return prompts
 }
 
 /** Requests the engine makes because a client's metadata says so: https, no redirects, no addresses of inner networks. */

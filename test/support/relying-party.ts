@@ -21,7 +21,10 @@ export function discover(
 
 export type Login = { page: Page; verifier: string; visitor: Visitor; nonce: string; state: string }
 
-/** Begins an authorization request with PKCE in a visitor's browser, and returns the page it leads to. */
+/**
+ * Begins an authorization request with PKCE in a visitor's browser, and returns the page it leads to. A
+ * parameter given as `undefined` is left out.
+ */
 export async function beginLogin(
   config: oidc.Configuration,
   { visitor, issuer, ...parameters }: { visitor?: Visitor; issuer: string; [parameter: string]: unknown },
@@ -29,15 +32,17 @@ export async function beginLogin(
   const verifier = oidc.randomPKCECodeVerifier()
   const [nonce, state] = [oidc.randomNonce(), oidc.randomState()]
   const browser = visitor ?? createVisitor(issuer)
-  const url = oidc.buildAuthorizationUrl(config, {
+  const asked = {
     redirect_uri: 'https://rp.example/cb',
     scope: 'openid',
     code_challenge: await oidc.calculatePKCECodeChallenge(verifier),
     code_challenge_method: 'S256',
     nonce,
     state,
-    ...(parameters as Record<string, string>),
-  })
+    ...parameters,
+  }
+  const sent = Object.entries(asked).filter(([, value]) => value !== undefined)
+  const url = oidc.buildAuthorizationUrl(config, Object.fromEntries(sent) as Record<string, string>)
   return { page: await browser.get(url.href), verifier, visitor: browser, nonce, state }
 }
 
@@ -53,8 +58,16 @@ export async function completeLogin({ page, visitor }: Login, email: string, sco
   throw new Error(`the login did not end: ${current.url}`)
 }
 
-/** A whole login: the tokens, and the browser it was made in. */
-export async function login(
+export type LoginOptions = {
+  email: string
+  scope?: string
+  scopes?: string[]
+  visitor?: Visitor
+  [parameter: string]: unknown
+}
+
+/** A login up to the authorization response, with what it takes to go on from there. */
+export async function authorize(
   postern: TestPostern,
   client: ClientMetadata,
   {
@@ -62,10 +75,13 @@ export async function login(
     scope = 'openid',
     scopes,
     visitor,
+    config: given,
     ...parameters
-  }: { email: string; scope?: string; scopes?: string[]; visitor?: Visitor; [parameter: string]: unknown },
+  }: LoginOptions & {
+    config?: oidc.Configuration
+  },
 ) {
-  const config = await discover(postern, client)
+  const config = given ?? (await discover(postern, client))
   const begun = await beginLogin(config, {
     issuer: postern.issuer,
     scope,
@@ -73,11 +89,42 @@ export async function login(
     ...(scope.includes('offline_access') && { prompt: 'consent' }),
     ...parameters,
   })
-  const callback = await completeLogin(begun, email, scopes)
-  const tokens = await oidc.authorizationCodeGrant(config, callback, {
-    pkceCodeVerifier: begun.verifier,
-    expectedNonce: begun.nonce,
-    expectedState: begun.state,
-  })
-  return { config, tokens, visitor: begun.visitor, callback, verifier: begun.verifier }
+  return { ...begun, config, callback: await completeLogin(begun, email, scopes) }
+}
+
+/** A whole login: the tokens, and the browser it was made in. */
+export async function login(
+  postern: TestPostern,
+  client: ClientMetadata,
+  options: LoginOptions & { config?: oidc.Configuration; tokenParameters?: Record<string, string> },
+) {
+  const { tokenParameters, ...request } = options
+  const { config, callback, verifier, nonce, state, visitor } = await authorize(postern, client, request)
+  const tokens = await oidc.authorizationCodeGrant(
+    config,
+    callback,
+    { pkceCodeVerifier: verifier, expectedNonce: nonce, expectedState: state },
+    tokenParameters,
+  )
+  return { config, tokens, visitor, callback, verifier }
+}
+
+/** What the token endpoint said when it refused. Fails when it did not. */
+export async function refusal(
+  work: Promise<unknown>,
+): Promise<{ error: string; status: number; description?: string }> {
+  try {
+    await work
+  } catch (error) {
+    if (error instanceof oidc.ResponseBodyError)
+      return {
+        error: error.error,
+        status: error.status,
+        ...(error.error_description !== undefined && { description: error.error_description }),
+      }
+    if (error instanceof oidc.WWWAuthenticateChallengeError)
+      return { error: String(error.cause[0]?.parameters.error), status: error.status }
+    throw error
+  }
+  throw new Error('it was not refused')
 }

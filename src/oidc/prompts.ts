@@ -1,0 +1,36 @@
+import { decodeJwt } from 'jose'
+import { interactionPolicy, type KoaContextWithOIDC } from 'oidc-provider'
+
+type Policy = interactionPolicy.DefaultPolicy
+/** The subject an account has towards a client that is told pairwise ones. */
+export type PairwiseSubject = (accountId: string, client: { [member: string]: unknown }) => Promise<string>
+
+/** What a person is asked for before an authorization request is answered, and when. */
+export function policy(pairwiseSubject: PairwiseSubject): Policy {
+  const prompts = interactionPolicy.base()
+  prompts.add(new interactionPolicy.Prompt({ name: 'select_account', requestable: true }), 0)
+  expectTheHintedPerson(prompts, pairwiseSubject)
+  return prompts
+}
+
+/**
+ * The engine looks at `id_token_hint` when a request arrives, and no more once a page was shown: then anybody
+ * who signs in would do. The answer MUST NOT be about a different person (OpenID Connect Core §3.1.2.2).
+ */
+function expectTheHintedPerson(prompts: Policy, pairwiseSubject: PairwiseSubject): void {
+  const checks = prompts.get('login')?.checks
+  const arriving = checks?.get('id_token_hint')
+  if (!checks || !arriving) throw new Error('The engine has no check of id_token_hint any more.')
+  const { reason, description, error = 'login_required' } = arriving
+  const isSomebodyElse = async ({ oidc }: KoaContextWithOIDC) => {
+    const hint = oidc.params?.['id_token_hint']
+    if (typeof hint !== 'string') return false
+    const { session, client } = oidc
+    if (!session?.accountId || !client) return true
+    const isPairwise = client.subjectType === 'pairwise'
+    const sub = isPairwise ? await pairwiseSubject(session.accountId, client) : session.accountId
+    return decodeJwt(hint).sub !== sub // it was verified when the request arrived
+  }
+  checks.remove(reason)
+  checks.add(new interactionPolicy.Check(reason, description, error, isSomebodyElse))
+}

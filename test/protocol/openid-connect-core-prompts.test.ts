@@ -1,0 +1,190 @@
+import * as oidc from 'openid-client'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { ClientMetadata } from '../../src/stores/clients.ts'
+import { startPostern, type TestPostern } from '../support/postern.ts'
+import { beginLogin, completeLogin, discover, login } from '../support/relying-party.ts'
+import { createVisitor, type Visitor } from '../support/visitor.ts'
+import { answerOf } from '../support/wire.ts'
+
+const email = 'ada@example.com'
+let postern: TestPostern
+let client: ClientMetadata
+let config: oidc.Configuration
+
+beforeAll(async () => {
+  postern = await startPostern()
+  await postern.createAccount(email, { name: 'Ada Lovelace' })
+  await postern.createAccount('grace@example.com')
+  client = await postern.createClient()
+  config = await discover(postern, client)
+})
+afterAll(() => postern?.stop())
+
+/** What an authorization request in this browser is answered, when it is answered without a page. */
+async function ask(visitor: Visitor, parameters: Record<string, unknown>): Promise<Record<string, string>> {
+  const { page } = await beginLogin(config, { issuer: postern.issuer, visitor, ...parameters })
+  expect(page.url).toMatch(/^https:\/\/rp\.example\/cb\?/)
+  return answerOf(page.url)
+}
+
+async function moveSignInBack(seconds: number): Promise<void> {
+  await postern.database.query(
+    `update sessions set payload = payload || jsonb_build_object('loginTs', (payload->>'loginTs')::bigint - $1::int)
+     where payload ? 'loginTs'`,
+    [seconds],
+  )
+}
+
+describe('OpenID Connect Core §3.1.2.6: prompt=none answers on the redirect_uri and shows nothing', () => {
+  const none = { prompt: 'none' }
+
+  test('a code when the person is signed in and has consented', async () => {
+    const { visitor } = await login(postern, client, { email })
+    expect(await ask(visitor, none)).toMatchObject({ code: expect.any(String), iss: postern.issuer })
+  })
+
+  test('login_required without a session', async () => {
+    expect(await ask(createVisitor(postern.issuer), none)).toMatchObject({
+      error: 'login_required',
+      state: expect.any(String),
+      iss: postern.issuer,
+    })
+  })
+
+  test('login_required with a session that was forged', async () => {
+    const { visitor } = await login(postern, client, { email })
+    for (const [key, cookie] of visitor.cookies) {
+      if (key.startsWith('postern_session ')) visitor.cookies.set(key, { ...cookie, value: `${cookie.value}x` })
+    }
+    expect(await ask(visitor, none)).toMatchObject({ error: 'login_required' })
+  })
+
+  test('consent_required for a client the person never allowed', async () => {
+    const { visitor } = await login(postern, client, { email })
+    const stranger = await postern.createClient()
+    const begun = await beginLogin(await discover(postern, stranger), { issuer: postern.issuer, visitor, ...none })
+    expect(answerOf(begun.page.url)).toMatchObject({ error: 'consent_required' })
+  })
+
+  test('consent_required for a scope never asked for', async () => {
+    const { visitor } = await login(postern, client, { email })
+    expect(await ask(visitor, { ...none, scope: 'openid phone' })).toMatchObject({ error: 'consent_required' })
+  })
+
+  test('a code without the scope the person denied, who is not asked again', async () => {
+    const own = await postern.createClient()
+    const asking = { email, scope: 'openid profile email', scopes: ['profile'] }
+    const { visitor } = await login(postern, own, asking)
+    const again = await login(postern, own, { ...asking, ...none, visitor })
+    expect(again.tokens.scope).toBe('openid profile')
+  })
+
+  test('login_required when the sign-in is older than max_age', async () => {
+    const { visitor } = await login(postern, client, { email })
+    await moveSignInBack(120)
+    expect(await ask(visitor, { ...none, max_age: '60' })).toMatchObject({ error: 'login_required' })
+    expect(await ask(visitor, { ...none, max_age: '600' })).toMatchObject({ code: expect.any(String) })
+    expect(await ask(visitor, { ...none, max_age: '0' })).toMatchObject({ error: 'login_required' })
+  })
+
+  test('login_required when the id_token_hint is about somebody else, a code when it is about this person', async () => {
+    const { visitor, tokens } = await login(postern, client, { email })
+    const other = await login(postern, client, { email: 'grace@example.com' })
+    const hint = (token: unknown) => ({ ...none, id_token_hint: String(token) })
+    expect(await ask(visitor, hint(other.tokens.id_token))).toMatchObject({ error: 'login_required' })
+    expect(await ask(visitor, hint(tokens.id_token))).toMatchObject({ code: expect.any(String) })
+  })
+
+  test('invalid_request for an id_token_hint that was tampered with, or is none', async () => {
+    const { visitor, tokens } = await login(postern, client, { email })
+    const [head, , signature] = String(tokens.id_token).split('.')
+    const forged = Buffer.from(JSON.stringify({ ...tokens.claims(), sub: 'x' })).toString('base64url')
+    for (const id_token_hint of [`${head}.${forged}.${signature}`, 'not-a-token']) {
+      expect(await ask(visitor, { ...none, id_token_hint })).toMatchObject({ error: 'invalid_request' })
+    }
+  })
+
+  test('login_required when a particular subject is asked for and somebody else is signed in (§5.5.1)', async () => {
+    const { visitor } = await login(postern, client, { email })
+    const claims = JSON.stringify({ id_token: { sub: { value: 'somebody-else' } } })
+    expect(await ask(visitor, { ...none, claims })).toMatchObject({ error: 'login_required' })
+  })
+
+  test('invalid_request together with another prompt, or with one that does not exist', async () => {
+    const { visitor } = await login(postern, client, { email })
+    for (const prompt of ['none login', 'none consent', 'sudo']) {
+      expect(await ask(visitor, { prompt })).toMatchObject({ error: 'invalid_request' })
+    }
+  })
+})
+
+describe('OpenID Connect Core §3.1.2.1: prompt and max_age with a person present', () => {
+  test('prompt=login asks for the password again, and the new sign-in is what auth_time tells', async () => {
+    const { visitor } = await login(postern, client, { email })
+    await moveSignInBack(1_000)
+    const begun = await beginLogin(config, { issuer: postern.issuer, visitor, prompt: 'login', max_age: '10000' })
+    expect(begun.page.body).toContain('name="password"')
+    const tokens = await oidc.authorizationCodeGrant(config, await completeLogin(begun, email), {
+      pkceCodeVerifier: begun.verifier,
+      expectedNonce: begun.nonce,
+      expectedState: begun.state,
+    })
+    expect(Number(tokens.claims()?.auth_time)).toBeGreaterThan(Date.now() / 1000 - 500)
+  })
+
+  test('prompt=login is not satisfied by going around the page', async () => {
+    const { visitor } = await login(postern, client, { email })
+    const { page } = await beginLogin(config, { issuer: postern.issuer, visitor, prompt: 'login' })
+    const resumed = await visitor.get(page.url.replace('/interaction/', '/oauth/authorize/'))
+    expect(resumed.url).not.toContain('rp.example')
+  })
+
+  test('max_age asks again only when the sign-in is older', async () => {
+    const { visitor } = await login(postern, client, { email })
+    await moveSignInBack(120)
+    const old = await beginLogin(config, { issuer: postern.issuer, visitor, max_age: '60' })
+    expect(old.page.body).toContain('name="password"')
+    expect(await ask(visitor, { max_age: '600' })).toMatchObject({ code: expect.any(String) })
+  })
+
+  test.each(['-1', 'soon', '1.5'])('max_age=%s is refused', async (max_age) => {
+    const { page } = await beginLogin(config, { issuer: postern.issuer, max_age })
+    expect(answerOf(page.url)).toMatchObject({ error: 'invalid_request' })
+  })
+
+  test('id_token_hint of somebody else asks to sign in, and does not accept the wrong person after all', async () => {
+    const { visitor } = await login(postern, client, { email })
+    const other = await login(postern, client, { email: 'grace@example.com' })
+    const hint = { id_token_hint: String(other.tokens.id_token) }
+    const begun = await beginLogin(config, { issuer: postern.issuer, visitor, ...hint })
+    expect(begun.page.body).toContain('name="password"')
+    const wrong = await visitor.signIn(begun.page, email)
+    expect(wrong.url).not.toContain('rp.example')
+    const signedOut = await visitor.submit(await visitor.signIn(wrong, 'grace@example.com'), '/oauth/logout/confirm')
+    expect(answerOf(signedOut.url)).toMatchObject({ code: expect.any(String) })
+  })
+
+  test('prompt=consent asks again although everything was allowed, and can take back what was denied', async () => {
+    const own = await postern.createClient()
+    const asking = { email, scope: 'openid email', scopes: [] as string[] }
+    const { visitor, tokens } = await login(postern, own, asking)
+    expect(tokens.scope).toBe('openid')
+    const again = await login(postern, own, { ...asking, scopes: ['email'], visitor, prompt: 'consent' })
+    expect(again.tokens.scope).toBe('openid email')
+  })
+
+  test('prompt=select_account offers the account in use', async () => {
+    const { visitor } = await login(postern, client, { email })
+    const begun = await beginLogin(config, { issuer: postern.issuer, visitor, prompt: 'select_account' })
+    expect(begun.page.body).toContain('Ada Lovelace')
+    const { url } = await visitor.submit(begun.page, '/continue', { decision: 'continue' })
+    expect(answerOf(url)).toMatchObject({ code: expect.any(String) })
+  })
+
+  test('§11: offline_access without prompt=consent is ignored', async () => {
+    const own = await postern.createClient()
+    const { tokens } = await login(postern, own, { email, scope: 'openid offline_access', prompt: undefined })
+    expect(tokens.refresh_token).toBeUndefined()
+    expect(tokens.scope).toBe('openid')
+  })
+})

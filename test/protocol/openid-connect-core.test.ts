@@ -1,0 +1,259 @@
+import { decodeProtectedHeader, jwtVerify } from 'jose'
+import * as oidc from 'openid-client'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { startPostern, type TestPostern } from '../support/postern.ts'
+import { authorize, beginLogin, discover, login } from '../support/relying-party.ts'
+import { createVisitor, tickboxes } from '../support/visitor.ts'
+import { answerOf, publishedKeys, redeem, send } from '../support/wire.ts'
+
+const email = 'ada@example.com'
+let postern: TestPostern
+let sub: string
+
+beforeAll(async () => {
+  postern = await startPostern()
+  const account = await postern.createAccount(email, { name: 'Ada Lovelace', nickname: 'Ada', locale: 'en-GB' })
+  sub = account.id
+})
+afterAll(() => postern?.stop())
+
+describe('OpenID Connect Core §3.1: the authorization code flow', () => {
+  test('gives tokens, and of the claims only those consented to', async () => {
+    const client = await postern.createClient()
+    const { config, tokens } = await login(postern, client, {
+      email,
+      scope: 'openid profile email offline_access',
+      scopes: ['profile', 'offline_access'],
+    })
+    const userinfo = await oidc.fetchUserInfo(config, tokens.access_token, sub)
+    expect(userinfo).toMatchObject({ sub, name: 'Ada Lovelace' })
+    expect(userinfo).not.toHaveProperty('email')
+    const refreshed = await oidc.refreshTokenGrant(config, String(tokens.refresh_token))
+    expect(refreshed.refresh_token).not.toBe(tokens.refresh_token)
+  })
+
+  test('the response names its issuer, and repeats the state (RFC 9207 §2)', async () => {
+    const { callback } = await login(postern, await postern.createClient(), { email })
+    expect(answerOf(callback)).toMatchObject({ iss: postern.issuer, state: expect.any(String) })
+  })
+
+  test('§3.1.2.6: without a code but with access_denied when the person cancels', async () => {
+    const config = await discover(postern, await postern.createClient())
+    const { page, visitor } = await beginLogin(config, { issuer: postern.issuer })
+    expect(answerOf((await visitor.submit(page, '/abort')).url)).toMatchObject({ error: 'access_denied' })
+  })
+
+  test('§3.1.2.6: without a code but with access_denied when the person denies', async () => {
+    const config = await discover(postern, await postern.createClient())
+    const { page, visitor } = await beginLogin(config, { issuer: postern.issuer })
+    const consent = await visitor.signIn(page, email)
+    const { url } = await visitor.submit(consent, '/consent', { decision: 'deny' })
+    expect(answerOf(url)).toMatchObject({ error: 'access_denied' })
+    expect(answerOf(url)).not.toHaveProperty('code')
+  })
+
+  test('§3.1.2.1: a redirect_uri that is not registered exactly so is shown as an error, never redirected to', async () => {
+    const config = await discover(postern, await postern.createClient())
+    for (const redirect_uri of [
+      'https://rp.example/cb/',
+      'https://rp.example/cb?x=1',
+      'https://rp.example/CB',
+      'https://rp.example:443/cb',
+      'https://rp.example/cb/../cb',
+      'https://rp.example/cb#f',
+      'https://evil.example/cb',
+      'https://rp.example@evil.example/cb',
+      undefined,
+    ]) {
+      const { page } = await beginLogin(config, { issuer: postern.issuer, redirect_uri })
+      expect([redirect_uri, page.status, new URL(page.url).origin]).toEqual([redirect_uri, 400, postern.issuer])
+    }
+  })
+
+  test('§3.1.2.2: a parameter given twice is refused', async () => {
+    const config = await discover(postern, await postern.createClient())
+    const url = oidc.buildAuthorizationUrl(config, { redirect_uri: 'https://rp.example/cb', scope: 'openid' })
+    url.searchParams.append('scope', 'openid email')
+    const page = await createVisitor(postern.issuer).get(url.href)
+    expect(answerOf(page.url)['error'] ?? page.status).toBe('invalid_request')
+  })
+
+  test('§3.1.2.2: a client that does not exist is told so on a page', async () => {
+    const page = await createVisitor(postern.issuer).get(
+      '/oauth/authorize?client_id=nobody&response_type=code&scope=openid&redirect_uri=https://rp.example/cb',
+    )
+    expect([page.status, new URL(page.url).origin]).toEqual([400, postern.issuer])
+    expect(page.body).toContain('invalid_client')
+  })
+
+  test('§3.1.3.2: a code is worth nothing with another redirect_uri', async () => {
+    const client = await postern.createClient({ redirect_uris: ['https://rp.example/cb', 'https://rp.example/other'] })
+    for (const redirect_uri of ['https://rp.example/other', 'https://rp.example/cb/']) {
+      const answer = await redeem(postern, await authorize(postern, client, { email }), { client, redirect_uri })
+      expect([redirect_uri, answer.status, answer.json['error']]).toEqual([redirect_uri, 400, 'invalid_grant'])
+    }
+    const omitted = await authorize(postern, client, { email })
+    expect((await redeem(postern, omitted, { client, redirect_uri: undefined })).status).toBe(400)
+  })
+
+  test('§3.1.3.6: the ID token says for whom, by whom, and when the person signed in if asked with max_age', async () => {
+    const client = await postern.createClient()
+    const { tokens } = await login(postern, client, { email, max_age: '600' })
+    const { payload } = await jwtVerify(String(tokens.id_token), await publishedKeys(postern), {
+      issuer: postern.issuer,
+      audience: client.client_id,
+    })
+    expect(payload).toMatchObject({ sub, auth_time: expect.any(Number), nonce: expect.any(String) })
+    expect(payload).not.toHaveProperty('name')
+  })
+})
+
+describe('OpenID Connect Core §15.1: ID tokens are signed with the algorithm the client registered', () => {
+  test.each(['RS256', 'PS256', 'ES256', 'EdDSA'])('%s, verified with the published keys', async (alg) => {
+    const client = await postern.createClient({ id_token_signed_response_alg: alg })
+    const { tokens } = await login(postern, client, { email })
+    const token = String(tokens.id_token)
+    expect(decodeProtectedHeader(token)).toMatchObject({ alg, kid: expect.any(String) })
+    const { payload } = await jwtVerify(token, await publishedKeys(postern), {
+      issuer: postern.issuer,
+      audience: client.client_id,
+      algorithms: [alg],
+    })
+    expect(payload.sub).toBe(sub)
+  })
+
+  test.each(['none', 'HS256', 'ES512'])('never %s', async (alg) => {
+    await expect(postern.createClient({ id_token_signed_response_alg: alg })).rejects.toThrow(
+      /id_token_signed_response_alg/,
+    )
+  })
+
+  test('the published keys are public: no private member is among them', async () => {
+    const { keys } = (await send(postern, '/oauth/jwks')).json as { keys: Record<string, unknown>[] }
+    expect(keys.map(({ alg }) => alg).sort()).toEqual(['ES256', 'EdDSA', 'PS256', 'RS256'])
+    for (const key of keys)
+      for (const secret of ['d', 'p', 'q', 'dp', 'dq', 'qi', 'k']) expect(key).not.toHaveProperty(secret)
+  })
+})
+
+describe('OpenID Connect Core §5.3: userinfo', () => {
+  test('§5.3.1: answers GET and POST, and a token in the body of a POST', async () => {
+    const { tokens } = await login(postern, await postern.createClient(), { email, scope: 'openid email' })
+    const expected = { sub, email, email_verified: true }
+    const got = await send(postern, '/oauth/userinfo', { bearer: tokens.access_token })
+    const posted = await send(postern, '/oauth/userinfo', { method: 'POST', bearer: tokens.access_token })
+    const inBody = await send(postern, '/oauth/userinfo', { form: { access_token: tokens.access_token } })
+    expect([got.json, posted.json, inBody.json]).toEqual([expected, expected, expected])
+  })
+
+  test('§5.3.2: as a signed JWT for a client that registered for it', async () => {
+    const client = await postern.createClient({ userinfo_signed_response_alg: 'ES256' })
+    const { config, tokens } = await login(postern, client, { email, scope: 'openid profile' })
+    const answer = await send(postern, '/oauth/userinfo', { bearer: tokens.access_token })
+    expect(answer.headers.get('content-type')).toMatch(/^application\/jwt\b/)
+    const { payload } = await jwtVerify(answer.text, await publishedKeys(postern), {
+      issuer: postern.issuer,
+      audience: client.client_id,
+      algorithms: ['ES256'],
+    })
+    expect(payload).toMatchObject({ sub, name: 'Ada Lovelace' })
+    expect(await oidc.fetchUserInfo(config, tokens.access_token, sub)).toMatchObject({ name: 'Ada Lovelace' })
+  })
+
+  test('§5.3.3: refuses a missing, an unknown and a refresh token, saying how to authenticate (RFC 6750 §3)', async () => {
+    const { tokens } = await login(postern, await postern.createClient(), { email, scope: 'openid offline_access' })
+    const none = await send(postern, '/oauth/userinfo')
+    expect([none.status, none.headers.get('www-authenticate')]).toEqual([401, expect.stringContaining('Bearer')])
+    expect(none.headers.get('www-authenticate')).not.toContain('error=')
+    for (const bearer of [
+      'unknown',
+      `${tokens.access_token}x`,
+      tokens.access_token.slice(0, -1),
+      tokens.refresh_token,
+    ]) {
+      const { status, headers } = await send(postern, '/oauth/userinfo', { bearer: String(bearer) })
+      expect([status, headers.get('www-authenticate')]).toEqual([401, expect.stringContaining('error="invalid_token"')])
+    }
+  })
+
+  test('§5.3.1: refuses a token that was issued without openid', async () => {
+    const client = await postern.createClient()
+    await postern.createResource({ identifier: 'https://userinfo-not.example/' })
+    const { tokens } = await login(postern, client, {
+      email,
+      scope: 'openid read',
+      resource: 'https://userinfo-not.example/',
+      tokenParameters: { resource: 'https://userinfo-not.example/' },
+    })
+    const { status, json } = await send(postern, '/oauth/userinfo', { bearer: tokens.access_token })
+    expect([status, json['error']]).toEqual([403, 'insufficient_scope'])
+  })
+})
+
+describe('OpenID Connect Core §5.5: the claims parameter', () => {
+  const claims = JSON.stringify({
+    id_token: { nickname: null, auth_time: { essential: true } },
+    userinfo: { locale: null },
+  })
+
+  test('gives single claims where they were asked for, once consented to', async () => {
+    const { config, tokens } = await login(postern, await postern.createClient(), { email, claims })
+    expect(tokens.claims()).toMatchObject({ nickname: 'Ada', auth_time: expect.any(Number) })
+    expect(tokens.claims()).not.toHaveProperty('locale')
+    const userinfo = await oidc.fetchUserInfo(config, tokens.access_token, sub)
+    expect(userinfo).toEqual({ sub, locale: 'en-GB' })
+  })
+
+  test('leaves out what was not ticked', async () => {
+    const config = await discover(postern, await postern.createClient())
+    const { page, visitor, ...begun } = await beginLogin(config, { issuer: postern.issuer, claims })
+    const consent = await visitor.signIn(page, email)
+    expect(tickboxes(consent.body).filter(({ name }) => name === 'claim')).toHaveLength(2)
+    const { url } = await visitor.submit(consent, '/consent', { decision: 'allow', scope: 'openid', claim: 'locale' })
+    const tokens = await oidc.authorizationCodeGrant(config, new URL(url), {
+      pkceCodeVerifier: begun.verifier,
+      expectedNonce: begun.nonce,
+      expectedState: begun.state,
+    })
+    expect(tokens.claims()).not.toHaveProperty('nickname')
+  })
+
+  test.each(['[]', '{', '{"id_token":[]}', '{"id_token":{"acr":{"essential":true,"values":"x"}}}'])(
+    'refuses %s',
+    async (malformed) => {
+      const config = await discover(postern, await postern.createClient())
+      const { page } = await beginLogin(config, { issuer: postern.issuer, claims: malformed })
+      expect(answerOf(page.url)).toMatchObject({ error: 'invalid_request' })
+    },
+  )
+})
+
+describe('OpenID Connect Core §8: subject identifiers', () => {
+  const subOf = async (metadata: Record<string, unknown>, redirect_uri?: string) => {
+    const client = await postern.createClient(metadata)
+    const { tokens } = await login(postern, client, { email, ...(redirect_uri && { redirect_uri }) })
+    return String(tokens.claims()?.sub)
+  }
+
+  test('§8.1: pairwise ones are the same within a sector, differ between sectors, and are not the account id', async () => {
+    const pairwise = { subject_type: 'pairwise' }
+    const one = await subOf(pairwise)
+    const same = await subOf({ ...pairwise, redirect_uris: ['https://rp.example/other'] }, 'https://rp.example/other')
+    const other = await subOf({ ...pairwise, redirect_uris: ['https://b.example/cb'] }, 'https://b.example/cb')
+    expect(same).toBe(one)
+    expect(new Set([one, other, sub]).size).toBe(3)
+  })
+
+  test('§8.1: the ID token, userinfo and introspection agree on it', async () => {
+    const client = await postern.createClient({ subject_type: 'pairwise' })
+    const { config, tokens } = await login(postern, client, { email })
+    const pairwise = String(tokens.claims()?.sub)
+    expect((await oidc.fetchUserInfo(config, tokens.access_token, pairwise)).sub).toBe(pairwise)
+    expect(await oidc.tokenIntrospection(config, tokens.access_token)).toMatchObject({ active: true, sub: pairwise })
+  })
+
+  test('§8.1: redirect URIs on several hosts need a sector_identifier_uri', async () => {
+    const redirect_uris = ['https://a.example/cb', 'https://b.example/cb']
+    await expect(postern.createClient({ subject_type: 'pairwise', redirect_uris })).rejects.toThrow(/sector/)
+  })
+})
