@@ -1,0 +1,179 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { open } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { join, resolve } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import pg from 'pg'
+import { pino } from 'pino'
+import { parse } from '../src/config.ts'
+import { record } from '../src/oidc/consent.ts'
+import { lifetimes } from '../src/oidc/lifetimes.ts'
+import { registerClient } from '../src/oidc/registration.ts'
+import { assemble, type Postern } from '../src/server.ts'
+import * as accounts from '../src/stores/accounts.ts'
+import { ask } from './ask.ts'
+import type { Usage } from './meter.ts'
+import { client, type Login, mintCodes, people, redirectUri, scope, signIn } from './people.ts'
+import { fill } from './rows.ts'
+
+/** A server that is measured. */
+export type Target = {
+  name: string
+  port: number
+  cookies: string[]
+  mint(count: number): Promise<string[]>
+  usage(): Promise<Usage>
+  stop(): Promise<void>
+}
+
+const checkout = resolve(import.meta.dirname, '..')
+const readyWithinMs = 60_000
+
+/** The engine with its storage in memory. */
+export async function startMemory({ alg, logDir }: { alg: string; logDir: string }): Promise<Target> {
+  const port = await freePort()
+  const env = { ISSUER: `http://localhost:${port}`, PORT: String(port), ALG: alg }
+  const child = await start({ file: join(checkout, 'bench/memory-server.ts'), env, log: join(logDir, 'memory.log') })
+  await ready(child, port)
+  const { cookies } = await ask<{ cookies: string[] }>(child, { populate: true })
+  return {
+    name: 'engine in memory',
+    port,
+    cookies,
+    mint: async (count) => (await ask<{ codes: string[] }>(child, { mint: count })).codes,
+    usage: () => ask<Usage>(child, { usage: true }),
+    stop: () => stop(child),
+  }
+}
+
+/** Postern as `npm start` runs it, on a database of its own. */
+export async function startPostern({
+  name,
+  root = checkout,
+  server,
+  alg,
+  rows,
+  logDir,
+}: {
+  name: string
+  root?: string | undefined
+  server: string
+  alg: string
+  rows: number
+  logDir: string
+}): Promise<Target> {
+  const database = `postern_bench_${randomBytes(6).toString('hex')}`
+  await administer(server, `create database ${database}`)
+  const port = await freePort()
+  const env = {
+    ISSUER: `http://localhost:${port}`,
+    PORT: String(port),
+    DATABASE_URL: Object.assign(new URL(server), { pathname: `/${database}` }).href,
+    ENCRYPTION_KEYS: randomBytes(32).toString('base64'),
+  }
+  const postern = await assemble(parse(env), { log: pino({ level: 'silent' }) })
+  const dispose = async () => {
+    await postern.close()
+    await administer(server, `drop database ${database} with (force)`)
+  }
+  try {
+    const logins = await populate(postern, alg)
+    if (rows > 0) await fill(env.DATABASE_URL, rows)
+    const child = await start({ file: join(root, 'src/main.ts'), env, log: join(logDir, `${database}.log`) })
+    await ready(child, port)
+    return {
+      name,
+      port,
+      cookies: logins.map(({ cookie }) => cookie),
+      mint: (count) => mintCodes(postern.provider, logins, count),
+      usage: () => ask<Usage>(child, { usage: true }),
+      async stop() {
+        await stop(child)
+        await dispose()
+      },
+    }
+  } catch (error) {
+    await dispose()
+    throw error
+  }
+}
+
+async function populate({ config, database: { db }, keyring, provider, storage }: Postern, alg: string) {
+  await registerClient(provider, storage, { ...client, id_token_signed_response_alg: alg })
+  const approved = { scopes: scope.split(' '), claims: [], resources: {} }
+  const logins: Login[] = []
+  for (let index = 0; index < people; index++) {
+    const email = `person-${index}@example.com`
+    const account = await db
+      .transaction()
+      .execute((tx) => accounts.create(tx, { email, emailVerified: true, profile: {}, passwordHash: 'none' }))
+    if (account === 'email-taken') throw new Error(`${email} is taken`)
+    const grantId = await record(db, {
+      accountId: account.id,
+      clientId: client.client_id,
+      asked: approved,
+      approved,
+      shown: { name: client.client_name, host: new URL(redirectUri).host },
+      lifetimeSeconds: lifetimes(config).grant,
+      event: {},
+    })
+    const cookie = { cookieName: 'postern_session', cookieKey: keyring.cookieKeys[0] ?? '' }
+    const login = { accountId: account.id, grantId }
+    logins.push(await signIn(provider, login, { ...cookie, ttl: config.SESSION_TTL_SECONDS }))
+  }
+  return logins
+}
+
+async function start({ file, env, log }: { file: string; env: Record<string, string>; log: string }) {
+  const output = await open(log, 'w')
+  const child = spawn(process.execPath, ['--import', join(checkout, 'bench/meter.ts'), file], {
+    env: { PATH: process.env['PATH'], NODE_OPTIONS: process.env['BENCH_NODE_OPTIONS'] ?? '', ...env },
+    stdio: ['ignore', output.fd, 'inherit', 'ipc'],
+  })
+  child.once('exit', () => void output.close())
+  return child
+}
+
+async function ready(child: ChildProcess, port: number): Promise<void> {
+  const deadline = Date.now() + readyWithinMs
+  while (child.exitCode === null && Date.now() < deadline) {
+    const response = await fetch(`http://localhost:${port}/.well-known/openid-configuration`).catch(() => undefined)
+    await response?.body?.cancel()
+    if (response?.ok) return
+    await sleep(50)
+  }
+  child.kill()
+  throw new Error(`a server did not become ready at port ${port}`)
+}
+
+async function stop(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return
+  const gone = new Promise((resolve) => child.once('exit', resolve))
+  child.kill('SIGTERM')
+  await gone
+}
+
+/** Runs one statement on the server's own database. */
+export async function administer(url: string, statement: string): Promise<Record<string, string>[]> {
+  const database = new pg.Client({ connectionString: url })
+  await database.connect()
+  try {
+    return (await database.query(statement)).rows
+  } finally {
+    await database.end()
+  }
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer()
+    server.once('error', reject)
+    server.listen(0, '127.0.0.1', () => {
+      const address = server.address()
+      server.close(() =>
+        address && typeof address === 'object' ? resolve(address.port) : reject(new Error('no port')),
+      )
+    })
+  })
+}
