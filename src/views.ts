@@ -40,7 +40,7 @@ export type ConsentResource = {
 export type SignInError = 'wrong-credentials' | 'too-many-attempts' | 'incomplete' | 'busy'
 export type SignInReason = 'reauthenticate' | 'account-mismatch'
 export type ConsentError = 'nothing-granted' | 'invalid'
-export type DeviceCodeError = 'no-code' | 'not-found' | 'expired' | 'used' | 'too-many-attempts' | 'other'
+export type DeviceCodeError = 'no-code' | 'not-found' | 'expired' | 'used' | 'other'
 export type ErrorCode =
   | 'expired'
   | 'not-found'
@@ -48,6 +48,7 @@ export type ErrorCode =
   | 'forbidden'
   | 'server-error'
   | 'already-done'
+  | 'too-many-attempts'
   | 'unavailable'
   | 'other-browser'
   | 'protocol'

@@ -88,7 +88,7 @@ const variants: { [Name in ViewName]: readonly Partial<Views[Name]>[] } = {
       },
     },
   ],
-  'device-code': (['no-code', 'not-found', 'expired', 'used', 'too-many-attempts', 'other'] as const).map((error) => ({
+  'device-code': (['no-code', 'not-found', 'expired', 'used', 'other'] as const).map((error) => ({
     error,
     userCode: 'WDJB-MJHT',
   })),
@@ -100,7 +100,16 @@ const variants: { [Name in ViewName]: readonly Partial<Views[Name]>[] } = {
     { client: { name: 'Ledger', uri: 'https://a.example' } },
   ],
   error: (
-    ['not-found', 'bad-request', 'forbidden', 'server-error', 'already-done', 'unavailable', 'other-browser'] as const
+    [
+      'not-found',
+      'bad-request',
+      'forbidden',
+      'server-error',
+      'already-done',
+      'too-many-attempts',
+      'unavailable',
+      'other-browser',
+    ] as const
   )
     .map((code): Partial<Views['error']> => ({ code }))
     .concat({

@@ -9,6 +9,7 @@ const codeByStatus: Record<number, ErrorCode> = {
   404: 'not-found',
   409: 'already-done',
   410: 'expired',
+  429: 'too-many-attempts',
   503: 'unavailable',
 }
 
