@@ -16,9 +16,18 @@ export type Visitor = {
   allow(page: Page, scopes?: string[]): Promise<Page>
 }
 
-export function createVisitor(issuer: string): Visitor {
+/**
+ * `fetch` sends the requests elsewhere than to the issuer's own address; `cookies` are shared with another
+ * tab of the same browser.
+ */
+export function createVisitor(
+  issuer: string,
+  {
+    fetch = globalThis.fetch,
+    cookies = new Map(),
+  }: { fetch?: typeof globalThis.fetch; cookies?: Visitor['cookies'] } = {},
+): Visitor {
   const { origin } = new URL(issuer)
-  const cookies: Visitor['cookies'] = new Map()
 
   function remember(response: Response): void {
     for (const line of response.headers.getSetCookie()) {

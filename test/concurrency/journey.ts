@@ -1,0 +1,209 @@
+import { createHash, randomBytes } from 'node:crypto'
+import { expect } from 'vitest'
+import type { ClientMetadata } from '../../src/stores/clients.ts'
+import type { Fetch, Fleet, ServerProcess } from '../support/processes.ts'
+import { createVisitor, type Page, type Visitor } from '../support/visitor.ts'
+
+export type Answer = {
+  status: number
+  /** The OAuth error, in the body, in the redirect or on the page that carried it. */
+  error: string | undefined
+  json: Record<string, unknown>
+  /** Where a redirect leads. */
+  location: URL | undefined
+  text: string
+}
+
+type Call = {
+  client?: ClientMetadata
+  token?: string
+  form?: Record<string, string>
+  json?: unknown
+  method?: string
+  headers?: Record<string, string>
+}
+
+/** One request to one process, redirects not followed. */
+export async function call(
+  server: { issuer: string; fetch: Fetch },
+  path: string,
+  { client, token, form, json, method, headers = {} }: Call = {},
+): Promise<Answer> {
+  const isSecretClient = client && client['token_endpoint_auth_method'] !== 'none'
+  const fields = { ...form, ...(client && !isSecretClient && { client_id: client.client_id }) }
+  const credentials = isSecretClient
+    ? `Basic ${Buffer.from(`${client.client_id}:${client['client_secret']}`).toString('base64')}`
+    : token && `Bearer ${token}`
+  const response = await server.fetch(new URL(path, server.issuer).href, {
+    method: method ?? (form || json !== undefined ? 'POST' : 'GET'),
+    redirect: 'manual',
+    headers: {
+      accept: 'application/json',
+      ...(credentials && { authorization: credentials }),
+      ...(json !== undefined && { 'content-type': 'application/json' }),
+      ...headers,
+    },
+    ...(form && { body: new URLSearchParams(fields) }),
+    ...(json !== undefined && { body: JSON.stringify(json) }),
+  })
+  const text = await response.text()
+  const body = text.startsWith('{') ? (JSON.parse(text) as Record<string, unknown>) : {}
+  const target = response.headers.get('location')
+  const location = target ? new URL(target, server.issuer) : undefined
+  const named = /\binvalid_[a-z_]+\b/.exec(text)?.[0] // by a page, for whoever has no redirect to carry it
+  const error = body['error'] ?? location?.searchParams.get('error') ?? named
+  return { status: response.status, error: error === undefined ? undefined : String(error), json: body, location, text }
+}
+
+/** A token request (RFC 6749 §3.2). */
+export function token(
+  server: ServerProcess,
+  client: ClientMetadata | undefined,
+  form: Record<string, string>,
+  headers: Record<string, string> = {},
+): Promise<Answer> {
+  return call(server, '/oauth/token', { ...(client && { client }), form, headers })
+}
+
+export function refresh(server: ServerProcess, client: ClientMetadata, refreshToken: string): Promise<Answer> {
+  return token(server, client, { grant_type: 'refresh_token', refresh_token: refreshToken })
+}
+
+export type Code = { code: string; verifier: string }
+
+export function redeem(server: ServerProcess, client: ClientMetadata, { code, verifier }: Code): Promise<Answer> {
+  return token(server, client, {
+    grant_type: 'authorization_code',
+    code,
+    code_verifier: verifier,
+    redirect_uri: 'https://rp.example/cb',
+  })
+}
+
+/** A browser that talks to one of the processes; tabs of one browser share their cookies. */
+export function browserAt(server: ServerProcess, cookies?: Visitor['cookies']): Visitor {
+  return createVisitor(server.issuer, { fetch: server.fetch, ...(cookies && { cookies }) })
+}
+
+/** The address of an authorization request with PKCE, and the verifier that goes with it. */
+export function authorizationRequest(
+  client: ClientMetadata,
+  parameters: Record<string, string> = {},
+): { path: string; verifier: string } {
+  const verifier = randomBytes(32).toString('base64url')
+  const { scope = 'openid' } = parameters
+  const query = new URLSearchParams({
+    client_id: client.client_id,
+    response_type: 'code',
+    redirect_uri: 'https://rp.example/cb',
+    code_challenge: createHash('sha256').update(verifier).digest('base64url'),
+    code_challenge_method: 'S256',
+    ...(scope.includes('offline_access') && { prompt: 'consent' }), // OIDC Core §11
+    ...parameters,
+    scope,
+  })
+  return { path: `/oauth/authorize?${query}`, verifier }
+}
+
+/** Signs in and consents, whichever is asked, until the browser is back at the relying party or at a last page. */
+export async function proceed(visitor: Visitor, page: Page, email: string): Promise<Page> {
+  let current = page
+  for (let step = 0; step < 4 && current.url.includes('/interaction/'); step++) {
+    current = current.body.includes('name="password"')
+      ? await visitor.signIn(current, email)
+      : await visitor.allow(current)
+  }
+  return current
+}
+
+/** An authorization code, got by whatever pages lie before it. */
+export async function getCode(
+  visitor: Visitor,
+  client: ClientMetadata,
+  { email, ...parameters }: { email: string; [parameter: string]: string },
+): Promise<Code> {
+  const { path, verifier } = authorizationRequest(client, parameters)
+  const { url } = await proceed(visitor, await visitor.get(path), email)
+  const code = new URL(url).searchParams.get('code')
+  if (!code) throw new Error(`no code came of ${url}`)
+  return { code, verifier }
+}
+
+export type Tokens = { accessToken: string; refreshToken: string | undefined }
+
+export function tokensOf({ json }: Answer): Tokens {
+  return {
+    accessToken: String(json['access_token']),
+    refreshToken: typeof json['refresh_token'] === 'string' ? json['refresh_token'] : undefined,
+  }
+}
+
+/** A whole login, by default one with a refresh token. */
+export async function login(
+  server: ServerProcess,
+  client: ClientMetadata,
+  {
+    email,
+    visitor = browserAt(server),
+    scope = 'openid offline_access',
+    resource,
+  }: { email: string; visitor?: Visitor; scope?: string; resource?: string },
+): Promise<{ accessToken: string; refreshToken: string; visitor: Visitor; code: Code }> {
+  const code = await getCode(visitor, client, { email, scope, ...(resource && { resource }) })
+  const form = { grant_type: 'authorization_code', code: code.code, code_verifier: code.verifier }
+  const answer = await token(server, client, {
+    ...form,
+    redirect_uri: 'https://rp.example/cb',
+    ...(resource && { resource }),
+  })
+  if (answer.status !== 200) throw new Error(`the login failed: ${answer.text}`)
+  return {
+    accessToken: String(answer.json['access_token']),
+    refreshToken: String(answer.json['refresh_token']),
+    visitor,
+    code,
+  }
+}
+
+/** Ends the session of a browser by its sign-out page. */
+export async function beginLogout(visitor: Visitor): Promise<() => Promise<Page>> {
+  const page = await visitor.get('/oauth/logout')
+  return () => visitor.submit(page, '/logout/confirm', { logout: 'yes' })
+}
+
+/** What introspection says of a token (RFC 7662 §2.2), at one process. */
+export async function isActive(server: ServerProcess, client: ClientMetadata, value: string): Promise<boolean> {
+  const { status, json } = await call(server, '/oauth/introspect', { client, form: { token: value } })
+  expect(status).toBe(200)
+  return json['active'] === true
+}
+
+/** Whether userinfo answers to a token at one process. */
+export async function opensUserinfo(server: ServerProcess, value: string): Promise<boolean> {
+  const { status } = await call(server, '/oauth/userinfo', { token: value })
+  expect([200, 401]).toContain(status)
+  return status === 200
+}
+
+/** Asserts that none of these is good for anything at any process. */
+export async function expectDead(
+  fleet: Fleet,
+  client: ClientMetadata,
+  tokens: { accessTokens: string[]; refreshTokens: string[] },
+): Promise<void> {
+  for (const server of fleet.processes) {
+    for (const value of [...tokens.accessTokens, ...tokens.refreshTokens]) {
+      expect(await isActive(server, client, value)).toBe(false)
+    }
+    for (const value of tokens.accessTokens) expect(await opensUserinfo(server, value)).toBe(false)
+    for (const value of tokens.refreshTokens) {
+      expect(await refresh(server, client, value)).toMatchObject({ status: 400, error: 'invalid_grant' })
+    }
+  }
+}
+
+/** Asserts that no process failed at anything. */
+export function expectNoFailures({ processes }: Fleet): void {
+  const failures = processes.flatMap(({ output }) => output.filter((line) => /"level":[56]0/.test(line)))
+  expect(failures).toEqual([])
+}
