@@ -29,6 +29,7 @@ export type ConsentClaim = {
   name: string
   title: string
   values: readonly string[]
+  checked: boolean
 }
 
 export type ConsentResource = {

@@ -40,7 +40,7 @@ const examples: Views = {
     client: { ...client, uri: undefined, policyUri: undefined, tosUri: undefined, isDynamic: false },
     account,
     scopes: [openid, email],
-    claims: [{ name: 'phone_number', title: 'Your phone number', values: [] }],
+    claims: [{ name: 'phone_number', title: 'Your phone number', values: [], checked: true }],
     resources: [{ identifier: 'https://api.example.com/', name: 'Ledger API', scopes: [{ ...email, name: 'read' }] }],
     error: undefined,
   },

@@ -8,7 +8,7 @@ import type { ConsentItem, Views } from '../views.ts'
 import { type GrantPayload, type Permissions, permissionsOf, type Shown } from './consent.ts'
 import { shownOf } from './provider.ts'
 import type { ResourceServers } from './resource-servers.ts'
-import { claimOf, scopes } from './scopes.ts'
+import { claimOf, isClaim, scopes } from './scopes.ts'
 
 /** What one interaction asks a person for: as data to decide on, and as the page shows it. */
 export type ConsentRequest = {
@@ -37,31 +37,30 @@ export function createConsentRequests({
   provider: Provider
   resourceServers: ResourceServers
 }) {
-  /** With `prompt=consent` everything is asked for again, what was denied included; else what was never decided. */
+  /**
+   * What was never decided. With `prompt=consent` everything that is requested, what was denied included; and also
+   * when nothing is new and a native app has the person asked all the same.
+   */
   async function askedOf({ prompt, params }: Interaction): Promise<Permissions> {
-    const isAnew = String(params['prompt'] ?? '')
-      .split(' ')
-      .includes('consent')
-    const details = prompt.details as Details
-    if (!isAnew) {
+    const { missingOIDCScope, missingOIDCClaims, missingResourceScopes } = prompt.details as Details
+    const isNew = Boolean(missingOIDCScope ?? missingOIDCClaims ?? missingResourceScopes)
+    if (isNew && !words(params['prompt']).includes('consent')) {
       return {
-        scopes: details.missingOIDCScope ?? [],
-        claims: details.missingOIDCClaims ?? [],
-        resources: details.missingResourceScopes ?? {},
+        scopes: missingOIDCScope ?? [],
+        claims: missingOIDCClaims ?? [],
+        resources: missingResourceScopes ?? {},
       }
     }
-    const requested = String(params['scope'] ?? '')
-      .split(' ')
-      .filter(Boolean)
+    const requested = words(params['scope'])
     const resources = await Promise.all(
       [params['resource'] ?? []].flat().map(async (identifier) => {
         const server = await resourceServers.find(String(identifier))
-        return [String(identifier), requested.filter((scope) => server && scope in server.scopes)] as const
+        return [String(identifier), requested.filter((scope) => server && Object.hasOwn(server.scopes, scope))] as const
       }),
     )
     return {
-      scopes: requested.filter((scope) => scope in scopes),
-      claims: details.missingOIDCClaims ?? [],
+      scopes: requested.filter((scope) => Object.hasOwn(scopes, scope)),
+      claims: claimsIn(params['claims']),
       resources: Object.fromEntries(resources.filter(([, list]) => list.length > 0)),
     }
   }
@@ -137,6 +136,7 @@ export function createConsentRequests({
             name,
             title: name.replaceAll('_', ' '),
             values: valuesOf(account, [name]),
+            checked: !rejected.claims.includes(name),
           })),
           resources: await Promise.all(resources),
         },
@@ -149,7 +149,8 @@ export function createConsentRequests({
       for (const entry of ticked.resource_scope) {
         const space = entry.lastIndexOf(' ')
         const [identifier, scope] = [entry.slice(0, space), entry.slice(space + 1)]
-        if (!asked.resources[identifier]?.includes(scope)) return 'invalid'
+        if (!Object.hasOwn(asked.resources, identifier) || !asked.resources[identifier]?.includes(scope))
+          return 'invalid'
         resources[identifier] = [...(resources[identifier] ?? []), scope]
       }
       const isSubset = (some: string[], all: string[]) => some.every((name) => all.includes(name))
@@ -157,6 +158,19 @@ export function createConsentRequests({
       return { scopes: [...new Set([...required, ...ticked.scope])], claims: ticked.claim, resources }
     },
   }
+}
+
+const words = (text: unknown) =>
+  String(text ?? '')
+    .split(' ')
+    .filter(Boolean)
+
+/** The claims a `claims` parameter names that a person decides on (OpenID Connect Core §5.5). The engine has validated it. */
+function claimsIn(parameter: unknown): string[] {
+  const { userinfo, id_token: idToken } = JSON.parse(String(parameter ?? '{}'))
+  const named = [userinfo, idToken].flatMap((part) => Object.entries(part ?? {}))
+  const asked = named.filter(([name, request]) => isClaim(name) && name !== 'sub' && typeof request === 'object')
+  return [...new Set(asked.map(([name]) => name))]
 }
 
 // The person's own data, as short as it can be said.

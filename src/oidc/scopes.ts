@@ -64,9 +64,14 @@ export const claimsByScope: Record<string, string[]> = Object.fromEntries(
 
 const allClaims: Record<string, Claim> = Object.assign({}, ...Object.values(scopes).map(({ claims }) => claims))
 
+/** Whether there is a claim of this name. */
+export function isClaim(name: string): boolean {
+  return Object.hasOwn(allClaims, name)
+}
+
 /** The value of one claim of an account, or `undefined`. */
 export function claimOf(account: Account, name: string): unknown {
-  return Object.hasOwn(allClaims, name) ? allClaims[name]?.(account) : undefined
+  return isClaim(name) ? allClaims[name]?.(account) : undefined
 }
 
 /** All claims of an account that have a value. What of it is released, the engine decides by scope and grant. */
