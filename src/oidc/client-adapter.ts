@@ -1,6 +1,7 @@
 import { type Adapter, type AdapterPayload, errors } from 'oidc-provider'
 import { judge } from '../registration/policy.ts'
 import * as clients from '../stores/clients.ts'
+import { withOpenScopes } from './client-metadata.ts'
 import { current } from './request-scope.ts'
 import { scopes } from './scopes.ts'
 import type { Storage } from './storage.ts'
@@ -12,7 +13,8 @@ import type { Storage } from './storage.ts'
 export function clientAdapter({ db, envelope, issuer, clients: cache }: Storage): Partial<Adapter> {
   return {
     async find(id) {
-      return (await cache.find(id)) as AdapterPayload | undefined
+      const metadata = await cache.find(id)
+      return metadata && (withOpenScopes(metadata) as AdapterPayload)
     },
 
     async upsert(_id, payload) {

@@ -7,6 +7,7 @@ import * as accounts from '../stores/accounts.ts'
 import * as grants from '../stores/grants.ts'
 import * as replays from '../stores/replays.ts'
 import { adapterWith } from './adapter.ts'
+import { extraClientMetadata, parse } from './client-metadata.ts'
 import { algorithms, features, routes } from './features.ts'
 import { lifetimes } from './lifetimes.ts'
 import type { Pages } from './pages.ts'
@@ -69,7 +70,7 @@ export function createProvider(dependencies: ProviderDependencies): Provider {
     loadExistingGrant: (ctx) => loadGrant(dependencies, ctx),
     interactions: { url: (_ctx, interaction) => `/interaction/${interaction.uid}`, policy: policy(pairwiseSubject) },
     renderError: pages.renderError,
-    extraClientMetadata: { properties: ['require_pkce', 'required_scopes'] },
+    extraClientMetadata,
     cookies: {
       keys: keyring.cookieKeys,
       names: isSecure
@@ -115,7 +116,7 @@ function keepClients(provider: Provider, { clients }: Storage): void {
     if (!metadata || metadata['sector_identifier_uri']) return findAndValidateSector(id)
     let client = parsed.get(metadata)
     if (!client) {
-      client = Reflect.construct(Client, [structuredClone(metadata)]) as InstanceType<typeof Client>
+      client = parse(provider, metadata)
       parsed.set(metadata, client)
     }
     return client

@@ -4,6 +4,7 @@ import { errors } from 'oidc-provider'
 import { randomId } from '../crypto/digests.ts'
 import * as audit from '../stores/audit.ts'
 import * as clients from '../stores/clients.ts'
+import { parse } from './client-metadata.ts'
 import type { Storage } from './storage.ts'
 
 /**
@@ -17,20 +18,16 @@ export async function registerClient(
   { db, envelope, clients: cache }: Storage,
   given: Record<string, unknown>,
 ): Promise<clients.ClientMetadata> {
-  const properties: Record<string, unknown> = {
+  const properties: clients.ClientMetadata = {
     client_id: randomId(16),
     client_id_issued_at: Math.floor(Date.now() / 1000),
     ...given,
   }
-  const { Client } = provider as unknown as {
-    Client: (new (
-      metadata: object,
-    ) => { metadata(): clients.ClientMetadata }) & { needsSecret(metadata: object): boolean }
-  }
+  const { Client } = provider as unknown as { Client: { needsSecret(metadata: object): boolean } }
   if (Client.needsSecret(properties) && !properties['client_secret']) {
     Object.assign(properties, { client_secret: randomBytes(48).toString('base64url'), client_secret_expires_at: 0 })
   }
-  const metadata = validate(() => new Client(properties).metadata())
+  const metadata = validate(() => parse(provider, properties).metadata())
   const effective = Object.fromEntries(
     Object.entries(metadata).filter(([, value]) => value !== undefined),
   ) as clients.ClientMetadata

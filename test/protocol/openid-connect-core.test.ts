@@ -14,6 +14,7 @@ beforeAll(async () => {
   postern = await startPostern()
   const account = await postern.createAccount(email, { name: 'Ada Lovelace', nickname: 'Ada', locale: 'en-GB' })
   sub = account.id
+  await postern.createResource({ identifier: 'https://userinfo-not.example/' })
 })
 afterAll(() => postern?.stop())
 
@@ -178,7 +179,6 @@ describe('OpenID Connect Core §5.3: userinfo', () => {
 
   test('§5.3.1: refuses a token that was issued without openid', async () => {
     const client = await postern.createClient()
-    await postern.createResource({ identifier: 'https://userinfo-not.example/' })
     const { tokens } = await login(postern, client, {
       email,
       scope: 'openid read',

@@ -1,0 +1,229 @@
+import { jwtVerify } from 'jose'
+import * as oidc from 'openid-client'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { ClientMetadata } from '../../src/stores/clients.ts'
+import { operate } from '../support/operator.ts'
+import { startPostern, type TestPostern } from '../support/postern.ts'
+import { discover, login } from '../support/relying-party.ts'
+import { age, publishedKeys, send } from '../support/wire.ts'
+
+const email = 'ada@example.com'
+const scope = 'openid offline_access'
+const resource = 'https://api.example/'
+const forApi = { email, scope: 'openid read', resource, tokenParameters: { resource } }
+const jwtForm = { accept: 'application/token-introspection+jwt' }
+let postern: TestPostern
+let client: ClientMetadata
+let api: ClientMetadata
+let stranger: ClientMetadata
+
+beforeAll(async () => {
+  postern = await startPostern()
+  await postern.createAccount(email)
+  client = await postern.createClient()
+  const machine = { grant_types: ['client_credentials'], redirect_uris: [], response_types: [] }
+  api = await postern.createClient({ ...machine, introspection_signed_response_alg: 'ES256' })
+  stranger = await postern.createClient(machine)
+  await postern.createResource({ identifier: resource, clientId: api.client_id })
+  await postern.createResource({ identifier: 'https://other.example/', clientId: stranger.client_id })
+})
+afterAll(() => postern?.stop())
+
+const ask = (who: ClientMetadata | undefined, token: unknown, form: Record<string, string> = {}, headers = {}) =>
+  send(postern, '/oauth/introspect', { client: who, form: { token: String(token), ...form }, headers })
+
+describe('RFC 7662 §2.2: who may ask is told about the token', () => {
+  test('the client it was issued to', async () => {
+    const { config, tokens } = await login(postern, client, { email, scope })
+    expect(await oidc.tokenIntrospection(config, tokens.access_token)).toMatchObject({
+      active: true,
+      client_id: client.client_id,
+      sub: tokens.claims()?.sub,
+      iss: postern.issuer,
+      scope: expect.stringContaining('openid'),
+      exp: expect.any(Number),
+      iat: expect.any(Number),
+      token_type: 'Bearer',
+    })
+  })
+
+  test('the client of a refresh token', async () => {
+    const { config, tokens } = await login(postern, client, { email, scope })
+    const answer = await oidc.tokenIntrospection(config, String(tokens.refresh_token))
+    expect(answer).toMatchObject({ active: true, client_id: client.client_id })
+    expect(answer).not.toHaveProperty('token_type')
+  })
+
+  test('the resource server it is meant for', async () => {
+    const { tokens } = await login(postern, client, forApi)
+    const { json } = await ask(api, tokens.access_token)
+    expect(json).toMatchObject({ active: true, aud: resource, scope: 'read', client_id: client.client_id })
+  })
+
+  test('a wrong hint does not hide the token (§2.1)', async () => {
+    const { tokens } = await login(postern, client, { email, scope })
+    for (const token_type_hint of ['refresh_token', 'access_token', 'nonsense']) {
+      expect((await ask(client, tokens.access_token, { token_type_hint })).json['active']).toBe(true)
+      expect((await ask(client, tokens.refresh_token, { token_type_hint })).json['active']).toBe(true)
+    }
+  })
+})
+
+describe('RFC 9701 §5: as a signed JWT', () => {
+  test('to whoever accepts it', async () => {
+    const { tokens } = await login(postern, client, forApi)
+    const answer = await ask(api, tokens.access_token, {}, jwtForm)
+    expect(answer.headers.get('content-type')).toMatch(/^application\/token-introspection\+jwt\b/)
+    const { payload, protectedHeader } = await jwtVerify(answer.text, await publishedKeys(postern), {
+      issuer: postern.issuer,
+      algorithms: ['ES256'],
+      typ: 'token-introspection+jwt',
+    })
+    expect(protectedHeader.alg).toBe('ES256')
+    expect(payload).toMatchObject({ iat: expect.any(Number), token_introspection: { active: true, scope: 'read' } })
+  })
+
+  test('a stranger gets exactly {"active":false} in it', async () => {
+    const { tokens } = await login(postern, client, forApi)
+    for (const token of [tokens.access_token, 'unknown']) {
+      const answer = await ask(stranger, token, {}, jwtForm)
+      const { payload } = await jwtVerify(answer.text, await publishedKeys(postern), { issuer: postern.issuer })
+      expect(payload['token_introspection']).toEqual({ active: false })
+      const { token_introspection: _, iat: __, iss: ___, aud, ...rest } = payload
+      expect([aud, rest]).toEqual([stranger.client_id, {}])
+    }
+  })
+})
+
+describe('RFC 7662 §4: everybody else gets exactly {"active":false}', () => {
+  const inactive = { status: 200, text: '{"active":false}' }
+
+  test('another client, whatever token it is, and the same as for a token that does not exist', async () => {
+    const { tokens } = await login(postern, client, { email, scope })
+    const { tokens: atApi } = await login(postern, client, forApi)
+    for (const token of [tokens.access_token, tokens.refresh_token, atApi.access_token, 'unknown']) {
+      expect(await ask(stranger, token)).toMatchObject(inactive)
+    }
+  })
+
+  test('the resource server, of tokens that are for others', async () => {
+    const other = { resource: 'https://other.example/' }
+    const { tokens } = await login(postern, client, { email, scope: 'openid read', ...other, tokenParameters: other })
+    expect((await ask(stranger, tokens.access_token)).json['active']).toBe(true)
+    expect(await ask(api, tokens.access_token)).toMatchObject(inactive)
+    const { tokens: userinfoOnly } = await login(postern, client, { email, scope })
+    expect(await ask(api, userinfoOnly.access_token)).toMatchObject(inactive)
+    expect(await ask(api, userinfoOnly.refresh_token)).toMatchObject(inactive)
+  })
+
+  test('a client that registered itself', async () => {
+    const { initial_access_token } = (await operate(postern, 'registration-token create', {})) as Record<string, string>
+    const registered = await send(postern, '/oauth/register', {
+      bearer: String(initial_access_token),
+      body: { redirect_uris: ['https://rp.example/cb'] },
+    })
+    const { tokens } = await login(postern, client, { email, scope })
+    expect(await ask(registered.json as ClientMetadata, tokens.access_token)).toMatchObject(inactive)
+  })
+
+  test('its own client, of a token cut short, made longer or in another case', async () => {
+    const { tokens } = await login(postern, client, { email, scope })
+    const token = tokens.access_token
+    const swapped = token.replace(/[a-z]/, (letter) => letter.toUpperCase())
+    for (const wrong of [token.slice(0, -1), token.slice(1), `${token}A`, swapped, `${token} `, '#00']) {
+      expect([wrong, (await ask(client, wrong)).text]).toEqual([wrong, inactive.text])
+    }
+  })
+
+  test('of a token that has expired', async () => {
+    const { tokens } = await login(postern, client, { email, scope })
+    await age(postern, 'AccessToken', 700)
+    expect(await ask(client, tokens.access_token)).toMatchObject(inactive)
+  })
+
+  test('of values of another kind: a code, a session, an ID token is refused', async () => {
+    const { tokens, callback, visitor } = await login(postern, client, { email, scope })
+    const session = [...visitor.cookies].find(([name]) => name.startsWith('postern_session '))?.[1].value
+    for (const value of [callback.searchParams.get('code'), session]) {
+      expect(await ask(client, value)).toMatchObject(inactive)
+    }
+    const { status, json } = await ask(client, tokens.id_token)
+    expect([status, json['active'] ?? false]).toEqual([status < 500 ? status : 0, false])
+  })
+})
+
+describe('RFC 7662 §2.2: what belongs to somebody who is gone is inactive, never a failure', () => {
+  const inactive = { status: 200, text: '{"active":false}' }
+
+  test.each(['disable', 'delete'])('the client: %s', async (verb) => {
+    const gone = await postern.createClient()
+    const { tokens } = await login(postern, gone, { ...forApi, scope: 'openid read offline_access' })
+    expect((await ask(api, tokens.access_token)).json['active']).toBe(true)
+    await operate(postern, `client ${verb}`, { id: gone.client_id })
+    for (const token of [tokens.access_token, tokens.refresh_token]) {
+      for (const who of [api, stranger]) expect(await ask(who, token)).toMatchObject(inactive)
+      const own = await ask(gone, token)
+      expect([own.status, own.json['error']]).toEqual([401, 'invalid_client'])
+    }
+    expect((await send(postern, '/oauth/userinfo', { bearer: tokens.access_token })).status).toBe(401)
+  })
+
+  test('the account: disabled', async () => {
+    await postern.createAccount('gone@example.com')
+    const gone = { email: 'gone@example.com' }
+    const { tokens } = await login(postern, client, { ...forApi, ...gone, scope: 'openid read offline_access' })
+    expect((await ask(api, tokens.access_token)).json['active']).toBe(true)
+    await operate(postern, 'account disable', gone)
+    for (const token of [tokens.access_token, tokens.refresh_token]) {
+      for (const who of [client, api, stranger]) expect(await ask(who, token)).toMatchObject(inactive)
+    }
+    const refreshed = await send(postern, '/oauth/token', {
+      client,
+      form: { grant_type: 'refresh_token', refresh_token: String(tokens.refresh_token) },
+    })
+    expect([refreshed.status, refreshed.json['error']]).toEqual([400, 'invalid_grant'])
+    await operate(postern, 'account enable', gone)
+    expect(await ask(client, tokens.access_token)).toMatchObject(inactive)
+  })
+
+  test('tokens of a client that is enabled again work again, as long as they live', async () => {
+    const paused = await postern.createClient()
+    const { tokens } = await login(postern, paused, { email, scope })
+    await operate(postern, 'client disable', { id: paused.client_id })
+    await operate(postern, 'client enable', { id: paused.client_id })
+    expect((await ask(paused, tokens.access_token)).json['active']).toBe(true)
+  })
+})
+
+describe('RFC 7662 §2.1: asking needs credentials and a token', () => {
+  test('without them, or with wrong ones, it is refused', async () => {
+    const { tokens } = await login(postern, client, { email })
+    const open = await postern.createClient({ token_endpoint_auth_method: 'none' })
+    const attempts = [
+      await ask(undefined, tokens.access_token),
+      await ask({ ...client, client_secret: 'wrong' }, tokens.access_token),
+      await ask(undefined, tokens.access_token, { client_id: client.client_id }),
+      await send(postern, '/oauth/introspect', { bearer: tokens.access_token, form: { token: tokens.access_token } }),
+    ]
+    for (const { status, json } of attempts) {
+      expect([400, 401]).toContain(status)
+      expect(json['error']).toMatch(/^invalid_(client|request)$/)
+    }
+    const byPublic = await ask(undefined, tokens.access_token, { client_id: open.client_id })
+    expect(byPublic.json['active'] ?? false).toBe(false)
+  })
+
+  test('no token at all is a mistake', async () => {
+    const { status, json } = await send(postern, '/oauth/introspect', { client, form: { x: 'y' } })
+    expect([status, json['error']]).toEqual([400, 'invalid_request'])
+  })
+
+  test('the answer is not to be cached', async () => {
+    expect((await ask(client, 'unknown')).headers.get('cache-control')).toBe('no-store')
+  })
+
+  test('the client of another issuer is unknown here', async () => {
+    const config = await discover(postern, { client_id: 'nobody', client_secret: 'x' })
+    await expect(oidc.tokenIntrospection(config, 'x')).rejects.toMatchObject({ status: 401 })
+  })
+})
