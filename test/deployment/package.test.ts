@@ -1,0 +1,144 @@
+import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { cp, mkdir, mkdtemp, readFile, rm, stat, symlink } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { freePort } from '../support/postern.ts'
+import { surroundings } from './dockerfile.ts'
+
+const run = promisify(execFile)
+const repository = fileURLToPath(new URL('../..', import.meta.url))
+
+type Packed = { filename: string; files: { path: string; mode: number }[] }
+
+let folder: string
+let elsewhere: string
+let packed: Packed
+let server: ChildProcess | undefined
+
+// The command as a shell finds it after `npm install --global`, on the Node.js of this run.
+const PATH = () => [join(folder, 'prefix/bin'), dirname(process.execPath), surroundings()['PATH']].join(':')
+const postern = (...args: string[]) =>
+  run('postern', args, { cwd: elsewhere, env: { ...surroundings(), PATH: PATH(), DATA_DIR: join(elsewhere, 'data') } })
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'postern-package-'))
+  elsewhere = join(folder, 'elsewhere')
+  const checkout = join(folder, 'checkout')
+  const sources = ['package.json', 'tsconfig.json', 'tsconfig.build.json', 'bin', 'migrations', 'src', 'templates']
+  const documents = ['CHANGELOG.md', 'LICENSE', 'README.md']
+  await mkdir(elsewhere)
+  for (const path of [...sources, ...documents, 'test/support']) {
+    await cp(join(repository, path), join(checkout, path), { recursive: true })
+  }
+  await symlink(join(repository, 'node_modules'), join(checkout, 'node_modules'))
+
+  const pack = await run('npm', ['pack', '--json'], { cwd: checkout, env: surroundings() })
+  const answer = JSON.parse(pack.stdout.slice(pack.stdout.search(/^[[{]/m)))
+  packed = (Array.isArray(answer) ? answer[0] : Object.values(answer)[0]) as Packed
+  const tarball = join(checkout, packed.filename)
+  await run('npm', ['install', '--global', '--prefix', join(folder, 'prefix'), tarball], {
+    cwd: elsewhere,
+    env: surroundings(),
+  })
+}, 180_000)
+
+afterAll(async () => {
+  if (server && server.exitCode === null) {
+    const gone = once(server, 'exit')
+    server.kill('SIGTERM')
+    await gone
+  }
+  if (folder) await rm(folder, { recursive: true, force: true })
+})
+
+describe('the package', () => {
+  test('holds compiled code, migrations, templates and documents, and nothing else', () => {
+    const paths = packed.files.map(({ path }) => path)
+    for (const path of [
+      'bin/postern.js',
+      'dist/src/cli.js',
+      'dist/src/database/embedded.js',
+      'dist/migrations/0001-initial.js',
+      'templates/sign-in.njk',
+      'templates/assets/postern.css',
+      'CHANGELOG.md',
+      'LICENSE',
+      'README.md',
+      'package.json',
+    ]) {
+      expect(paths).toContain(path)
+    }
+    const others = paths.filter(
+      (path) => !/^(bin|dist\/(src|migrations)|templates)\/.|^[A-Z]+(\.md)?$|^package\.json$/.test(path),
+    )
+    expect(others).toEqual([])
+    expect(paths.filter((path) => /\.(ts|map)$|test/.test(path))).toEqual([])
+  })
+
+  test('has a command that a shell can run', async () => {
+    const bin = packed.files.find(({ path }) => path === 'bin/postern.js')
+    expect(Number(bin?.mode) & 0o111).toBe(0o111)
+    expect(await readFile(join(repository, 'bin/postern.js'), 'utf8')).toMatch(/^#!\/usr\/bin\/env node\n/)
+  })
+})
+
+describe('postern, installed with npm install --global', () => {
+  test('lists what it can do, and says its version', async () => {
+    const { stdout } = await postern()
+    for (const command of ['postern start', 'postern migrate', 'postern account create', 'postern client create']) {
+      expect(stdout).toContain(command)
+    }
+    const { version } = JSON.parse(await readFile(join(repository, 'package.json'), 'utf8'))
+    expect((await postern('--version')).stdout.trim()).toBe(version)
+  })
+
+  test('shows its settings', async () => {
+    expect((await postern('config')).stdout).toContain('ISSUER=http://localhost:3000\n')
+  })
+
+  test('refuses a command it does not have, naming those it has', async () => {
+    await expect(postern('frobnicate')).rejects.toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('postern start'),
+    })
+  })
+
+  test('starts a server on a PostgreSQL of its own, with its pages and migrations, and stops with it', async () => {
+    const port = await freePort()
+    const issuer = `http://localhost:${port}`
+    const started = spawn('postern', ['start'], {
+      cwd: elsewhere,
+      env: { ...surroundings(), PATH: PATH(), PORT: String(port) }, // DATA_DIR is .data in the current folder
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+    server = started
+    let output = ''
+    for (const stream of [started.stdout, started.stderr]) {
+      stream.on('data', (chunk) => {
+        output += chunk
+      })
+    }
+    for (const deadline = Date.now() + 60_000; !output.includes('Postern is ready'); await sleep(100)) {
+      if (started.exitCode !== null || Date.now() > deadline) throw new Error(output)
+    }
+
+    const discovery = await fetch(`${issuer}/.well-known/openid-configuration`)
+    expect(await discovery.json()).toMatchObject({ issuer })
+    expect(await (await fetch(issuer)).text()).toContain('Postern')
+    expect((await fetch(`${issuer}/health/ready`)).status).toBe(200)
+    expect((await stat(join(elsewhere, '.data'))).mode & 0o007).toBe(0)
+
+    const postmaster = Number(
+      (await readFile(join(elsewhere, '.data/postgresql/postmaster.pid'), 'utf8')).split('\n')[0],
+    )
+    const exited = once(started, 'exit')
+    started.kill('SIGINT')
+    expect(await exited).toEqual([0, null])
+    expect(() => process.kill(postmaster, 0)).toThrow('ESRCH')
+  })
+})
