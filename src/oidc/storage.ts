@@ -19,8 +19,8 @@ export type StorageDependencies = {
 /** What the models' adapters share: the engine's storage, as safe as its callers assume it to be. */
 export type Storage = StorageDependencies & {
   find: Batched<Buffer, artifacts.FoundArtifact[]>
-  apply: Batched<stages.Stage, stages.Outcome>
-  applyIn(tx: Tx, stage: stages.Stage): Promise<stages.Outcome[]>
+  apply(stage: stages.Stage): Promise<stages.Outcome>
+  applyIn(tx: Tx, stage: stages.Stage): Promise<stages.Outcome>
 }
 
 /** The database is away, read-only or out of connections. Never told as "not found" or "invalid". */
@@ -35,6 +35,7 @@ export class TemporarilyUnavailable extends errors.OIDCProviderError {
 /** Batches of reads and of stages, shared by all models. */
 export function createStorage(dependencies: StorageDependencies): Storage {
   const { db } = dependencies
+  const applyBatched = batched((items: stages.Stage[]) => stages.apply(db, items), { inFlight: 2, largest: 64 })
   return {
     ...dependencies,
     find: batched(
@@ -44,8 +45,12 @@ export function createStorage(dependencies: StorageDependencies): Storage {
       },
       { inFlight: 2, largest: 64 },
     ),
-    apply: batched((items) => stages.apply(db, items), { inFlight: 2, largest: 64 }),
-    applyIn: (tx, stage) => stages.apply(tx, [stage]),
+    async apply(stage) {
+      const result = await applyBatched(stage)
+      if (result.status === 'rejected') throw result.reason
+      return result.value
+    },
+    applyIn: stages.applyIn,
   }
 }
 

@@ -47,9 +47,11 @@ function lost(scope: RequestScope): errors.OIDCProviderError {
 /** A registration access token is redeemed together with what it was used for: of concurrent updates one wins. */
 async function register(storage: Storage, scope: RequestScope, stage: ReturnType<typeof stageOf>) {
   const { saved, destroyed, redeemedTokenHash } = scope.registration
+  const clientId = saved?.client_id ?? destroyed
   const refusal = new errors.InvalidToken('registration access token was already used')
   try {
     await storage.db.transaction().execute(async (tx) => {
+      if (redeemedTokenHash && clientId !== undefined) await clients.lock(tx, clientId)
       if (redeemedTokenHash && !(await artifacts.destroy(tx, 'RegistrationAccessToken', redeemedTokenHash)))
         throw refusal
       if (saved && (await clients.save(tx, storage.envelope, saved, { isDynamic: true })) === 'gone') throw refusal
@@ -60,8 +62,7 @@ async function register(storage: Storage, scope: RequestScope, stage: ReturnType
     if (error === refusal) return refusal
     throw error
   } finally {
-    const id = saved?.client_id ?? destroyed
-    if (id) storage.clients.forget(id)
+    if (clientId !== undefined) storage.clients.forget(clientId)
   }
   return undefined
 }

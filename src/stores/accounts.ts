@@ -88,8 +88,8 @@ export async function setPasswordHash(db: Db, accountId: string, hash: string): 
 
 /**
  * Disables an account and ends all it has: sessions, codes, tokens. Its grants, the record of what it
- * consented to, stay. They are locked first, so a token request in flight either finishes before and is
- * undone here, or finds nothing left to redeem.
+ * consented to, stay. They are locked before what is under them goes, so a token request in flight either
+ * finishes before and is undone here, or finds nothing left to redeem.
  */
 export async function disable(tx: Tx, accountId: string): Promise<boolean> {
   const row = await tx
@@ -100,9 +100,9 @@ export async function disable(tx: Tx, accountId: string): Promise<boolean> {
     .returning('id')
     .executeTakeFirst()
   if (!row) return false
+  await sessions.destroyByAccount(tx, accountId) // sessions before grants, as a request that writes both locks them
   await tx.selectFrom('grants').select('id').where('account_id', '=', accountId).orderBy('id').forUpdate().execute()
   await tx.deleteFrom('artifacts').where('account_id', '=', accountId).execute()
-  await sessions.destroyByAccount(tx, accountId)
   return true
 }
 

@@ -56,6 +56,11 @@ export async function save(
   return saved ? 'saved' : 'gone'
 }
 
+/** Locks a client before its tokens, in the order deletion does, so that the two wait for each other and never both. */
+export async function lock(tx: Tx, id: string): Promise<void> {
+  await tx.selectFrom('clients').select('id').where('id', '=', id).forNoKeyUpdate().execute()
+}
+
 /** Deletes a client with all that was issued to it. What remains is its id, so that it is never given out again. */
 export async function destroy(tx: Tx, id: string): Promise<boolean> {
   const row = await tx

@@ -85,6 +85,40 @@ export function browserAt(server: ServerProcess, cookies?: Visitor['cookies']): 
   return createVisitor(server.issuer, { fetch: server.fetch, ...(cookies && { cookies }) })
 }
 
+/** A `fetch` that stops before requests for such a path, all of them at once, until they are let through. */
+export function gate(path: RegExp, tabs: number) {
+  const arrived = Promise.withResolvers<void>()
+  const opened = Promise.withResolvers<void>()
+  let waiting = 0
+  return {
+    arrived: arrived.promise,
+    open: opened.resolve,
+    through:
+      (fetch: Fetch): Fetch =>
+      async (input, init) => {
+        if (path.test(new URL(String(input)).pathname)) {
+          waiting += 1
+          if (waiting === tabs) arrived.resolve()
+          await opened.promise
+        }
+        return fetch(input, init)
+      },
+  }
+}
+
+/** What a browser would send if nothing had happened since: the same cookies, kept apart. */
+export function snapshot(visitor: Visitor): Visitor['cookies'] {
+  return new Map(visitor.cookies)
+}
+
+/** Whether a browser still has a session, which `prompt=none` finds out (OpenID Connect Core §3.1.2.1). */
+export async function hasSession(visitor: Visitor, client: ClientMetadata): Promise<boolean> {
+  const { url } = await visitor.get(authorizationRequest(client, { prompt: 'none' }).path)
+  const error = new URL(url).searchParams.get('error')
+  expect([null, 'login_required']).toContain(error)
+  return error === null
+}
+
 /** The address of an authorization request with PKCE, and the verifier that goes with it. */
 export function authorizationRequest(
   client: ClientMetadata,

@@ -1,4 +1,4 @@
-import type { Middleware } from 'koa'
+import type { Context, Middleware } from 'koa'
 import type Provider from 'oidc-provider'
 import { createRequestScope, type Endpoint, run } from '../../oidc/request-scope.ts'
 import type { Storage } from '../../oidc/storage.ts'
@@ -24,11 +24,11 @@ export function unitOfWork({ storage, provider }: { storage: Storage; provider: 
     await run(scope, async () => {
       await next()
       const error = await commit(storage, scope, { hasFailed: ctx.status >= 400 }).catch((cause) => {
-        ctx.remove('Set-Cookie')
+        withdraw(ctx)
         throw cause
       })
       if (!error) return
-      ctx.remove('Set-Cookie') // they name a session as it would have become
+      withdraw(ctx)
       if (scope.endpoint !== 'token' && scope.endpoint !== 'registration') throw error
 
       // What the engine answered did not take effect: nothing of it may be sent.
@@ -40,4 +40,10 @@ export function unitOfWork({ storage, provider }: { storage: Storage; provider: 
       if (scope.endpoint === 'token') provider.emit('grant.error', ctx as never, error)
     })
   }
+}
+
+/** Takes back what the engine set for an answer that did not take effect. */
+function withdraw(ctx: Context): void {
+  ctx.remove('Set-Cookie') // they name a session as it would have become
+  ctx.remove('Location') // it may carry a code that was never issued
 }
