@@ -1,0 +1,125 @@
+import * as jose from 'jose'
+import * as oidc from 'openid-client'
+
+export type Settings = {
+  issuer: string
+  clientId: string
+  clientSecret: string
+  /** Where browsers reach this app. */
+  baseUrl: string
+  /** The API to call, if any: the identifier it is registered by, which is also where it is. */
+  apiUrl: string | undefined
+}
+
+/** What must be remembered between sending someone to the provider and their return. */
+export type Attempt = { state: string; nonce: string; verifier: string }
+
+/** Who is signed in, with what the provider gave for them. */
+export type User = {
+  sub: string
+  /** The provider's name for its own session, by which it says that it has ended. */
+  sid: string | undefined
+  claims: Record<string, unknown>
+  idToken: string
+  refreshToken: string | undefined
+}
+
+const logoutEvent = 'http://schemas.openid.net/event/backchannel-logout'
+
+/** Everything this app says to the provider, and believes of what it says. */
+export async function discover({ issuer, clientId, clientSecret, baseUrl, apiUrl }: Settings) {
+  const config = await oidc.discovery(
+    new URL(issuer),
+    clientId,
+    undefined,
+    oidc.ClientSecretBasic(clientSecret),
+    issuer.startsWith('http:') ? { execute: [oidc.allowInsecureRequests] } : {}, // a provider on this computer
+  )
+  const keys = jose.createRemoteJWKSet(new URL(String(config.serverMetadata().jwks_uri)))
+  const seenLogoutTokens = new Map<string, number>()
+
+  return {
+    /** Where to send someone who wants to sign in: the code flow with PKCE. */
+    async begin(): Promise<{ url: string; attempt: Attempt }> {
+      const verifier = oidc.randomPKCECodeVerifier()
+      const attempt = { state: oidc.randomState(), nonce: oidc.randomNonce(), verifier }
+      const url = oidc.buildAuthorizationUrl(config, {
+        redirect_uri: `${baseUrl}/callback`,
+        scope: 'openid profile email offline_access',
+        prompt: 'consent', // or there is no offline_access (OpenID Connect Core §11)
+        ...(apiUrl && { resource: apiUrl }), // asked for here, it can be had by `refresh` (RFC 8707 §2)
+        code_challenge: await oidc.calculatePKCECodeChallenge(verifier),
+        code_challenge_method: 'S256',
+        state: attempt.state,
+        nonce: attempt.nonce,
+      })
+      return { url: url.href, attempt }
+    },
+
+    /** The other half: compares state and issuer, redeems the code, validates the ID token and its nonce. */
+    async complete(callback: URL, { state, nonce, verifier }: Attempt): Promise<User> {
+      const tokens = await oidc.authorizationCodeGrant(config, callback, {
+        expectedState: state,
+        expectedNonce: nonce,
+        pkceCodeVerifier: verifier,
+        idTokenExpected: true,
+      })
+      const { sub = '', sid } = tokens.claims() ?? ({} as Partial<oidc.IDToken>)
+      return {
+        sub,
+        sid: typeof sid === 'string' ? sid : undefined,
+        claims: await oidc.fetchUserInfo(config, tokens.access_token, sub),
+        idToken: tokens.id_token ?? '',
+        refreshToken: tokens.refresh_token,
+      }
+    },
+
+    /** What the provider says about them now, as far as they share it. */
+    userinfo: (sub: string, accessToken: string): Promise<Record<string, unknown>> =>
+      oidc.fetchUserInfo(config, accessToken, sub),
+
+    /**
+     * Exchanges the refresh token for a new one, which must be kept whatever happens next, and an access token:
+     * with `resource` for that API and nothing else, without it for the provider's own userinfo (RFC 8707 §2.2).
+     */
+    async refresh(user: User, resource?: string): Promise<{ user: User; accessToken: string }> {
+      const tokens = await oidc.refreshTokenGrant(config, String(user.refreshToken), resource ? { resource } : {})
+      const refreshToken = tokens.refresh_token ?? user.refreshToken
+      return { user: { ...user, refreshToken }, accessToken: tokens.access_token }
+    },
+
+    /** Gives the tokens back, and says where to send the browser so that the provider signs it out as well. */
+    async signOut({ idToken, refreshToken }: User): Promise<string> {
+      // Access while away outlives a sign-out unless it is revoked. If that fails, signing out goes on.
+      if (refreshToken) await oidc.tokenRevocation(config, refreshToken).catch(() => undefined)
+      return oidc.buildEndSessionUrl(config, {
+        id_token_hint: idToken,
+        post_logout_redirect_uri: `${baseUrl}/signed-out`,
+      }).href
+    },
+
+    /**
+     * Whose session has ended. Throws unless the provider signed this, for this client, lately, and as a logout
+     * token: an ID token must not pass for one (OpenID Connect Back-Channel Logout 1.0 §2.6).
+     */
+    async readLogoutToken(token: unknown): Promise<{ sub: string | undefined; sid: string | undefined }> {
+      const { payload } = await jose.jwtVerify(String(token), keys, {
+        issuer,
+        audience: clientId,
+        typ: 'logout+jwt',
+        algorithms: ['RS256', 'PS256', 'ES256', 'EdDSA'], // not HS256, whose key would be one that all can read
+        requiredClaims: ['iat', 'exp', 'jti', 'events'],
+        clockTolerance: 15,
+      })
+      const { sub, sid, jti = '', exp = 0, events, nonce } = payload
+      const isEvent = typeof events === 'object' && events !== null && logoutEvent in events
+      if (!isEvent || nonce !== undefined) throw new Error('This is no logout token.')
+      if (sub === undefined && typeof sid !== 'string') throw new Error('This logout token names nobody.')
+
+      for (const [id, until] of seenLogoutTokens) if (until < Date.now() / 1000) seenLogoutTokens.delete(id)
+      if (seenLogoutTokens.has(jti)) throw new Error('This logout token was received before.')
+      seenLogoutTokens.set(jti, exp + 15)
+      return { sub, sid: typeof sid === 'string' ? sid : undefined }
+    },
+  }
+}

@@ -1,0 +1,177 @@
+import * as oidc from 'openid-client'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { ClientMetadata } from '../../src/stores/clients.ts'
+import { freePort, startPostern, type TestPostern } from '../support/postern.ts'
+import { discover, login } from '../support/relying-party.ts'
+import { run, stopAll } from './example.ts'
+
+let postern: TestPostern
+let api: ClientMetadata
+let machine: ClientMetadata
+let resource: string
+
+const machineMetadata = { redirect_uris: [], response_types: [], grant_types: ['client_credentials'] }
+
+beforeAll(async () => {
+  postern = await startPostern()
+  const port = await freePort()
+  resource = `http://localhost:${port}/api`
+  api = await postern.createClient(machineMetadata)
+  machine = await postern.createClient(machineMetadata)
+  await postern.createResource({ identifier: resource, scopes: { profile: '', email: '' }, clientId: api.client_id })
+  await postern.createResource({ identifier: 'https://other.example/api', scopes: { profile: '' } })
+  const server = run('examples/resource-server/main.ts', settings(api, port))
+  await server.prints(/answers to tokens/)
+})
+afterAll(async () => {
+  await stopAll()
+  await postern?.stop()
+})
+
+const settings = ({ client_id, client_secret }: ClientMetadata, port: number) => ({
+  ISSUER: postern.issuer,
+  CLIENT_ID: client_id,
+  CLIENT_SECRET: String(client_secret),
+  RESOURCE: resource,
+  PORT: String(port),
+})
+
+const call = async (authorization?: string, address = `${resource}/protected`) => {
+  const response = await fetch(address, authorization ? { headers: { authorization } } : {})
+  return {
+    status: response.status,
+    challenge: response.headers.get('www-authenticate'),
+    body: (await response.json()) as Record<string, unknown>,
+  }
+}
+
+async function tokenFor(client: ClientMetadata, parameters: Record<string, string>): Promise<string> {
+  const tokens = await oidc.clientCredentialsGrant(await discover(postern, client), parameters)
+  return tokens.access_token
+}
+
+describe('a token for this API with the scope', () => {
+  test('is let through, and the API knows the client (RFC 7662 §2.2)', async () => {
+    const { status, body } = await call(`Bearer ${await tokenFor(machine, { resource, scope: 'profile' })}`)
+    expect(status).toBe(200)
+    expect(body).toMatchObject({ client_id: machine.client_id, scope: 'profile', expires_at: expect.any(Number) })
+  })
+
+  test('of a person says whose it is, and the name of the scheme may be in any case (RFC 9110 §11.1)', async () => {
+    const account = await postern.createAccount('ada@example.com')
+    const client = await postern.createClient()
+    const { config, tokens } = await login(postern, client, {
+      email: 'ada@example.com',
+      scope: 'openid profile offline_access',
+      resource,
+    })
+    const forApi = await oidc.refreshTokenGrant(config, String(tokens.refresh_token), { resource })
+    const { status, body } = await call(`bearer ${forApi.access_token}`)
+    expect(status).toBe(200)
+    expect(body).toMatchObject({ sub: account.id, client_id: client.client_id })
+
+    const forUserinfo = await call(`Bearer ${tokens.access_token}`)
+    expect(forUserinfo).toMatchObject({ status: 401, challenge: expect.stringContaining('error="invalid_token"') })
+  })
+})
+
+describe('RFC 6750 §3: refusals', () => {
+  test.each([
+    ['without a token', undefined],
+    ['with another scheme', 'Basic YTpi'],
+  ])('%s are 401 with a challenge that names no error', async (_title, authorization) => {
+    expect(await call(authorization)).toMatchObject({ status: 401, challenge: 'Bearer realm="api"' })
+  })
+
+  test('a token in the query does not count (RFC 9700 §4.3.2)', async () => {
+    const token = await tokenFor(machine, { resource, scope: 'profile' })
+    expect((await call(undefined, `${resource}/protected?access_token=${token}`)).status).toBe(401)
+  })
+
+  test.each([
+    ['without anything after the scheme', 'Bearer'],
+    ['with two tokens', 'Bearer a b'],
+    ['with what cannot be a token', 'Bearer "quoted"'],
+  ])('a header %s is 400 invalid_request', async (_title, authorization) => {
+    const { status, challenge } = await call(authorization)
+    expect(status).toBe(400)
+    expect(challenge).toContain('error="invalid_request"')
+  })
+
+  test('a token nobody issued is 401 invalid_token', async () => {
+    expect(await call('Bearer nonsense')).toMatchObject({
+      status: 401,
+      challenge: expect.stringMatching(/^Bearer realm="api", error="invalid_token"/),
+      body: { error: 'invalid_token' },
+    })
+  })
+
+  test('a revoked token is 401', async () => {
+    const token = await tokenFor(machine, { resource, scope: 'profile' })
+    await oidc.tokenRevocation(await discover(postern, machine), token)
+    expect((await call(`Bearer ${token}`)).status).toBe(401)
+  })
+
+  test('an expired token is 401', async () => {
+    const token = await tokenFor(machine, { resource, scope: 'profile' })
+    expect((await call(`Bearer ${token}`)).status).toBe(200)
+    await postern.database.query(
+      `update artifacts set expires_at = now() - interval '1 minute',
+        payload = jsonb_set(payload, '{exp}', to_jsonb(extract(epoch from now())::int - 60))
+        where client_id = $1`,
+      [machine.client_id],
+    )
+    expect((await call(`Bearer ${token}`)).status).toBe(401)
+  })
+
+  test('a token for another API is 401, even one that may be introspected (RFC 8707 §2)', async () => {
+    const token = await tokenFor(api, { resource: 'https://other.example/api', scope: 'profile' })
+    const known = await oidc.tokenIntrospection(await discover(postern, api), token)
+    expect(known).toMatchObject({ active: true, scope: 'profile' })
+    expect((await call(`Bearer ${token}`)).status).toBe(401)
+  })
+
+  test('a token bound to a key is 401, since nobody proves to have it (RFC 9449 §7.1)', async () => {
+    const config = await discover(postern, machine)
+    const DPoP = oidc.getDPoPHandle(config, await oidc.randomDPoPKeyPair())
+    const tokens = await oidc.clientCredentialsGrant(config, { resource, scope: 'profile' }, { DPoP })
+    expect(tokens.token_type).toBe('dpop')
+    expect((await call(`Bearer ${tokens.access_token}`)).status).toBe(401)
+  })
+
+  test('a token without the scope is 403, and says which one is needed (RFC 6750 §3.1)', async () => {
+    for (const parameters of [{ resource, scope: 'email' }, { resource }]) {
+      expect(await call(`Bearer ${await tokenFor(machine, parameters)}`)).toMatchObject({
+        status: 403,
+        challenge: expect.stringMatching(/error="insufficient_scope".*scope="profile"$/),
+        body: { error: 'insufficient_scope' },
+      })
+    }
+  })
+
+  test('when the provider does not answer the question, that is 503 and not the fault of the token', async () => {
+    const port = await freePort()
+    const server = run('examples/resource-server/main.ts', { ...settings(api, port), CLIENT_SECRET: 'wrong' })
+    await server.prints(/answers to tokens/)
+    const token = await tokenFor(machine, { resource, scope: 'profile' })
+    expect(await call(`Bearer ${token}`, `http://localhost:${port}/api/protected`)).toMatchObject({
+      status: 503,
+      challenge: null,
+    })
+  })
+})
+
+describe('starting', () => {
+  test('without a client, without a provider and on a port in use says what to do', async () => {
+    const attempts: [Record<string, string>, RegExp][] = [
+      [{}, /Set CLIENT_ID and CLIENT_SECRET\./],
+      [{ ...settings(api, 4100), ISSUER: `http://localhost:${await freePort()}` }, /No provider answers at/],
+      [settings(api, Number(new URL(resource).port)), /Port \d+ is in use\. Set PORT/],
+    ]
+    for (const [environment, says] of attempts) {
+      const server = run('examples/resource-server/main.ts', environment)
+      expect(await server.ended).toMatchObject({ code: 1 })
+      expect(server.output()).toMatch(says)
+    }
+  })
+})
