@@ -3,7 +3,10 @@ import * as oidc from 'openid-client'
 import { messagePage } from './pages.ts'
 
 export const securityHeaders: Middleware = async (ctx, next) => {
-  ctx.set('Content-Security-Policy', "default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'")
+  ctx.set(
+    'Content-Security-Policy',
+    "default-src 'none'; style-src 'self'; img-src data:; base-uri 'none'; frame-ancestors 'none'",
+  )
   ctx.set('X-Content-Type-Options', 'nosniff')
   ctx.set('Referrer-Policy', 'same-origin') // the address of the callback, with its code, is nobody else's business
   ctx.set('Cache-Control', 'no-store')
