@@ -36,6 +36,7 @@ const consentForm = ownForm.extend({
   resource_scope: ticks,
 })
 
+const busySeconds = 2 // the queue of passwords to check is a second long
 const longestEmail = 320 // RFC 5321 §4.5.3.1: 64 + 1 + 255
 
 /** Signing in, choosing the account, and consenting: what stands between an authorization request and its answer. */
@@ -86,8 +87,9 @@ export function interactionRoutes(dependencies: InteractionDependencies): Router
 
     if ('error' in outcome) {
       const retryAfterSeconds = 'retryAfterSeconds' in outcome ? outcome.retryAfterSeconds : undefined
+      const hint = outcome.error === 'busy' ? busySeconds : retryAfterSeconds
       ctx.status = { 'wrong-credentials': 401, 'too-many-attempts': 429, busy: 503 }[outcome.error]
-      if (retryAfterSeconds) ctx.set('Retry-After', String(retryAfterSeconds))
+      if (hint) ctx.set('Retry-After', String(hint))
       await showSignIn(ctx, interaction, { error: outcome.error, email, retryAfterSeconds })
       return
     }

@@ -1,0 +1,290 @@
+import argon2 from 'argon2'
+import type * as oidc from 'openid-client'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import type { ClientMetadata } from '../../src/stores/clients.ts'
+import { password, startPostern, type TestPostern } from '../support/postern.ts'
+import { beginLogin, discover, login } from '../support/relying-party.ts'
+import { createVisitor, formsOf, type Page } from '../support/visitor.ts'
+
+let postern: TestPostern
+let client: ClientMetadata
+let config: oidc.Configuration
+
+const free = 6 // wrong passwords in a row before anybody has to wait
+
+beforeAll(async () => {
+  postern = await startPostern({ TRUSTED_PROXIES: '127.0.0.1,::1' })
+  client = await postern.createClient()
+  config = await discover(postern, client)
+  for (const name of ['ada', 'grace', 'disabled', 'invited']) await postern.createAccount(`${name}@example.com`)
+  await postern.createAccount('Jürgen@Example.com')
+  await postern.database.query(`update accounts set disabled_at = now() where email = 'disabled@example.com'`)
+  await postern.database.query(
+    `delete from password_credentials where account_id = (select id from accounts where email = 'invited@example.com')`,
+  )
+})
+afterAll(() => postern?.stop())
+beforeEach(() => postern.database.query('delete from throttles'))
+
+/** Someone at a sign-in page who tries one password after another, from whatever address. */
+async function createGuesser() {
+  const { page, visitor } = await beginLogin(config, { issuer: postern.issuer })
+  const { hidden = {} } = formsOf(page.body)[0] ?? {}
+  return (email: string, guess: string, address = '192.0.2.1'): Promise<Page> =>
+    visitor.post(`${page.url}/sign-in`, { ...hidden, email, password: guess }, { 'x-forwarded-for': address })
+}
+
+/** Guesses until told to wait, and returns how many guesses that took. */
+async function guessUntilThrottled(emails: string[], addresses: string[]): Promise<number> {
+  const guess = await createGuesser()
+  for (let count = 0; count < 20; count++) {
+    const { status } = await guess(
+      String(emails[count % emails.length]),
+      `wrong ${count}`,
+      addresses[count % addresses.length],
+    )
+    if (status === 429) return count
+  }
+  return Number.POSITIVE_INFINITY
+}
+
+describe('a refusal tells nothing', () => {
+  test('it is the same for an account there is not, a wrong password, a disabled account and one without a password', async () => {
+    const answers = []
+    for (const [email, secret] of [
+      ['nobody@example.com', password],
+      ['ada@example.com', 'wrong'],
+      ['disabled@example.com', password],
+      ['disabled@example.com', 'wrong'],
+      ['invited@example.com', password],
+    ] as const) {
+      const { status, headers, body } = await (await createGuesser())(email, secret)
+      const { date: _1, 'x-request-id': _2, 'content-length': _3, ...shown } = Object.fromEntries(headers)
+      answers.push({
+        status,
+        headers: shown,
+        body: body
+          .replaceAll(email, 'EMAIL')
+          .replaceAll(/\/interaction\/[^/"]+/g, '/interaction/UID')
+          .replaceAll(/name="(uid|csrf)" value="[^"]+"/g, ''),
+      })
+    }
+    expect(answers[0]).toMatchObject({ status: 401 })
+    expect(answers[0]?.body).toContain('That email and password do not match.')
+    for (const answer of answers) expect(answer).toEqual(answers[0])
+  })
+
+  test('having to wait is the same whether or not there is an account', async () => {
+    const counts = []
+    for (const email of ['nobody@example.com', 'ada@example.com', 'disabled@example.com']) {
+      counts.push(await guessUntilThrottled([email], [`192.0.2.${counts.length}`]))
+    }
+    expect(counts).toEqual([free, free, free])
+  })
+
+  test('a wrong password as long as a book is refused like any other', async () => {
+    const guess = await createGuesser()
+    expect((await guess('ada@example.com', password + 'x'.repeat(60_000))).status).toBe(401)
+    expect((await guess('ada@example.com', 'x'.repeat(1_025))).status).toBe(401)
+  })
+
+  test('the log and the audit trail hold neither what was typed nor whether the account exists', async () => {
+    postern.logged.length = 0
+    const guess = await createGuesser()
+    await guess('nobody@example.com', 'hunter2 is my password')
+    await guess('ada@example.com', 'hunter2 is my password')
+    const logged = postern.logged.join('')
+    expect(logged).not.toContain('hunter2')
+    expect(logged).not.toContain('@example.com')
+    const events = await postern.database.query('select * from audit_events')
+    expect(JSON.stringify(events)).not.toContain('hunter2')
+  })
+})
+
+describe('an address in any spelling is one account', () => {
+  test.each([
+    'ADA@EXAMPLE.COM',
+    '  ada@example.com ',
+    'ada@example.com\t',
+    'ａｄａ@example.com', // full width letters
+  ])('“%s” signs in', async (email) => {
+    expect((await (await createGuesser())(email, password)).body).toContain('asks for access to your account')
+  })
+
+  test.each(['jürgen@example.com', 'JÜRGEN@EXAMPLE.COM', 'ju\u0308rgen@example.com'])(
+    '“%s” is the same person, composed or not',
+    async (email) => {
+      expect((await (await createGuesser())(email, password)).body).toContain('asks for access to your account')
+    },
+  )
+
+  test('and every spelling counts towards the same limit', async () => {
+    const spellings = ['ada@example.com', 'ADA@example.com', ' ada@EXAMPLE.com ', 'ａｄａ@example.com']
+    expect(await guessUntilThrottled(spellings, ['192.0.2.1'])).toBe(free)
+  })
+})
+
+describe('guessing is slowed down', () => {
+  test('RFC 6585 §4: after some wrong passwords with 429 and Retry-After, even for the right one', async () => {
+    expect(await guessUntilThrottled(['ada@example.com'], ['192.0.2.1'])).toBe(free)
+    const answer = await (await createGuesser())('ada@example.com', password)
+    expect(answer.status).toBe(429)
+    expect(Number(answer.headers.get('retry-after'))).toBeGreaterThan(0)
+    expect(answer.body).toContain('Too many attempts.')
+    expect(answer.body).toContain('value="ada@example.com"')
+  })
+
+  test('the person is not locked out: the right password works from another address meanwhile', async () => {
+    await guessUntilThrottled(['ada@example.com'], ['192.0.2.1'])
+    const answer = await (await createGuesser())('ada@example.com', password, '198.51.100.7')
+    expect(answer.body).toContain('asks for access to your account')
+  })
+
+  test('and after the wait also from the same one', async () => {
+    await guessUntilThrottled(['ada@example.com'], ['192.0.2.1'])
+    await postern.database.query(`update throttles set blocked_until = now() - interval '1 second'`)
+    expect((await (await createGuesser())('ada@example.com', password)).body).toContain('asks for access')
+  })
+
+  test('the wait grows with every further failure', async () => {
+    const guess = await createGuesser()
+    const waits = []
+    for (let count = 0; count < free + 4; count++) {
+      await postern.database.query('update throttles set blocked_until = least(blocked_until, now())')
+      await guess('ada@example.com', 'wrong')
+      const [row] = await postern.database.query(
+        'select max(extract(epoch from blocked_until - now()))::float8 as wait from throttles',
+      )
+      waits.push(Math.round(Math.max(0, Number(row?.['wait']))))
+    }
+    expect(waits).toEqual([0, 0, 0, 0, 0, 1, 2, 4, 8, 16])
+  })
+
+  test('a sign-in that works forgives what was mistyped before', async () => {
+    const guess = await createGuesser()
+    for (let count = 0; count < free - 2; count++) await guess('ada@example.com', 'wrong')
+    await guess('ada@example.com', password)
+    expect(await guessUntilThrottled(['ada@example.com'], ['192.0.2.1'])).toBe(free)
+  })
+
+  test('guesses at many accounts from one address are counted together', async () => {
+    const guess = await createGuesser()
+    const statuses = []
+    for (let count = 0; count < 60; count++) {
+      statuses.push((await guess(`person${count}@example.com`, 'wrong')).status)
+    }
+    expect(statuses.filter((status) => status === 401)).toHaveLength(51)
+    expect(statuses.at(-1)).toBe(429)
+  })
+
+  test('guesses made in parallel are counted one by one', async () => {
+    const guess = await createGuesser()
+    const answers = await Promise.all(Array.from({ length: 40 }, (_, n) => guess('ada@example.com', `wrong ${n}`)))
+    const tried = answers.filter(({ status }) => status === 401)
+    expect(tried.length).toBeLessThanOrEqual(free)
+    expect(answers.filter(({ status }) => status === 429)).toHaveLength(40 - tried.length)
+  })
+
+  test('a new browser, a new interaction or a restart of the server does not start anew', async () => {
+    await guessUntilThrottled(['ada@example.com'], ['192.0.2.1'])
+    await postern.database.query(`update throttles set blocked_until = now() + interval '1 minute'`)
+    await postern.restart()
+    expect((await (await createGuesser())('ada@example.com', password)).status).toBe(429)
+  })
+})
+
+describe('the address of whoever guesses', () => {
+  test('behind a trusted proxy is what the proxy saw, whatever the guesser writes before it', async () => {
+    const spoofed = Array.from({ length: 20 }, (_, n) => `203.0.113.${n}, 192.0.2.1`)
+    expect(await guessUntilThrottled(['ada@example.com'], spoofed)).toBe(free)
+  })
+
+  test('without a trusted proxy is that of the connection, whatever the guesser writes', async () => {
+    const direct = await startPostern()
+    try {
+      await direct.createAccount('ada@example.com')
+      const { page, visitor } = await beginLogin(await discover(direct, await direct.createClient()), {
+        issuer: direct.issuer,
+      })
+      const statuses = []
+      for (let count = 0; count < free + 1; count++) {
+        const fields = { ...formsOf(page.body)[0]?.hidden, email: 'ada@example.com', password: 'wrong' }
+        const headers = {
+          'x-forwarded-for': `192.0.2.${count}`,
+          forwarded: `for=192.0.2.${count}`,
+          'x-real-ip': `192.0.2.${count}`,
+        }
+        statuses.push((await visitor.post(`${page.url}/sign-in`, fields, headers)).status)
+      }
+      expect(statuses).toEqual([...Array(free).fill(401), 429])
+    } finally {
+      await direct.stop()
+    }
+  })
+})
+
+describe('the session of a sign-in', () => {
+  test('is not the one somebody planted in the browser before', async () => {
+    const attacker = createVisitor(postern.issuer)
+    await attacker.get(`${postern.issuer}/device`)
+    const planted = [...attacker.cookies].filter(([key]) => key.startsWith('postern_session'))
+    expect(planted.length).toBeGreaterThan(0)
+
+    const victim = createVisitor(postern.issuer)
+    for (const [key, cookie] of planted) victim.cookies.set(key, cookie)
+    await login(postern, client, { email: 'ada@example.com', visitor: victim })
+
+    const mine = (browser: typeof victim) => browser.cookies.get('postern_session /')?.value
+    expect(mine(victim)).not.toBe(mine(attacker))
+    const { page } = await beginLogin(config, { issuer: postern.issuer, visitor: attacker, prompt: 'none' })
+    expect(new URL(page.url).searchParams.get('error')).toBe('login_required')
+  })
+
+  test('is another one after a sign-in as somebody else, and the former is over', async () => {
+    const { visitor } = await login(postern, client, { email: 'ada@example.com' })
+    const former = createVisitor(postern.issuer, { cookies: new Map(visitor.cookies) })
+    const { page } = await beginLogin(config, { issuer: postern.issuer, visitor, prompt: 'login' })
+    await visitor.submit(await visitor.signIn(page, 'grace@example.com'), '/oauth/logout/confirm')
+    const { page: answer } = await beginLogin(config, { issuer: postern.issuer, visitor: former, prompt: 'none' })
+    expect(new URL(answer.url).searchParams.get('error')).toBe('login_required')
+  })
+})
+
+describe('password hashes', () => {
+  test('that were made with weaker parameters are replaced at the next sign-in', async () => {
+    const old = await argon2.hash(password, { type: argon2.argon2id, memoryCost: 4_096, timeCost: 2, parallelism: 1 })
+    const { id } = await postern.createAccount('old@example.com')
+    await postern.database.query('update password_credentials set hash = $2 where account_id = $1', [id, old])
+    const hash = async () =>
+      String(
+        (await postern.database.query('select hash from password_credentials where account_id = $1', [id]))[0]?.[
+          'hash'
+        ],
+      )
+
+    const guess = await createGuesser()
+    await guess('old@example.com', 'wrong')
+    expect(await hash()).toBe(old)
+    expect((await guess('old@example.com', password)).body).toContain('asks for access')
+    const renewed = await hash()
+    expect(renewed).toMatch(/^\$argon2id\$v=19\$m=19456,(t=2,p=1|p=1,t=2)\$/)
+    expect((await (await createGuesser())('old@example.com', password)).body).toContain('asks for access')
+    expect(await hash()).toBe(renewed)
+  })
+
+  test('more of them to check than there is time for, some are asked to try again, and that costs nobody an attempt', async () => {
+    const guess = await createGuesser()
+    const answers = await Promise.all(
+      Array.from({ length: 120 }, (_, n) => guess(`storm${n}@example.com`, 'wrong', `198.51.100.${n}`)),
+    )
+    const busy = answers.filter(({ status }) => status === 503)
+    expect(busy.length).toBeGreaterThan(0)
+    expect(answers.filter(({ status }) => status === 401)).toHaveLength(answers.length - busy.length)
+    expect(busy[0]?.body).toContain('Many people are signing in at once.')
+    expect(Number(busy[0]?.headers.get('retry-after'))).toBeGreaterThan(0)
+    const [row] = await postern.database.query('select count(*)::int as n from throttles where failures > 0')
+    // Each failure is counted for the account, the address and both together.
+    expect(row?.['n']).toBe(3 * (answers.length - busy.length))
+    expect((await (await createGuesser())('ada@example.com', password)).body).toContain('asks for access')
+  })
+})
