@@ -46,8 +46,17 @@ export async function beginLogin(
   return { page: await browser.get(url.href), verifier, visitor: browser, nonce, state }
 }
 
+/** Begins with an address made elsewhere, such as one of a pushed request. */
+export async function visit(postern: TestPostern, url: string | URL, visitor = createVisitor(postern.issuer)) {
+  return { page: await visitor.get(String(url)), visitor }
+}
+
 /** Signs in and consents, whichever of the two is asked, until the browser returns to the relying party. */
-export async function completeLogin({ page, visitor }: Login, email: string, scopes?: string[]): Promise<URL> {
+export async function completeLogin(
+  { page, visitor }: Pick<Login, 'page' | 'visitor'>,
+  email: string,
+  scopes?: string[],
+): Promise<URL> {
   let current = page
   for (let step = 0; step < 4; step++) {
     if (!current.url.includes('/interaction/')) return new URL(current.url)
