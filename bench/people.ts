@@ -32,7 +32,7 @@ export async function signIn(
     loginTs: Math.floor(Date.now() / 1000),
     authorizations: { [client.client_id]: { sid: `sid-${accountId}`, grantId } },
   } as never)
-  const id = await (session.save as (ttl: number) => Promise<string>).call(session, ttl)
+  const id = await (session as unknown as { save(ttl: number): Promise<string> }).save(ttl)
   const pair = `${cookieName}=${id}`
   const signature = createHmac('sha1', cookieKey).update(pair).digest('base64url') // as Koa signs cookies
   return { accountId, grantId, sessionUid: session.uid, cookie: `${pair}; ${cookieName}.sig=${signature}` }

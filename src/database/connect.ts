@@ -9,6 +9,10 @@ const idleInTransactionTimeoutMs = 10_000
 const connectionTimeoutMs = 5_000
 const connectionLifetimeSeconds = 1_800 // so that connections follow a failover or a changed address
 
+// Plans of prepared statements are kept. One made while a table was small must not go on reading all of it
+// when it is large: so an index is used wherever there is one, and what then looks dear is not compiled.
+const plannerSettings = '-c enable_seqscan=off -c jit=off'
+
 export type Database = {
   db: Db
   /** A connection of its own outside the pool, for LISTEN or a lock that is held for long. The caller ends it. */
@@ -40,6 +44,7 @@ export function connect({ url, poolSize, preparedStatements, onError, onStatemen
       statement_timeout: statementTimeoutMs,
       lock_timeout: lockTimeoutMs,
       idle_in_transaction_session_timeout: idleInTransactionTimeoutMs,
+      options: plannerSettings,
     }),
   }
   const pool = new pg.Pool({

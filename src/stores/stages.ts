@@ -37,21 +37,29 @@ export type Outcome = 'applied' | 'lost'
 /*
  * One statement for any number of stages. Row locks are taken in one order, grants before artifacts, and
  * grants by id, as `revoke` in artifacts.ts does. A data-modifying CTE runs to its end whether read or not.
+ *
+ * Rows are looked up by an array of their keys, besides being joined: of a set from JSON the planner believes it
+ * has a hundred rows, and would rather read a small table whole; of an array it asks the index.
  */
+const keysOf = (section: string, key: string) =>
+  `any(array(select ${key} from json_to_recordset($1->'${section}') as k(id_hash text, uid text)))`
+
 const parts = {
   // Read by the claims below, so that it runs, and locks, before them.
-  locked: `locked as (select id from grants where id in (select value from json_array_elements_text($1->'grants'))
-    order by id for key share)`,
+  locked: `locked as (select id from grants
+    where id = any(array(select value from json_array_elements_text($1->'grants'))) order by id for key share)`,
   consumed: `consumed as (
     update artifacts a set consumed_at = $2
     from json_to_recordset($1->'consume') as c(n int, model text, id_hash text)
-    where a.id_hash = decode(c.id_hash, 'hex') and a.model = c.model and a.consumed_at is null and a.destroyed_at is null
+    where a.id_hash = ${keysOf('consume', "decode(id_hash, 'hex')")}
+      and a.id_hash = decode(c.id_hash, 'hex') and a.model = c.model and a.consumed_at is null and a.destroyed_at is null
       and (select count(*) from locked) >= 0
     returning c.n)`,
   destroyed: `destroyed as (
     update artifacts a set destroyed_at = $2, payload = '{}'
     from json_to_recordset($1->'destroy') as c(n int, model text, id_hash text)
-    where a.id_hash = decode(c.id_hash, 'hex') and a.model = c.model and a.destroyed_at is null
+    where a.id_hash = ${keysOf('destroy', "decode(id_hash, 'hex')")}
+      and a.id_hash = decode(c.id_hash, 'hex') and a.model = c.model and a.destroyed_at is null
     returning c.n)`,
   inserts: `inserted as (
     insert into artifacts (id_hash, model, grant_id, family, account_id, client_id, session_uid, user_code_hash, payload,
@@ -78,10 +86,10 @@ const parts = {
       expires_at = to_timestamp(s.expires_at)
     from json_to_recordset($1->'sessions') as s(n int, uid text, id_hash text, keeps_previous boolean, account_id text,
       changed jsonb, removed text[], authorizations_changed jsonb, authorizations_removed text[], expires_at float8)
-    where o.uid = s.uid and o.destroyed_at is null and s.n in (select n from winners))`,
+    where o.uid = ${keysOf('sessions', 'uid')} and o.uid = s.uid and o.destroyed_at is null and s.n in (select n from winners))`,
   endedSessions: `ended_sessions as (
     update sessions set destroyed_at = $2, payload = '{}', authorizations = '{}'
-    where uid in (select value from json_array_elements_text($1->'endedSessions')) and destroyed_at is null)`,
+    where uid = any(array(select value from json_array_elements_text($1->'endedSessions'))) and destroyed_at is null)`,
   audit: `audited as (
     insert into audit_events (occurred_at, type, account_id, client_id, grant_id, request_id, address, details)
     select $2, e.type, e."accountId", e."clientId", e."grantId", e."requestId", e.address, coalesce(e.details, '{}')
