@@ -27,12 +27,14 @@ export async function signIn(
   { accountId, grantId }: { accountId: string; grantId: string },
   { cookieName, cookieKey, ttl }: { cookieName: string; cookieKey: string; ttl: number },
 ): Promise<Login> {
-  const session = new provider.Session({
-    accountId,
-    loginTs: Math.floor(Date.now() / 1000),
-    authorizations: { [client.client_id]: { sid: `sid-${accountId}`, grantId } },
-  } as never)
-  const id = await (session as unknown as { save(ttl: number): Promise<string> }).save(ttl)
+  const session: InstanceType<typeof provider.Session> = Reflect.construct(provider.Session, [
+    {
+      accountId,
+      loginTs: Math.floor(Date.now() / 1000),
+      authorizations: { [client.client_id]: { sid: `sid-${accountId}`, grantId } },
+    },
+  ])
+  const id = await session.save(ttl)
   const pair = `${cookieName}=${id}`
   const signature = createHmac('sha1', cookieKey).update(pair).digest('base64url') // as Koa signs cookies
   return { accountId, grantId, sessionUid: session.uid, cookie: `${pair}; ${cookieName}.sig=${signature}` }
