@@ -363,7 +363,7 @@ describe('the consent page', () => {
     const bounce = await visitor.signIn(signInPage, other)
     const consentPage = await visitor.submit(bounce, '/oauth/logout/confirm')
     expect(consentPage.body).toContain(other)
-    const callback = await completeLogin({ page: consentPage, visitor, verifier: '', nonce: '', state: '' }, other)
+    const callback = await completeLogin({ page: consentPage, visitor }, other)
     expect(callback.searchParams.get('code')).toBeTruthy()
     expect(await grants()).toEqual([]) // nothing in the name of the first
   })

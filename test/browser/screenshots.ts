@@ -1,0 +1,67 @@
+// Pictures of every page for docs/images: node test/browser/screenshots.ts
+import '../../src/runtime.ts'
+import { randomBytes } from 'node:crypto'
+import { mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { parse } from '../../src/config.ts'
+import { createLogger } from '../../src/log.ts'
+import { registerClient } from '../../src/oidc/registration.ts'
+import { serve } from '../../src/server.ts'
+import * as accounts from '../../src/stores/accounts.ts'
+import * as resourceServers from '../../src/stores/resource-servers.ts'
+import { launchChromium } from '../support/chromium.ts'
+import { createTour, type Site } from './tour.ts'
+
+const port = 3999
+const sizes = [
+  { width: 390, height: 844 },
+  { width: 1280, height: 900 },
+]
+const only = process.argv.slice(2) // names of pages, or none for all of them
+
+const images = join(import.meta.dirname, '../../docs/images')
+const dataDir = await mkdtemp(join(tmpdir(), 'postern-screenshots-'))
+await mkdir(images, { recursive: true })
+const server = await serve(
+  parse({ PORT: String(port), DATA_DIR: dataDir, ENCRYPTION_KEYS: randomBytes(32).toString('base64') }),
+  { log: createLogger('error') },
+)
+const browser = await launchChromium()
+try {
+  const tour = await createTour(siteOf(server))
+  for (const colorScheme of ['light', 'dark'] as const) {
+    for (const viewport of sizes) {
+      const context = await browser.newContext({ colorScheme, viewport })
+      await tour.take(context, async (name, page) => {
+        if (only.length > 0 && !only.includes(name)) return
+        await page.screenshot({
+          path: join(images, `${name}-${colorScheme}-${viewport.width}.png`),
+          fullPage: true,
+          caret: 'hide',
+        })
+      })
+      await context.close()
+    }
+  }
+} finally {
+  await browser.close()
+  await server.stop()
+  await rm(dataDir, { recursive: true, force: true })
+}
+
+function siteOf({ postern }: typeof server): Site {
+  const { db } = postern.database
+  const password = 'correct horse battery staple'
+  return {
+    issuer: postern.config.ISSUER,
+    password,
+    async createAccount(email, profile) {
+      const passwordHash = await postern.passwords.hash(password)
+      await db.transaction().execute((tx) => accounts.create(tx, { email, emailVerified: true, profile, passwordHash }))
+    },
+    createClient: (metadata) => registerClient(postern.provider, postern.storage, metadata),
+    createResource: (resource) =>
+      resourceServers.save(db, { ...resource, tokenFormat: 'opaque', tokenTtlSeconds: undefined, clientId: undefined }),
+  }
+}

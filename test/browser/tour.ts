@@ -1,0 +1,134 @@
+import type { BrowserContext, Page } from 'playwright-core'
+import { pretendOrigin } from '../support/chromium.ts'
+
+/** A server with nothing in it, and the means to put something there. */
+export type Site = {
+  issuer: string
+  createAccount(email: string, profile: Record<string, unknown>): Promise<unknown>
+  createClient(metadata: Record<string, unknown>): Promise<{ client_id: string; [member: string]: unknown }>
+  createResource(resource: { identifier: string; name: string; scopes: Record<string, string> }): Promise<void>
+  password: string
+}
+
+const app = 'https://notes.example'
+const api = 'https://files.example/api'
+const email = 'ada@example.com'
+const verifierHash = 'E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGjSstw_cM' // of RFC 7636, appendix B: no code is redeemed here
+
+export type Tour = { take(context: BrowserContext, visit: (name: string, page: Page) => Promise<void>): Promise<void> }
+
+/** A walk that comes by every page there is. */
+export async function createTour({ issuer, password, ...site }: Site): Promise<Tour> {
+  const account = {
+    name: 'Ada Lovelace',
+    given_name: 'Ada',
+    phone_number: '+44 20 7946 0018',
+    address: { formatted: '12 St James’s Square, London' },
+  }
+  await site.createAccount(email, account)
+  await site.createResource({
+    identifier: api,
+    name: 'Files',
+    scopes: { read: 'Open your files', write: 'Change and delete your files' },
+  })
+  const client = await site.createClient({
+    client_name: 'Field Notes',
+    client_uri: app,
+    policy_uri: `${app}/privacy`,
+    tos_uri: `${app}/terms`,
+    redirect_uris: [`${app}/cb`],
+    grant_types: ['authorization_code', 'refresh_token'],
+  })
+  const television = await site.createClient({
+    client_name: 'Living Room TV',
+    client_uri: 'https://tv.example',
+    token_endpoint_auth_method: 'none',
+    redirect_uris: [],
+    response_types: [],
+    grant_types: ['urn:ietf:params:oauth:grant-type:device_code'],
+  })
+
+  function authorize(parameters: Record<string, string> = {}): string {
+    return `${issuer}/oauth/authorize?${new URLSearchParams({
+      client_id: client.client_id,
+      response_type: 'code',
+      redirect_uri: `${app}/cb`,
+      scope: 'openid',
+      code_challenge: verifierHash,
+      code_challenge_method: 'S256',
+      ...parameters,
+    })}`
+  }
+
+  async function requestUserCode(): Promise<string> {
+    const response = await fetch(`${issuer}/oauth/device_authorization`, {
+      method: 'POST',
+      headers: { 'user-agent': 'LivingRoomTV/4.1' },
+      body: new URLSearchParams({ client_id: television.client_id, scope: 'openid profile' }),
+    })
+    return ((await response.json()) as { user_code: string }).user_code
+  }
+
+  async function signIn(page: Page): Promise<void> {
+    await page.getByLabel('Email').fill(email)
+    await page.getByLabel('Password').fill(password)
+    await page.getByRole('button', { name: /^(Sign in|Confirm)$/ }).click()
+  }
+
+  return {
+    async take(context, visit) {
+      await pretendOrigin(context, app)
+      const page = await context.newPage()
+      const press = (name: string | RegExp) => page.getByRole('button', { name }).click()
+
+      await page.goto(issuer)
+      await visit('home', page)
+
+      await page.goto(
+        authorize({ scope: 'openid profile email offline_access read write', prompt: 'consent', resource: api }),
+      )
+      const signInUrl = page.url()
+      await visit('sign-in', page)
+      await page.getByLabel('Email').fill(email)
+      await page.getByLabel('Password').fill('not my password')
+      await press('Sign in')
+      await visit('sign-in-error', page)
+      await signIn(page)
+      await visit('consent', page)
+      await press('Allow')
+      await page.waitForURL(`${app}/**`)
+
+      await page.goto(signInUrl)
+      await visit('error', page)
+
+      await page.goto(authorize({ prompt: 'consent', claims: '{"userinfo":{"phone_number":null,"email":null}}' }))
+      await visit('consent-claims', page)
+      await page.goto(authorize({ prompt: 'select_account' }))
+      await visit('continue-as', page)
+      await page.goto(authorize({ prompt: 'login' }))
+      await visit('sign-in-again', page)
+      await page.goto(authorize({ client_id: 'nobody' }))
+      await visit('error-protocol', page)
+      await page.goto(`${issuer}/nowhere`)
+      await visit('error-not-found', page)
+
+      const userCode = await requestUserCode()
+      await page.goto(`${issuer}/device`)
+      await visit('device-code', page)
+      await page.getByLabel('Code').fill('BBBB-BBBB')
+      await press('Continue')
+      await visit('device-code-error', page)
+      await page.getByLabel('Code').fill(userCode)
+      await press('Continue')
+      await visit('device-confirm', page)
+      await press('Yes, connect')
+      if (new URL(page.url()).pathname.startsWith('/interaction/')) await press('Allow') // the first time
+      await visit('device-done', page)
+
+      await page.goto(`${issuer}/oauth/logout?${new URLSearchParams({ client_id: client.client_id })}`)
+      await visit('sign-out', page)
+      await press('Sign out')
+      await visit('signed-out', page)
+    },
+  }
+}
