@@ -11,7 +11,6 @@ import { start as startResourceServer } from './resource-server/app.ts'
 
 const host = '127.0.0.1'
 const repeatedSignalMs = 1_000 // npm passes on the Ctrl-C that the terminal already sent
-const orphanCheckMs = 500
 
 /** Starts the demo. Returns what stops it; whatever of it had started is stopped if the rest cannot. */
 async function start(): Promise<() => Promise<void>> {
@@ -110,9 +109,6 @@ async function stopAndExit(): Promise<void> {
 }
 
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, stopAndExit)
-// Where the shell between npm and this process does not pass a signal on, the end of that shell tells of it.
-const parent = process.ppid
-setInterval(() => process.ppid !== parent && stopAndExit(), orphanCheckMs).unref()
 
 starting.catch((error) => {
   process.stderr.write(`The demo could not start. ${error instanceof Error ? error.message : error}\n`)

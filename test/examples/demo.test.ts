@@ -32,7 +32,7 @@ afterAll(async () => {
 /** As in a terminal: npm, its shell and the demo are one process group, which Ctrl-C reaches as a whole. */
 function npmRunDemo(settings: Record<string, string> = {}): Example {
   const env = { ...process.env, DATABASE_URL: '', ...ports, DATA_DIR: dataDir, ...settings }
-  return watch(spawn('npm', ['run', 'demo'], { cwd: repository, env, detached: true }))
+  return watch(spawn('npm', ['run', 'demo'], { cwd: repository, env, detached: true }), { leadsGroup: true })
 }
 
 async function ready(demo: Example): Promise<{ baseUrl: string; email: string; password: string }> {

@@ -22,7 +22,8 @@ export function run(path: string, settings: Record<string, string> = {}): Exampl
   return watch(spawn(process.execPath, [path], { cwd: repository, env: { PATH: process.env['PATH'], ...settings } }))
 }
 
-export function watch(child: ChildProcess): Example {
+/** `leadsGroup` says that it was started detached, and has to be stopped with its children. */
+export function watch(child: ChildProcess, { leadsGroup = false } = {}): Example {
   let text = ''
   const waiting = new Set<() => void>()
   for (const stream of [child.stdout, child.stderr]) {
@@ -52,7 +53,8 @@ export function watch(child: ChildProcess): Example {
       }),
     ended,
     async stop() {
-      child.kill('SIGTERM')
+      if (leadsGroup) process.kill(-Number(child.pid), 'SIGTERM')
+      else child.kill('SIGTERM')
       await ended
     },
   }
