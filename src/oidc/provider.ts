@@ -166,7 +166,7 @@ async function findAccount({ db }: Storage, sub: string) {
 async function loadGrant({ config, storage }: ProviderDependencies, ctx: KoaContextWithOIDC) {
   const { client, session, provider } = ctx.oidc
   if (!client || !session?.accountId) return undefined
-  const stored = await grants.find(storage.db, session.accountId, client.clientId)
+  const stored = await storage.findGrant({ accountId: session.accountId, clientId: client.clientId })
   if (!stored) return undefined
   const isJustGiven = ctx.oidc.result?.consent?.grantId === stored.id
   const shown = shownOf(client, String(ctx.oidc.params?.['redirect_uri'] ?? ''))

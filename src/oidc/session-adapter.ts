@@ -35,7 +35,7 @@ export function sessionAdapter(storage: Storage): Partial<Adapter> {
 
   return {
     async find(id) {
-      const found = await sessions.findByIdHash(db, sha256(id))
+      const found = await storage.findSession(sha256(id))
       if (!found) return undefined
       remember(found, id)
       return toPayload(found, id)
@@ -68,7 +68,7 @@ export function sessionAdapter(storage: Storage): Partial<Adapter> {
     async destroy(id) {
       const scope = current()
       const known = [...(scope?.sessions.values() ?? [])].find(({ presentedId }) => presentedId === id)
-      const uid = known?.found.uid ?? (await sessions.findByIdHash(db, sha256(id)))?.uid
+      const uid = known?.found.uid ?? (await storage.findSession(sha256(id)))?.uid
       if (!uid) return
       if (!scope) {
         await storage.apply(stageOf({ destroyedSessionUid: uid }))

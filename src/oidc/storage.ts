@@ -3,6 +3,8 @@ import type { Envelope } from '../crypto/envelope.ts'
 import { type Batched, batched } from '../database/batches.ts'
 import type { Db, Tx } from '../database/schema.ts'
 import * as artifacts from '../stores/artifacts.ts'
+import * as grants from '../stores/grants.ts'
+import * as sessions from '../stores/sessions.ts'
 import * as stages from '../stores/stages.ts'
 import type { ClientCache } from './clients.ts'
 
@@ -19,6 +21,8 @@ export type StorageDependencies = {
 /** What the models' adapters share: the engine's storage, as safe as its callers assume it to be. */
 export type Storage = StorageDependencies & {
   find: Batched<Buffer, artifacts.FoundArtifact[]>
+  findSession: Batched<Buffer, sessions.FoundSession | undefined>
+  findGrant: Batched<grants.Pair, grants.StoredGrant | undefined>
   apply(stage: stages.Stage): Promise<stages.Outcome>
   applyIn(tx: Tx, stage: stages.Stage): Promise<stages.Outcome>
 }
@@ -32,19 +36,20 @@ export class TemporarilyUnavailable extends errors.OIDCProviderError {
   }
 }
 
+const limits = { inFlight: 2, largest: 64 } // more at once makes batches smaller, and so more of them
+
 /** Batches of reads and of stages, shared by all models. */
 export function createStorage(dependencies: StorageDependencies): Storage {
   const { db } = dependencies
-  const applyBatched = batched((items: stages.Stage[]) => stages.apply(db, items), { inFlight: 2, largest: 64 })
+  const applyBatched = batched((items: stages.Stage[]) => stages.apply(db, items), limits)
   return {
     ...dependencies,
-    find: batched(
-      async (hashes) => {
-        const found = await artifacts.findByHashes(db, hashes)
-        return hashes.map((hash) => found.filter(({ idHash }) => idHash.equals(hash)))
-      },
-      { inFlight: 2, largest: 64 },
-    ),
+    find: batched(async (hashes) => {
+      const found = await artifacts.findByHashes(db, hashes)
+      return hashes.map((hash) => found.filter(({ idHash }) => idHash.equals(hash)))
+    }, limits),
+    findSession: batched((hashes) => sessions.findByIdHashes(db, hashes), limits),
+    findGrant: batched((pairs) => grants.findAll(db, pairs), limits),
     async apply(stage) {
       const result = await applyBatched(stage)
       if (result.status === 'rejected') throw result.reason

@@ -1,3 +1,4 @@
+import { CompiledQuery } from 'kysely'
 import { randomId } from '../crypto/digests.ts'
 import type { Db, Tx } from '../database/schema.ts'
 
@@ -7,6 +8,8 @@ type Payload = Record<string, unknown>
 export type StoredGrant = { id: string; payload: Payload; shown: Payload; expiresAtSeconds: number }
 
 const columns = ['id', 'payload', 'shown', 'expires_at'] as const
+
+export type Pair = { accountId: string; clientId: string }
 
 export async function findById(db: Db, id: string): Promise<StoredGrant | undefined> {
   const row = await db.selectFrom('grants').select(columns).where('id', '=', id).executeTakeFirst()
@@ -24,13 +27,28 @@ export async function find(db: Db, accountId: string, clientId: string): Promise
   return row && toGrant(row)
 }
 
+/** The grants of accounts to clients, in the order of the pairs: one round trip. */
+export async function findAll(db: Db, pairs: Pair[]): Promise<(StoredGrant | undefined)[]> {
+  const text = `select account_id, client_id, ${columns.join(', ')} from grants
+    where account_id = any($1) and client_id = any($2)`
+  const accounts = new Set(pairs.map(({ accountId }) => accountId))
+  const clients = new Set(pairs.map(({ clientId }) => clientId))
+  const { rows } = await db.executeQuery<Row & { account_id: string; client_id: string }>(
+    CompiledQuery.raw(text, [[...accounts], [...clients]]),
+  )
+  return pairs.map(({ accountId, clientId }) => {
+    const row = rows.find((candidate) => candidate.account_id === accountId && candidate.client_id === clientId)
+    return row && toGrant(row)
+  })
+}
+
 /**
  * Reads the grant of an account to a client under a lock, changes it with `change`, and writes it back,
  * creating it if there is none. Of two consents at the same moment the second builds on the first.
  */
 export async function change(
   tx: Tx,
-  { accountId, clientId }: { accountId: string; clientId: string },
+  { accountId, clientId }: Pair,
   change: (current: Payload | undefined) => { payload: Payload; shown: Payload; expiresAtSeconds: number },
 ): Promise<string> {
   const now = new Date()
@@ -89,7 +107,9 @@ export async function destroy(db: Db, id: string): Promise<boolean> {
   return row !== undefined
 }
 
-function toGrant(row: { id: string; payload: Payload; shown: Payload; expires_at: Date }): StoredGrant {
+type Row = { id: string; payload: Payload; shown: Payload; expires_at: Date }
+
+function toGrant(row: Row): StoredGrant {
   return {
     id: row.id,
     payload: row.payload,

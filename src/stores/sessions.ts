@@ -14,12 +14,14 @@ export type StoredSession = {
 }
 
 const select = `
-  select s.uid, s.account_id, s.payload, s.authorizations, u.id as u_id, u.email, u.email_verified, u.profile
+  select s.uid, s.id_hash, s.previous_id_hash, s.account_id, s.payload, s.authorizations, u.id as u_id, u.email, u.email_verified, u.profile
   from sessions s left join accounts u on u.id = s.account_id
   where s.destroyed_at is null and s.expires_at > $2 and u.disabled_at is null`
 
 type Row = {
   uid: string
+  id_hash: Buffer
+  previous_id_hash: Buffer | null
   account_id: string | null
   payload: Payload
   authorizations: Payload
@@ -29,21 +31,25 @@ type Row = {
   profile: Payload
 }
 
-async function one(db: Db, condition: string, key: unknown) {
-  const { rows } = await db.executeQuery<Row>(CompiledQuery.raw(`${select} and ${condition}`, [key, new Date()]))
-  return rows[0] && toSession(rows[0])
+async function run(db: Db, condition: string, key: unknown): Promise<Row[]> {
+  return (await db.executeQuery<Row>(CompiledQuery.raw(`${select} and ${condition}`, [key, new Date()]))).rows
 }
 
 export type FoundSession = StoredSession & { account: Account | undefined }
 
-/** The live session a cookie names, with its account. */
-export function findByIdHash(db: Db, idHash: Buffer): Promise<FoundSession | undefined> {
-  return one(db, '(s.id_hash = $1 or s.previous_id_hash = $1)', idHash)
+/** The live sessions that cookies name, with their accounts, in the order of the hashes: one round trip. */
+export async function findByIdHashes(db: Db, idHashes: Buffer[]): Promise<(FoundSession | undefined)[]> {
+  const rows = await run(db, '(s.id_hash = any($1) or s.previous_id_hash = any($1))', idHashes)
+  return idHashes.map((hash) => {
+    const row = rows.find((candidate) => hash.equals(candidate.id_hash) || candidate.previous_id_hash?.equals(hash))
+    return row && toSession(row)
+  })
 }
 
 /** The live session of a uid, with its account. */
-export function findByUid(db: Db, uid: string): Promise<FoundSession | undefined> {
-  return one(db, 's.uid = $1', uid)
+export async function findByUid(db: Db, uid: string): Promise<FoundSession | undefined> {
+  const [row] = await run(db, 's.uid = $1', uid)
+  return row && toSession(row)
 }
 
 /** Ends every session of an account. */
