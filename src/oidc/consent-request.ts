@@ -134,7 +134,7 @@ export function createConsentRequests({
           ),
           claims: asked.claims.map((name) => ({
             name,
-            title: name.replaceAll('_', ' '),
+            title: `Your ${name.replaceAll('_', ' ')}`,
             values: valuesOf(account, [name]),
             checked: !rejected.claims.includes(name),
           })),

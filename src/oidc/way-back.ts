@@ -18,11 +18,8 @@ export function createWayBack({ db, clients }: { db: Db; clients: ClientCache })
       (uri) => typeof uri === 'string' && /^https?:/.test(uri),
     )
     const page = found?.isDestroyed ? 'already-done' : found?.isLive ? 'other-browser' : 'expired'
-    return {
-      page,
-      back:
-        typeof href === 'string' ? { href, label: String(client?.['client_name'] ?? new URL(href).host) } : undefined,
-    }
+    if (typeof href !== 'string') return { page, back: undefined }
+    return { page, back: { href, label: `Back to ${String(client?.['client_name'] ?? new URL(href).host)}` } }
   }
 }
 
