@@ -153,6 +153,11 @@ export function isContention(error: unknown): boolean {
   return ['40001', '40P01', '55P03'].includes(codeOf(error) ?? '')
 }
 
+/** Whether the text was refused: PostgreSQL stores no null characters. */
+export function isUnstorable(error: unknown): boolean {
+  return ['22021', '22P05'].includes(codeOf(error) ?? '')
+}
+
 /** Whether a row that was referred to is gone. */
 export function isForeignKeyViolation(error: unknown): boolean {
   return codeOf(error) === '23503'

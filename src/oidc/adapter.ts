@@ -1,6 +1,6 @@
 import { type Adapter, type AdapterPayload, errors } from 'oidc-provider'
 import { keyedHash } from '../crypto/digests.ts'
-import { isUnavailable } from '../database/connect.ts'
+import { isUnavailable, isUnstorable } from '../database/connect.ts'
 import * as artifacts from '../stores/artifacts.ts'
 import * as audit from '../stores/audit.ts'
 import * as grants from '../stores/grants.ts'
@@ -38,6 +38,7 @@ function translating(adapter: Partial<Adapter>): Adapter {
         return await implementation(...args)
       } catch (error) {
         if (isUnavailable(error)) throw new TemporarilyUnavailable(error)
+        if (isUnstorable(error)) throw new errors.InvalidRequest('the request contains a null character')
         throw error
       }
     }

@@ -111,7 +111,7 @@ function keepClients(provider: Provider, { clients }: Storage): void {
   const parsed = new WeakMap<object, InstanceType<typeof Client>>()
 
   Client.find = async (id: string) => {
-    if (typeof id !== 'string' || id === '') return undefined
+    if (typeof id !== 'string' || id === '' || id.includes('\0')) return undefined
     const metadata = await clients.find(id)
     if (!metadata || metadata['sector_identifier_uri']) return findAndValidateSector(id)
     let client = parsed.get(metadata)

@@ -1,5 +1,5 @@
 import { errors } from 'oidc-provider'
-import { isUnavailable } from '../database/connect.ts'
+import { isUnavailable, isUnstorable } from '../database/connect.ts'
 import * as artifacts from '../stores/artifacts.ts'
 import * as clients from '../stores/clients.ts'
 import type { RequestScope } from './request-scope.ts'
@@ -35,6 +35,7 @@ export async function commit(
     return (await storage.apply(stage)) === 'applied' ? undefined : lost(scope)
   } catch (error) {
     if (isUnavailable(error)) return new TemporarilyUnavailable(error)
+    if (isUnstorable(error)) return new errors.InvalidRequest('the request contains a null character')
     throw error
   }
 }

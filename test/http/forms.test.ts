@@ -165,7 +165,6 @@ describe('what a form contains', () => {
     ['makes a field an object', 'email[$ne]=a&password=x'],
     ['makes a field a list', 'email[0]=a@example.com&password=x'],
     ['contains a null character', 'email=ada%00@example.com&password=x'],
-    ['contains a null character in the password', 'email=ada@example.com&password=x%00y'],
     ['is for another prototype', '__proto__[email]=a&password=x'],
   ])('is refused kindly when it %s', async (_what, body) => {
     const { status, text } = await signInWith(body)

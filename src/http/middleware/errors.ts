@@ -1,7 +1,7 @@
 import type { Middleware } from 'koa'
 import { errors } from 'oidc-provider'
 import type { Logger } from 'pino'
-import { isUnavailable } from '../../database/connect.ts'
+import { isUnavailable, isUnstorable } from '../../database/connect.ts'
 import type { ErrorCode, Render } from '../../views.ts'
 
 const codeByStatus: Record<number, ErrorCode> = {
@@ -25,7 +25,7 @@ export function errorPages({ render, log }: { render: Render; log: Logger }): Mi
     } catch (error) {
       const { status: given, page, back } = error as Refusal
       const isNotFound = error instanceof errors.SessionNotFound
-      const status = isUnavailable(error) ? 503 : isNotFound ? 400 : (given ?? 500)
+      const status = isUnavailable(error) ? 503 : isNotFound || isUnstorable(error) ? 400 : (given ?? 500)
       if (status >= 500) {
         log.error({ err: error, requestId: ctx.state['requestId'] }, 'request failed')
       }

@@ -37,10 +37,15 @@ export function createOriginPin({ issuer, trustedProxies }: { issuer: string; tr
         refusal: `This server is ${issuer}. It was asked as ${JSON.stringify(forwardedHost ?? req.headers.host ?? '')}; a proxy in front must pass the Host header on.`,
       }
     }
+    const target = targetOf(req)
+    if (target.host !== undefined && target.host !== host) {
+      return { refusal: `This server is ${issuer}. It was asked for ${JSON.stringify(target.host)}.` }
+    }
     if (forwardedProto !== undefined && forwardedProto !== scheme) {
       return { refusal: `This server is ${issuer}; it was asked over ${JSON.stringify(forwardedProto)}.` }
     }
 
+    req.url = target.path
     req.headers.host = host
     req.headers['x-forwarded-host'] = host
     req.headers['x-forwarded-proto'] = scheme
@@ -48,6 +53,13 @@ export function createOriginPin({ issuer, trustedProxies }: { issuer: string; tr
     delete req.headers['forwarded']
     return { address }
   }
+}
+
+/** A request line may name a host of its own, and then that one counts (RFC 9112 §3.2.2). */
+function targetOf({ url = '/' }: IncomingMessage): { host: string | undefined; path: string } {
+  if (url.startsWith('/') || url === '*') return { host: undefined, path: url }
+  const { host = '', pathname = '/', search = '' } = URL.parse(url) ?? {}
+  return { host, path: pathname + search }
 }
 
 /** The right-most address that is not a trusted proxy: whatever stands further left, the client wrote itself. */

@@ -23,5 +23,6 @@ export function securityHeaders({ isSecure }: { isSecure: boolean }): Middleware
     ctx.set('Permissions-Policy', 'camera=(), geolocation=(), microphone=()')
     if (isSecure) ctx.set('Strict-Transport-Security', 'max-age=63072000; includeSubDomains')
     await next()
+    if (ctx.response.is('html') && !ctx.response.get('Cache-Control')) ctx.set('Cache-Control', 'no-store')
   }
 }
