@@ -44,7 +44,7 @@ async function compare(generator: ChildProcess, targets: Target[], operation: st
 
 async function bench(options: Options, tell: (line: string) => void): Promise<void> {
   const dataDir = await mkdtemp(join(tmpdir(), 'postern-bench-'))
-  const given = process.env['DATABASE_URL']
+  const given = process.env['DATABASE_URL'] || undefined
   const embedded = given ? undefined : await start({ dataDir, log: () => {} })
   const server = given ?? embedded?.url ?? ''
   const targets: Target[] = []
