@@ -1,3 +1,4 @@
+import { request } from 'node:http'
 import { createLocalJWKSet, exportJWK, generateKeyPair, type JSONWebKeySet, type JWK } from 'jose'
 import type { ClientMetadata } from '../../src/stores/clients.ts'
 import type { TestPostern } from './postern.ts'
@@ -37,6 +38,24 @@ export async function send(
   })
   const text = await response.text()
   return { status: response.status, headers: response.headers, text, json: parsed(text) }
+}
+
+/** A request to a port with whatever `Host` it likes to name, which `fetch` does not let anybody choose. */
+export function knock(
+  port: number,
+  path: string,
+  { method = 'GET', headers = {}, body }: { method?: string; headers?: Record<string, string>; body?: string } = {},
+): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const asked = request({ host: 'localhost', port, path, method, headers, agent: false }, async (response) => {
+      let text = ''
+      for await (const chunk of response.setEncoding('utf8')) text += String(chunk)
+      const given = Object.entries(response.headers).map(([name, value]) => [name, String(value)] as [string, string])
+      resolve({ status: Number(response.statusCode), headers: new Headers(given), text, json: parsed(text) })
+    })
+    asked.on('error', reject)
+    asked.end(body)
+  })
 }
 
 /** The `Authorization` header of RFC 6749 §2.3.1. */

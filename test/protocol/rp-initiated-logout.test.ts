@@ -1,0 +1,189 @@
+import * as oidc from 'openid-client'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { ClientMetadata } from '../../src/stores/clients.ts'
+import { startPostern, type TestPostern } from '../support/postern.ts'
+import { beginLogin, login } from '../support/relying-party.ts'
+import { createVisitor, type Page, type Visitor } from '../support/visitor.ts'
+import { answerOf } from '../support/wire.ts'
+
+const email = 'ada@example.com'
+const post_logout_redirect_uri = 'https://rp.example/bye'
+let postern: TestPostern
+let client: ClientMetadata
+
+beforeAll(async () => {
+  postern = await startPostern()
+  await postern.createAccount(email, { name: 'Ada Lovelace' })
+  client = await postern.createClient({ post_logout_redirect_uris: [post_logout_redirect_uri] })
+})
+afterAll(() => postern?.stop())
+
+const leave = (visitor: Visitor, parameters: Record<string, string> = {}) =>
+  visitor.get(`/oauth/logout?${new URLSearchParams(parameters)}`)
+const signOut = (visitor: Visitor, page: Page) => visitor.submit(page, '/oauth/logout/confirm', { logout: 'yes' })
+const stay = (visitor: Visitor, page: Page) => visitor.submit(page, '/oauth/logout/confirm')
+
+async function isSignedIn(config: oidc.Configuration, visitor: Visitor): Promise<boolean> {
+  const { page } = await beginLogin(config, { issuer: postern.issuer, visitor, prompt: 'none' })
+  return answerOf(page.url)['error'] !== 'login_required'
+}
+
+const isActive = async (config: oidc.Configuration, token: unknown) =>
+  (await oidc.tokenIntrospection(config, String(token))).active
+
+describe('OpenID Connect RP-Initiated Logout §2: signing out', () => {
+  test('with an id_token_hint: asks, signs out, and returns with the state', async () => {
+    const { config, tokens, visitor } = await login(postern, client, { email })
+    const url = oidc.buildEndSessionUrl(config, {
+      id_token_hint: String(tokens.id_token),
+      post_logout_redirect_uri,
+      state: 'xyz',
+    })
+    const page = await visitor.get(url.href)
+    expect([page.status, page.body.includes('Do you want to sign out?')]).toEqual([200, true])
+    expect(await isSignedIn(config, visitor)).toBe(true)
+    const again = await visitor.get(url.href)
+    expect((await signOut(visitor, again)).url).toBe(`${post_logout_redirect_uri}?state=xyz`)
+    expect(await isSignedIn(config, visitor)).toBe(false)
+  })
+
+  test('with only a client_id: asks, signs out, and returns', async () => {
+    const { config, visitor } = await login(postern, client, { email })
+    const page = await leave(visitor, { client_id: client.client_id, post_logout_redirect_uri })
+    expect((await signOut(visitor, page)).url).toBe(post_logout_redirect_uri)
+    expect(await isSignedIn(config, visitor)).toBe(false)
+  })
+
+  test('with neither: signs out and says so on a page, wherever it was to return to', async () => {
+    const { config, visitor } = await login(postern, client, { email })
+    const page = await leave(visitor, { post_logout_redirect_uri })
+    const done = await signOut(visitor, page)
+    expect([done.status, new URL(done.url).origin]).toEqual([200, postern.issuer])
+    expect(await isSignedIn(config, visitor)).toBe(false)
+  })
+
+  test('§2: an id_token_hint that has expired still names its client', async () => {
+    const { config, tokens, visitor } = await login(postern, client, { email })
+    const hint = String(tokens.id_token)
+    const realNow = Date.now
+    try {
+      const later = realNow() + 7_200_000
+      Date.now = () => later
+      const page = await leave(visitor, { id_token_hint: hint, post_logout_redirect_uri })
+      expect((await signOut(visitor, page)).url).toBe(post_logout_redirect_uri)
+    } finally {
+      Date.now = realNow
+    }
+    expect(await isSignedIn(config, visitor)).toBe(false)
+  })
+
+  test('somebody who is not signed in is led on all the same', async () => {
+    const visitor = createVisitor(postern.issuer)
+    const page = await leave(visitor, { client_id: client.client_id, post_logout_redirect_uri, state: 's' })
+    expect((await visitor.submit(page, '/oauth/logout/confirm')).url).toBe(`${post_logout_redirect_uri}?state=s`)
+  })
+
+  test('"stay signed in" keeps the session, and still returns', async () => {
+    const { config, tokens, visitor } = await login(postern, client, { email })
+    const page = await leave(visitor, { id_token_hint: String(tokens.id_token), post_logout_redirect_uri })
+    expect((await stay(visitor, page)).url).toBe(post_logout_redirect_uri)
+    expect(await isSignedIn(config, visitor)).toBe(true)
+    // The app asked to sign out, so what it held of this session ends.
+    expect(await isActive(config, tokens.access_token)).toBe(false)
+  })
+})
+
+describe('OpenID Connect RP-Initiated Logout §3: where it does not return to', () => {
+  test.each([
+    'https://rp.example/cb',
+    'https://rp.example/bye/',
+    'https://rp.example/bye?x=1',
+    'https://evil.example/bye',
+    'https://rp.example@evil.example/bye',
+    'javascript:alert(1)',
+  ])('%s is not registered', async (uri) => {
+    const { config, tokens, visitor } = await login(postern, client, { email })
+    for (const who of [{ id_token_hint: String(tokens.id_token) }, { client_id: client.client_id }]) {
+      const page = await leave(visitor, { ...who, post_logout_redirect_uri: uri })
+      expect([page.status, new URL(page.url).origin]).toEqual([400, postern.issuer])
+    }
+    expect(await isSignedIn(config, visitor)).toBe(true)
+  })
+
+  test('that of another client', async () => {
+    const other = await postern.createClient({ post_logout_redirect_uris: ['https://b.example/bye'] })
+    const { visitor, tokens } = await login(postern, client, { email })
+    const hint = { id_token_hint: String(tokens.id_token) }
+    const mixed = await leave(visitor, { ...hint, post_logout_redirect_uri: 'https://b.example/bye' })
+    expect(mixed.status).toBe(400)
+    const mismatch = await leave(visitor, { ...hint, client_id: other.client_id })
+    expect(mismatch.status).toBe(400)
+  })
+
+  test('a hint that was tampered with, is nonsense or of a client that does not exist', async () => {
+    const { visitor, tokens } = await login(postern, client, { email })
+    const [header, payload, signature] = String(tokens.id_token).split('.')
+    const flipped = `${String(signature).startsWith('A') ? 'B' : 'A'}${String(signature).slice(1)}`
+    for (const id_token_hint of [`${header}.${payload}.${flipped}`, 'nonsense', `${header}.${payload}.`]) {
+      const page = await leave(visitor, { id_token_hint, post_logout_redirect_uri })
+      expect([page.status, new URL(page.url).origin]).toEqual([400, postern.issuer])
+    }
+    expect((await leave(visitor, { client_id: 'nobody' })).status).toBe(400)
+  })
+})
+
+describe('OpenID Connect RP-Initiated Logout §2: only the person signs out', () => {
+  test('a form from elsewhere, without the secret of this browser, does nothing', async () => {
+    const { config, visitor } = await login(postern, client, { email })
+    await leave(visitor)
+    const forged = await visitor.post('/oauth/logout/confirm', { logout: 'yes', xsrf: 'guessed' })
+    expect(forged.status).toBe(400)
+    expect(await isSignedIn(config, visitor)).toBe(true)
+  })
+
+  test('without having been asked nothing happens either', async () => {
+    const { config, visitor } = await login(postern, client, { email })
+    expect((await visitor.post('/oauth/logout/confirm', { logout: 'yes' })).status).toBe(400)
+    expect(await isSignedIn(config, visitor)).toBe(true)
+  })
+
+  test('the cookie of before is worth nothing afterwards', async () => {
+    const { config, visitor } = await login(postern, client, { email })
+    const stolen = createVisitor(postern.issuer)
+    for (const [name, cookie] of visitor.cookies) stolen.cookies.set(name, cookie)
+    await signOut(visitor, await leave(visitor))
+    expect(await isSignedIn(config, stolen)).toBe(false)
+  })
+})
+
+describe('OpenID Connect Core §11: what ends with the session, and what does not', () => {
+  test('tokens of the session die; those of offline_access live on', async () => {
+    const other = await postern.createClient()
+    const bound = await login(postern, client, { email, scope: 'openid profile' })
+    const { visitor } = bound
+    const offline = await login(postern, other, { email, visitor, scope: 'openid offline_access' })
+    await signOut(visitor, await leave(visitor))
+
+    expect(await isActive(bound.config, bound.tokens.access_token)).toBe(false)
+    expect(await isActive(offline.config, offline.tokens.access_token)).toBe(true)
+    const refreshed = await oidc.refreshTokenGrant(offline.config, String(offline.tokens.refresh_token))
+    expect(await isActive(offline.config, refreshed.access_token)).toBe(true)
+  })
+
+  test('another device stays signed in, and its tokens live', async () => {
+    const phone = await login(postern, client, { email })
+    const laptop = await login(postern, client, { email })
+    await signOut(phone.visitor, await leave(phone.visitor))
+    expect(await isActive(phone.config, phone.tokens.access_token)).toBe(false)
+    expect(await isActive(laptop.config, laptop.tokens.access_token)).toBe(true)
+    expect(await isSignedIn(laptop.config, laptop.visitor)).toBe(true)
+  })
+
+  test('offline access of one login does not keep those of another at the same client alive', async () => {
+    const offline = await login(postern, client, { email, scope: 'openid offline_access' })
+    const bound = await login(postern, client, { email, visitor: offline.visitor })
+    await signOut(bound.visitor, await leave(bound.visitor))
+    expect(await isActive(bound.config, bound.tokens.access_token)).toBe(false)
+    expect(await isActive(offline.config, offline.tokens.refresh_token)).toBe(true)
+  })
+})
