@@ -41,7 +41,8 @@ export function createProvider(dependencies: ProviderDependencies): Provider {
       .update(`${String(client['sectorIdentifier'])}\0${accountId}`)
       .digest('base64url')
 
-  const provider = new Provider(config.ISSUER, {
+  const Engine = config.ALLOW_FORM_POST ? Provider : WithoutFormPost
+  const provider = new Engine(config.ISSUER, {
     adapter: adapterWith(storage),
     jwks: { keys: keyring.signing },
     features: features({ config, keyring, pages, resourceServers }),
@@ -97,7 +98,7 @@ export function createProvider(dependencies: ProviderDependencies): Provider {
     return replays.claim(storage.db, sha256(`${iss}\0${jti}`), expiresAt)
   }
   keepClients(provider, storage)
-  if (!config.ALLOW_FORM_POST) refuseFormPost(provider)
+  if (!config.ALLOW_FORM_POST) advertiseNoFormPost(provider)
 
   // Forwarded headers reach the engine only after http/middleware/origin.ts has pinned them to the issuer.
   provider.proxy = true
@@ -134,15 +135,17 @@ function assertOwnScope(ctx: KoaContextWithOIDC, token: { kind: string; scope?: 
   if (refused) throw new errors.InvalidScope('requested scope is not allowed', refused)
 }
 
-/** The engine has no switch for this response mode, neither for using it nor for advertising it. */
-function refuseFormPost(provider: Provider): void {
-  const client = provider.Client.prototype as unknown as {
-    responseModeAllowed(mode: string, ...rest: unknown[]): boolean
+/**
+ * The engine, without a response mode that it has no switch for. Not registered, it is unknown everywhere: to
+ * requests, and to errors, which would else be answered in it.
+ */
+class WithoutFormPost extends Provider {
+  override registerResponseMode(...[name, handler]: Parameters<Provider['registerResponseMode']>): void {
+    if (!name.startsWith('form_post')) super.registerResponseMode(name, handler)
   }
-  const isAllowed = client.responseModeAllowed
-  client.responseModeAllowed = function (mode, ...rest) {
-    return !mode.startsWith('form_post') && isAllowed.call(this, mode, ...rest)
-  }
+}
+
+function advertiseNoFormPost(provider: Provider): void {
   provider.use(async (ctx, next) => {
     await next()
     const metadata = ctx.body as { response_modes_supported?: string[] } | undefined

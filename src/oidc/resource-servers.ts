@@ -51,7 +51,7 @@ export function createResourceServers(db: Db): ResourceServers {
         }
       },
       // Without `resource` in the token request the token is for userinfo, not for an API that was merely consented to.
-      defaultResource: async (_ctx, _client, oneOf) => oneOf ?? [],
+      defaultResource: async (_ctx, _client, oneOf) => oneOf,
       useGrantedResource: async () => false,
     },
 

@@ -1,0 +1,153 @@
+import { createHash } from 'node:crypto'
+import { decodeJwt, jwtVerify } from 'jose'
+import * as oidc from 'openid-client'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { ClientMetadata } from '../../src/stores/clients.ts'
+import { operate } from '../support/operator.ts'
+import { startPostern, type TestPostern } from '../support/postern.ts'
+import { authorize, beginLogin, discover, login } from '../support/relying-party.ts'
+import { formsOf } from '../support/visitor.ts'
+import { answerOf, publishedKeys, send } from '../support/wire.ts'
+
+const email = 'ada@example.com'
+const weaker = {
+  grant_types: ['authorization_code', 'implicit'],
+  response_types: ['code', 'id_token', 'id_token token', 'code id_token', 'code token', 'code id_token token', 'none'],
+}
+
+describe('by default, OpenID Connect Core §3.2 and §3.3 are off', () => {
+  let postern: TestPostern
+  beforeAll(async () => {
+    postern = await startPostern()
+    await postern.createAccount(email)
+  })
+  afterAll(() => postern?.stop())
+
+  test.each(['token', 'id_token', 'id_token token', 'code id_token', 'code token', 'code id_token token', 'none'])(
+    'response_type=%s is refused',
+    async (response_type) => {
+      const config = await discover(postern, await postern.createClient())
+      const { page } = await beginLogin(config, { issuer: postern.issuer, response_type })
+      expect(answerOf(page.url)).toMatchObject({ error: 'unsupported_response_type' })
+      expect(page.url).not.toContain('/interaction/')
+    },
+  )
+
+  test('no client can be registered for them, by itself or by an administrator', async () => {
+    await expect(postern.createClient(weaker)).rejects.toThrow(/response_types|grant_types/)
+    const { initial_access_token } = (await operate(postern, 'registration-token create', {})) as Record<string, string>
+    const { status } = await send(postern, '/oauth/register', {
+      bearer: String(initial_access_token),
+      body: { redirect_uris: ['https://rp.example/cb'], ...weaker },
+    })
+    expect(status).toBe(400)
+  })
+
+  test.each(['form_post', 'form_post.jwt', 'web_message', 'nonsense'])(
+    'response_mode=%s is refused',
+    async (response_mode) => {
+      const config = await discover(postern, await postern.createClient())
+      const { page } = await beginLogin(config, { issuer: postern.issuer, response_mode })
+      expect(page.url).toMatch(/^https:\/\/rp\.example\/cb\?/)
+      expect(answerOf(page.url)).toMatchObject({ error: 'unsupported_response_mode', iss: postern.issuer })
+    },
+  )
+})
+
+describe('with ALLOW_IMPLICIT_AND_HYBRID and ALLOW_FORM_POST', () => {
+  let postern: TestPostern
+  let client: ClientMetadata
+  beforeAll(async () => {
+    postern = await startPostern({ ALLOW_IMPLICIT_AND_HYBRID: 'true', ALLOW_FORM_POST: 'true' })
+    await postern.createAccount(email)
+    client = await postern.createClient(weaker)
+  })
+  afterAll(() => postern?.stop())
+
+  const halfHash = (value: unknown) =>
+    createHash('sha256').update(String(value)).digest().subarray(0, 16).toString('base64url')
+  const verified = async (id_token: unknown) =>
+    (
+      await jwtVerify(String(id_token), await publishedKeys(postern), {
+        issuer: postern.issuer,
+        audience: client.client_id,
+      })
+    ).payload
+
+  test('OpenID Connect Core §3.2: id_token, in the fragment, accepted by openid-client', async () => {
+    const config = await discover(postern, client)
+    oidc.useIdTokenResponseType(config)
+    const challenge = { code_challenge: undefined, code_challenge_method: undefined }
+    const { callback, nonce, state } = await authorize(postern, client, { email, config, ...challenge })
+    expect(callback.search).toBe('')
+    const claims = await oidc.implicitAuthentication(config, callback, nonce, { expectedState: state })
+    expect(claims.sub).toBeTruthy()
+  })
+
+  test('§3.2.2.9: id_token token, with at_hash', async () => {
+    const { callback } = await authorize(postern, client, { email, response_type: 'id_token token' })
+    const { id_token, access_token, code } = answerOf(callback)
+    expect([await verified(id_token), code]).toMatchObject([{ at_hash: halfHash(access_token) }, undefined])
+    expect((await send(postern, '/oauth/userinfo', { bearer: String(access_token) })).status).toBe(200)
+  })
+
+  test('§3.3: code id_token, with c_hash, and the code is redeemed', async () => {
+    const config = await discover(postern, client)
+    oidc.useCodeIdTokenResponseType(config)
+    const { callback, verifier, nonce, state } = await authorize(postern, client, { email, config })
+    const { id_token, code } = answerOf(callback)
+    expect(await verified(id_token)).toMatchObject({ c_hash: halfHash(code), nonce })
+    const tokens = await oidc.authorizationCodeGrant(config, callback, {
+      pkceCodeVerifier: verifier,
+      expectedNonce: nonce,
+      expectedState: state,
+    })
+    expect(decodeJwt(String(tokens.id_token)).sub).toBe(decodeJwt(String(id_token)).sub)
+  })
+
+  test('§3.3: code id_token token, with both hashes', async () => {
+    const { callback } = await authorize(postern, client, { email, response_type: 'code id_token token' })
+    const { id_token, access_token, code } = answerOf(callback)
+    expect(await verified(id_token)).toMatchObject({ c_hash: halfHash(code), at_hash: halfHash(access_token) })
+  })
+
+  test('§3.2.2.1: a nonce is required', async () => {
+    const config = await discover(postern, client)
+    for (const response_type of ['id_token', 'code id_token']) {
+      const { page } = await beginLogin(config, { issuer: postern.issuer, response_type, nonce: undefined })
+      expect(answerOf(page.url)).toMatchObject({ error: 'invalid_request' })
+    }
+  })
+
+  test('OAuth 2.0 Multiple Response Types §5: a token never travels in the query', async () => {
+    const config = await discover(postern, client)
+    for (const response_type of ['id_token', 'code id_token', 'code token']) {
+      const { page } = await beginLogin(config, { issuer: postern.issuer, response_type, response_mode: 'query' })
+      expect(answerOf(page.url)).toMatchObject({ error: 'invalid_request' })
+    }
+  })
+
+  test('a client gets only the response types it is registered for', async () => {
+    const config = await discover(postern, await postern.createClient())
+    const { page } = await beginLogin(config, { issuer: postern.issuer, response_type: 'id_token' })
+    expect(answerOf(page.url)).toMatchObject({
+      error: expect.stringMatching(/^un(authorized_client|supported_response_type)$|^invalid_request$/),
+    })
+  })
+
+  test('OAuth 2.0 Form Post Response Mode §2: a form that posts itself to the redirect_uri', async () => {
+    const { visitor } = await login(postern, client, { email })
+    const config = await discover(postern, client)
+    const { page, state } = await beginLogin(config, { issuer: postern.issuer, visitor, response_mode: 'form_post' })
+    const [form] = formsOf(page.body)
+    expect([page.status, form?.action]).toEqual([200, 'https://rp.example/cb'])
+    expect(form?.hidden).toMatchObject({ state: [state], iss: [postern.issuer], code: [expect.any(String)] })
+    expect(page.headers.get('cache-control')).toBe('no-store')
+  })
+
+  test('and they are advertised', async () => {
+    const { json } = await send(postern, '/.well-known/openid-configuration')
+    expect(json['response_types_supported']).toEqual(expect.arrayContaining(['code', 'id_token', 'code id_token']))
+    expect(json['response_modes_supported']).toEqual(expect.arrayContaining(['form_post', 'fragment']))
+  })
+})
