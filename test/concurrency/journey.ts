@@ -91,7 +91,9 @@ export function gate(path: RegExp, tabs: number) {
   const opened = Promise.withResolvers<void>()
   let waiting = 0
   return {
-    arrived: arrived.promise,
+    /** Resolves when all wait; fails when a page came instead of one of them. */
+    arrived: (pages: Promise<Page>[]): Promise<void> =>
+      Promise.race([arrived.promise, ...pages.map((page) => page.then(neverArrived))]),
     open: opened.resolve,
     through:
       (fetch: Fetch): Fetch =>
@@ -104,6 +106,10 @@ export function gate(path: RegExp, tabs: number) {
         return fetch(input, init)
       },
   }
+}
+
+function neverArrived({ status, url, body }: Page): never {
+  throw new Error(`a tab stayed at ${url} with ${status}:\n${body.slice(0, 2_000)}`)
 }
 
 /** What a browser would send if nothing had happened since: the same cookies, kept apart. */

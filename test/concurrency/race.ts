@@ -59,7 +59,9 @@ export function settle(
   isSuccess: (answer: Answer) => boolean = ({ status }) => status === 200,
 ): { winners: Answer[]; losers: string[] } {
   const winners = answers.filter(isSuccess)
-  const losers = answers.filter((answer) => !isSuccess(answer)).map(({ status, error }) => `${status} ${error}`)
+  const losers = answers
+    .filter((answer) => !isSuccess(answer))
+    .map(({ status, error = 'a page' }) => `${status} ${error}`)
   tally.rounds += 1
   tally.attempts += answers.length
   count(tally.winners, String(winners.length))

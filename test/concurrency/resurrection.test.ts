@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { ClientMetadata } from '../../src/stores/clients.ts'
 import { type Fleet, type ServerProcess, startFleet } from '../support/processes.ts'
+import type { Page } from '../support/visitor.ts'
 import {
   type Answer,
   authorizationRequest,
@@ -49,16 +50,12 @@ describe('OpenID Connect RP-Initiated Logout 1.0 §2: a session that ended does 
       const tabs = requests.map((_, index) => browserAt(either(index), new Map(cookies)))
       const [pages, ended] = await overlap(
         round,
-        () => Promise.all(requests.map(({ path }, index) => tabs[index]?.get(path))),
+        () => Promise.all(tabs.map((tab, index) => tab.get(String(requests[index]?.path)))),
         logout,
       )
 
       expect(ended.status).toBe(200)
-      const answers = pages.map((page): Answer => {
-        const location = new URL(String(page?.url))
-        const error = location.searchParams.get('error') ?? undefined
-        return { status: Number(page?.status), error, json: {}, location, text: '' }
-      })
+      const answers = pages.map(asAnswer)
       const { winners, losers } = settle(tally, answers, ({ location }) => location?.searchParams.has('code') === true)
       for (const loser of losers) expect(loser).toBe('303 login_required')
       for (const { location } of winners) {
@@ -88,7 +85,7 @@ describe('an interaction is answered once', () => {
       const second = browserAt(either(round + 1), new Map(cookies))
 
       const submitted = first.allow(consent)
-      await resume.arrived
+      await resume.arrived([submitted])
       const pages = await overlap(
         round,
         () => {
@@ -97,17 +94,43 @@ describe('an interaction is answered once', () => {
         },
         () => second.allow(consent),
       )
-      const answers = pages.map(
-        ({ status, url }): Answer => ({ status, error: 'page', json: {}, location: new URL(url), text: '' }),
-      )
+      const answers = pages.map(asAnswer)
       const { winners, losers } = settle(tally, answers, ({ location }) => location?.searchParams.has('code') === true)
       expect(winners).toHaveLength(1)
-      for (const loser of losers) expect(['400 page', '409 page']).toContain(loser)
+      for (const loser of losers) expect(['400 a page', '409 a page']).toContain(loser)
 
       const third = await browserAt(either(round), new Map(cookies)).allow(consent)
       expect(third.status).toBe(409)
-      const path = `${new URL(consent.url).pathname.replace('/interaction/', '/oauth/authorize/')}`
+      const path = new URL(consent.url).pathname.replace('/interaction/', '/oauth/authorize/')
       expect((await browserAt(either(round), new Map(cookies)).get(path)).status).toBe(400)
+    }
+    expectNoFailures(fleet)
+  })
+
+  test('however often the browser returns with the answer at once', { timeout: patienceMs }, async () => {
+    const tally = createTally('resume ∥ resume')
+    for (let round = 0; round < rounds; round++) {
+      const app = await fleet.createClient()
+      const browser = browserAt(either(round))
+      await getCode(browser, client, { email })
+      const consent = await browser.get(authorizationRequest(app).path)
+      const cookies = snapshot(browser)
+      const resume = gate(/^\/oauth\/authorize\/./, 1)
+      const first = browserAt({ ...either(round), fetch: resume.through(either(round).fetch) }, new Map(cookies))
+      const submitted = first.allow(consent)
+      await resume.arrived([submitted])
+      resume.open()
+      const path = new URL(consent.url).pathname.replace('/interaction/', '/oauth/authorize/')
+      const again = Array.from({ length: 9 }, (_, index) => browserAt(either(index), new Map(cookies)).get(path))
+      const answers = (await Promise.all([submitted, ...again])).map(asAnswer)
+      const { winners, losers } = settle(tally, answers, ({ location }) => location?.searchParams.has('code') === true)
+      expect(winners).toHaveLength(1)
+      expect(new Set(losers)).toEqual(new Set(['400 a page']))
+      const codes = await fleet.database.query(
+        `select 1 from artifacts where model = 'AuthorizationCode' and client_id = $1`,
+        [app.client_id],
+      )
+      expect(codes).toHaveLength(1)
     }
     expectNoFailures(fleet)
   })
@@ -193,6 +216,12 @@ describe('RFC 7592: a registration access token is good for one change', () => {
     expectNoFailures(fleet)
   })
 })
+
+/** Where a browser ended up: at the relying party, with what the redirect says, or at a page of the provider. */
+function asAnswer({ status, url }: Page): Answer {
+  const location = new URL(url)
+  return { status, error: location.searchParams.get('error') ?? undefined, json: {}, location, text: '' }
+}
 
 type Registered = ClientMetadata
 

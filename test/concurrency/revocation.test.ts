@@ -237,6 +237,7 @@ describe('what an administrator ends stays ended when a refresh overlaps it', ()
       }
       const left = await fleet.database.query('select model from artifacts where client_id = $1', [app.client_id])
       expect(left).toEqual([])
+      expect(await fleet.database.query('select 1 from grants where client_id = $1', [app.client_id])).toEqual([])
     }
     expectNoFailures(fleet)
   })

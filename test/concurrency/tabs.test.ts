@@ -58,7 +58,7 @@ describe('OpenID Connect Core §3.1.2: tabs of one browser that return to their 
           }),
         )
         const returning = tabs.map(({ tab, consent }) => tab.allow(consent))
-        await resume.arrived
+        await resume.arrived(returning)
         resume.open()
         const pages = await Promise.all(returning)
 
@@ -113,7 +113,7 @@ describe('OpenID Connect Core §3.1.2: tabs of one browser that return to their 
         }),
       )
       const returning = tabs.map(({ tab, page }) => tab.signIn(page, email))
-      await resume.arrived
+      await resume.arrived(returning)
       resume.open()
       const codes = (await Promise.all(returning)).map((page, index) => codeOf(page, tabs[index]?.verifier))
       const accessTokens = await redeemAll([first, second], codes)
