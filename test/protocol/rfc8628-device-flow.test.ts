@@ -229,7 +229,8 @@ describe('RFC 8628 §5: what somebody might try', () => {
       form: { client_id: other.client_id, scope: 'openid' },
     })
     await operate(postern, 'client disable', { id: other.client_id })
-    expect((await poll(String(begun.json['device_code']), other.client_id)).json['error']).toBe('invalid_client')
+    const { json } = await poll(String(begun.json['device_code']), other.client_id)
+    expect(json['error']).toMatch(/^invalid_(client|grant)$/)
     const page = await enter(createVisitor(postern.issuer), String(begun.json['user_code']))
     expect(page.status).toBe(400)
   })
