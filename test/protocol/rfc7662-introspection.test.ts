@@ -165,7 +165,9 @@ describe('RFC 7662 §2.2: what belongs to somebody who is gone is inactive, neve
       expect((await ask(gone, token)).json['active'] ?? false).toBe(false)
     }
     // Other processes hear that a client changed by notification, so its credentials die a moment after its tokens.
-    await expect.poll(async () => (await ask(gone, tokens.access_token)).json['error']).toBe('invalid_client')
+    await expect
+      .poll(async () => (await ask(gone, tokens.access_token)).json['error'], { timeout: 6_000 })
+      .toBe('invalid_client')
     expect((await send(postern, '/oauth/userinfo', { bearer: tokens.access_token })).status).toBe(401)
   })
 
