@@ -16,25 +16,26 @@ export async function findById(db: Db, id: string): Promise<StoredGrant | undefi
   return row && toGrant(row)
 }
 
-/** The one grant of an account to a client. */
+/** The one grant of an account to a client, unless it has expired. */
 export async function find(db: Db, accountId: string, clientId: string): Promise<StoredGrant | undefined> {
   const row = await db
     .selectFrom('grants')
     .select(columns)
     .where('account_id', '=', accountId)
     .where('client_id', '=', clientId)
+    .where('expires_at', '>', new Date())
     .executeTakeFirst()
   return row && toGrant(row)
 }
 
-/** The grants of accounts to clients, in the order of the pairs: one round trip. */
+/** The grants of accounts to clients that have not expired, in the order of the pairs: one round trip. */
 export async function findAll(db: Db, pairs: Pair[]): Promise<(StoredGrant | undefined)[]> {
   const text = `select account_id, client_id, ${columns.join(', ')} from grants
-    where account_id = any($1) and client_id = any($2)`
+    where account_id = any($1) and client_id = any($2) and expires_at > $3`
   const accounts = new Set(pairs.map(({ accountId }) => accountId))
   const clients = new Set(pairs.map(({ clientId }) => clientId))
   const { rows } = await db.executeQuery<Row & { account_id: string; client_id: string }>(
-    CompiledQuery.raw(text, [[...accounts], [...clients]]),
+    CompiledQuery.raw(text, [[...accounts], [...clients], new Date()]),
   )
   return pairs.map(({ accountId, clientId }) => {
     const row = rows.find((candidate) => candidate.account_id === accountId && candidate.client_id === clientId)
@@ -44,7 +45,8 @@ export async function findAll(db: Db, pairs: Pair[]): Promise<(StoredGrant | und
 
 /**
  * Reads the grant of an account to a client under a lock, changes it with `change`, and writes it back,
- * creating it if there is none. Of two consents at the same moment the second builds on the first.
+ * creating it if there is none or it has expired. Of two consents at the same moment the second builds on
+ * the first.
  */
 export async function change(
   tx: Tx,
@@ -74,8 +76,8 @@ export async function change(
     .where('client_id', '=', clientId)
     .forNoKeyUpdate()
     .executeTakeFirstOrThrow()
-  const isNew = Object.keys(row.payload).length === 0
-  const { payload, shown, expiresAtSeconds } = change(isNew ? undefined : row.payload)
+  const isLive = row.expires_at > now
+  const { payload, shown, expiresAtSeconds } = change(isLive ? row.payload : undefined)
   await tx
     .updateTable('grants')
     .set({
