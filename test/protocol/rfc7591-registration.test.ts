@@ -1,3 +1,5 @@
+import { randomUUID } from 'node:crypto'
+import { SignJWT } from 'jose'
 import * as oidc from 'openid-client'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { ClientMetadata } from '../../src/stores/clients.ts'
@@ -336,7 +338,30 @@ describe('RFC 7591 §5: what a registration makes the server fetch', () => {
         })
         expect([metadata, status, json['client_id']]).toEqual([metadata, 400, undefined])
       }
-      expect(receiver.received).toEqual([])
+
+      // An administrator may register such keys; they are not fetched either.
+      const { key, jwks } = await createKey()
+      const ownKeys = await createReceiver({ body: jwks })
+      const client = await outside.createClient({ ...byKey, jwks_uri: `${ownKeys.url}/jwks` })
+      const now = Math.floor(Date.now() / 1000)
+      const client_assertion = await new SignJWT({ aud: 'https://id.example', jti: randomUUID(), exp: now + 60 })
+        .setIssuer(client.client_id)
+        .setSubject(client.client_id)
+        .setProtectedHeader({ alg: 'ES256', kid: 'k1' })
+        .sign(key)
+      const answer = await knock(outside.server.port, '/oauth/token', {
+        method: 'POST',
+        headers: { host: 'id.example', 'content-type': 'application/x-www-form-urlencoded' },
+        body: new URLSearchParams({
+          grant_type: 'refresh_token',
+          refresh_token: 'x',
+          client_assertion,
+          client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
+        }).toString(),
+      })
+      expect([answer.status, answer.json['error']]).toEqual([401, 'invalid_client'])
+      expect([...receiver.received, ...ownKeys.received]).toEqual([])
+      await ownKeys.stop()
     } finally {
       await Promise.all([receiver.stop(), outside.stop()])
     }
