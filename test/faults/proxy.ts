@@ -1,0 +1,158 @@
+import { connect as connectTo, createServer, type Socket } from 'node:net'
+
+/** When the connection breaks: the statement not sent, sent and its end not awaited, or done and its answer lost. */
+export type Moment = 'before' | 'during' | 'after'
+
+export type Cut = { match: (statement: string) => boolean; nth?: number; when: Moment }
+
+/** A network between a server and its PostgreSQL, which breaks when a test says so. */
+export type DatabaseProxy = {
+  /** The address of a database, by way of this network. */
+  urlOf(databaseUrl: string): string
+  /** The statements that came by, since the last `statements.splice(0)`. */
+  statements: string[]
+  /** Breaks the connection at the nth statement that matches (the first is 0). Resolves when that happened. */
+  cut(cut: Cut): Promise<void>
+  /** Forgets a cut that has not happened. */
+  heal(): void
+  /** Breaks every connection and refuses new ones. */
+  refuse(): void
+  /** Lets connections through again. */
+  accept(): void
+  close(): Promise<void>
+}
+
+/** Starts a proxy in front of the PostgreSQL of a URL. */
+export async function startProxy(databaseUrl: string): Promise<DatabaseProxy> {
+  const target = new URL(databaseUrl)
+  const statements: string[] = []
+  const sockets = new Set<Socket>()
+  let pending: (Cut & { seen: number; done: () => void }) | undefined
+  let isRefusing = false
+
+  /** Whether it is this statement the connection breaks at. */
+  function strike(statement: string): Moment | undefined {
+    statements.push(statement)
+    if (!pending?.match(statement)) return undefined
+    pending.seen += 1
+    if (pending.seen <= (pending.nth ?? 0)) return undefined
+    const { when, done } = pending
+    pending = undefined
+    done()
+    return when
+  }
+
+  const server = createServer((client) => {
+    if (isRefusing) return client.destroy()
+    const upstream = connectTo(Number(target.port || 5432), target.hostname)
+    const breakBoth = () => {
+      client.destroy()
+      upstream.destroy()
+    }
+    let isAnswerLost = false
+    for (const socket of [client, upstream]) {
+      sockets.add(socket)
+      socket.setNoDelay(true)
+      socket.on('error', breakBoth)
+      socket.on('close', () => {
+        sockets.delete(socket)
+        breakBoth()
+      })
+    }
+
+    const exchanges = exchangesOf()
+    client.on('data', (data) => {
+      for (const { bytes, statement } of exchanges(data)) {
+        const moment = statement === undefined ? undefined : strike(statement)
+        if (moment === 'before') return breakBoth()
+        if (moment === 'during') {
+          upstream.end(bytes) // delivered, and PostgreSQL goes on with it
+          client.destroy()
+          return
+        }
+        if (moment === 'after') isAnswerLost = true
+        upstream.write(bytes)
+      }
+    })
+    const answers = messagesOf(true)
+    upstream.on('data', (data) => {
+      const isReady = answers(data).some(({ type }) => type === 'Z')
+      if (!isAnswerLost) client.write(data)
+      else if (isReady) breakBoth()
+    })
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const address = server.address()
+  const port = address && typeof address === 'object' ? address.port : 0
+  const breakAll = () => {
+    for (const socket of sockets) socket.destroy()
+  }
+
+  return {
+    urlOf: (url) => Object.assign(new URL(url), { hostname: '127.0.0.1', port: String(port) }).href,
+    statements,
+    cut: (cut) =>
+      new Promise((resolve) => {
+        pending = { ...cut, seen: 0, done: resolve }
+      }),
+    heal() {
+      pending = undefined
+    },
+    refuse() {
+      isRefusing = true
+      breakAll()
+    },
+    accept() {
+      isRefusing = false
+    },
+    async close() {
+      const closed = new Promise((resolve) => server.close(resolve))
+      breakAll()
+      await closed
+    },
+  }
+}
+
+type Message = { type: string | undefined; bytes: Buffer }
+
+/** Splits a stream into protocol messages; all but a client's first begin with a letter for their type. */
+function messagesOf(isTyped: boolean): (data: Buffer) => Message[] {
+  let rest = Buffer.alloc(0)
+  let hasType = isTyped
+  return (data) => {
+    rest = Buffer.concat([rest, data])
+    const messages: Message[] = []
+    for (;;) {
+      const start = hasType ? 1 : 0
+      if (rest.length < start + 4) return messages
+      const end = start + rest.readUInt32BE(start)
+      if (rest.length < end) return messages
+      messages.push({ type: hasType ? String.fromCharCode(rest[0] ?? 0) : undefined, bytes: rest.subarray(0, end) })
+      rest = rest.subarray(end)
+      hasType = true
+    }
+  }
+}
+
+/** Collects what a client sends into what is answered together: up to a Sync, or one simple Query. */
+function exchangesOf(): (data: Buffer) => { bytes: Buffer; statement: string | undefined }[] {
+  const messages = messagesOf(false)
+  const prepared = new Map<string, string>()
+  let collected: Buffer[] = []
+  let statement: string | undefined
+  return (data) => {
+    const exchanges: { bytes: Buffer; statement: string | undefined }[] = []
+    for (const { type, bytes } of messages(data)) {
+      collected.push(bytes)
+      const [first = '', second = ''] = bytes.subarray(5).toString('latin1').split('\0', 2)
+      if (type === 'P') prepared.set(first, second)
+      if (type === 'B') statement = prepared.get(second) ?? ''
+      if (type === 'Q') statement = first
+      if (type !== undefined && 'PBDEC'.includes(type)) continue
+      exchanges.push({ bytes: Buffer.concat(collected), statement })
+      collected = []
+      statement = undefined
+    }
+    return exchanges
+  }
+}
