@@ -1,7 +1,7 @@
 FROM node:26-slim AS build
 WORKDIR /build
 COPY package.json package-lock.json ./
-RUN --mount=type=cache,target=/root/.npm npm ci
+RUN npm ci
 COPY tsconfig.json tsconfig.build.json ./
 COPY migrations ./migrations
 COPY src ./src
@@ -11,7 +11,7 @@ FROM node:26-slim AS production
 WORKDIR /app
 # Without the embedded PostgreSQL, which is the only optional dependency: a container gets a DATABASE_URL.
 COPY package.json package-lock.json ./
-RUN --mount=type=cache,target=/root/.npm npm ci --omit=dev --omit=optional
+RUN npm ci --omit=dev --omit=optional
 COPY bin ./bin
 COPY templates ./templates
 COPY --from=build /build/dist ./dist
