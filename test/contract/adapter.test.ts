@@ -1,0 +1,473 @@
+import { createHash, createHmac, randomBytes } from 'node:crypto'
+import type { AdapterPayload } from 'oidc-provider'
+import * as oidc from 'openid-client'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { adapterWith } from '../../src/oidc/adapter.ts'
+import { createRequestScope, type Endpoint, run } from '../../src/oidc/request-scope.ts'
+import { commit } from '../../src/oidc/unit-of-work.ts'
+import type { ClientMetadata } from '../../src/stores/clients.ts'
+import * as expired from '../../src/stores/expired.ts'
+import * as grants from '../../src/stores/grants.ts'
+import { startPostern, type TestPostern } from '../support/postern.ts'
+import { authorize, beginLogin, completeLogin, discover, login } from '../support/relying-party.ts'
+import { createVisitor } from '../support/visitor.ts'
+import { age, answerOf, redeem, send } from '../support/wire.ts'
+
+const email = 'ada@example.com'
+const scope = 'openid offline_access'
+const deviceGrant = 'urn:ietf:params:oauth:grant-type:device_code'
+const inAnHour = () => Math.floor(Date.now() / 1000) + 3600
+const randomValue = () => randomBytes(32).toString('base64url')
+let postern: TestPostern
+let strict: TestPostern
+let client: ClientMetadata
+let strictClient: ClientMetadata
+let accountId: string
+
+beforeAll(async () => {
+  postern = await startPostern()
+  strict = await startPostern({ REFRESH_TOKEN_REUSE_WINDOW_SECONDS: '0' })
+  accountId = (await postern.createAccount(email)).id
+  await strict.createAccount(email)
+  client = await postern.createClient()
+  strictClient = await strict.createClient()
+})
+afterAll(async () => {
+  await postern?.stop()
+  await strict?.stop()
+})
+
+const storage = () => postern.server.postern.storage
+const adapter = (model: string) => adapterWith(storage())(model)
+
+/** What one HTTP request does with the adapter, from its first read to the write at its end. */
+function request<T>(work: () => Promise<T>, endpoint: Endpoint = 'other'): Promise<T> {
+  const scope = createRequestScope({ endpoint, requestId: 'r', address: '127.0.0.1' })
+  return run(scope, async () => {
+    const result = await work()
+    const error = await commit(storage(), scope, { hasFailed: false })
+    if (error) throw error
+    return result
+  })
+}
+
+const save = (model: string, id: string, payload: object) =>
+  adapter(model).upsert(id, { exp: inAnHour(), ...payload } as AdapterPayload, 3600)
+const find = (model: string, id: string) => adapter(model).find(id)
+
+const artifactModels = [
+  'AuthorizationCode',
+  'AccessToken',
+  'RefreshToken',
+  'ClientCredentials',
+  'DeviceCode',
+  'Interaction',
+  'PushedAuthorizationRequest',
+  'InitialAccessToken',
+  'RegistrationAccessToken',
+]
+const models = [...artifactModels, 'Session', 'Grant', 'Client']
+
+/** Something live of every model, and the value it is found by. */
+async function oneOfEach(): Promise<Map<string, string>> {
+  const values = new Map<string, string>()
+  for (const model of artifactModels) {
+    values.set(model, randomValue())
+    await save(model, String(values.get(model)), { kind: model, returnTo: '/' })
+  }
+  values.set('Session', randomValue())
+  await save('Session', String(values.get('Session')), { uid: randomValue(), kind: 'Session' })
+  values.set('Grant', await createGrant())
+  values.set('Client', client.client_id)
+  return values
+}
+
+let people = 0
+async function createGrant(): Promise<string> {
+  const person = await postern.createAccount(`person-${++people}@example.com`)
+  const pair = { accountId: person.id, clientId: client.client_id }
+  const exp = inAnHour()
+  return storage()
+    .db.transaction()
+    .execute((tx) => grants.change(tx, pair, () => ({ payload: { ...pair, exp }, shown: {}, expiresAtSeconds: exp })))
+}
+
+describe('A value of one model is nothing to another', () => {
+  test(`for all ${models.length * (models.length - 1)} ordered pairs, also when the request has read it already`, async () => {
+    const values = await oneOfEach()
+    const crossed: string[] = []
+    for (const [model, value] of values) {
+      expect(await find(model, value), model).toBeTruthy()
+      for (const other of models.filter((name) => name !== model)) {
+        if (await find(other, value)) crossed.push(`${model} as ${other}`)
+        const both = await request(async () => [await find(model, value), await find(other, value)])
+        expect(both[0]).toBeTruthy()
+        if (both[1]) crossed.push(`${model} as ${other}, in one request`)
+      }
+    }
+    expect(crossed).toEqual([])
+  })
+
+  test('it can neither be consumed nor destroyed as another', async () => {
+    for (const model of artifactModels) {
+      const value = randomValue()
+      await save(model, value, { returnTo: '/' })
+      for (const other of artifactModels.filter((name) => name !== model)) {
+        await adapter(other)
+          .consume(value)
+          .catch(() => {})
+        await adapter(other).destroy(value)
+      }
+      const found = await find(model, value)
+      expect([model, found !== undefined, found?.consumed]).toEqual([model, true, undefined])
+    }
+  })
+})
+
+describe('What was destroyed stays gone, whoever still holds it and saves it', () => {
+  test('a session', async () => {
+    const [id, uid] = [randomValue(), randomValue()]
+    await save('Session', id, { uid, accountId })
+    await request(async () => {
+      const held = await find('Session', id)
+      await request(() => adapter('Session').destroy(id))
+      await save('Session', id, { ...held, late: true })
+    })
+    expect([await find('Session', id), await adapter('Session').findByUid(uid)]).toEqual([undefined, undefined])
+  })
+
+  test('an interaction', async () => {
+    const id = randomValue()
+    await save('Interaction', id, { returnTo: '/' })
+    await request(async () => {
+      const held = await find('Interaction', id)
+      await request(() => adapter('Interaction').destroy(id))
+      await save('Interaction', id, { ...held, result: { login: { accountId } } })
+    })
+    expect(await find('Interaction', id)).toBeUndefined()
+  })
+
+  test('a grant, which only a consent can save', async () => {
+    const id = await createGrant()
+    const held = await grants.findById(storage().db, id)
+    await adapter('Grant').destroy(id)
+    await expect(save('Grant', id, held?.payload ?? {})).rejects.toThrow('not something this model has')
+    await grants.extend(storage().db, held as grants.StoredGrant, inAnHour())
+    expect(await find('Grant', id)).toBeUndefined()
+  })
+
+  test('a client', async () => {
+    const { client_id } = await postern.createClient()
+    const held = await find('Client', client_id)
+    await adapter('Client').destroy(client_id)
+    await save('Client', client_id, held ?? {})
+    expect(await find('Client', client_id)).toBeUndefined()
+  })
+
+  test.each(['RefreshToken', 'AuthorizationCode', 'DeviceCode'])('a %s', async (model) => {
+    const id = randomValue()
+    await save(model, id, {})
+    const late = request(async () => {
+      const held = await find(model, id)
+      await request(() => adapter(model).destroy(id))
+      await save(model, id, held ?? {})
+    })
+    await expect(late).rejects.toMatchObject({ error: 'invalid_grant' })
+    expect(await find(model, id)).toBeUndefined()
+  })
+})
+
+describe('What was decided or used stays so', () => {
+  test('RFC 8628 §3.3: of two decisions about a device the first wins', async () => {
+    const [id, userCode] = [randomValue(), randomValue().slice(0, 8)]
+    const byUserCode = () => adapter('DeviceCode').findByUserCode(userCode)
+    await save('DeviceCode', id, { userCode })
+    const late = request(async () => {
+      const held = await byUserCode()
+      await request(async () => {
+        const own = await byUserCode()
+        await save('DeviceCode', String(own?.jti), { ...own, accountId })
+      })
+      await save('DeviceCode', String(held?.jti), { ...held, error: 'access_denied' })
+    })
+    await expect(late).rejects.toMatchObject({ error: 'invalid_grant' })
+    const found = await find('DeviceCode', id)
+    expect([found?.accountId, found?.error]).toEqual([accountId, undefined])
+  })
+
+  test.each(artifactModels)('%s: saving what was read before it was consumed does not make it new', async (model) => {
+    const id = randomValue()
+    await save(model, id, { returnTo: '/' })
+    await request(async () => {
+      const held = await find(model, id)
+      await request(() => adapter(model).consume(id))
+      await save(model, id, { ...held, consumed: undefined })
+    })
+    expect((await find(model, id))?.consumed).toBeGreaterThan(0)
+  })
+})
+
+const hashesOf = async (model: string) =>
+  (await postern.database.query(`select encode(id_hash, 'hex') as hash from artifacts where model = $1`, [model])).map(
+    ({ hash }) => `#${hash}`,
+  )
+
+const ask = (form: Record<string, string>, on = postern, who = client) =>
+  send(on, '/oauth/token', { client: who, form })
+
+async function mayEnter(cookies: Map<string, { value: string; path: string }>): Promise<string | undefined> {
+  const visitor = createVisitor(postern.issuer, { cookies: new Map(cookies) })
+  const config = await discover(postern, client)
+  const { page } = await beginLogin(config, { issuer: postern.issuer, visitor, prompt: 'none' })
+  return answerOf(page.url)['error']
+}
+
+/** A cookie as only the provider could have signed it: who knows the key must still not get in with a hash. */
+function signedCookies(value: string): Map<string, { value: string; path: string }> {
+  const [key = ''] = postern.server.postern.keyring.cookieKeys
+  const signature = createHmac('sha1', key).update(`postern_session=${value}`).digest('base64')
+  const encoded = signature.replace(/[/+=]/g, (sign) => ({ '/': '_', '+': '-', '=': '' })[sign] ?? '')
+  return new Map([
+    ['postern_session /', { value, path: '/' }],
+    ['postern_session.sig /', { value: encoded, path: '/' }],
+  ])
+}
+
+describe('A hash out of a stolen database opens nothing', () => {
+  test('as a code, a refresh token, a device code or an access token', async () => {
+    const tv = await postern.createClient({
+      grant_types: [deviceGrant],
+      redirect_uris: [],
+      response_types: [],
+      token_endpoint_auth_method: 'none',
+    })
+    await send(postern, '/oauth/device_authorization', { form: { client_id: tv.client_id, scope: 'openid' } })
+    await login(postern, client, { email, scope })
+    const begun = await authorize(postern, client, { email })
+    const hashes = {
+      code: await hashesOf('AuthorizationCode'),
+      refresh: await hashesOf('RefreshToken'),
+      device: await hashesOf('DeviceCode'),
+      access: await hashesOf('AccessToken'),
+    }
+    for (const [kind, found] of Object.entries(hashes)) expect(found.length, kind).toBeGreaterThan(0)
+    const invalid = { status: 400, json: { error: 'invalid_grant' } }
+    for (const code of hashes.code) expect(await redeem(postern, begun, { client, code })).toMatchObject(invalid)
+    for (const refresh_token of hashes.refresh)
+      expect(await ask({ grant_type: 'refresh_token', refresh_token })).toMatchObject(invalid)
+    for (const device_code of hashes.device) {
+      const form = { grant_type: deviceGrant, device_code, client_id: tv.client_id }
+      expect(await send(postern, '/oauth/token', { form })).toMatchObject(invalid)
+    }
+    for (const bearer of hashes.access) {
+      expect((await send(postern, '/oauth/userinfo', { bearer })).status).toBe(401)
+      const { json } = await send(postern, '/oauth/introspect', { client, form: { token: bearer } })
+      expect(json).toEqual({ active: false })
+    }
+  })
+
+  test('as a request_uri (RFC 9126 §4)', async () => {
+    const form = {
+      client_id: client.client_id,
+      response_type: 'code',
+      redirect_uri: 'https://rp.example/cb',
+      scope: 'openid',
+      code_challenge: await oidc.calculatePKCECodeChallenge(oidc.randomPKCECodeVerifier()),
+      code_challenge_method: 'S256',
+    }
+    const { json } = await send(postern, '/oauth/par', { client, form })
+    const use = (request_uri: string) => {
+      const query = new URLSearchParams({ client_id: client.client_id, request_uri })
+      return createVisitor(postern.issuer).get(`/oauth/authorize?${query}`)
+    }
+    const hashes = await hashesOf('PushedAuthorizationRequest')
+    expect(hashes.length).toBeGreaterThan(0)
+    for (const hash of hashes) {
+      const page = await use(`urn:ietf:params:oauth:request_uri:${hash}`)
+      expect([page.status, page.url.includes('/interaction/')]).toEqual([400, false])
+    }
+    expect((await use(String(json['request_uri']))).url).toContain('/interaction/')
+  })
+
+  test('as a session cookie, even a signed one', async () => {
+    const { visitor } = await login(postern, client, { email })
+    const own = String(visitor.cookies.get('postern_session /')?.value)
+    expect(await mayEnter(signedCookies(own))).toBeUndefined()
+    const rows = await postern.database.query(`select uid, encode(id_hash, 'hex') as hash from sessions`)
+    for (const { uid, hash } of rows)
+      for (const value of [`#${hash}`, String(hash), `#${uid}`, String(uid)])
+        expect(await mayEnter(signedCookies(value))).toBe('login_required')
+  })
+})
+
+describe('Expiry needs no sweep', () => {
+  test('what expired is refused while its row is still there', async () => {
+    const { tokens, visitor } = await login(postern, client, { email, scope })
+    const begun = await authorize(postern, client, { email })
+    for (const [model, seconds] of [
+      ['AccessToken', 700],
+      ['RefreshToken', 1_209_700],
+      ['AuthorizationCode', 700],
+    ] as const)
+      await age(postern, model, seconds)
+    const rows = await postern.database.query('select 1 from artifacts where expires_at < now()')
+    expect(rows.length).toBeGreaterThanOrEqual(3)
+    expect((await send(postern, '/oauth/userinfo', { bearer: tokens.access_token })).status).toBe(401)
+    const refreshed = await ask({ grant_type: 'refresh_token', refresh_token: String(tokens.refresh_token) })
+    expect(refreshed.json['error']).toBe('invalid_grant')
+    expect((await redeem(postern, begun, { client })).json['error']).toBe('invalid_grant')
+
+    expect(await mayEnter(visitor.cookies)).toBeUndefined()
+    const id = String(visitor.cookies.get('postern_session /')?.value)
+    await postern.database.query(
+      `update sessions set expires_at = now() - interval '1 second' where id_hash = $1 or previous_id_hash = $1`,
+      [createHash('sha256').update(id).digest()],
+    )
+    expect(await mayEnter(visitor.cookies)).toBe('login_required')
+  })
+})
+
+const isActive = async (on: TestPostern, who: ClientMetadata, token: unknown) =>
+  (await send(on, '/oauth/introspect', { client: who, form: { token: String(token) } })).json['active']
+const events = async (on: TestPostern, type: string) =>
+  Number((await on.database.query('select count(*) from audit_events where type = $1', [type]))[0]?.['count'])
+
+async function reuseRefreshToken(on: TestPostern, who: ClientMetadata) {
+  const { tokens } = await login(on, who, { email, scope })
+  const refresh = (refresh_token: unknown) =>
+    ask({ grant_type: 'refresh_token', refresh_token: String(refresh_token) }, on, who)
+  const rotated = await refresh(tokens.refresh_token)
+  expect(rotated.status).toBe(200)
+  const again = await refresh(tokens.refresh_token)
+  expect(again).toMatchObject({ status: 400, json: { error: 'invalid_grant' } })
+  return { rotated: rotated.json, refresh }
+}
+
+describe('RFC 9700 §4.14.2: a refresh token used twice', () => {
+  test('within the window fails, and its family lives', async () => {
+    const { rotated, refresh } = await reuseRefreshToken(postern, client)
+    expect(await isActive(postern, client, rotated['access_token'])).toBe(true)
+    expect((await refresh(rotated['refresh_token'])).status).toBe(200)
+    expect(await events(postern, 'refresh_token.reused')).toBe(0)
+  })
+
+  test('outside the window fails, and its family dies with it', async () => {
+    const { rotated, refresh } = await reuseRefreshToken(strict, strictClient)
+    expect(await isActive(strict, strictClient, rotated['access_token'])).toBe(false)
+    expect((await refresh(rotated['refresh_token'])).json['error']).toBe('invalid_grant')
+    expect(await events(strict, 'refresh_token.reused')).toBe(1)
+  })
+})
+
+test('RFC 6749 §4.1.2: a code used twice revokes what it was exchanged for, at once', async () => {
+  const begun = await authorize(postern, client, { email, scope })
+  const first = await redeem(postern, begun, { client })
+  expect(first.status).toBe(200)
+  expect(await redeem(postern, begun, { client })).toMatchObject({ status: 400, json: { error: 'invalid_grant' } })
+  for (const name of ['access_token', 'refresh_token'])
+    expect(await isActive(postern, client, first.json[name])).toBe(false)
+  expect(await events(postern, 'code.reused')).toBe(1)
+})
+
+describe('A session identifier that was replaced', () => {
+  async function rotate(before: object, after: object): Promise<[string, string]> {
+    const [old, fresh] = [randomValue(), randomValue()]
+    await save('Session', old, { uid: randomValue(), ...before })
+    await request(async () => {
+      const held = await find('Session', old)
+      await adapter('Session').destroy(old)
+      await save('Session', fresh, { ...held, ...after })
+    })
+    expect(await find('Session', fresh)).toBeTruthy()
+    return [old, fresh]
+  }
+
+  test('stays good while the account is the same, for tabs that have it still', async () => {
+    const [old] = await rotate({ accountId }, {})
+    expect((await find('Session', old))?.accountId).toBe(accountId)
+  })
+
+  test('is worth nothing once somebody, or somebody else, has signed in', async () => {
+    const { id: other } = await postern.createAccount('grace@example.com')
+    for (const before of [{}, { accountId: other }]) {
+      const [old] = await rotate(before, { accountId })
+      expect(await find('Session', old)).toBeUndefined()
+    }
+  })
+
+  test('so who planted a cookie before the sign-in is not signed in with it', async () => {
+    const config = await discover(postern, client)
+    const begun = await beginLogin(config, { issuer: postern.issuer })
+    const planted = new Map(begun.visitor.cookies)
+    expect(planted.has('postern_session /')).toBe(true)
+    await completeLogin(begun, email)
+    expect(await mayEnter(begun.visitor.cookies)).toBeUndefined()
+    expect(await mayEnter(planted)).toBe('login_required')
+  })
+})
+
+describe('A value that is not exactly the one that was issued', () => {
+  const swapped = (value: string) =>
+    value.replace(/[a-z]/i, (letter) => (letter === letter.toLowerCase() ? letter.toUpperCase() : letter.toLowerCase()))
+
+  test.each<[string, (value: string) => string]>([
+    ['truncated', (value) => value.slice(0, -1)],
+    ['extended', (value) => `${value}A`],
+    ['with one letter in the other case', swapped],
+  ])('%s, is refused', async (_how, change) => {
+    const { tokens } = await login(postern, client, { email, scope })
+    const bearer = change(tokens.access_token)
+    expect((await send(postern, '/oauth/userinfo', { bearer })).status).toBe(401)
+    expect(await isActive(postern, client, bearer)).toBe(false)
+    const refresh_token = change(String(tokens.refresh_token))
+    expect((await ask({ grant_type: 'refresh_token', refresh_token })).json['error']).toBe('invalid_grant')
+    const begun = await authorize(postern, client, { email })
+    const code = change(String(begun.callback.searchParams.get('code')))
+    expect((await redeem(postern, begun, { client, code })).json['error']).toBe('invalid_grant')
+    expect((await redeem(postern, begun, { client })).status).toBe(200)
+  })
+})
+
+describe('The sweep', () => {
+  test('knows every table: one that is swept, or one that is kept', async () => {
+    const rows = await postern.database.query(
+      `select tablename as name from pg_tables where schemaname = 'public' and tablename not like 'kysely%'`,
+    )
+    const known = [...expired.tables, ...expired.keptTables]
+    expect(rows.map(({ name }) => String(name)).sort()).toEqual([...known].sort())
+    expect(new Set(known).size).toBe(known.length)
+  })
+
+  const column = { replays: 'id_hash', throttles: 'key_hash', sessions: 'uid', artifacts: 'id_hash', grants: 'id' }
+  const insert = {
+    replays: 'insert into replays (id_hash, expires_at) select sha256($1::bytea), $2',
+    throttles:
+      'insert into throttles (key_hash, failures, blocked_until, expires_at) select sha256($1::bytea), 1, now(), $2',
+    sessions: `insert into sessions (uid, id_hash, payload, expires_at, created_at)
+      select encode($1::bytea, 'hex'), sha256($1), '{}', $2, now()`,
+    artifacts: `insert into artifacts (id_hash, model, payload, expires_at, created_at)
+      select sha256($1::bytea), 'AccessToken', '{}', $2, now()`,
+    grants: `with a as (insert into accounts (id, email, email_canonical, created_at, updated_at)
+        select encode($1::bytea, 'hex'), encode($1, 'hex'), encode($1, 'hex'), now(), now() returning id)
+      insert into grants (id, account_id, client_id, payload, expires_at, created_at, updated_at)
+      select a.id, a.id, (select id from clients where deleted_at is null limit 1), '{}', $2, now(), now() from a`,
+  }
+
+  test.each([...expired.tables])('%s: a batch deletes expired rows only, and no more than its size', async (table) => {
+    const longAgo = new Date(Date.now() - 30 * 86_400_000)
+    const dates = [longAgo, longAgo, longAgo, new Date(Date.now() + 60_000), new Date(Date.now() + 60_000)]
+    await expired.deleteBatch(storage().db, table, 1000)
+    for (const date of dates) await postern.database.query(insert[table], [randomBytes(16), date])
+    const keys = async (condition: string) =>
+      (await postern.database.query(`select ${column[table]}::text as key from ${table} where ${condition}`))
+        .map(({ key }) => String(key))
+        .sort()
+    const live = await keys('expires_at is null or expires_at > now()')
+    expect(live.length).toBeGreaterThanOrEqual(2)
+    expect(await expired.deleteBatch(storage().db, table, 2)).toBe(2)
+    expect(await keys(`expires_at < now() - interval '20 days'`)).toHaveLength(1)
+    expect(await expired.deleteBatch(storage().db, table, 2)).toBe(1)
+    expect(await expired.deleteBatch(storage().db, table, 2)).toBe(0)
+    expect(await keys('expires_at is null or expires_at > now()')).toEqual(live)
+  })
+})
