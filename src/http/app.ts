@@ -6,6 +6,7 @@ import type { Db } from '../database/schema.ts'
 import type { Storage } from '../oidc/storage.ts'
 import type { Render } from '../views.ts'
 import { errorPages } from './middleware/errors.ts'
+import { onePath } from './middleware/paths.ts'
 import { logRequests } from './middleware/requests.ts'
 import { securityHeaders } from './middleware/security-headers.ts'
 import { unitOfWork } from './middleware/unit-of-work.ts'
@@ -43,6 +44,7 @@ export function createApp(dependencies: AppDependencies): ReturnType<Provider['c
   provider.use(logRequests(log))
   provider.use(securityHeaders({ isSecure: issuer.startsWith('https:') }))
   provider.use(errorPages({ render, log }))
+  provider.use(onePath())
   provider.use(healthRoutes({ db, isStopping }).routes())
   provider.use(assetRoutes().routes())
   provider.use(home.routes())

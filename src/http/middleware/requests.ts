@@ -3,10 +3,10 @@ import type { Logger } from 'pino'
 
 // Paths that end in a value only its holder should know.
 const secretPaths = [
-  /^(\/interaction)\/[^/]+/,
-  /^(\/oauth\/authorize)\/[^/]+/,
-  /^(\/device)\/[^/]+/,
-  /^(\/oauth\/register)\/[^/]+/,
+  /^(\/interaction)\/[^/]+/i,
+  /^(\/oauth\/authorize)\/[^/]+/i,
+  /^(\/device)\/[^/]+/i,
+  /^(\/oauth\/register)\/[^/]+/i,
 ]
 
 /** The path of a request as it may be logged: without the query and without identifiers. */
