@@ -1,6 +1,5 @@
 import { type Adapter, type AdapterPayload, errors } from 'oidc-provider'
 import { keyedHash } from '../crypto/digests.ts'
-import { isUnavailable, isUnstorable } from '../database/connect.ts'
 import * as artifacts from '../stores/artifacts.ts'
 import * as audit from '../stores/audit.ts'
 import * as grants from '../stores/grants.ts'
@@ -9,7 +8,7 @@ import { clientAdapter } from './client-adapter.ts'
 import { fromStored, hashOf, ofFamily, toReference, toStored } from './payloads.ts'
 import { current, note, type RequestScope } from './request-scope.ts'
 import { sessionAdapter } from './session-adapter.ts'
-import { type Storage, stageOf, TemporarilyUnavailable } from './storage.ts'
+import { type Storage, stageOf, translated } from './storage.ts'
 
 type Payload = Record<string, unknown>
 
@@ -34,13 +33,7 @@ function translating(adapter: Partial<Adapter>): Adapter {
     async (...args: never[]) => {
       const implementation = adapter[name] as ((...args: never[]) => Promise<never>) | undefined
       if (!implementation) throw new Error(`${name} is not something this model has.`)
-      try {
-        return await implementation(...args)
-      } catch (error) {
-        if (isUnavailable(error)) throw new TemporarilyUnavailable(error)
-        if (isUnstorable(error)) throw new errors.InvalidRequest('the request contains a null character')
-        throw error
-      }
+      return translated(implementation(...args))
     }
   return {
     find: method('find'),

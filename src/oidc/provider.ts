@@ -15,7 +15,7 @@ import { type PairwiseSubject, policy } from './prompts.ts'
 import { current } from './request-scope.ts'
 import type { ResourceServers } from './resource-servers.ts'
 import { claimsByScope, claimsOf, scopes } from './scopes.ts'
-import type { Storage } from './storage.ts'
+import { type Storage, translated } from './storage.ts'
 
 export type ProviderDependencies = {
   config: Config
@@ -67,8 +67,8 @@ export function createProvider(dependencies: ProviderDependencies): Provider {
       assertOwnScope(ctx, token)
       return undefined
     },
-    findAccount: (_ctx, sub) => findAccount(storage, sub),
-    loadExistingGrant: (ctx) => loadGrant(dependencies, ctx),
+    findAccount: (_ctx, sub) => translated(findAccount(storage, sub)),
+    loadExistingGrant: (ctx) => translated(loadGrant(dependencies, ctx)),
     interactions: { url: (_ctx, interaction) => `/interaction/${interaction.uid}`, policy: policy(pairwiseSubject) },
     renderError: pages.renderError,
     extraClientMetadata,
@@ -95,7 +95,7 @@ export function createProvider(dependencies: ProviderDependencies): Provider {
   // What a proof's identifier is checked with must be one step, or two requests at once both pass.
   provider.ReplayDetection.unique = async (iss, jti, exp) => {
     const expiresAt = new Date(Math.max(Number(exp) * 1000, Date.now()) + proofWindowMs)
-    return replays.claim(storage.db, sha256(`${iss}\0${jti}`), expiresAt)
+    return translated(replays.claim(storage.db, sha256(`${iss}\0${jti}`), expiresAt))
   }
   keepClients(provider, storage)
   if (!config.ALLOW_FORM_POST) advertiseNoFormPost(provider)
@@ -113,7 +113,7 @@ function keepClients(provider: Provider, { clients }: Storage): void {
 
   Client.find = async (id: string) => {
     if (typeof id !== 'string' || id === '' || id.includes('\0')) return undefined
-    const metadata = await clients.find(id)
+    const metadata = await translated(clients.find(id))
     if (!metadata || metadata['sector_identifier_uri']) return findAndValidateSector(id)
     let client = parsed.get(metadata)
     if (!client) {

@@ -1,6 +1,7 @@
 import { errors } from 'oidc-provider'
 import type { Envelope } from '../crypto/envelope.ts'
 import { type Batched, batched } from '../database/batches.ts'
+import { isUnavailable, isUnstorable } from '../database/connect.ts'
 import type { Db, Tx } from '../database/schema.ts'
 import * as artifacts from '../stores/artifacts.ts'
 import * as grants from '../stores/grants.ts'
@@ -33,6 +34,17 @@ export class TemporarilyUnavailable extends errors.OIDCProviderError {
     super(503, 'temporarily_unavailable', { cause } as never)
     this.expose = true
     this.error_description = 'the server is temporarily unavailable, try again shortly'
+  }
+}
+
+/** Awaits something of the database's for the engine, which knows only errors of its own kind. */
+export async function translated<T>(work: Promise<T>): Promise<T> {
+  try {
+    return await work
+  } catch (error) {
+    if (isUnavailable(error)) throw new TemporarilyUnavailable(error)
+    if (isUnstorable(error)) throw new errors.InvalidRequest('the request contains a null character')
+    throw error
   }
 }
 

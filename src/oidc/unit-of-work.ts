@@ -1,5 +1,7 @@
 import { errors } from 'oidc-provider'
+import { randomId, sha256 } from '../crypto/digests.ts'
 import { isUnavailable, isUnstorable } from '../database/connect.ts'
+import type { Artifact } from '../stores/artifacts.ts'
 import * as artifacts from '../stores/artifacts.ts'
 import * as clients from '../stores/clients.ts'
 import type { RequestScope } from './request-scope.ts'
@@ -17,9 +19,10 @@ export async function commit(
 ): Promise<errors.OIDCProviderError | undefined> {
   // A token request that fails later than its code was consumed has not used the code.
   const isWithdrawn = hasFailed && (scope.endpoint === 'token' || scope.endpoint === 'registration')
+  const { claim, inserts } = isWithdrawn ? { claim: undefined, inserts: [] } : scope
   const stage = stageOf({
-    claim: isWithdrawn ? undefined : scope.claim,
-    inserts: isWithdrawn ? [] : scope.inserts,
+    claim,
+    inserts: claim && inserts.length === 0 ? [receipt()] : inserts,
     session: scope.session,
     destroyedSessionUid: scope.destroyedSessionUid,
     audit: scope.audit,
@@ -66,4 +69,23 @@ async function register(storage: Storage, scope: RequestScope, stage: ReturnType
     if (clientId !== undefined) storage.clients.forget(clientId)
   }
   return undefined
+}
+
+/**
+ * A row for a request that redeems something and stores nothing for it, such as a code for a signed token. By
+ * its own new row a request knows, when the answer to its write was lost, that it was the one that redeemed it.
+ */
+function receipt(): Artifact {
+  return {
+    model: 'Receipt',
+    idHash: sha256(randomId()),
+    grantId: undefined,
+    family: undefined,
+    accountId: undefined,
+    clientId: undefined,
+    sessionUid: undefined,
+    userCodeHash: undefined,
+    payload: {},
+    expiresAtSeconds: Math.floor(Date.now() / 1000),
+  }
 }
