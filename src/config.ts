@@ -29,7 +29,7 @@ const together = { when: () => true }
 export const environment = z
   .object({
     ISSUER: z
-      .url({ protocol: /^https?$/, error: 'must be an http(s) URL' })
+      .url({ protocol: /^https?$/, error: 'must be an http(s) URL', abort: true })
       .refine((url) => !url.endsWith('/') && new URL(url).search === '' && new URL(url).hash === '', {
         error: 'must have no trailing slash, query or fragment',
       })
@@ -159,6 +159,7 @@ function maskPassword(url: string): string {
   try {
     const parsed = new URL(url)
     if (parsed.password) parsed.password = '[secret]'
+    if (parsed.searchParams.has('password')) parsed.searchParams.set('password', '[secret]') // libpq's other way
     return decodeURI(parsed.href)
   } catch {
     return '[secret]'

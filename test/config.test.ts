@@ -1,0 +1,168 @@
+import { randomBytes } from 'node:crypto'
+import { inspect } from 'node:util'
+import { expect, describe as suite, test } from 'vitest'
+import { type Config, describe, environment, InvalidConfiguration, parse } from '../src/config.ts'
+
+const key = () => randomBytes(32).toString('base64')
+const url = 'postgres://postern:hunter2-very-secret@db.example/postern'
+
+/** What is said of an environment with mistakes. */
+function mistakes(env: Record<string, string>): string {
+  try {
+    parse(env)
+  } catch (error) {
+    expect(error).toBeInstanceOf(InvalidConfiguration)
+    return (error as Error).message
+  }
+  return 'none'
+}
+
+suite('settings', () => {
+  test('all have a default, so that an empty environment is a configuration', () => {
+    expect(parse({})).toMatchObject({ ISSUER: 'http://localhost:3000', PORT: 3000, WORKERS: 1, REQUIRE_PKCE: 'always' })
+    expect(parse({ PORT: '8080' }).ISSUER).toBe('http://localhost:8080')
+  })
+
+  test('that are empty count as not given', () => {
+    expect(parse({ ISSUER: '', PORT: '', DATABASE_URL: '', ENCRYPTION_KEYS: '' })).toEqual(parse({}))
+  })
+
+  test('with mistakes are all named in one message, each with what to do', () => {
+    const message = mistakes({
+      ISSUER: 'http://id.example',
+      PORT: 'abc',
+      DATABASE_URL: 'mysql://x',
+      ENCRYPTION_KEYS: 'short',
+      WORKERS: '0',
+      LOG_LEVEL: 'loud',
+      TRUSTED_PROXIES: 'everyone',
+      REQUIRE_PKCE: 'never',
+      ALLOW_FORM_POST: 'perhaps',
+    })
+    for (const name of [
+      'ISSUER must be https',
+      'PORT ',
+      'DATABASE_URL must start with postgres://',
+      'ENCRYPTION_KEYS each key must be 32 bytes in base64; make one with: openssl rand -base64 32',
+      'WORKERS ',
+      'LOG_LEVEL ',
+      'TRUSTED_PROXIES must be addresses or CIDR ranges',
+      'REQUIRE_PKCE ',
+      'ALLOW_FORM_POST ',
+    ]) {
+      expect(message).toContain(name)
+    }
+  })
+
+  test('about each other are checked even when others are wrong', () => {
+    const message = mistakes({ DATABASE_URL: url, WORKERS: 'many' })
+    expect(message).toContain('WORKERS')
+    expect(message).toContain('ENCRYPTION_KEYS is required when DATABASE_URL is set')
+  })
+
+  test('cannot be changed once they were read', () => {
+    expect(Object.isFrozen(parse({}))).toBe(true)
+  })
+
+  test('are each documented', () => {
+    for (const [name, field] of Object.entries(environment.in.shape)) {
+      expect([name, field.description]).toEqual([name, expect.stringMatching(/\.$/)])
+    }
+  })
+})
+
+suite('OpenID Connect Discovery §3: the issuer', () => {
+  test.each([
+    ['http://id.example', 'must be https'],
+    ['http://localhost.example', 'must be https'],
+    ['http://127.0.0.1.example', 'must be https'],
+    ['https://id.example/', 'must have no trailing slash, query or fragment'],
+    ['https://id.example?x=y', 'must have no trailing slash, query or fragment'],
+    ['https://id.example#x', 'must have no trailing slash, query or fragment'],
+    ['https://id.example/tenant', 'must have no path'],
+    ['ftp://id.example', 'must be an http(s) URL'],
+    ['id.example', 'must be an http(s) URL'],
+  ])('%s is refused', (ISSUER, reason) => {
+    expect(mistakes({ ISSUER })).toContain(`ISSUER ${reason}`)
+  })
+
+  test.each([
+    'https://id.example',
+    'https://id.example:8443',
+    'http://localhost:3000',
+    'http://127.0.0.1',
+    'http://[::1]',
+  ])('%s is accepted', (ISSUER) => {
+    expect(parse({ ISSUER }).ISSUER).toBe(ISSUER)
+  })
+
+  test('must be named when the port is picked freely', () => {
+    expect(mistakes({ PORT: '0' })).toContain('ISSUER is required when PORT is 0')
+  })
+})
+
+suite('encryption keys', () => {
+  test('are required with a database of one’s own', () => {
+    expect(mistakes({ DATABASE_URL: url })).toContain(
+      'ENCRYPTION_KEYS is required when DATABASE_URL is set; make one with: openssl rand -base64 32',
+    )
+  })
+
+  test('may be several, and each must have 32 bytes', () => {
+    const [one, two] = [key(), key()]
+    const { ENCRYPTION_KEYS } = parse({ ENCRYPTION_KEYS: ` ${one} , ${two}` })
+    expect(ENCRYPTION_KEYS?.map((secret) => secret.reveal())).toEqual([one, two])
+    for (const wrong of [
+      `${one},`,
+      randomBytes(16).toString('base64'),
+      `${one},x`,
+      randomBytes(33).toString('base64'),
+    ]) {
+      expect(mistakes({ ENCRYPTION_KEYS: wrong })).toContain('each key must be 32 bytes in base64')
+    }
+  })
+})
+
+suite('secrets', () => {
+  const encryptionKey = key()
+  const config: Config = parse({ DATABASE_URL: url, ENCRYPTION_KEYS: encryptionKey })
+
+  test('are masked when the configuration is described, and the rest is not', () => {
+    const text = describe(config)
+    expect(text).toContain('DATABASE_URL=postgres://postern:[secret]@db.example/postern')
+    expect(text).toContain('ENCRYPTION_KEYS=[secret]')
+    expect(text).toContain('PORT=3000')
+    expect(text).not.toContain('hunter2')
+    expect(text).not.toContain(encryptionKey)
+  })
+
+  test('are masked wherever a password can stand in a database address', () => {
+    for (const address of [
+      'postgres://db.example/postern?user=postern&password=hunter2-very-secret',
+      'postgres:///postern?host=/run/postgresql&password=hunter2-very-secret',
+      'postgres://postern:hunter2-very-secret@[not a host/postern',
+      'postgres://postern:hunter2-very-secret%40x@db.example/postern',
+    ]) {
+      const text = describe(parse({ DATABASE_URL: address, ENCRYPTION_KEYS: encryptionKey }))
+      expect(text).not.toContain('hunter2')
+    }
+  })
+
+  test('cannot be printed by accident', () => {
+    for (const text of [
+      String(config.DATABASE_URL),
+      JSON.stringify(config),
+      inspect(config, { depth: 9 }),
+      `${config.ENCRYPTION_KEYS}`,
+    ]) {
+      expect(text).not.toContain('hunter2')
+      expect(text).not.toContain(encryptionKey)
+    }
+  })
+
+  test('are in no message about mistakes', () => {
+    const message = mistakes({ DATABASE_URL: url.replace('postgres', 'mysql'), ENCRYPTION_KEYS: `${encryptionKey},x` })
+    expect(message).not.toContain('hunter2')
+    expect(message).not.toContain(encryptionKey)
+  })
+})

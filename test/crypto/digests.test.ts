@@ -1,0 +1,33 @@
+import { createHash, createHmac } from 'node:crypto'
+import { describe, expect, test } from 'vitest'
+import { deriveKey, keyedHash, randomId, sha256 } from '../../src/crypto/digests.ts'
+
+describe('what the database knows a value by', () => {
+  test('is its SHA-256 (FIPS 180-4)', () => {
+    expect(sha256('abc').toString('hex')).toBe(createHash('sha256').update('abc').digest('hex'))
+  })
+
+  test('for a short value needs a key to be made (RFC 2104)', () => {
+    const [one, two] = [Buffer.alloc(32, 1), Buffer.alloc(32, 2)]
+    expect(keyedHash(one, 'ABCD').equals(createHmac('sha256', one).update('ABCD').digest())).toBe(true)
+    expect(keyedHash(one, 'ABCD').equals(keyedHash(two, 'ABCD'))).toBe(false)
+  })
+})
+
+describe('RFC 5869: keys derived from one', () => {
+  const root = Buffer.alloc(32, 7)
+
+  test('are the same for the same purpose and different for another', () => {
+    expect(deriveKey(root, 'a').equals(deriveKey(root, 'a'))).toBe(true)
+    expect(deriveKey(root, 'a').equals(deriveKey(root, 'b'))).toBe(false)
+    expect(deriveKey(root, 'a')).toHaveLength(32)
+  })
+})
+
+describe('random identifiers', () => {
+  test('have 256 bits unless asked for fewer, and never repeat', () => {
+    expect(Buffer.from(randomId(), 'base64url')).toHaveLength(32)
+    expect(Buffer.from(randomId(16), 'base64url')).toHaveLength(16)
+    expect(new Set(Array.from({ length: 1_000 }, () => randomId(16))).size).toBe(1_000)
+  })
+})

@@ -1,0 +1,98 @@
+import { randomBytes } from 'node:crypto'
+import { describe, expect, test } from 'vitest'
+import { secret } from '../../src/config.ts'
+import { createEnvelope } from '../../src/crypto/envelope.ts'
+
+const newKey = () => secret(randomBytes(32).toString('base64'))
+const plaintext = 'the secret of a client, ünïcode included'
+
+/** The same text with another character at one place. */
+function changedAt(text: string, index: number): string {
+  const other = text[index] === 'A' ? 'B' : 'A'
+  return text.slice(0, index) + other + text.slice(index + 1)
+}
+
+describe('NIST SP 800-38D: a sealed value', () => {
+  const key = newKey()
+  const { seal, open } = createEnvelope([key])
+
+  test('opens to what was sealed, and shows nothing of it', () => {
+    const sealed = seal(plaintext, 'clients.secret:a')
+    expect(open(sealed, 'clients.secret:a')).toBe(plaintext)
+    expect(sealed).not.toContain(plaintext)
+    expect(Buffer.from(sealed.split('.')[3] ?? '', 'base64url').toString()).not.toContain('secret')
+    expect(open(seal('', 'x'), 'x')).toBe('')
+  })
+
+  test('differs each time, so that equal secrets cannot be told', () => {
+    expect(seal(plaintext, 'x')).not.toBe(seal(plaintext, 'x'))
+  })
+
+  test('does not open in another row or column', () => {
+    const sealed = seal(plaintext, 'clients.secret:a')
+    for (const elsewhere of ['clients.secret:b', 'shared_secrets.value:a', '', 'clients.secret:a ']) {
+      expect(() => open(sealed, elsewhere)).toThrow()
+    }
+  })
+
+  test('does not open when any part of it was changed, cut short or extended', () => {
+    const sealed = seal(plaintext, 'x')
+    const lastPart = sealed.lastIndexOf('.') + 1
+    for (let index = 0; index < sealed.length - 1; index++) {
+      if (sealed[index] === '.') continue
+      expect(() => open(changedAt(sealed, index), 'x'), `changed at ${index}`).toThrow()
+    }
+    for (let length = 0; length < sealed.length; length += 7) expect(() => open(sealed.slice(0, length), 'x')).toThrow()
+    expect(() => open(`${sealed}AAAA`, 'x')).toThrow()
+    expect(() => open(sealed.slice(0, lastPart), 'x')).toThrow()
+    for (const nonsense of ['', '.', '...', 'plain text', `v2${sealed.slice(2)}`])
+      expect(() => open(nonsense, 'x')).toThrow()
+  })
+
+  test('with a shortened authentication tag does not open', () => {
+    const [version, keyId, iv, body = ''] = seal('abc', 'x').split('.')
+    for (const bytes of [4, 8, 12, 15]) {
+      const short = Buffer.from(body, 'base64url')
+        .subarray(0, 3 + bytes)
+        .toString('base64url')
+      expect(() => open([version, keyId, iv, short].join('.'), 'x')).toThrow()
+    }
+    expect(() => open([version, keyId, iv, Buffer.alloc(4).toString('base64url')].join('.'), 'x')).toThrow()
+  })
+})
+
+describe('a ring of keys', () => {
+  const [older, newer] = [newKey(), newKey()]
+
+  test('opens what any of them sealed, and seals with the first', () => {
+    const before = createEnvelope([older]).seal(plaintext, 'x')
+    const rotated = createEnvelope([newer, older])
+    expect(rotated.open(before, 'x')).toBe(plaintext)
+    const after = rotated.seal(plaintext, 'x')
+    expect(createEnvelope([newer]).open(after, 'x')).toBe(plaintext)
+    expect(() => createEnvelope([older]).open(after, 'x')).toThrow()
+  })
+
+  test('without the key a value was sealed with says which value, which key and where it is missing', () => {
+    const sealed = createEnvelope([older]).seal(plaintext, 'clients.secret:a')
+    const keyId = sealed.split('.')[1]
+    expect(() => createEnvelope([newer]).open(sealed, 'clients.secret:a')).toThrow(
+      `clients.secret:a is sealed with key ${keyId}, which is not in ENCRYPTION_KEYS.`,
+    )
+  })
+
+  test('needs one at least', () => {
+    expect(() => createEnvelope([])).toThrow('At least one encryption key is needed.')
+  })
+
+  test('never tells a key in an error', () => {
+    const { open } = createEnvelope([older])
+    try {
+      open(createEnvelope([newer]).seal('x', 'y'), 'y')
+    } catch (error) {
+      expect(String((error as Error).stack)).not.toContain(older.reveal())
+      expect(String((error as Error).stack)).not.toContain(newer.reveal())
+    }
+    expect.assertions(2)
+  })
+})

@@ -1,0 +1,57 @@
+import argon2 from 'argon2'
+import { describe, expect, test } from 'vitest'
+import { createPasswords, TooBusy } from '../../src/crypto/passwords.ts'
+
+const together = 2 + 64 // as many as are worked on, and as many as may wait
+
+describe('a password', () => {
+  const passwords = createPasswords()
+
+  test('is kept as argon2id with 19 MiB, two passes and one lane, as OWASP recommends', async () => {
+    expect(await passwords.hash('correct horse')).toMatch(/^\$argon2id\$v=19\$m=19456,p=1,t=2\$/)
+  })
+
+  test('is known again, and nothing else is', async () => {
+    const hash = await passwords.hash('correct horse')
+    expect(await passwords.verify(hash, 'correct horse')).toBe(true)
+    for (const wrong of ['correct Horse', 'correct horse ', 'correct hors', '', hash]) {
+      expect(await passwords.verify(hash, wrong)).toBe(false)
+    }
+  })
+
+  test('has another hash each time', async () => {
+    expect(await passwords.hash('same')).not.toBe(await passwords.hash('same'))
+  })
+
+  test('hashed with other parameters is still known, and due to be hashed anew', async () => {
+    const weaker = await argon2.hash('correct horse', {
+      type: argon2.argon2id,
+      memoryCost: 4096,
+      timeCost: 2,
+      parallelism: 1,
+    })
+    expect(await passwords.verify(weaker, 'correct horse')).toBe(true)
+    expect(passwords.isOutdated(weaker)).toBe(true)
+    expect(passwords.isOutdated(await passwords.hash('correct horse'))).toBe(false)
+  })
+})
+
+describe('more passwords than can be checked at once', () => {
+  test('wait, up to a bound, beyond which they are told so at once', async () => {
+    const passwords = createPasswords()
+    const hash = await passwords.hash('x')
+    const attempts = Array.from({ length: together + 10 }, () => passwords.verify(hash, 'x').catch((error) => error))
+    const refused = await Promise.all(attempts.slice(together)) // before any that waits
+    expect(refused.every((error) => error instanceof TooBusy)).toBe(true)
+    expect(await Promise.all(attempts.slice(0, together))).toEqual(Array.from({ length: together }, () => true))
+  })
+
+  test('leave room again when they are done, also after one that failed', async () => {
+    const passwords = createPasswords()
+    const broken = Array.from({ length: together }, () => passwords.verify('not a hash', 'x'))
+    expect((await Promise.allSettled(broken)).every(({ status }) => status === 'rejected')).toBe(true)
+    const hash = await passwords.hash('x')
+    const attempts = Array.from({ length: together }, () => passwords.verify(hash, 'x'))
+    expect((await Promise.all(attempts)).every(Boolean)).toBe(true)
+  })
+})

@@ -1,0 +1,83 @@
+import { randomBytes } from 'node:crypto'
+import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest'
+import { connect, type Database } from '../../src/database/connect.ts'
+import { startSweeping } from '../../src/jobs/sweep.ts'
+import { createLogger } from '../../src/log.ts'
+import { createDatabase, type TestDatabase } from '../support/database.ts'
+
+const batchSize = 500
+
+let testDatabase: TestDatabase
+let database: Database
+const statements: string[] = []
+const logged: string[] = []
+const log = createLogger('warn', { write: (line) => logged.push(line) })
+
+beforeAll(async () => {
+  testDatabase = await createDatabase()
+  database = connect({
+    url: testDatabase.url,
+    poolSize: 2,
+    preparedStatements: true,
+    onError: () => {},
+    onStatement: (sql) => statements.push(sql),
+  })
+})
+afterEach(() => vi.useRealTimers())
+afterAll(async () => {
+  await database?.close()
+  await testDatabase?.drop()
+})
+
+async function addExpired(amount: number): Promise<void> {
+  await testDatabase.query(
+    `insert into replays select sha256(($1 || n)::bytea), now() - interval '1 hour' from generate_series(1, $2) n`,
+    [randomBytes(8).toString('hex'), amount],
+  )
+}
+
+const left = async () => Number((await testDatabase.query('select count(*)::int as n from replays'))[0]?.['n'])
+
+/** Starts sweeping, and lets the time until the first sweep pass. */
+async function sweepOnce() {
+  await database.db.selectFrom('throttles').select('key_hash').limit(1).execute() // opens a connection by the real clock
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+  const sweeping = startSweeping({ database, log })
+  statements.length = 0
+  await vi.runOnlyPendingTimersAsync()
+  vi.useRealTimers()
+  return sweeping
+}
+
+test('the sweep deletes all that expired, in batches, and leaves what lives', async () => {
+  await addExpired(1_200)
+  await testDatabase.query(`insert into replays values ('\\x00', now() + interval '1 hour')`)
+  const sweeping = await sweepOnce()
+  await vi.waitFor(async () => expect(await left()).toBe(1), { timeout: 20_000 })
+  await sweeping.stop()
+  const deletions = statements.filter((sql) => sql.includes('delete') && sql.includes('"replays"'))
+  expect(deletions).toHaveLength(Math.ceil(1_200 / batchSize))
+})
+
+test('a sweep that fails is told of, and tried again', async () => {
+  await addExpired(10)
+  await testDatabase.query('alter table replays rename to elsewhere')
+  const failing = await sweepOnce()
+  await vi.waitFor(() => expect(logged.join()).toContain('sweeping failed, and will be tried again'), {
+    timeout: 20_000,
+  })
+  await failing.stop()
+  await testDatabase.query('alter table elsewhere rename to replays')
+  const sweeping = await sweepOnce()
+  await vi.waitFor(async () => expect(await left()).toBe(1), { timeout: 20_000 })
+  await sweeping.stop()
+})
+
+test('a sweep that is stopped deletes nothing more', async () => {
+  await addExpired(10)
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+  await startSweeping({ database, log }).stop()
+  await vi.runOnlyPendingTimersAsync()
+  vi.useRealTimers()
+  expect(await left()).toBe(11)
+})

@@ -1,0 +1,155 @@
+import { randomBytes } from 'node:crypto'
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { parse } from '../../src/config.ts'
+import { createEnvelope } from '../../src/crypto/envelope.ts'
+import { generate } from '../../src/crypto/keys.ts'
+import { type Keyring, load } from '../../src/keys/keyring.ts'
+import { createLogger } from '../../src/log.ts'
+import { createPages } from '../../src/oidc/pages.ts'
+import { createProvider } from '../../src/oidc/provider.ts'
+import { assemble, type Postern } from '../../src/server.ts'
+import { createDatabase, type TestDatabase } from '../support/database.ts'
+import { environmentFor } from '../support/postern.ts'
+
+let database: TestDatabase
+let env: Record<string, string>
+const assembled: Postern[] = []
+
+beforeAll(async () => {
+  database = await createDatabase()
+  env = await environmentFor(database.url)
+  await begin()
+})
+afterEach(async () => {
+  for (const postern of assembled.splice(1)) await postern.close()
+})
+afterAll(async () => {
+  for (const postern of assembled) await postern.close()
+  await database?.drop()
+})
+
+async function begin(settings: Record<string, string> = {}): Promise<Postern> {
+  const postern = await assemble(parse({ ...env, ...settings }), { log: createLogger('silent') })
+  assembled.push(postern)
+  return postern
+}
+
+const first = () => assembled[0] as Postern
+
+describe('OpenID Connect Core §15.1: the keys made on the first start', () => {
+  test('include RS256, beside PS256, ES256 and EdDSA, each with kid, alg and use', () => {
+    const { signing } = first().keyring
+    expect(signing.map(({ alg }) => alg).sort()).toEqual(['ES256', 'EdDSA', 'PS256', 'RS256'])
+    for (const key of signing) expect(key).toMatchObject({ kid: expect.any(String), use: 'sig', d: expect.any(String) })
+  })
+
+  test('are the same in every process and after a restart', async () => {
+    expect((await begin()).keyring).toEqual(first().keyring)
+  })
+
+  test('are one set, though several processes start for the first time at once', async () => {
+    const fresh = await createDatabase()
+    const config = parse({ ...env, DATABASE_URL: fresh.url })
+    const begun = await Promise.all(Array.from({ length: 4 }, () => assemble(config, { log: createLogger('silent') })))
+    const [one, ...others] = begun.map(({ keyring }) => keyring)
+    for (const other of others) expect(other).toEqual(one)
+    expect(one?.signing).toHaveLength(4)
+    for (const postern of begun) await postern.close()
+    await fresh.drop()
+  })
+
+  test('are sealed in the database', async () => {
+    const { signing, cookieKeys } = first().keyring
+    const rows = await database.query(
+      'select t::text from signing_keys t union all select t::text from shared_secrets t',
+    )
+    const text = JSON.stringify(rows)
+    for (const secret of [...signing.map(({ d }) => String(d)), ...cookieKeys]) expect(text).not.toContain(secret)
+  })
+})
+
+describe('ENCRYPTION_KEYS', () => {
+  const other = randomBytes(32).toString('base64')
+
+  test('that are wrong stop the start with what is missing, and change nothing', async () => {
+    const before = await database.query(
+      'select t::text from signing_keys t union all select t::text from shared_secrets t',
+    )
+    await expect(begin({ ENCRYPTION_KEYS: other })).rejects.toThrow(
+      /is sealed with key [0-9a-f]{8}, which is not in ENCRYPTION_KEYS/,
+    )
+    expect(
+      await database.query('select t::text from signing_keys t union all select t::text from shared_secrets t'),
+    ).toEqual(before)
+  })
+
+  test('with a new one in front open what the old one sealed', async () => {
+    const rotated = await begin({ ENCRYPTION_KEYS: `${other},${env['ENCRYPTION_KEYS']}` })
+    expect(rotated.keyring).toEqual(first().keyring)
+  })
+})
+
+describe('a provider is not built', () => {
+  const build = (change: Partial<Keyring>) => {
+    const { config, keyring, storage, resourceServers, render, findWayBack } = first()
+    const pages = createPages({ render, findWayBack })
+    return createProvider({ config, keyring: { ...keyring, ...change }, storage, resourceServers, pages })
+  }
+  const without = (alg: string) => first().keyring.signing.filter((key) => key.alg !== alg)
+
+  test('unless its keys are whole', () => {
+    expect(build({})).toBeDefined()
+  })
+
+  test('without an RS256 key', () => {
+    expect(() => build({ signing: without('RS256') })).toThrow('There is no RS256 signing key')
+    expect(() => build({ signing: [] })).toThrow('There is no RS256 signing key')
+  })
+
+  test.each(['kid', 'alg', 'use'])('with a key that has no %s', (member) => {
+    const [key, ...rest] = first().keyring.signing
+    const { [member as 'kid']: _, ...bare } = key as NonNullable<typeof key>
+    expect(() =>
+      build({ signing: [...rest, { ...(rest.at(-1) as NonNullable<typeof key>), kid: 'x' }, bare as never] }),
+    ).toThrow()
+  })
+
+  test('with keys of one algorithm that differ in their members, of which the engine would prefer one', async () => {
+    const odd = { ...(await generate('ES256')), 'x5t#S256': 'x' }
+    expect(() => build({ signing: [...first().keyring.signing, odd] })).toThrow(
+      'The ES256 signing keys have different members',
+    )
+  })
+
+  test.each([
+    ['no cookie key', []],
+    ['an empty cookie key', ['']],
+    ['a short cookie key', ['x'.repeat(31)]],
+    ['a short one beside a good one', ['x'.repeat(43), 'x'.repeat(8)]],
+  ])('with %s', (_what, cookieKeys) => {
+    expect(() => build({ cookieKeys })).toThrow('Cookies need a signing key of at least 32 bytes')
+  })
+
+  test('with a DPoP nonce secret that is not 32 bytes', () => {
+    for (const bytes of [0, 16, 33]) {
+      expect(() => build({ dpopNonceSecret: Buffer.alloc(bytes) })).toThrow('The DPoP nonce secret must have 32 bytes')
+    }
+  })
+})
+
+describe('a start', () => {
+  test('with a schema that is not up to date, and migrations left to someone else, says what to run', async () => {
+    const empty = await createDatabase()
+    await empty.query('drop schema public cascade')
+    await empty.query('create schema public')
+    await expect(begin({ DATABASE_URL: empty.url, MIGRATE_ON_START: 'false' })).rejects.toThrow('Run: postern migrate')
+    await begin({ DATABASE_URL: empty.url, MIGRATE_ON_START: 'true' })
+    await assembled.pop()?.close()
+    await empty.drop()
+  })
+
+  test('loads keys anew from the database each time, with the envelope it is given', async () => {
+    const envelope = createEnvelope(parse(env).ENCRYPTION_KEYS ?? [])
+    expect(await load(first().database.db, envelope)).toEqual(first().keyring)
+  })
+})

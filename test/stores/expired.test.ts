@@ -1,0 +1,122 @@
+import { randomBytes } from 'node:crypto'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { connect, type Database } from '../../src/database/connect.ts'
+import * as expired from '../../src/stores/expired.ts'
+import { createDatabase, type TestDatabase } from '../support/database.ts'
+
+const day = 86_400
+
+let testDatabase: TestDatabase
+let database: Database
+
+beforeAll(async () => {
+  testDatabase = await createDatabase()
+  database = connect({ url: testDatabase.url, poolSize: 8, preparedStatements: true, onError: () => {} })
+})
+beforeEach(async () => {
+  for (const table of [...expired.tables].reverse()) await testDatabase.query(`delete from ${table}`)
+})
+afterAll(async () => {
+  await database?.close()
+  await testDatabase?.drop()
+})
+
+/** How long after its end a row of each table is still kept. */
+const keptFor = { replays: 0, throttles: 0, sessions: day, artifacts: day, grants: 7 * day } as const
+type Table = keyof typeof keptFor
+
+let rows = 0
+/** Adds a row that ended so many seconds ago. */
+async function add(table: Table, endedAgoSeconds: number): Promise<void> {
+  const expiresAt = new Date(Date.now() - endedAgoSeconds * 1000)
+  const [hash, name] = [randomBytes(32), `row${++rows}`]
+  const insert: Record<Table, [string, unknown[]]> = {
+    replays: ['insert into replays values ($1, $2)', [hash, expiresAt]],
+    throttles: ['insert into throttles values ($1, 1, $2, $2)', [hash, expiresAt]],
+    sessions: [
+      `insert into sessions (uid, id_hash, payload, expires_at, created_at) values ($1, $2, '{}', $3, now())`,
+      [name, hash, expiresAt],
+    ],
+    artifacts: [
+      `insert into artifacts (id_hash, model, payload, expires_at, created_at) values ($1, 'AccessToken', '{}', $2, now())`,
+      [hash, expiresAt],
+    ],
+    grants: [
+      `with account as (insert into accounts (id, email, email_canonical, created_at, updated_at)
+         values ($1, $1, $1, now(), now())),
+       client as (insert into clients (id, metadata, created_at, updated_at) values ($1, '{}', now(), now()))
+       insert into grants (id, account_id, client_id, payload, expires_at, created_at, updated_at)
+         values ($1, $1, $1, '{}', $2, now(), now())`,
+      [name, expiresAt],
+    ],
+  }
+  await testDatabase.query(...insert[table])
+}
+
+async function count(table: string): Promise<number> {
+  const [row] = await testDatabase.query(`select count(*)::int as n from ${table}`)
+  return Number(row?.['n'])
+}
+
+test('every table is either swept or kept on purpose', async () => {
+  const found = await testDatabase.query(
+    `select table_name from information_schema.tables where table_schema = 'public' and table_name not like 'kysely%'`,
+  )
+  const names = found.map((row) => String(row['table_name'])).sort()
+  expect(names).toEqual([...expired.tables, ...expired.keptTables].sort())
+  expect(new Set(names).size).toBe(expired.tables.length + expired.keptTables.length)
+})
+
+test('every swept table has an index on when its rows end', async () => {
+  for (const table of expired.tables) {
+    const found = await testDatabase.query(`select indexdef from pg_indexes where tablename = $1`, [table])
+    expect([table, found.some((row) => /\(expires_at\)/.test(String(row['indexdef'])))]).toEqual([table, true])
+  }
+})
+
+describe.each(expired.tables)('of %s', (table) => {
+  test('rows are deleted when nothing can need them any more, and not before', async () => {
+    await add(table, keptFor[table] + 5)
+    await add(table, keptFor[table] - 60)
+    await add(table, -60)
+    expect(await expired.deleteBatch(database.db, table, 10)).toBe(1)
+    expect(await count(table)).toBe(2)
+    expect(await expired.deleteBatch(database.db, table, 10)).toBe(0)
+  })
+
+  test('no more go at once than a batch holds', async () => {
+    for (let n = 0; n < 5; n++) await add(table, keptFor[table] + 5)
+    expect(await expired.deleteBatch(database.db, table, 2)).toBe(2)
+    expect(await expired.deleteBatch(database.db, table, 2)).toBe(2)
+    expect(await expired.deleteBatch(database.db, table, 2)).toBe(1)
+    expect(await count(table)).toBe(0)
+  })
+
+  test('several processes at once share the work without waiting or failing', async () => {
+    for (let n = 0; n < 30; n++) await add(table, keptFor[table] + 5)
+    const sweeps = await Promise.all(Array.from({ length: 8 }, () => expired.deleteBatch(database.db, table, 10)))
+    const left = await count(table)
+    expect(sweeps.reduce((sum, deleted) => sum + deleted, 0)).toBe(30 - left)
+    while ((await expired.deleteBatch(database.db, table, 10)) > 0);
+    expect(await count(table)).toBe(0)
+  })
+
+  test('a row in use at the moment is left for later', async () => {
+    await add(table, keptFor[table] + 5)
+    const user = await database.dedicated()
+    await user.query('begin')
+    await user.query(`select 1 from ${table} for update`)
+    expect(await expired.deleteBatch(database.db, table, 10)).toBe(0)
+    await user.query('commit')
+    await user.end()
+    expect(await expired.deleteBatch(database.db, table, 10)).toBe(1)
+  })
+})
+
+test('rows that never end are never swept', async () => {
+  await testDatabase.query(
+    `insert into artifacts (id_hash, model, payload, created_at) values ('\\x01', 'RegistrationAccessToken', '{}', now())`,
+  )
+  expect(await expired.deleteBatch(database.db, 'artifacts', 10)).toBe(0)
+  expect(await count('artifacts')).toBe(1)
+})
