@@ -73,12 +73,13 @@ async function stopsWithin(process: ChildProcess): Promise<number> {
 describe.each(['SIGTERM', 'SIGINT'] as const)('a server that gets %s', (signal) => {
   test('first is not ready any more, then answers whoever it has accepted, and ends', async () => {
     const server = await start({ SHUTDOWN_DELAY_SECONDS: '1' })
-    expect(await ask('/health/ready')).toMatchObject({ status: 200 })
+    const agent = new Agent({ keepAlive: true })
+    expect(await ask('/health/ready', agent)).toEqual({ status: 200, isClosing: false })
     server.kill(signal)
     await sleep(300)
-    expect(await ask('/health/ready')).toEqual({ status: 503, isClosing: true })
-    expect(await ask('/health/live')).toMatchObject({ status: 200 })
-    expect(await ask('/oauth/jwks')).toEqual({ status: 200, isClosing: true }) // a balancer may not have noticed yet
+    expect(await ask('/health/ready', agent)).toEqual({ status: 503, isClosing: true })
+    expect(await ask('/health/live', agent)).toMatchObject({ status: 200 })
+    expect(await ask('/oauth/jwks', agent)).toEqual({ status: 200, isClosing: true }) // a balancer may not have noticed yet
     expect(await stopsWithin(server)).toBeLessThan(longestStopMs)
     expect(await ask('/health/live')).toMatchObject({ failed: expect.stringContaining('ECONNREFUSED') })
   })
