@@ -162,6 +162,8 @@ describe('What was destroyed stays gone, whoever still holds it and saves it', (
     await adapter('Client').destroy(client_id)
     await save('Client', client_id, held ?? {})
     expect(await find('Client', client_id)).toBeUndefined()
+    const rows = await postern.database.query('select metadata, secret_sealed from clients where id = $1', [client_id])
+    expect(rows).toEqual([{ metadata: {}, secret_sealed: null }])
   })
 
   test.each(['RefreshToken', 'AuthorizationCode', 'DeviceCode'])('a %s', async (model) => {
