@@ -173,7 +173,9 @@ async function loadGrant({ config, storage }: ProviderDependencies, ctx: KoaCont
   if (!stored) return undefined
   const isJustGiven = ctx.oidc.result?.consent?.grantId === stored.id
   const shown = shownOf(client, String(ctx.oidc.params?.['redirect_uri'] ?? ''))
-  if (!isJustGiven && (stored.shown['name'] !== shown.name || stored.shown['host'] !== shown.host)) return undefined
+  // A device has no redirect URI, and so nothing new to show about where one returns to.
+  const isElsewhere = shown.host !== '' && stored.shown['host'] !== shown.host
+  if (!isJustGiven && (stored.shown['name'] !== shown.name || isElsewhere)) return undefined
 
   const now = Math.floor(Date.now() / 1000)
   const { grant: lifetime, grantRenewal } = lifetimes(config)
