@@ -105,21 +105,22 @@ function instrument(
   client: pg.PoolClient,
   { preparedStatements, onStatement }: { preparedStatements: boolean; onStatement: ConnectOptions['onStatement'] },
 ): PostgresPoolClient {
-  let isReadOnly = false
+  let isSpent = false
   const run = async (text: string, values: readonly unknown[] = []) => {
     onStatement?.(text)
     const isNamed = preparedStatements && !transactionControl.test(text)
     try {
       return await client.query({ text, values: [...values], ...(isNamed && { name: nameOf(text) }) })
     } catch (error) {
-      if (codeOf(error) === readOnlyTransaction) isReadOnly = true
+      if (codeOf(error) === readOnlyTransaction || isConnectionFailure(error)) isSpent = true
       throw error
     }
   }
   return {
     // Kysely also offers cursors here; nothing of ours streams rows.
     query: run as unknown as PostgresPoolClient['query'],
-    release: () => client.release(isReadOnly), // a primary that became a standby is not kept
+    // Not kept: a primary that became a standby, or a connection whose end was announced but has not come yet.
+    release: () => client.release(isSpent),
   }
 }
 
