@@ -43,7 +43,10 @@ export async function startProxy(databaseUrl: string): Promise<DatabaseProxy> {
   }
 
   const server = createServer((client) => {
-    if (isRefusing) return client.destroy()
+    if (isRefusing) {
+      client.destroy()
+      return
+    }
     const upstream = connectTo(Number(target.port || 5432), target.hostname)
     const breakBoth = () => {
       client.destroy()
@@ -61,7 +64,7 @@ export async function startProxy(databaseUrl: string): Promise<DatabaseProxy> {
     }
 
     const exchanges = exchangesOf()
-    client.on('data', (data) => {
+    client.on('data', (data: Buffer) => {
       for (const { bytes, statement } of exchanges(data)) {
         const moment = statement === undefined ? undefined : strike(statement)
         if (moment === 'before') return breakBoth()
@@ -75,7 +78,7 @@ export async function startProxy(databaseUrl: string): Promise<DatabaseProxy> {
       }
     })
     const answers = messagesOf(true)
-    upstream.on('data', (data) => {
+    upstream.on('data', (data: Buffer) => {
       const isReady = answers(data).some(({ type }) => type === 'Z')
       if (!isAnswerLost) client.write(data)
       else if (isReady) breakBoth()
