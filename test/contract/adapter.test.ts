@@ -397,13 +397,16 @@ describe('A session identifier that was replaced', () => {
     }
   })
 
-  test('so who planted a cookie before the sign-in is not signed in with it', async () => {
-    const config = await discover(postern, client)
-    const begun = await beginLogin(config, { issuer: postern.issuer })
-    const planted = new Map(begun.visitor.cookies)
-    expect(planted.has('postern_session /')).toBe(true)
-    await completeLogin(begun, email)
-    expect(await mayEnter(begun.visitor.cookies)).toBeUndefined()
+  test('so who planted their own cookie in a browser is not signed in as who then signs in there', async () => {
+    const { email: victim } = await postern.createAccount('victim@example.com')
+    const { visitor, config } = await login(postern, client, { email })
+    const planted = new Map(visitor.cookies)
+    expect(await mayEnter(planted)).toBeUndefined()
+    const begun = await beginLogin(config, { issuer: postern.issuer, visitor, prompt: 'login' })
+    const signedIn = await visitor.signIn(begun.page, victim) // the engine first ends the session of the one before
+    const page = await visitor.submit(signedIn, '/oauth/logout/confirm', { logout: 'yes' })
+    expect((await completeLogin({ page, visitor }, victim)).searchParams.has('code')).toBe(true)
+    expect(await mayEnter(visitor.cookies)).toBeUndefined()
     expect(await mayEnter(planted)).toBe('login_required')
   })
 })
