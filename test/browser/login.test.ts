@@ -240,7 +240,8 @@ describe('by keyboard alone', () => {
   test('a person signs in and chooses what to share', async () => {
     await postern.database.query('delete from grants')
     await page.goto(`${appUrl}/login`)
-    await page.keyboard.type(ada) // the first field has the focus
+    await page.locator('#email:focus').waitFor() // the first field gets the focus by itself
+    await page.keyboard.type(ada)
     await page.keyboard.press('Tab')
     await page.keyboard.type(password)
     await page.keyboard.press('Enter')
