@@ -1,7 +1,14 @@
+import { existsSync } from 'node:fs'
 import { defineConfig } from 'vitest/config'
+import { chromiumPath } from './test/support/chromium-path.ts'
 
 // Tests of the source text: they need no database, and `npm run check` runs them alone.
 const ofText = ['test/architecture.test.ts', 'test/documentation.test.ts']
+
+// Where Node and npm are all there is, the tests that drive a browser are left out, aloud. In CI they fail instead.
+const hasBrowser = process.env['CI'] !== undefined || existsSync(chromiumPath)
+if (!hasBrowser) process.stderr.write(`There is no Chromium at ${chromiumPath}: the browser tests are left out.\n`)
+const inBrowser = hasBrowser ? [] : ['test/browser/**']
 
 export default defineConfig({
   test: {
@@ -12,7 +19,7 @@ export default defineConfig({
         test: {
           name: 'postern',
           include: ['test/**/*.test.ts'],
-          exclude: ofText,
+          exclude: [...ofText, ...inBrowser],
           globalSetup: ['test/support/global-setup.ts'],
         },
       },

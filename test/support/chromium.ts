@@ -1,9 +1,10 @@
 import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core'
+import { chromiumPath } from './chromium-path.ts'
 
 /** A Chromium that talks to nobody but the pages it is sent to. */
 export function launchChromium(): Promise<Browser> {
   return chromium.launch({
-    executablePath: process.env['CHROMIUM'] ?? '/usr/bin/chromium',
+    executablePath: chromiumPath,
     args: [
       '--no-sandbox', // it only ever opens pages of these tests, and containers often have no sandbox to give
       '--disable-gpu',
