@@ -61,7 +61,7 @@ const stageOf = (part: Partial<stages.Stage>): stages.Stage => ({
   claim: undefined,
   inserts: [],
   session: undefined,
-  destroyedSessionUid: undefined,
+  endedSession: undefined,
   audit: [],
   ...part,
 })
@@ -146,6 +146,16 @@ describe('RFC 8628 §3.3: a device code', () => {
     const found = await find(code)
     const isApproved = won.indexOf(true) % 2 === 1
     expect([found?.accountId !== undefined, found?.payload['error'] !== undefined]).toEqual([isApproved, !isApproved])
+  })
+
+  test.each(['approved', 'denied'])('that was %s cannot be decided again, either way', async (how) => {
+    const { accountId, clientId, grantId } = await newGrant()
+    const code = newArtifact('DeviceCode', { clientId })
+    const approved = { ...code, accountId, grantId }
+    const denied = { ...code, payload: { error: 'access_denied' } }
+    await store(code)
+    expect(await artifacts.decideDeviceCode(database.db, how === 'approved' ? approved : denied)).toBe(true)
+    for (const again of [approved, denied]) expect(await artifacts.decideDeviceCode(database.db, again)).toBe(false)
   })
 
   test('is found by its user code while it lives', async () => {
