@@ -64,12 +64,16 @@ export function operations(): Operation[] {
     operation({
       noun: 'account',
       verb: 'set-password',
-      summary: 'Give an account another password',
+      summary: 'Give an account another password, and sign it out everywhere',
       input: z.object({ email, password }),
       async run(context, input) {
         const account = await get(context, input.email)
-        await accounts.setPasswordHash(context.database.db, account.id, await context.passwords.hash(input.password))
-        await audit.append(context.database.db, [{ type: 'account.password_set', accountId: account.id }])
+        const hash = await context.passwords.hash(input.password)
+        await context.database.db.transaction().execute(async (tx) => {
+          await accounts.setPasswordHash(tx, account.id, hash)
+          await accounts.signOutEverywhere(tx, account.id) // whoever knew the old one may be signed in
+          await audit.append(tx, [{ type: 'account.password_set', accountId: account.id }])
+        })
         return { id: account.id, email: account.email }
       },
     }),

@@ -4,6 +4,7 @@ import type { Db } from '../database/schema.ts'
 import * as accounts from '../stores/accounts.ts'
 import * as audit from '../stores/audit.ts'
 import * as throttles from '../stores/throttles.ts'
+import { networkOf } from './networks.ts'
 
 export type SignInAttempt = { email: string; password: string; address: string; requestId: string }
 
@@ -33,17 +34,16 @@ export function createSignIn({
   return async ({ email, password, address, requestId }) => {
     const canonical = accounts.canonicalEmail(email)
     const key = (kind: string, ...parts: string[]) => keyedHash(throttleKey, [kind, ...parts].join('\0'))
+    const network = networkOf(address)
     // By the address as typed, whether or not an account has it, so throttling tells nothing. A person who
     // signs in from one place is not kept out by guesses from another: there only the guesses slow down.
-    const pair = { keyHash: key('account+address', canonical, address), free: 5, longestDelaySeconds: 900 }
-    const origin = { keyHash: key('address', address), free: 50, longestDelaySeconds: 300 }
+    const pair = { keyHash: key('account+address', canonical, network), free: 5, longestDelaySeconds: 900 }
+    const origin = { keyHash: key('address', network), free: 50, longestDelaySeconds: 300 }
     const everywhere = { keyHash: key('account', canonical), free: 200, longestDelaySeconds: 5 }
 
     const retryAfterSeconds = await throttles.begin(db, [pair, origin, everywhere])
-    if (retryAfterSeconds > 0) {
-      await audit.append(db, [{ type: 'sign_in.throttled', address, requestId }])
-      return { error: 'too-many-attempts', retryAfterSeconds }
-    }
+    // Not a line in the audit: the failures that led here are there, and these cost whoever sends them nothing.
+    if (retryAfterSeconds > 0) return { error: 'too-many-attempts', retryAfterSeconds }
     const refund = () =>
       throttles.succeed(db, { cleared: [], refunded: [pair.keyHash, origin.keyHash, everywhere.keyHash] })
 

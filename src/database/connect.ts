@@ -154,9 +154,9 @@ export function isContention(error: unknown): boolean {
   return ['40001', '40P01', '55P03'].includes(codeOf(error) ?? '')
 }
 
-/** Whether the text was refused: PostgreSQL stores no null characters. */
+/** Whether the text was refused: PostgreSQL stores neither null characters nor halves of surrogate pairs. */
 export function isUnstorable(error: unknown): boolean {
-  return ['22021', '22P05'].includes(codeOf(error) ?? '')
+  return ['22021', '22P02', '22P05'].includes(codeOf(error) ?? '')
 }
 
 /** Whether a row that was referred to is gone. */

@@ -5,6 +5,7 @@ import { randomId } from '../crypto/digests.ts'
 import type { Db } from '../database/schema.ts'
 import type { Storage } from '../oidc/storage.ts'
 import type { Render } from '../views.ts'
+import { refuseStrayDevices } from './middleware/device-resume.ts'
 import { errorPages } from './middleware/errors.ts'
 import { onePath } from './middleware/paths.ts'
 import { logRequests } from './middleware/requests.ts'
@@ -50,6 +51,7 @@ export function createApp(dependencies: AppDependencies): ReturnType<Provider['c
   provider.use(home.routes())
   provider.use(unitOfWork({ storage, provider }))
   provider.use(throttleUserCodes({ db, throttleKey }))
+  provider.use(refuseStrayDevices(provider))
   provider.use(interactionRoutes(dependencies).routes())
   provider.on('server_error', (ctx, error) => {
     log.error({ err: error, requestId: ctx.state['requestId'] }, 'the engine failed')

@@ -17,7 +17,8 @@ export function lifetimes(config: Config) {
       DeviceCode: 600,
       IdToken: config.ID_TOKEN_TTL_SECONDS,
       Interaction: config.INTERACTION_TTL_SECONDS,
-      Session: config.SESSION_TTL_SECONDS,
+      // One in which nobody has signed in is only good for the page that began it.
+      Session: (_ctx, session) => (session.accountId ? config.SESSION_TTL_SECONDS : config.INTERACTION_TTL_SECONDS),
       Grant: grant,
       PushedAuthorizationRequest: 60, // RFC 9126 §2.2 suggests 5 to 600 seconds
       // A family ends when it is as old as it may get, however often it was rotated.

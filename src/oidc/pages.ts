@@ -69,7 +69,7 @@ export function createPages({ render, findWayBack }: { render: Render; findWayBa
           action: ctx.oidc.urlFor('code_verification'),
           xsrf: xsrf(ctx),
           userCode,
-          client: { name: client.clientName ?? client.clientId, host: hostOf(client.clientUri) },
+          client: { name: client.clientName ?? client.clientId, host: '' },
           device: { ip, userAgent: ua },
         })
       },
@@ -99,10 +99,6 @@ export function createPages({ render, findWayBack }: { render: Render; findWayBa
 function clientName(ctx: KoaContextWithOIDC): string {
   const { client } = ctx.oidc
   return client ? (client.clientName ?? client.clientId) : ''
-}
-
-function hostOf(uri: string | undefined): string {
-  return (uri && URL.parse(uri)?.host) || ''
 }
 
 function codeOf(error: Error): ErrorCode {

@@ -86,8 +86,9 @@ export function createProvider(dependencies: ProviderDependencies): Provider {
       // beginning of the next.
       short: { ...cookie, overwrite: false },
     },
+    // What has an origin of its own, such as an app's scheme, is `null` to a browser, and so is any sandboxed frame.
     clientBasedCORS: (_ctx, origin, client) =>
-      (client.redirectUris ?? []).some((uri) => URL.parse(uri)?.origin === origin),
+      origin !== 'null' && (client.redirectUris ?? []).some((uri) => URL.parse(uri)?.origin === origin),
     fetch: (url, options) => fetchFor(config, url as string | URL, options),
     clockTolerance: 15,
   } satisfies Configuration as Configuration)
@@ -185,11 +186,13 @@ async function loadGrant({ config, storage }: ProviderDependencies, ctx: KoaCont
 
 /** What the consent page says about a client. */
 export function shownOf(
-  client: { clientId: string; clientName?: string | undefined; clientUri?: string | undefined },
+  client: { clientId: string; clientName?: string | undefined },
   redirectUri: string,
 ): { name: string; host: string } {
-  const url = URL.parse(redirectUri) ?? URL.parse(client.clientUri ?? '')
-  return { name: client.clientName ?? client.clientId, host: url ? url.host || url.protocol : '' }
+  const url = URL.parse(redirectUri)
+  // Only of a web address does the host say who gets the answer; with a scheme of an app's own anyone can write one.
+  const host = url && /^https?:$/.test(url.protocol) ? url.host : (url?.protocol ?? '')
+  return { name: client.clientName ?? client.clientId, host }
 }
 
 function requiresPkce(

@@ -4,7 +4,7 @@ import type { Artifact, FoundArtifact } from '../stores/artifacts.ts'
 import type { AuditEvent } from '../stores/audit.ts'
 import type { ClientMetadata } from '../stores/clients.ts'
 import type { FoundSession } from '../stores/sessions.ts'
-import type { SessionChange, Stage } from '../stores/stages.ts'
+import type { SessionChange, SessionOrigin, Stage } from '../stores/stages.ts'
 
 /** Which of the engine's endpoints a request is for, as far as storage treats them differently. */
 export type Endpoint = 'token' | 'resume' | 'device-resume' | 'logout' | 'registration' | 'other'
@@ -30,7 +30,7 @@ export type RequestScope = {
   claim: Stage['claim']
   inserts: Artifact[]
   session: SessionChange | undefined
-  destroyedSessionUid: string | undefined
+  endedSession: SessionOrigin | undefined
   audit: AuditEvent[]
   revocations: Map<string, Promise<void>>
   registration: {
@@ -64,7 +64,7 @@ export function createRequestScope(about: Pick<RequestScope, 'endpoint' | 'reque
     claim: undefined,
     inserts: [],
     session: undefined,
-    destroyedSessionUid: undefined,
+    endedSession: undefined,
     audit: [],
     revocations: new Map(),
     registration: { saved: undefined, destroyed: undefined, redeemedTokenHash: undefined },

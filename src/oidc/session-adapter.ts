@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util'
 import type { Adapter, AdapterPayload } from 'oidc-provider'
 import { sha256 } from '../crypto/digests.ts'
 import * as sessions from '../stores/sessions.ts'
-import type { SessionChange } from '../stores/stages.ts'
+import type { SessionChange, SessionOrigin } from '../stores/stages.ts'
 import { current, note } from './request-scope.ts'
 import { type Storage, stageOf } from './storage.ts'
 
@@ -54,6 +54,11 @@ export function sessionAdapter(storage: Storage): Partial<Adapter> {
       const known = scope?.sessions.get(String(payload.uid))
       const before = known && (toPayload(known.found, id) as Payload)
       const change = difference(before, payload as Payload, {
+        origin: known && {
+          uid: known.found.uid,
+          presentedHash: known.presentedId === undefined ? undefined : sha256(known.presentedId),
+          accountId: known.found.accountId,
+        },
         idHash: id === known?.presentedId || id.startsWith('#') ? undefined : sha256(id),
         seal: (state) => envelope.seal(JSON.stringify(state), stateOf(String(payload.uid))),
       })
@@ -62,21 +67,22 @@ export function sessionAdapter(storage: Storage): Partial<Adapter> {
         return
       }
       scope.session = change
-      if (scope.destroyedSessionUid === change.uid) scope.destroyedSessionUid = undefined
+      if (scope.endedSession?.uid === change.uid) scope.endedSession = undefined
     },
 
     async destroy(id) {
       const scope = current()
       const known = [...(scope?.sessions.values() ?? [])].find(({ presentedId }) => presentedId === id)
-      const uid = known?.found.uid ?? (await storage.findSession(sha256(id)))?.uid
-      if (!uid) return
+      const found = known?.found ?? (await storage.findSession(sha256(id)))
+      if (!found) return
+      const origin = { uid: found.uid, presentedHash: sha256(id), accountId: found.accountId }
       if (!scope) {
-        await storage.apply(stageOf({ destroyedSessionUid: uid }))
+        await storage.apply(stageOf({ endedSession: origin }))
         return
       }
-      scope.destroyedSessionUid = uid
+      scope.endedSession = origin
       scope.session = undefined
-      if (scope.endpoint === 'logout') note({ type: 'session.ended', accountId: known?.found.accountId })
+      if (scope.endpoint === 'logout') note({ type: 'session.ended', accountId: found.accountId })
     },
   }
 }
@@ -86,7 +92,11 @@ const stateOf = (uid: string) => `sessions.state:${uid}`
 function difference(
   before: Payload | undefined,
   after: Payload,
-  { idHash, seal }: { idHash: Buffer | undefined; seal: (state: unknown) => string },
+  {
+    origin,
+    idHash,
+    seal,
+  }: { origin: SessionOrigin | undefined; idHash: Buffer | undefined; seal: (state: unknown) => string },
 ): SessionChange {
   const { jti: _1, uid: _2, authorizations: had = {}, ...old } = before ?? {}
   const { jti: _3, uid, authorizations: has = {}, ...now } = after
@@ -95,6 +105,7 @@ function difference(
   const accountId = typeof after['accountId'] === 'string' ? after['accountId'] : undefined
   return {
     uid: String(uid),
+    origin,
     isNew: before === undefined,
     idHash,
     keepsPrevious: accountId !== undefined && before?.['accountId'] === accountId,

@@ -43,7 +43,7 @@ export async function translated<T>(work: Promise<T>): Promise<T> {
     return await work
   } catch (error) {
     if (isUnavailable(error)) throw new TemporarilyUnavailable(error)
-    if (isUnstorable(error)) throw new errors.InvalidRequest('the request contains a null character')
+    if (isUnstorable(error)) throw new errors.InvalidRequest('the request contains a character that cannot be stored')
     throw error
   }
 }
@@ -73,5 +73,5 @@ export function createStorage(dependencies: StorageDependencies): Storage {
 
 /** A stage with everything left out that is not given. */
 export function stageOf(part: Partial<stages.Stage>): stages.Stage {
-  return { claim: undefined, inserts: [], session: undefined, destroyedSessionUid: undefined, audit: [], ...part }
+  return { claim: undefined, inserts: [], session: undefined, endedSession: undefined, audit: [], ...part }
 }

@@ -24,7 +24,7 @@ export async function commit(
     claim,
     inserts: claim && inserts.length === 0 ? [receipt()] : inserts,
     session: scope.session,
-    destroyedSessionUid: scope.destroyedSessionUid,
+    endedSession: scope.endedSession,
     audit: scope.audit,
   })
   if (isWithdrawn) Object.assign(scope.registration, { saved: undefined, destroyed: undefined })
@@ -33,12 +33,12 @@ export async function commit(
   try {
     if (hasRegistration) return await register(storage, scope, stage)
     const isEmpty =
-      !stage.claim && !stage.inserts.length && !stage.session && !stage.destroyedSessionUid && !stage.audit.length
+      !stage.claim && !stage.inserts.length && !stage.session && !stage.endedSession && !stage.audit.length
     if (isEmpty) return undefined
     return (await storage.apply(stage)) === 'applied' ? undefined : lost(scope)
   } catch (error) {
     if (isUnavailable(error)) return new TemporarilyUnavailable(error)
-    if (isUnstorable(error)) return new errors.InvalidRequest('the request contains a null character')
+    if (isUnstorable(error)) return new errors.InvalidRequest('the request contains a character that cannot be stored')
     throw error
   }
 }

@@ -76,7 +76,8 @@ function redirectProblem(
   if (isLoopback(uri) && (isNative || allowsLoopback)) return undefined
   if (!isNative) return 'of a web client must use https'
   if (url.protocol === 'http:') return 'over http must be loopback addresses'
-  // RFC 8252 §7.1: a private-use scheme is a domain name in reverse, so it has a dot.
+  // RFC 8252 §7.1: a private-use scheme is a domain name in reverse, so it has a dot, and names no host after it.
+  if (url.host !== '') return 'with a scheme of its own must not name a host: write scheme:/path'
   return /^[a-z][a-z0-9+-]*(\.[a-z0-9+-]+)+:$/.test(url.protocol)
     ? undefined
     : 'must use a reverse domain name as scheme'

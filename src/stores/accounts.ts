@@ -100,10 +100,15 @@ export async function disable(tx: Tx, accountId: string): Promise<boolean> {
     .returning('id')
     .executeTakeFirst()
   if (!row) return false
+  await signOutEverywhere(tx, accountId)
+  return true
+}
+
+/** Ends every session of an account, and every code and token issued for it. */
+export async function signOutEverywhere(tx: Tx, accountId: string): Promise<void> {
   await sessions.destroyByAccount(tx, accountId) // sessions before grants, as a request that writes both locks them
   await tx.selectFrom('grants').select('id').where('account_id', '=', accountId).orderBy('id').forUpdate().execute()
   await tx.deleteFrom('artifacts').where('account_id', '=', accountId).execute()
-  return true
 }
 
 export async function enable(db: Db, accountId: string): Promise<boolean> {

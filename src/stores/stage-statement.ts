@@ -5,9 +5,14 @@ import type { AuditEvent } from './audit.ts'
 
 type Json = Record<string, unknown>
 
+/** Which session a request found: by which identifier, and whose it was. */
+export type SessionOrigin = { uid: string; presentedHash: Buffer | undefined; accountId: string | undefined }
+
 /** What one request wants to change in its session. Only what it changed, so that two tabs do not undo each other. */
 export type SessionChange = {
   uid: string
+  /** The session as the request found it; absent when it is new. */
+  origin: SessionOrigin | undefined
   isNew: boolean
   /** Present when the identifier in the cookie is a new one. */
   idHash: Buffer | undefined
@@ -27,7 +32,7 @@ export type Stage = {
   claim: { model: string; idHash: Buffer; grantId: string | undefined; how: 'consume' | 'destroy' } | undefined
   inserts: Artifact[]
   session: SessionChange | undefined
-  destroyedSessionUid: string | undefined
+  endedSession: SessionOrigin | undefined
   audit: AuditEvent[]
 }
 
@@ -42,6 +47,13 @@ export type Outcome = 'applied' | 'lost'
  */
 const keysOf = (section: string, key: string) =>
   `any(array(select ${key} from json_to_recordset($1->'${section}') as k(id_hash text, uid text)))`
+
+// A request that was held up may write what it read long ago. Its cookie has to name the session still; or nobody
+// else has signed in there since; or who did is who signed in with this request. Else whoever planted a cookie
+// before a sign-in would own the session after it.
+const stillTheirs = (presentedHash: string, knownAccountId: string, accountId: string) =>
+  `(decode(${presentedHash}, 'hex') = o.id_hash or decode(${presentedHash}, 'hex') = o.previous_id_hash
+    or ${knownAccountId} is not distinct from o.account_id or ${accountId} = o.account_id)`
 
 const parts = {
   // Read by the claims below, so that it runs, and locks, before them.
@@ -84,11 +96,15 @@ const parts = {
       authorizations = (o.authorizations - s.authorizations_removed) || s.authorizations_changed,
       expires_at = to_timestamp(s.expires_at)
     from json_to_recordset($1->'sessions') as s(n int, uid text, id_hash text, keeps_previous boolean, account_id text,
-      changed jsonb, removed text[], authorizations_changed jsonb, authorizations_removed text[], expires_at float8)
-    where o.uid = ${keysOf('sessions', 'uid')} and o.uid = s.uid and o.destroyed_at is null and s.n in (select n from winners))`,
+      changed jsonb, removed text[], authorizations_changed jsonb, authorizations_removed text[], expires_at float8,
+      presented_hash text, known_account_id text)
+    where o.uid = ${keysOf('sessions', 'uid')} and o.uid = s.uid and o.destroyed_at is null and s.n in (select n from winners)
+      and ${stillTheirs('s.presented_hash', 's.known_account_id', 's.account_id')})`,
   endedSessions: `ended_sessions as (
-    update sessions set destroyed_at = $2, payload = '{}', authorizations = '{}'
-    where uid = any(array(select value from json_array_elements_text($1->'endedSessions'))) and destroyed_at is null)`,
+    update sessions o set destroyed_at = $2, payload = '{}', authorizations = '{}'
+    from json_to_recordset($1->'endedSessions') as s(uid text, presented_hash text, known_account_id text)
+    where o.uid = ${keysOf('endedSessions', 'uid')} and o.uid = s.uid and o.destroyed_at is null
+      and ${stillTheirs('s.presented_hash', 's.known_account_id', 's.known_account_id')})`,
   audit: `audited as (
     insert into audit_events (occurred_at, type, account_id, client_id, grant_id, request_id, address, details)
     select $2, e.type, e."accountId", e."clientId", e."grantId", e."requestId", e.address, coalesce(e.details, '{}')
@@ -118,7 +134,7 @@ export async function run(db: Db, stages: Stage[]): Promise<Outcome[]> {
     inserts: numbered.flatMap(({ n, inserts }) => inserts.map((artifact) => toArtifactRow(n, artifact))),
     newSessions: changes.filter(({ is_new }) => is_new),
     sessions: changes.filter(({ is_new }) => !is_new),
-    endedSessions: numbered.flatMap(({ destroyedSessionUid }) => destroyedSessionUid ?? []),
+    endedSessions: numbered.flatMap(({ endedSession }) => (endedSession ? [toOriginRow(endedSession)] : [])),
     audit: numbered.flatMap(({ n, audit }) => audit.map((event) => ({ n, ...event }))),
   }
 
@@ -177,5 +193,10 @@ function toSessionRow(n: number, change: SessionChange) {
     authorizations_changed: change.authorizationsChanged,
     authorizations_removed: change.authorizationsRemoved,
     expires_at: change.expiresAtSeconds,
+    ...(change.origin && toOriginRow(change.origin)),
   }
+}
+
+function toOriginRow({ uid, presentedHash, accountId }: SessionOrigin) {
+  return { uid, presented_hash: presentedHash?.toString('hex'), known_account_id: accountId }
 }

@@ -2,7 +2,7 @@ import { isConnectionFailure, isContention, isForeignKeyViolation } from '../dat
 import type { Db, Tx } from '../database/schema.ts'
 import { type Outcome, run, type Stage } from './stage-statement.ts'
 
-export type { Outcome, SessionChange, Stage } from './stage-statement.ts'
+export type { Outcome, SessionChange, SessionOrigin, Stage } from './stage-statement.ts'
 
 /**
  * Applies stages, several in one statement, and tells for each whether it was applied, lost, or failed.
@@ -38,7 +38,7 @@ function statements(stages: Stage[]): { index: number; stage: Stage }[][] {
   const groups: { index: number; stage: Stage }[][] = []
   const free = new Map<string, number>() // the first group that does not have this session
   stages.forEach((stage, index) => {
-    const uids = [stage.session?.uid, stage.destroyedSessionUid].filter((uid) => uid !== undefined)
+    const uids = [stage.session?.uid, stage.endedSession?.uid].filter((uid) => uid !== undefined)
     const group = Math.max(0, ...uids.map((uid) => free.get(uid) ?? 0))
     for (const uid of uids) free.set(uid, group + 1)
     groups[group] = [...(groups[group] ?? []), { index, stage }]

@@ -23,9 +23,17 @@ afterAll(async () => {
   await testDatabase?.drop()
 })
 
+/** A session as a request found it: whose it was then, and by which identifier. */
+const foundBy = (accountId: string | undefined, uid: string, presentedHash?: Buffer) => ({
+  uid,
+  presentedHash,
+  accountId,
+})
+
 function changeOf(uid: string, part: Partial<stages.SessionChange>): stages.Stage {
   const session = {
     uid,
+    origin: foundBy('ada', uid),
     isNew: false,
     idHash: undefined,
     keepsPrevious: false,
@@ -37,10 +45,14 @@ function changeOf(uid: string, part: Partial<stages.SessionChange>): stages.Stag
     expiresAtSeconds: inAnHour(),
     ...part,
   }
-  return { claim: undefined, inserts: [], session, destroyedSessionUid: undefined, audit: [] }
+  return { claim: undefined, inserts: [], session, endedSession: undefined, audit: [] }
 }
 
-const endOf = (uid: string): stages.Stage => ({ ...changeOf(uid, {}), session: undefined, destroyedSessionUid: uid })
+const endOf = (uid: string): stages.Stage => ({
+  ...changeOf(uid, {}),
+  session: undefined,
+  endedSession: foundBy('ada', uid),
+})
 
 /** Applies stages, as requests of the same moment would. Nothing may fail. */
 async function apply(...all: stages.Stage[]): Promise<void> {
@@ -163,5 +175,41 @@ describe('a session is not found', () => {
     const { uid, idHash } = await signedIn()
     await database.db.transaction().execute((tx) => sessions.destroyByAccount(tx, 'ada'))
     expect([await byUid(uid), await byHash(idHash)]).toEqual([undefined, undefined])
+  })
+})
+
+describe('a request that was held up while somebody signed in', () => {
+  const idHashOf = async (uid: string) => {
+    const [row] = await testDatabase.query('select id_hash, destroyed_at from sessions where uid = $1', [uid])
+    return { idHash: row?.['id_hash'] as Buffer, isEnded: row?.['destroyed_at'] !== null }
+  }
+
+  test('neither takes the session over nor ends it, with the identifier of before', async () => {
+    const uid = randomBytes(8).toString('hex')
+    const [planted, theirs] = [randomBytes(32), randomBytes(32)]
+    await apply(changeOf(uid, { origin: undefined, isNew: true, idHash: planted }))
+    const before = foundBy(undefined, uid, planted)
+    await apply(
+      changeOf(uid, { origin: before, idHash: theirs, accountId: 'ada', changed: { accountId: 'ada', loginTs: 1 } }),
+    )
+
+    await apply(changeOf(uid, { origin: before, idHash: randomBytes(32) }))
+    await apply({ ...endOf(uid), endedSession: before })
+
+    expect(await idHashOf(uid)).toEqual({ idHash: theirs, isEnded: false })
+  })
+
+  test('is heard all the same when the same person signed in with it', async () => {
+    const uid = randomBytes(8).toString('hex')
+    const [first, other] = [randomBytes(32), randomBytes(32)]
+    await apply(changeOf(uid, { origin: undefined, isNew: true, idHash: first }))
+    const signIn = {
+      origin: foundBy(undefined, uid, first),
+      accountId: 'ada',
+      changed: { accountId: 'ada', loginTs: 1 },
+    }
+    await apply(changeOf(uid, { ...signIn, idHash: randomBytes(32) }))
+    await apply(changeOf(uid, { ...signIn, idHash: other }))
+    expect(await idHashOf(uid)).toEqual({ idHash: other, isEnded: false })
   })
 })

@@ -1,4 +1,5 @@
 import type { Middleware } from 'koa'
+import { networkOf } from '../../authentication/networks.ts'
 import { keyedHash } from '../../crypto/digests.ts'
 import type { Db } from '../../database/schema.ts'
 import * as throttles from '../../stores/throttles.ts'
@@ -7,7 +8,7 @@ import * as throttles from '../../stores/throttles.ts'
 export function throttleUserCodes({ db, throttleKey }: { db: Db; throttleKey: Buffer }): Middleware {
   return async (ctx, next) => {
     if (ctx.path !== '/device' || ctx.method !== 'POST') return next()
-    const keyHash = keyedHash(throttleKey, `user code\0${ctx.ip}`)
+    const keyHash = keyedHash(throttleKey, `user code\0${networkOf(ctx.ip)}`)
     const seconds = await throttles.begin(db, [{ keyHash, free: 10, longestDelaySeconds: 300 }])
     if (seconds > 0) {
       ctx.set('Retry-After', String(seconds))
