@@ -1,0 +1,72 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { createInitialAccessToken } from '../../src/oidc/registration.ts'
+import { startPostern, type TestPostern } from '../support/postern.ts'
+import { beginLogin, discover } from '../support/relying-party.ts'
+import { createVisitor } from '../support/visitor.ts'
+
+let postern: TestPostern
+
+beforeAll(async () => {
+  postern = await startPostern()
+  await postern.createAccount('ada@example.com')
+})
+afterAll(() => postern?.stop())
+
+async function register(metadata: Record<string, unknown>): Promise<Response> {
+  const { provider, storage } = postern.server.postern
+  const token = await createInitialAccessToken(provider, storage, 600)
+  return fetch(`${postern.issuer}/oauth/register`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+    body: JSON.stringify(metadata),
+  })
+}
+
+describe('what a page says about where one returns to', () => {
+  test('is never a host that an app wrote behind a scheme of its own', async () => {
+    const native = { application_type: 'native', token_endpoint_auth_method: 'none', client_name: 'My Bank' }
+    const refused = await register({ ...native, redirect_uris: ['com.example.app://www.mybank.example/cb'] })
+    expect(refused.status).toBe(400)
+    expect(await refused.json()).toMatchObject({ error: 'invalid_redirect_uri' })
+
+    const redirectUri = 'com.example.app://www.mybank.example/cb' // an administrator may allow it
+    const client = await postern.createClient({ ...native, redirect_uris: [redirectUri] })
+    const config = await discover(postern, client)
+    const { page } = await beginLogin(config, { issuer: postern.issuer, redirect_uri: redirectUri })
+    expect(page.body).not.toContain('www.mybank.example')
+    expect(page.body).toContain('com.example.app:')
+  })
+})
+
+describe('text that cannot be stored', () => {
+  test.each([
+    ['client_name', { client_name: '\ud800', redirect_uris: ['https://rp.example/cb'] }],
+    ['redirect_uris', { redirect_uris: ['https://rp.example/\ud800'] }],
+  ])('in %s of a registration is a bad request, no fault of the server', async (_field, metadata) => {
+    expect((await register(metadata)).status).toBe(400)
+  })
+})
+
+describe('RFC 8628 §3.3: the address at which a device login goes on', () => {
+  test.each(['/device/abc', '/device/%ff'])('opened by someone who did not begin one: %s', async (path) => {
+    const page = await createVisitor(postern.issuer).get(path)
+    expect(page.status).toBeGreaterThanOrEqual(400)
+    expect(page.status).toBeLessThan(500)
+  })
+})
+
+describe('Fetch §3.2: an origin that is null', () => {
+  test('is not answered, though a redirect URI with a scheme of its own has it too', async () => {
+    const client = await postern.createClient({
+      application_type: 'native',
+      token_endpoint_auth_method: 'none',
+      redirect_uris: ['com.example.app:/cb'],
+    })
+    const answer = await fetch(`${postern.issuer}/oauth/token`, {
+      method: 'POST',
+      headers: { origin: 'null', 'content-type': 'application/x-www-form-urlencoded' },
+      body: new URLSearchParams({ grant_type: 'refresh_token', refresh_token: 'x', client_id: client.client_id }),
+    })
+    expect(answer.headers.get('access-control-allow-origin')).not.toBe('null')
+  })
+})
