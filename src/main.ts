@@ -102,6 +102,7 @@ function onStopSignal(stop: () => Promise<void>): void {
   }
   process.on('SIGINT', handle)
   process.on('SIGTERM', handle)
+  process.on('SIGHUP', handle) // the terminal was closed
 }
 
 async function welcome(config: Config, db: Parameters<typeof accounts.list>[0], port: number): Promise<void> {
