@@ -134,7 +134,6 @@ export type Views = {
 
 export type ViewName = keyof Views
 export type Render = <Name extends ViewName>(name: Name, data: Views[Name]) => string
-export type TrustedHtml = InstanceType<typeof nunjucks.runtime.SafeString>
 
 const names = Object.keys({
   'sign-in': true,
@@ -154,14 +153,6 @@ const templates = join(import.meta.dirname, import.meta.filename.endsWith('.ts')
 
 /** The directory to serve at `/assets`. */
 export const assets = join(templates, 'assets')
-
-/**
- * Marks markup that is not to be escaped. Only for what oidc-provider itself has rendered; nothing
- * that a person or a client wrote may pass through here.
- */
-export function trustedHtml(html: string): TrustedHtml {
-  return new nunjucks.runtime.SafeString(html)
-}
 
 /** Changes whenever an asset does, so browsers may keep what they have for ever. */
 export function versionOfAssets(): string {

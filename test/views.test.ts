@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { assets, createViews, trustedHtml, type ViewName, type Views, versionOfAssets } from '../src/views.ts'
+import { assets, createViews, type ViewName, type Views, versionOfAssets } from '../src/views.ts'
 
 const { render } = createViews()
 const hostile = '<script>alert("x")</script>'
@@ -305,13 +305,6 @@ test('assets are addressed by a version of their content', () => {
     expect(existsSync(join(assets, file))).toBe(true)
     expect(version).toBe(versionOfAssets())
   }
-})
-
-test('only what is marked as trusted markup is exempt from escaping', () => {
-  const label = trustedHtml('<b>x</b>') as unknown as string
-  const data = { code: 'expired', reference: undefined, error: undefined, errorDescription: undefined } as const
-  expect(render('error', { ...data, back: { href: '/', label } })).toContain('<b>x</b>')
-  expect(render('error', { ...data, back: { href: '/', label: '<b>x</b>' } })).toContain('&lt;b&gt;x&lt;/b&gt;')
 })
 
 describe('templates', () => {
