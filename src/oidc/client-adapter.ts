@@ -1,5 +1,6 @@
 import { type Adapter, type AdapterPayload, errors } from 'oidc-provider'
 import { judge } from '../registration/policy.ts'
+import { complete } from '../registration/rules.ts'
 import * as clients from '../stores/clients.ts'
 import { withOpenScopes } from './client-metadata.ts'
 import { current } from './request-scope.ts'
@@ -19,8 +20,12 @@ export function clientAdapter({ db, envelope, issuer, clients: cache }: Storage)
 
     async upsert(_id, payload) {
       const metadata = withoutUndefined(payload) as clients.ClientMetadata
-      const refusal = judge(metadata, { allowsLoopback: issuer.startsWith('http:'), openScopes: Object.keys(scopes) })
-      if (refusal) throw new errors.InvalidClientMetadata(refusal)
+      const refusal = judge(metadata, {
+        policy: complete('default'),
+        isLoopbackIssuer: issuer.startsWith('http:'),
+        openScopes: Object.keys(scopes),
+      })
+      if (refusal) throw new errors.InvalidClientMetadata(refusal.message)
       const scope = current()
       if (scope?.endpoint === 'registration') scope.registration.saved = metadata
       else await db.transaction().execute((tx) => clients.save(tx, envelope, metadata, { isDynamic: true }))

@@ -1,99 +1,205 @@
-type Metadata = Record<string, unknown>
+import { z } from 'zod'
+import { clientMetadata } from './metadata.ts'
+import { postLogoutRedirectUriProblem, redirectUriProblem, webUriProblem } from './redirect-uris.ts'
+import { type Policy, type PolicyRules, reservedPrefix } from './rules.ts'
 
-const longestMetadataBytes = 16_384
-const mostUris = 20
-const reservedFields = ['require_pkce', 'required_scopes'] as const
-const uriFields = [
-  'client_uri',
-  'policy_uri',
-  'tos_uri',
-  'logo_uri',
-  'initiate_login_uri',
-  'jwks_uri',
-  'sector_identifier_uri',
-  'backchannel_logout_uri',
-] as const
+export type Metadata = Record<string, unknown>
+
+/** Why a client may not be: the member of its metadata, the rule by its dotted name, and both in words. */
+export type Refusal = { field: string; rule: string; message: string }
+
+export type Circumstances = {
+  policy: Policy
+  /** Whether the issuer is itself on loopback: there, so are the clients being developed. */
+  isLoopbackIssuer: boolean
+  /** The scopes that are not of an API. */
+  openScopes: readonly string[]
+}
+
+type Judge = (metadata: Metadata, circumstances: Circumstances) => Refusal | undefined
 
 /**
- * Whether a client may register itself with this effective metadata (RFC 7591 §2, RFC 9700 §4.1). Returns
- * the refusal, naming the field and the rule, or `undefined`. A field left out is judged by its default.
- *
- * `allowsLoopback` is for a provider that is itself on localhost: there, so are the clients being developed.
- * `openScopes` are those that give nothing without a person's consent.
+ * The metadata a client has in effect when it gives this: `null` is nothing (RFC 7592 §2.2), lists name a thing once,
+ * and what is left out has the default of RFC 7591 §2 or, where the policy does not allow that, the first value it does.
+ * Without `scope` or `resources` a client could ask for any, so there the default is what the policy lists.
  */
-export function judge(
-  metadata: Metadata,
-  { allowsLoopback, openScopes }: { allowsLoopback: boolean; openScopes: readonly string[] },
-): string | undefined {
-  if (JSON.stringify(metadata).length > longestMetadataBytes) {
-    return `the metadata must not exceed ${longestMetadataBytes} bytes`
+export function effective(metadata: Metadata, { rules }: Policy): Metadata {
+  const given = Object.entries(metadata)
+    .filter(([, value]) => value !== null && value !== undefined)
+    .map(([name, value]) => [name, Array.isArray(value) ? [...new Set(value)] : value])
+  const scope = listedScopes(rules)
+    .filter((name) => !name.startsWith(reservedPrefix))
+    .join(' ')
+  const completed: Metadata = {
+    application_type: standard('web', rules.application_types) ?? 'web',
+    grant_types: [standard('authorization_code', rules.grant_types) ?? []].flat(),
+    response_types: [standard('code', rules.response_types) ?? []].flat(),
+    token_endpoint_auth_method:
+      standard('client_secret_basic', rules.token_endpoint_auth_methods) ?? 'client_secret_basic',
+    ...(scope && !listsAnyScope(rules) && { scope }),
+    ...(rules.resources !== '*' && { resources: [...rules.resources] }),
+    ...Object.fromEntries(given),
   }
-  for (const field of reservedFields) {
-    if (metadata[field] !== undefined) return `${field} can only be set by an administrator`
+  return { ...completed, grant_types: withImpliedGrants(completed) }
+}
+
+/**
+ * Whether a client may be with this metadata, which is completed first. Returns the refusal, or `undefined`.
+ *
+ * Every path by which a client comes to be or changes leads here, so that no rule depends on which one it took.
+ */
+export function judge(metadata: Metadata, circumstances: Circumstances): Refusal | undefined {
+  const completed = effective(metadata, circumstances.policy)
+  for (const judgeOne of judges) {
+    const refusal = judgeOne(completed, circumstances)
+    if (refusal) return refusal
   }
-  // With this grant nobody consents, so a client would give itself access to an API.
-  if (list(metadata['grant_types']).includes('client_credentials')) {
-    const foreign = String(metadata['scope'] ?? '')
-      .split(' ')
-      .find((name) => name !== '' && !openScopes.includes(name))
-    if (foreign) return `scope of a client_credentials client may only include ${foreign} if an administrator says so`
+  return undefined
+}
+
+const wellFormed = z.looseObject(clientMetadata.shape)
+
+const judgeSize: Judge = (metadata, { policy: { rules } }) => {
+  if (bytesOf(metadata) <= rules.max_metadata_bytes) return undefined
+  const [largest = ''] = Object.keys(metadata).sort((a, b) => bytesOf(metadata[b]) - bytesOf(metadata[a]))
+  return refuse(largest, 'max_metadata_bytes', `the metadata must not exceed ${rules.max_metadata_bytes} bytes`)
+}
+
+const judgeForm: Judge = (metadata) => {
+  const issue = wellFormed.safeParse(metadata).error?.issues[0]
+  if (!issue) return undefined
+  // What is said reaches `error_description`, which has no room for quotation marks (RFC 6749 §5.2).
+  const message = `${issue.path.join('.')}: ${issue.message.replaceAll('"', "'")}`
+  return refuse(String(issue.path[0]), 'well_formed', message)
+}
+
+const judgeChoices: Judge = (metadata, { policy: { rules } }) => {
+  const choices = [
+    ['grant_types', 'grant_types'],
+    ['response_types', 'response_types'],
+    ['application_type', 'application_types'],
+    ['token_endpoint_auth_method', 'token_endpoint_auth_methods'],
+  ] as const
+  for (const [field, rule] of choices) {
+    const allowed = rules[rule].map(sorted)
+    const isAllowed = texts(metadata[field]).every((value) => allowed.includes(sorted(value)))
+    if (!isAllowed) return refuse(field, rule, `${field} may only be ${rules[rule].join(', ') || 'empty'}`)
   }
-  const isNative = metadata['application_type'] === 'native'
-  for (const field of ['redirect_uris', 'post_logout_redirect_uris'] as const) {
-    const uris = list(metadata[field])
-    if (uris.length > mostUris) return `${field} must not have more than ${mostUris} entries`
-    for (const uri of uris) {
-      const problem = redirectProblem(String(uri), { isNative, allowsLoopback })
-      if (problem) return `${field} ${problem}`
+  return undefined
+}
+
+const judgePublicMachine: Judge = (metadata) => {
+  // RFC 6749 §4.4: anybody can say they are a public client.
+  if (metadata['token_endpoint_auth_method'] !== 'none' || !isMachine(metadata)) return undefined
+  const field = 'token_endpoint_auth_method'
+  return refuse(field, 'token_endpoint_auth_methods', `${field} must not be none with client_credentials`)
+}
+
+const judgePrivileges: Judge = (metadata, { policy: { rules } }) => {
+  if (metadata['first_party'] === true && !rules.first_party) {
+    return refuse('first_party', 'first_party', 'first_party can only be set by an administrator')
+  }
+  const field = ['require_pkce', 'required_scopes'].find((name) => metadata[name] !== undefined)
+  if (!field || rules.administrative) return undefined
+  return refuse(field, 'administrative', `${field} can only be set by an administrator`)
+}
+
+const judgeStatement: Judge = (metadata, { policy: { rules } }) => {
+  const isPresented = metadata['software_statement'] !== undefined
+  const isRight = rules.software_statement === (isPresented ? 'required' : 'refused')
+  if (rules.software_statement === 'optional' || isRight) return undefined
+  const must = isPresented ? 'must not be presented' : 'must be presented'
+  return refuse('software_statement', 'software_statement', `a software_statement ${must}`)
+}
+
+const judgeScope: Judge = (metadata, circumstances) => {
+  const { rules } = circumstances.policy
+  const { scope } = metadata
+  if (scope === undefined && !listsAnyScope(rules)) {
+    return refuse('scope', 'scopes', 'scope must be given, because none is given by default')
+  }
+  const refused = texts(scope)
+    .flatMap((names) => names.split(' '))
+    .find((name) => !isScopeAllowed(name, isMachine(metadata), circumstances))
+  return refused === undefined ? undefined : refuse('scope', 'scopes', `scope must not include ${refused}`)
+}
+
+const judgeResources: Judge = (metadata, { policy: { rules } }) => {
+  const allowed = rules.resources
+  if (allowed === '*' || texts(metadata['resources']).every((uri) => allowed.includes(uri))) return undefined
+  return refuse('resources', 'resources', 'resources may only include what the policy lists')
+}
+
+// biome-ignore format: it is a table
+const uriProblems = {
+  redirect_uris:             redirectUriProblem,
+  post_logout_redirect_uris: postLogoutRedirectUriProblem,
+  client_uri:                webUriProblem,
+  logo_uri:                  webUriProblem,
+  policy_uri:                webUriProblem,
+  tos_uri:                   webUriProblem,
+  jwks_uri:                  webUriProblem,
+  sector_identifier_uri:     webUriProblem,
+  initiate_login_uri:        webUriProblem,
+  backchannel_logout_uri:    webUriProblem,
+}
+
+const judgeUris: Judge = (metadata, { policy: { rules }, isLoopbackIssuer }) => {
+  const context = { rules, isNative: metadata['application_type'] === 'native', isLoopbackIssuer }
+  for (const [field, problemOf] of Object.entries(uriProblems)) {
+    const uris = texts(metadata[field])
+    if (uris.length > rules.max_uris) {
+      return refuse(field, 'max_uris', `${field} must not have more than ${rules.max_uris} entries`)
     }
-  }
-  for (const field of uriFields) {
-    const uri = metadata[field]
-    if (typeof uri === 'string' && !isPlainHttps(uri) && !(allowsLoopback && isLoopback(uri))) {
-      return `${field} must be an https URL with a host name`
+    for (const uri of uris) {
+      const problem = problemOf(uri, context)
+      if (problem) return refuse(field, problem.rule, `${field} ${problem.message}`)
     }
   }
   return undefined
 }
 
-function list(value: unknown): unknown[] {
-  return Array.isArray(value) ? value : []
+const judges: Judge[] = [
+  judgeSize,
+  judgeForm, // before all that take the metadata to be what it should be
+  judgeChoices,
+  judgePublicMachine,
+  judgePrivileges,
+  judgeStatement,
+  judgeScope,
+  judgeResources,
+  judgeUris,
+]
+
+/** What a response type gives is a grant, named or not: the engine adds it (RFC 7591 §2.1). */
+function withImpliedGrants({ grant_types: grants, response_types: responses }: Metadata): unknown {
+  if (!Array.isArray(grants)) return grants
+  const words = texts(responses).flatMap((type) => type.split(' '))
+  const implied = [
+    ...(words.includes('code') ? ['authorization_code'] : []),
+    ...(words.includes('token') || words.includes('id_token') ? ['implicit'] : []),
+  ]
+  return [...new Set([...grants, ...implied])]
 }
 
-function redirectProblem(
-  uri: string,
-  { isNative, allowsLoopback }: { isNative: boolean; allowsLoopback: boolean },
-): string | undefined {
-  if (uri.includes('*')) return 'must not contain wildcards'
-  const url = URL.parse(uri)
-  if (!url) return 'must be absolute URIs'
-  if (url.username || url.password || /^[a-z]+:\/\/[^/?#]*@/i.test(uri)) return 'must not contain user information'
-  if (uri.includes('#')) return 'must not contain a fragment'
-  if (url.protocol === 'https:') {
-    return !isNative && isAddress(url.hostname) ? 'must name a host, not an address' : undefined
-  }
-  // RFC 8252 §7.3: an app on the person's own device listens on the loopback interface.
-  if (isLoopback(uri) && (isNative || allowsLoopback)) return undefined
-  if (!isNative) return 'of a web client must use https'
-  if (url.protocol === 'http:') return 'over http must be loopback addresses'
-  // RFC 8252 §7.1: a private-use scheme is a domain name in reverse, so it has a dot, and names no host after it.
-  if (url.host !== '') return 'with a scheme of its own must not name a host: write scheme:/path'
-  return /^[a-z][a-z0-9+-]*(\.[a-z0-9+-]+)+:$/.test(url.protocol)
-    ? undefined
-    : 'must use a reverse domain name as scheme'
+function isScopeAllowed(
+  name: string,
+  isMachineToo: boolean,
+  { policy: { rules }, openScopes }: Circumstances,
+): boolean {
+  const listed = rules.scopes === '*' ? ['*'] : rules.scopes
+  if (name.startsWith(reservedPrefix)) return listed.includes(name) || listed.includes(`${reservedPrefix}*`)
+  if (listedScopes(rules).includes(name)) return true
+  // With client_credentials nobody consents, so a client would give itself access to an API.
+  return listsAnyScope(rules) && (!isMachineToo || rules.administrative || openScopes.includes(name))
 }
 
-function isPlainHttps(uri: string): boolean {
-  const url = URL.parse(uri)
-  return url?.protocol === 'https:' && !url.username && !url.password && !isAddress(url.hostname)
-}
+const listsAnyScope = ({ scopes }: PolicyRules) => scopes === '*' || scopes.includes('*')
+const listedScopes = ({ scopes }: PolicyRules) => (scopes === '*' ? [] : scopes.filter((name) => name !== '*'))
 
-function isAddress(hostname: string): boolean {
-  const isIp = hostname.startsWith('[') || /^[\d.]+$/.test(hostname)
-  return isIp || hostname === 'localhost' || hostname.endsWith('.localhost')
-}
-
-function isLoopback(uri: string): boolean {
-  const url = URL.parse(uri)
-  return url?.protocol === 'http:' && ['127.0.0.1', '[::1]', 'localhost'].includes(url.hostname)
-}
+const standard = (value: string, allowed: readonly string[]) => (allowed.includes(value) ? value : allowed[0])
+const texts = (value: unknown) => [value].flat().filter((item) => typeof item === 'string')
+const sorted = (words: string) => words.split(' ').sort().join(' ')
+const isMachine = (metadata: Metadata) => texts(metadata['grant_types']).includes('client_credentials')
+const bytesOf = (value: unknown) => Buffer.byteLength(JSON.stringify(value) ?? '')
+const refuse = (field: string, rule: string, message: string): Refusal => ({ field, rule, message })

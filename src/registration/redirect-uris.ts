@@ -1,0 +1,78 @@
+import type { PolicyRules } from './rules.ts'
+import { hostProblem, isListed, isLoopback, read } from './uris.ts'
+
+/** The rule that a URI is against, and how its field has to be instead. */
+export type UriProblem = { rule: string; message: string }
+
+export type UriContext = {
+  rules: PolicyRules
+  isNative: boolean
+  /** A provider that is itself on loopback has there the clients being developed with it. */
+  isLoopbackIssuer: boolean
+}
+
+/** What no policy allows has this as its rule. */
+export const syntaxRule = 'uri_syntax'
+
+// RFC 8252 §7.1: a private-use scheme is a domain name in reverse, so it has a dot, and names no host after it.
+const reversedDomain = /^[a-z][a-z0-9+-]*(\.[a-z0-9+-]+)+:$/
+const singleSlash = /^[^:/]*:\/(?!\/)/
+
+/** Why people may not be sent back to this address, if they may not (RFC 7591 §5, RFC 8252 §7, RFC 9700 §4.1). */
+export function redirectUriProblem(uri: string, context: UriContext): UriProblem | undefined {
+  const { rules, isNative } = context
+  const found = read(uri)
+  if ('problem' in found) return syntax(found.problem)
+  const { url } = found
+  if (uri.includes('*')) return syntax('must not contain wildcards')
+  if (uri.includes('#')) return syntax('must not contain a fragment') // RFC 6749 §3.1.2
+  if (isLoopback(url)) return loopbackProblem(url, context)
+  if (url.protocol === 'https:') {
+    if (!rules.redirect_uris.https) return { rule: 'redirect_uris.https', message: 'must not use https' }
+    return httpsProblem(url, 'redirect_uris.hosts', rules.redirect_uris.hosts)
+  }
+  if (url.protocol === 'http:') return { rule: 'redirect_uris.https', message: 'must use https' }
+  if (!isNative) return syntax('of a web client must use https')
+  if (!reversedDomain.test(url.protocol)) return syntax('must use a reversed domain name as scheme, or https')
+  if (!singleSlash.test(uri)) return syntax('with a scheme of its own must not name a host: write scheme:/path')
+  if (rules.redirect_uris.private_use_schemes) return undefined
+  return { rule: 'redirect_uris.private_use_schemes', message: 'must not use a scheme of its own' }
+}
+
+/** Why people may not be sent to this address after signing out, if they may not (RP-Initiated Logout 1.0 §3.1). */
+export function postLogoutRedirectUriProblem(uri: string, context: UriContext): UriProblem | undefined {
+  const { rules } = context
+  const hosts = rules.uri_hosts
+  const problem = redirectUriProblem(uri, {
+    ...context,
+    rules: { ...rules, redirect_uris: { ...rules.redirect_uris, hosts } },
+  })
+  return problem?.rule === 'redirect_uris.hosts' ? { ...problem, rule: 'uri_hosts' } : problem
+}
+
+/** Why this may not be an address of the client that is shown, linked to or fetched, if it may not. */
+export function webUriProblem(uri: string, { rules, isLoopbackIssuer }: UriContext): UriProblem | undefined {
+  const found = read(uri)
+  if ('problem' in found) return syntax(found.problem)
+  if (isLoopback(found.url) && isLoopbackIssuer) return undefined
+  if (found.url.protocol !== 'https:') return syntax('must be an https URL')
+  return httpsProblem(found.url, 'uri_hosts', rules.uri_hosts)
+}
+
+function loopbackProblem(url: URL, { rules, isNative, isLoopbackIssuer }: UriContext): UriProblem | undefined {
+  const { loopback } = rules.redirect_uris
+  const isOfApp = isNative && url.protocol === 'http:'
+  if (isLoopbackIssuer || loopback === 'any' || (loopback === 'native' && isOfApp)) return undefined
+  const message = loopback === 'native' ? 'on loopback must be http and of a native app' : 'must not be on loopback'
+  return { rule: 'redirect_uris.loopback', message }
+}
+
+function httpsProblem(url: URL, rule: string, hosts: PolicyRules['uri_hosts']): UriProblem | undefined {
+  const problem = hostProblem(url)
+  if (problem) return syntax(problem)
+  return isListed(url, hosts) ? undefined : { rule, message: 'must be on a host that the policy lists' }
+}
+
+function syntax(message: string): UriProblem {
+  return { rule: syntaxRule, message }
+}

@@ -1,0 +1,157 @@
+import { z } from 'zod'
+
+const names = z.array(z.string().min(1))
+const seconds = z.int().positive().nullable()
+
+// RFC 952, RFC 1123 §2.1, RFC 5890 §2.3: letters, digits and hyphens; what is international is written as punycode.
+const hostPattern = z
+  .string()
+  .regex(
+    /^(\*\.)?([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]*[a-z0-9])?$/,
+    'must be a host name in lower case, or *. and one for all hosts below it',
+  )
+const hosts = z.union([z.literal('*'), z.array(hostPattern)])
+
+const redirectUriRules = z.strictObject({
+  https: z.boolean().describe('Whether https redirect URIs are allowed.'),
+  loopback: z
+    .enum(['never', 'native', 'any'])
+    .describe('Which application types may be redirected to on the loopback interface (RFC 8252 §7.3).'),
+  private_use_schemes: z
+    .boolean()
+    .describe('Whether native apps may use a scheme of their own, a reversed domain name (RFC 8252 §7.1).'),
+  hosts: hosts.describe('Hosts of https redirect URIs, such as app.example.com or *.example.com, or * for any.'),
+})
+
+/** The rules of a registration policy. They are judged on effective metadata, whichever way a client comes to be. */
+export const policyRules = z.strictObject({
+  grant_types: names.describe('Grant types a client may have.'),
+  response_types: names.describe('Response types a client may have.'),
+  token_endpoint_auth_methods: names.describe('Ways in which a client may authenticate.'),
+  application_types: z.array(z.enum(['web', 'native'])).describe('Application types a client may be of.'),
+  scopes: z
+    .union([z.literal('*'), names.min(1)])
+    .describe(
+      'Scopes a client may ask for. Of them, * stands for all but those of the admin API, and for no scope of an API with client_credentials unless the policy is administrative.',
+    ),
+  resources: z
+    .union([z.literal('*'), z.array(z.string())])
+    .describe('Resource identifiers a client may ask tokens for, or * for any.'),
+  redirect_uris: redirectUriRules.describe('Where people may be sent back to.'),
+  uri_hosts: hosts.describe('Hosts of all other URIs in the metadata, or * for any.'),
+  max_uris: z.int().positive().describe('How many URIs a field may have.'),
+  max_metadata_bytes: z.int().positive().describe('How large the metadata may be as JSON.'),
+  max_clients: z
+    .int()
+    .nonnegative()
+    .nullable()
+    .describe('How many clients the policy may have, or null for any number.'),
+  client_ttl_seconds: seconds.describe('Lifetime of a client, or null for no end.'),
+  unused_ttl_seconds: seconds.describe('Time after which a client that was never used is removed, or null for never.'),
+  secret_ttl_seconds: seconds.describe('Lifetime of a client secret, or null for no end.'),
+  first_party: z.boolean().describe('Whether a client may be first party, so that nobody is asked for consent.'),
+  administrative: z.boolean().describe('Whether require_pkce and required_scopes may be set.'),
+  software_statement: z
+    .enum(['optional', 'required', 'refused'])
+    .describe('Whether a software statement (RFC 7591 §2.3) may or must be presented.'),
+})
+
+export type PolicyRules = z.output<typeof policyRules>
+export type Policy = { name: string; rules: PolicyRules }
+
+/** What of the rules a stored policy says itself. */
+export const partialPolicyRules = policyRules.extend({ redirect_uris: redirectUriRules.partial() }).partial()
+
+export type PartialPolicyRules = z.output<typeof partialPolicyRules>
+
+/** Scopes of the admin API begin with this. They are only for clients whose policy names them, never for `*`. */
+export const reservedPrefix = 'postern:'
+
+const deviceCode = 'urn:ietf:params:oauth:grant-type:device_code'
+const hour = 3_600
+const day = 24 * hour
+
+const byDefault: PolicyRules = {
+  grant_types: ['authorization_code', 'refresh_token', 'client_credentials', deviceCode, 'implicit'],
+  // The engine refuses all but `code` unless ALLOW_IMPLICIT_AND_HYBRID is set.
+  response_types: ['code', 'id_token', 'id_token token', 'code id_token', 'code token', 'code id_token token', 'none'],
+  token_endpoint_auth_methods: [
+    'client_secret_basic',
+    'client_secret_post',
+    'client_secret_jwt',
+    'private_key_jwt',
+    'none',
+  ],
+  application_types: ['web', 'native'],
+  scopes: '*',
+  resources: '*',
+  redirect_uris: { https: true, loopback: 'native', private_use_schemes: true, hosts: '*' },
+  uri_hosts: '*',
+  max_uris: 20,
+  max_metadata_bytes: 16_384,
+  max_clients: null,
+  client_ttl_seconds: null,
+  unused_ttl_seconds: null,
+  secret_ttl_seconds: null,
+  first_party: false,
+  administrative: false,
+  software_statement: 'optional',
+}
+
+// Of strangers: what a login needs, and no API until the operator lists it.
+const byStrangers: PolicyRules = {
+  ...byDefault,
+  grant_types: ['authorization_code', 'refresh_token'],
+  response_types: ['code'],
+  scopes: ['openid', 'profile', 'email', 'offline_access'],
+  resources: [],
+  max_uris: 5,
+  max_metadata_bytes: 5_120, // what draft-ietf-oauth-client-id-metadata-document recommends for a document
+}
+
+/** The policies there are without configuration. A stored policy of the same name is laid over them. */
+export const builtInPolicies = {
+  /** What the holder of an initial access token may register (RFC 7591 §3). */
+  default: byDefault,
+  /** What anybody may register where registration is open. */
+  open: {
+    ...byStrangers,
+    max_clients: 1_000,
+    client_ttl_seconds: 90 * day,
+    unused_ttl_seconds: hour,
+    secret_ttl_seconds: 90 * day,
+  },
+  /** What a client id metadata document may say: it is public, so no secret can be shared with its owner. */
+  document: { ...byStrangers, token_endpoint_auth_methods: ['none', 'private_key_jwt'] },
+  /** What an administrator may register. */
+  administrator: {
+    ...byDefault,
+    scopes: ['*', `${reservedPrefix}*`],
+    redirect_uris: { ...byDefault.redirect_uris, loopback: 'any' },
+    max_uris: 200,
+    max_metadata_bytes: 262_144,
+    first_party: true,
+    administrative: true,
+  },
+} as const satisfies Record<string, PolicyRules>
+
+export type BuiltInPolicyName = keyof typeof builtInPolicies
+
+/**
+ * The policy of this name: the rules stored for it, laid over those of the built-in one of the same name, or else over
+ * `default`.
+ *
+ * @throws z.ZodError when the rules are none.
+ */
+export function complete(name: string, partial: unknown = {}): Policy {
+  const base: PolicyRules = isBuiltIn(name) ? builtInPolicies[name] : builtInPolicies.default
+  const { redirect_uris, ...rules } = partialPolicyRules.parse(partial)
+  return {
+    name,
+    rules: policyRules.parse({ ...base, ...rules, redirect_uris: { ...base.redirect_uris, ...redirect_uris } }),
+  }
+}
+
+function isBuiltIn(name: string): name is BuiltInPolicyName {
+  return Object.hasOwn(builtInPolicies, name)
+}
