@@ -100,7 +100,9 @@ export async function startPostern({
 }
 
 async function populate({ config, database: { db }, keyring, provider, storage }: Postern, alg: string) {
-  await registerClient(provider, storage, { ...client, id_token_signed_response_alg: alg })
+  await db
+    .transaction()
+    .execute((tx) => registerClient({ tx, provider, storage }, { ...client, id_token_signed_response_alg: alg }))
   const approved = { scopes: scope.split(' '), claims: [], resources: {} }
   const logins: Login[] = []
   for (let index = 0; index < people; index++) {

@@ -2,11 +2,14 @@ import { randomBytes } from 'node:crypto'
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parseEnv } from 'node:util'
+import { execute } from '../src/admin/execute.ts'
+import { Refusal } from '../src/admin/operation.ts'
 import { operations } from '../src/admin/operations.ts'
 import type { Postern } from '../src/server.ts'
 
-export type Registered = { account: Values; relyingParty: Values; resourceServer: Values }
+export type Registrations = { account: Values; relyingParty: Values; resourceServer: Values }
 type Values = Record<string, string>
+type Registered = { client_id: string; client_secret?: string | undefined }
 type Place = { dataDir: string; issuer: string; baseUrl: string; resource: string }
 
 /**
@@ -14,29 +17,24 @@ type Place = { dataDir: string; issuer: string; baseUrl: string; resource: strin
  * once, passwords and secrets, is kept in `DATA_DIR/<name>.env`, so that the next start finds it and each example
  * can be run alone with it: `node --env-file`.
  */
-export async function register(postern: Postern, { dataDir, issuer, baseUrl, resource }: Place): Promise<Registered> {
+export async function register(
+  postern: Postern,
+  { dataDir, issuer, baseUrl, resource }: Place,
+): Promise<Registrations> {
   const relyingParty = await client('relying-party', {
-    name: 'Field Notes',
-    'redirect-uri': `${baseUrl}/callback`,
-    'post-logout-redirect-uri': `${baseUrl}/signed-out`,
-    metadata: {
-      client_uri: baseUrl,
-      backchannel_logout_uri: `${baseUrl}/backchannel-logout`,
-      backchannel_logout_session_required: true,
-    },
+    client_name: 'Field Notes',
+    redirect_uris: [`${baseUrl}/callback`],
+    post_logout_redirect_uris: [`${baseUrl}/signed-out`],
+    client_uri: baseUrl,
+    backchannel_logout_uri: `${baseUrl}/backchannel-logout`,
+    backchannel_logout_session_required: true,
   })
-  const resourceServer = await client('resource-server', { name: 'Field Notes API' })
-  await run('resource', 'create', {
-    identifier: resource,
-    name: 'Field Notes API',
-    scopes: 'profile=Read and keep your field notes',
-    'client-id': resourceServer['CLIENT_ID'],
-  })
-  const machine = await client('machine', { name: 'Nightly report', scope: 'profile' })
+  const resourceServer = await api('resource-server')
+  const machine = await client('machine', { client_name: 'Nightly report', scope: 'profile' })
   const device = await client('device', {
-    name: 'Terminal',
-    'grant-type': 'urn:ietf:params:oauth:grant-type:device_code',
-    'auth-method': 'none',
+    client_name: 'Terminal',
+    grant_types: ['urn:ietf:params:oauth:grant-type:device_code'],
+    token_endpoint_auth_method: 'none',
   })
   await keep('relying-party', { ...relyingParty, BASE_URL: baseUrl, PORT: portOf(baseUrl), API_URL: resource })
   await keep('resource-server', { ...resourceServer, RESOURCE: resource, PORT: portOf(resource) })
@@ -45,21 +43,35 @@ export async function register(postern: Postern, { dataDir, issuer, baseUrl, res
   return { account: await account('ada@example.com'), relyingParty, resourceServer }
 
   /** Registers a client, or brings the one of last time up to date, with the secret it has. */
-  async function client(name: string, { metadata = {}, ...input }: Record<string, unknown>): Promise<Values> {
-    const kept = await read(name)
-    const known = (await run('client', 'list', { limit: 1_000 })) as { id: string; disabled: boolean }[]
-    const isKnown = known.some(({ id, disabled }) => id === kept['CLIENT_ID'] && !disabled)
-    const { CLIENT_ID: client_id, CLIENT_SECRET: client_secret } = isKnown ? kept : {}
-    const same = { ...(client_id && { client_id }), ...(client_secret && { client_secret }) }
-    const created = (await run('client', 'create', {
-      ...input,
-      metadata: JSON.stringify({ ...(metadata as object), ...same }),
-    })) as { client_id: string; client_secret?: string }
-    const values = {
-      ISSUER: issuer,
-      CLIENT_ID: created.client_id,
-      ...(created.client_secret && { CLIENT_SECRET: created.client_secret }),
+  async function client(name: string, metadata: Record<string, unknown>): Promise<Values> {
+    const { CLIENT_ID: client_id, CLIENT_SECRET } = await read(name)
+    const isKnown = client_id !== undefined && (await isThere('client show', { client_id }))
+    const registered = (await run(isKnown ? 'client update' : 'client create', {
+      ...metadata,
+      ...(isKnown && { client_id }),
+    })) as Registered
+    return keepCredentials(name, { ...registered, client_secret: registered.client_secret ?? CLIENT_SECRET })
+  }
+
+  /** Creates the API with its credentials. They are shown once, so if they were lost it is created anew. */
+  async function api(name: string): Promise<Values> {
+    const { CLIENT_ID: client_id, CLIENT_SECRET: client_secret } = await read(name)
+    if (await isThere('resource show', { identifier: resource })) {
+      if (client_id !== undefined && client_secret !== undefined && (await isThere('client show', { client_id }))) {
+        return keepCredentials(name, { client_id, client_secret })
+      }
+      await run('resource delete', { identifier: resource })
     }
+    const created = await run('resource create', {
+      identifier: resource,
+      name: 'Field Notes API',
+      scopes: { profile: 'Read and keep your field notes' },
+    })
+    return keepCredentials(name, created as Registered)
+  }
+
+  async function keepCredentials(name: string, { client_id, client_secret }: Registered): Promise<Values> {
+    const values = { ISSUER: issuer, CLIENT_ID: client_id, ...(client_secret && { CLIENT_SECRET: client_secret }) }
     await keep(name, values)
     return values
   }
@@ -68,27 +80,31 @@ export async function register(postern: Postern, { dataDir, issuer, baseUrl, res
   async function account(email: string): Promise<Values> {
     const kept = await read('account')
     const PASSWORD = kept['PASSWORD'] ?? randomBytes(9).toString('base64url')
-    const known = (await run('account', 'list', { limit: 1_000 })) as { email: string }[]
-    const isKnown = known.some((one) => one.email === email)
+    const isKnown = await isThere('account show', { account: email })
     await keep('account', { EMAIL: email, PASSWORD })
     if (!isKnown) {
       const claims = { given_name: 'Ada', family_name: 'Lovelace', birthdate: '1815-12-10', locale: 'en-GB' }
-      await run('account', 'create', {
-        email,
-        password: PASSWORD,
-        name: 'Ada Lovelace',
-        claims: JSON.stringify(claims),
-      })
+      await run('account create', { email, password: PASSWORD, name: 'Ada Lovelace', claims })
     } else if (!kept['PASSWORD']) {
-      await run('account', 'set-password', { email, password: PASSWORD })
+      await run('account set-password', { account: email, password: PASSWORD })
     }
     return { EMAIL: email, PASSWORD }
   }
 
-  function run(noun: string, verb: string, input: object): Promise<unknown> {
-    const operation = operations().find((one) => one.noun === noun && one.verb === verb)
-    if (!operation) throw new Error(`There is no ${noun} ${verb}.`)
-    return operation.run(postern, operation.input.parse(input))
+  async function isThere(command: string, input: object): Promise<boolean> {
+    return run(command, input).then(
+      () => true,
+      (error) => {
+        if (error instanceof Refusal && error.kind === 'not-found') return false
+        throw error
+      },
+    )
+  }
+
+  function run(command: string, input: object): Promise<unknown> {
+    const operation = operations().find(({ noun, verb }) => `${noun} ${verb}` === command)
+    if (!operation) throw new Error(`There is no ${command}.`)
+    return execute(operation, postern, input, { actor: 'operator:demo' })
   }
 
   async function read(name: string): Promise<Values> {

@@ -1,11 +1,14 @@
 #!/usr/bin/env node
 import './runtime.ts'
+import { userInfo } from 'node:os'
 import { createInterface } from 'node:readline/promises'
 import { Writable } from 'node:stream'
 import { parseArgs } from 'node:util'
 import type { z } from 'zod'
-import type { Operation } from './admin/operation.ts'
+import { execute as executeOperation } from './admin/execute.ts'
+import { type Operation, Refusal } from './admin/operation.ts'
 import { operations } from './admin/operations.ts'
+import { descriptionsOf, fromText } from './admin/text.ts'
 import { describe, InvalidConfiguration, parse } from './config.ts'
 import { migrate } from './database/migrate.ts'
 import { open } from './database/open.ts'
@@ -43,47 +46,56 @@ async function run(args: string[]): Promise<void> {
   const command = commands[first]
   if (command) return await command.run()
 
-  const found = operations().find(({ noun, verb }) => noun === first && verb === second)
-  if (!found) {
-    const ofNoun = operations().filter(({ noun }) => noun === first)
-    if (ofNoun.length === 0) throw new Usage(`There is no command "${first}".\n\n${overview()}`)
-    throw new Usage(`"${first}" needs one of: ${ofNoun.map(({ verb }) => verb).join(', ')}.`)
-  }
-  if (rest.includes('--help') || rest.includes('-h')) return console.log(help(found))
-  await execute(found, rest)
+  const ofNoun = operations().filter(({ noun }) => noun === first)
+  if (ofNoun.length === 0) throw new Usage(`There is no command "${first}".\n\n${overview()}`)
+  const named = ofNoun.find(({ verb }) => verb === second)
+  // `postern audit` has but one thing to do.
+  const found = named ?? (ofNoun.length === 1 && (!second || second.startsWith('-')) ? ofNoun[0] : undefined)
+  if (!found) throw new Usage(`"${first}" needs one of: ${ofNoun.map(({ verb }) => verb).join(', ')}.`)
+  const options = named ? rest : args.slice(1)
+  if (options.includes('--help') || options.includes('-h')) return console.log(help(found))
+  await execute(found, options)
 }
 
 async function execute(operation: Operation, args: string[]): Promise<void> {
-  const shape = Object.entries(operation.input.shape) as [string, z.ZodType][]
-  const values = readOptions(operation, args, shape)
-  for (const [name, schema] of shape) {
+  const values = fromText(operation.input, readOptions(operation, args))
+  for (const [name, schema] of fieldsOf(operation)) {
     if (values[name] === undefined && schema.meta()?.['secret']) values[name] = await readSecret(name)
   }
   const input = operation.input.safeParse(values)
   if (!input.success) {
-    const lines = input.error.issues.map(({ path, message }) => `  --${path.join('.')}: ${message}`)
+    const lines = input.error.issues.map(({ path, message }) => `  --${optionOf(path.join('.'))}: ${message}`)
     throw new Usage(`${lines.join('\n')}\n\n${help(operation)}`)
   }
-  const log = createLogger('silent')
-  const postern = await assemble(parse(process.env), { log })
+  const postern = await assemble(parse(process.env), { log: createLogger('silent') })
   try {
-    console.log(JSON.stringify(await operation.run(postern, input.data), null, 2))
+    const by = { actor: `operator:${userInfo().username}` }
+    console.log(JSON.stringify(await executeOperation(operation, postern, values, by), null, 2))
   } finally {
     await postern.close()
   }
 }
 
-function readOptions(operation: Operation, args: string[], shape: [string, z.ZodType][]): Record<string, unknown> {
-  const options = Object.fromEntries(shape.map(([name]) => [name, { type: 'string', multiple: true }] as const))
+/** Fields are spelled as in the specifications, options as at a command line: `redirect_uris`, `--redirect-uris`. */
+const optionOf = (name: string) => name.replaceAll('_', '-')
+const fieldsOf = ({ input }: Operation) => Object.entries(input.shape) as [string, z.ZodType][]
+
+function readOptions(operation: Operation, args: string[]): Record<string, string | string[] | undefined> {
+  const names = fieldsOf(operation).map(([name]) => name)
+  const options = Object.fromEntries(names.map((name) => [optionOf(name), { type: 'string', multiple: true }] as const))
   try {
     const { values, positionals } = parseArgs({ args, options, allowPositionals: true, strict: true })
-    const entries = Object.entries(values).map(([name, list]) => [name, list?.length === 1 ? list[0] : list] as const)
-    // `client delete abc` reads better than `client delete --id abc`: the first option may go without its name.
-    const [first] = shape
-    const named = Object.fromEntries(entries) as Record<string, unknown>
-    if (positionals.length > 0 && first) named[first[0]] ??= positionals[0]
+    const given: Record<string, string | string[] | undefined> = Object.fromEntries(
+      names.map((name) => {
+        const list = values[optionOf(name)]
+        return [name, list?.length === 1 ? list[0] : list]
+      }),
+    )
+    // `client delete abc` reads better than `client delete --client-id abc`: the first option may go without its name.
+    const [first] = names
+    if (positionals.length > 0 && first !== undefined) given[first] ??= positionals[0]
     if (positionals.length > 1) throw new Usage(`What does "${positionals[1]}" mean?\n\n${help(operation)}`)
-    return named
+    return given
   } catch (error) {
     if (error instanceof Usage) throw error
     throw new Usage(`${(error as Error).message}\n\n${help(operation)}`)
@@ -131,17 +143,21 @@ function overview(): string {
   ].join('\n')
 }
 
-function help({ noun, verb, summary, input }: Operation): string {
-  const options = Object.entries(input.shape) as [string, z.ZodType][]
+function help(operation: Operation): string {
+  const { noun, verb, summary } = operation
+  const options = fieldsOf(operation).map(
+    ([name, schema]) => [`--${optionOf(name)}`, schema.description ?? ''] as const,
+  )
   const width = Math.max(0, ...options.map(([name]) => name.length))
-  const lines = options.map(([name, schema]) => `  --${name.padEnd(width)}  ${schema.description ?? ''}`)
+  const lines = options.map(([name, description]) => `  ${name.padEnd(width)}  ${description}`)
   return [`postern ${noun} ${verb}: ${summary}.`, ...(lines.length > 0 ? ['', ...lines] : [])].join('\n')
 }
 
 try {
   await run(process.argv.slice(2))
 } catch (error) {
-  const isExpected = error instanceof Usage || error instanceof InvalidConfiguration
-  console.error(error instanceof Error ? error.message : error)
+  const isExpected = error instanceof Usage || error instanceof InvalidConfiguration || error instanceof Refusal
+  const field = error instanceof Refusal && error.field !== undefined ? `--${optionOf(error.field)}: ` : ''
+  console.error(error instanceof Error ? field + error.message : error)
   process.exitCode = isExpected ? 2 : 1
 }

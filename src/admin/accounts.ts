@@ -1,18 +1,44 @@
 import { z } from 'zod'
+import type { Tx } from '../database/schema.ts'
 import * as accounts from '../stores/accounts.ts'
-import * as audit from '../stores/audit.ts'
-import { type Operation, type OperationContext, operation } from './operation.ts'
+import { listInput, listOutput, page } from './lists.ts'
+import { type Operation, operation, Refusal } from './operation.ts'
 
 const shortestPassword = 8 // NIST SP 800-63B §3.1.1.2 asks for at least this
 const longestPassword = 1_024
 
-const email = z.email().describe('Email address, which is also the sign-in name.')
+const email = z.email().max(320).describe('Email address, which is also the sign-in name.')
 const password = z
   .string()
   .min(shortestPassword, `must have at least ${shortestPassword} characters`)
   .max(longestPassword)
   .meta({ secret: true })
-  .describe('Password. Left out, it is asked for, or read from standard input.')
+  .describe('Password. At the command line, left out, it is asked for, or read from standard input.')
+const account = z.string().min(1).max(320).describe('The id of the account, or its email address.')
+
+const decidedByPostern = ['sub', 'email', 'email_verified', 'iss', 'aud', 'exp', 'iat', 'nonce', 'acr', 'amr', 'azp']
+const claims = z
+  .record(z.string(), z.unknown())
+  .refine((given) => !Object.keys(given).some((name) => decidedByPostern.includes(name)), {
+    error: `cannot have ${decidedByPostern.join(', ')}, which Postern decides itself`,
+  })
+  .describe('Further claims as JSON, such as {"given_name":"Ada","groups":["staff"]}.')
+
+const shownAccount = z.object({
+  id: z.string(),
+  email: z.string(),
+  email_verified: z.boolean(),
+  claims: z.record(z.string(), z.unknown()),
+  disabled: z.boolean(),
+})
+
+const show = ({ id, email, emailVerified, profile, isDisabled }: accounts.Account): z.input<typeof shownAccount> => ({
+  id,
+  email,
+  email_verified: emailVerified,
+  claims: profile,
+  disabled: isDisabled,
+})
 
 /** Accounts: the people who sign in. */
 export function operations(): Operation[] {
@@ -21,43 +47,94 @@ export function operations(): Operation[] {
       noun: 'account',
       verb: 'create',
       summary: 'Create an account that can sign in',
-      input: z.object({
+      scope: 'postern:accounts',
+      http: { method: 'POST', path: '/accounts', status: 201 },
+      input: z.strictObject({
         email,
         password,
         name: z.string().max(200).optional().describe('Full name.'),
-        'email-verified': z.stringbool().default(true).describe('Whether the address is known to be theirs.'),
-        claims: z
-          .string()
-          .optional()
-          .transform((text, ctx) => parseClaims(text, ctx))
-          .describe('Further claims as JSON, such as {"given_name":"Ada","groups":["staff"]}.'),
+        email_verified: z.boolean().default(true).describe('Whether the address is known to be theirs.'),
+        claims: claims.optional(),
       }),
-      async run({ database: { db }, passwords }, input) {
-        const passwordHash = await passwords.hash(input.password)
-        const profile = { ...input.claims, ...(input.name !== undefined && { name: input.name }) }
-        const created = await db.transaction().execute(async (tx) => {
-          const account = await accounts.create(tx, {
-            email: input.email,
-            emailVerified: input['email-verified'],
-            profile,
-            passwordHash,
-          })
-          if (account !== 'email-taken') await audit.append(tx, [{ type: 'account.created', accountId: account.id }])
-          return account
+      output: shownAccount,
+      async run({ tx, passwords, record }, input) {
+        const created = await accounts.create(tx, {
+          email: input.email,
+          emailVerified: input.email_verified,
+          profile: { ...input.claims, ...(input.name !== undefined && { name: input.name }) },
+          passwordHash: await passwords.hash(input.password),
         })
-        if (created === 'email-taken') throw new Error(`There already is an account with the address ${input.email}.`)
-        return { id: created.id, email: created.email }
+        if (created === 'email-taken') {
+          throw new Refusal('conflict', `There already is an account with the address ${input.email}.`, {
+            field: 'email',
+          })
+        }
+        record({ type: 'account.created', accountId: created.id })
+        return show(created)
       },
     }),
 
     operation({
       noun: 'account',
       verb: 'list',
-      summary: 'List accounts',
-      input: z.object({ limit: z.coerce.number().int().min(1).max(1_000).default(100).describe('At most this many.') }),
-      async run({ database: { db } }, { limit }) {
-        const list = await accounts.list(db, { limit })
-        return list.map(({ id, email, isDisabled }) => ({ id, email, disabled: isDisabled }))
+      summary: 'List accounts, oldest first',
+      scope: 'postern:accounts:read',
+      http: { method: 'GET', path: '/accounts' },
+      input: z.strictObject(listInput),
+      output: listOutput(shownAccount),
+      run: ({ tx, storage }, { cursor, limit }) =>
+        page(storage.envelope, {
+          list: 'accounts',
+          cursor,
+          limit,
+          read: (options) => accounts.list(tx, options),
+          positionOf: ({ createdAt, id }) => ({ at: createdAt, id }),
+          show,
+        }),
+    }),
+
+    operation({
+      noun: 'account',
+      verb: 'show',
+      summary: 'Show an account',
+      scope: 'postern:accounts:read',
+      http: { method: 'GET', path: '/accounts/{account}' },
+      input: z.strictObject({ account }),
+      output: shownAccount,
+      run: async ({ tx }, input) => show(await get(tx, input.account)),
+    }),
+
+    operation({
+      noun: 'account',
+      verb: 'update',
+      summary: 'Change the address or the claims of an account',
+      scope: 'postern:accounts',
+      http: { method: 'PATCH', path: '/accounts/{account}' },
+      input: z.strictObject({
+        account,
+        email: email.optional(),
+        email_verified: z.boolean().optional().describe('Whether the address is known to be theirs.'),
+        claims: claims.optional().describe('Claims, in place of all it has.'),
+      }),
+      output: shownAccount,
+      async run({ tx, record }, input) {
+        const { id } = await get(tx, input.account)
+        const updated = await accounts.update(tx, id, {
+          email: input.email,
+          emailVerified: input.email_verified,
+          profile: input.claims,
+        })
+        if (updated === 'email-taken') {
+          throw new Refusal('conflict', `There already is an account with the address ${input.email}.`, {
+            field: 'email',
+          })
+        }
+        record({
+          type: 'account.updated',
+          accountId: id,
+          details: { changed: Object.keys(input).filter((name) => name !== 'account') },
+        })
+        return show(await get(tx, id))
       },
     }),
 
@@ -65,16 +142,16 @@ export function operations(): Operation[] {
       noun: 'account',
       verb: 'set-password',
       summary: 'Give an account another password, and sign it out everywhere',
-      input: z.object({ email, password }),
-      async run(context, input) {
-        const account = await get(context, input.email)
-        const hash = await context.passwords.hash(input.password)
-        await context.database.db.transaction().execute(async (tx) => {
-          await accounts.setPasswordHash(tx, account.id, hash)
-          await accounts.signOutEverywhere(tx, account.id) // whoever knew the old one may be signed in
-          await audit.append(tx, [{ type: 'account.password_set', accountId: account.id }])
-        })
-        return { id: account.id, email: account.email }
+      scope: 'postern:accounts',
+      http: { method: 'PUT', path: '/accounts/{account}/password' },
+      input: z.strictObject({ account, password }),
+      output: shownAccount,
+      async run({ tx, passwords, record }, input) {
+        const found = await get(tx, input.account)
+        await accounts.setPasswordHash(tx, found.id, await passwords.hash(input.password))
+        await accounts.signOutEverywhere(tx, found.id) // whoever knew the old one may be signed in
+        record({ type: 'account.password_set', accountId: found.id })
+        return show(found)
       },
     }),
 
@@ -82,14 +159,15 @@ export function operations(): Operation[] {
       noun: 'account',
       verb: 'disable',
       summary: 'Disable an account and end its sessions and tokens',
-      input: z.object({ email }),
-      async run(context, input) {
-        const account = await get(context, input.email)
-        await context.database.db.transaction().execute(async (tx) => {
-          await accounts.disable(tx, account.id)
-          await audit.append(tx, [{ type: 'account.disabled', accountId: account.id }])
-        })
-        return { id: account.id, email: account.email, disabled: true }
+      scope: 'postern:accounts',
+      http: { method: 'POST', path: '/accounts/{account}/disable' },
+      input: z.strictObject({ account }),
+      output: shownAccount,
+      async run({ tx, record }, input) {
+        const found = await get(tx, input.account)
+        await accounts.disable(tx, found.id)
+        record({ type: 'account.disabled', accountId: found.id })
+        return show({ ...found, isDisabled: true })
       },
     }),
 
@@ -97,43 +175,40 @@ export function operations(): Operation[] {
       noun: 'account',
       verb: 'enable',
       summary: 'Let a disabled account sign in again',
-      input: z.object({ email }),
-      async run(context, input) {
-        const account = await get(context, input.email)
-        await context.database.db.transaction().execute(async (tx) => {
-          await accounts.enable(tx, account.id)
-          await audit.append(tx, [{ type: 'account.enabled', accountId: account.id }])
-        })
-        return { id: account.id, email: account.email, disabled: false }
+      scope: 'postern:accounts',
+      http: { method: 'POST', path: '/accounts/{account}/enable' },
+      input: z.strictObject({ account }),
+      output: shownAccount,
+      async run({ tx, record }, input) {
+        const found = await get(tx, input.account)
+        await accounts.enable(tx, found.id)
+        record({ type: 'account.enabled', accountId: found.id })
+        return show({ ...found, isDisabled: false })
+      },
+    }),
+
+    operation({
+      noun: 'account',
+      verb: 'delete',
+      summary: 'Delete an account with its sessions, grants and tokens',
+      scope: 'postern:accounts',
+      http: { method: 'DELETE', path: '/accounts/{account}', status: 204 },
+      input: z.strictObject({ account }),
+      output: z.object({ id: z.string(), deleted: z.literal(true) }),
+      async run({ tx, record }, input) {
+        const { id } = await get(tx, input.account)
+        await accounts.destroy(tx, id)
+        record({ type: 'account.deleted', accountId: id })
+        return { id, deleted: true as const }
       },
     }),
   ]
 }
 
-async function get({ database: { db } }: OperationContext, email: string): Promise<accounts.Account> {
-  const account = await accounts.findByEmail(db, email)
-  if (!account) throw new Error(`There is no account with the address ${email}.`)
+async function get(tx: Tx, idOrEmail: string): Promise<accounts.Account> {
+  const account = idOrEmail.includes('@')
+    ? await accounts.findByEmail(tx, idOrEmail)
+    : await accounts.findById(tx, idOrEmail)
+  if (!account) throw new Refusal('not-found', `There is no account ${idOrEmail}.`)
   return account
-}
-
-const reservedClaims = ['sub', 'email', 'email_verified', 'iss', 'aud', 'exp', 'iat', 'nonce', 'acr', 'amr', 'azp']
-
-function parseClaims(text: string | undefined, ctx: z.RefinementCtx): Record<string, unknown> {
-  if (text === undefined) return {}
-  let claims: unknown
-  try {
-    claims = JSON.parse(text)
-  } catch {
-    // reported below, with everything else that is not an object
-  }
-  if (typeof claims !== 'object' || claims === null || Array.isArray(claims)) {
-    ctx.addIssue({ code: 'custom', message: 'must be a JSON object' })
-    return z.NEVER
-  }
-  const reserved = Object.keys(claims).find((name) => reservedClaims.includes(name))
-  if (reserved) {
-    ctx.addIssue({ code: 'custom', message: `cannot set ${reserved}, which Postern decides itself` })
-    return z.NEVER
-  }
-  return claims as Record<string, unknown>
 }

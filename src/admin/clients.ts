@@ -1,17 +1,43 @@
 import { z } from 'zod'
-import { registerClient } from '../oidc/registration.ts'
-import * as audit from '../stores/audit.ts'
+import {
+  createSecret,
+  getPolicy,
+  RefusedMetadata,
+  registerClient,
+  secretExpiry,
+  updateClient,
+} from '../oidc/registration.ts'
+import { clientMetadata } from '../registration/metadata.ts'
+import * as clientRecords from '../stores/client-records.ts'
 import * as clients from '../stores/clients.ts'
-import { type Operation, operation } from './operation.ts'
+import { listInput, listOutput, page } from './lists.ts'
+import { type Operation, type OperationContext, operation, Refusal } from './operation.ts'
 
-const list = z
-  .union([z.string(), z.array(z.string())])
-  .optional()
-  .transform((value) =>
-    value === undefined ? undefined : [value].flat().flatMap((item) => item.split(/[\s,]+/).filter(Boolean)),
-  )
+const longestOverlapSeconds = 90 * 86_400
+const clientId = z.string().min(1).max(2_048).describe('The client_id.')
+const policy = z.string().describe('The registration policy that judges it, now and at every change.')
 
-const id = z.string().min(1).describe('The client_id.')
+const shownClient = clientMetadata.extend({
+  client_id: z.string(),
+  client_id_issued_at: z.int().optional(),
+  client_secret_expires_at: z.int().optional(),
+  policy: z.string().optional(),
+  registered_by: z.enum(['administrator', 'itself', 'document']),
+  registration_token_id: z.string().optional(),
+  disabled: z.boolean(),
+  created_at: z.string(),
+  updated_at: z.string(),
+  last_used_at: z.string().optional(),
+  expires_at: z.string().optional(),
+  previous_secret_expires_at: z.string().optional(),
+})
+/** The only answer with a secret in it: it is shown once. */
+const newClient = clientMetadata.extend({
+  client_id: z.string(),
+  client_id_issued_at: z.int().optional(),
+  client_secret: z.string().optional(),
+  client_secret_expires_at: z.int().optional(),
+})
 
 /** Clients: the relying parties, APIs and machines that use Postern. */
 export function operations(): Operation[] {
@@ -20,62 +46,111 @@ export function operations(): Operation[] {
       noun: 'client',
       verb: 'create',
       summary: 'Register a client',
-      input: z.object({
-        name: z.string().max(200).optional().describe('Name shown to people.'),
-        'redirect-uri': list.describe('Where people return to after signing in. May be repeated.'),
-        'post-logout-redirect-uri': list.describe('Where people return to after signing out. May be repeated.'),
-        'grant-type': list.describe(
-          'authorization_code, refresh_token, client_credentials or the device grant. May be repeated.',
-        ),
-        'auth-method': z
-          .string()
-          .optional()
-          .describe('client_secret_basic, client_secret_post, private_key_jwt or none.'),
-        scope: z.string().optional().describe('Scopes it may ask for, space separated. Default: all.'),
-        metadata: z
-          .string()
-          .optional()
-          .transform((text, ctx) => {
-            if (text === undefined) return {}
-            try {
-              return z.record(z.string(), z.unknown()).parse(JSON.parse(text))
-            } catch {
-              ctx.addIssue({ code: 'custom', message: 'must be a JSON object of client metadata (RFC 7591 §2)' })
-              return z.NEVER
-            }
-          })
-          .describe('Any other client metadata as JSON, named as in RFC 7591 §2.'),
-      }),
-      async run({ provider, storage }, input) {
-        const isForPeople = input['redirect-uri'] !== undefined || 'redirect_uris' in input.metadata
-        const given = {
-          ...(!isForPeople && { redirect_uris: [], response_types: [] }),
-          ...(input.name !== undefined && { client_name: input.name }),
-          ...(input['redirect-uri'] && { redirect_uris: input['redirect-uri'] }),
-          ...(input['post-logout-redirect-uri'] && { post_logout_redirect_uris: input['post-logout-redirect-uri'] }),
-          grant_types:
-            input['grant-type'] ?? (isForPeople ? ['authorization_code', 'refresh_token'] : ['client_credentials']),
-          ...(input['auth-method'] !== undefined && { token_endpoint_auth_method: input['auth-method'] }),
-          ...(input.scope !== undefined && { scope: input.scope }),
-          ...input.metadata,
-        }
-        return await registerClient(provider, storage, given)
+      scope: 'postern:clients',
+      http: { method: 'POST', path: '/clients', status: 201 },
+      input: clientMetadata.extend({ policy: policy.default('administrator') }),
+      output: newClient,
+      async run(context, { policy: under, ...metadata }) {
+        const created = await refusing(() => registerClient(context, forPurpose(metadata), { policy: under }))
+        context.changed(created.client_id)
+        context.record({ type: 'client.registered', clientId: created.client_id, details: { policy: under } })
+        return created as z.input<typeof newClient>
       },
     }),
 
     operation({
       noun: 'client',
       verb: 'list',
-      summary: 'List clients',
-      input: z.object({ limit: z.coerce.number().int().min(1).max(1_000).default(100).describe('At most this many.') }),
-      async run({ database: { db } }, { limit }) {
-        const found = await clients.list(db, { limit })
-        return found.map(({ id, name, isDynamic, isDisabled }) => ({
-          id,
-          name,
-          dynamic: isDynamic,
-          disabled: isDisabled,
-        }))
+      summary: 'List clients, oldest first',
+      scope: 'postern:clients:read',
+      http: { method: 'GET', path: '/clients' },
+      input: z.strictObject(listInput),
+      output: listOutput(shownClient),
+      run: ({ tx, storage }, { cursor, limit }) =>
+        page(storage.envelope, {
+          list: 'clients',
+          cursor,
+          limit,
+          read: (options) => clientRecords.list(tx, options),
+          positionOf: ({ createdAt, id }) => ({ at: createdAt, id }),
+          show,
+        }),
+    }),
+
+    operation({
+      noun: 'client',
+      verb: 'show',
+      summary: 'Show a client, without its secret',
+      scope: 'postern:clients:read',
+      http: { method: 'GET', path: '/clients/{client_id}' },
+      input: z.strictObject({ client_id: clientId }),
+      output: shownClient,
+      run: async (context, input) => show(await get(context, input.client_id)),
+    }),
+
+    operation({
+      noun: 'client',
+      verb: 'update',
+      summary: 'Change metadata of a client; members given as null are removed',
+      scope: 'postern:clients',
+      http: { method: 'PATCH', path: '/clients/{client_id}' },
+      input: z.strictObject({
+        client_id: clientId,
+        ...nullable(clientMetadata.shape),
+        policy: policy.optional(),
+      }),
+      output: newClient,
+      async run(context, { client_id: id, ...changes }) {
+        const updated = await refusing(() => updateClient(context, id, changes))
+        if (!updated) throw unknown(id)
+        context.changed(id)
+        context.record({ type: 'client.updated', clientId: id, details: { changed: Object.keys(changes) } })
+        return updated as z.input<typeof newClient>
+      },
+    }),
+
+    operation({
+      noun: 'client',
+      verb: 'rotate-secret',
+      summary: 'Give a client another secret; for a while the one before is good too',
+      scope: 'postern:clients',
+      http: { method: 'POST', path: '/clients/{client_id}/rotate-secret' },
+      input: z.strictObject({
+        client_id: clientId,
+        overlap_seconds: z
+          .int()
+          .min(0)
+          .max(longestOverlapSeconds)
+          .default(86_400)
+          .describe('For how long the secret before stays good; 0 when it is known to others.'),
+      }),
+      output: z.object({
+        client_id: z.string(),
+        client_secret: z.string(),
+        client_secret_expires_at: z.int(),
+        previous_secret_expires_at: z.string().optional(),
+      }),
+      async run(context, { client_id: id, overlap_seconds: overlapSeconds }) {
+        const { tx, storage } = context
+        const found = await get(context, id)
+        const secret = createSecret()
+        const secretExpiresAtSeconds = secretExpiry(await getPolicy(tx, found.policy ?? 'default'))
+        const isRotated = await clients.rotateSecret(tx, storage.envelope, id, {
+          secret,
+          secretExpiresAtSeconds,
+          overlapSeconds,
+        })
+        if (!isRotated) throw new Refusal('conflict', `The client ${id} has no secret.`)
+        context.changed(id)
+        context.record({ type: 'client.secret_rotated', clientId: id, details: { overlap_seconds: overlapSeconds } })
+        return {
+          client_id: id,
+          client_secret: secret,
+          client_secret_expires_at: secretExpiresAtSeconds,
+          ...(overlapSeconds > 0 && {
+            previous_secret_expires_at: new Date(Date.now() + overlapSeconds * 1000).toISOString(),
+          }),
+        }
       },
     }),
 
@@ -84,14 +159,15 @@ export function operations(): Operation[] {
         noun: 'client',
         verb,
         summary: verb === 'disable' ? 'Stop a client and its tokens from working' : 'Let a disabled client work again',
-        input: z.object({ id }),
-        async run({ database: { db } }, input) {
-          const isFound = await db.transaction().execute(async (tx) => {
-            await audit.append(tx, [{ type: `client.${verb}d`, clientId: input.id }])
-            return clients.setDisabled(tx, input.id, verb === 'disable')
-          })
-          if (!isFound) throw new Error(`There is no client ${input.id}.`)
-          return { id: input.id, disabled: verb === 'disable' }
+        scope: 'postern:clients',
+        http: { method: 'POST', path: `/clients/{client_id}/${verb}` },
+        input: z.strictObject({ client_id: clientId }),
+        output: z.object({ client_id: z.string(), disabled: z.boolean() }),
+        async run(context, { client_id: id }) {
+          if (!(await clients.setDisabled(context.tx, id, verb === 'disable'))) throw unknown(id)
+          context.changed(id)
+          context.record({ type: `client.${verb}d`, clientId: id })
+          return { client_id: id, disabled: verb === 'disable' }
         },
       }),
     ),
@@ -100,15 +176,66 @@ export function operations(): Operation[] {
       noun: 'client',
       verb: 'delete',
       summary: 'Delete a client with everything issued to it',
-      input: z.object({ id }),
-      async run({ database: { db } }, input) {
-        const isFound = await db.transaction().execute(async (tx) => {
-          await audit.append(tx, [{ type: 'client.deleted', clientId: input.id }])
-          return clients.destroy(tx, input.id)
-        })
-        if (!isFound) throw new Error(`There is no client ${input.id}.`)
-        return { id: input.id, deleted: true }
+      scope: 'postern:clients',
+      http: { method: 'DELETE', path: '/clients/{client_id}', status: 204 },
+      input: z.strictObject({ client_id: clientId }),
+      output: z.object({ client_id: z.string(), deleted: z.literal(true) }),
+      async run(context, { client_id: id }) {
+        if (!(await clients.destroy(context.tx, id))) throw unknown(id)
+        context.changed(id)
+        context.record({ type: 'client.deleted', clientId: id })
+        return { client_id: id, deleted: true as const }
       },
     }),
   ]
+}
+
+/** Without redirect URIs a client is a machine: what RFC 7591 §2 would make of it has nowhere to send people. */
+function forPurpose(metadata: Record<string, unknown>): Record<string, unknown> {
+  if (metadata['redirect_uris'] !== undefined) {
+    return { grant_types: ['authorization_code', 'refresh_token'], ...metadata }
+  }
+  return { redirect_uris: [], response_types: [], grant_types: ['client_credentials'], ...metadata }
+}
+
+function nullable<Shape extends z.ZodRawShape>(shape: Shape) {
+  const entries = Object.entries(shape).map(([name, schema]) => [name, (schema as z.ZodType).nullable()])
+  return Object.fromEntries(entries) as { [Name in keyof Shape]: z.ZodNullable<Shape[Name] & z.ZodType> }
+}
+
+async function get({ tx }: OperationContext, id: string): Promise<clientRecords.ClientRecord> {
+  const found = await clientRecords.find(tx, id)
+  if (!found) throw unknown(id)
+  return found
+}
+
+const unknown = (id: string) => new Refusal('not-found', `There is no client ${id}.`)
+
+async function refusing<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    if (!(error instanceof RefusedMetadata)) throw error
+    const { message, field, rule } = error
+    throw new Refusal('invalid', message, {
+      ...(field !== undefined && { field }),
+      ...(rule !== undefined && { rule }),
+    })
+  }
+}
+
+function show(record: clientRecords.ClientRecord): z.input<typeof shownClient> {
+  return {
+    ...record.metadata,
+    client_id: record.id,
+    policy: record.policy,
+    registered_by: record.isDocument ? 'document' : record.isDynamic ? 'itself' : 'administrator',
+    registration_token_id: record.registrationTokenId,
+    disabled: record.isDisabled,
+    created_at: record.createdAt.toISOString(),
+    updated_at: record.updatedAt.toISOString(),
+    last_used_at: record.lastUsedAt?.toISOString(),
+    expires_at: record.expiresAt?.toISOString(),
+    previous_secret_expires_at: record.previousSecretExpiresAt?.toISOString(),
+  }
 }

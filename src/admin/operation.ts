@@ -3,10 +3,13 @@ import type { z } from 'zod'
 import type { Config } from '../config.ts'
 import type { Passwords } from '../crypto/passwords.ts'
 import type { Database } from '../database/connect.ts'
+import type { Tx } from '../database/schema.ts'
+import type { AdminScope } from '../oidc/admin-resource.ts'
 import type { Storage } from '../oidc/storage.ts'
+import type { AuditEvent } from '../stores/audit.ts'
 
-/** What an operation needs besides its input. */
-export type OperationContext = {
+/** What all operations stand on. */
+export type OperationDependencies = {
   config: Config
   database: Database
   storage: Storage
@@ -14,18 +17,56 @@ export type OperationContext = {
   passwords: Passwords
 }
 
-/** One thing an operator can do. The command line is generated from it. */
-export type Operation<Input extends z.ZodObject = z.ZodObject> = {
+/** Who does something, and from where. */
+export type Performer = { actor: string; address?: string | undefined; requestId?: string | undefined }
+
+/** What one run of an operation has at hand. */
+export type OperationContext = OperationDependencies & {
+  /** The transaction the operation and its line in the audit stand or fall with. */
+  tx: Tx
+  by: Performer
+  /** Says what was done. An operation that changes something says so exactly once. */
+  record(event: Omit<AuditEvent, 'actor' | 'address' | 'requestId'>): void
+  /** Says that a client is no longer as this process remembers it. */
+  changed(clientId: string): void
+}
+
+/** One thing an operator can do. The command line and the admin API are generated from it. */
+export type Operation<Input extends z.ZodObject = z.ZodObject, Output extends z.ZodType = z.ZodType> = {
   noun: string
   verb: string
+  /** Begins with a verb and ends without a period. */
   summary: string
-  /** Its options; `.describe()` is their documentation. */
+  /** What a token must be good for to do this over HTTP. */
+  scope: AdminScope
+  /** Where it is below `/admin/api`; `{name}` is a field of the input. GET changes nothing. */
+  http: { method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'; path: `/${string}`; status?: 200 | 201 | 204 }
+  /** Its options; `.describe()` is their documentation. The first may go without its name at the command line. */
   input: Input
-  /** Throws an Error with a sentence for the operator when it cannot be done. */
-  run(context: OperationContext, input: z.output<Input>): Promise<unknown>
+  output: Output
+  /** Throws a Refusal when it cannot be done. */
+  run(context: OperationContext, input: z.output<Input>): Promise<z.input<Output>>
 }
 
 /** An operation with its types checked. */
-export function operation<Input extends z.ZodObject>(definition: Operation<Input>): Operation {
+export function operation<Input extends z.ZodObject, Output extends z.ZodType>(
+  definition: Operation<Input, Output>,
+): Operation {
   return definition as unknown as Operation
+}
+
+/** Why an operation cannot be done, for whoever asked for it. */
+export class Refusal extends Error {
+  override name = 'Refusal'
+  readonly kind: 'not-found' | 'conflict' | 'invalid'
+  /** The field of the input that is wrong, and by which rule, when it is one. */
+  readonly field: string | undefined
+  readonly rule: string | undefined
+
+  constructor(kind: Refusal['kind'], message: string, { field, rule }: { field?: string; rule?: string } = {}) {
+    super(message)
+    this.kind = kind
+    this.field = field
+    this.rule = rule
+  }
 }

@@ -1,7 +1,9 @@
 import * as accounts from './accounts.ts'
 import * as audit from './audit.ts'
 import * as clients from './clients.ts'
+import * as grants from './grants.ts'
 import type { Operation } from './operation.ts'
+import * as registrationPolicies from './registration-policies.ts'
 import * as registrationTokens from './registration-tokens.ts'
 import * as resources from './resources.ts'
 
@@ -11,7 +13,9 @@ export function operations(): Operation[] {
     ...accounts.operations(),
     ...clients.operations(),
     ...resources.operations(),
+    ...registrationPolicies.operations(),
     ...registrationTokens.operations(),
+    ...grants.operations(),
     ...audit.operations(),
   ]
 }

@@ -1,6 +1,21 @@
 import { z } from 'zod'
-import { createInitialAccessToken } from '../oidc/registration.ts'
-import { type Operation, operation } from './operation.ts'
+import { randomId, sha256 } from '../crypto/digests.ts'
+import { routes } from '../oidc/features.ts'
+import * as policies from '../registration/policies.ts'
+import * as tokens from '../stores/registration-tokens.ts'
+import { listInput, listOutput, page } from './lists.ts'
+import { futureMoment } from './moments.ts'
+import { type Operation, operation, Refusal } from './operation.ts'
+
+const shownToken = z.object({
+  id: z.string(),
+  policy: z.string(),
+  uses: z.int(),
+  max_uses: z.int().optional(),
+  created_at: z.string(),
+  expires_at: z.string(),
+  revoked: z.boolean(),
+})
 
 /** Initial access tokens, with which clients register themselves (RFC 7591 §3). */
 export function operations(): Operation[] {
@@ -9,22 +24,92 @@ export function operations(): Operation[] {
       noun: 'registration-token',
       verb: 'create',
       summary: 'Create a token with which apps can register themselves',
-      input: z.object({
-        'ttl-seconds': z.coerce
-          .number()
+      scope: 'postern:registration',
+      http: { method: 'POST', path: '/registration-tokens', status: 201 },
+      input: z.strictObject({
+        policy: z.string().default('default').describe('The registration policy its clients are under.'),
+        uses: z
           .int()
-          .min(60)
-          .max(31_536_000)
-          .default(86_400)
-          .describe('How long it is good for.'),
+          .min(1)
+          .max(1_000_000)
+          .optional()
+          .describe('How many clients it may register. Default: any number.'),
+        expires: futureMoment.prefault('1d').describe('When it ends: a duration such as 30d or 12h, or a date.'),
       }),
-      async run({ provider, storage, config }, input) {
-        const token = await createInitialAccessToken(provider, storage, input['ttl-seconds'])
-        return {
-          initial_access_token: token,
-          registration_endpoint: `${config.ISSUER}/oauth/register`,
-          expires_in: input['ttl-seconds'],
+      output: z.object({
+        id: z.string(),
+        initial_access_token: z.string(),
+        registration_endpoint: z.string(),
+        policy: z.string(),
+        max_uses: z.int().optional(),
+        expires_at: z.string(),
+      }),
+      async run({ tx, config, record }, input) {
+        if (!(await policies.find(tx, input.policy))) {
+          throw new Refusal('invalid', `There is no policy ${input.policy}.`, { field: 'policy' })
         }
+        const id = randomId(12)
+        const value = randomId()
+        await tokens.create(tx, {
+          id,
+          tokenHash: sha256(value),
+          policy: input.policy,
+          maxUses: input.uses,
+          expiresAt: input.expires,
+        })
+        record({ type: 'registration_token.created', details: { id, policy: input.policy, max_uses: input.uses } })
+        return {
+          id,
+          initial_access_token: value,
+          registration_endpoint: config.ISSUER + routes.registration,
+          policy: input.policy,
+          max_uses: input.uses,
+          expires_at: input.expires.toISOString(),
+        }
+      },
+    }),
+
+    operation({
+      noun: 'registration-token',
+      verb: 'list',
+      summary: 'List registration tokens, oldest first',
+      scope: 'postern:registration:read',
+      http: { method: 'GET', path: '/registration-tokens' },
+      input: z.strictObject(listInput),
+      output: listOutput(shownToken),
+      run: ({ tx, storage }, { cursor, limit }) =>
+        page(storage.envelope, {
+          list: 'registration-tokens',
+          cursor,
+          limit,
+          read: (options) => tokens.list(tx, options),
+          positionOf: ({ createdAt, id }) => ({ at: createdAt, id }),
+          show: (token) => ({
+            id: token.id,
+            policy: token.policy,
+            uses: token.uses,
+            max_uses: token.maxUses,
+            created_at: token.createdAt.toISOString(),
+            expires_at: token.expiresAt.toISOString(),
+            revoked: token.revokedAt !== undefined,
+          }),
+        }),
+    }),
+
+    operation({
+      noun: 'registration-token',
+      verb: 'revoke',
+      summary: 'Revoke a registration token; clients it registered stay',
+      scope: 'postern:registration',
+      http: { method: 'DELETE', path: '/registration-tokens/{id}', status: 204 },
+      input: z.strictObject({ id: z.string().min(1).describe('The id of the token, not its value.') }),
+      output: z.object({ id: z.string(), revoked: z.literal(true) }),
+      async run({ tx, record }, { id }) {
+        if (!(await tokens.revoke(tx, id))) {
+          throw new Refusal('not-found', `There is no registration token ${id} that could be revoked.`)
+        }
+        record({ type: 'registration_token.revoked', details: { id } })
+        return { id, revoked: true as const }
       },
     }),
   ]

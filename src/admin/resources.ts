@@ -1,7 +1,38 @@
 import { z } from 'zod'
-import * as audit from '../stores/audit.ts'
+import { adminResource } from '../oidc/admin-resource.ts'
+import { registerClient } from '../oidc/registration.ts'
+import * as clients from '../stores/clients.ts'
 import * as resourceServers from '../stores/resource-servers.ts'
-import { type Operation, operation } from './operation.ts'
+import { type Operation, type OperationContext, operation, Refusal } from './operation.ts'
+
+const identifier = z
+  .url()
+  .max(2_048)
+  .refine((url) => !url.includes('#'), 'must have no fragment (RFC 8707 §2)')
+  .describe('Its resource indicator: an absolute URI, and the audience of its tokens.')
+
+const scopes = z
+  .record(z.string().regex(/^[\x21\x23-\x5b\x5d-\x7e]+$/, 'must be scope tokens (RFC 6749 §3.3)'), z.string().max(200))
+  .refine((given) => Object.keys(given).length > 0, 'must have a scope')
+  .refine((given) => !Object.keys(given).some((name) => name.startsWith('postern:')), 'must not begin with postern:')
+
+const settings = {
+  name: z.string().min(1).max(200).describe('Name shown to people.'),
+  scopes: scopes.describe(
+    'Its scopes, each with the sentence people read when asked for consent: "read=Read your files,write".',
+  ),
+  token_format: z.enum(['opaque', 'jwt']).describe('How its access tokens look: opaque, or jwt (RFC 9068).'),
+  token_ttl_seconds: z.int().positive().max(86_400).describe('Lifetime of its access tokens. Default: the setting.'),
+}
+
+const shownResource = z.object({
+  identifier: z.string(),
+  name: z.string(),
+  scopes: z.record(z.string(), z.string()),
+  token_format: z.enum(['opaque', 'jwt']),
+  token_ttl_seconds: z.int().optional(),
+  client_id: z.string().optional(),
+})
 
 /** Resource servers: the APIs that access tokens are for. */
 export function operations(): Operation[] {
@@ -9,46 +40,43 @@ export function operations(): Operation[] {
     operation({
       noun: 'resource',
       verb: 'create',
-      summary: 'Register a resource server, or change the one of that identifier',
-      input: z.object({
-        identifier: z
-          .url()
-          .refine((url) => !url.includes('#'), 'must have no fragment (RFC 8707 §2)')
-          .describe('Its resource indicator: an absolute URI, and the audience of its tokens.'),
-        name: z.string().max(200).optional().describe('Name shown to people.'),
-        scopes: z
+      summary: 'Register a resource server, with credentials to introspect its tokens',
+      scope: 'postern:resources',
+      http: { method: 'POST', path: '/resources', status: 201 },
+      input: z.strictObject({
+        identifier,
+        scopes: settings.scopes,
+        name: settings.name.optional(),
+        token_format: settings.token_format.default('opaque'),
+        token_ttl_seconds: settings.token_ttl_seconds.optional(),
+        client_id: z
           .string()
-          .transform((text) =>
-            Object.fromEntries(
-              text.split(',').map((entry) => {
-                const [name = '', ...sentence] = entry.split('=')
-                return [name.trim(), sentence.join('=').trim()]
-              }),
-            ),
-          )
-          .refine(
-            (scopes) => Object.keys(scopes).every((name) => /^[\x21\x23-\x5b\x5d-\x7e]+$/.test(name)),
-            'must be scope tokens (RFC 6749 §3.3)',
-          )
-          .describe('Its scopes, comma separated, each with an optional sentence: "read=Read your files,write".'),
-        'token-format': z.enum(['opaque', 'jwt']).default('opaque').describe('opaque or jwt (RFC 9068).'),
-        'token-ttl-seconds': z.coerce.number().int().positive().optional().describe('Lifetime of its access tokens.'),
-        'client-id': z.string().optional().describe('The client it introspects tokens as.'),
+          .optional()
+          .describe('An existing client to introspect tokens as. Default: a new one is made.'),
       }),
-      async run({ database: { db } }, input) {
+      output: shownResource.extend({ client_secret: z.string().optional() }),
+      async run(context, input) {
+        const { tx, config, record } = context
+        if (
+          input.identifier === adminResource(config.ISSUER).identifier ||
+          (await resourceServers.find(tx, input.identifier))
+        ) {
+          throw new Refusal('conflict', `There already is a resource server ${input.identifier}.`, {
+            field: 'identifier',
+          })
+        }
+        const credentials = input.client_id === undefined ? await createCredentials(context, input) : undefined
         const server = {
           identifier: input.identifier,
           name: input.name ?? new URL(input.identifier).host,
           scopes: input.scopes,
-          tokenFormat: input['token-format'],
-          tokenTtlSeconds: input['token-ttl-seconds'],
-          clientId: input['client-id'],
+          tokenFormat: input.token_format,
+          tokenTtlSeconds: input.token_ttl_seconds,
+          clientId: credentials?.client_id ?? input.client_id,
         }
-        await db.transaction().execute(async (tx) => {
-          await resourceServers.save(tx, server)
-          await audit.append(tx, [{ type: 'resource.saved', details: { identifier: server.identifier } }])
-        })
-        return server
+        await resourceServers.save(tx, server)
+        record({ type: 'resource.created', resource: server.identifier, clientId: server.clientId })
+        return { ...show(server), ...(credentials && { client_secret: String(credentials['client_secret']) }) }
       },
     }),
 
@@ -56,8 +84,104 @@ export function operations(): Operation[] {
       noun: 'resource',
       verb: 'list',
       summary: 'List resource servers',
-      input: z.object({}),
-      run: ({ database: { db } }) => resourceServers.list(db),
+      scope: 'postern:resources:read',
+      http: { method: 'GET', path: '/resources' },
+      input: z.strictObject({}),
+      output: z.object({ items: z.array(shownResource) }),
+      run: async ({ tx }) => ({ items: (await resourceServers.list(tx)).map(show) }),
+    }),
+
+    operation({
+      noun: 'resource',
+      verb: 'show',
+      summary: 'Show a resource server',
+      scope: 'postern:resources:read',
+      http: { method: 'GET', path: '/resources/{identifier}' },
+      input: z.strictObject({ identifier }),
+      output: shownResource,
+      run: async (context, input) => show(await get(context, input.identifier)),
+    }),
+
+    operation({
+      noun: 'resource',
+      verb: 'update',
+      summary: 'Change a resource server',
+      scope: 'postern:resources',
+      http: { method: 'PATCH', path: '/resources/{identifier}' },
+      input: z.strictObject({
+        identifier,
+        scopes: settings.scopes.optional(),
+        name: settings.name.optional(),
+        token_format: settings.token_format.optional(),
+        token_ttl_seconds: settings.token_ttl_seconds.nullable().optional(),
+      }),
+      output: shownResource,
+      async run(context, { identifier: wanted, ...changes }) {
+        const found = await get(context, wanted)
+        const server = {
+          ...found,
+          name: changes.name ?? found.name,
+          scopes: changes.scopes ?? found.scopes,
+          tokenFormat: changes.token_format ?? found.tokenFormat,
+          tokenTtlSeconds:
+            changes.token_ttl_seconds === undefined ? found.tokenTtlSeconds : (changes.token_ttl_seconds ?? undefined),
+        }
+        await resourceServers.save(context.tx, server)
+        context.record({ type: 'resource.updated', resource: wanted, details: { changed: Object.keys(changes) } })
+        return show(server)
+      },
+    }),
+
+    operation({
+      noun: 'resource',
+      verb: 'delete',
+      summary: 'Delete a resource server, and the credentials that were made with it',
+      scope: 'postern:resources',
+      http: { method: 'DELETE', path: '/resources/{identifier}', status: 204 },
+      input: z.strictObject({ identifier }),
+      output: z.object({ identifier: z.string(), deleted: z.literal(true) }),
+      async run(context, input) {
+        const { clientId } = await get(context, input.identifier)
+        await resourceServers.destroy(context.tx, input.identifier)
+        if (clientId !== undefined && (await resourceServers.isOnlyCredentials(context.tx, clientId))) {
+          await clients.destroy(context.tx, clientId)
+          context.changed(clientId)
+        }
+        context.record({ type: 'resource.deleted', resource: input.identifier, clientId })
+        return { identifier: input.identifier, deleted: true as const }
+      },
     }),
   ]
+}
+
+/** A client that can introspect, and nothing else: it has no grant. */
+async function createCredentials(
+  context: OperationContext,
+  { identifier: audience, name }: { identifier: string; name?: string | undefined },
+) {
+  const created = await registerClient(context, {
+    client_name: name ?? audience,
+    grant_types: [],
+    response_types: [],
+    redirect_uris: [],
+  })
+  context.changed(created.client_id)
+  return created
+}
+
+async function get({ tx }: OperationContext, wanted: string): Promise<resourceServers.ResourceServer> {
+  const found = await resourceServers.find(tx, wanted)
+  if (!found) throw new Refusal('not-found', `There is no resource server ${wanted}.`)
+  return found
+}
+
+function show(server: resourceServers.ResourceServer): z.input<typeof shownResource> {
+  return {
+    identifier: server.identifier,
+    name: server.name,
+    scopes: server.scopes,
+    token_format: server.tokenFormat,
+    token_ttl_seconds: server.tokenTtlSeconds,
+    client_id: server.clientId,
+  }
 }

@@ -163,3 +163,8 @@ export function isUnstorable(error: unknown): boolean {
 export function isForeignKeyViolation(error: unknown): boolean {
   return codeOf(error) === '23503'
 }
+
+/** Whether another row already has what has to be unique. */
+export function isUniqueViolation(error: unknown): boolean {
+  return codeOf(error) === '23505'
+}

@@ -1,4 +1,4 @@
-import type { ColumnType, GeneratedAlways, Kysely, Transaction } from 'kysely'
+import type { ColumnType, Generated, GeneratedAlways, Kysely, Transaction } from 'kysely'
 
 type Json = ColumnType<Record<string, unknown>, string, string>
 type Moment = Date
@@ -20,10 +20,29 @@ export type Schema = {
     metadata: Json
     secret_sealed: string | null
     dynamic: boolean
+    document: Generated<boolean>
+    policy: string | null
+    registration_token_id: string | null
+    previous_secret_sealed: string | null
+    previous_secret_expires_at: Moment | null
+    last_used_at: Moment | null
+    expires_at: Moment | null
+    unused_expires_at: Moment | null
     disabled_at: Moment | null
     deleted_at: Moment | null
     created_at: Moment
     updated_at: Moment
+  }
+  registration_policies: { name: string; rules: Json; created_at: Moment; updated_at: Moment }
+  registration_tokens: {
+    id: string
+    token_hash: Buffer
+    policy: string
+    max_uses: number | null
+    uses: Generated<number>
+    expires_at: Moment
+    revoked_at: Moment | null
+    created_at: Moment
   }
   resource_servers: {
     identifier: string
@@ -93,7 +112,16 @@ export type Schema = {
     grant_id: string | null
     request_id: string | null
     address: string | null
+    actor: string | null
+    resource: string | null
     details: Json
+  }
+  idempotency_keys: {
+    key_hash: Buffer
+    request_hash: Buffer
+    response_sealed: string | null
+    created_at: Moment
+    expires_at: Moment
   }
   throttles: { key_hash: Buffer; failures: number; blocked_until: Moment; expires_at: Moment }
 }

@@ -14,8 +14,8 @@ import type { Storage } from './storage.ts'
 export function clientAdapter({ db, envelope, issuer, clients: cache }: Storage): Partial<Adapter> {
   return {
     async find(id) {
-      const metadata = await cache.find(id)
-      return metadata && (withOpenScopes(metadata) as AdapterPayload)
+      const client = await cache.find(id)
+      return client && (withOpenScopes(client.metadata) as AdapterPayload)
     },
 
     async upsert(_id, payload) {
@@ -28,7 +28,10 @@ export function clientAdapter({ db, envelope, issuer, clients: cache }: Storage)
       if (refusal) throw new errors.InvalidClientMetadata(refusal.message)
       const scope = current()
       if (scope?.endpoint === 'registration') scope.registration.saved = metadata
-      else await db.transaction().execute((tx) => clients.save(tx, envelope, metadata, { isDynamic: true }))
+      else
+        await db
+          .transaction()
+          .execute((tx) => clients.save(tx, envelope, metadata, { isDynamic: true, policy: 'default' }))
     },
 
     async destroy(id) {

@@ -5,8 +5,8 @@ import type { Db } from '../database/schema.ts'
 import * as clients from '../stores/clients.ts'
 
 export type ClientCache = {
-  /** The metadata of an active client. The same object as long as nothing changed. */
-  find(id: string): Promise<clients.ClientMetadata | undefined>
+  /** An active client. The same object as long as nothing changed. */
+  find(id: string): Promise<clients.ActiveClient | undefined>
   forget(id: string): void
   stop(): Promise<void>
 }
@@ -29,8 +29,8 @@ export function createClientCache({
   db: Db
   envelope: Envelope
 }): ClientCache {
-  const known = new Map<string, clients.ClientMetadata>()
-  const loading = new Map<string, Promise<clients.ClientMetadata | undefined>>()
+  const known = new Map<string, clients.ActiveClient>()
+  const loading = new Map<string, Promise<clients.ActiveClient | undefined>>()
   let checkedAt = Date.now()
   let startedAt = checkedAt
   let timer: NodeJS.Timeout
@@ -54,7 +54,7 @@ export function createClientCache({
   }
   timer = setTimeout(check, checkEveryMs).unref()
 
-  async function load(id: string): Promise<clients.ClientMetadata | undefined> {
+  async function load(id: string): Promise<clients.ActiveClient | undefined> {
     const pending = clients.findActive(db, envelope, id)
     loading.set(id, pending)
     try {
@@ -73,7 +73,8 @@ export function createClientCache({
     async find(id) {
       const isFresh = Date.now() - checkedAt < stalenessMs
       const found = isFresh ? known.get(id) : undefined
-      return found ?? (isFresh ? loading.get(id) : undefined) ?? load(id)
+      if (found && (found.expiresAtMs ?? Number.POSITIVE_INFINITY) > Date.now()) return found
+      return (isFresh ? loading.get(id) : undefined) ?? load(id)
     },
     forget,
     async stop() {

@@ -2,7 +2,7 @@ import type Provider from 'oidc-provider'
 import { errors, type Interaction } from 'oidc-provider'
 import type { Db } from '../database/schema.ts'
 import * as accounts from '../stores/accounts.ts'
-import * as clients from '../stores/clients.ts'
+import * as clientRecords from '../stores/client-records.ts'
 import * as grants from '../stores/grants.ts'
 import type { ConsentItem, Views } from '../views.ts'
 import { type GrantPayload, type Permissions, permissionsOf, type Shown } from './consent.ts'
@@ -121,7 +121,7 @@ export function createConsentRequests({
             uri: client.clientUri,
             policyUri: client.policyUri,
             tosUri: client.tosUri,
-            isDynamic: await clients.isDynamic(db, clientId),
+            isDynamic: await clientRecords.isDynamic(db, clientId),
           },
           account: { name: String(account.profile['name'] ?? ''), email: account.email },
           scopes: asked.scopes.map((name) =>

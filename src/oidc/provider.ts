@@ -23,6 +23,8 @@ export type ProviderDependencies = {
   storage: Storage
   pages: Pages
   resourceServers: ResourceServers
+  /** For the requests that the engine makes because a client's metadata says so. */
+  fetch: typeof globalThis.fetch
 }
 
 // DPoP proofs are good from 300 s before to 300 s after `iat`, and clocks may differ by the tolerance (RFC 9449 §11.1).
@@ -30,7 +32,7 @@ const proofWindowMs = 2 * 300_000 + 15_000
 
 /** The engine, configured. Throws when a key or setting it must not run with is missing or weak. */
 export function createProvider(dependencies: ProviderDependencies): Provider {
-  const { config, keyring, storage, pages, resourceServers } = dependencies
+  const { config, keyring, storage, pages, resourceServers, fetch } = dependencies
   assertKeys(keyring)
   const { ttl } = lifetimes(config)
   const isSecure = config.ISSUER.startsWith('https:')
@@ -89,7 +91,7 @@ export function createProvider(dependencies: ProviderDependencies): Provider {
     // What has an origin of its own, such as an app's scheme, is `null` to a browser, and so is any sandboxed frame.
     clientBasedCORS: (_ctx, origin, client) =>
       origin !== 'null' && (client.redirectUris ?? []).some((uri) => URL.parse(uri)?.origin === origin),
-    fetch: (url, options) => fetchFor(config, url as string | URL, options),
+    fetch,
     clockTolerance: 15,
   } satisfies Configuration as Configuration)
 
@@ -114,12 +116,12 @@ function keepClients(provider: Provider, { clients }: Storage): void {
 
   Client.find = async (id: string) => {
     if (typeof id !== 'string' || id === '' || id.includes('\0')) return undefined
-    const metadata = await translated(clients.find(id))
-    if (!metadata || metadata['sector_identifier_uri']) return findAndValidateSector(id)
-    let client = parsed.get(metadata)
+    const found = await translated(clients.find(id))
+    if (!found || found.metadata['sector_identifier_uri']) return findAndValidateSector(id)
+    let client = parsed.get(found)
     if (!client) {
-      client = parse(provider, metadata)
-      parsed.set(metadata, client)
+      client = parse(provider, found.metadata)
+      parsed.set(found, client)
     }
     return client
   }
@@ -202,18 +204,6 @@ function requiresPkce(
   if (client.clientAuthMethod === 'none') return true
   if (typeof client['require_pkce'] === 'boolean') return client['require_pkce']
   return config.REQUIRE_PKCE === 'always'
-}
-
-/** Requests the engine makes because a client's metadata says so: https, no redirects, no addresses of inner networks. */
-function fetchFor(config: Config, url: string | URL, options: RequestInit = {}): Promise<Response> {
-  const { protocol, hostname } = new URL(url)
-  const isDevelopment = config.ISSUER.startsWith('http:') && ['localhost', '127.0.0.1', '[::1]'].includes(hostname)
-  if (isDevelopment) {
-    const { dispatcher: _refusesLoopback, ...rest } = options
-    return globalThis.fetch(url, { ...rest, redirect: 'error' })
-  }
-  if (protocol !== 'https:') return Promise.reject(new TypeError('only https is fetched'))
-  return globalThis.fetch(url, { ...options, redirect: 'error' })
 }
 
 function assertKeys({ signing, cookieKeys, dpopNonceSecret }: Keyring): void {

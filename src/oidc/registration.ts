@@ -2,62 +2,160 @@ import { randomBytes } from 'node:crypto'
 import type Provider from 'oidc-provider'
 import { errors } from 'oidc-provider'
 import { randomId } from '../crypto/digests.ts'
-import * as audit from '../stores/audit.ts'
+import type { Tx } from '../database/schema.ts'
+import * as policies from '../registration/policies.ts'
+import { effective, judge } from '../registration/policy.ts'
+import type { Policy } from '../registration/rules.ts'
+import * as clientRecords from '../stores/client-records.ts'
 import * as clients from '../stores/clients.ts'
 import { parse } from './client-metadata.ts'
+import { scopes } from './scopes.ts'
 import type { Storage } from './storage.ts'
 
+/** Why metadata was refused: which field, by which rule of which policy. */
+export class RefusedMetadata extends Error {
+  override name = 'RefusedMetadata'
+  readonly field: string | undefined
+  readonly rule: string | undefined
+
+  constructor(message: string, { field, rule, cause }: { field?: string; rule?: string; cause?: unknown } = {}) {
+    super(message, { cause })
+    this.field = field
+    this.rule = rule
+  }
+}
+
+export type Registering = { tx: Tx; provider: Provider; storage: Storage }
+
+type Metadata = Record<string, unknown>
+
+/** A secret for a client: 384 bits, which also suffices as a key for every HMAC (RFC 7518 §3.2). */
+export const createSecret = (): string => randomBytes(48).toString('base64url')
+
+/** When a secret made now ends, in the form of `client_secret_expires_at` (RFC 7591 §3.2.1): 0 is never. */
+export function secretExpiry({ rules }: Policy): number {
+  return rules.secret_ttl_seconds === null ? 0 : Math.floor(Date.now() / 1000) + rules.secret_ttl_seconds
+}
+
 /**
- * Registers a client on behalf of an administrator: the engine checks the metadata (RFC 7591 §2) and fills
- * in defaults; an id and, where the client needs one, a secret are made. Returns the metadata, secret included.
+ * Registers a client on behalf of an administrator: its policy completes and judges the metadata, the engine
+ * checks it (RFC 7591 §2) and fills in defaults; an id and, where the client needs one, a secret are made.
  *
- * @throws Error naming the field that is wrong.
+ * @returns the metadata, secret included: it is not shown again.
+ * @throws RefusedMetadata naming the field that is wrong.
  */
 export async function registerClient(
-  provider: Provider,
-  { db, envelope, clients: cache }: Storage,
-  given: Record<string, unknown>,
+  registering: Registering,
+  given: Metadata,
+  { policy: name = 'administrator' }: { policy?: string } = {},
 ): Promise<clients.ClientMetadata> {
+  const { tx, provider, storage } = registering
+  const policy = await getPolicy(tx, name)
   const properties: clients.ClientMetadata = {
     client_id: randomId(16),
     client_id_issued_at: Math.floor(Date.now() / 1000),
-    ...given,
+    ...effective(given, policy),
   }
-  const { Client } = provider as unknown as { Client: { needsSecret(metadata: object): boolean } }
-  if (Client.needsSecret(properties) && !properties['client_secret']) {
-    Object.assign(properties, { client_secret: randomBytes(48).toString('base64url'), client_secret_expires_at: 0 })
+  if (needsSecret(provider, properties) && !properties['client_secret']) {
+    Object.assign(properties, { client_secret: createSecret(), client_secret_expires_at: secretExpiry(policy) })
   }
-  const metadata = validate(() => parse(provider, properties).metadata())
-  const effective = Object.fromEntries(
-    Object.entries(metadata).filter(([, value]) => value !== undefined),
-  ) as clients.ClientMetadata
-  const outcome = await db.transaction().execute(async (tx) => {
-    await audit.append(tx, [{ type: 'client.registered', clientId: effective.client_id }])
-    return clients.save(tx, envelope, effective, { isDynamic: false })
-  })
-  cache.forget(effective.client_id)
-  if (outcome === 'gone')
-    throw new Error(`The client ${effective.client_id} was deleted or disabled; choose another id.`)
-  return effective
+  const metadata = check(registering, properties, policy)
+  await assertRoom(tx, policy)
+  const outcome = await clients.save(tx, storage.envelope, metadata, { isDynamic: false, ...originUnder(policy) })
+  if (outcome === 'gone') {
+    throw new RefusedMetadata(`The client ${metadata.client_id} was deleted or disabled; choose another id.`, {
+      field: 'client_id',
+    })
+  }
+  return metadata
 }
 
-function validate<T>(work: () => T): T {
+/**
+ * Changes a client on behalf of an administrator: members that are `null` are removed, those not given stay. What
+ * comes of it is judged as a whole, by the policy the client is under or is moved to.
+ *
+ * @returns the metadata, with the secret only if it was made just now; `undefined` when there is no such client.
+ * @throws RefusedMetadata naming the field that is wrong.
+ */
+export async function updateClient(
+  registering: Registering,
+  id: string,
+  { policy: moved, ...changes }: Metadata & { policy?: string | undefined },
+): Promise<clients.ClientMetadata | undefined> {
+  const { tx, provider, storage } = registering
+  await clients.lock(tx, id)
+  const [record, active] = await Promise.all([clientRecords.find(tx, id), clients.findActive(tx, storage.envelope, id)])
+  if (!record) return undefined
+  if (!active) throw new RefusedMetadata(`The client ${id} is disabled or expired; enable it before changing it.`)
+  const policy = await getPolicy(tx, moved ?? record.policy ?? 'default')
+  const merged = Object.entries({ ...active.metadata, ...changes }).filter(([, value]) => value !== null)
+  const properties = effective(Object.fromEntries(merged), policy) as clients.ClientMetadata
+  const isSecretMissing = needsSecret(provider, properties) && !properties['client_secret']
+  if (isSecretMissing) {
+    Object.assign(properties, { client_secret: createSecret(), client_secret_expires_at: secretExpiry(policy) })
+  }
+  const metadata = check(registering, properties, policy)
+  if (moved !== undefined && moved !== record.policy) {
+    await assertRoom(tx, policy)
+    await clients.setPolicy(tx, id, moved)
+  }
+  await clients.save(tx, storage.envelope, metadata, { isDynamic: record.isDynamic, policy: policy.name })
+  const { client_secret: secret, ...rest } = metadata
+  return isSecretMissing ? { ...rest, client_secret: secret } : rest
+}
+
+/** The policy of this name. Throws RefusedMetadata when there is none. */
+export async function getPolicy(tx: Tx, name: string): Promise<Policy> {
+  const policy = await policies.find(tx, name)
+  if (!policy) throw new RefusedMetadata(`There is no registration policy ${name}.`, { field: 'policy' })
+  return policy
+}
+
+/** Throws RefusedMetadata when a policy has as many clients as it may. Registrations under it then take turns. */
+export async function assertRoom(tx: Tx, { name, rules }: Policy): Promise<void> {
+  if (rules.max_clients === null) return
+  if ((await clients.countUnder(tx, name)) < rules.max_clients) return
+  throw new RefusedMetadata(`the policy ${name} has as many clients as it may`, { rule: 'max_clients' })
+}
+
+/** What a policy says of a client registered now. */
+export function originUnder({ name, rules }: Policy): Pick<clients.Origin, 'policy' | 'expiresAt' | 'unusedExpiresAt'> {
+  const inSeconds = (seconds: number | null) => (seconds === null ? undefined : new Date(Date.now() + seconds * 1000))
+  return {
+    policy: name,
+    expiresAt: inSeconds(rules.client_ttl_seconds),
+    unusedExpiresAt: inSeconds(rules.unused_ttl_seconds),
+  }
+}
+
+/** What the engine makes of metadata, judged by a policy. */
+function check(
+  { provider, storage }: Registering,
+  properties: clients.ClientMetadata,
+  policy: Policy,
+): clients.ClientMetadata {
+  const entries = Object.entries(validated(() => parse(provider, properties).metadata()))
+  const metadata = Object.fromEntries(entries.filter(([, value]) => value !== undefined)) as clients.ClientMetadata
+  const refusal = judge(metadata, {
+    policy,
+    isLoopbackIssuer: storage.issuer.startsWith('http:'),
+    openScopes: Object.keys(scopes),
+  })
+  if (refusal) throw new RefusedMetadata(refusal.message, refusal)
+  return metadata
+}
+
+function needsSecret({ Client }: Provider, metadata: Metadata): boolean {
+  return (Client as unknown as { needsSecret(metadata: object): boolean }).needsSecret(metadata)
+}
+
+function validated<T>(work: () => T): T {
   try {
     return work()
   } catch (error) {
-    if (error instanceof errors.OIDCProviderError)
-      throw new Error(error.error_description ?? error.message, { cause: error })
-    throw error
+    if (!(error instanceof errors.OIDCProviderError)) throw error
+    const message = error.error_description ?? error.message
+    const [field] = /^[a-z_]+(?= )/.exec(message) ?? []
+    throw new RefusedMetadata(message, { ...(field !== undefined && { field }), cause: error })
   }
-}
-
-/** A token that allows clients to register themselves (RFC 7591 §3), for `ttlSeconds`. Shown once, kept as a hash. */
-export async function createInitialAccessToken(
-  provider: Provider,
-  { db }: Storage,
-  ttlSeconds: number,
-): Promise<string> {
-  const token = new provider.InitialAccessToken({ expiresIn: ttlSeconds } as never)
-  await audit.append(db, [{ type: 'registration_token.created', details: { ttlSeconds } }])
-  return token.save()
 }

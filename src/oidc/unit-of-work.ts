@@ -58,7 +58,8 @@ async function register(storage: Storage, scope: RequestScope, stage: ReturnType
       if (redeemedTokenHash && clientId !== undefined) await clients.lock(tx, clientId)
       if (redeemedTokenHash && !(await artifacts.destroy(tx, 'RegistrationAccessToken', redeemedTokenHash)))
         throw refusal
-      if (saved && (await clients.save(tx, storage.envelope, saved, { isDynamic: true })) === 'gone') throw refusal
+      if (saved && (await clients.save(tx, storage.envelope, saved, { isDynamic: true, policy: 'default' })) === 'gone')
+        throw refusal
       if (destroyed && !(await clients.destroy(tx, destroyed))) throw refusal
       await storage.applyIn(tx, stage)
     })

@@ -13,13 +13,13 @@ export type WayBack = { page: ErrorCode; back: { href: string; label: string } |
 export function createWayBack({ db, clients }: { db: Db; clients: ClientCache }) {
   return async (uid: string): Promise<WayBack> => {
     const found = await artifacts.findInteraction(db, sha256(uid))
-    const client = found?.clientId ? await clients.find(found.clientId) : undefined
-    const href = [client?.['initiate_login_uri'], client?.['client_uri']].find(
+    const metadata = found?.clientId ? (await clients.find(found.clientId))?.metadata : undefined
+    const href = [metadata?.['initiate_login_uri'], metadata?.['client_uri']].find(
       (uri) => typeof uri === 'string' && /^https?:/.test(uri),
     )
     const page = found?.isDestroyed ? 'already-done' : found?.isLive ? 'other-browser' : 'expired'
     if (typeof href !== 'string') return { page, back: undefined }
-    return { page, back: { href, label: `Back to ${String(client?.['client_name'] ?? new URL(href).host)}` } }
+    return { page, back: { href, label: `Back to ${String(metadata?.['client_name'] ?? new URL(href).host)}` } }
   }
 }
 

@@ -1,5 +1,8 @@
+import { CompiledQuery } from 'kysely'
 import { randomId } from '../crypto/digests.ts'
+import { isUniqueViolation } from '../database/connect.ts'
 import type { Db, Tx } from '../database/schema.ts'
+import type { Position } from './pages.ts'
 import * as sessions from './sessions.ts'
 
 export type Account = {
@@ -86,6 +89,42 @@ export async function setPasswordHash(db: Db, accountId: string, hash: string): 
     .execute()
 }
 
+export type AccountChange = {
+  email?: string | undefined
+  emailVerified?: boolean | undefined
+  profile?: Record<string, unknown> | undefined
+}
+
+/** Changes what is given of an account. `'email-taken'` when the address belongs to another one. */
+export async function update(db: Db, id: string, change: AccountChange): Promise<'updated' | 'email-taken'> {
+  try {
+    await db
+      .updateTable('accounts')
+      .set({
+        updated_at: new Date(),
+        ...(change.email !== undefined && {
+          email: change.email.trim(),
+          email_canonical: canonicalEmail(change.email),
+        }),
+        ...(change.emailVerified !== undefined && { email_verified: change.emailVerified }),
+        ...(change.profile !== undefined && { profile: JSON.stringify(change.profile) }),
+      })
+      .where('id', '=', id)
+      .execute()
+  } catch (error) {
+    if (isUniqueViolation(error)) return 'email-taken'
+    throw error
+  }
+  return 'updated'
+}
+
+/** Deletes an account with its password, sessions, grants and tokens. Sessions and grants first, as a request locks them. */
+export async function destroy(tx: Tx, accountId: string): Promise<boolean> {
+  await signOutEverywhere(tx, accountId)
+  const row = await tx.deleteFrom('accounts').where('id', '=', accountId).returning('id').executeTakeFirst()
+  return row !== undefined
+}
+
 /**
  * Disables an account and ends all it has: sessions, codes, tokens. Its grants, the record of what it
  * consented to, stay. They are locked before what is under them goes, so a token request in flight either
@@ -121,18 +160,28 @@ export async function enable(db: Db, accountId: string): Promise<boolean> {
   return row !== undefined
 }
 
-export async function list(db: Db, { limit }: { limit: number }): Promise<Account[]> {
-  const rows = await db.selectFrom('accounts').select(columns).orderBy('created_at').limit(limit).execute()
-  return rows.map(toAccount)
+/** Accounts in the order they were created, after a position. */
+export async function list(
+  db: Db,
+  { after, limit }: { after?: Position | undefined; limit: number },
+): Promise<(Account & { createdAt: Date })[]> {
+  const text = `select ${columns.join(', ')}, created_at from accounts
+    ${after ? 'where (created_at, id) > ($2, $3)' : ''} order by created_at, id limit $1`
+  const { rows } = await db.executeQuery<Row & { created_at: Date }>(
+    CompiledQuery.raw(text, [limit, ...(after ? [after.at, after.id] : [])]),
+  )
+  return rows.map((row) => ({ ...toAccount(row), createdAt: row.created_at }))
 }
 
-function toAccount(row: {
+type Row = {
   id: string
   email: string
   email_verified: boolean
   profile: Record<string, unknown>
   disabled_at: Date | null
-}): Account {
+}
+
+function toAccount(row: Row): Account {
   return {
     id: row.id,
     email: row.email,

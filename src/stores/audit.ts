@@ -1,10 +1,15 @@
+import { CompiledQuery } from 'kysely'
 import type { Db } from '../database/schema.ts'
 
 /** Something that happened and matters for security. Never holds a bearer value or a secret. */
 export type AuditEvent = {
   type: string
+  /** Who did it, when it was not the account itself: `operator:name` at the command line, `client:id` by API. */
+  actor?: string | undefined
   accountId?: string | undefined
   clientId?: string | undefined
+  /** The identifier of a resource server. */
+  resource?: string | undefined
   grantId?: string | undefined
   requestId?: string | undefined
   address?: string | undefined
@@ -21,8 +26,10 @@ export async function append(db: Db, events: AuditEvent[]): Promise<void> {
       events.map((event) => ({
         occurred_at: occurredAt,
         type: event.type,
+        actor: event.actor ?? null,
         account_id: event.accountId ?? null,
         client_id: event.clientId ?? null,
+        resource: event.resource ?? null,
         grant_id: event.grantId ?? null,
         request_id: event.requestId ?? null,
         address: event.address ?? null,
@@ -32,22 +39,63 @@ export async function append(db: Db, events: AuditEvent[]): Promise<void> {
     .execute()
 }
 
-/** The newest events first. */
-export async function list(db: Db, { limit }: { limit: number }): Promise<(AuditEvent & { occurredAt: Date })[]> {
-  const rows = await db
-    .selectFrom('audit_events')
-    .select(['occurred_at', 'type', 'account_id', 'client_id', 'grant_id', 'request_id', 'address', 'details'])
-    .orderBy('id', 'desc')
-    .limit(limit)
-    .execute()
+export type RecordedEvent = AuditEvent & { id: string; occurredAt: Date }
+
+export type AuditFilter = Pick<AuditEvent, 'actor' | 'accountId' | 'clientId' | 'resource' | 'grantId'> & {
+  type?: string | undefined
+  since?: Date | undefined
+  until?: Date | undefined
+}
+
+const columns =
+  'id, occurred_at, type, actor, account_id, client_id, resource, grant_id, request_id, address, details' as const
+
+/** The newest events first, of those that a filter lets through, before an id. */
+export async function list(
+  db: Db,
+  { before, limit, ...filter }: AuditFilter & { before?: string | undefined; limit: number },
+): Promise<RecordedEvent[]> {
+  const conditions: [string, unknown][] = [
+    ['id <', before],
+    ['type =', filter.type],
+    ['actor =', filter.actor],
+    ['account_id =', filter.accountId],
+    ['client_id =', filter.clientId],
+    ['resource =', filter.resource],
+    ['grant_id =', filter.grantId],
+    ['occurred_at >=', filter.since],
+    ['occurred_at <', filter.until],
+  ]
+  const given = conditions.filter(([, value]) => value !== undefined)
+  const where = given.map(([condition], index) => `${condition} $${index + 2}`)
+  const text = `select ${columns} from audit_events
+    ${where.length > 0 ? `where ${where.join(' and ')}` : ''} order by id desc limit $1`
+  const { rows } = await db.executeQuery<Row>(CompiledQuery.raw(text, [limit, ...given.map(([, value]) => value)]))
   return rows.map((row) => ({
+    id: row.id,
     occurredAt: row.occurred_at,
     type: row.type,
+    actor: row.actor ?? undefined,
     accountId: row.account_id ?? undefined,
     clientId: row.client_id ?? undefined,
+    resource: row.resource ?? undefined,
     grantId: row.grant_id ?? undefined,
     requestId: row.request_id ?? undefined,
     address: row.address ?? undefined,
     details: row.details,
   }))
+}
+
+type Row = {
+  id: string
+  occurred_at: Date
+  type: string
+  actor: string | null
+  account_id: string | null
+  client_id: string | null
+  resource: string | null
+  grant_id: string | null
+  request_id: string | null
+  address: string | null
+  details: Record<string, unknown>
 }

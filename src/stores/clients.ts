@@ -5,23 +5,60 @@ import type { Db, Tx } from '../database/schema.ts'
 /** Client metadata as RFC 7591 §2 spells it, the secret included. */
 export type ClientMetadata = Record<string, unknown> & { client_id: string }
 
+/** A client that may be used, with what authenticates it. */
+export type ActiveClient = {
+  metadata: ClientMetadata
+  /** The secret before the last rotation, for as long as both are good. */
+  previousSecret: { value: string; expiresAtMs: number } | undefined
+  expiresAtMs: number | undefined
+  /** Whether its metadata is a document that it publishes itself. What is here is then only a copy to show. */
+  isDocument: boolean
+}
+
 /** The channel on which every process hears that a client changed; the payload is the client id. */
 export const changedChannel = 'client_changed'
 
 const identity = (id: string) => `clients.secret:${id}`
+const previousIdentity = (id: string) => `clients.previous_secret:${id}`
 
-/** A client that may be used: neither disabled nor deleted. */
-export async function findActive(db: Db, envelope: Envelope, id: string): Promise<ClientMetadata | undefined> {
+/** A client that may be used: neither disabled nor deleted nor past its lifetime. */
+export async function findActive(db: Db, envelope: Envelope, id: string): Promise<ActiveClient | undefined> {
   const row = await db
     .selectFrom('clients')
-    .select(['id', 'metadata', 'secret_sealed'])
+    .select(['metadata', 'secret_sealed', 'previous_secret_sealed', 'previous_secret_expires_at'])
+    .select(['expires_at', 'document'])
     .where('id', '=', id)
     .where('disabled_at', 'is', null)
     .where('deleted_at', 'is', null)
+    .where((where) => where.or([where('expires_at', 'is', null), where('expires_at', '>', new Date())]))
     .executeTakeFirst()
   if (!row) return undefined
   const secret = row.secret_sealed === null ? {} : { client_secret: envelope.open(row.secret_sealed, identity(id)) }
-  return { ...row.metadata, ...secret, client_id: id }
+  const previous = row.previous_secret_sealed
+  return {
+    metadata: { ...row.metadata, ...secret, client_id: id },
+    previousSecret:
+      previous !== null && row.previous_secret_expires_at
+        ? {
+            value: envelope.open(previous, previousIdentity(id)),
+            expiresAtMs: row.previous_secret_expires_at.getTime(),
+          }
+        : undefined,
+    expiresAtMs: row.expires_at?.getTime(),
+    isDocument: row.document,
+  }
+}
+
+/** How a client came to be. Kept from then on: a later update changes its metadata alone. */
+export type Origin = {
+  isDynamic: boolean
+  isDocument?: boolean
+  /** The policy that judges the client now and at every change. */
+  policy: string
+  registrationTokenId?: string | undefined
+  expiresAt?: Date | undefined
+  /** When it is removed unless it was used before. */
+  unusedExpiresAt?: Date | undefined
 }
 
 /**
@@ -32,7 +69,7 @@ export async function save(
   tx: Tx,
   envelope: Envelope,
   { client_id: id, client_secret: secret, ...metadata }: ClientMetadata,
-  { isDynamic }: { isDynamic: boolean },
+  origin: Origin,
 ): Promise<'saved' | 'gone'> {
   const now = new Date()
   const row = {
@@ -42,7 +79,17 @@ export async function save(
   }
   const saved = await tx
     .insertInto('clients')
-    .values({ id, ...row, dynamic: isDynamic, disabled_at: null, deleted_at: null, created_at: now })
+    .values({
+      id,
+      ...row,
+      dynamic: origin.isDynamic,
+      document: origin.isDocument ?? false,
+      policy: origin.policy,
+      registration_token_id: origin.registrationTokenId ?? null,
+      expires_at: origin.expiresAt ?? null,
+      unused_expires_at: origin.unusedExpiresAt ?? null,
+      created_at: now,
+    })
     .onConflict((conflict) =>
       conflict
         .column('id')
@@ -61,11 +108,58 @@ export async function lock(tx: Tx, id: string): Promise<void> {
   await tx.selectFrom('clients').select('id').where('id', '=', id).forNoKeyUpdate().execute()
 }
 
+/**
+ * Gives a client another secret; the one it had stays good for `overlapSeconds`. Of two rotations in a row
+ * the first secret is dead. `false` when there is no such client, or it has no secret to rotate.
+ */
+export async function rotateSecret(
+  tx: Tx,
+  envelope: Envelope,
+  id: string,
+  {
+    secret,
+    secretExpiresAtSeconds,
+    overlapSeconds,
+  }: { secret: string; secretExpiresAtSeconds: number; overlapSeconds: number },
+): Promise<boolean> {
+  const row = await tx
+    .selectFrom('clients')
+    .select(['metadata', 'secret_sealed'])
+    .where('id', '=', id)
+    .where('deleted_at', 'is', null)
+    .where('secret_sealed', 'is not', null)
+    .forNoKeyUpdate()
+    .executeTakeFirst()
+  if (!row?.secret_sealed) return false
+  const now = new Date()
+  await tx
+    .updateTable('clients')
+    .set({
+      metadata: JSON.stringify({ ...row.metadata, client_secret_expires_at: secretExpiresAtSeconds }),
+      secret_sealed: envelope.seal(secret, identity(id)),
+      previous_secret_sealed:
+        overlapSeconds > 0 ? envelope.seal(envelope.open(row.secret_sealed, identity(id)), previousIdentity(id)) : null,
+      previous_secret_expires_at: overlapSeconds > 0 ? new Date(now.getTime() + overlapSeconds * 1000) : null,
+      updated_at: now,
+    })
+    .where('id', '=', id)
+    .execute()
+  await announce(tx, id)
+  return true
+}
+
 /** Deletes a client with all that was issued to it. What remains is its id, so that it is never given out again. */
 export async function destroy(tx: Tx, id: string): Promise<boolean> {
   const row = await tx
     .updateTable('clients')
-    .set({ deleted_at: new Date(), updated_at: new Date(), metadata: '{}', secret_sealed: null })
+    .set({
+      deleted_at: new Date(),
+      updated_at: new Date(),
+      metadata: '{}',
+      secret_sealed: null,
+      previous_secret_sealed: null,
+      previous_secret_expires_at: null,
+    })
     .where('id', '=', id)
     .where('deleted_at', 'is', null)
     .returning('id')
@@ -90,29 +184,48 @@ export async function setDisabled(tx: Tx, id: string, isDisabled: boolean): Prom
   return row !== undefined
 }
 
-export type ClientSummary = { id: string; name: string; isDynamic: boolean; isDisabled: boolean; createdAt: Date }
-
-export async function list(db: Db, { limit }: { limit: number }): Promise<ClientSummary[]> {
-  const rows = await db
-    .selectFrom('clients')
-    .select(['id', sql<string | null>`metadata->>'client_name'`.as('name'), 'dynamic', 'disabled_at', 'created_at'])
-    .where('deleted_at', 'is', null)
-    .orderBy('created_at')
-    .limit(limit)
-    .execute()
-  return rows.map((row) => ({
-    id: row.id,
-    name: row.name ?? '',
-    isDynamic: row.dynamic,
-    isDisabled: row.disabled_at !== null,
-    createdAt: row.created_at,
-  }))
+/** Moves a client to another policy. */
+export async function setPolicy(tx: Tx, id: string, policy: string): Promise<void> {
+  await tx.updateTable('clients').set({ policy }).where('id', '=', id).execute()
 }
 
-/** Whether a client registered itself rather than being registered by an administrator. */
-export async function isDynamic(db: Db, id: string): Promise<boolean> {
-  const row = await db.selectFrom('clients').select('dynamic').where('id', '=', id).executeTakeFirst()
-  return row?.dynamic ?? true
+/** Notes that clients were used. Whoever was to be removed unless used stays. */
+export async function touch(db: Db, ids: string[], usedAt: Date): Promise<void> {
+  await db
+    .updateTable('clients')
+    .set({ last_used_at: usedAt, unused_expires_at: null })
+    .where('id', '=', sql<string>`any(${ids})`)
+    .execute()
+}
+
+/**
+ * Locks a policy against other registrations under it until the transaction ends, and counts the clients it has:
+ * so that of two registrations for the last place one gets it.
+ */
+export async function countUnder(tx: Tx, policy: string): Promise<number> {
+  await sql`select pg_advisory_xact_lock(hashtextextended(${`clients of ${policy}`}, 0))`.execute(tx)
+  const { count } = await tx
+    .selectFrom('clients')
+    .select((select) => select.fn.countAll<string>().as('count'))
+    .where('policy', '=', policy)
+    .where('deleted_at', 'is', null)
+    .executeTakeFirstOrThrow()
+  return Number(count)
+}
+
+/** Ids of clients that are past their lifetime, or were never used in the time they had for it; locked, others skipped. */
+export async function lockExpired(tx: Tx, limit: number): Promise<string[]> {
+  const now = new Date()
+  const rows = await tx
+    .selectFrom('clients')
+    .select('id')
+    .where('deleted_at', 'is', null)
+    .where((where) => where.or([where('expires_at', '<', now), where('unused_expires_at', '<', now)]))
+    .limit(limit)
+    .forUpdate()
+    .skipLocked()
+    .execute()
+  return rows.map(({ id }) => id)
 }
 
 /** The ids of clients changed since a moment. */

@@ -5,6 +5,7 @@ import type { Db } from '../database/schema.ts'
 const keptSeconds = {
   replays: 0,
   throttles: 0,
+  idempotency_keys: 0,
   sessions: 86_400,
   artifacts: 86_400,
   grants: 7 * 86_400, // last: artifacts go with them
@@ -18,6 +19,8 @@ export const keptTables = [
   'accounts',
   'password_credentials',
   'clients',
+  'registration_policies',
+  'registration_tokens',
   'resource_servers',
   'signing_keys',
   'shared_secrets',

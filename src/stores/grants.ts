@@ -1,6 +1,7 @@
 import { CompiledQuery } from 'kysely'
 import { randomId } from '../crypto/digests.ts'
 import type { Db, Tx } from '../database/schema.ts'
+import type { Position } from './pages.ts'
 
 type Payload = Record<string, unknown>
 
@@ -103,10 +104,49 @@ export async function extend(db: Db, { id, payload }: StoredGrant, expiresAtSeco
     .execute()
 }
 
-/** Deletes a grant with everything issued under it. */
-export async function destroy(db: Db, id: string): Promise<boolean> {
-  const row = await db.deleteFrom('grants').where('id', '=', id).returning('id').executeTakeFirst()
-  return row !== undefined
+/** Deletes a grant with everything issued under it, and says whose it was. */
+export async function destroy(db: Db, id: string): Promise<Pair | undefined> {
+  const row = await db
+    .deleteFrom('grants')
+    .where('id', '=', id)
+    .returning(['account_id', 'client_id'])
+    .executeTakeFirst()
+  return row && { accountId: row.account_id, clientId: row.client_id }
+}
+
+export type GrantRecord = StoredGrant & Pair & { createdAt: Date }
+
+/** Grants that have not expired, in the order they were given, after a position. */
+export async function list(
+  db: Db,
+  {
+    accountId,
+    clientId,
+    after,
+    limit,
+  }: { accountId: string | undefined; clientId: string | undefined; after: Position | undefined; limit: number },
+): Promise<GrantRecord[]> {
+  const rows = await db
+    .selectFrom('grants')
+    .select([...columns, 'account_id', 'client_id', 'created_at'])
+    .where('expires_at', '>', new Date())
+    .$if(accountId !== undefined, (query) => query.where('account_id', '=', accountId ?? ''))
+    .$if(clientId !== undefined, (query) => query.where('client_id', '=', clientId ?? ''))
+    .$if(after !== undefined, (query) =>
+      query.where((where) =>
+        where(where.refTuple('created_at', 'id'), '>', where.tuple(after?.at ?? new Date(0), after?.id ?? '')),
+      ),
+    )
+    .orderBy('created_at')
+    .orderBy('id')
+    .limit(limit)
+    .execute()
+  return rows.map((row) => ({
+    ...toGrant(row),
+    accountId: row.account_id,
+    clientId: row.client_id,
+    createdAt: row.created_at,
+  }))
 }
 
 type Row = { id: string; payload: Payload; shown: Payload; expires_at: Date }

@@ -1,3 +1,4 @@
+import { sql } from 'kysely'
 import type { Db } from '../database/schema.ts'
 
 /** An API that accepts access tokens (RFC 8707 §1). */
@@ -12,20 +13,29 @@ export type ResourceServer = {
   clientId: string | undefined
 }
 
-export async function list(db: Db): Promise<ResourceServer[]> {
-  const rows = await db
+const columns = ['identifier', 'name', 'scopes', 'token_format', 'token_ttl_seconds', 'client_id'] as const
+
+export async function find(db: Db, identifier: string): Promise<ResourceServer | undefined> {
+  const row = await db
     .selectFrom('resource_servers')
-    .select(['identifier', 'name', 'scopes', 'token_format', 'token_ttl_seconds', 'client_id'])
-    .orderBy('identifier')
-    .execute()
-  return rows.map((row) => ({
-    identifier: row.identifier,
-    name: row.name,
-    scopes: row.scopes as Record<string, string>,
-    tokenFormat: row.token_format === 'jwt' ? 'jwt' : 'opaque',
-    tokenTtlSeconds: row.token_ttl_seconds ?? undefined,
-    clientId: row.client_id ?? undefined,
-  }))
+    .select(columns)
+    .where('identifier', '=', identifier)
+    .executeTakeFirst()
+  return row && toResourceServer(row)
+}
+
+export async function list(db: Db): Promise<ResourceServer[]> {
+  const rows = await db.selectFrom('resource_servers').select(columns).orderBy('identifier').execute()
+  return rows.map(toResourceServer)
+}
+
+export async function destroy(db: Db, identifier: string): Promise<boolean> {
+  const row = await db
+    .deleteFrom('resource_servers')
+    .where('identifier', '=', identifier)
+    .returning('identifier')
+    .executeTakeFirst()
+  return row !== undefined
 }
 
 /** Creates a resource server, or replaces the one of that identifier. */
@@ -44,4 +54,40 @@ export async function save(db: Db, server: ResourceServer): Promise<void> {
     .values({ identifier: server.identifier, ...row, created_at: now })
     .onConflict((conflict) => conflict.column('identifier').doUpdateSet(row))
     .execute()
+}
+
+/** Whether a client has no grant, so that all it can do is introspect, and no other resource server uses it. */
+export async function isOnlyCredentials(db: Db, clientId: string): Promise<boolean> {
+  const row = await db
+    .selectFrom('clients')
+    .select('id')
+    .where('id', '=', clientId)
+    .where(sql<boolean>`metadata->'grant_types' = '[]'::jsonb`)
+    .where((where) =>
+      where.not(
+        where.exists(where.selectFrom('resource_servers').select('identifier').where('client_id', '=', clientId)),
+      ),
+    )
+    .executeTakeFirst()
+  return row !== undefined
+}
+
+type Row = {
+  identifier: string
+  name: string
+  scopes: Record<string, unknown>
+  token_format: string
+  token_ttl_seconds: number | null
+  client_id: string | null
+}
+
+function toResourceServer(row: Row): ResourceServer {
+  return {
+    identifier: row.identifier,
+    name: row.name,
+    scopes: row.scopes as Record<string, string>,
+    tokenFormat: row.token_format === 'jwt' ? 'jwt' : 'opaque',
+    tokenTtlSeconds: row.token_ttl_seconds ?? undefined,
+    clientId: row.client_id ?? undefined,
+  }
 }

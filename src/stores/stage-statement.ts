@@ -106,10 +106,11 @@ const parts = {
     where o.uid = ${keysOf('endedSessions', 'uid')} and o.uid = s.uid and o.destroyed_at is null
       and ${stillTheirs('s.presented_hash', 's.known_account_id', 's.known_account_id')})`,
   audit: `audited as (
-    insert into audit_events (occurred_at, type, account_id, client_id, grant_id, request_id, address, details)
-    select $2, e.type, e."accountId", e."clientId", e."grantId", e."requestId", e.address, coalesce(e.details, '{}')
-    from json_to_recordset($1->'audit') as e(n int, type text, "accountId" text, "clientId" text, "grantId" text,
-      "requestId" text, address text, details jsonb)
+    insert into audit_events (occurred_at, type, actor, account_id, client_id, resource, grant_id, request_id, address, details)
+    select $2, e.type, e.actor, e."accountId", e."clientId", e.resource, e."grantId", e."requestId", e.address,
+      coalesce(e.details, '{}')
+    from json_to_recordset($1->'audit') as e(n int, type text, actor text, "accountId" text, "clientId" text,
+      resource text, "grantId" text, "requestId" text, address text, details jsonb)
     where e.n in (select n from winners))`,
 }
 

@@ -6,11 +6,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parse } from '../../src/config.ts'
 import { createLogger } from '../../src/log.ts'
-import { registerClient } from '../../src/oidc/registration.ts'
 import { serve } from '../../src/server.ts'
 import * as accounts from '../../src/stores/accounts.ts'
 import * as resourceServers from '../../src/stores/resource-servers.ts'
 import { launchChromium } from '../support/chromium.ts'
+import { createClient } from '../support/postern.ts'
 import { createTour, type Site } from './tour.ts'
 
 const port = 3999
@@ -60,7 +60,7 @@ function siteOf({ postern }: typeof server): Site {
       const passwordHash = await postern.passwords.hash(password)
       await db.transaction().execute((tx) => accounts.create(tx, { email, emailVerified: true, profile, passwordHash }))
     },
-    createClient: (metadata) => registerClient(postern.provider, postern.storage, metadata),
+    createClient: (metadata) => createClient(postern, metadata),
     createResource: (resource) =>
       resourceServers.save(db, { ...resource, tokenFormat: 'opaque', tokenTtlSeconds: undefined, clientId: undefined }),
   }

@@ -185,7 +185,7 @@ describe('RFC 7592: a registration access token is good for one change', () => {
       const registered = await register()
       const [, updated] = await overlap(
         round,
-        () => fleet.operate('client delete', { id: registered.client_id }),
+        () => fleet.operate('client delete', { client_id: registered.client_id }),
         () => update(either(round), registered),
       )
       const { losers } = settle(tally, [updated])

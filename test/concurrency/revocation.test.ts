@@ -159,11 +159,11 @@ describe('what an administrator ends stays ended when a refresh overlaps it', ()
     for (let round = 0; round < rounds; round++) {
       const tokens = await login(fleet.processes[0], client, { email })
       const everything = await refreshDuring(tally, round, client, tokens, () =>
-        fleet.operate('account disable', { email }),
+        fleet.operate('account disable', { account: email }),
       )
       await expectDead(fleet, client, everything)
       expect(await hasSession(tokens.visitor, client)).toBe(false)
-      await fleet.operate('account enable', { email })
+      await fleet.operate('account enable', { account: email })
       await expectDead(fleet, client, everything)
       expect(await hasSession(tokens.visitor, client)).toBe(false)
     }
@@ -180,7 +180,7 @@ describe('what an administrator ends stays ended when a refresh overlaps it', ()
       const [answers] = await overlap(
         round,
         () => Promise.all(requests.map(({ path }, index) => authorizeIn(visitor, index, path))),
-        () => fleet.operate('account disable', { email }),
+        () => fleet.operate('account disable', { account: email }),
       )
       const { winners } = settle(tally, answers, ({ location }) => location?.searchParams.has('code') === true)
       expect(await hasSession(visitor, client)).toBe(false)
@@ -189,7 +189,7 @@ describe('what an administrator ends stays ended when a refresh overlaps it', ()
         const code = { code: String(location?.searchParams.get('code')), verifier: String(requests[index]?.verifier) }
         expect(await redeem(other(round), client, code)).toMatchObject({ status: 400, error: 'invalid_grant' })
       }
-      await fleet.operate('account enable', { email })
+      await fleet.operate('account enable', { account: email })
       expect(await hasSession(visitor, client)).toBe(false)
     }
     expect(tally.serverErrors).toBe(0)
@@ -206,7 +206,7 @@ describe('what an administrator ends stays ended when a refresh overlaps it', ()
       response_types: [],
       grant_types: ['client_credentials'],
     })
-    await fleet.operate('resource create', { identifier: api, scopes: 'read', 'client-id': server.client_id })
+    await fleet.operate('resource create', { identifier: api, scopes: { read: 'Read' }, client_id: server.client_id })
     const visitor = browserAt(fleet.processes[0])
     for (let round = 0; round < rounds; round++) {
       const app = await fleet.createClient()
@@ -222,7 +222,7 @@ describe('what an administrator ends stays ended when a refresh overlaps it', ()
         round,
         app,
         tokens,
-        () => fleet.operate('client delete', { id: app.client_id }),
+        () => fleet.operate('client delete', { client_id: app.client_id }),
         refusals,
       )
       for (const process of fleet.processes) {
@@ -254,7 +254,7 @@ describe('what an administrator ends stays ended when a refresh overlaps it', ()
         round,
         app,
         tokens,
-        () => fleet.operate('client disable', { id: app.client_id }),
+        () => fleet.operate('client disable', { client_id: app.client_id }),
         refusals,
       )
       for (const process of fleet.processes) {

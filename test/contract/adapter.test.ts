@@ -443,11 +443,20 @@ describe('The sweep', () => {
     expect(new Set(known).size).toBe(known.length)
   })
 
-  const column = { replays: 'id_hash', throttles: 'key_hash', sessions: 'uid', artifacts: 'id_hash', grants: 'id' }
+  const column = {
+    replays: 'id_hash',
+    throttles: 'key_hash',
+    idempotency_keys: 'key_hash',
+    sessions: 'uid',
+    artifacts: 'id_hash',
+    grants: 'id',
+  }
   const insert = {
     replays: 'insert into replays (id_hash, expires_at) select sha256($1::bytea), $2',
     throttles:
       'insert into throttles (key_hash, failures, blocked_until, expires_at) select sha256($1::bytea), 1, now(), $2',
+    idempotency_keys: `insert into idempotency_keys (key_hash, request_hash, created_at, expires_at)
+      select sha256($1::bytea), $1, now(), $2`,
     sessions: `insert into sessions (uid, id_hash, payload, expires_at, created_at)
       select encode($1::bytea, 'hex'), sha256($1), '{}', $2, now()`,
     artifacts: `insert into artifacts (id_hash, model, payload, expires_at, created_at)

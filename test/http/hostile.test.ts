@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { createInitialAccessToken } from '../../src/oidc/registration.ts'
+import { operate } from '../support/operator.ts'
 import { startPostern, type TestPostern } from '../support/postern.ts'
 import { beginLogin, discover } from '../support/relying-party.ts'
 import { createVisitor } from '../support/visitor.ts'
@@ -13,11 +13,10 @@ beforeAll(async () => {
 afterAll(() => postern?.stop())
 
 async function register(metadata: Record<string, unknown>): Promise<Response> {
-  const { provider, storage } = postern.server.postern
-  const token = await createInitialAccessToken(provider, storage, 600)
+  const made = (await operate(postern, 'registration-token create', {})) as { initial_access_token: string }
   return fetch(`${postern.issuer}/oauth/register`, {
     method: 'POST',
-    headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+    headers: { authorization: `Bearer ${made.initial_access_token}`, 'content-type': 'application/json' },
     body: JSON.stringify(metadata),
   })
 }

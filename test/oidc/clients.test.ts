@@ -54,7 +54,9 @@ describe('a client that is changed by another process', () => {
     const client = await postern.createClient(machine)
     expect(await works(client)).toBe(true)
     const changed = { ...client, client_secret: 'a-new-secret-of-some-length-0123456789' }
-    await elsewhere((tx) => clients.save(tx, other.storage.envelope, changed, { isDynamic: false }))
+    await elsewhere((tx) =>
+      clients.save(tx, other.storage.envelope, changed, { isDynamic: false, policy: 'administrator' }),
+    )
     await soon(async () => expect([await works(client), await works(changed)]).toEqual([false, true]))
   })
 
@@ -111,7 +113,7 @@ test('three hundred clients, more than the engine itself keeps, are each read on
   const sample = await postern.createClient(machine)
   const many = Array.from({ length: 300 }, (_, n) => ({ ...sample, client_id: `many-${n}` }))
   await db.transaction().execute(async (tx) => {
-    for (const client of many) await clients.save(tx, envelope, client, { isDynamic: false })
+    for (const client of many) await clients.save(tx, envelope, client, { isDynamic: false, policy: 'administrator' })
   })
   // What changed within the last minute is looked up again; these are not to be.
   await postern.database.query(`update clients set updated_at = updated_at - interval '1 hour'`)
@@ -132,7 +134,7 @@ describe('RFC 7592 §2.3: a client that was deleted', () => {
     const { tokens } = await login(postern, client, { email, scope, visitor })
     const begun = await authorize(postern, client, { email, visitor })
     const kept = await login(postern, bystander, { email, scope, visitor })
-    await operate(postern, 'client delete', { id: client.client_id })
+    await operate(postern, 'client delete', { client_id: client.client_id })
 
     for (const token of [tokens.access_token, String(tokens.refresh_token)]) {
       for (const asking of [bystander, client]) {
@@ -171,7 +173,7 @@ describe('RFC 7592 §2.3: a client that was deleted', () => {
       })
       expect(registered.status).toBe(201)
       const { client_id, registration_access_token, ...metadata } = registered.json
-      await operate(postern, command, { id: String(client_id) })
+      await operate(postern, command, { client_id: String(client_id) })
       const path = `/oauth/register/${client_id}`
       const bearer = String(registration_access_token)
       const body = { client_id, redirect_uris: metadata['redirect_uris'], client_secret: metadata['client_secret'] }

@@ -251,7 +251,7 @@ describe('RFC 7592 §2: the client manages its registration', () => {
 
   test('a disabled client cannot read, change, delete or use its registration', async () => {
     const client = await registered()
-    await operate(postern, 'client disable', { id: client.client_id })
+    await operate(postern, 'client disable', { client_id: client.client_id })
     expect((await manage(client, 'GET')).status).toBe(401)
     expect((await manage(client, 'PUT', { client_id: client.client_id, redirect_uris })).status).toBe(401)
     expect((await manage(client, 'DELETE')).status).toBe(401)

@@ -159,7 +159,7 @@ describe('RFC 7662 §2.2: what belongs to somebody who is gone is inactive, neve
     const gone = await postern.createClient()
     const { tokens } = await login(postern, gone, { ...forApi, scope: 'openid read offline_access' })
     expect((await ask(api, tokens.access_token)).json['active']).toBe(true)
-    await operate(postern, `client ${verb}`, { id: gone.client_id })
+    await operate(postern, `client ${verb}`, { client_id: gone.client_id })
     for (const token of [tokens.access_token, tokens.refresh_token]) {
       for (const who of [api, stranger]) expect(await ask(who, token)).toMatchObject(inactive)
       expect((await ask(gone, token)).json['active'] ?? false).toBe(false)
@@ -176,7 +176,7 @@ describe('RFC 7662 §2.2: what belongs to somebody who is gone is inactive, neve
     const gone = { email: 'gone@example.com' }
     const { tokens } = await login(postern, client, { ...forApi, ...gone, scope: 'openid read offline_access' })
     expect((await ask(api, tokens.access_token)).json['active']).toBe(true)
-    await operate(postern, 'account disable', gone)
+    await operate(postern, 'account disable', { account: gone.email })
     for (const token of [tokens.access_token, tokens.refresh_token]) {
       for (const who of [client, api, stranger]) expect(await ask(who, token)).toMatchObject(inactive)
     }
@@ -185,15 +185,15 @@ describe('RFC 7662 §2.2: what belongs to somebody who is gone is inactive, neve
       form: { grant_type: 'refresh_token', refresh_token: String(tokens.refresh_token) },
     })
     expect([refreshed.status, refreshed.json['error']]).toEqual([400, 'invalid_grant'])
-    await operate(postern, 'account enable', gone)
+    await operate(postern, 'account enable', { account: gone.email })
     expect(await ask(client, tokens.access_token)).toMatchObject(inactive)
   })
 
   test('tokens of a client that is enabled again work again, as long as they live', async () => {
     const paused = await postern.createClient()
     const { tokens } = await login(postern, paused, { email, scope })
-    await operate(postern, 'client disable', { id: paused.client_id })
-    await operate(postern, 'client enable', { id: paused.client_id })
+    await operate(postern, 'client disable', { client_id: paused.client_id })
+    await operate(postern, 'client enable', { client_id: paused.client_id })
     expect((await ask(paused, tokens.access_token)).json['active']).toBe(true)
   })
 })

@@ -228,7 +228,7 @@ describe('RFC 8628 §5: what somebody might try', () => {
     const begun = await send(postern, '/oauth/device_authorization', {
       form: { client_id: other.client_id, scope: 'openid' },
     })
-    await operate(postern, 'client disable', { id: other.client_id })
+    await operate(postern, 'client disable', { client_id: other.client_id })
     const { json } = await poll(String(begun.json['device_code']), other.client_id)
     expect(json['error']).toMatch(/^invalid_(client|grant)$/)
     const page = await enter(createVisitor(postern.issuer), String(begun.json['user_code']))

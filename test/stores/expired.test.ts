@@ -22,7 +22,14 @@ afterAll(async () => {
 })
 
 /** How long after its end a row of each table is still kept. */
-const keptFor = { replays: 0, throttles: 0, sessions: day, artifacts: day, grants: 7 * day } as const
+const keptFor = {
+  replays: 0,
+  throttles: 0,
+  idempotency_keys: 0,
+  sessions: day,
+  artifacts: day,
+  grants: 7 * day,
+} as const
 type Table = keyof typeof keptFor
 
 let rows = 0
@@ -32,6 +39,7 @@ async function add(table: Table, endedAgoSeconds: number): Promise<void> {
   const [hash, name] = [randomBytes(32), `row${++rows}`]
   const insert: Record<Table, [string, unknown[]]> = {
     replays: ['insert into replays values ($1, $2)', [hash, expiresAt]],
+    idempotency_keys: ['insert into idempotency_keys values ($1, $1, null, now(), $2)', [hash, expiresAt]],
     throttles: ['insert into throttles values ($1, 1, $2, $2)', [hash, expiresAt]],
     sessions: [
       `insert into sessions (uid, id_hash, payload, expires_at, created_at) values ($1, $2, '{}', $3, now())`,

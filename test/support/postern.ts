@@ -3,7 +3,7 @@ import { createServer } from 'node:net'
 import { type Config, parse } from '../../src/config.ts'
 import { createLogger } from '../../src/log.ts'
 import { registerClient } from '../../src/oidc/registration.ts'
-import { type RunningServer, serve } from '../../src/server.ts'
+import { type Postern, type RunningServer, serve } from '../../src/server.ts'
 import * as accounts from '../../src/stores/accounts.ts'
 import type { ClientMetadata } from '../../src/stores/clients.ts'
 import * as resourceServers from '../../src/stores/resource-servers.ts'
@@ -72,13 +72,7 @@ export async function startPostern(settings: Record<string, string> = {}): Promi
       if (created === 'email-taken') throw new Error(`${email} is taken`)
       return created
     },
-    createClient: (metadata = {}) =>
-      registerClient(server.postern.provider, server.postern.storage, {
-        client_name: 'Test app',
-        redirect_uris: ['https://rp.example/cb'],
-        grant_types: ['authorization_code', 'refresh_token'],
-        ...metadata,
-      }),
+    createClient: (metadata = {}) => createClient(server.postern, metadata),
     createResource: (resource) =>
       resourceServers.save(server.postern.database.db, {
         name: resource.identifier,
@@ -97,6 +91,26 @@ export async function startPostern(settings: Record<string, string> = {}): Promi
       await database.drop()
     },
   }
+}
+
+/** Registers a client as an administrator does, with all that may be left out filled in. */
+export async function createClient(
+  { database, provider, storage }: Postern,
+  metadata: Record<string, unknown>,
+): Promise<ClientMetadata> {
+  const created = await database.db.transaction().execute((tx) =>
+    registerClient(
+      { tx, provider, storage },
+      {
+        client_name: 'Test app',
+        redirect_uris: ['https://rp.example/cb'],
+        grant_types: ['authorization_code', 'refresh_token'],
+        ...metadata,
+      },
+    ),
+  )
+  storage.clients.forget(created.client_id)
+  return created
 }
 
 export function freePort(): Promise<number> {

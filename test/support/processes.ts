@@ -3,14 +3,13 @@ import { once } from 'node:events'
 import { Agent, request as httpRequest } from 'node:http'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { operations } from '../../src/admin/operations.ts'
 import { type Config, parse } from '../../src/config.ts'
 import { createLogger } from '../../src/log.ts'
-import { registerClient } from '../../src/oidc/registration.ts'
 import { assemble, type Postern } from '../../src/server.ts'
 import type { ClientMetadata } from '../../src/stores/clients.ts'
 import { createDatabase, type TestDatabase } from './database.ts'
-import { environmentFor, freePort, password } from './postern.ts'
+import { operateOn } from './operator.ts'
+import { createClient, environmentFor, freePort, password } from './postern.ts'
 
 export type Fetch = typeof globalThis.fetch
 
@@ -63,9 +62,7 @@ export async function startFleet(settings: Record<string, string> = {}, size = 2
   const operator = await assemble(config, { log: createLogger('silent') })
 
   async function operate(command: string, input: Record<string, unknown>): Promise<Record<string, unknown>> {
-    const found = operations().find(({ noun, verb }) => `${noun} ${verb}` === command)
-    if (!found) throw new Error(`there is no ${command}`)
-    return (await found.run(operator, found.input.parse(input) as never)) as Record<string, unknown>
+    return (await operateOn(operator, command, input)) as Record<string, unknown>
   }
 
   return {
@@ -77,13 +74,7 @@ export async function startFleet(settings: Record<string, string> = {}, size = 2
     operator,
     operate,
     createAccount: async (email) => String((await operate('account create', { email, password }))['id']),
-    createClient: (metadata = {}) =>
-      registerClient(operator.provider, operator.storage, {
-        client_name: 'Test app',
-        redirect_uris: ['https://rp.example/cb'],
-        grant_types: ['authorization_code', 'refresh_token'],
-        ...metadata,
-      }),
+    createClient: (metadata = {}) => createClient(operator, metadata),
     async restart() {
       await Promise.all(processes.map((process) => process.stop()))
       await Promise.all(processes.map((process) => process.start()))

@@ -1,0 +1,62 @@
+import type { Tx } from '../database/schema.ts'
+import * as audit from '../stores/audit.ts'
+import type { Operation, OperationDependencies, Performer } from './operation.ts'
+
+/**
+ * Runs an operation: its effect and its one line in the audit in one transaction. Give a transaction to have
+ * several operations stand or fall together; what they changed is then forgotten when `within` ends.
+ *
+ * @returns the output, as its schema shows it.
+ * @throws Refusal when it cannot be done; nothing was written then.
+ */
+export function execute(
+  operation: Operation,
+  dependencies: OperationDependencies,
+  input: unknown,
+  by: Performer,
+): Promise<unknown> {
+  return within(dependencies, (tx, changed) => perform(operation, { dependencies, tx, changed, by }, input))
+}
+
+/** A transaction for operations, after which this process forgets the clients they changed. */
+export async function within<T>(
+  { database, storage }: OperationDependencies,
+  work: (tx: Tx, changed: Set<string>) => Promise<T>,
+): Promise<T> {
+  const changed = new Set<string>()
+  try {
+    return await database.db.transaction().execute((tx) => work(tx, changed))
+  } finally {
+    for (const id of changed) storage.clients.forget(id)
+  }
+}
+
+/** Runs an operation in a transaction that is open already. */
+export async function perform(
+  operation: Operation,
+  {
+    dependencies,
+    tx,
+    changed,
+    by,
+  }: { dependencies: OperationDependencies; tx: Tx; changed: Set<string>; by: Performer },
+  input: unknown,
+): Promise<unknown> {
+  const events: audit.AuditEvent[] = []
+  const output = await operation.run(
+    {
+      ...dependencies,
+      tx,
+      by,
+      record: (event) => events.push({ ...by, ...event }),
+      changed: (id) => changed.add(id),
+    },
+    operation.input.parse(input),
+  )
+  const expected = operation.http.method === 'GET' ? 0 : 1
+  if (events.length !== expected) {
+    throw new Error(`${operation.noun} ${operation.verb} recorded ${events.length} events instead of ${expected}.`)
+  }
+  await audit.append(tx, events)
+  return operation.output.parse(output)
+}

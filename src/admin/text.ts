@@ -1,0 +1,66 @@
+import { z } from 'zod'
+
+type JsonSchema = { type?: string; anyOf?: JsonSchema[]; description?: string; default?: unknown }
+
+/**
+ * Values as text, from a command line or a query string, in the types an operation's input wants. What cannot be
+ * read stays text, so that the schema says what is wrong with it.
+ *
+ * A list is given by repeating it, or separated by commas or spaces. An object is JSON, or `name=text,other`.
+ */
+export function fromText(
+  input: z.ZodObject,
+  values: Record<string, string | readonly string[] | undefined>,
+): Record<string, unknown> {
+  const properties = propertiesOf(input)
+  const given = Object.entries(values).filter(([, value]) => value !== undefined)
+  return Object.fromEntries(given.map(([name, value]) => [name, read(typesOf(properties[name]), value ?? '')]))
+}
+
+/** What an operation's options mean, with their defaults. */
+export function descriptionsOf(input: z.ZodObject): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(propertiesOf(input)).map(([name, schema]) => {
+      const meaning = schema.description ?? schema.anyOf?.find(({ description }) => description)?.description ?? ''
+      return [name, schema.default === undefined ? meaning : `${meaning} Default: ${String(schema.default)}.`]
+    }),
+  )
+}
+
+function propertiesOf(input: z.ZodObject): Record<string, JsonSchema> {
+  const { properties = {} } = z.toJSONSchema(input, { io: 'input', unrepresentable: 'any' })
+  return properties as Record<string, JsonSchema>
+}
+
+function typesOf(schema: JsonSchema | undefined): (string | undefined)[] {
+  return [schema?.type, ...(schema?.anyOf ?? []).map(({ type }) => type)]
+}
+
+function read(types: (string | undefined)[], value: string | readonly string[]): unknown {
+  const [text = '', ...more] = [value].flat()
+  if (/^\s*[[{]/.test(text) && (types.includes('object') || types.includes('array'))) return json(text)
+  if (types.includes('array')) return [text, ...more].flatMap((item) => item.split(/[\s,]+/).filter(Boolean))
+  if (more.length > 0) return value // repeated where it must not be
+  if (types.includes('integer') || types.includes('number')) return /^-?\d+$/.test(text) ? Number(text) : text
+  if (types.includes('boolean')) return text === 'true' ? true : text === 'false' ? false : text
+  if (types.includes('object')) return pairs(text)
+  return text
+}
+
+function json(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return text
+  }
+}
+
+function pairs(text: string): Record<string, string> {
+  const entries = text.split(',').filter((entry) => entry.trim() !== '')
+  return Object.fromEntries(
+    entries.map((entry) => {
+      const [name = '', ...words] = entry.split('=')
+      return [name.trim(), words.join('=').trim()]
+    }),
+  )
+}

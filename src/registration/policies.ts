@@ -1,0 +1,19 @@
+import type { Db } from '../database/schema.ts'
+import * as stored from '../stores/registration-policies.ts'
+import { builtInPolicies, complete, type Policy } from './rules.ts'
+
+/** The policy of a name: what an administrator saved, laid over what is built in; else what is built in. */
+export async function find(db: Db, name: string): Promise<Policy | undefined> {
+  const saved = await stored.find(db, name)
+  return saved || Object.hasOwn(builtInPolicies, name) ? complete(name, saved?.rules) : undefined
+}
+
+/** All policies by name, built-in ones included. */
+export async function list(db: Db): Promise<(Policy & { isBuiltIn: boolean })[]> {
+  const saved = await stored.list(db)
+  const names = new Set([...Object.keys(builtInPolicies), ...saved.map(({ name }) => name)])
+  return [...names].sort().map((name) => {
+    const own = saved.find((policy) => policy.name === name)
+    return { ...complete(name, own?.rules), isBuiltIn: own === undefined }
+  })
+}

@@ -1,0 +1,101 @@
+import { CompiledQuery } from 'kysely'
+import type { Db } from '../database/schema.ts'
+import type { Position } from './pages.ts'
+
+/** A client as an administrator sees it: in any state but deleted, and never with a secret. */
+export type ClientRecord = {
+  id: string
+  metadata: Record<string, unknown>
+  isDynamic: boolean
+  isDocument: boolean
+  isDisabled: boolean
+  policy: string | undefined
+  registrationTokenId: string | undefined
+  createdAt: Date
+  updatedAt: Date
+  lastUsedAt: Date | undefined
+  expiresAt: Date | undefined
+  /** Until when the secret before the last rotation is good. */
+  previousSecretExpiresAt: Date | undefined
+}
+
+const columns = [
+  'id',
+  'metadata',
+  'dynamic',
+  'document',
+  'disabled_at',
+  'policy',
+  'registration_token_id',
+  'created_at',
+  'updated_at',
+  'last_used_at',
+  'expires_at',
+  'previous_secret_expires_at',
+] as const
+
+export async function find(db: Db, id: string): Promise<ClientRecord | undefined> {
+  const row = await db
+    .selectFrom('clients')
+    .select(columns)
+    .where('id', '=', id)
+    .where('deleted_at', 'is', null)
+    .executeTakeFirst()
+  return row && toRecord(row)
+}
+
+/** Clients in the order they were registered, after a position. */
+export async function list(
+  db: Db,
+  { after, limit }: { after: Position | undefined; limit: number },
+): Promise<ClientRecord[]> {
+  const text = `select ${columns.join(', ')} from clients
+    where deleted_at is null ${after ? 'and (created_at, id) > ($2, $3)' : ''} order by created_at, id limit $1`
+  const parameters = [limit, ...(after ? [after.at, after.id] : [])]
+  const { rows } = await db.executeQuery<Row>(CompiledQuery.raw(text, parameters))
+  return rows.map(toRecord)
+}
+
+/** Whether a client registered itself rather than being registered by an administrator. */
+export async function isDynamic(db: Db, id: string): Promise<boolean> {
+  const row = await db.selectFrom('clients').select('dynamic').where('id', '=', id).executeTakeFirst()
+  return row?.dynamic ?? true
+}
+
+/** The policy a client was registered under, whatever its state. */
+export async function policyOf(db: Db, id: string): Promise<string | undefined> {
+  const row = await db.selectFrom('clients').select('policy').where('id', '=', id).executeTakeFirst()
+  return row?.policy ?? undefined
+}
+
+type Row = {
+  id: string
+  metadata: Record<string, unknown>
+  dynamic: boolean
+  document: boolean
+  disabled_at: Date | null
+  policy: string | null
+  registration_token_id: string | null
+  created_at: Date
+  updated_at: Date
+  last_used_at: Date | null
+  expires_at: Date | null
+  previous_secret_expires_at: Date | null
+}
+
+function toRecord(row: Row): ClientRecord {
+  return {
+    id: row.id,
+    metadata: row.metadata,
+    isDynamic: row.dynamic,
+    isDocument: row.document,
+    isDisabled: row.disabled_at !== null,
+    policy: row.policy ?? undefined,
+    registrationTokenId: row.registration_token_id ?? undefined,
+    createdAt: row.created_at,
+    updatedAt: row.updated_at,
+    lastUsedAt: row.last_used_at ?? undefined,
+    expiresAt: row.expires_at ?? undefined,
+    previousSecretExpiresAt: row.previous_secret_expires_at ?? undefined,
+  }
+}
