@@ -145,8 +145,9 @@ function overview(): string {
 
 function help(operation: Operation): string {
   const { noun, verb, summary } = operation
-  const options = fieldsOf(operation).map(
-    ([name, schema]) => [`--${optionOf(name)}`, schema.description ?? ''] as const,
+  const descriptions = descriptionsOf(operation.input)
+  const options = Object.keys(operation.input.shape).map(
+    (name) => [`--${optionOf(name)}`, descriptions[name] ?? ''] as const,
   )
   const width = Math.max(0, ...options.map(([name]) => name.length))
   const lines = options.map(([name, description]) => `  ${name.padEnd(width)}  ${description}`)
