@@ -72,6 +72,22 @@ export const environment = z
         error: 'must be addresses or CIDR ranges, comma separated, such as 10.0.0.0/8',
       })
       .describe('Addresses or CIDR ranges whose X-Forwarded-For is believed, comma separated.'),
+    EGRESS_PRIVATE_HOSTS: z
+      .string()
+      .default('')
+      .transform((value) =>
+        value
+          .split(',')
+          .map((host) => host.trim())
+          .filter(Boolean),
+      )
+      .refine((list) => list.every((host) => !/[*/\\?#@\s]/.test(host) && URL.canParse(`https://${host}`)), {
+        error: 'must be whole host names, comma separated, each with its port unless that is 443: apps.internal:8443',
+      })
+      .transform((list) => list.map((host) => new URL(`https://${host}`).host)) // as a URL spells it
+      .describe(
+        'Hosts that the server may fetch from for clients although they are at private addresses, comma separated, each with its port unless that is 443. Whoever can register a client can then have requests sent to them from inside your network: list none that trusts its network.',
+      ),
     WORKERS: z.coerce.number().int().min(1).max(64).default(1).describe('Server processes sharing the port.'),
     LOG_LEVEL: z
       .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'])

