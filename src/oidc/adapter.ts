@@ -6,7 +6,7 @@ import * as grants from '../stores/grants.ts'
 import * as replays from '../stores/replays.ts'
 import { clientAdapter } from './client-adapter.ts'
 import { fromStored, hashOf, ofFamily, toReference, toStored } from './payloads.ts'
-import { current, note, type RequestScope } from './request-scope.ts'
+import { current, type RequestScope } from './request-scope.ts'
 import { sessionAdapter } from './session-adapter.ts'
 import { type Storage, stageOf, translated } from './storage.ts'
 
@@ -198,8 +198,13 @@ function grantAdapter({ db }: Storage): Partial<Adapter> {
       return (known ?? (await grants.findById(db, id))?.payload) as AdapterPayload | undefined
     },
     async destroy(id) {
-      await grants.destroy(db, id)
-      note({ type: 'grant.revoked', grantId: id })
+      const scope = current()
+      await db.transaction().execute(async (tx) => {
+        const pair = await grants.destroy(tx, id)
+        if (!pair) return
+        const { requestId, address } = scope ?? {}
+        await audit.append(tx, [{ type: 'grant.revoked', grantId: id, ...pair, requestId, address }])
+      })
     },
   }
 }

@@ -67,6 +67,9 @@ export function sessionAdapter(storage: Storage): Partial<Adapter> {
         return
       }
       scope.session = change
+      if (change.accountId !== undefined && change.accountId !== known?.found.accountId) {
+        note({ type: 'session.began', accountId: change.accountId })
+      }
       if (scope.endedSession?.uid === change.uid) scope.endedSession = undefined
     },
 

@@ -8,6 +8,7 @@ import type { Db } from '../../database/schema.ts'
 import * as consent from '../../oidc/consent.ts'
 import { type ConsentRequest, createConsentRequests } from '../../oidc/consent-request.ts'
 import { shownOf } from '../../oidc/provider.ts'
+import { note } from '../../oidc/request-scope.ts'
 import type { ResourceServers } from '../../oidc/resource-servers.ts'
 import type { FindWayBack } from '../../oidc/way-back.ts'
 import * as accounts from '../../stores/accounts.ts'
@@ -127,6 +128,11 @@ export function interactionRoutes(dependencies: InteractionDependencies): Router
     const { session, prompt } = interaction
     if (prompt.name !== 'consent' || !session) return ctx.throw(400, 'There is nothing to consent to.')
     if (fields.decision === 'deny') {
+      note({
+        type: 'consent.denied',
+        accountId: session.accountId,
+        clientId: String(interaction.params['client_id']),
+      })
       await finish(ctx, interaction, { error: 'access_denied', error_description: 'the person denied the request' })
       return
     }

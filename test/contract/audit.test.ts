@@ -1,0 +1,174 @@
+import * as oidc from 'openid-client'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { operate } from '../support/operator.ts'
+import { startPostern, type TestPostern } from '../support/postern.ts'
+import { beginLogin, completeLogin, discover, login, refusal } from '../support/relying-party.ts'
+import { send } from '../support/wire.ts'
+
+const email = 'ada@example.com'
+const offline = 'openid email offline_access'
+
+let postern: TestPostern
+let accountId: string
+let seen = 0
+
+/** What was recorded since the last time, oldest first. */
+async function recorded(): Promise<Record<string, unknown>[]> {
+  const rows = await postern.database.query('select * from audit_events where id > $1 order by id', [seen])
+  seen = Number(rows.at(-1)?.['id'] ?? seen)
+  return rows
+}
+const types = async () => (await recorded()).map(({ type }) => type)
+
+beforeAll(async () => {
+  postern = await startPostern()
+  accountId = (await postern.createAccount(email)).id
+})
+beforeEach(recorded)
+afterAll(() => postern?.stop())
+
+describe('a security event is one line in the audit', () => {
+  test('signing in and consenting', async () => {
+    const client = await postern.createClient()
+    await login(postern, client, { email })
+    const rows = await recorded()
+    expect(rows.map(({ type }) => type)).toEqual(['sign_in.succeeded', 'session.began', 'consent.given'])
+    expect(rows.map((row) => row['account_id'])).toEqual([accountId, accountId, accountId])
+    expect(rows.at(-1)).toMatchObject({ client_id: client.client_id, grant_id: expect.any(String) })
+    for (const row of rows) expect(row).toMatchObject({ request_id: expect.any(String), address: expect.any(String) })
+  })
+
+  test('a wrong password', async () => {
+    const config = await discover(postern, await postern.createClient())
+    const { page, visitor } = await beginLogin(config, { issuer: postern.issuer })
+    await visitor.signIn(page, email, 'wrong')
+    await visitor.signIn(page, 'nobody@example.com', 'wrong')
+    const rows = await recorded()
+    expect(rows.map(({ type, account_id }) => [type, account_id])).toEqual([
+      ['sign_in.failed', accountId],
+      ['sign_in.failed', null],
+    ])
+  })
+
+  test('denying the whole request', async () => {
+    const client = await postern.createClient()
+    const { page, visitor } = await beginLogin(await discover(postern, client), { issuer: postern.issuer })
+    const consent = await visitor.signIn(page, email)
+    await recorded()
+    await visitor.submit(consent, '/consent', { decision: 'deny' })
+    const [row, ...more] = await recorded()
+    expect([row?.['type'], row?.['account_id'], row?.['client_id']]).toEqual([
+      'consent.denied',
+      accountId,
+      client.client_id,
+    ])
+    expect(more).toEqual([])
+  })
+
+  test('using a session that is there already is none', async () => {
+    const client = await postern.createClient()
+    const { visitor, config } = await login(postern, client, { email })
+    await recorded()
+    await completeLogin(await beginLogin(config, { issuer: postern.issuer, visitor }), email)
+    expect(await types()).toEqual([])
+  })
+
+  test('a refresh token that comes a second time', async () => {
+    const strict = await startPostern({ REFRESH_TOKEN_REUSE_WINDOW_SECONDS: '0' })
+    try {
+      await strict.createAccount(email)
+      const client = await strict.createClient()
+      const { config, tokens } = await login(strict, client, { email, scope: offline })
+      await oidc.refreshTokenGrant(config, String(tokens.refresh_token))
+      await refusal(oidc.refreshTokenGrant(config, String(tokens.refresh_token)))
+      const rows = await strict.database.query(`select client_id from audit_events where type = 'refresh_token.reused'`)
+      expect(rows).toEqual([{ client_id: client.client_id }])
+    } finally {
+      await strict.stop()
+    }
+  })
+
+  test('revoking a token', async () => {
+    const client = await postern.createClient()
+    const { tokens } = await login(postern, client, { email, scope: offline })
+    await recorded()
+    await send(postern, '/oauth/revoke', { client, form: { token: String(tokens.refresh_token) } })
+    expect(await types()).toEqual(['tokens.revoked'])
+  })
+
+  test('what an operator does, with who it was', async () => {
+    const client = await postern.createClient()
+    await operate(postern, 'client disable', { client_id: client.client_id })
+    expect(await recorded()).toMatchObject([
+      { type: 'client.disabled', actor: 'operator:test', client_id: client.client_id },
+    ])
+  })
+
+  test('and what an operator was refused is none', async () => {
+    await expect(operate(postern, 'client disable', { client_id: 'unknown' })).rejects.toThrow('no client unknown')
+    await expect(operate(postern, 'account create', { email, password: 'long enough' })).rejects.toThrow('already')
+    expect(await types()).toEqual([])
+  })
+})
+
+describe('the audit is append-only', () => {
+  test.each(['update audit_events set actor = null', 'delete from audit_events', 'truncate audit_events'])(
+    '%s is refused, even to a superuser who does not first take the rule away',
+    async (statement) => {
+      const [before] = await postern.database.query('select count(*)::int as n from audit_events')
+      await expect(postern.database.query(statement)).rejects.toThrow('append-only')
+      expect(await postern.database.query('select count(*)::int as n from audit_events')).toEqual([before])
+    },
+  )
+})
+
+describe('postern audit', () => {
+  type Listed = { items: Record<string, unknown>[]; next_cursor?: string }
+  const list = (input: Record<string, unknown> = {}) => operate(postern, 'audit list', input) as Promise<Listed>
+
+  test('shows the newest first, filtered by type, actor, account, client and time', async () => {
+    const client = await postern.createClient()
+    const { client_id } = client
+    await operate(postern, 'client disable', { client_id })
+    await operate(postern, 'client enable', { client_id })
+    expect((await list({ client_id })).items.map(({ type }) => type)).toEqual(['client.enabled', 'client.disabled'])
+    expect((await list({ client_id, type: 'client.enabled' })).items).toHaveLength(1)
+    expect((await list({ client_id, actor: 'operator:somebody' })).items).toEqual([])
+    expect((await list({ client_id, since: '2999-01-01T00:00:00Z' })).items).toEqual([])
+    expect((await list({ client_id, until: '2000-01-01T00:00:00Z' })).items).toEqual([])
+    const ofAccount = (await list({ account_id: accountId })).items
+    expect(ofAccount.length).toBeGreaterThan(2)
+    expect(new Set(ofAccount.map(({ account_id }) => account_id))).toEqual(new Set([accountId]))
+  })
+
+  test('goes on where it stopped, whatever happened since, until there is no more', async () => {
+    const { client_id } = await postern.createClient()
+    for (const verb of ['disable', 'enable', 'disable', 'enable'])
+      await operate(postern, `client ${verb}`, { client_id })
+    const first = await list({ client_id, limit: 3 })
+    await operate(postern, 'client disable', { client_id })
+    const second = await list({ client_id, limit: 3, cursor: first.next_cursor })
+    expect([...first.items, ...second.items].map(({ type }) => type)).toEqual([
+      'client.enabled',
+      'client.disabled',
+      'client.enabled',
+      'client.disabled',
+    ])
+    expect(second).not.toHaveProperty('next_cursor')
+  })
+
+  test('refuses a cursor of another filter, another list, or nobody’s', async () => {
+    const { client_id } = await postern.createClient()
+    for (const verb of ['disable', 'enable']) await operate(postern, `client ${verb}`, { client_id })
+    const { next_cursor: cursor = '' } = await list({ client_id, limit: 1 })
+    for (const [command, input] of [
+      ['audit list', { cursor }],
+      ['client list', { cursor }],
+      ['audit list', { client_id, cursor: cursor.slice(0, -1) }],
+      ['audit list', { client_id, cursor: "' or 1=1 --" }],
+    ] as const) {
+      await expect(operate(postern, command, input)).rejects.toThrow('is not a cursor of this list')
+    }
+    expect((await list({ client_id, cursor, limit: 1 })).items).toHaveLength(1)
+  })
+})
