@@ -36,7 +36,7 @@ export function operations(): Operation[] {
       noun: 'audit',
       verb: 'list',
       summary: 'Show what happened, newest first',
-      scope: 'postern:audit:read',
+      scope: 'postern:audit',
       http: { method: 'GET', path: '/audit' },
       input: z.strictObject({ ...filter, ...listInput }),
       output: listOutput(shownEvent),

@@ -13,7 +13,7 @@ export const adminScopes = {
   'postern:resources:read': 'See resource servers',
   'postern:accounts': 'Create, change, disable and delete accounts',
   'postern:accounts:read': 'See accounts',
-  'postern:audit:read': 'See what happened',
+  'postern:audit': 'See what happened',
 } as const
 
 export type AdminScope = keyof typeof adminScopes
