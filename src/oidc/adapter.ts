@@ -5,6 +5,7 @@ import * as audit from '../stores/audit.ts'
 import * as grants from '../stores/grants.ts'
 import * as replays from '../stores/replays.ts'
 import { clientAdapter } from './client-adapter.ts'
+import { initialAccessTokenAdapter } from './initial-access-tokens.ts'
 import { fromStored, hashOf, ofFamily, toReference, toStored } from './payloads.ts'
 import { current, type RequestScope } from './request-scope.ts'
 import { sessionAdapter } from './session-adapter.ts'
@@ -22,7 +23,9 @@ export function adapterWith(storage: Storage): (model: string) => Adapter {
           ? sessionAdapter(storage)
           : model === 'Grant'
             ? grantAdapter(storage)
-            : artifactAdapter(storage, model)
+            : model === 'InitialAccessToken'
+              ? initialAccessTokenAdapter(storage)
+              : artifactAdapter(storage, model)
     return translating(adapter)
   }
 }

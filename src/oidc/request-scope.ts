@@ -3,6 +3,7 @@ import type { Account } from '../stores/accounts.ts'
 import type { Artifact, FoundArtifact } from '../stores/artifacts.ts'
 import type { AuditEvent } from '../stores/audit.ts'
 import type { ClientMetadata } from '../stores/clients.ts'
+import type { RegistrationToken } from '../stores/registration-tokens.ts'
 import type { FoundSession } from '../stores/sessions.ts'
 import type { SessionChange, SessionOrigin, Stage } from '../stores/stages.ts'
 
@@ -34,6 +35,8 @@ export type RequestScope = {
   audit: AuditEvent[]
   revocations: Map<string, Promise<void>>
   registration: {
+    /** The initial access token the request presented. */
+    token: RegistrationToken | undefined
     saved: ClientMetadata | undefined
     destroyed: string | undefined
     redeemedTokenHash: Buffer | undefined
@@ -67,7 +70,7 @@ export function createRequestScope(about: Pick<RequestScope, 'endpoint' | 'reque
     endedSession: undefined,
     audit: [],
     revocations: new Map(),
-    registration: { saved: undefined, destroyed: undefined, redeemedTokenHash: undefined },
+    registration: { token: undefined, saved: undefined, destroyed: undefined, redeemedTokenHash: undefined },
   }
 }
 

@@ -4,6 +4,7 @@ import { isUnavailable, isUnstorable } from '../database/connect.ts'
 import type { Artifact } from '../stores/artifacts.ts'
 import * as artifacts from '../stores/artifacts.ts'
 import * as clients from '../stores/clients.ts'
+import * as registrationTokens from '../stores/registration-tokens.ts'
 import type { RequestScope } from './request-scope.ts'
 import { type Storage, stageOf, TemporarilyUnavailable } from './storage.ts'
 
@@ -50,14 +51,15 @@ function lost(scope: RequestScope): errors.OIDCProviderError {
 
 /** A registration access token is redeemed together with what it was used for: of concurrent updates one wins. */
 async function register(storage: Storage, scope: RequestScope, stage: ReturnType<typeof stageOf>) {
-  const { saved, destroyed, redeemedTokenHash } = scope.registration
+  const { token, saved, destroyed, redeemedTokenHash } = scope.registration
   const clientId = saved?.client_id ?? destroyed
-  const refusal = new errors.InvalidToken('registration access token was already used')
+  const refusal = new errors.InvalidToken(`${token ? 'initial' : 'registration'} access token was already used`)
   try {
     await storage.db.transaction().execute(async (tx) => {
       if (redeemedTokenHash && clientId !== undefined) await clients.lock(tx, clientId)
       if (redeemedTokenHash && !(await artifacts.destroy(tx, 'RegistrationAccessToken', redeemedTokenHash)))
         throw refusal
+      if (saved && token && !(await registrationTokens.use(tx, token.id))) throw refusal
       if (saved && (await clients.save(tx, storage.envelope, saved, { isDynamic: true, policy: 'default' })) === 'gone')
         throw refusal
       if (destroyed && !(await clients.destroy(tx, destroyed))) throw refusal
