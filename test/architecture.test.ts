@@ -12,6 +12,7 @@ const repository = fileURLToPath(new URL('..', import.meta.url))
 
 /** A file imports from its own layer or one further up; of a line with several, not from its neighbours. */
 const layers = [
+  ['resource-server'], // what APIs embed: the server does not stand on it, nor it on the server
   ['config'],
   ['log'],
   ['crypto'],
@@ -146,6 +147,18 @@ const migrationsStandAlone: Rule = (sources) =>
     .filter(({ path }) => path.startsWith('migrations/'))
     .flatMap((source) => dependenciesOf(source).map(({ path }) => `${source.path} must not import ${path}`))
 
+const resourceServerStandsAlone: Rule = (sources) =>
+  sources.flatMap((source) => {
+    const isInside = (path: string) => path.startsWith('src/resource-server/')
+    const foreign = importsOf(source)
+      .map(({ specifier }) => specifier)
+      .filter((specifier) => isInside(source.path) && !/^(\.|node:|jose$)/.test(specifier))
+    const crossing = dependenciesOf(source)
+      .map(({ path }) => path)
+      .filter((path) => isInside(path) !== isInside(source.path))
+    return [...foreign, ...crossing].map((target) => `${source.path} must not import ${target}`)
+  })
+
 const runtimeComesFirst: Rule = (sources) =>
   sources
     .filter(({ path }) => path === 'src/runtime.ts')
@@ -260,6 +273,17 @@ describe('the source', () => {
 
   test('has migrations that stand alone, so that they do tomorrow what they did when they were written', () => {
     holds(migrationsStandAlone, sources, file('migrations/2.ts', `import type { Db } from '../src/database/schema.ts'`))
+  })
+
+  test('has a resource-server/ that needs nothing but jose, and that nothing else needs', () => {
+    holds(
+      resourceServerStandsAlone,
+      sources,
+      file('src/resource-server/a.ts', `import type { Context } from 'koa'`),
+      file('src/resource-server/a.ts', `import { sha256 } from '../crypto/digests.ts'`),
+      file('src/resource-server/a.ts', `import '../runtime.ts'`),
+      file('src/admin/a.ts', `import { requireToken } from '../resource-server/index.ts'`),
+    )
   })
 
   test('has a runtime.ts that imports nothing, because it prepares what the rest is loaded on', () => {

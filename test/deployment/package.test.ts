@@ -1,6 +1,6 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { cp, mkdir, mkdtemp, readFile, rm, stat, symlink } from 'node:fs/promises'
+import { cp, mkdir, mkdtemp, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -63,6 +63,8 @@ describe('the package', () => {
       'bin/postern.js',
       'dist/src/cli.js',
       'dist/src/database/embedded.js',
+      'dist/src/resource-server/index.js',
+      'dist/src/resource-server/index.d.ts',
       'dist/migrations/0001-initial.js',
       'templates/sign-in.njk',
       'templates/assets/postern.css',
@@ -77,7 +79,8 @@ describe('the package', () => {
       (path) => !/^(bin|dist\/(src|migrations)|templates)\/.|^[A-Z]+(\.md)?$|^package\.json$/.test(path),
     )
     expect(others).toEqual([])
-    expect(paths.filter((path) => /\.(ts|map)$|test/.test(path))).toEqual([])
+    const source = paths.filter((path) => /\.(ts|map)$|test/.test(path))
+    expect(source.filter((path) => !/^dist\/src\/resource-server\/[\w-]+\.d\.ts$/.test(path))).toEqual([])
   })
 
   test('has a command that a shell can run', async () => {
@@ -140,5 +143,68 @@ describe('postern, installed with npm install --global', () => {
     started.kill('SIGINT')
     expect(await exited).toEqual([0, null])
     expect(() => process.kill(postmaster, 0)).toThrow('ESRCH')
+  })
+})
+
+describe('postern/resource-server, in a project of its own', () => {
+  let project: string
+  const node = (...args: string[]) => run(process.execPath, args, { cwd: project, env: surroundings() })
+
+  beforeAll(async () => {
+    project = join(folder, 'project')
+    await mkdir(join(project, 'node_modules'), { recursive: true })
+    await symlink(join(folder, 'prefix/lib/node_modules/postern'), join(project, 'node_modules/postern'))
+    await symlink(join(repository, 'node_modules/@types'), join(project, 'node_modules/@types'))
+    await writeFile(join(project, 'package.json'), '{"type":"module"}')
+  })
+
+  test('guards an API, and loads nothing of the server with it', async () => {
+    await writeFile(
+      join(project, 'api.js'),
+      `import { registerHooks } from 'node:module'
+       const loaded = []
+       registerHooks({ load: (url, context, next) => (loaded.push(url), next(url, context)) })
+       const { requireToken } = await import('postern/resource-server')
+       const api = requireToken({ issuer: 'https://login.example', audience: 'https://api.example/' })
+       const { status } = await api.request(new Request('https://api.example/notes'))
+       console.log(JSON.stringify({ status, loaded: loaded.filter((url) => !url.startsWith('node:')) }))`,
+    )
+    const { status, loaded } = JSON.parse((await node('api.js')).stdout) as { status: number; loaded: string[] }
+    expect(status).toBe(401)
+    expect(loaded.length).toBeGreaterThan(10)
+    const foreign = loaded.filter((url) => !/\/postern\/(dist\/src\/resource-server|node_modules\/jose)\//.test(url))
+    expect(foreign).toEqual([])
+  })
+
+  test('has types, which fit those of Koa and Express and refuse a mistake', async () => {
+    const check = async (name: string, code: string) => {
+      await writeFile(join(project, name), code)
+      const options = '--strict --exactOptionalPropertyTypes --noEmit --module nodenext --target esnext --types node'
+      return node(join(repository, 'node_modules/typescript/bin/tsc'), ...options.split(' '), name)
+    }
+    await check(
+      'right.ts',
+      `import type { RequestHandler } from 'express'
+       import type { Middleware } from 'koa'
+       import { type Claims, requireToken } from 'postern/resource-server'
+       const api = requireToken({ issuer: 'https://login.example', audience: 'https://api.example/', scopes: ['read'] })
+       export const koa: Middleware[] = [api.metadata.koa(), api.koa({ maxAgeSeconds: 300 })]
+       export const express: RequestHandler[] = [api.metadata.express(), api.express()]
+       export async function handle(request: Request): Promise<Response> {
+         const token: Claims | Response = await api.request(request, { scopes: ['write'] })
+         return token instanceof Response ? token : Response.json({ sub: token.sub?.length, exp: token.exp + 1 })
+       }`,
+    )
+    const wrong = `import { requireToken } from 'postern/resource-server'
+      requireToken({ issuer: 'https://login.example', audience: 'https://api.example/', scope: 'read' })`
+    await expect(check('wrong.ts', wrong)).rejects.toMatchObject({ stdout: expect.stringContaining("'scope'") })
+  })
+
+  test('is all of the package that can be imported', async () => {
+    for (const path of ['postern', 'postern/dist/src/server.js', 'postern/dist/src/resource-server/cache.js']) {
+      await expect(node('--eval', `await import('${path}')`)).rejects.toMatchObject({
+        stderr: expect.stringContaining('ERR_PACKAGE_PATH_NOT_EXPORTED'),
+      })
+    }
   })
 })

@@ -1,0 +1,82 @@
+import { type CryptoKey, createRemoteJWKSet, type JWTVerifyGetKey } from 'jose'
+import type { Settings } from './options.ts'
+
+export type AuthorizationServer = {
+  /** Finds the published key that something is said to be signed with. */
+  findKey: FindKey
+  introspectionEndpoint(): Promise<URL>
+  /** Sends a request. Rejects if the answer takes too long, or would be had elsewhere. */
+  send(url: URL, init?: RequestInit): Promise<Response>
+}
+
+type FindKey = (...header: Parameters<JWTVerifyGetKey>) => Promise<CryptoKey>
+type Metadata = Record<string, unknown>
+
+const freshMs = 3_600_000 // endpoints hardly ever move
+const retryMs = 60_000 // after a failure, while the metadata of before are used on
+
+/** The authorization server, as far as this API needs it. It is found by its issuer, when it is first needed. */
+export function createAuthorizationServer({
+  issuer,
+  timeoutMs,
+}: Pick<Settings, 'issuer' | 'timeoutMs'>): AuthorizationServer {
+  let metadata: Promise<Metadata> | undefined
+  let freshUntil = 0
+  let keys: { url: string; find: FindKey } | undefined
+
+  const send: AuthorizationServer['send'] = (url, init = {}) =>
+    fetch(url, { ...init, redirect: 'error', signal: AbortSignal.timeout(timeoutMs) })
+
+  function current(): Promise<Metadata> {
+    if (metadata && performance.now() < freshUntil) return metadata
+    const before = metadata
+    freshUntil = performance.now() + freshMs
+    metadata = discover(issuer, send).catch((error) => {
+      metadata = before
+      freshUntil = performance.now() + retryMs
+      if (before) return before
+      throw error
+    })
+    return metadata
+  }
+
+  async function endpoint(name: string): Promise<URL> {
+    const url = URL.parse(String((await current())[name]))
+    const isSafe = url?.protocol === 'https:' || (url?.protocol === 'http:' && issuer.startsWith('http:'))
+    if (!url || !isSafe) throw new Error(`The metadata of ${issuer} have no ${name} that can be used`)
+    return url
+  }
+
+  return {
+    send,
+
+    introspectionEndpoint: () => endpoint('introspection_endpoint'),
+
+    async findKey(header, token) {
+      const url = await endpoint('jwks_uri')
+      if (keys?.url !== url.href) {
+        keys = { url: url.href, find: createRemoteJWKSet(url, { timeoutDuration: timeoutMs }) }
+      }
+      return keys.find(header, token)
+    },
+  }
+}
+
+/** Asks for its metadata where RFC 8414 §3 has them, and then where OpenID Connect Discovery §4 has. */
+async function discover(issuer: string, send: AuthorizationServer['send']): Promise<Metadata> {
+  const { origin, pathname } = new URL(issuer)
+  const path = pathname.replace(/\/$/, '')
+  const places = [`/.well-known/oauth-authorization-server${path}`, `${path}/.well-known/openid-configuration`]
+  for (const place of places) {
+    const response = await send(new URL(place, origin), { headers: { accept: 'application/json' } })
+    if (response.status === 200) {
+      const metadata = (await response.json()) as Metadata | null
+      // RFC 8414 §3.3: or another server's keys and endpoints could pass for its own.
+      if (metadata?.['issuer'] !== issuer) throw new Error(`The metadata at ${origin}${place} are not of ${issuer}`)
+      return metadata
+    }
+    await response.body?.cancel()
+    if (response.status >= 500) throw new Error(`${issuer} answered ${response.status} when asked for its metadata`)
+  }
+  throw new Error(`${issuer} publishes no metadata`)
+}

@@ -1,0 +1,80 @@
+import type { Scheme } from './credentials.ts'
+import type { HttpAnswer } from './http.ts'
+import type { Settings } from './options.ts'
+import { algorithms } from './signatures.ts'
+
+/** Why a request is refused, with what else the challenge says about it. */
+export type Problem = {
+  error: keyof typeof statuses
+  error_description: string
+  scope?: string | undefined
+  acr_values?: string | undefined
+  max_age?: number | undefined
+}
+
+// biome-ignore format: it is a table
+const statuses = {
+  invalid_request:                  400, // RFC 6750 §3.1
+  invalid_token:                    401, // RFC 6750 §3.1
+  insufficient_scope:               403, // RFC 6750 §3.1
+  invalid_dpop_proof:               401, // RFC 9449 §7.1
+  insufficient_user_authentication: 401, // RFC 9470 §3
+}
+
+export const problem = (error: Problem['error'], error_description: string): Problem => ({ error, error_description })
+
+type Parameters = Record<string, string | number | undefined>
+
+const retryAfterSeconds = 5
+
+/** The answers to requests that are not let through. */
+export function createChallenges(
+  { realm, isBoundOnly }: Pick<Settings, 'realm' | 'isBoundOnly'>,
+  { url }: { url: string | undefined },
+) {
+  const accepted: readonly Scheme[] = isBoundOnly ? ['DPoP'] : ['Bearer', 'DPoP']
+
+  function challenge(scheme: Scheme, problem: Parameters = {}): string {
+    const parameters: Parameters = {
+      realm,
+      resource_metadata: url, // RFC 9728 §5.1
+      ...problem,
+      algs: scheme === 'DPoP' ? algorithms.join(' ') : undefined, // RFC 9449 §7.1
+    }
+    const given = Object.entries(parameters).filter(([, value]) => value !== undefined)
+    return `${scheme} ${given.map(([name, value]) => `${name}=${quoted(String(value))}`).join(', ')}`
+  }
+
+  return {
+    accepts: (scheme: Scheme) => accepted.includes(scheme),
+
+    /** To a request without a token: it learns how to bring one, and nothing else (RFC 6750 §3.1). */
+    unauthenticated(): HttpAnswer {
+      const headers = { 'www-authenticate': accepted.map((scheme) => challenge(scheme)).join(', ') }
+      return answer(401, headers, { error_description: 'This needs an access token' })
+    },
+
+    /** A 401 names every scheme there is, since another may be what is needed; other refusals the one that was used. */
+    refused(used: Scheme, problem: Problem): HttpAnswer {
+      const status = statuses[problem.error]
+      const challenges = (status === 401 ? accepted : [used]).map((scheme) =>
+        challenge(scheme, scheme === used ? problem : {}),
+      )
+      const { error, error_description } = problem
+      return answer(status, { 'www-authenticate': challenges.join(', ') }, { error, error_description })
+    },
+
+    /** Not the caller's fault. A 401 would make them throw away a good token. */
+    unavailable: (): HttpAnswer =>
+      answer(503, { 'retry-after': String(retryAfterSeconds) }, { error: 'temporarily_unavailable' }),
+  }
+}
+
+function answer(status: number, headers: Record<string, string>, body: object): HttpAnswer {
+  return { status, headers: { ...headers, 'cache-control': 'no-store' }, body }
+}
+
+/** A quoted-string (RFC 9110 §5.6.4) from which nothing can break out. */
+function quoted(value: string): string {
+  return `"${value.replace(/[^\x20-\x7e]/g, '?').replace(/["\\]/g, '\\$&')}"`
+}

@@ -1,0 +1,7 @@
+export type { Claims } from './claims.ts'
+export type { HttpAnswer, HttpRequest } from './http.ts'
+export type { ResourceMetadata } from './metadata.ts'
+export type { KoaMiddleware, NodeMiddleware } from './middleware.ts'
+export type { Demands, Introspection, Options } from './options.ts'
+export type { ReplayStore } from './replays.ts'
+export { type Guard, type MetadataRoute, type Outcome, requireToken } from './require-token.ts'

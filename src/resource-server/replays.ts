@@ -1,0 +1,31 @@
+export type ReplayStore = {
+  /**
+   * Remembers a proof until a time, in seconds since 1970, and says whether this was the first to present it: of
+   * any number of simultaneous calls with one `id` exactly one gets `true`.
+   */
+  claim(id: string, expiresAt: number): boolean | Promise<boolean>
+}
+
+const remembered = 100_000 // proofs, at some 200 bytes each
+
+/**
+ * Remembers proofs in this process. When it can remember no more it throws, and the request is answered with 503:
+ * to forget one that is still good would let it be used again (RFC 9449 §11.1).
+ */
+export function createReplayStore(limit = remembered): ReplayStore {
+  const proofs = new Map<string, number>() // in the order in which they expire
+
+  return {
+    claim(id, expiresAt) {
+      const now = Date.now() / 1_000
+      for (const [oldest, end] of proofs) {
+        if (end > now) break
+        proofs.delete(oldest)
+      }
+      if (proofs.has(id)) return false
+      if (proofs.size >= limit) throw new Error('More DPoP proofs are in use than this process remembers')
+      proofs.set(id, expiresAt)
+      return true
+    },
+  }
+}

@@ -1,0 +1,197 @@
+import type { ServerResponse } from 'node:http'
+import { exportSPKI, generateKeyPair, UnsecuredJWT } from 'jose'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { type Guard, requireToken } from '../../src/resource-server/index.ts'
+import { createKey } from '../support/wire.ts'
+import { audience, bring, type ForeignServer, goodClaims, refusalOf, startForeignServer } from './foreign-server.ts'
+
+let server: ForeignServer
+let guard: Guard
+let reasons: string[]
+
+beforeAll(async () => {
+  server = await startForeignServer()
+})
+afterAll(() => server?.stop())
+beforeEach(() => {
+  reasons = []
+  guard = requireToken({
+    issuer: server.issuer,
+    audience,
+    scopes: ['read'],
+    onUnavailable: ({ message }) => reasons.push(message),
+  })
+})
+
+const now = () => Math.floor(Date.now() / 1000)
+const ask = (token: string, by = guard) => by.request(bring(token))
+
+describe('RFC 9068 §4: a JWT access token', () => {
+  test('that is as it should be is let through, and says who calls', async () => {
+    const claims = await ask(await server.sign())
+    expect(claims).toMatchObject({ iss: server.issuer, sub: 'ada', client_id: 'app', scope: 'read' })
+  })
+
+  test('may be for several audiences, and have its type as a media type', async () => {
+    const token = await server.sign({ aud: ['https://other.example/', audience] }, { typ: 'application/at+jwt' })
+    expect(await ask(token)).toMatchObject({ sub: 'ada' })
+  })
+
+  test.each<[string, Record<string, unknown>, string]>([
+    ['another audience', { aud: 'https://api.example/notes/' }, 'The token is for another audience'],
+    ['an audience that only begins alike', { aud: [`${audience}/more`] }, 'The token is for another audience'],
+    ['no audience', { aud: undefined }, 'The token is not known, or no longer good'],
+    ['an audience that is no string', { aud: { 0: audience } }, 'The token lacks what it has to say'],
+    ['another issuer', { iss: 'https://login.example' }, 'The token is of another issuer'],
+    ['the issuer with a slash', { iss: 'http://localhost/' }, 'The token is of another issuer'],
+    ['no issuer', { iss: undefined }, 'The token is not known, or no longer good'],
+    ['no exp', { exp: undefined }, 'The token is not known, or no longer good'],
+    ['no sub', { sub: undefined }, 'The token is not known, or no longer good'],
+    ['no client_id', { client_id: undefined }, 'The token is not known, or no longer good'],
+    ['no iat', { iat: undefined }, 'The token is not known, or no longer good'],
+    ['no jti', { jti: undefined }, 'The token is not known, or no longer good'],
+    ['an exp that is passed', { exp: now() - 6 }, 'The token is not known, or no longer good'],
+    ['an exp that has just passed', { exp: now() - 1 }, 'The token has expired'],
+    ['an exp that is text', { exp: '9999999999' }, 'The token is not known, or no longer good'],
+    ['an nbf that is to come', { nbf: now() + 60 }, 'The token is not known, or no longer good'],
+    ['an iat that is to come', { iat: now() + 60 }, 'The token is not good yet'],
+    ['a scope that is no text', { scope: ['read'] }, 'The token lacks what it has to say'],
+  ])('with %s is refused', async (_what, claims, error_description) => {
+    expect(await refusalOf(ask(await server.sign(claims)))).toMatchObject({
+      status: 401,
+      error: 'invalid_token',
+      error_description,
+    })
+  })
+
+  test.each(['JWT', 'dpop+jwt', 'logout+jwt', 'id_token+jwt', undefined])(
+    'of type %s is refused: it is something else that the same keys sign (§4, RFC 8725 §3.11)',
+    async (typ) => {
+      expect(await refusalOf(ask(await server.sign({}, { typ })))).toMatchObject({
+        status: 401,
+        error: 'invalid_token',
+      })
+    },
+  )
+
+  test('signed by a key that is not published is refused, also under the name of one that is', async () => {
+    const foreign = await createKey('ES256')
+    for (const kid of ['k1', 'k2', undefined]) {
+      const token = await server.sign({}, { kid }, foreign.key)
+      expect(await refusalOf(ask(token))).toMatchObject({ status: 401, error: 'invalid_token' })
+    }
+  })
+
+  test('that brings its own key is refused (RFC 8725 §3.10)', async () => {
+    const foreign = await createKey('ES256')
+    const token = await server.sign({}, { jwk: foreign.jwks.keys[0], kid: undefined }, foreign.key)
+    expect(await refusalOf(ask(token))).toMatchObject({ status: 401, error: 'invalid_token' })
+  })
+
+  test('that nobody signed is refused (§4, RFC 8725 §3.2)', async () => {
+    const token = new UnsecuredJWT(goodClaims(server.issuer)).encode()
+    const header = Buffer.from(JSON.stringify({ alg: 'none', typ: 'at+jwt' })).toString('base64url')
+    const withType = `${header}.${token.split('.')[1]}.`
+    for (const unsigned of [token, withType]) {
+      expect(await refusalOf(ask(unsigned))).toMatchObject({ status: 401, error: 'invalid_token' })
+    }
+  })
+
+  test('signed with a public key as if it were a secret is refused (RFC 8725 §2.1)', async () => {
+    const { publicKey } = await generateKeyPair('RS256', { extractable: true })
+    const secret = new TextEncoder().encode(await exportSPKI(publicKey))
+    for (const alg of ['HS256', 'HS512']) {
+      const token = await server.sign({}, { alg }, secret)
+      expect(await refusalOf(ask(token))).toMatchObject({ status: 401, error: 'invalid_token' })
+    }
+  })
+
+  test('changed after it was signed is refused', async () => {
+    const [header, , signature] = (await server.sign({ scope: 'none' })).split('.')
+    const [, payload] = (await server.sign()).split('.')
+    const answer = await refusalOf(ask([header, payload, signature].join('.')))
+    expect(answer).toMatchObject({ status: 401, error: 'invalid_token' })
+  })
+
+  test.each(['nonsense', 'a.b.c', '..', 'e30.e30.e30'])('that is none, as %s, is refused', async (token) => {
+    expect(await refusalOf(ask(token))).toMatchObject({ status: 401, error: 'invalid_token' })
+    expect(reasons).toEqual([])
+  })
+})
+
+describe('keys', () => {
+  test('are asked for once, however many tokens come, known and unknown', async () => {
+    server.asked.length = 0
+    const foreign = await createKey('ES256')
+    const tokens = await Promise.all([
+      ...Array.from({ length: 10 }, () => server.sign()),
+      ...Array.from({ length: 10 }, (_, index) => server.sign({}, { kid: `unknown-${index}` }, foreign.key)),
+    ])
+    const answers = await Promise.all(tokens.map((token) => ask(token)))
+    expect(answers.filter((answer) => answer instanceof Response)).toHaveLength(10)
+    for (const token of tokens) await ask(token)
+    expect(server.asked.map(({ path }) => path).sort()).toEqual(['/.well-known/oauth-authorization-server', '/jwks'])
+  })
+
+  test.each(['/.well-known/oauth-authorization-server', '/jwks'])(
+    'that cannot be had, since %s fails, are not the fault of the token: 503, and good again afterwards',
+    async (failing) => {
+      const token = await server.sign()
+      for (const fail of [
+        (res: ServerResponse) => res.writeHead(500).end(),
+        (res: ServerResponse) => res.writeHead(200).end('<html>'),
+        (res: ServerResponse) => res.writeHead(200).end('{}'),
+        (res: ServerResponse) => res.writeHead(302, { location: server.issuer }).end(),
+        (res: ServerResponse) => res.destroy(),
+      ]) {
+        server.intercept = (path, res) => {
+          if (path === failing) fail(res)
+          return path === failing
+        }
+        const refused = await refusalOf(ask(token))
+        expect(refused).toMatchObject({ status: 503, error: 'temporarily_unavailable', challenge: null })
+        expect(Number(refused.headers.get('retry-after'))).toBeGreaterThan(0)
+      }
+      expect(reasons).toHaveLength(5)
+      for (const reason of reasons) expect(reason).not.toContain(token)
+      server.intercept = undefined
+      expect(await ask(token)).toMatchObject({ sub: 'ada' })
+    },
+  )
+
+  test('of who says to be another issuer are not taken (RFC 8414 §3.3)', async () => {
+    server.intercept = (path, res) => {
+      if (!path.startsWith('/.well-known/')) return false
+      res.end(JSON.stringify({ ...server.metadata, issuer: `${server.issuer}/` }))
+      return true
+    }
+    expect(await refusalOf(ask(await server.sign()))).toMatchObject({ status: 503 })
+    server.intercept = undefined
+  })
+
+  test('are found through OpenID Connect Discovery too, and below the path of an issuer (§5)', async () => {
+    const issuer = `${server.issuer}/tenants/one`
+    const asked: string[] = []
+    server.intercept = (path, res) => {
+      if (!path.includes('.well-known')) return false
+      asked.push(path)
+      if (path.startsWith('/tenants/one/')) res.end(JSON.stringify({ ...server.metadata, issuer }))
+      else res.writeHead(404).end()
+      return true
+    }
+    const below = requireToken({ issuer, audience })
+    expect(await ask(await server.sign({ iss: issuer }), below)).toMatchObject({ iss: issuer })
+    server.intercept = undefined
+    expect(asked).toEqual([
+      '/.well-known/oauth-authorization-server/tenants/one',
+      '/tenants/one/.well-known/openid-configuration',
+    ])
+  })
+
+  test('that take too long are not waited for: 503', async () => {
+    server.intercept = () => true // and never answers
+    const impatient = requireToken({ issuer: server.issuer, audience, timeoutMs: 50, onUnavailable: () => {} })
+    expect(await refusalOf(ask(await server.sign(), impatient))).toMatchObject({ status: 503 })
+    server.intercept = undefined
+  })
+})

@@ -1,0 +1,283 @@
+import { createHash, randomUUID } from 'node:crypto'
+import { calculateJwkThumbprint, exportJWK, generateKeyPair, type JWK, SignJWT } from 'jose'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { type Guard, type Options, requireToken } from '../../src/resource-server/index.ts'
+import { createReplayStore } from '../../src/resource-server/replays.ts'
+import { createKey } from '../support/wire.ts'
+import { audience, type ForeignServer, refusalOf, startForeignServer } from './foreign-server.ts'
+
+type ProofKey = { key: CryptoKey | Uint8Array; jwk: JWK; jkt: string }
+type Differing = { claims?: Record<string, unknown>; header?: Record<string, unknown>; by?: ProofKey }
+
+let server: ForeignServer
+let guard: Guard
+let own: ProofKey
+let foreign: ProofKey
+let token: string
+
+beforeAll(async () => {
+  server = await startForeignServer()
+  own = await createProofKey()
+  foreign = await createProofKey()
+  guard = guardWith()
+  token = await boundTo(own)
+})
+afterAll(() => server?.stop())
+
+const guardWith = (options: Partial<Options> = {}) =>
+  requireToken({ issuer: server.issuer, audience, onUnavailable: () => {}, ...options })
+
+const boundTo = ({ jkt }: ProofKey) => server.sign({ cnf: { jkt } })
+
+async function createProofKey(alg = 'ES256'): Promise<ProofKey> {
+  const { key, jwks } = await createKey(alg)
+  const { kid: _kid, use: _use, alg: _alg, ...jwk } = jwks.keys[0] as JWK
+  return { key, jwk, jkt: await calculateJwkThumbprint(jwk) }
+}
+
+const now = () => Math.floor(Date.now() / 1000)
+const ath = (text: string) => createHash('sha256').update(text).digest('base64url')
+
+/** A proof for `GET https://api.example/notes` with the token (RFC 9449 §4.2), and what differs from that. */
+const prove = ({ claims = {}, header = {}, by = own }: Differing = {}) =>
+  new SignJWT({
+    htm: 'GET',
+    htu: 'https://api.example/notes',
+    iat: now(),
+    jti: randomUUID(),
+    ath: ath(token),
+    ...claims,
+  })
+    .setProtectedHeader({ alg: 'ES256', typ: 'dpop+jwt', jwk: by.jwk, ...header })
+    .sign(by.key, { crit: { x: true } })
+
+type Sent = { proof?: string | string[]; scheme?: string; by?: Guard; method?: string; path?: string; with?: string }
+
+async function ask({
+  proof = [],
+  scheme = 'DPoP',
+  by = guard,
+  method = 'GET',
+  path = '/notes',
+  with: used,
+}: Sent = {}) {
+  const headers = new Headers({ authorization: `${scheme} ${used ?? token}` })
+  for (const one of [proof].flat()) headers.append('dpop', one)
+  return by.request(new Request(`http://10.0.0.1:8080${path}`, { method, headers }))
+}
+
+describe('RFC 9449 §7.1: a token that is bound to a key', () => {
+  test('is good with a proof for this request, of this token, by this key', async () => {
+    expect(await ask({ proof: await prove() })).toMatchObject({ sub: 'ada', cnf: { jkt: own.jkt } })
+    expect(await ask({ proof: await prove(), scheme: 'dpop' })).toMatchObject({ sub: 'ada' })
+  })
+
+  test.each(['ES384', 'PS256', 'RS256', 'EdDSA', 'Ed25519'])('by a key for %s too', async (alg) => {
+    const by = await createProofKey(alg)
+    const bound = await boundTo(by)
+    const proof = await prove({ by, header: { alg }, claims: { ath: ath(bound) } })
+    expect(await ask({ proof, with: bound })).toMatchObject({ sub: 'ada' })
+  })
+
+  test('proves it with an address in any spelling, without query and fragment (§4.3)', async () => {
+    for (const [path, htu] of [
+      ['/notes?page=2', 'https://api.example/notes'],
+      ['/notes', 'https://api.example/notes?page=2#top'],
+      ['/notes', 'HTTPS://API.EXAMPLE:443/notes'],
+      ['/notes', 'https://api.example/other/../notes'],
+      ['/%7eada/a%2fb', 'https://api.example/~ada/a%2Fb'],
+      ['/', 'https://api.example'],
+    ] as const) {
+      expect(await ask({ path, proof: await prove({ claims: { htu } }) }), htu).toMatchObject({ sub: 'ada' })
+    }
+  })
+
+  test.each<[string, Differing]>([
+    ['another method', { claims: { htm: 'POST' } }],
+    ['the method in another case', { claims: { htm: 'get' } }],
+    ['no method', { claims: { htm: undefined } }],
+    ['another path', { claims: { htu: 'https://api.example/notes/1' } }],
+    ['another case of the path', { claims: { htu: 'https://api.example/Notes' } }],
+    ['a path that is encoded in another way', { claims: { htu: 'https://api.example/notes%2F' } }],
+    ['another host', { claims: { htu: 'https://other.example/notes' } }],
+    ['the host that the request names', { claims: { htu: 'http://10.0.0.1:8080/notes' } }],
+    ['another port', { claims: { htu: 'https://api.example:8443/notes' } }],
+    ['http', { claims: { htu: 'http://api.example/notes' } }],
+    ['a path alone', { claims: { htu: '/notes' } }],
+    ['no address', { claims: { htu: undefined } }],
+    ['the hash of another token', { claims: { ath: ath('another') } }],
+    ['no hash of the token', { claims: { ath: undefined } }],
+    ['no jti', { claims: { jti: undefined } }],
+    ['an empty jti', { claims: { jti: '' } }],
+    ['no iat', { claims: { iat: undefined } }],
+    ['an iat of a while ago', { claims: { iat: now() - 70 } }],
+    ['an iat that is to come', { claims: { iat: now() + 30 } }],
+    ['an exp that is passed', { claims: { exp: now() - 30 } }],
+    ['another type', { header: { typ: 'JWT' } }],
+    ['no type', { header: { typ: undefined } }],
+    ['no key', { header: { jwk: undefined } }],
+    ['a header that must be understood', { header: { crit: ['x'], x: 1 } }],
+  ])('is refused with a proof that has %s', async (_what, differing) => {
+    expect(await refusalOf(ask({ proof: await prove(differing) }))).toMatchObject({
+      status: 401,
+      error: 'invalid_dpop_proof',
+      challenge: expect.stringMatching(/DPoP realm="[^"]*".* error="invalid_dpop_proof".* algs="ES256 [\w ]+"$/),
+    })
+  })
+
+  test('is refused with a proof that shows a private key', async () => {
+    const jwk = await exportJWK(own.key)
+    expect(jwk.d).toBeTruthy()
+    const refused = await refusalOf(ask({ proof: await prove({ header: { jwk } }) }))
+    expect(refused).toMatchObject({ status: 401, error: 'invalid_dpop_proof' })
+  })
+
+  test('is refused with a proof signed by another key than it shows', async () => {
+    const refused = await refusalOf(ask({ proof: await prove({ by: foreign, header: { jwk: own.jwk } }) }))
+    expect(refused).toMatchObject({ status: 401, error: 'invalid_dpop_proof' })
+  })
+
+  test('is refused with a proof that is signed with a secret, or not at all', async () => {
+    const secret = new Uint8Array(32)
+    const jwk = { kty: 'oct', k: Buffer.from(secret).toString('base64url') }
+    const bySecret = await prove({ by: { key: secret, jwk, jkt: '' }, header: { alg: 'HS256' } })
+    const [, payload] = (await prove()).split('.')
+    const header = Buffer.from(JSON.stringify({ alg: 'none', typ: 'dpop+jwt', jwk: own.jwk })).toString('base64url')
+    for (const proof of [bySecret, `${header}.${payload}.`]) {
+      expect(await refusalOf(ask({ proof }))).toMatchObject({ status: 401, error: 'invalid_dpop_proof' })
+    }
+  })
+
+  test('is refused with a proof by a weak key', async () => {
+    const { privateKey, publicKey } = await generateKeyPair('RS256', { extractable: true, modulusLength: 2048 })
+    const jwk = { ...(await exportJWK(publicKey)), e: 'AQAB', n: 'AQAB' }
+    const refused = await refusalOf(
+      ask({ proof: await prove({ by: { key: privateKey, jwk, jkt: '' }, header: { alg: 'RS256' } }) }),
+    )
+    expect(refused).toMatchObject({ status: 401, error: 'invalid_dpop_proof' })
+  })
+
+  test('is refused without a proof, with nonsense, and with two', async () => {
+    for (const proof of [[], 'nonsense', '', [await prove(), await prove()]]) {
+      expect(await refusalOf(ask({ proof }))).toMatchObject({ status: 401, error: 'invalid_dpop_proof' })
+    }
+  })
+
+  test('is refused with a good proof by another key', async () => {
+    const refused = await refusalOf(ask({ proof: await prove({ by: foreign }) }))
+    expect(refused).toMatchObject({ status: 401, error: 'invalid_token' })
+    expect(refused.error_description).toBe('The token is bound to another key')
+  })
+
+  test('is refused as a bearer token, with a proof and without one (§7.2)', async () => {
+    for (const proof of [[], await prove()]) {
+      expect(await refusalOf(ask({ scheme: 'Bearer', proof }))).toMatchObject({
+        status: 401,
+        error: 'invalid_token',
+        challenge: expect.stringMatching(/^Bearer .*error="invalid_token".*, DPoP .*algs="/),
+      })
+    }
+  })
+
+  test('while one that is not bound is refused with a proof, by whomever', async () => {
+    token = await server.sign()
+    const refused = await refusalOf(ask({ proof: await prove() }))
+    expect(refused).toMatchObject({ error: 'invalid_token', error_description: 'The token is not bound to a DPoP key' })
+    token = await boundTo(own)
+  })
+
+  test('and one that is bound to a certificate as well is refused, since nobody looks at that', async () => {
+    const both = await server.sign({ cnf: { jkt: own.jkt, 'x5t#S256': 'x' } })
+    const refused = await refusalOf(ask({ with: both, proof: await prove({ claims: { ath: ath(both) } }) }))
+    expect(refused).toMatchObject({ status: 401, error: 'invalid_token' })
+  })
+
+  test('is good below another base address, where the API is told of it', async () => {
+    const behindProxy = guardWith({ baseUrl: 'https://www.example/api/v1/' })
+    const claims = { htu: 'https://www.example/api/v1/notes' }
+    expect(await ask({ by: behindProxy, proof: await prove({ claims }) })).toMatchObject({ sub: 'ada' })
+    expect(await refusalOf(ask({ by: behindProxy, proof: await prove() }))).toMatchObject({ status: 401 })
+  })
+
+  test('is not proven for another host by a path that looks like one', async () => {
+    const proof = await prove({ claims: { htu: 'https://other.example/notes' } })
+    for (const url of ['//other.example/notes', 'https://other.example/notes']) {
+      const headers = new Headers({ authorization: `DPoP ${token}`, dpop: proof })
+      const { refusal } = await guard.verify({ method: 'GET', url, headers })
+      expect(refusal?.body).toMatchObject({ error: 'invalid_dpop_proof' })
+    }
+  })
+})
+
+describe('RFC 9449 §11.1: a proof', () => {
+  test('is good once, of any number of requests at the same time', async () => {
+    const proof = await prove()
+    const answers = await Promise.all(Array.from({ length: 20 }, () => ask({ proof })))
+    expect(answers.filter((answer) => !(answer instanceof Response))).toHaveLength(1)
+    expect(await refusalOf(ask({ proof }))).toMatchObject({
+      status: 401,
+      error: 'invalid_dpop_proof',
+      error_description: 'The DPoP proof was used before',
+    })
+  })
+
+  test('is not used up by another key that takes its jti, nor by a request that is refused', async () => {
+    const claims = { jti: randomUUID() }
+    const others = await boundTo(foreign)
+    const taken = await prove({ claims: { ...claims, ath: ath(others) }, by: foreign })
+    expect(await ask({ with: others, proof: taken })).toMatchObject({ sub: 'ada' })
+    expect(await refusalOf(ask({ proof: await prove({ claims, by: foreign }) }))).toMatchObject({ status: 401 })
+    expect(await refusalOf(ask({ proof: await prove({ claims: { ...claims, htm: 'POST' } }) }))).toMatchObject({
+      status: 401,
+    })
+    expect(await ask({ proof: await prove({ claims }) })).toMatchObject({ sub: 'ada' })
+  })
+
+  test('is good once in all processes that share what they remember, for as long as it could be used', async () => {
+    const claimed = new Map<string, number>()
+    const replayStore = {
+      async claim(id: string, expiresAt: number) {
+        const isFirst = !claimed.has(id)
+        claimed.set(id, expiresAt)
+        return isFirst
+      },
+    }
+    const proof = await prove({ claims: { iat: now() + 4 } })
+    expect(await ask({ proof, by: guardWith({ replayStore }) })).toMatchObject({ sub: 'ada' })
+    expect(await refusalOf(ask({ proof, by: guardWith({ replayStore }) }))).toMatchObject({ status: 401 })
+    const [[id, expiresAt] = ['', 0]] = claimed
+    expect(id).toMatch(/^[\w-]{43}$/)
+    expect(expiresAt).toBeGreaterThanOrEqual(now() + 4 + 65)
+  })
+
+  test('is not let through when nobody can remember it: 503', async () => {
+    const full = createReplayStore(2)
+    const failing = { claim: () => Promise.reject(new Error('connection lost')) }
+    const by = guardWith({ replayStore: full })
+    for (let count = 0; count < 2; count++)
+      expect(await ask({ by, proof: await prove() })).toMatchObject({ sub: 'ada' })
+    for (const store of [full, failing]) {
+      const refused = await refusalOf(ask({ by: guardWith({ replayStore: store }), proof: await prove() }))
+      expect(refused).toMatchObject({ status: 503, error: 'temporarily_unavailable' })
+    }
+  })
+
+  test('is forgotten when it cannot be used any more, and makes room', async () => {
+    const store = createReplayStore(2)
+    const past = now() - 1
+    expect([store.claim('a', past), store.claim('b', past), store.claim('c', past)]).toEqual([true, true, true])
+    expect([store.claim('d', now() + 60), store.claim('e', now() + 60)]).toEqual([true, true])
+    expect(() => store.claim('f', now() + 60)).toThrow('More DPoP proofs')
+    expect(store.claim('d', now() + 60)).toBe(false)
+  })
+})
+
+describe('dpop: required', () => {
+  test('lets in no token without a key, and offers no other way', async () => {
+    const by = guardWith({ dpop: 'required' })
+    expect(await ask({ by, proof: await prove() })).toMatchObject({ sub: 'ada' })
+    const refused = await refusalOf(ask({ by, scheme: 'Bearer', with: await server.sign() }))
+    expect(refused.status).toBe(401)
+    expect(refused.challenge).toMatch(/^DPoP realm="[^"]*", resource_metadata="[^"]*", algs="[^"]*"$/)
+  })
+})
