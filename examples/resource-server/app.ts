@@ -1,8 +1,7 @@
 import { createServer } from 'node:http'
 import Router from '@koa/router'
 import Koa from 'koa'
-import * as oidc from 'openid-client'
-import { type Caller, createRequireScope } from './require-scope.ts'
+import { type Claims, requireToken } from '../../src/resource-server/index.ts' // yours: 'postern/resource-server'
 
 export type Settings = {
   issuer: string
@@ -14,24 +13,22 @@ export type Settings = {
   port: number
 }
 
-/** An API that answers to access tokens of an OpenID Provider, which it asks about every one. */
+/** An API that answers to access tokens of an OpenID Provider, which it asks about them. */
 export async function start({ issuer, clientId, clientSecret, resource, host, port }: Settings) {
-  const config = await oidc.discovery(
-    new URL(issuer),
-    clientId,
-    undefined,
-    oidc.ClientSecretBasic(clientSecret),
-    issuer.startsWith('http:') ? { execute: [oidc.allowInsecureRequests] } : {}, // a provider on this computer
-  )
-  const requireScope = createRequireScope({ config, resource })
+  const api = requireToken({
+    issuer,
+    audience: resource,
+    introspection: { clientId, clientSecret },
+    metadata: { resource_name: 'Field Notes API', scopes_supported: ['profile'] },
+  })
   const router = new Router()
 
-  router.get('/api/protected', requireScope('profile'), (ctx) => {
-    const { sub, client_id, scope, exp } = ctx.state['caller'] as Caller
+  router.get('/api/protected', api.koa({ scopes: ['profile'] }), (ctx) => {
+    const { sub, client_id, scope, exp } = ctx.state['token'] as Claims
     ctx.body = { message: `Hello, ${sub ?? client_id}.`, sub, client_id, scope, expires_at: exp }
   })
 
-  const server = createServer(new Koa().use(router.routes()).callback())
+  const server = createServer(new Koa().use(api.metadata.koa()).use(router.routes()).callback())
   await new Promise<void>((resolve, reject) => server.once('error', reject).listen(port, host, resolve))
   return {
     stop() {

@@ -18,9 +18,6 @@ try {
   process.exitCode = 1
 }
 
-function explain({ message, cause, ...error }: Error & { code?: string }): string {
-  const { code, message: reason } = (cause ?? {}) as { code?: string; message?: string }
-  if (error.code === 'EADDRINUSE') return `Port ${port} is in use. Set PORT to another one.`
-  if (code === 'ECONNREFUSED') return `No provider answers at ${issuer}. Start it with npm start, or set ISSUER.`
-  return [message, reason].filter(Boolean).join(': ')
+function explain({ message, code }: Error & { code?: string }): string {
+  return code === 'EADDRINUSE' ? `Port ${port} is in use. Set PORT to another one.` : message
 }
