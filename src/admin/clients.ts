@@ -135,20 +135,20 @@ export function operations(): Operation[] {
         const found = await get(context, id)
         const secret = createSecret()
         const secretExpiresAtSeconds = secretExpiry(await getPolicy(tx, found.policy ?? 'default'))
-        const isRotated = await clients.rotateSecret(tx, storage.envelope, id, {
+        const rotated = await clients.rotateSecret(tx, storage.envelope, id, {
           secret,
           secretExpiresAtSeconds,
           overlapSeconds,
         })
-        if (!isRotated) throw new Refusal('conflict', `The client ${id} has no secret.`)
+        if (!rotated) throw new Refusal('conflict', `The client ${id} has no secret.`)
         context.changed(id)
         context.record({ type: 'client.secret_rotated', clientId: id, details: { overlap_seconds: overlapSeconds } })
         return {
           client_id: id,
           client_secret: secret,
           client_secret_expires_at: secretExpiresAtSeconds,
-          ...(overlapSeconds > 0 && {
-            previous_secret_expires_at: new Date(Date.now() + overlapSeconds * 1000).toISOString(),
+          ...(rotated.previousExpiresAt && {
+            previous_secret_expires_at: rotated.previousExpiresAt.toISOString(),
           }),
         }
       },

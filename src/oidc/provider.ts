@@ -7,10 +7,11 @@ import * as accounts from '../stores/accounts.ts'
 import * as grants from '../stores/grants.ts'
 import * as replays from '../stores/replays.ts'
 import { adapterWith } from './adapter.ts'
-import { extraClientMetadata, parse } from './client-metadata.ts'
+import { extraClientMetadata } from './client-metadata.ts'
 import { algorithms, features, routes } from './features.ts'
 import { lifetimes } from './lifetimes.ts'
 import type { Pages } from './pages.ts'
+import { keepClients } from './parsed-clients.ts'
 import { type PairwiseSubject, policy } from './prompts.ts'
 import { current } from './request-scope.ts'
 import type { ResourceServers } from './resource-servers.ts'
@@ -106,25 +107,6 @@ export function createProvider(dependencies: ProviderDependencies): Provider {
   // Forwarded headers reach the engine only after http/middleware/origin.ts has pinned them to the issuer.
   provider.proxy = true
   return provider
-}
-
-/** The engine keeps a hundred parsed clients; with more in use it would parse anew at every request. */
-function keepClients(provider: Provider, { clients }: Storage): void {
-  const { Client } = provider
-  const findAndValidateSector = Client.find.bind(Client)
-  const parsed = new WeakMap<object, InstanceType<typeof Client>>()
-
-  Client.find = async (id: string) => {
-    if (typeof id !== 'string' || id === '' || id.includes('\0')) return undefined
-    const found = await translated(clients.find(id))
-    if (!found || found.metadata['sector_identifier_uri']) return findAndValidateSector(id)
-    let client = parsed.get(found)
-    if (!client) {
-      client = parse(provider, found.metadata)
-      parsed.set(found, client)
-    }
-    return client
-  }
 }
 
 /**

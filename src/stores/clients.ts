@@ -109,8 +109,11 @@ export async function lock(tx: Tx, id: string): Promise<void> {
 }
 
 /**
- * Gives a client another secret; the one it had stays good for `overlapSeconds`. Of two rotations in a row
- * the first secret is dead. `false` when there is no such client, or it has no secret to rotate.
+ * Gives a client another secret; the one it had stays good for `overlapSeconds`, though no longer than it was made
+ * for. Of two rotations in a row the first secret is dead.
+ *
+ * @returns until when the previous secret is good, if it is; `undefined` when there is no such client, or it has no
+ * secret to rotate.
  */
 export async function rotateSecret(
   tx: Tx,
@@ -121,7 +124,7 @@ export async function rotateSecret(
     secretExpiresAtSeconds,
     overlapSeconds,
   }: { secret: string; secretExpiresAtSeconds: number; overlapSeconds: number },
-): Promise<boolean> {
+): Promise<{ previousExpiresAt: Date | undefined } | undefined> {
   const row = await tx
     .selectFrom('clients')
     .select(['metadata', 'secret_sealed'])
@@ -130,22 +133,27 @@ export async function rotateSecret(
     .where('secret_sealed', 'is not', null)
     .forNoKeyUpdate()
     .executeTakeFirst()
-  if (!row?.secret_sealed) return false
+  if (!row?.secret_sealed) return undefined
   const now = new Date()
+  // RFC 7591 §3.2.1: 0 is never.
+  const endMs = Number(row.metadata['client_secret_expires_at'] ?? 0) * 1000 || Number.POSITIVE_INFINITY
+  const previousEndMs = Math.min(now.getTime() + overlapSeconds * 1000, endMs)
+  const previousExpiresAt = previousEndMs > now.getTime() ? new Date(previousEndMs) : undefined
   await tx
     .updateTable('clients')
     .set({
       metadata: JSON.stringify({ ...row.metadata, client_secret_expires_at: secretExpiresAtSeconds }),
       secret_sealed: envelope.seal(secret, identity(id)),
-      previous_secret_sealed:
-        overlapSeconds > 0 ? envelope.seal(envelope.open(row.secret_sealed, identity(id)), previousIdentity(id)) : null,
-      previous_secret_expires_at: overlapSeconds > 0 ? new Date(now.getTime() + overlapSeconds * 1000) : null,
+      previous_secret_sealed: previousExpiresAt
+        ? envelope.seal(envelope.open(row.secret_sealed, identity(id)), previousIdentity(id))
+        : null,
+      previous_secret_expires_at: previousExpiresAt ?? null,
       updated_at: now,
     })
     .where('id', '=', id)
     .execute()
   await announce(tx, id)
-  return true
+  return { previousExpiresAt }
 }
 
 /** Deletes a client with all that was issued to it. What remains is its id, so that it is never given out again. */

@@ -1,0 +1,44 @@
+import type Provider from 'oidc-provider'
+import type { ActiveClient } from '../stores/clients.ts'
+import { parse, withOpenScopes } from './client-metadata.ts'
+import { acceptPreviousSecrets } from './previous-secrets.ts'
+import { type Storage, translated } from './storage.ts'
+
+type Client = InstanceType<Provider['Client']>
+
+/**
+ * Lets the engine find clients, each parsed once as long as it does not change. The engine itself keeps a hundred;
+ * with more in use it would parse anew, and fetch what `sector_identifier_uri` names anew, at every request.
+ */
+export function keepClients(provider: Provider, { clients }: Storage): void {
+  const { Client } = provider
+  const findElsewhere = Client.find.bind(Client)
+  const acceptPreviousSecret = acceptPreviousSecrets(provider)
+  const parsed = new WeakMap<ActiveClient, Promise<Client>>()
+
+  async function toClient({ metadata, previousSecret }: ActiveClient): Promise<Client> {
+    const client = parse(provider, metadata)
+    // OpenID Connect Core §8.1: the redirect URIs have to be among those that the document there lists.
+    if (client.sectorIdentifierUri !== undefined) await validate(provider, withOpenScopes(metadata))
+    if (previousSecret) acceptPreviousSecret(client, previousSecret)
+    return client
+  }
+
+  Client.find = async (id: string) => {
+    if (typeof id !== 'string' || id === '' || id.includes('\0')) return undefined
+    const found = await translated(clients.find(id))
+    if (!found) return findElsewhere(id)
+    let client = parsed.get(found)
+    if (!client) {
+      client = toClient(found)
+      parsed.set(found, client)
+      client.catch(() => parsed.delete(found)) // what could not be fetched now can perhaps be later
+    }
+    return client
+  }
+}
+
+/** Checks metadata as the engine does at registration, what it fetches for that included. */
+async function validate({ Client }: Provider, metadata: object): Promise<void> {
+  await (Client as unknown as { validate(metadata: object): Promise<void> }).validate(metadata)
+}
