@@ -14,7 +14,19 @@ import { listInput, listOutput, page } from './lists.ts'
 import { type Operation, type OperationContext, operation, Refusal } from './operation.ts'
 
 const longestOverlapSeconds = 90 * 86_400
-const clientId = z.string().min(1).max(2_048).describe('The client_id.')
+export const clientId = z.string().min(1).max(2_048).describe('The client_id.')
+/** An id that is chosen rather than made. One that is an https URL is a client id metadata document's. */
+export const newClientId = z
+  .string()
+  .regex(/^[\x20-\x7e]{1,255}$/, 'must be 1 to 255 printable ASCII characters (RFC 6749 §A.1)')
+  .refine((id) => !/^https?:/i.test(id), 'must not be an http(s) URL')
+  .describe('Its client_id. Default: one that is made up.')
+export const overlapSeconds = z
+  .int()
+  .min(0)
+  .max(longestOverlapSeconds)
+  .default(86_400)
+  .describe('For how long the secret before stays good; 0 when it is known to others.')
 const policy = z.string().describe('The registration policy that judges it, now and at every change.')
 
 const shownClient = clientMetadata.extend({
@@ -48,7 +60,7 @@ export function operations(): Operation[] {
       summary: 'Register a client',
       scope: 'postern:clients',
       http: { method: 'POST', path: '/clients', status: 201 },
-      input: clientMetadata.extend({ policy: policy.default('administrator') }),
+      input: clientMetadata.extend({ client_id: newClientId.optional(), policy: policy.default('administrator') }),
       output: newClient,
       async run(context, { policy: under, ...metadata }) {
         const created = await refusing(() => registerClient(context, forPurpose(metadata), { policy: under }))
@@ -115,22 +127,14 @@ export function operations(): Operation[] {
       summary: 'Give a client another secret; for a while the one before is good too',
       scope: 'postern:clients',
       http: { method: 'POST', path: '/clients/{client_id}/rotate-secret' },
-      input: z.strictObject({
-        client_id: clientId,
-        overlap_seconds: z
-          .int()
-          .min(0)
-          .max(longestOverlapSeconds)
-          .default(86_400)
-          .describe('For how long the secret before stays good; 0 when it is known to others.'),
-      }),
+      input: z.strictObject({ client_id: clientId, overlap_seconds: overlapSeconds }),
       output: z.object({
         client_id: z.string(),
         client_secret: z.string(),
         client_secret_expires_at: z.int(),
         previous_secret_expires_at: z.string().optional(),
       }),
-      async run(context, { client_id: id, overlap_seconds: overlapSeconds }) {
+      async run(context, { client_id: id, overlap_seconds }) {
         const { tx, storage } = context
         const found = await get(context, id)
         const secret = createSecret()
@@ -138,11 +142,11 @@ export function operations(): Operation[] {
         const rotated = await clients.rotateSecret(tx, storage.envelope, id, {
           secret,
           secretExpiresAtSeconds,
-          overlapSeconds,
+          overlapSeconds: overlap_seconds,
         })
         if (!rotated) throw new Refusal('conflict', `The client ${id} has no secret.`)
         context.changed(id)
-        context.record({ type: 'client.secret_rotated', clientId: id, details: { overlap_seconds: overlapSeconds } })
+        context.record({ type: 'client.secret_rotated', clientId: id, details: { overlap_seconds } })
         return {
           client_id: id,
           client_secret: secret,
@@ -191,7 +195,7 @@ export function operations(): Operation[] {
 }
 
 /** Without redirect URIs a client is a machine: what RFC 7591 §2 would make of it has nowhere to send people. */
-function forPurpose(metadata: Record<string, unknown>): Record<string, unknown> {
+export function forPurpose(metadata: Record<string, unknown>): Record<string, unknown> {
   if (metadata['redirect_uris'] !== undefined) {
     return { grant_types: ['authorization_code', 'refresh_token'], ...metadata }
   }
@@ -209,7 +213,7 @@ async function get({ tx }: OperationContext, id: string): Promise<clientRecords.
   return found
 }
 
-const unknown = (id: string) => new Refusal('not-found', `There is no client ${id}.`)
+export const unknown = (id: string) => new Refusal('not-found', `There is no client ${id}.`)
 
 async function refusing<T>(work: () => Promise<T>): Promise<T> {
   try {

@@ -43,12 +43,13 @@ export async function perform(
   input: unknown,
 ): Promise<unknown> {
   const events: audit.AuditEvent[] = []
+  const { via, ...who } = by
   const output = await operation.run(
     {
       ...dependencies,
       tx,
       by,
-      record: (event) => events.push({ ...by, ...event }),
+      record: (event) => events.push({ ...who, ...event, ...(via && { details: { ...event.details, via } }) }),
       changed: (id) => changed.add(id),
     },
     operation.input.parse(input),

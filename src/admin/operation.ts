@@ -17,8 +17,13 @@ export type OperationDependencies = {
   passwords: Passwords
 }
 
-/** Who does something, and from where. */
-export type Performer = { actor: string; address?: string | undefined; requestId?: string | undefined }
+/** Who does something, and from where. `via` is what did it for them, if not they themselves. */
+export type Performer = {
+  actor: string
+  address?: string | undefined
+  requestId?: string | undefined
+  via?: 'apply'
+}
 
 /** What one run of an operation has at hand. */
 export type OperationContext = OperationDependencies & {

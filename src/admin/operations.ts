@@ -1,5 +1,6 @@
 import * as accounts from './accounts.ts'
 import * as audit from './audit.ts'
+import * as clientSecrets from './client-secrets.ts'
 import * as clients from './clients.ts'
 import * as grants from './grants.ts'
 import type { Operation } from './operation.ts'
@@ -12,6 +13,7 @@ export function operations(): Operation[] {
   return [
     ...accounts.operations(),
     ...clients.operations(),
+    ...clientSecrets.operations(),
     ...resources.operations(),
     ...registrationPolicies.operations(),
     ...registrationTokens.operations(),

@@ -4,7 +4,7 @@ import { builtInPolicies, partialPolicyRules, policyRules } from '../registratio
 import * as stored from '../stores/registration-policies.ts'
 import { type Operation, operation, Refusal } from './operation.ts'
 
-const name = z
+export const name = z
   .string()
   .regex(/^[a-z][a-z0-9-]{0,62}$/, 'must be lower-case letters, digits and hyphens')
   .describe('The name of the policy.')

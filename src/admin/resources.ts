@@ -1,11 +1,12 @@
 import { z } from 'zod'
 import { adminResource } from '../oidc/admin-resource.ts'
 import { registerClient } from '../oidc/registration.ts'
+import * as clientRecords from '../stores/client-records.ts'
 import * as clients from '../stores/clients.ts'
 import * as resourceServers from '../stores/resource-servers.ts'
 import { type Operation, type OperationContext, operation, Refusal } from './operation.ts'
 
-const identifier = z
+export const identifier = z
   .url()
   .max(2_048)
   .refine((url) => !url.includes('#'), 'must have no fragment (RFC 8707 §2)')
@@ -16,13 +17,15 @@ const scopes = z
   .refine((given) => Object.keys(given).length > 0, 'must have a scope')
   .refine((given) => !Object.keys(given).some((name) => name.startsWith('postern:')), 'must not begin with postern:')
 
-const settings = {
+/** What can be said of a resource server, at first or later. */
+export const settings = {
   name: z.string().min(1).max(200).describe('Name shown to people.'),
   scopes: scopes.describe(
     'Its scopes, each with the sentence people read when asked for consent: "read=Read your files,write".',
   ),
   token_format: z.enum(['opaque', 'jwt']).describe('How its access tokens look: opaque, or jwt (RFC 9068).'),
   token_ttl_seconds: z.int().positive().max(86_400).describe('Lifetime of its access tokens. Default: the setting.'),
+  client_id: z.string().describe('An existing client to introspect tokens as.'),
 }
 
 const shownResource = z.object({
@@ -49,10 +52,7 @@ export function operations(): Operation[] {
         name: settings.name.optional(),
         token_format: settings.token_format.default('opaque'),
         token_ttl_seconds: settings.token_ttl_seconds.optional(),
-        client_id: z
-          .string()
-          .optional()
-          .describe('An existing client to introspect tokens as. Default: a new one is made.'),
+        client_id: settings.client_id.optional().describe(`${settings.client_id.description} Default: a new one.`),
       }),
       output: shownResource.extend({ client_secret: z.string().optional() }),
       async run(context, input) {
@@ -65,10 +65,11 @@ export function operations(): Operation[] {
             field: 'identifier',
           })
         }
+        if (input.client_id !== undefined) await assertClient(context, input.client_id)
         const credentials = input.client_id === undefined ? await createCredentials(context, input) : undefined
         const server = {
           identifier: input.identifier,
-          name: input.name ?? new URL(input.identifier).host,
+          name: input.name ?? defaultName(input.identifier),
           scopes: input.scopes,
           tokenFormat: input.token_format,
           tokenTtlSeconds: input.token_ttl_seconds,
@@ -114,10 +115,12 @@ export function operations(): Operation[] {
         name: settings.name.optional(),
         token_format: settings.token_format.optional(),
         token_ttl_seconds: settings.token_ttl_seconds.nullable().optional(),
+        client_id: settings.client_id.optional(),
       }),
       output: shownResource,
       async run(context, { identifier: wanted, ...changes }) {
         const found = await get(context, wanted)
+        if (changes.client_id !== undefined) await assertClient(context, changes.client_id)
         const server = {
           ...found,
           name: changes.name ?? found.name,
@@ -125,6 +128,7 @@ export function operations(): Operation[] {
           tokenFormat: changes.token_format ?? found.tokenFormat,
           tokenTtlSeconds:
             changes.token_ttl_seconds === undefined ? found.tokenTtlSeconds : (changes.token_ttl_seconds ?? undefined),
+          clientId: changes.client_id ?? found.clientId,
         }
         await resourceServers.save(context.tx, server)
         context.record({ type: 'resource.updated', resource: wanted, details: { changed: Object.keys(changes) } })
@@ -154,6 +158,9 @@ export function operations(): Operation[] {
   ]
 }
 
+/** What an API is called as long as nobody gave it a name. */
+export const defaultName = (identifier: string): string => new URL(identifier).host || identifier
+
 /** A client that can introspect, and nothing else: it has no grant. */
 async function createCredentials(
   context: OperationContext,
@@ -167,6 +174,11 @@ async function createCredentials(
   })
   context.changed(created.client_id)
   return created
+}
+
+async function assertClient({ tx }: OperationContext, id: string): Promise<void> {
+  if (!(await clientRecords.find(tx, id)))
+    throw new Refusal('invalid', `There is no client ${id}.`, { field: 'client_id' })
 }
 
 async function get({ tx }: OperationContext, wanted: string): Promise<resourceServers.ResourceServer> {

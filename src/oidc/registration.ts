@@ -61,12 +61,31 @@ export async function registerClient(
   }
   const metadata = check(registering, properties, policy)
   await assertRoom(tx, policy)
-  const outcome = await clients.save(tx, storage.envelope, metadata, { isDynamic: false, ...originUnder(policy) })
-  if (outcome === 'gone') {
-    throw new RefusedMetadata(`The client ${metadata.client_id} was deleted or disabled; choose another id.`, {
-      field: 'client_id',
-    })
-  }
+  const origin = { isDynamic: false, ...originUnder(policy) }
+  const outcome = await clients.save(tx, storage.envelope, metadata, origin, { isNew: true })
+  if (outcome === 'saved') return metadata
+  const { client_id: id } = metadata
+  const message = (await clientRecords.find(tx, id))
+    ? `There already is a client ${id}.`
+    : `The client ${id} was deleted, and its id is not given out again; choose another.`
+  throw new RefusedMetadata(message, { field: 'client_id' })
+}
+
+/**
+ * The metadata of a client that is registered with what is given, or is changed to just that: completed by its policy
+ * and the engine, and judged. Its id, its secret and what goes with them are left out, and nothing is written.
+ *
+ * @throws RefusedMetadata naming the field that is wrong.
+ */
+export async function completeMetadata(
+  registering: Registering,
+  given: Metadata,
+  { policy: name }: { policy: string },
+): Promise<Metadata> {
+  const policy = await getPolicy(registering.tx, name)
+  const properties: clients.ClientMetadata = { client_id: 'unregistered', ...effective(given, policy) }
+  if (needsSecret(registering.provider, properties)) Object.assign(properties, { client_secret: createSecret() })
+  const { client_id: _id, client_secret: _secret, ...metadata } = check(registering, properties, policy)
   return metadata
 }
 

@@ -62,15 +62,16 @@ export type Origin = {
 }
 
 /**
- * Creates or replaces a client. `'gone'` when it was deleted or disabled, which no update undoes.
- * The secret is kept sealed, apart from the rest.
+ * Creates or replaces a client; with `isNew` it is `'taken'` when there is or ever was one of this id. `'gone'` when it
+ * was deleted or disabled, which no update undoes. The secret is kept sealed, apart from the rest.
  */
 export async function save(
   tx: Tx,
   envelope: Envelope,
   { client_id: id, client_secret: secret, ...metadata }: ClientMetadata,
   origin: Origin,
-): Promise<'saved' | 'gone'> {
+  { isNew = false }: { isNew?: boolean } = {},
+): Promise<'saved' | 'gone' | 'taken'> {
   const now = new Date()
   const row = {
     metadata: JSON.stringify(metadata),
@@ -91,16 +92,18 @@ export async function save(
       created_at: now,
     })
     .onConflict((conflict) =>
-      conflict
-        .column('id')
-        .doUpdateSet(row)
-        .where('clients.deleted_at', 'is', null)
-        .where('clients.disabled_at', 'is', null),
+      isNew
+        ? conflict.column('id').doNothing()
+        : conflict
+            .column('id')
+            .doUpdateSet(row)
+            .where('clients.deleted_at', 'is', null)
+            .where('clients.disabled_at', 'is', null),
     )
     .returning('id')
     .executeTakeFirst()
   await announce(tx, id)
-  return saved ? 'saved' : 'gone'
+  return saved ? 'saved' : isNew ? 'taken' : 'gone'
 }
 
 /** Locks a client before its tokens, in the order deletion does, so that the two wait for each other and never both. */

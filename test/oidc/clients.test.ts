@@ -149,7 +149,7 @@ describe('RFC 7592 §2.3: a client that was deleted', () => {
         [],
       )
     }
-    await expect(postern.createClient({ client_id: client.client_id })).rejects.toThrow('was deleted or disabled')
+    await expect(postern.createClient({ client_id: client.client_id })).rejects.toThrow('was deleted')
 
     const { json } = await send(postern, '/oauth/introspect', {
       client: bystander,
