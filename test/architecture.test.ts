@@ -121,8 +121,11 @@ const environmentIsReadOnce: Rule = (sources) =>
 // What an app embeds is no part of the server, and asks whom the app tells it to.
 const requestsAreGuarded: Rule = (sources) =>
   sources
+    .filter(({ path }) => !isIn(path, ['src/resource-server/']))
     .filter(
-      ({ path, text }) => /(?<!\.)\bfetch\(|\bglobalThis\.fetch\(/.test(text) && !isIn(path, ['src/resource-server/']),
+      ({ text }) =>
+        /(?<!\.)\bfetch\(|\bglobalThis\.fetch\(/.test(text) ||
+        (text.includes('createRemoteJWKSet(') && !text.includes('[customFetch]')),
     )
     .map(({ path }) => `${path} sends requests past egress/`)
 
@@ -256,6 +259,7 @@ describe('the source', () => {
       sources,
       file('src/oidc/a.ts', 'const keys = await fetch(client.jwksUri)'),
       file('src/jobs/a.ts', 'await globalThis.fetch(url, init)'),
+      file('src/keys/a.ts', 'const keys = createRemoteJWKSet(new URL(jwksUri))'),
     )
   })
 

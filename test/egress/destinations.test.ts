@@ -92,6 +92,16 @@ describe('R20: no connection is made', () => {
     expect(listener.connections).toBe(0)
   })
 
+  test('to another port or subdomain of a host that may be at a private address', async () => {
+    const privateHosts = ['inner.example', 'other.example:1', `more.example:${listener.port}`]
+    const guarded = createGuardedFetch({ allowsLoopback: false, privateHosts, lookup: async () => ['127.0.0.1'] })
+    for (const host of ['inner.example', 'other.example', 'a.more.example', 'more.example.', 'more.example.net'])
+      expect(await reasonOf(guarded(`https://${host}:${listener.port}/`))).toContain('not an address of the Internet')
+    expect(listener.connections).toBe(0)
+    await reasonOf(guarded(`https://more.example:${listener.port}/`))
+    expect(listener.connections).toBe(1)
+  })
+
   test('to a host without an address', async () => {
     expect(await reasonOf(at()('https://rp.example/'))).toBe('rp.example has no address')
   })

@@ -133,6 +133,18 @@ describe('an answer', () => {
     expect(await reasonOf(guarded(url))).toBe(`it answered with status ${status}`)
   })
 
+  test('that is an error is not read, and its connection is ended without waiting for the limit', async () => {
+    const silent = await listener()
+    const limit = errorOf(createGuardedFetch(development)(`http://localhost:${silent.port}/`)).then(() => 'limit')
+    const closed = Promise.withResolvers<void>()
+    const url = await serving((_req, res) => {
+      res.on('close', closed.resolve).writeHead(404).write('it has no end')
+    })
+    expect(await reasonOf(guarded(url))).toBe('it answered with status 404')
+    expect(await Promise.race([closed.promise.then(() => 'closed'), limit])).toBe('closed')
+    await limit
+  })
+
   test('of 64 KiB is read, and of one byte more is not', async () => {
     const url = await serving((req, res) => res.end(Buffer.alloc(Number(req.url?.slice(1)), 'a')))
     expect(await (await guarded(`${url}/65536`)).text()).toHaveLength(65_536)
