@@ -62,6 +62,7 @@ const provider = new Provider(issuer, {
       device: { userCodeInputSource: page, userCodeConfirmSource: page, successSource: page },
       renderError: page,
     },
+    registration: { secretFactory: () => randomId(), policies: { postern: async () => {} } },
     resourceServers: {
       find: async () => undefined,
       indicators: {

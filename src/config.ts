@@ -20,6 +20,28 @@ const keys = z
   })
   .transform((list) => list.map(secret))
 
+/** Whose software statements are believed (RFC 7591 §2.3): the exact `iss`, and where its keys are. */
+const trustedIssuer = z
+  .strictObject({
+    issuer: z.string().min(1),
+    jwks: z.strictObject({ keys: z.array(z.looseObject({ kty: z.string() })).min(1) }).optional(),
+    jwks_uri: z.url({ protocol: /^https$/, error: 'must be an https URL' }).optional(),
+  })
+  .refine(({ jwks, jwks_uri }) => (jwks === undefined) !== (jwks_uri === undefined), {
+    error: 'must have either jwks or jwks_uri',
+  })
+
+export type TrustedIssuer = z.output<typeof trustedIssuer>
+
+const json = z.string().transform((text, context) => {
+  try {
+    return JSON.parse(text) as unknown
+  } catch {
+    context.addIssue({ code: 'custom', message: 'must be JSON' })
+    return z.NEVER
+  }
+})
+
 const loopbackHosts = ['localhost', '127.0.0.1', '[::1]']
 
 // Rules about several settings are checked even if others are wrong, so that all mistakes are told at once.
@@ -120,6 +142,32 @@ export const environment = z
       .default(false)
       .describe('Allow the form_post response mode, which needs script in the browser to go unnoticed.'),
     ALLOW_ENCRYPTION: z.stringbool().default(false).describe('Allow JWE for clients registered with it.'),
+    OPEN_REGISTRATION: z
+      .stringbool()
+      .default(false)
+      .describe('Let anybody register an app without a token, under the registration policy `open`.'),
+    OPEN_REGISTRATIONS_PER_HOUR: z.coerce
+      .number()
+      .int()
+      .positive()
+      .default(100)
+      .describe('How many registrations without a token are tried in an hour, by all together.'),
+    OPEN_REGISTRATIONS_PER_ADDRESS_PER_HOUR: z.coerce
+      .number()
+      .int()
+      .positive()
+      .default(10)
+      .describe('How many of them from one IPv4 address, or from one /64 network of IPv6 addresses.'),
+    SOFTWARE_STATEMENT_ISSUERS: json
+      .pipe(
+        z.array(trustedIssuer).refine((list) => new Set(list.map(({ issuer }) => issuer)).size === list.length, {
+          error: 'must name each issuer once',
+        }),
+      )
+      .default([])
+      .describe(
+        'Whose software statements are believed, as a JSON list: of each its `issuer`, and its keys as `jwks_uri` or as `jwks`.',
+      ),
     SHUTDOWN_TIMEOUT_SECONDS: seconds.default(15).describe('Time for requests in flight before a stop is forced.'),
     SHUTDOWN_DELAY_SECONDS: z.coerce
       .number()
@@ -166,9 +214,15 @@ export function describe(config: Config): string {
   return Object.entries(config)
     .map(([name, value]) => {
       const shown = name === 'DATABASE_URL' && config.DATABASE_URL ? maskPassword(config.DATABASE_URL.reveal()) : value
-      return `${name}=${Array.isArray(shown) ? shown.join(',') : String(shown ?? '')}`
+      return `${name}=${listed(shown)}`
     })
     .join('\n')
+}
+
+function listed(value: unknown): string {
+  if (!Array.isArray(value)) return String(value ?? '')
+  const items = value.map(String)
+  return items.some((item) => item.startsWith('[object')) ? JSON.stringify(value) : items.join(',')
 }
 
 function maskPassword(url: string): string {

@@ -15,12 +15,15 @@ import { startSweeping } from './jobs/sweep.ts'
 import { load as loadEncryptionKeys } from './keys/encryption-keys.ts'
 import { type Keyring, load as loadKeyring } from './keys/keyring.ts'
 import { type ClientCache, createClientCache } from './oidc/clients.ts'
+import { createDynamicRegistration } from './oidc/dynamic-registration.ts'
+import { routes } from './oidc/features.ts'
 import { lifetimes } from './oidc/lifetimes.ts'
 import { createPages } from './oidc/pages.ts'
 import { createProvider } from './oidc/provider.ts'
 import { createResourceServers, type ResourceServers } from './oidc/resource-servers.ts'
 import { createStorage, type Storage } from './oidc/storage.ts'
 import { createWayBack, type FindWayBack } from './oidc/way-back.ts'
+import { createStatementVerifier } from './registration/software-statements.ts'
 import { createViews, type Render } from './views.ts'
 
 /** Everything but the network: what the server and the command line both stand on. */
@@ -87,12 +90,18 @@ export async function assemble(config: Config, { log, onStatement }: PosternOpti
       privateHosts: config.EGRESS_PRIVATE_HOSTS,
       onFailure: ({ host, reason }) => log.warn({ err: reason, host }, 'what a client named could not be fetched'),
     })
+    const verifyStatement = createStatementVerifier({
+      issuers: config.SOFTWARE_STATEMENT_ISSUERS,
+      audiences: [config.ISSUER, config.ISSUER + routes.registration],
+      fetch,
+    })
+    const registration = createDynamicRegistration({ storage, verifyStatement })
     return {
       config,
       database,
       keyring,
       storage,
-      provider: createProvider({ config, keyring, storage, pages, resourceServers, fetch }),
+      provider: createProvider({ config, keyring, storage, pages, registration, resourceServers, fetch }),
       clients: cache,
       resourceServers,
       passwords: createPasswords(),
@@ -127,6 +136,12 @@ export async function serve(config: Config, options: PosternOptions): Promise<Ru
       issuer: config.ISSUER,
       version,
       throttleKey: keyring.throttleKey,
+      openRegistrations: config.OPEN_REGISTRATION
+        ? {
+            perHour: config.OPEN_REGISTRATIONS_PER_HOUR,
+            perAddressPerHour: config.OPEN_REGISTRATIONS_PER_ADDRESS_PER_HOUR,
+          }
+        : undefined,
       csrf: createCsrf({ issuer: config.ISSUER, key: keyring.csrfKey }),
       signIn: createSignIn({ db: database.db, passwords: postern.passwords, throttleKey: keyring.throttleKey }),
       resourceServers: postern.resourceServers,

@@ -152,6 +152,45 @@ suite('hosts that may be at private addresses', () => {
   })
 })
 
+suite('issuers of software statements', () => {
+  const trust = (list: unknown) => ({ SOFTWARE_STATEMENT_ISSUERS: JSON.stringify(list) })
+  const issuer = 'https://publisher.example'
+  const jwks = { keys: [{ kty: 'EC' }] }
+  const jwks_uri = `${issuer}/jwks`
+
+  test('are nobody by default', () => {
+    expect(parse({}).SOFTWARE_STATEMENT_ISSUERS).toEqual([])
+  })
+
+  test('are each known by name and by keys, given or fetched, and described as they were given', () => {
+    const list = [
+      { issuer, jwks_uri },
+      { issuer: 'publisher', jwks },
+    ]
+    const config = parse(trust(list))
+    expect(config.SOFTWARE_STATEMENT_ISSUERS).toEqual(list)
+    expect(describe(config)).toContain(`SOFTWARE_STATEMENT_ISSUERS=${JSON.stringify(list)}`)
+  })
+
+  test.each<[string, Record<string, string>, string]>([
+    ['no JSON', { SOFTWARE_STATEMENT_ISSUERS: issuer }, ' must be JSON'],
+    ['no list', trust({ issuer, jwks_uri }), ' '],
+    ['without keys', trust([{ issuer }]), '.0 must have either jwks or jwks_uri'],
+    ['with keys twice', trust([{ issuer, jwks, jwks_uri }]), '.0 must have either jwks or jwks_uri'],
+    [
+      'with keys over http',
+      trust([{ issuer, jwks_uri: 'http://publisher.example' }]),
+      '.0.jwks_uri must be an https URL',
+    ],
+    ['without a name', trust([{ jwks }]), '.0.issuer '],
+    ['with a name that is empty', trust([{ issuer: '', jwks }]), '.0.issuer '],
+    ['with what is not known', trust([{ issuer, jwks, trust: 'full' }]), '.0 '],
+    ['named twice', trust([1, 2].map(() => ({ issuer, jwks }))), ' must name each issuer once'],
+  ])('are not %s', (_what, env, reason) => {
+    expect(mistakes(env)).toContain(`SOFTWARE_STATEMENT_ISSUERS${reason}`)
+  })
+})
+
 suite('secrets', () => {
   const encryptionKey = key()
   const config: Config = parse({ DATABASE_URL: url, ENCRYPTION_KEYS: encryptionKey })

@@ -7,7 +7,9 @@ import type { Storage } from '../oidc/storage.ts'
 import type { Render } from '../views.ts'
 import { refuseStrayDevices } from './middleware/device-resume.ts'
 import { errorPages } from './middleware/errors.ts'
+import { type OpenRegistrations, openRegistration } from './middleware/open-registration.ts'
 import { onePath } from './middleware/paths.ts'
+import { registrationResponses } from './middleware/registration-responses.ts'
 import { logRequests } from './middleware/requests.ts'
 import { securityHeaders } from './middleware/security-headers.ts'
 import { unitOfWork } from './middleware/unit-of-work.ts'
@@ -25,12 +27,15 @@ export type AppDependencies = InteractionDependencies & {
   issuer: string
   version: string
   throttleKey: Buffer
+  /** How many clients may register themselves without a token; `undefined` is none. */
+  openRegistrations: OpenRegistrations | undefined
   isStopping: () => boolean
 }
 
 /** The pipeline: ours around the engine, which is a Koa application itself. */
 export function createApp(dependencies: AppDependencies): ReturnType<Provider['callback']> {
-  const { provider, storage, render, log, db, issuer, version, isStopping, throttleKey } = dependencies
+  const { provider, storage, render, log, db, issuer, version, isStopping, throttleKey, openRegistrations } =
+    dependencies
   const home = new Router()
   home.get('/', (ctx) => {
     ctx.body = render('home', { issuer, version })
@@ -50,6 +55,8 @@ export function createApp(dependencies: AppDependencies): ReturnType<Provider['c
   provider.use(assetRoutes().routes())
   provider.use(home.routes())
   provider.use(unitOfWork({ storage, provider }))
+  if (openRegistrations) provider.use(openRegistration({ db, throttleKey, limits: openRegistrations }))
+  provider.use(registrationResponses())
   provider.use(throttleUserCodes({ db, throttleKey }))
   provider.use(refuseStrayDevices(provider))
   provider.use(interactionRoutes(dependencies).routes())

@@ -5,8 +5,8 @@ import * as audit from '../stores/audit.ts'
 import * as grants from '../stores/grants.ts'
 import * as replays from '../stores/replays.ts'
 import { clientAdapter } from './client-adapter.ts'
-import { initialAccessTokenAdapter } from './initial-access-tokens.ts'
 import { fromStored, hashOf, ofFamily, toReference, toStored } from './payloads.ts'
+import { initialAccessTokenAdapter, registrationAccessTokenAdapter } from './registration-adapter.ts'
 import { current, type RequestScope } from './request-scope.ts'
 import { sessionAdapter } from './session-adapter.ts'
 import { type Storage, stageOf, translated } from './storage.ts'
@@ -15,18 +15,23 @@ type Payload = Record<string, unknown>
 
 /** The engine's adapter (its `example/my_adapter.js` names the methods) over PostgreSQL. */
 export function adapterWith(storage: Storage): (model: string) => Adapter {
-  return (model) => {
-    const adapter =
-      model === 'Client'
-        ? clientAdapter(storage)
-        : model === 'Session'
-          ? sessionAdapter(storage)
-          : model === 'Grant'
-            ? grantAdapter(storage)
-            : model === 'InitialAccessToken'
-              ? initialAccessTokenAdapter(storage)
-              : artifactAdapter(storage, model)
-    return translating(adapter)
+  return (model) => translating(adapterOf(storage, model))
+}
+
+function adapterOf(storage: Storage, model: string): Partial<Adapter> {
+  switch (model) {
+    case 'Client':
+      return clientAdapter(storage)
+    case 'Session':
+      return sessionAdapter(storage)
+    case 'Grant':
+      return grantAdapter(storage)
+    case 'InitialAccessToken':
+      return initialAccessTokenAdapter(storage)
+    case 'RegistrationAccessToken':
+      return registrationAccessTokenAdapter(storage, artifactAdapter(storage, model))
+    default:
+      return artifactAdapter(storage, model)
   }
 }
 
@@ -129,8 +134,6 @@ function artifactAdapter(storage: Storage, model: string): Partial<Adapter> {
       const idHash = hashOf(id)
       if (model === 'Interaction' && scope) {
         scope.claim = { model, idHash, grantId: undefined, how: 'destroy' }
-      } else if (model === 'RegistrationAccessToken' && scope?.endpoint === 'registration') {
-        scope.registration.redeemedTokenHash = idHash
       } else {
         await artifacts.destroy(db, model, idHash)
       }

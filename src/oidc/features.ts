@@ -1,6 +1,7 @@
 import { type Configuration, errors } from 'oidc-provider'
 import type { Config } from '../config.ts'
 import type { Keyring } from '../keys/keyring.ts'
+import type { DynamicRegistration } from './dynamic-registration.ts'
 import type { Pages } from './pages.ts'
 import type { ResourceServers } from './resource-servers.ts'
 
@@ -9,11 +10,13 @@ export function features({
   config,
   keyring,
   pages,
+  registration,
   resourceServers,
 }: {
   config: Config
   keyring: Keyring
   pages: Pages
+  registration: DynamicRegistration
   resourceServers: ResourceServers
 }) {
   // biome-ignore format: it is a table
@@ -26,7 +29,7 @@ export function features({
     introspection:               { enabled: true, allowedPolicy: resourceServers.mayIntrospect }, // RFC 7662
     jwtIntrospection:            { enabled: true },                                    // RFC 9701
     revocation:                  { enabled: true, allowedPolicy: mayRevoke },          // RFC 7009
-    registration:                { enabled: true, initialAccessToken: true },          // RFC 7591
+    registration:                { enabled: true, initialAccessToken: true, ...registration }, // RFC 7591
     registrationManagement:      { enabled: true, rotateRegistrationAccessToken: true }, // RFC 7592
     deviceFlow:                  { enabled: true, charset: 'base-20', mask: '****-****', ...pages.device }, // RFC 8628
     resourceIndicators:          { enabled: true, ...resourceServers.indicators },     // RFC 8707

@@ -8,6 +8,7 @@ import * as grants from '../stores/grants.ts'
 import * as replays from '../stores/replays.ts'
 import { adapterWith } from './adapter.ts'
 import { extraClientMetadata } from './client-metadata.ts'
+import { type DynamicRegistration, readAnyForm } from './dynamic-registration.ts'
 import { algorithms, features, routes } from './features.ts'
 import { lifetimes } from './lifetimes.ts'
 import type { Pages } from './pages.ts'
@@ -23,6 +24,7 @@ export type ProviderDependencies = {
   keyring: Keyring
   storage: Storage
   pages: Pages
+  registration: DynamicRegistration
   resourceServers: ResourceServers
   /** For the requests that the engine makes because a client's metadata says so. */
   fetch: typeof globalThis.fetch
@@ -33,7 +35,7 @@ const proofWindowMs = 2 * 300_000 + 15_000
 
 /** The engine, configured. Throws when a key or setting it must not run with is missing or weak. */
 export function createProvider(dependencies: ProviderDependencies): Provider {
-  const { config, keyring, storage, pages, resourceServers, fetch } = dependencies
+  const { config, keyring, storage, pages, registration, resourceServers, fetch } = dependencies
   assertKeys(keyring)
   const { ttl } = lifetimes(config)
   const isSecure = config.ISSUER.startsWith('https:')
@@ -48,7 +50,7 @@ export function createProvider(dependencies: ProviderDependencies): Provider {
   const provider = new Engine(config.ISSUER, {
     adapter: adapterWith(storage),
     jwks: { keys: keyring.signing },
-    features: features({ config, keyring, pages, resourceServers }),
+    features: features({ config, keyring, pages, registration, resourceServers }),
     routes,
     ttl,
     scopes: Object.keys(scopes),
@@ -102,6 +104,7 @@ export function createProvider(dependencies: ProviderDependencies): Provider {
     return translated(replays.claim(storage.db, sha256(`${iss}\0${jti}`), expiresAt))
   }
   keepClients(provider, storage)
+  readAnyForm(provider)
   if (!config.ALLOW_FORM_POST) advertiseNoFormPost(provider)
 
   // Forwarded headers reach the engine only after http/middleware/origin.ts has pinned them to the issuer.

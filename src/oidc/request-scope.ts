@@ -1,9 +1,9 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
+import type { Policy } from '../registration/rules.ts'
 import type { Account } from '../stores/accounts.ts'
 import type { Artifact, FoundArtifact } from '../stores/artifacts.ts'
 import type { AuditEvent } from '../stores/audit.ts'
-import type { ClientMetadata } from '../stores/clients.ts'
-import type { RegistrationToken } from '../stores/registration-tokens.ts'
+import type { ActiveClient, ClientMetadata } from '../stores/clients.ts'
 import type { FoundSession } from '../stores/sessions.ts'
 import type { SessionChange, SessionOrigin, Stage } from '../stores/stages.ts'
 
@@ -34,13 +34,34 @@ export type RequestScope = {
   endedSession: SessionOrigin | undefined
   audit: AuditEvent[]
   revocations: Map<string, Promise<void>>
-  registration: {
-    /** The initial access token the request presented. */
-    token: RegistrationToken | undefined
-    saved: ClientMetadata | undefined
-    destroyed: string | undefined
-    redeemedTokenHash: Buffer | undefined
-  }
+  registration: Registration
+}
+
+/** What the token of a registration request allows: to register a client, or to change the one it is of. */
+export type Permission = {
+  /** The name of the policy that judges the client. */
+  policy: string
+  actor: string
+  /** The id of the initial access token, of which this is one use. */
+  tokenId?: string
+  /** The client as it was when the request began, if it is one there is already. */
+  client?: ActiveClient
+  readAt?: Date
+}
+
+/** A registration, from what allows it to what comes of it. */
+export type Registration = {
+  /** What a request without a token is let in by, where registration is open. It is of no use to another request. */
+  openBearer: string | undefined
+  permission: Permission | undefined
+  policy: Policy | undefined
+  /** All scopes of the client. The engine only sees those it knows. */
+  scope: string | undefined
+  /** The secret that is made now, and so is shown. */
+  secret: { value: string; expiresAtSeconds: number; isReplacement: boolean } | undefined
+  saved: ClientMetadata | undefined
+  destroyed: string | undefined
+  redeemedTokenHash: Buffer | undefined
 }
 
 const storage = new AsyncLocalStorage<RequestScope>()
@@ -70,7 +91,16 @@ export function createRequestScope(about: Pick<RequestScope, 'endpoint' | 'reque
     endedSession: undefined,
     audit: [],
     revocations: new Map(),
-    registration: { token: undefined, saved: undefined, destroyed: undefined, redeemedTokenHash: undefined },
+    registration: {
+      openBearer: undefined,
+      permission: undefined,
+      policy: undefined,
+      scope: undefined,
+      secret: undefined,
+      saved: undefined,
+      destroyed: undefined,
+      redeemedTokenHash: undefined,
+    },
   }
 }
 

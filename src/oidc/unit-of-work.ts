@@ -2,9 +2,7 @@ import { errors } from 'oidc-provider'
 import { randomId, sha256 } from '../crypto/digests.ts'
 import { isUnavailable, isUnstorable } from '../database/connect.ts'
 import type { Artifact } from '../stores/artifacts.ts'
-import * as artifacts from '../stores/artifacts.ts'
-import * as clients from '../stores/clients.ts'
-import * as registrationTokens from '../stores/registration-tokens.ts'
+import { commitRegistration } from './registration-commit.ts'
 import type { RequestScope } from './request-scope.ts'
 import { type Storage, stageOf, TemporarilyUnavailable } from './storage.ts'
 
@@ -32,7 +30,7 @@ export async function commit(
   const { saved, destroyed, redeemedTokenHash } = scope.registration
   const hasRegistration = saved !== undefined || destroyed !== undefined || redeemedTokenHash !== undefined
   try {
-    if (hasRegistration) return await register(storage, scope, stage)
+    if (hasRegistration) return await commitRegistration(storage, scope, stage)
     const isEmpty =
       !stage.claim && !stage.inserts.length && !stage.session && !stage.endedSession && !stage.audit.length
     if (isEmpty) return undefined
@@ -47,31 +45,6 @@ export async function commit(
 function lost(scope: RequestScope): errors.OIDCProviderError {
   if (scope.endpoint === 'token') return new errors.InvalidGrant('grant request is invalid')
   return Object.assign(new errors.SessionNotFound('the request was already answered'), { page: 'already-done' })
-}
-
-/** A registration access token is redeemed together with what it was used for: of concurrent updates one wins. */
-async function register(storage: Storage, scope: RequestScope, stage: ReturnType<typeof stageOf>) {
-  const { token, saved, destroyed, redeemedTokenHash } = scope.registration
-  const clientId = saved?.client_id ?? destroyed
-  const refusal = new errors.InvalidToken(`${token ? 'initial' : 'registration'} access token was already used`)
-  try {
-    await storage.db.transaction().execute(async (tx) => {
-      if (redeemedTokenHash && clientId !== undefined) await clients.lock(tx, clientId)
-      if (redeemedTokenHash && !(await artifacts.destroy(tx, 'RegistrationAccessToken', redeemedTokenHash)))
-        throw refusal
-      if (saved && token && !(await registrationTokens.use(tx, token.id))) throw refusal
-      if (saved && (await clients.save(tx, storage.envelope, saved, { isDynamic: true, policy: 'default' })) === 'gone')
-        throw refusal
-      if (destroyed && !(await clients.destroy(tx, destroyed))) throw refusal
-      await storage.applyIn(tx, stage)
-    })
-  } catch (error) {
-    if (error === refusal) return refusal
-    throw error
-  } finally {
-    if (clientId !== undefined) storage.clients.forget(clientId)
-  }
-  return undefined
 }
 
 /**

@@ -58,6 +58,7 @@ export function judge(metadata: Metadata, circumstances: Circumstances): Refusal
 }
 
 const wellFormed = z.looseObject(clientMetadata.shape)
+const deepest = 16 // levels; a JWK Set has three, and what copies or stores JSON gives up at some thousands
 
 const judgeSize: Judge = (metadata, { policy: { rules } }) => {
   if (bytesOf(metadata) <= rules.max_metadata_bytes) return undefined
@@ -66,6 +67,8 @@ const judgeSize: Judge = (metadata, { policy: { rules } }) => {
 }
 
 const judgeForm: Judge = (metadata) => {
+  const deep = Object.keys(metadata).find((name) => nestsDeeper(metadata[name], deepest))
+  if (deep !== undefined) return refuse(deep, 'well_formed', `${deep} must not be nested that deep`)
   const issue = wellFormed.safeParse(metadata).error?.issues[0]
   if (!issue) return undefined
   // What is said reaches `error_description`, which has no room for quotation marks (RFC 6749 §5.2).
@@ -201,5 +204,9 @@ const standard = (value: string, allowed: readonly string[]) => (allowed.include
 const texts = (value: unknown) => [value].flat().filter((item) => typeof item === 'string')
 const sorted = (words: string) => words.split(' ').sort().join(' ')
 const isMachine = (metadata: Metadata) => texts(metadata['grant_types']).includes('client_credentials')
+const nestsDeeper = (value: unknown, levels: number): boolean =>
+  typeof value === 'object' &&
+  value !== null &&
+  (levels === 0 || Object.values(value).some((item) => nestsDeeper(item, levels - 1)))
 const bytesOf = (value: unknown) => Buffer.byteLength(JSON.stringify(value) ?? '')
 const refuse = (field: string, rule: string, message: string): Refusal => ({ field, rule, message })

@@ -5,9 +5,10 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { adapterWith } from '../../src/oidc/adapter.ts'
 import { createRequestScope, type Endpoint, run } from '../../src/oidc/request-scope.ts'
 import { commit } from '../../src/oidc/unit-of-work.ts'
-import type { ClientMetadata } from '../../src/stores/clients.ts'
+import * as clients from '../../src/stores/clients.ts'
 import * as expired from '../../src/stores/expired.ts'
 import * as grants from '../../src/stores/grants.ts'
+import { operate } from '../support/operator.ts'
 import { startPostern, type TestPostern } from '../support/postern.ts'
 import { authorize, beginLogin, completeLogin, discover, login } from '../support/relying-party.ts'
 import { createVisitor } from '../support/visitor.ts'
@@ -20,8 +21,8 @@ const inAnHour = () => Math.floor(Date.now() / 1000) + 3600
 const randomValue = () => randomBytes(32).toString('base64url')
 let postern: TestPostern
 let strict: TestPostern
-let client: ClientMetadata
-let strictClient: ClientMetadata
+let client: clients.ClientMetadata
+let strictClient: clients.ClientMetadata
 let accountId: string
 
 beforeAll(async () => {
@@ -63,18 +64,22 @@ const artifactModels = [
   'DeviceCode',
   'Interaction',
   'PushedAuthorizationRequest',
-  'InitialAccessToken',
   'RegistrationAccessToken',
 ]
-const models = [...artifactModels, 'Session', 'Grant', 'Client']
+const models = [...artifactModels, 'InitialAccessToken', 'Session', 'Grant', 'Client']
+
+/** A registration access token is nothing without the client it is of. */
+const owned = (model: string) => (model === 'RegistrationAccessToken' ? { clientId: client.client_id } : {})
 
 /** Something live of every model, and the value it is found by. */
 async function oneOfEach(): Promise<Map<string, string>> {
   const values = new Map<string, string>()
   for (const model of artifactModels) {
     values.set(model, randomValue())
-    await save(model, String(values.get(model)), { kind: model, returnTo: '/' })
+    await save(model, String(values.get(model)), { kind: model, returnTo: '/', ...owned(model) })
   }
+  const made = (await operate(postern, 'registration-token create', {})) as { initial_access_token: string }
+  values.set('InitialAccessToken', made.initial_access_token)
   values.set('Session', randomValue())
   await save('Session', String(values.get('Session')), { uid: randomValue(), kind: 'Session' })
   values.set('Grant', await createGrant())
@@ -111,7 +116,7 @@ describe('A value of one model is nothing to another', () => {
   test('it can neither be consumed nor destroyed as another', async () => {
     for (const model of artifactModels) {
       const value = randomValue()
-      await save(model, value, { returnTo: '/' })
+      await save(model, value, { returnTo: '/', ...owned(model) })
       for (const other of artifactModels.filter((name) => name !== model)) {
         await adapter(other)
           .consume(value)
@@ -158,9 +163,12 @@ describe('What was destroyed stays gone, whoever still holds it and saves it', (
 
   test('a client', async () => {
     const { client_id } = await postern.createClient()
-    const held = await find('Client', client_id)
+    const held = { ...(await find('Client', client_id)), client_id } as clients.ClientMetadata
     await adapter('Client').destroy(client_id)
-    await save('Client', client_id, held ?? {})
+    await expect(save('Client', client_id, held)).rejects.toThrow('at the registration endpoint')
+    const { db, envelope } = storage()
+    const origin = { isDynamic: true, policy: 'default' }
+    expect(await db.transaction().execute((tx) => clients.save(tx, envelope, held, origin))).toBe('gone')
     expect(await find('Client', client_id)).toBeUndefined()
     const rows = await postern.database.query('select metadata, secret_sealed from clients where id = $1', [client_id])
     expect(rows).toEqual([{ metadata: {}, secret_sealed: null }])
@@ -199,7 +207,7 @@ describe('What was decided or used stays so', () => {
 
   test.each(artifactModels)('%s: saving what was read before it was consumed does not make it new', async (model) => {
     const id = randomValue()
-    await save(model, id, { returnTo: '/' })
+    await save(model, id, { returnTo: '/', ...owned(model) })
     await request(async () => {
       const held = await find(model, id)
       await request(() => adapter(model).consume(id))
@@ -329,12 +337,12 @@ describe('Expiry needs no sweep', () => {
   })
 })
 
-const isActive = async (on: TestPostern, who: ClientMetadata, token: unknown) =>
+const isActive = async (on: TestPostern, who: clients.ClientMetadata, token: unknown) =>
   (await send(on, '/oauth/introspect', { client: who, form: { token: String(token) } })).json['active']
 const events = async (on: TestPostern, type: string) =>
   Number((await on.database.query('select count(*) from audit_events where type = $1', [type]))[0]?.['count'])
 
-async function reuseRefreshToken(on: TestPostern, who: ClientMetadata) {
+async function reuseRefreshToken(on: TestPostern, who: clients.ClientMetadata) {
   const { tokens } = await login(on, who, { email, scope })
   const refresh = (refresh_token: unknown) =>
     ask({ grant_type: 'refresh_token', refresh_token: String(refresh_token) }, on, who)

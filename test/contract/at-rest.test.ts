@@ -260,7 +260,11 @@ async function register(): Promise<void> {
   })
   expect(renamed.status, renamed.text).toBe(200)
   collectFrom(renamed)
-  await login(postern, { ...renamed.json, client_id: String(client_id) }, { email, visitor: watchedVisitor() })
+  await login(
+    postern,
+    { ...renamed.json, client_id: String(client_id), client_secret },
+    { email, visitor: watchedVisitor() },
+  )
 }
 
 async function signOutElsewhere(): Promise<void> {
@@ -323,7 +327,6 @@ describe('What a stolen database, or a stolen log, is worth', () => {
       'DeviceCode',
       'Interaction',
       'PushedAuthorizationRequest',
-      'InitialAccessToken',
       'RegistrationAccessToken',
     ])
       expect(
@@ -338,6 +341,7 @@ describe('What a stolen database, or a stolen log, is worth', () => {
       'audit_events',
       'signing_keys',
       'shared_secrets',
+      'registration_tokens',
     ])
       expect(rows.get(`public.${table}`)?.size, table).toBeGreaterThan(0)
     expect(postern.logged.length).toBeGreaterThan(0)

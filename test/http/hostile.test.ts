@@ -28,8 +28,13 @@ describe('what a page says about where one returns to', () => {
     expect(refused.status).toBe(400)
     expect(await refused.json()).toMatchObject({ error: 'invalid_redirect_uri' })
 
-    const redirectUri = 'com.example.app://www.mybank.example/cb' // an administrator may allow it
-    const client = await postern.createClient({ ...native, redirect_uris: [redirectUri] })
+    const redirectUri = 'com.example.app://www.mybank.example/cb' // as one registered by an earlier release may have
+    const client = await postern.createClient({ ...native, redirect_uris: ['com.example.app:/cb'] })
+    await postern.database.query(`update clients set metadata = metadata || $2 where id = $1`, [
+      client.client_id,
+      { redirect_uris: [redirectUri] },
+    ])
+    postern.server.postern.clients.forget(client.client_id)
     const config = await discover(postern, client)
     const { page } = await beginLogin(config, { issuer: postern.issuer, redirect_uri: redirectUri })
     expect(page.body).not.toContain('www.mybank.example')

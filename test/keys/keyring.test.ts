@@ -5,6 +5,7 @@ import { createEnvelope } from '../../src/crypto/envelope.ts'
 import { generate } from '../../src/crypto/keys.ts'
 import { type Keyring, load } from '../../src/keys/keyring.ts'
 import { createLogger } from '../../src/log.ts'
+import { createDynamicRegistration } from '../../src/oidc/dynamic-registration.ts'
 import { createPages } from '../../src/oidc/pages.ts'
 import { createProvider } from '../../src/oidc/provider.ts'
 import { assemble, type Postern } from '../../src/server.ts'
@@ -93,7 +94,16 @@ describe('a provider is not built', () => {
   const build = (change: Partial<Keyring>) => {
     const { config, keyring, storage, resourceServers, render, findWayBack } = first()
     const pages = createPages({ render, findWayBack })
-    return createProvider({ config, keyring: { ...keyring, ...change }, storage, resourceServers, pages, fetch })
+    const registration = createDynamicRegistration({ storage, verifyStatement: async () => ({ claims: {} }) })
+    return createProvider({
+      config,
+      keyring: { ...keyring, ...change },
+      storage,
+      resourceServers,
+      pages,
+      registration,
+      fetch,
+    })
   }
   const without = (alg: string) => first().keyring.signing.filter((key) => key.alg !== alg)
 

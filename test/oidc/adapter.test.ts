@@ -49,7 +49,6 @@ const artifactModels = [
   'DeviceCode',
   'PushedAuthorizationRequest',
   'Interaction',
-  'InitialAccessToken',
   'RegistrationAccessToken',
   'ReplayDetection',
 ]
@@ -71,6 +70,7 @@ describe('a database that is away is never taken for an answer', () => {
     ['Session', [find, save, destroy, ['findByUid', (model) => adapter(model).findByUid('u')]]],
     ['Grant', [find, destroy]],
     ['Client', [find, destroy]],
+    ['InitialAccessToken', [find]],
   ]
 
   test.each(cases)('for a %s', async (_model, calls) => {

@@ -1,17 +1,15 @@
-import { randomUUID } from 'node:crypto'
-import { SignJWT } from 'jose'
 import * as oidc from 'openid-client'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { ClientMetadata } from '../../src/stores/clients.ts'
+import { errorAbout, forbidden } from '../support/forbidden-metadata.ts'
 import { operate } from '../support/operator.ts'
-import { freePort, startPostern, type TestPostern } from '../support/postern.ts'
-import { createReceiver } from '../support/receiver.ts'
+import { startPostern, type TestPostern } from '../support/postern.ts'
+import { createPolicy, createToken, redirect_uris, register, registered } from '../support/registration.ts'
 import { discover, login } from '../support/relying-party.ts'
 import { createVisitor } from '../support/visitor.ts'
-import { age, createKey, knock, send } from '../support/wire.ts'
+import { send } from '../support/wire.ts'
 
 const email = 'ada@example.com'
-const redirect_uris = ['https://rp.example/cb']
 let postern: TestPostern
 let bearer: string
 
@@ -20,49 +18,54 @@ beforeAll(async () => {
   await postern.createAccount(email)
 })
 beforeEach(async () => {
-  bearer = await createToken()
+  bearer = await createToken(postern)
 })
 afterAll(() => postern?.stop())
 
-async function createToken(): Promise<string> {
-  const made = (await operate(postern, 'registration-token create', {})) as Record<string, string>
-  return String(made['initial_access_token'])
-}
-
-const register = (body: unknown, token: string | undefined = bearer) =>
-  send(postern, '/oauth/register', { ...(token && { bearer: token }), body })
-
-type Registered = ClientMetadata & { registration_access_token: string; registration_client_uri: string }
-const registered = async (metadata: Record<string, unknown> = {}) => {
-  const { status, json } = await register({ client_name: 'Self-made', redirect_uris, ...metadata })
-  expect(status).toBe(201)
-  return json as Registered
-}
-
-const manage = (client: Registered, method: string, body?: unknown, token = client.registration_access_token) =>
-  send(postern, new URL(client.registration_client_uri).pathname, {
-    method,
-    bearer: token,
-    ...(body !== undefined && { body }),
-  })
+const clientsThere = async () => Number((await postern.database.query('select count(*) from clients'))[0]?.['count'])
 
 describe('RFC 7591 §3: registration needs an initial access token', () => {
-  test('without one, with a wrong one or an expired one it is a 401', async () => {
-    const expired = bearer
-    await age(postern, 'InitialAccessToken', 90_000)
-    for (const token of ['', 'unknown', expired, expired.slice(0, -1)]) {
-      const { status, json, headers } = await register({ redirect_uris }, token)
+  test('without one, with a wrong one, an expired one or a revoked one it is a 401', async () => {
+    const expired = await createToken(postern)
+    await postern.database.query(`update registration_tokens set expires_at = now() - interval '1 s'`)
+    const revoked = await createToken(postern)
+    const [{ id } = {}] = await postern.database.query('select id from registration_tokens order by created_at desc')
+    await operate(postern, 'registration-token revoke', { id })
+    const before = await clientsThere()
+    for (const token of [undefined, 'unknown', expired, revoked, `${await createToken(postern)}x`]) {
+      const { status, json, headers } = await register(postern, { redirect_uris }, token)
       expect([token, status, json['client_id']]).toEqual([token, 401, undefined])
       expect(headers.get('www-authenticate')).toMatch(/^Bearer /)
+      expect(headers.get('cache-control')).toBe('no-store')
+    }
+    expect(await clientsThere()).toBe(before)
+  })
+
+  test('a token of another kind is not one, and neither is the id of one', async () => {
+    const client = await postern.createClient()
+    const { tokens } = await login(postern, client, { email })
+    const self = await registered(postern, bearer)
+    const [{ id } = {}] = await postern.database.query('select id from registration_tokens')
+    for (const other of [tokens.access_token, self.registration_access_token, String(id)]) {
+      expect((await register(postern, { redirect_uris }, other)).status).toBe(401)
     }
   })
 
-  test('a token of another kind is not one', async () => {
-    const client = await postern.createClient()
-    const { tokens } = await login(postern, client, { email })
-    expect((await register({ redirect_uris }, tokens.access_token)).status).toBe(401)
-    const self = await registered()
-    expect((await register({ redirect_uris }, self.registration_access_token)).status).toBe(401)
+  test('a token is not taken from the address or the body, where it would be logged (RFC 6750 §2.3)', async () => {
+    const byQuery = await send(postern, `/oauth/register?access_token=${bearer}`, { body: { redirect_uris } })
+    expect(byQuery.status).toBe(400)
+    const byBody = await register(postern, { redirect_uris, access_token: bearer })
+    expect(byBody.status).toBe(401)
+  })
+
+  test('one that is good for two makes two, and those that are refused are not counted', async () => {
+    const token = await createToken(postern, { uses: 2 })
+    expect((await register(postern, { redirect_uris: ['http://rp.example/cb'] }, token)).status).toBe(400)
+    expect((await register(postern, 'no object', token)).status).toBe(400)
+    await registered(postern, token)
+    await registered(postern, token)
+    const { status, json } = await register(postern, { redirect_uris }, token)
+    expect([status, json['error']]).toEqual([401, 'invalid_token'])
   })
 
   test('with one openid-client registers, and can be used to sign in', async () => {
@@ -76,7 +79,7 @@ describe('RFC 7591 §3: registration needs an initial access token', () => {
   })
 
   test('§3.2.1: the answer has an id, a secret, and where to manage them', async () => {
-    const { status, json, headers } = await register({ redirect_uris, client_name: 'Self-made' })
+    const { status, json, headers } = await register(postern, { redirect_uris, client_name: 'Self-made' }, bearer)
     expect(status).toBe(201)
     expect(headers.get('cache-control')).toBe('no-store')
     expect(json).toMatchObject({
@@ -91,15 +94,36 @@ describe('RFC 7591 §3: registration needs an initial access token', () => {
     })
   })
 
+  test('§3.2.1: the answer has all metadata in effect, what the server filled in included', async () => {
+    const { json } = await register(postern, { redirect_uris, client_uri: null }, bearer)
+    expect(json).toMatchObject({
+      application_type: 'web',
+      grant_types: ['authorization_code'],
+      response_types: ['code'],
+      token_endpoint_auth_method: 'client_secret_basic',
+      id_token_signed_response_alg: 'RS256',
+    })
+    expect(json).not.toHaveProperty('client_uri')
+  })
+
+  test('§2: what is not understood is ignored, and scopes of APIs are registered', async () => {
+    const client = await registered(postern, bearer, { scope: 'openid read write', 'client_name#de': 'x', unheard: {} })
+    expect(client['scope']).toBe('openid read write')
+    expect(client).not.toHaveProperty('unheard')
+    const [row] = await postern.database.query('select metadata from clients where id = $1', [client.client_id])
+    expect(row?.['metadata']).toMatchObject({ scope: 'openid read write' })
+  })
+
   test('a public client has no secret, and an id of its own choosing is not taken', async () => {
-    const app = await registered({ token_endpoint_auth_method: 'none', client_id: 'mine', client_secret: 'mine' })
+    const chosen = { client_id: 'mine', client_secret: 'mine' }
+    const app = await registered(postern, bearer, { token_endpoint_auth_method: 'none', ...chosen })
     expect(app).not.toHaveProperty('client_secret')
     expect(app.client_id).not.toBe('mine')
-    expect((await registered({ client_secret: 'mine' }))['client_secret']).not.toBe('mine')
+    expect((await registered(postern, bearer, chosen))['client_secret']).not.toBe('mine')
   })
 
   test('consent says that nobody has reviewed it', async () => {
-    const config = await discover(postern, await registered())
+    const config = await discover(postern, await registered(postern, bearer))
     const url = oidc.buildAuthorizationUrl(config, {
       redirect_uri: String(redirect_uris[0]),
       scope: 'openid',
@@ -112,61 +136,38 @@ describe('RFC 7591 §3: registration needs an initial access token', () => {
   })
 })
 
-// What a client may not register, and may not change itself into.
-const forbidden: [string, Record<string, unknown>][] = [
-  ['plain http', { redirect_uris: ['http://rp.example/cb'] }],
-  ['user information', { redirect_uris: ['https://good.example@evil.example/cb'] }],
-  ['empty user information', { redirect_uris: ['https://@evil.example/cb'] }],
-  ['a fragment', { redirect_uris: ['https://rp.example/cb#here'] }],
-  ['an empty fragment', { redirect_uris: ['https://rp.example/cb#'] }],
-  ['a wildcard', { redirect_uris: ['https://*.rp.example/cb'] }],
-  ['an IPv4 address', { redirect_uris: ['https://203.0.113.7/cb'] }],
-  ['an IPv4 address in disguise', { redirect_uris: ['https://0xcb007107/cb'] }],
-  ['an IPv6 address', { redirect_uris: ['https://[2001:db8::1]/cb'] }],
-  ['javascript:', { redirect_uris: ['javascript:alert(1)'] }],
-  ['data:', { redirect_uris: ['data:text/html,x'] }],
-  ['a private-use scheme in a web client', { redirect_uris: ['com.example.app:/cb'] }],
-  ['a scheme without a dot', { application_type: 'native', redirect_uris: ['myapp:/cb'] }],
-  ['a relative URI', { redirect_uris: ['/cb'] }],
-  ['no URI', { redirect_uris: [''] }],
-  ['none at all', { redirect_uris: [] }],
-  ['one bad among good', { redirect_uris: [...redirect_uris, 'http://rp.example/cb'] }],
-  ['too many', { redirect_uris: Array.from({ length: 21 }, (_, n) => `https://rp.example/${n}`) }],
-  ['a bad post-logout URI', { post_logout_redirect_uris: ['http://rp.example/bye'] }],
-  ['an address for its logo', { logo_uri: 'http://169.254.169.254/latest' }],
-  ['an address for its keys', { jwks_uri: 'https://10.0.0.1/jwks', token_endpoint_auth_method: 'private_key_jwt' }],
-  ['an address for its logout', { backchannel_logout_uri: 'https://192.168.1.1/logout' }],
-  ['no PKCE', { require_pkce: false }],
-  ['scopes it needs', { required_scopes: 'email' }],
-  ['an unsigned ID token', { id_token_signed_response_alg: 'none' }],
-  ['an implicit response', { response_types: ['id_token'], grant_types: ['implicit'] }],
-  ['a grant that does not exist', { grant_types: ['password'] }],
-  ['authentication that does not exist', { token_endpoint_auth_method: 'tls_client_auth' }],
-  ['a scope that does not exist', { scope: 'openid everything' }],
-  ['a scope of an API', { scope: 'read', grant_types: ['client_credentials'], redirect_uris: [], response_types: [] }],
-  ['too much', { client_name: 'x'.repeat(20_000) }],
-  [
-    'client credentials without a secret',
-    { grant_types: ['client_credentials'], redirect_uris: [], response_types: [], token_endpoint_auth_method: 'none' },
-  ],
-]
-const refusals = /^invalid_(redirect_uri|client_metadata|request)$/
-
 describe('RFC 7591 §5: a client may not register', () => {
-  test.each(forbidden)('%s', async (_what, metadata) => {
-    const { status, json } = await register({ redirect_uris, ...metadata })
-    expect([status, json['client_id']]).toEqual([metadata['client_name'] ? status : 400, undefined])
-    expect([400, 413]).toContain(status)
-    if (status === 400) expect(json['error']).toMatch(refusals)
+  test.each(forbidden)('%s', async (_what, field, metadata) => {
+    const { status, json } = await register(postern, { redirect_uris, ...metadata }, bearer)
+    expect([status, json['error'], json['client_id']]).toEqual([400, errorAbout(field), undefined])
+    expect(json['error_description']).toContain(field)
   })
 
   test('something that is not a JSON object', async () => {
-    for (const body of ['text', [], null, 7]) expect((await register(body)).status).toBe(400)
+    for (const body of ['text', [], null, 7]) expect((await register(postern, body, bearer)).status).toBe(400)
+  })
+
+  test.each<[string, object]>([
+    ['an object where text belongs', { id_token_signed_response_alg: { toString: 1 } }],
+    ['text where a list belongs', { response_types: 'code' }],
+    ['numbers where URIs belong', { subject_type: 'pairwise', redirect_uris: [7, 8] }],
+    ['URIs of which an identifier cannot be derived', { subject_type: 'pairwise', redirect_uris: ['x', 'y'] }],
+    ['a list that is an object', { redirect_uris: { length: 1 } }],
+    ['a key set without keys', { jwks: {}, token_endpoint_auth_method: 'private_key_jwt' }],
+    [
+      'a nest without a bottom',
+      { jwks: { keys: [JSON.parse(`{"kty":"EC","x":${'['.repeat(6e3)}${']'.repeat(6e3)}}`)] } },
+    ],
+    ['a prototype', JSON.parse('{"__proto__":{"redirect_uris":["http://evil.example"]},"redirect_uris":[]}')],
+  ])('with %s, which is no fault of the server', async (_what, metadata) => {
+    const { status, json } = await register(postern, { redirect_uris, ...metadata }, bearer)
+    expect([status, json['client_id']]).toEqual([400, undefined])
+    expect(json['error']).toMatch(/^invalid_(redirect_uri|client_metadata)$/)
   })
 
   test('while a native app may use loopback and its own scheme (RFC 8252 §7)', async () => {
     const uris = ['http://127.0.0.1/cb', 'http://[::1]/cb', 'com.example.app:/cb']
-    const app = await registered({
+    const app = await registered(postern, bearer, {
       application_type: 'native',
       token_endpoint_auth_method: 'none',
       redirect_uris: uris,
@@ -175,195 +176,35 @@ describe('RFC 7591 §5: a client may not register', () => {
   })
 })
 
-describe('RFC 7592 §2: the client manages its registration', () => {
-  test('§2.1: reads it', async () => {
-    const client = await registered()
-    const { status, json } = await manage(client, 'GET')
-    expect([status, json['client_id'], json['client_name']]).toEqual([200, client.client_id, 'Self-made'])
+describe('RFC 7591 §3: what an initial access token says of the clients made with it', () => {
+  test('its policy, its id and how long they live are kept with them', async () => {
+    const token = await createPolicy(postern, 'short', { client_ttl_seconds: 600, unused_ttl_seconds: 60 })
+    const { client_id } = await registered(postern, token)
+    const [row] = await postern.database.query(
+      `select c.dynamic, c.policy, t.uses, extract(epoch from c.expires_at - c.created_at)::int as lives,
+         extract(epoch from c.unused_expires_at - c.created_at)::int as waits
+       from clients c join registration_tokens t on t.id = c.registration_token_id where c.id = $1`,
+      [client_id],
+    )
+    expect(row).toEqual({ dynamic: true, policy: 'short', uses: 1, lives: 600, waits: 60 })
   })
 
-  test('§2.2: changes it, with a new registration access token in exchange for the old', async () => {
-    const client = await registered()
-    const { client_id } = client
-    const update = { client_id, redirect_uris, client_name: 'Renamed' }
-    const { status, json } = await manage(client, 'PUT', update)
-    expect([status, json['client_name']]).toEqual([200, 'Renamed'])
-    const next = String(json['registration_access_token'])
-    expect(next).not.toBe(client.registration_access_token)
-    expect((await manage(client, 'GET')).status).toBe(401)
-    expect((await manage(client, 'PUT', update)).status).toBe(401)
-    expect((await manage(client, 'GET', undefined, next)).json['client_name']).toBe('Renamed')
+  test('no more clients than its policy has room for, and no use of it for one too many', async () => {
+    const token = await createPolicy(postern, 'narrow', { max_clients: 1 })
+    const first = await registered(postern, token)
+    const { status, json } = await register(postern, { redirect_uris }, token)
+    expect([status, json['error']]).toEqual([400, 'invalid_client_metadata'])
+    expect(json['error_description']).toMatch(/\(max_clients\)$/)
+    await operate(postern, 'client delete', { client_id: first.client_id })
+    await registered(postern, token)
+    const [row] = await postern.database.query(`select uses from registration_tokens where policy = 'narrow'`)
+    expect(row).toEqual({ uses: 2 })
   })
 
-  test('§2.2: what an update leaves out is removed, and a secret in use stays', async () => {
-    const client = await registered({ client_uri: 'https://rp.example/' })
-    const { json } = await manage(client, 'PUT', { client_id: client.client_id, redirect_uris })
-    expect([json['client_uri'], json['client_name']]).toEqual([undefined, undefined])
-    const { tokens } = await login(postern, client, { email })
-    expect(tokens.access_token).toBeTruthy()
-  })
-
-  test.each(forbidden)('§2.2: does not change itself into one with %s', async (_what, metadata) => {
-    const client = await registered()
-    const { status, json } = await manage(client, 'PUT', { client_id: client.client_id, redirect_uris, ...metadata })
-    expect([400, 413]).toContain(status)
-    if (status === 400) expect(json['error']).toMatch(refusals)
-    const unchanged = await manage(client, 'GET')
-    expect([unchanged.status, unchanged.json['redirect_uris']]).toEqual([200, redirect_uris])
-  })
-
-  test('§2.2: does not change its id, nor its secret, nor what is the server’s', async () => {
-    const client = await registered()
-    const update = { client_id: client.client_id, redirect_uris }
-    for (const wrong of [
-      { ...update, client_id: 'another' },
-      { redirect_uris },
-      { ...update, client_secret: 'chosen' },
-      { ...update, client_id_issued_at: 1 },
-      { ...update, client_secret_expires_at: 1 },
-      { ...update, registration_access_token: 'x' },
-    ]) {
-      expect((await manage(client, 'PUT', wrong)).status).toBe(400)
-    }
-  })
-
-  test('§2.3: deletes it, and nothing of it works any more', async () => {
-    const client = await registered({ grant_types: ['authorization_code', 'refresh_token'] })
-    const { config, tokens } = await login(postern, client, { email, scope: 'openid offline_access' })
-    expect((await manage(client, 'DELETE')).status).toBe(204)
-
-    expect((await manage(client, 'GET')).status).toBe(401)
-    await expect(oidc.refreshTokenGrant(config, String(tokens.refresh_token))).rejects.toMatchObject({ status: 401 })
-    expect((await send(postern, '/oauth/userinfo', { bearer: tokens.access_token })).status).toBe(401)
-    const query = new URLSearchParams({ client_id: client.client_id, response_type: 'code', scope: 'openid' })
-    expect((await send(postern, `/oauth/authorize?${query}`)).status).toBe(400)
-  })
-
-  test('§2: not with a wrong token, and not with that of another client, which is then dead too', async () => {
-    const [one, two] = [await registered(), await registered()]
-    for (const method of ['GET', 'DELETE']) {
-      expect((await manage(one, method, undefined, 'unknown')).status).toBe(401)
-    }
-    expect((await manage(one, 'GET', undefined, two.registration_access_token)).status).toBe(401)
-    expect((await manage(two, 'GET')).status).toBe(401)
-    expect((await manage(one, 'GET')).status).toBe(200)
-  })
-
-  test('a disabled client cannot read, change, delete or use its registration', async () => {
-    const client = await registered()
-    await operate(postern, 'client disable', { client_id: client.client_id })
-    expect((await manage(client, 'GET')).status).toBe(401)
-    expect((await manage(client, 'PUT', { client_id: client.client_id, redirect_uris })).status).toBe(401)
-    expect((await manage(client, 'DELETE')).status).toBe(401)
-  })
-
-  test('a client that an administrator registered cannot be managed by anybody here', async () => {
-    const client = await postern.createClient()
-    for (const token of [bearer, String(client['client_secret'])]) {
-      const { status } = await send(postern, `/oauth/register/${client.client_id}`, { bearer: token })
-      expect(status).toBe(401)
-    }
-  })
-})
-
-describe('RFC 7591 §5: what a registration makes the server fetch', () => {
-  const byKey = { token_endpoint_auth_method: 'private_key_jwt', redirect_uris }
-
-  test('keys on loopback are fetched by a server that is itself on loopback', async () => {
-    const { key, jwks } = await createKey()
-    const receiver = await createReceiver({ body: jwks })
-    try {
-      const client = await registered({ ...byKey, jwks_uri: `${receiver.url}/jwks` })
-      const { tokens } = await login(postern, client, {
-        email,
-        config: await discover(postern, client, oidc.PrivateKeyJwt({ key, kid: 'k1' })),
-      })
-      expect(tokens.access_token).toBeTruthy()
-      expect(receiver.received.map(({ path }) => path)).toEqual(['/jwks'])
-    } finally {
-      await receiver.stop()
-    }
-  })
-
-  test('a redirect is not followed', async () => {
-    const { key } = await createKey()
-    const inner = await createReceiver()
-    const outer = await createReceiver({ status: 302, headers: { location: inner.url } })
-    try {
-      const client = await registered({ ...byKey, jwks_uri: `${outer.url}/jwks` })
-      const config = await discover(postern, client, oidc.PrivateKeyJwt({ key, kid: 'k1' }))
-      await expect(oidc.refreshTokenGrant(config, 'x')).rejects.toBeTruthy()
-      expect([outer.received.length > 0, inner.received.length]).toEqual([true, 0])
-    } finally {
-      await Promise.all([outer.stop(), inner.stop()])
-    }
-  })
-
-  test('a sector_identifier_uri that is not https, or does not answer, is refused (OpenID Connect Core §8.1)', async () => {
-    const receiver = await createReceiver({ body: redirect_uris })
-    try {
-      const closed = `https://127.0.0.1:${await freePort()}/sector`
-      for (const sector_identifier_uri of [`${receiver.url}/sector`, closed]) {
-        const { status, json } = await register({ subject_type: 'pairwise', redirect_uris, sector_identifier_uri })
-        expect([status, json['error']]).toEqual([400, 'invalid_client_metadata'])
-      }
-      expect(receiver.received).toEqual([])
-    } finally {
-      await receiver.stop()
-    }
-  })
-
-  test('nothing on loopback is fetched by, or registered at, a server that is not', async () => {
-    const receiver = await createReceiver({ body: redirect_uris })
-    const outside = await startPostern({ ISSUER: 'https://id.example' })
-    try {
-      const made = (await operate(outside, 'registration-token create', {})) as Record<string, string>
-      const closed = `https://127.0.0.1:${new URL(receiver.url).port}`
-      for (const metadata of [
-        { sector_identifier_uri: `${closed}/sector`, subject_type: 'pairwise' },
-        { jwks_uri: `${receiver.url}/jwks`, token_endpoint_auth_method: 'private_key_jwt' },
-        { jwks_uri: `${closed}/jwks`, token_endpoint_auth_method: 'private_key_jwt' },
-        { backchannel_logout_uri: `${receiver.url}/logout` },
-        { redirect_uris: ['http://127.0.0.1/cb'] },
-        { redirect_uris: ['http://localhost/cb'] },
-      ]) {
-        const { status, json } = await knock(outside.server.port, '/oauth/register', {
-          method: 'POST',
-          headers: {
-            host: 'id.example',
-            authorization: `Bearer ${made['initial_access_token']}`,
-            'content-type': 'application/json',
-          },
-          body: JSON.stringify({ redirect_uris, ...metadata }),
-        })
-        expect([metadata, status, json['client_id']]).toEqual([metadata, 400, undefined])
-      }
-
-      // An administrator may register such keys; they are not fetched either.
-      const { key, jwks } = await createKey()
-      const ownKeys = await createReceiver({ body: jwks })
-      const client = await outside.createClient({ ...byKey, jwks_uri: `${ownKeys.url}/jwks` })
-      const now = Math.floor(Date.now() / 1000)
-      const client_assertion = await new SignJWT({ aud: 'https://id.example', jti: randomUUID(), exp: now + 60 })
-        .setIssuer(client.client_id)
-        .setSubject(client.client_id)
-        .setProtectedHeader({ alg: 'ES256', kid: 'k1' })
-        .sign(key)
-      const answer = await knock(outside.server.port, '/oauth/token', {
-        method: 'POST',
-        headers: { host: 'id.example', 'content-type': 'application/x-www-form-urlencoded' },
-        body: new URLSearchParams({
-          grant_type: 'refresh_token',
-          refresh_token: 'x',
-          client_assertion,
-          client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
-        }).toString(),
-      })
-      expect([answer.status, answer.json['error']]).toEqual([401, 'invalid_client'])
-      expect([...receiver.received, ...ownKeys.received]).toEqual([])
-      await ownKeys.stop()
-    } finally {
-      await Promise.all([receiver.stop(), outside.stop()])
-    }
+  test('a policy that is there no more allows nothing', async () => {
+    const token = await createPolicy(postern, 'fleeting', {})
+    await postern.database.query(`delete from registration_policies where name = 'fleeting'`)
+    const { status, json } = await register(postern, { redirect_uris }, token)
+    expect([status, json['error']]).toEqual([400, 'invalid_client_metadata'])
   })
 })

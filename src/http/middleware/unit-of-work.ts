@@ -33,6 +33,8 @@ export function unitOfWork({ storage, provider }: { storage: Storage; provider: 
 
       // What the engine answered did not take effect: nothing of it may be sent.
       ctx.status = error.statusCode
+      // RFC 6750 §3
+      if (ctx.status === 401) ctx.set('WWW-Authenticate', `Bearer realm="${storage.issuer}", error="${error.error}"`)
       ctx.body = {
         error: error.error,
         ...(error.error_description !== undefined && { error_description: error.error_description }),

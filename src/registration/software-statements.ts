@@ -1,0 +1,116 @@
+import {
+  createLocalJWKSet,
+  createRemoteJWKSet,
+  customFetch,
+  decodeJwt,
+  errors,
+  type JWTPayload,
+  type JWTVerifyGetKey,
+  jwtVerify,
+} from 'jose'
+import type { TrustedIssuer } from '../config.ts'
+import { clientMetadata } from './metadata.ts'
+import type { Metadata, Refusal } from './policy.ts'
+
+/** A refusal with the error code of RFC 7591 §3.2.2. */
+export type StatementRefusal = Refusal & { error: 'invalid_software_statement' | 'unapproved_software_statement' }
+
+export type VerifyStatement = (statement: string) => Promise<{ claims: JWTPayload } | StatementRefusal>
+
+const longestStatementBytes = 16_384
+const clockToleranceSeconds = 15
+
+// RFC 7591 §2.3 would allow a MAC too, but then whoever can check a statement could make one.
+const algorithms = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519']
+
+/** What says that a statement is wrong, rather than that its issuer's keys cannot be had. */
+const faults = [
+  errors.JWTInvalid,
+  errors.JWTExpired,
+  errors.JWTClaimValidationFailed,
+  errors.JWSInvalid,
+  errors.JWSSignatureVerificationFailed,
+  errors.JOSEAlgNotAllowed,
+  errors.JOSENotSupported,
+  errors.JWKSNoMatchingKey,
+]
+
+/**
+ * Verifies software statements (RFC 7591 §2.3): signed by a trusted issuer, in time, and for one of `audiences`, by
+ * which this server is known, if they say whom they are for. A statement that is sound but of nobody trusted, or meant
+ * for another server, is unapproved; any other fault makes it invalid.
+ *
+ * The function returned throws when the keys of a trusted issuer cannot be had.
+ */
+export function createStatementVerifier({
+  issuers,
+  audiences,
+  fetch,
+}: {
+  issuers: readonly TrustedIssuer[]
+  audiences: readonly string[]
+  fetch: typeof globalThis.fetch
+}): VerifyStatement {
+  const keysByIssuer = new Map(issuers.map((trusted) => [trusted.issuer, keysOf(trusted, fetch)]))
+
+  return async (statement) => {
+    if (Buffer.byteLength(statement) > longestStatementBytes) return invalid('is too long')
+    try {
+      const { iss } = decodeJwt(statement)
+      if (typeof iss !== 'string') return invalid('has no issuer')
+      const keys = keysByIssuer.get(iss)
+      if (!keys) return unapproved('is of an issuer that is not trusted here')
+      const { payload, protectedHeader } = await verify(statement, keys)
+      if (!isOfAnyType(protectedHeader.typ)) return invalid('is a token of another type')
+      // RFC 7519 §4.1.3
+      const isForUs = payload.aud === undefined || [payload.aud].flat().some((audience) => audiences.includes(audience))
+      return isForUs ? { claims: payload } : unapproved('is for another server')
+    } catch (error) {
+      if (faults.some((fault) => error instanceof fault)) return invalid('is not valid')
+      throw error
+    }
+  }
+}
+
+/**
+ * Client metadata with what a verified statement says in place of what the client says, even where it says less
+ * (RFC 7591 §2.3). Claims that are no client metadata are left aside, and the statement stays as it was presented (§3.2.1).
+ */
+export function applyStatement(metadata: Metadata, claims: JWTPayload): Metadata {
+  const stated = Object.entries(claims).filter(([name]) => Object.hasOwn(clientMetadata.shape, name))
+  const merged = { ...metadata, ...Object.fromEntries(stated) }
+  return Object.fromEntries(Object.entries(merged).filter(([, value]) => value !== null))
+}
+
+function keysOf({ jwks, jwks_uri }: TrustedIssuer, fetch: typeof globalThis.fetch): JWTVerifyGetKey {
+  if (jwks_uri !== undefined) return createRemoteJWKSet(new URL(jwks_uri), { [customFetch]: fetch })
+  return createLocalJWKSet(jwks ?? { keys: [] })
+}
+
+async function verify(statement: string, keys: JWTVerifyGetKey) {
+  const options = { algorithms, clockTolerance: clockToleranceSeconds }
+  try {
+    return await jwtVerify(statement, keys, options)
+  } catch (error) {
+    if (!(error instanceof errors.JWKSMultipleMatchingKeys)) throw error
+    // It does not name its key, so any of the issuer's may be the one.
+    for await (const key of error) {
+      try {
+        return await jwtVerify(statement, key, options)
+      } catch (mismatch) {
+        if (!(mismatch instanceof errors.JWSSignatureVerificationFailed)) throw mismatch
+      }
+    }
+    throw new errors.JWSSignatureVerificationFailed()
+  }
+}
+
+// RFC 8725 §3.11: a token that says it is something else is something else. Statements have no type of their own.
+const isOfAnyType = (type: unknown) => type === undefined || /^(application\/)?jwt$/i.test(String(type))
+
+const invalid = (fault: string) => refusal('invalid_software_statement', fault)
+const unapproved = (fault: string) => refusal('unapproved_software_statement', fault)
+
+function refusal(error: StatementRefusal['error'], fault: string): StatementRefusal {
+  return { error, field: 'software_statement', rule: 'software_statement', message: `the software_statement ${fault}` }
+}

@@ -1,0 +1,145 @@
+import * as oidc from 'openid-client'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
+import type { ClientMetadata } from '../../src/stores/clients.ts'
+import { startPostern, type TestPostern } from '../support/postern.ts'
+import { createToken, manage, redirect_uris, register, registered, updated } from '../support/registration.ts'
+import { login } from '../support/relying-party.ts'
+import { send } from '../support/wire.ts'
+
+const email = 'ada@example.com'
+const perAddress = 3
+const perHour = 7
+const hourMs = 3_600_000
+let postern: TestPostern
+
+beforeAll(async () => {
+  postern = await startPostern({
+    OPEN_REGISTRATION: 'true',
+    OPEN_REGISTRATIONS_PER_HOUR: String(perHour),
+    OPEN_REGISTRATIONS_PER_ADDRESS_PER_HOUR: String(perAddress),
+    TRUSTED_PROXIES: '127.0.0.1,::1',
+  })
+  await postern.createAccount(email)
+})
+beforeEach(() => postern.database.query('delete from throttles'))
+afterEach(() => vi.useRealTimers())
+afterAll(() => postern?.stop())
+
+const open = (body: unknown = { redirect_uris }, address = '192.0.2.1') =>
+  send(postern, '/oauth/register', { body, headers: { 'x-forwarded-for': address } })
+
+describe('RFC 7591 §3: open registration', () => {
+  test('is off unless it is switched on', async () => {
+    const closed = await startPostern()
+    try {
+      const { status, headers, json } = await register(closed, { redirect_uris })
+      expect([status, json['client_id']]).toEqual([401, undefined])
+      expect(headers.get('www-authenticate')).toMatch(/^Bearer /)
+      expect(await closed.database.query('select 1 from clients')).toEqual([])
+    } finally {
+      await closed.stop()
+    }
+  })
+
+  test('lets openid-client register without a token, and be used to sign in', async () => {
+    const config = await oidc.dynamicClientRegistration(new URL(postern.issuer), { redirect_uris }, undefined, {
+      execute: [oidc.allowInsecureRequests],
+    })
+    const metadata = config.clientMetadata() as unknown as ClientMetadata
+    const { tokens } = await login(postern, metadata, { email, config })
+    expect(tokens.id_token).toBeTruthy()
+  })
+
+  test('is under the policy for strangers: no API, no machine, and an end', async () => {
+    const client = await registered(postern, undefined)
+    expect(client).toMatchObject({ scope: 'openid profile email offline_access', resources: [] })
+    const inDays = (Number(client['client_secret_expires_at']) - Date.now() / 1000) / 86_400
+    expect(Math.round(inDays)).toBe(90)
+    const [row] = await postern.database.query(
+      `select policy, registration_token_id, extract(epoch from expires_at - created_at)::int as lives,
+         extract(epoch from unused_expires_at - created_at)::int as waits from clients where id = $1`,
+      [client.client_id],
+    )
+    expect(row).toEqual({ policy: 'open', registration_token_id: null, lives: 90 * 86_400, waits: 3_600 })
+    for (const metadata of [{ scope: 'openid read' }, { grant_types: ['client_credentials'] }, { first_party: true }]) {
+      const { status, json } = await open({ redirect_uris, ...metadata }, '192.0.2.9')
+      expect([metadata, status, json['error']]).toEqual([metadata, 400, 'invalid_client_metadata'])
+    }
+  })
+
+  test('is recorded as by nobody known, and managed with its token like any other', async () => {
+    const client = await registered(postern, undefined)
+    const [line] = await postern.database.query(`select type, actor, details from audit_events where client_id = $1`, [
+      client.client_id,
+    ])
+    expect(line).toEqual({ type: 'client.registered', actor: 'anonymous', details: { policy: 'open' } })
+    expect((await manage(postern, client, 'PUT', { redirect_uris, scope: 'openid read' })).status).toBe(400)
+    const next = await updated(postern, client)
+    expect((await manage(postern, next, 'DELETE')).status).toBe(204)
+  })
+
+  test('is not for who presents something that is no token', async () => {
+    for (const authorization of ['Bearer unknown', 'Bearer undefined', 'Basic eDp5', 'Bearer', '']) {
+      const { status, json } = await send(postern, '/oauth/register', {
+        body: { redirect_uris },
+        headers: { authorization },
+      })
+      expect([authorization, status >= 400, json['client_id']]).toEqual([authorization, true, undefined])
+    }
+    expect(await postern.database.query('select 1 from throttles')).toEqual([])
+  })
+
+  test('leaves registration with a token under the policy of that token, and is not counted', async () => {
+    const token = await createToken(postern)
+    for (let index = 0; index <= perAddress; index++) {
+      const client = await registered(postern, token)
+      const [row] = await postern.database.query('select policy from clients where id = $1', [client.client_id])
+      expect(row).toEqual({ policy: 'default' })
+    }
+  })
+
+  test('gives nobody a value to register with: it is neither answered nor logged', async () => {
+    await registered(postern, undefined)
+    const logged = postern.logged.join('\n')
+    expect(logged).toContain('/oauth/register')
+    expect(logged).not.toMatch(/bearer/i)
+  })
+})
+
+describe('R19: open registrations are limited', () => {
+  const at = (ms: number) => vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + ms })
+
+  test('by address, whether they succeed or not, until an hour after the first', async () => {
+    for (const body of [{ redirect_uris }, { redirect_uris: [] }, 'no object']) await open(body)
+    const { status, headers, json } = await open()
+    expect([status, json['client_id']]).toEqual([429, undefined])
+    const seconds = Number(headers.get('retry-after'))
+    expect(seconds).toBeGreaterThan(3_500)
+    expect(seconds).toBeLessThanOrEqual(3_600)
+    expect(headers.get('cache-control')).toBe('no-store')
+    expect((await open({ redirect_uris }, '192.0.2.2')).status).toBe(201)
+    at(hourMs + 1_000)
+    expect((await open()).status).toBe(201)
+  })
+
+  test('by network where an address is one of many', async () => {
+    for (let host = 1; host <= perAddress; host++) {
+      expect((await open({ redirect_uris }, `2001:db8:1:2::${host}`)).status).toBe(201)
+    }
+    expect((await open({ redirect_uris }, '2001:db8:1:2:ffff::')).status).toBe(429)
+    expect((await open({ redirect_uris }, '2001:db8:1:3::1')).status).toBe(201)
+  })
+
+  test('in all, however many addresses they come from', async () => {
+    for (let host = 1; host <= perHour; host++) {
+      expect((await open({ redirect_uris }, `198.51.100.${host}`)).status).toBe(201)
+    }
+    const { status, headers } = await open({ redirect_uris }, '198.51.100.200')
+    expect([status, headers.get('retry-after')]).toEqual([429, expect.stringMatching(/^\d+$/)])
+  })
+
+  test('and one that is over the limit of its address uses up nothing of what is for all', async () => {
+    for (let attempt = 0; attempt < 3 * perHour; attempt++) await open()
+    expect((await open({ redirect_uris }, '192.0.2.2')).status).toBe(201)
+  })
+})

@@ -1,0 +1,262 @@
+import * as oidc from 'openid-client'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { errorAbout, forbidden } from '../support/forbidden-metadata.ts'
+import { operate } from '../support/operator.ts'
+import { startPostern, type TestPostern } from '../support/postern.ts'
+import {
+  createPolicy,
+  createToken,
+  manage,
+  type Registered,
+  redirect_uris,
+  registered,
+  updated,
+} from '../support/registration.ts'
+import { login } from '../support/relying-party.ts'
+import { basic, send } from '../support/wire.ts'
+
+const email = 'ada@example.com'
+const day = 86_400
+let postern: TestPostern
+let bearer: string
+
+beforeAll(async () => {
+  postern = await startPostern()
+  await postern.createAccount(email)
+  bearer = await createToken(postern)
+})
+afterAll(() => postern?.stop())
+
+const registeredHere = (metadata: Record<string, unknown> = {}) => registered(postern, bearer, metadata)
+const seconds = () => Math.floor(Date.now() / 1000)
+
+/** What the server does with a client that authenticates with this secret. */
+const authenticates = async ({ client_id }: Registered, secret: unknown) => {
+  const headers = { authorization: basic(client_id, String(secret)) }
+  const form = { grant_type: 'refresh_token', refresh_token: 'none' }
+  return (await send(postern, '/oauth/token', { form, headers })).json['error'] !== 'invalid_client'
+}
+
+describe('RFC 7592 §2: the client manages its registration', () => {
+  test('all of it with openid-client: registers, reads, changes and deletes', async () => {
+    const config = await oidc.dynamicClientRegistration(new URL(postern.issuer), { redirect_uris }, undefined, {
+      initialAccessToken: bearer,
+      execute: [oidc.allowInsecureRequests],
+    })
+    const made = config.clientMetadata() as unknown as Registered
+    const ask = (token: unknown, method: string, body?: object) =>
+      oidc.fetchProtectedResource(
+        config,
+        String(token),
+        new URL(made.registration_client_uri),
+        method,
+        body ? JSON.stringify(body) : null,
+        body ? new Headers({ 'content-type': 'application/json' }) : undefined,
+      )
+    const read = (await (await ask(made.registration_access_token, 'GET')).json()) as Registered
+    expect([read.client_id, read['redirect_uris']]).toEqual([made.client_id, redirect_uris])
+
+    // RFC 7592 §2.2: with all that was read, but what the server says of it.
+    const {
+      registration_access_token,
+      registration_client_uri,
+      client_id_issued_at,
+      client_secret_expires_at,
+      ...rest
+    } = read
+    const update = { ...rest, client_name: 'Renamed' }
+    const change = (await (await ask(registration_access_token, 'PUT', update)).json()) as Registered
+    expect(change['client_name']).toBe('Renamed')
+    const { tokens } = await login(postern, made, { email, config })
+    expect(tokens.id_token).toBeTruthy()
+    expect((await ask(change.registration_access_token, 'DELETE')).status).toBe(204)
+    await expect(ask(change.registration_access_token, 'GET')).rejects.toMatchObject({ status: 401 })
+  })
+
+  test('§2.2: an update gives a new registration access token in exchange for the old', async () => {
+    const client = await registeredHere()
+    const next = await updated(postern, client, { client_name: 'Renamed' })
+    expect(next.registration_access_token).not.toBe(client.registration_access_token)
+    expect((await manage(postern, client, 'GET')).status).toBe(401)
+    expect((await manage(postern, client, 'PUT', { redirect_uris })).status).toBe(401)
+    expect((await manage(postern, next, 'GET')).json['client_name']).toBe('Renamed')
+    const live = await postern.database.query(
+      `select payload from artifacts where model = 'RegistrationAccessToken' and client_id = $1`,
+      [client.client_id],
+    )
+    expect(live).toHaveLength(1)
+    expect(live[0]?.['payload']).not.toHaveProperty('policies') // the release before this one knows none
+  })
+
+  test('§2.2: what an update leaves out is removed, and a secret in use stays', async () => {
+    const client = await registeredHere({ client_uri: 'https://rp.example/' })
+    const json = await updated(postern, client)
+    expect([json['client_uri'], json['client_name'], json['client_id_issued_at']]).toEqual([
+      undefined,
+      undefined,
+      client['client_id_issued_at'],
+    ])
+    const { tokens } = await login(postern, client, { email })
+    expect(tokens.access_token).toBeTruthy()
+  })
+
+  test.each(forbidden)('§2.2: does not change itself into one with %s', async (_what, field, metadata) => {
+    const client = await registeredHere()
+    const { status, json } = await manage(postern, client, 'PUT', { redirect_uris, ...metadata })
+    expect([status, json['error']]).toEqual([400, errorAbout(field)])
+    expect(json['error_description']).toContain(field)
+    const unchanged = await manage(postern, client, 'GET')
+    expect([unchanged.status, unchanged.json['redirect_uris']]).toEqual([200, redirect_uris])
+  })
+
+  test('§2.2: does not change its id, nor its secret, nor what is the server’s', async () => {
+    const client = await registeredHere()
+    for (const wrong of [
+      { client_id: 'another' },
+      { client_id: undefined },
+      { client_secret: 'chosen' },
+      { client_id_issued_at: 1 },
+      { client_secret_expires_at: 1 },
+      { registration_access_token: 'x' },
+    ]) {
+      expect([wrong, (await manage(postern, client, 'PUT', { redirect_uris, ...wrong })).status]).toEqual([wrong, 400])
+    }
+  })
+
+  test('§2.3: deletes it, and nothing of it works any more', async () => {
+    const client = await registeredHere({ grant_types: ['authorization_code', 'refresh_token'] })
+    const { config, tokens } = await login(postern, client, { email, scope: 'openid offline_access' })
+    expect((await manage(postern, client, 'DELETE')).status).toBe(204)
+
+    expect((await manage(postern, client, 'GET')).status).toBe(401)
+    await expect(oidc.refreshTokenGrant(config, String(tokens.refresh_token))).rejects.toMatchObject({ status: 401 })
+    expect((await send(postern, '/oauth/userinfo', { bearer: tokens.access_token })).status).toBe(401)
+    const query = new URLSearchParams({ client_id: client.client_id, response_type: 'code', scope: 'openid' })
+    expect((await send(postern, `/oauth/authorize?${query}`)).status).toBe(400)
+    expect(await postern.database.query('select 1 from artifacts where client_id = $1', [client.client_id])).toEqual([])
+  })
+
+  test('§2: not with a wrong token, and not with that of another client, which is then dead too', async () => {
+    const [one, two] = [await registeredHere(), await registeredHere()]
+    for (const method of ['GET', 'DELETE'] as const) {
+      const { status, headers } = await manage(postern, one, method, undefined, 'unknown')
+      expect([status, headers.get('www-authenticate')]).toEqual([401, expect.stringMatching(/^Bearer /)])
+    }
+    expect((await manage(postern, one, 'PUT', { redirect_uris }, two.registration_access_token)).status).toBe(401)
+    expect((await manage(postern, two, 'GET')).status).toBe(401)
+    expect((await manage(postern, one, 'GET')).status).toBe(200)
+    const left = await postern.database.query(
+      'select 1 from clients where id = any($1) and deleted_at is null and disabled_at is null',
+      [[one.client_id, two.client_id]],
+    )
+    expect(left).toHaveLength(2)
+  })
+
+  test('a client that is past its lifetime cannot be read, changed or deleted', async () => {
+    const client = await registeredHere()
+    await postern.database.query(`update clients set expires_at = now() - interval '1 s' where id = $1`, [
+      client.client_id,
+    ])
+    expect((await manage(postern, client, 'GET')).status).toBe(401)
+    expect((await manage(postern, client, 'PUT', { redirect_uris })).status).toBe(401)
+    expect((await manage(postern, client, 'DELETE')).status).toBe(401)
+  })
+
+  test('a client that an administrator registered cannot be managed by anybody here', async () => {
+    const client = await postern.createClient()
+    for (const token of [bearer, String(client['client_secret'])]) {
+      expect((await send(postern, `/oauth/register/${client.client_id}`, { bearer: token })).status).toBe(401)
+    }
+  })
+
+  test('a registration of an earlier release, which names no policy, is judged like any other', async () => {
+    const client = await registeredHere()
+    await postern.database.query('update clients set policy = null, registration_token_id = null where id = $1', [
+      client.client_id,
+    ])
+    const { status } = await manage(postern, client, 'PUT', { redirect_uris: ['http://rp.example/cb'] })
+    expect(status).toBe(400)
+    await updated(postern, client, { client_name: 'Renamed' })
+  })
+})
+
+describe('OpenID Connect Dynamic Client Registration 1.0 §4.3: a secret is shown once', () => {
+  const expiring = (client: Registered, inSeconds: number) =>
+    postern.database
+      .query(
+        `update clients set metadata = metadata || jsonb_build_object('client_secret_expires_at', $2::bigint) where id = $1`,
+        [client.client_id, seconds() + inSeconds],
+      )
+      .then(() => postern.server.postern.clients.forget(client.client_id))
+
+  test('neither reading nor changing the registration shows it again', async () => {
+    const client = await registeredHere()
+    const read = await manage(postern, client, 'GET')
+    expect([read.status, read.json]).toEqual([200, expect.not.objectContaining({ client_secret: expect.anything() })])
+    const change = await updated(postern, client, { client_secret: client['client_secret'] })
+    expect(change).not.toHaveProperty('client_secret')
+    expect(await authenticates(client, client['client_secret'])).toBe(true)
+  })
+
+  test('a client that comes to need one is given one, with the end its policy sets', async () => {
+    const token = await createPolicy(postern, 'expiring', { secret_ttl_seconds: 40 * day })
+    const client = await registered(postern, token, { token_endpoint_auth_method: 'none' })
+    const next = await updated(postern, client, { token_endpoint_auth_method: 'client_secret_basic' })
+    expect(next['client_secret']).toMatch(/^.{43,}$/)
+    expect(Math.abs(Number(next['client_secret_expires_at']) - seconds() - 40 * day)).toBeLessThan(60)
+    expect(await authenticates(next, next['client_secret'])).toBe(true)
+  })
+
+  test('a client that needs none any more has none, and later gets another', async () => {
+    const client = await registeredHere()
+    const open = await updated(postern, client, { token_endpoint_auth_method: 'none' })
+    expect(open).not.toHaveProperty('client_secret_expires_at')
+    const again = await updated(postern, open)
+    expect(again['client_secret']).not.toBe(client['client_secret'])
+    expect([
+      await authenticates(client, client['client_secret']),
+      await authenticates(client, again['client_secret']),
+    ]).toEqual([false, true])
+  })
+
+  test('one in the last quarter of its life is replaced by an update, and stays good until its end', async () => {
+    const token = await createPolicy(postern, 'rotating', { secret_ttl_seconds: 40 * day })
+    const client = await registered(postern, token)
+    await expiring(client, 11 * day)
+    const early = await updated(postern, client)
+    expect(early).not.toHaveProperty('client_secret')
+
+    await expiring(client, 9 * day)
+    const next = await updated(postern, early)
+    expect(next['client_secret']).not.toBe(client['client_secret'])
+    expect(Math.abs(Number(next['client_secret_expires_at']) - seconds() - 40 * day)).toBeLessThan(60)
+    for (const secret of [client['client_secret'], next['client_secret']]) {
+      expect(await authenticates(client, secret)).toBe(true)
+    }
+    const [row] = await postern.database.query(
+      'select extract(epoch from previous_secret_expires_at)::bigint as ends from clients where id = $1',
+      [client.client_id],
+    )
+    expect(Math.abs(Number(row?.['ends']) - seconds() - 9 * day)).toBeLessThan(60)
+    expect(await updated(postern, next)).not.toHaveProperty('client_secret')
+  })
+
+  test('one that has ended is replaced by an update, and stays dead', async () => {
+    const client = await registeredHere()
+    await expiring(client, -day)
+    expect(await authenticates(client, client['client_secret'])).toBe(false)
+    const next = await updated(postern, client)
+    expect(await authenticates(client, next['client_secret'])).toBe(true)
+    expect(await authenticates(client, client['client_secret'])).toBe(false)
+  })
+
+  test('an update does not undo a rotation by an administrator', async () => {
+    const client = await registeredHere()
+    const { client_secret: rotated } = (await operate(postern, 'client rotate-secret', {
+      client_id: client.client_id,
+    })) as Record<string, string>
+    await updated(postern, client)
+    expect(await authenticates(client, rotated)).toBe(true)
+    expect(await authenticates(client, client['client_secret'])).toBe(true)
+  })
+})

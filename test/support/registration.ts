@@ -1,0 +1,70 @@
+import { expect } from 'vitest'
+import type { ClientMetadata } from '../../src/stores/clients.ts'
+import { operate } from './operator.ts'
+import type { TestPostern } from './postern.ts'
+import { type Answer, send } from './wire.ts'
+
+/** A client as it registered itself, with what manages it (RFC 7592 §3). */
+export type Registered = ClientMetadata & { registration_access_token: string; registration_client_uri: string }
+
+export const redirect_uris = ['https://rp.example/cb']
+
+/** An initial access token as an operator makes it. */
+export async function createToken(
+  postern: TestPostern,
+  input: { policy?: string; uses?: number; expires?: Date } = {},
+): Promise<string> {
+  const made = (await operate(postern, 'registration-token create', input)) as { initial_access_token: string }
+  return made.initial_access_token
+}
+
+/** Saves a policy and makes a token for it. */
+export async function createPolicy(postern: TestPostern, name: string, rules: object): Promise<string> {
+  await operate(postern, 'registration-policy set', { name, rules })
+  return createToken(postern, { policy: name })
+}
+
+/** A registration as it is on the wire (RFC 7591 §3.1); without `bearer` nobody says who it is. */
+export const register = (postern: { issuer: string }, body: unknown, bearer?: string): Promise<Answer> =>
+  send(postern, '/oauth/register', { ...(bearer !== undefined && { bearer }), body })
+
+/** A client that registered itself. */
+export async function registered(
+  postern: { issuer: string },
+  bearer: string | undefined,
+  metadata: Record<string, unknown> = {},
+): Promise<Registered> {
+  const { status, json, text } = await register(
+    postern,
+    { client_name: 'Self-made', redirect_uris, ...metadata },
+    bearer,
+  )
+  expect(status, text).toBe(201)
+  return json as Registered
+}
+
+/** What a client does with its registration (RFC 7592 §2), by default with the token it got. */
+export function manage(
+  postern: { issuer: string },
+  client: Registered,
+  method: 'GET' | 'PUT' | 'DELETE',
+  body?: object,
+  bearer: string = client.registration_access_token,
+): Promise<Answer> {
+  return send(postern, new URL(client.registration_client_uri).pathname, {
+    method,
+    bearer,
+    ...(body !== undefined && { body: { client_id: client.client_id, ...body } }),
+  })
+}
+
+/** An update as it has to be, and the client with the token it got in exchange. */
+export async function updated(
+  postern: { issuer: string },
+  client: Registered,
+  metadata: Record<string, unknown> = {},
+): Promise<Registered> {
+  const { status, json, text } = await manage(postern, client, 'PUT', { redirect_uris, ...metadata })
+  expect(status, text).toBe(200)
+  return json as Registered
+}
