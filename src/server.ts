@@ -23,7 +23,7 @@ import { createProvider } from './oidc/provider.ts'
 import { createResourceServers, type ResourceServers } from './oidc/resource-servers.ts'
 import { createStorage, type Storage } from './oidc/storage.ts'
 import { createWayBack, type FindWayBack } from './oidc/way-back.ts'
-import { createStatementVerifier } from './registration/software-statements.ts'
+import { createStatementVerifier, type VerifyStatement } from './registration/software-statements.ts'
 import { createViews, type Render } from './views.ts'
 
 /** Everything but the network: what the server and the command line both stand on. */
@@ -90,11 +90,19 @@ export async function assemble(config: Config, { log, onStatement }: PosternOpti
       privateHosts: config.EGRESS_PRIVATE_HOSTS,
       onFailure: ({ host, reason }) => log.warn({ err: reason, host }, 'what a client named could not be fetched'),
     })
-    const verifyStatement = createStatementVerifier({
+    const verify = createStatementVerifier({
       issuers: config.SOFTWARE_STATEMENT_ISSUERS,
       audiences: [config.ISSUER, config.ISSUER + routes.registration],
       fetch,
     })
+    const verifyStatement: VerifyStatement = async (statement) => {
+      try {
+        return await verify(statement)
+      } catch (error) {
+        log.warn({ err: error }, 'a software statement could not be verified')
+        throw error
+      }
+    }
     const registration = createDynamicRegistration({ storage, verifyStatement })
     return {
       config,
