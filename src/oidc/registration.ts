@@ -103,7 +103,8 @@ export async function updateClient(
 ): Promise<clients.ClientMetadata | undefined> {
   const { tx, provider, storage } = registering
   await clients.lock(tx, id)
-  const [record, active] = await Promise.all([clientRecords.find(tx, id), clients.findActive(tx, storage.envelope, id)])
+  const record = await clientRecords.find(tx, id)
+  const active = await clients.findActive(tx, storage.envelope, id)
   if (!record) return undefined
   if (!active) throw new RefusedMetadata(`The client ${id} is disabled or expired; enable it before changing it.`)
   const policy = await getPolicy(tx, moved ?? record.policy ?? 'default')
