@@ -23,22 +23,33 @@ const statuses = {
 
 export const problem = (error: Problem['error'], error_description: string): Problem => ({ error, error_description })
 
+/** The answers to requests that are not let through. */
+export type Challenges = {
+  /** Whether tokens may be brought this way. */
+  accepts(scheme: Scheme): boolean
+  /** To a request without a token: it learns how to bring one, and nothing else (RFC 6750 §3.1). */
+  unauthenticated(): HttpAnswer
+  /** To a request that was found wanting. */
+  refused(used: Scheme, why: Problem): HttpAnswer
+  /** Where nobody could tell. It is not the caller's fault: after a 401 they would throw away a good token. */
+  unavailable(): HttpAnswer
+}
+
 type Parameters = Record<string, string | number | undefined>
 
 const retryAfterSeconds = 5
 
-/** The answers to requests that are not let through. */
 export function createChallenges(
   { realm, isBoundOnly }: Pick<Settings, 'realm' | 'isBoundOnly'>,
   { url }: { url: string | undefined },
-) {
+): Challenges {
   const accepted: readonly Scheme[] = isBoundOnly ? ['DPoP'] : ['Bearer', 'DPoP']
 
-  function challenge(scheme: Scheme, problem: Parameters = {}): string {
+  function challenge(scheme: Scheme, why: Parameters = {}): string {
     const parameters: Parameters = {
       realm,
       resource_metadata: url, // RFC 9728 §5.1
-      ...problem,
+      ...why,
       algs: scheme === 'DPoP' ? algorithms.join(' ') : undefined, // RFC 9449 §7.1
     }
     const given = Object.entries(parameters).filter(([, value]) => value !== undefined)
@@ -46,27 +57,22 @@ export function createChallenges(
   }
 
   return {
-    accepts: (scheme: Scheme) => accepted.includes(scheme),
+    accepts: (scheme) => accepted.includes(scheme),
 
-    /** To a request without a token: it learns how to bring one, and nothing else (RFC 6750 §3.1). */
-    unauthenticated(): HttpAnswer {
+    unauthenticated() {
       const headers = { 'www-authenticate': accepted.map((scheme) => challenge(scheme)).join(', ') }
       return answer(401, headers, { error_description: 'This needs an access token' })
     },
 
-    /** A 401 names every scheme there is, since another may be what is needed; other refusals the one that was used. */
-    refused(used: Scheme, problem: Problem): HttpAnswer {
-      const status = statuses[problem.error]
-      const challenges = (status === 401 ? accepted : [used]).map((scheme) =>
-        challenge(scheme, scheme === used ? problem : {}),
-      )
-      const { error, error_description } = problem
+    refused(used, why) {
+      const { error, error_description } = why
+      const status = statuses[error]
+      const named = status === 401 ? accepted : [used] // another scheme may be what a 401 asks for
+      const challenges = named.map((scheme) => challenge(scheme, scheme === used ? why : {}))
       return answer(status, { 'www-authenticate': challenges.join(', ') }, { error, error_description })
     },
 
-    /** Not the caller's fault. A 401 would make them throw away a good token. */
-    unavailable: (): HttpAnswer =>
-      answer(503, { 'retry-after': String(retryAfterSeconds) }, { error: 'temporarily_unavailable' }),
+    unavailable: () => answer(503, { 'retry-after': String(retryAfterSeconds) }, { error: 'temporarily_unavailable' }),
   }
 }
 

@@ -55,7 +55,8 @@ export function judge(
   const isOfForm = Object.entries(forms).every(
     ([claim, isRight]) => found[claim] === undefined || isRight(found[claim]),
   )
-  if (!isOfForm || found['exp'] === undefined || found['aud'] === undefined) return 'The token lacks what it has to say'
+  if (!isOfForm || found['exp'] === undefined || found['aud'] === undefined)
+    return 'The token does not say what it has to'
   const claims = found as Claims
   if (claims.iss !== undefined && claims.iss !== issuer) return 'The token is of another issuer'
   if (![claims.aud].flat().includes(audience)) return 'The token is for another audience'

@@ -62,7 +62,9 @@ export function requireToken(options: Options): Guard {
       const result = await examine(request, credentials, demands)
       return 'claims' in result ? { token: result.claims } : { refusal: challenges.refused(credentials.scheme, result) }
     } catch (cause) {
-      settings.onUnavailable(new Error(`A token of ${settings.issuer} could not be judged: ${reasonOf(cause)}`, { cause }))
+      settings.onUnavailable(
+        new Error(`A token of ${settings.issuer} could not be judged: ${reasonOf(cause)}`, { cause }),
+      )
       return { refusal: challenges.unavailable() }
     }
   }

@@ -17,7 +17,10 @@ beforeEach(() => {
   server.introspect = good()
   reasons = []
 })
-afterEach(() => void vi.useRealTimers())
+afterEach(() => {
+  vi.useRealTimers()
+  vi.unstubAllGlobals()
+})
 
 const credentials = { clientId: 'api', clientSecret: 'correct horse' }
 const good =
@@ -50,10 +53,10 @@ describe('RFC 7662 §2: the authorization server is asked about a token', () => 
   test.each<[string, () => unknown, string]>([
     ['not active', () => ({ active: false }), 'The token is not known, or no longer good'],
     ['for another audience', good({ aud: 'https://other.example/' }), 'The token is for another audience'],
-    ['for no audience, as refresh tokens are', good({ aud: undefined }), 'The token lacks what it has to say'],
+    ['for no audience, as refresh tokens are', good({ aud: undefined }), 'The token does not say what it has to'],
     ['of another issuer', good({ iss: 'https://login.example' }), 'The token is of another issuer'],
     ['expired', good({ exp: 1_700_000_000 }), 'The token has expired'],
-    ['without an end', good({ exp: undefined }), 'The token lacks what it has to say'],
+    ['without an end', good({ exp: undefined }), 'The token does not say what it has to'],
     ['not valid yet', good({ nbf: 9_999_999_999 }), 'The token is not good yet'],
     ['bound to a key', good({ cnf: { jkt: 'x' } }), 'The token is bound to a key, and needs proof of it'],
     [
@@ -108,15 +111,18 @@ describe('RFC 7662 §2: the authorization server is asked about a token', () => 
     expect(await refusalOf(ask('opaque', guard))).toMatchObject({ status: 503 })
   })
 
-  test('at no endpoint without https, unless it is on this computer itself', async () => {
-    for (const introspection_endpoint of ['ftp://localhost/introspect', 'introspect', undefined]) {
-      server.intercept = (path, res) => {
-        if (path.startsWith('/.well-known/')) res.end(JSON.stringify({ ...server.metadata, introspection_endpoint }))
-        return path.startsWith('/.well-known/')
-      }
-      expect(await refusalOf(ask('opaque'))).toMatchObject({ status: 503 })
+  test('at no endpoint without https, where the issuer has it', async () => {
+    const issuer = 'https://login.example'
+    for (const introspection_endpoint of [`${server.issuer}/introspect`, 'ftp://login.example/', 'introspect', null]) {
+      const sent: string[] = []
+      vi.stubGlobal('fetch', async (url: URL) => {
+        sent.push(url.pathname)
+        return Response.json({ ...server.metadata, issuer, introspection_endpoint })
+      })
+      expect(await refusalOf(ask('opaque', guardWith({ issuer })))).toMatchObject({ status: 503 })
+      expect(sent).toEqual(['/.well-known/oauth-authorization-server'])
+      expect(reasons.pop()).toContain('have no introspection_endpoint that can be used')
     }
-    expect(server.introspections()).toBe(0)
   })
 })
 
@@ -213,6 +219,15 @@ describe('an answer', () => {
     expect(server.introspections()).toBe(101)
     await ask('token-0', guard)
     expect(server.introspections()).toBe(102)
+  })
+
+  test('that was asked for again is not the oldest any more', async () => {
+    vi.useFakeTimers({ toFake: ['performance'] })
+    const guard = guardWith({ introspection: { ...credentials, cacheEntries: 2 } })
+    for (const token of ['one', 'two']) await ask(token, guard)
+    vi.advanceTimersByTime(5_000)
+    for (const token of ['one', 'three', 'one']) await ask(token, guard)
+    expect(server.introspections()).toBe(4)
   })
 
   test('for one API, or by one client, is not used for another (CVE-2026-33496)', async () => {

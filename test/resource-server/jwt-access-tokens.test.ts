@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http'
 import { exportSPKI, generateKeyPair, UnsecuredJWT } from 'jose'
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import { type Guard, requireToken } from '../../src/resource-server/index.ts'
 import { createKey } from '../support/wire.ts'
 import { audience, bring, type ForeignServer, goodClaims, refusalOf, startForeignServer } from './foreign-server.ts'
@@ -41,7 +41,7 @@ describe('RFC 9068 §4: a JWT access token', () => {
     ['another audience', { aud: 'https://api.example/notes/' }, 'The token is for another audience'],
     ['an audience that only begins alike', { aud: [`${audience}/more`] }, 'The token is for another audience'],
     ['no audience', { aud: undefined }, 'The token is not known, or no longer good'],
-    ['an audience that is no string', { aud: { 0: audience } }, 'The token lacks what it has to say'],
+    ['an audience that is no string', { aud: { 0: audience } }, 'The token does not say what it has to'],
     ['another issuer', { iss: 'https://login.example' }, 'The token is of another issuer'],
     ['the issuer with a slash', { iss: 'http://localhost/' }, 'The token is of another issuer'],
     ['no issuer', { iss: undefined }, 'The token is not known, or no longer good'],
@@ -55,7 +55,7 @@ describe('RFC 9068 §4: a JWT access token', () => {
     ['an exp that is text', { exp: '9999999999' }, 'The token is not known, or no longer good'],
     ['an nbf that is to come', { nbf: now() + 60 }, 'The token is not known, or no longer good'],
     ['an iat that is to come', { iat: now() + 60 }, 'The token is not good yet'],
-    ['a scope that is no text', { scope: ['read'] }, 'The token lacks what it has to say'],
+    ['a scope that is no text', { scope: ['read'] }, 'The token does not say what it has to'],
   ])('with %s is refused', async (_what, claims, error_description) => {
     expect(await refusalOf(ask(await server.sign(claims)))).toMatchObject({
       status: 401,
@@ -104,6 +104,14 @@ describe('RFC 9068 §4: a JWT access token', () => {
       const token = await server.sign({}, { alg }, secret)
       expect(await refusalOf(ask(token))).toMatchObject({ status: 401, error: 'invalid_token' })
     }
+  })
+
+  test('signed in a way that is not on the list is refused, though the key is published', async () => {
+    const { key, jwks } = await createKey('ML-DSA-44', 'pq')
+    server.jwks.keys.push(...jwks.keys)
+    const refused = await refusalOf(ask(await server.sign({}, { alg: 'ML-DSA-44', kid: 'pq' }, key)))
+    expect(refused).toMatchObject({ status: 401, error: 'invalid_token' })
+    server.jwks.keys.pop()
   })
 
   test('changed after it was signed is refused', async () => {
@@ -188,10 +196,43 @@ describe('keys', () => {
     ])
   })
 
-  test('that take too long are not waited for: 503', async () => {
-    server.intercept = () => true // and never answers
-    const impatient = requireToken({ issuer: server.issuer, audience, timeoutMs: 50, onUnavailable: () => {} })
-    expect(await refusalOf(ask(await server.sign(), impatient))).toMatchObject({ status: 503 })
+  test('are where the metadata have them, which are asked for every hour and used on while that fails', async () => {
+    vi.useFakeTimers({ toFake: ['performance'] })
+    const asksFor = async (...paths: string[]) => {
+      server.asked.length = 0
+      expect(await ask(await server.sign())).toMatchObject({ sub: 'ada' })
+      expect(server.asked.map(({ path }) => path)).toEqual(paths)
+    }
+    const place = '/.well-known/oauth-authorization-server'
+    await asksFor(place, '/jwks')
+    vi.advanceTimersByTime(3_599_999)
+    await asksFor()
+    server.intercept = (path, res) => {
+      if (path === place) res.writeHead(500).end()
+      return path === place
+    }
+    vi.advanceTimersByTime(1)
+    await asksFor(place)
+    await asksFor()
+    server.intercept = (path, res) => {
+      if (path === place) res.end(JSON.stringify({ ...server.metadata, jwks_uri: `${server.issuer}/moved` }))
+      if (path === '/moved') res.end(JSON.stringify(server.jwks))
+      return path !== '/jwks'
+    }
+    vi.advanceTimersByTime(60_000)
+    await asksFor(place, '/moved')
     server.intercept = undefined
+    vi.useRealTimers()
   })
+
+  test.each(['/.well-known/oauth-authorization-server', '/jwks'])(
+    'that take too long, since %s does, are not waited for: 503',
+    async (slow) => {
+      server.intercept = (path) => path === slow // and never answers
+      const impatient = requireToken({ issuer: server.issuer, audience, timeoutMs: 50, onUnavailable: () => {} })
+      expect(await refusalOf(ask(await server.sign(), impatient))).toMatchObject({ status: 503 })
+      server.intercept = undefined
+    },
+    5_000,
+  )
 })

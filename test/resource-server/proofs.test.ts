@@ -31,7 +31,7 @@ const boundTo = ({ jkt }: ProofKey) => server.sign({ cnf: { jkt } })
 
 async function createProofKey(alg = 'ES256'): Promise<ProofKey> {
   const { key, jwks } = await createKey(alg)
-  const { kid: _kid, use: _use, alg: _alg, ...jwk } = jwks.keys[0] as JWK
+  const { kid: _kid, use: _use, ...jwk } = jwks.keys[0] as JWK
   return { key, jwk, jkt: await calculateJwkThumbprint(jwk) }
 }
 
@@ -125,6 +125,17 @@ describe('RFC 9449 §7.1: a token that is bound to a key', () => {
     })
   })
 
+  test('is refused with a proof for a path that an encoded slash makes another (RFC 3986 §2.2)', async () => {
+    const proof = await prove({ claims: { htu: 'https://api.example/a%2Fb' } })
+    expect(await refusalOf(ask({ path: '/a/b', proof }))).toMatchObject({ status: 401, error: 'invalid_dpop_proof' })
+  })
+
+  test('is refused with a proof that is signed in a way that is not on the list', async () => {
+    const by = await createProofKey('ML-DSA-44')
+    const refused = await refusalOf(ask({ proof: await prove({ by, header: { alg: 'ML-DSA-44' } }) }))
+    expect(refused).toMatchObject({ status: 401, error: 'invalid_dpop_proof' })
+  })
+
   test('is refused with a proof that shows a private key', async () => {
     const jwk = await exportJWK(own.key)
     expect(jwk.d).toBeTruthy()
@@ -174,7 +185,7 @@ describe('RFC 9449 §7.1: a token that is bound to a key', () => {
       expect(await refusalOf(ask({ scheme: 'Bearer', proof }))).toMatchObject({
         status: 401,
         error: 'invalid_token',
-        challenge: expect.stringMatching(/^Bearer .*error="invalid_token".*, DPoP .*algs="/),
+        challenge: expect.stringMatching(/^Bearer .*error="invalid_token".*, DPoP (?!.*error=).*algs="/),
       })
     }
   })
