@@ -73,5 +73,13 @@ export function createStorage(dependencies: StorageDependencies): Storage {
 
 /** A stage with everything left out that is not given. */
 export function stageOf(part: Partial<stages.Stage>): stages.Stage {
-  return { claim: undefined, inserts: [], session: undefined, endedSession: undefined, audit: [], ...part }
+  return {
+    clientId: undefined,
+    claim: undefined,
+    inserts: [],
+    session: undefined,
+    endedSession: undefined,
+    audit: [],
+    ...part,
+  }
 }

@@ -14,12 +14,13 @@ import { type Storage, stageOf, TemporarilyUnavailable } from './storage.ts'
 export async function commit(
   storage: Storage,
   scope: RequestScope,
-  { hasFailed }: { hasFailed: boolean },
+  { hasFailed, clientId }: { hasFailed: boolean; clientId?: string | undefined },
 ): Promise<errors.OIDCProviderError | undefined> {
   // A token request that fails later than its code was consumed has not used the code.
   const isWithdrawn = hasFailed && (scope.endpoint === 'token' || scope.endpoint === 'registration')
   const { claim, inserts } = isWithdrawn ? { claim: undefined, inserts: [] } : scope
   const stage = stageOf({
+    clientId: scope.endpoint === 'token' && !hasFailed ? clientId : undefined,
     claim,
     inserts: claim && inserts.length === 0 ? [receipt()] : inserts,
     session: scope.session,
@@ -31,8 +32,8 @@ export async function commit(
   const hasRegistration = saved !== undefined || destroyed !== undefined || redeemedTokenHash !== undefined
   try {
     if (hasRegistration) return await commitRegistration(storage, scope, stage)
-    const isEmpty =
-      !stage.claim && !stage.inserts.length && !stage.session && !stage.endedSession && !stage.audit.length
+    const { clientId: asking, session, endedSession, audit } = stage
+    const isEmpty = !asking && !claim && !stage.inserts.length && !session && !endedSession && !audit.length
     if (isEmpty) return undefined
     return (await storage.apply(stage)) === 'applied' ? undefined : lost(scope)
   } catch (error) {
@@ -43,7 +44,12 @@ export async function commit(
 }
 
 function lost(scope: RequestScope): errors.OIDCProviderError {
-  if (scope.endpoint === 'token') return new errors.InvalidGrant('grant request is invalid')
+  if (scope.endpoint === 'token') {
+    // Without a code or token that somebody else could have used, it was for the client.
+    return scope.claim
+      ? new errors.InvalidGrant('grant request is invalid')
+      : new errors.InvalidClientAuth('client not found')
+  }
   return Object.assign(new errors.SessionNotFound('the request was already answered'), { page: 'already-done' })
 }
 

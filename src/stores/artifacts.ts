@@ -42,7 +42,7 @@ const select = `
   left join sessions s on s.uid = a.session_uid and s.destroyed_at is null and s.expires_at > $2
   where a.destroyed_at is null and (a.expires_at is null or a.expires_at > $2)
     and u.disabled_at is null and c.disabled_at is null and c.deleted_at is null
-    and (a.client_id is null or c.id is not null)`
+    and (a.client_id is null or c.id is not null) and (c.expires_at is null or c.expires_at > $3)`
 
 const byHash = `${select} and a.id_hash = any($1)`
 const byUserCode = `${select} and a.user_code_hash = any($1)`
@@ -51,7 +51,8 @@ const byUserCode = `${select} and a.user_code_hash = any($1)`
 const toleranceMs = 60_000
 
 async function run(db: Db, text: string, hashes: Buffer[]): Promise<FoundArtifact[]> {
-  const parameters = [hashes, new Date(Date.now() - toleranceMs)]
+  const now = Date.now()
+  const parameters = [hashes, new Date(now - toleranceMs), new Date(now)]
   const { rows } = await db.executeQuery<Row>(CompiledQuery.raw(text, parameters))
   return rows.map(toArtifact)
 }

@@ -28,6 +28,8 @@ export type SessionChange = {
 
 /** Everything one request writes. It is applied whole, or not at all when the claim is lost. */
 export type Stage = {
+  /** The client that is issued something. One that may not be used at this moment, whatever a process remembers, loses. */
+  clientId: string | undefined
   /** The single-use artifact this request redeems; of concurrent requests claiming the same one, one wins. */
   claim: { model: string; idHash: Buffer; grantId: string | undefined; how: 'consume' | 'destroy' } | undefined
   inserts: Artifact[]
@@ -46,7 +48,7 @@ export type Outcome = 'applied' | 'lost'
  * has a hundred rows, and would rather read a small table whole; of an array it asks the index.
  */
 const keysOf = (section: string, key: string) =>
-  `any(array(select ${key} from json_to_recordset($1->'${section}') as k(id_hash text, uid text)))`
+  `any(array(select ${key} from json_to_recordset($1->'${section}') as k(id_hash text, uid text, id text)))`
 
 // A request that was held up may write what it read long ago. Its cookie has to name the session still; or nobody
 // else has signed in there since; or who did is who signed in with this request. Else whoever planted a cookie
@@ -56,6 +58,11 @@ const stillTheirs = (presentedHash: string, knownAccountId: string, accountId: s
     or ${knownAccountId} is not distinct from o.account_id or ${accountId} = o.account_id)`
 
 const parts = {
+  usable: `usable as (
+    select c.n from json_to_recordset($1->'clients') as c(n int, id text) join clients k on k.id = c.id
+    where k.id = ${keysOf('clients', 'id')}
+      and k.disabled_at is null and k.deleted_at is null and (k.expires_at is null or k.expires_at > $2)
+    union all select value::int from json_array_elements_text($1->'clientless'))`,
   // Read by the claims below, so that it runs, and locks, before them.
   locked: `locked as (select id from grants
     where id = any(array(select value from json_array_elements_text($1->'grants'))) order by id for key share)`,
@@ -64,13 +71,14 @@ const parts = {
     from json_to_recordset($1->'consume') as c(n int, model text, id_hash text)
     where a.id_hash = ${keysOf('consume', "decode(id_hash, 'hex')")}
       and a.id_hash = decode(c.id_hash, 'hex') and a.model = c.model and a.consumed_at is null and a.destroyed_at is null
-      and (select count(*) from locked) >= 0
+      and c.n in (select n from usable) and (select count(*) from locked) >= 0
     returning c.n)`,
   destroyed: `destroyed as (
     update artifacts a set destroyed_at = $2, payload = '{}'
     from json_to_recordset($1->'destroy') as c(n int, model text, id_hash text)
     where a.id_hash = ${keysOf('destroy', "decode(id_hash, 'hex')")}
       and a.id_hash = decode(c.id_hash, 'hex') and a.model = c.model and a.destroyed_at is null
+      and c.n in (select n from usable)
     returning c.n)`,
   inserts: `inserted as (
     insert into artifacts (id_hash, model, grant_id, family, account_id, client_id, session_uid, user_code_hash, payload,
@@ -115,7 +123,7 @@ const parts = {
 }
 
 const winners = (claims: string[]) =>
-  `winners as (select value::int as n from json_array_elements_text($1->'uncontested')${claims
+  `winners as (select n from usable where n in (select value::int from json_array_elements_text($1->'uncontested'))${claims
     .map((name) => ` union all select n from ${name}`)
     .join('')})`
 
@@ -128,6 +136,8 @@ export async function run(db: Db, stages: Stage[]): Promise<Outcome[]> {
     )
   const changes = numbered.flatMap(({ n, session }) => (session ? [toSessionRow(n, session)] : []))
   const document = {
+    clients: numbered.flatMap(({ n, clientId: id }) => (id === undefined ? [] : [{ n, id }])),
+    clientless: numbered.filter(({ clientId }) => clientId === undefined).map(({ n }) => n),
     uncontested: numbered.filter(({ claim }) => !claim).map(({ n }) => n),
     grants: numbered.flatMap(({ claim }) => claim?.grantId ?? []),
     consume: claims('consume'),
@@ -144,6 +154,7 @@ export async function run(db: Db, stages: Stage[]): Promise<Outcome[]> {
     (name) => name !== false,
   )
   const sections = [
+    parts.usable,
     document.consume.length > 0 && parts.locked,
     document.consume.length > 0 && parts.consumed,
     document.destroy.length > 0 && parts.destroyed,
@@ -158,9 +169,9 @@ export async function run(db: Db, stages: Stage[]): Promise<Outcome[]> {
 
   // The type of $1 and $2 is fixed by a cast where they are first read.
   const typed = text.replaceAll('$1', '$1::json').replaceAll('$2', '$2::timestamptz')
-  const needsNow = typed.includes('$2')
-  const parameters = [JSON.stringify(document), ...(needsNow ? [new Date()] : [])]
-  const { rows } = await db.executeQuery<{ n: number }>(CompiledQuery.raw(typed, parameters))
+  const { rows } = await db.executeQuery<{ n: number }>(
+    CompiledQuery.raw(typed, [JSON.stringify(document), new Date()]),
+  )
   const won = new Set(rows.map(({ n }) => n))
   return stages.map((_, n) => (won.has(n) ? 'applied' : 'lost'))
 }

@@ -58,6 +58,7 @@ function newArtifact(model: string, about: Partial<artifacts.Artifact> = {}): ar
 }
 
 const stageOf = (part: Partial<stages.Stage>): stages.Stage => ({
+  clientId: undefined,
   claim: undefined,
   inserts: [],
   session: undefined,
@@ -256,6 +257,37 @@ describe('nothing is issued', () => {
     expect([first?.status, second]).toEqual(['rejected', { status: 'fulfilled', value: 'applied' }])
     expect([await find(broken), await find(good)].map(Boolean)).toEqual([false, true])
   })
+
+  test.each(['disabled_at = now()', 'deleted_at = now()', 'expires_at = now()'])(
+    'to a client whose %s, which has used up nothing then, and others who write at the same moment do not notice',
+    async (change) => {
+      const [off, live] = [await newGrant(), await newGrant()]
+      const codes = [off, live].map((login) => newArtifact('AuthorizationCode', login))
+      await store(...codes)
+      await testDatabase.query(`update clients set ${change} where id = $1`, [off.clientId])
+      const stagesOf = ({ clientId, grantId }: Login, code: artifacts.Artifact | undefined) => {
+        const claim = code && { model: code.model, idHash: code.idHash, grantId, how: 'consume' as const }
+        const inserts = [newArtifact('AccessToken', { clientId })]
+        const audit = [{ type: 'test.issued', clientId }]
+        return [{ claim, inserts, audit }, { inserts, audit }, {}].map((part) => stageOf({ clientId, ...part }))
+      }
+      const all = [off, live].flatMap((login, index) => stagesOf(login, codes[index]).slice(0, 1))
+      const alone = [off, live].flatMap((login) => stagesOf(login, undefined).slice(1))
+      const outcomes = (await stages.apply(database.db, [...all, ...alone])).map((result) =>
+        result.status === 'fulfilled' ? result.value : result.reason,
+      )
+      expect(outcomes).toEqual(['lost', 'applied', 'lost', 'lost', 'applied', 'applied'])
+      const used = `select consumed_at is not null as used from artifacts where model = 'AuthorizationCode' and client_id = $1`
+      const issued = `select 1 from artifacts where model = 'AccessToken' and client_id = $1`
+      const recorded = `select 1 from audit_events where type = 'test.issued' and client_id = $1`
+      expect(await testDatabase.query(used, [off.clientId])).toEqual([{ used: false }])
+      expect(await testDatabase.query(used, [live.clientId])).toEqual([{ used: true }])
+      for (const statement of [issued, recorded]) {
+        expect(await testDatabase.query(statement, [off.clientId])).toHaveLength(0)
+        expect(await testDatabase.query(statement, [live.clientId])).toHaveLength(2)
+      }
+    },
+  )
 })
 
 describe('what belongs to an account or a client', () => {
@@ -263,6 +295,7 @@ describe('what belongs to an account or a client', () => {
     ['a disabled account', 'update accounts set disabled_at = now() where id = $1', true],
     ['a disabled client', 'update clients set disabled_at = now() where id = $1', true],
     ['a deleted client', 'update clients set deleted_at = now() where id = $1', true],
+    ['a client past its end', 'update clients set expires_at = now() where id = $1', true],
     ['a deleted account', 'delete from accounts where id = $1', true],
     ['nobody in particular', 'select $1::text', false],
   ])('is not found when it is %s', async (_what, statement, isHidden) => {

@@ -45,7 +45,7 @@ function changeOf(uid: string, part: Partial<stages.SessionChange>): stages.Stag
     expiresAtSeconds: inAnHour(),
     ...part,
   }
-  return { claim: undefined, inserts: [], session, endedSession: undefined, audit: [] }
+  return { clientId: undefined, claim: undefined, inserts: [], session, endedSession: undefined, audit: [] }
 }
 
 const endOf = (uid: string): stages.Stage => ({

@@ -1,5 +1,6 @@
 import type { Context, Middleware } from 'koa'
 import type Provider from 'oidc-provider'
+import type { KoaContextWithOIDC } from 'oidc-provider'
 import { createRequestScope, type Endpoint, run } from '../../oidc/request-scope.ts'
 import type { Storage } from '../../oidc/storage.ts'
 import { commit } from '../../oidc/unit-of-work.ts'
@@ -23,7 +24,9 @@ export function unitOfWork({ storage, provider }: { storage: Storage; provider: 
     })
     await run(scope, async () => {
       await next()
-      const error = await commit(storage, scope, { hasFailed: ctx.status >= 400 }).catch((cause) => {
+      const { oidc } = ctx as Partial<KoaContextWithOIDC>
+      const clientId = oidc?.client?.clientId
+      const error = await commit(storage, scope, { hasFailed: ctx.status >= 400, clientId }).catch((cause) => {
         withdraw(ctx)
         throw cause
       })
