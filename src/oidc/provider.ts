@@ -70,7 +70,7 @@ export function createProvider(dependencies: ProviderDependencies): Provider {
     revokeGrantPolicy: () => false, // consent outlives tokens; a person takes it back on the account page
     extraTokenClaims: async (ctx, token) => {
       assertOwnScope(ctx, token)
-      return undefined
+      return token.kind === 'AccessToken' ? authenticationOf(ctx) : undefined
     },
     findAccount: (_ctx, sub) => translated(findAccount(storage, sub)),
     loadExistingGrant: (ctx) => translated(loadGrant(dependencies, ctx)),
@@ -121,6 +121,17 @@ function assertOwnScope(ctx: KoaContextWithOIDC, token: { kind: string; scope?: 
   const allowed = ctx.oidc.client?.scope?.split(' ') ?? Object.keys(scopes)
   const refused = token.scope.split(' ').find((name) => !allowed.includes(name))
   if (refused) throw new errors.InvalidScope('requested scope is not allowed', refused)
+}
+
+/** When and how the person signed in, so that an API can ask for more (RFC 9068 §2.2.1, RFC 9470 §6). */
+function authenticationOf({ oidc: { entities, session } }: KoaContextWithOIDC): Record<string, unknown> {
+  const source = entities.AuthorizationCode ?? entities.RefreshToken ?? entities.DeviceCode
+  const { authTime = session?.authTime(), acr, amr } = source ?? session ?? {}
+  return {
+    ...(authTime !== undefined && { auth_time: authTime }),
+    ...(acr !== undefined && { acr }),
+    ...(amr !== undefined && { amr }),
+  }
 }
 
 /**
