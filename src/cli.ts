@@ -1,14 +1,17 @@
 #!/usr/bin/env node
 import './runtime.ts'
 import { userInfo } from 'node:os'
-import { createInterface } from 'node:readline/promises'
-import { Writable } from 'node:stream'
 import { parseArgs } from 'node:util'
 import type { z } from 'zod'
 import { execute as executeOperation } from './admin/execute.ts'
 import { type Operation, Refusal } from './admin/operation.ts'
 import { operations } from './admin/operations.ts'
 import { descriptionsOf, fromText } from './admin/text.ts'
+import { run as apply } from './cli/apply.ts'
+import { run as exportAll } from './cli/export.ts'
+import type { Session } from './cli/session.ts'
+import { readSecret } from './cli/terminal.ts'
+import { Usage } from './cli/usage.ts'
 import { describe, InvalidConfiguration, parse } from './config.ts'
 import { migrate } from './database/migrate.ts'
 import { open } from './database/open.ts'
@@ -16,13 +19,15 @@ import { createLogger } from './log.ts'
 import { main as start } from './main.ts'
 import { assemble, version } from './server.ts'
 
-/** A mistake in how the command was called. */
-class Usage extends Error {}
-
-const commands: Record<string, { summary: string; run: () => Promise<void> }> = {
+const commands: Record<string, { summary: string; run: (args: string[]) => Promise<void> }> = {
   start: { summary: 'Start the server', run: () => start(process.env) },
   migrate: { summary: 'Bring the database schema up to date', run: migrateDatabase },
   config: { summary: 'Show the effective settings, secrets masked', run: showConfig },
+  apply: {
+    summary: 'Bring policies, resources and clients to the state of a file',
+    run: (args) => apply(args, session()),
+  },
+  export: { summary: 'Write such a file of what there is, without secrets', run: (args) => exportAll(args, session()) },
 }
 
 async function migrateDatabase(): Promise<void> {
@@ -44,7 +49,7 @@ async function run(args: string[]): Promise<void> {
   if (first === '--version' || first === '-v') return console.log(version)
   if (!first || first === 'help' || first === '--help' || first === '-h') return console.log(overview())
   const command = commands[first]
-  if (command) return await command.run()
+  if (command) return await command.run(args.slice(1))
 
   const ofNoun = operations().filter(({ noun }) => noun === first)
   if (ofNoun.length === 0) throw new Usage(`There is no command "${first}".\n\n${overview()}`)
@@ -67,12 +72,23 @@ async function execute(operation: Operation, args: string[]): Promise<void> {
     const lines = input.error.issues.map(({ path, message }) => `  --${optionOf(path.join('.'))}: ${message}`)
     throw new Usage(`${lines.join('\n')}\n\n${help(operation)}`)
   }
-  const postern = await assemble(parse(process.env), { log: createLogger('silent') })
-  try {
-    const by = { actor: `operator:${userInfo().username}` }
-    console.log(JSON.stringify(await executeOperation(operation, postern, values, by), null, 2))
-  } finally {
-    await postern.close()
+  const { by, withPostern } = session()
+  const output = await withPostern((postern) => executeOperation(operation, postern, values, by))
+  console.log(JSON.stringify(output, null, 2))
+}
+
+function session(): Session {
+  return {
+    env: process.env,
+    by: { actor: `operator:${userInfo().username}` },
+    async withPostern(work) {
+      const postern = await assemble(parse(process.env), { log: createLogger('silent') })
+      try {
+        return await work(postern)
+      } finally {
+        await postern.close()
+      }
+    },
   }
 }
 
@@ -100,32 +116,6 @@ function readOptions(operation: Operation, args: string[]): Record<string, strin
     if (error instanceof Usage) throw error
     throw new Usage(`${(error as Error).message}\n\n${help(operation)}`)
   }
-}
-
-async function readSecret(name: string): Promise<string> {
-  if (process.stdin.isTTY) {
-    let isMuted = false
-    const output = new Writable({
-      write(chunk, _encoding, done) {
-        if (!isMuted) process.stderr.write(chunk)
-        done()
-      },
-    })
-    const terminal = createInterface({ input: process.stdin, output, terminal: true })
-    const answer = terminal.question(`${name}: `)
-    isMuted = true // what is typed from here on is not shown
-    try {
-      return await answer
-    } finally {
-      terminal.close()
-      process.stderr.write('\n')
-    }
-  }
-  const chunks: Buffer[] = []
-  for await (const chunk of process.stdin) chunks.push(chunk)
-  return Buffer.concat(chunks)
-    .toString('utf8')
-    .replace(/\r?\n$/, '')
 }
 
 function overview(): string {

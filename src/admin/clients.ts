@@ -215,7 +215,8 @@ async function get({ tx }: OperationContext, id: string): Promise<clientRecords.
 
 export const unknown = (id: string) => new Refusal('not-found', `There is no client ${id}.`)
 
-async function refusing<T>(work: () => Promise<T>): Promise<T> {
+/** Tells of refused metadata as of anything else that cannot be done. */
+export async function refusing<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work()
   } catch (error) {

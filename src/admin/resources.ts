@@ -7,7 +7,7 @@ import * as resourceServers from '../stores/resource-servers.ts'
 import { type Operation, type OperationContext, operation, Refusal } from './operation.ts'
 
 export const identifier = z
-  .url()
+  .url('must be an absolute URI')
   .max(2_048)
   .refine((url) => !url.includes('#'), 'must have no fragment (RFC 8707 §2)')
   .describe('Its resource indicator: an absolute URI, and the audience of its tokens.')

@@ -56,6 +56,19 @@ export async function list(
   return rows.map(toRecord)
 }
 
+/** All clients that an administrator registered: none that registered itself or is described by a document. */
+export async function listAdministered(db: Db): Promise<ClientRecord[]> {
+  const rows = await db
+    .selectFrom('clients')
+    .select(columns)
+    .where('deleted_at', 'is', null)
+    .where('dynamic', 'is', false)
+    .where('document', 'is', false)
+    .orderBy('id')
+    .execute()
+  return rows.map(toRecord)
+}
+
 /** Whether a client registered itself rather than being registered by an administrator. */
 export async function isDynamic(db: Db, id: string): Promise<boolean> {
   const row = await db.selectFrom('clients').select('dynamic').where('id', '=', id).executeTakeFirst()

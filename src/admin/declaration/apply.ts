@@ -1,0 +1,122 @@
+import { isContention } from '../../database/connect.ts'
+import { policyRules } from '../../registration/rules.ts'
+import * as locks from '../../stores/locks.ts'
+import { perform, within } from '../execute.ts'
+import { type OperationDependencies, type Performer, Refusal } from '../operation.ts'
+import { operations } from '../operations.ts'
+import type { Application } from './application.ts'
+import * as clients from './clients.ts'
+import type { Path } from './document.ts'
+import type { Change, NewSecret, Plan } from './plan.ts'
+import * as policies from './policies.ts'
+import { type Reading, refuse } from './reading.ts'
+import * as resources from './resources.ts'
+import type { Section } from './schema.ts'
+
+export type Applied = { plan: Plan; isApplied: boolean; secrets: NewSecret[] }
+
+export type ApplyOptions = {
+  /** Whether what is not declared is deleted, in the sections that are there. */
+  prune: boolean
+  by: Performer
+  /** Called with everything done and nothing committed yet. Unless it is true, nothing was done. */
+  accept(plan: Plan): boolean
+}
+
+/**
+ * Brings about what is declared: all of it in one transaction or none of it, and one declaration after the other.
+ *
+ * The plan is what it took. So what may not be is refused in the planning already, by the very rules that refuse it
+ * in the doing, and a plan that was not accepted has been rehearsed to its end.
+ *
+ * @throws Refusal naming every member that cannot be as declared.
+ */
+export async function apply(
+  dependencies: OperationDependencies,
+  reading: Reading,
+  { prune, by, accept }: ApplyOptions,
+): Promise<Applied> {
+  const secrets: NewSecret[] = []
+  const plan: Plan = { changes: [], unchanged: 0 }
+  const declined = new Error('The plan was not accepted.')
+  try {
+    await within(dependencies, async (tx, changed) => {
+      await locks.take(tx, 'apply')
+      const { provider, storage } = dependencies
+      const application: Application = {
+        registering: { tx, provider, storage },
+        perform: (command, input) =>
+          perform(operationOf(command), { dependencies, tx, changed, by: { ...by, via: 'apply' } }, input) as never,
+        reveal: (secret) => secrets.push(secret),
+      }
+      await carryOut(application, reading, plan, prune)
+      if (!accept(plan)) throw declined
+    })
+  } catch (error) {
+    if (error === declined) return { plan, isApplied: false, secrets: [] }
+    if (isContention(error)) {
+      throw new Refusal('conflict', 'Somebody else is changing the same things. Nothing was applied; try again.')
+    }
+    throw error
+  }
+  return { plan, isApplied: true, secrets }
+}
+
+/** Each after what it refers to; and deleted before that. */
+async function carryOut(application: Application, reading: Reading, plan: Plan, prune: boolean): Promise<void> {
+  const { declaration, secrets, locate } = reading
+  const mistakes: string[] = []
+
+  async function attempt(path: Path, work: () => Promise<Change | undefined>): Promise<void> {
+    try {
+      const change = await work()
+      if (change) plan.changes.push(change)
+      else plan.unchanged++
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error
+      mistakes.push(locate(mistakeOf(path, error, reading)))
+    }
+  }
+  const settle = () => {
+    if (mistakes.length > 0) throw refuse(mistakes)
+  }
+
+  for (const [name, rules] of Object.entries(declaration.policies ?? {})) {
+    await attempt(['policies', name], () => policies.reconcile(application, name, rules))
+  }
+  settle()
+  for (const [id, client] of Object.entries(declaration.clients ?? {})) {
+    await attempt(['clients', id], () => clients.reconcile(application, id, client, secrets.get(id)))
+  }
+  settle()
+  for (const [identifier, resource] of Object.entries(declaration.resources ?? {})) {
+    await attempt(['resources', identifier], () => resources.reconcile(application, identifier, resource))
+  }
+  settle()
+  if (!prune) return
+  for (const [section, { strays, remove }] of Object.entries({ resources, clients, policies })) {
+    const declared = declaration[section as Section]
+    if (!declared) continue
+    for (const name of await strays(application, new Set(Object.keys(declared)))) {
+      await attempt([section, name], () => remove(application, name))
+    }
+  }
+  settle()
+}
+
+function mistakeOf([section, name]: Path, { message, field, rule }: Refusal, { declaration }: Reading) {
+  const path = [section ?? '', name ?? '', ...(field === undefined || field === name ? [] : [field])]
+  // The place names the member already; but "jwks or jwks_uri is mandatory" begins with another subject.
+  const subject = `${field} `
+  const said =
+    message.startsWith(subject) && !message.startsWith(`${subject}or `) ? message.slice(subject.length) : message
+  const policy = section === 'clients' ? declaration.clients?.[String(name)]?.policy : undefined
+  const isRule = rule !== undefined && Object.hasOwn(policyRules.shape, rule.split('.')[0] ?? '')
+  return { path, message: policy !== undefined && isRule ? `${said} (policy ${policy}, ${rule})` : said }
+}
+
+function operationOf(command: string) {
+  const found = operations().find(({ noun, verb }) => `${noun} ${verb}` === command)
+  if (!found) throw new Error(`There is no operation ${command}.`)
+  return found
+}

@@ -1,0 +1,127 @@
+import type { Secret } from '../../config.ts'
+import { completeMetadata } from '../../oidc/registration.ts'
+import { clientMetadata } from '../../registration/metadata.ts'
+import * as clientRecords from '../../stores/client-records.ts'
+import * as clients from '../../stores/clients.ts'
+import * as resourceServers from '../../stores/resource-servers.ts'
+import { forPurpose, refusing } from '../clients.ts'
+import { Refusal } from '../operation.ts'
+import type { Application } from './application.ts'
+import { allOf, type Difference, differencesBetween } from './differences.ts'
+import type { Change } from './plan.ts'
+import type { DeclaredClient, SecretSource } from './schema.ts'
+
+/** Registers a client, or changes the one there is to what is declared. */
+export async function reconcile(
+  application: Application,
+  id: string,
+  declared: DeclaredClient,
+  secret: Secret | undefined,
+): Promise<Change | undefined> {
+  const { tx } = application.registering
+  await clients.lock(tx, id)
+  const record = await clientRecords.find(tx, id)
+  if (record) assertAdministered(record)
+  const { policy, disabled: _disabled, client_secret: _source, ...metadata } = declared
+  const wanted = await completed(application, metadata, policy)
+  return record
+    ? update(application, record, declared, wanted, secret)
+    : create(application, id, declared, metadata, secret)
+}
+
+async function create(
+  { perform, reveal }: Application,
+  id: string,
+  { policy, disabled, client_secret: source }: DeclaredClient,
+  metadata: object,
+  secret: Secret | undefined,
+): Promise<Change> {
+  const { client_secret: made } = await perform('client create', { client_id: id, policy, ...metadata })
+  if (secret) {
+    await perform('client set-secret', { client_id: id, client_secret: secret.reveal(), overlap_seconds: 0 })
+  } else if (typeof made === 'string') {
+    reveal({ kind: 'client', name: id, client_id: id, client_secret: made })
+  }
+  if (disabled) await perform('client disable', { client_id: id })
+  const differences = allOf({ policy, ...metadata, disabled, client_secret: source && originOf(source) })
+  return { action: 'create', kind: 'client', name: id, differences }
+}
+
+async function update(
+  { registering: { tx, storage }, perform, reveal }: Application,
+  record: clientRecords.ClientRecord,
+  { policy, disabled = record.isDisabled, client_secret: source }: DeclaredClient,
+  wanted: Record<string, unknown>,
+  secret: Secret | undefined,
+): Promise<Change | undefined> {
+  const { id } = record
+  const differences: Difference[] = []
+  if (record.isDisabled && !disabled) await perform('client enable', { client_id: id })
+
+  const inMetadata = differencesBetween(
+    { policy: record.policy ?? 'default', ...membersOf(record.metadata) },
+    { policy, ...wanted },
+  )
+  let made: unknown
+  if (inMetadata.length > 0) {
+    const changes = inMetadata.map(({ member, after }) => [member, after ?? null])
+    made = (await perform('client update', { client_id: id, ...Object.fromEntries(changes) }))['client_secret']
+  }
+  differences.push(...inMetadata)
+
+  if (!secret && typeof made === 'string') reveal({ kind: 'client', name: id, client_id: id, client_secret: made })
+  // Of a disabled client the secret is not looked at: it opens nothing, and is seen to when the client is enabled.
+  const active = secret && source ? await clients.findActive(tx, storage.envelope, id) : undefined
+  if (active && secret && source && active.metadata['client_secret'] !== secret.reveal()) {
+    const overlap_seconds = made === undefined ? source.overlap_seconds : 0
+    await perform('client set-secret', { client_id: id, client_secret: secret.reveal(), overlap_seconds })
+    differences.push({ member: 'client_secret', before: '[secret]', after: originOf(source) })
+  }
+
+  if (!record.isDisabled && disabled) await perform('client disable', { client_id: id })
+  if (record.isDisabled !== disabled)
+    differences.push({ member: 'disabled', before: record.isDisabled, after: disabled })
+  return differences.length === 0 ? undefined : { action: 'update', kind: 'client', name: id, differences }
+}
+
+/**
+ * Clients that are not among those declared, of those an administrator registered: what registered itself is no
+ * business of a declaration, and what a resource server introspects as goes with it.
+ */
+export async function strays({ registering: { tx } }: Application, declared: ReadonlySet<string>): Promise<string[]> {
+  const inUse = new Set((await resourceServers.list(tx)).map(({ clientId }) => clientId))
+  return (await clientRecords.listAdministered(tx))
+    .map(({ id }) => id)
+    .filter((id) => !declared.has(id) && !inUse.has(id))
+}
+
+export async function remove({ perform }: Application, id: string): Promise<Change> {
+  await perform('client delete', { client_id: id })
+  return { action: 'delete', kind: 'client', name: id, differences: [] }
+}
+
+/** The metadata a client has that is declared with this. */
+export async function completed(
+  { registering }: Pick<Application, 'registering'>,
+  metadata: Record<string, unknown>,
+  policy: string,
+): Promise<Record<string, unknown>> {
+  const wanted = await refusing(() => completeMetadata(registering, forPurpose(metadata), { policy }))
+  const unheeded = Object.keys(metadata).find((name) => wanted[name] === undefined)
+  if (unheeded === undefined) return membersOf(wanted)
+  throw new Refusal('invalid', 'has no effect with the settings of this server', { field: unheeded })
+}
+
+/** What of stored metadata can be declared, in the order it is documented. */
+export function membersOf(metadata: Record<string, unknown>): Record<string, unknown> {
+  const names = Object.keys(clientMetadata.shape).filter((name) => metadata[name] !== undefined)
+  return Object.fromEntries(names.map((name) => [name, metadata[name]]))
+}
+
+function assertAdministered({ id, isDynamic, isDocument }: clientRecords.ClientRecord): void {
+  if (!isDynamic && !isDocument) return
+  const owner = isDocument ? 'is described by a document of its own' : 'registered itself'
+  throw new Refusal('conflict', `The client ${id} ${owner}, and is not to be declared here.`)
+}
+
+const originOf = ({ env, file }: SecretSource) => `[secret from ${env ?? file}]`

@@ -1,0 +1,113 @@
+import type { Tx } from '../../database/schema.ts'
+import { policyRules } from '../../registration/rules.ts'
+import * as clientRecords from '../../stores/client-records.ts'
+import * as storedPolicies from '../../stores/registration-policies.ts'
+import * as resourceServers from '../../stores/resource-servers.ts'
+import { type OperationDependencies, Refusal } from '../operation.ts'
+import type { Application } from './application.ts'
+import { completed, membersOf } from './clients.ts'
+import { isSame } from './differences.ts'
+import * as resources from './resources.ts'
+import { type Entry, write } from './writing.ts'
+
+type Members = Record<string, unknown>
+
+/**
+ * What there is, declared in YAML, without a secret: saved policies, resource servers, and the clients that an
+ * administrator registered, of which only what is not as by default. The same set-up is the same text.
+ */
+export async function exportDeclaration(dependencies: OperationDependencies): Promise<string> {
+  const { config, database, provider, storage } = dependencies
+  const { policies, apis, clients } = await database.db
+    .transaction()
+    .setIsolationLevel('repeatable read')
+    .execute(async (tx) => {
+      const records = await clientRecords.listAdministered(tx)
+      const clients: Entry[] = []
+      for (const record of records) clients.push(await clientEntry({ registering: { tx, provider, storage } }, record))
+      return { policies: await policyEntries(tx), apis: await apiEntries(tx, records), clients }
+    })
+  return write({ policies, resources: apis, clients }, header(config.ISSUER))
+}
+
+const header = (issuer: string) => `\
+Policies, resources and clients of ${issuer}, written by postern export.
+postern apply -f FILE brings another Postern to the same state. There are no secrets in it: a client that is
+created from it gets a new one, or the one of its client_secret: { env: NAME } or { file: PATH }.`
+
+async function policyEntries(tx: Tx): Promise<Entry[]> {
+  return (await storedPolicies.list(tx)).map(({ name, rules }) => ({
+    name,
+    members: inOrderOf(Object.keys(policyRules.shape), rules),
+  }))
+}
+
+async function apiEntries(tx: Tx, records: readonly clientRecords.ClientRecord[]): Promise<Entry[]> {
+  const exported = new Set(records.map(({ id }) => id))
+  return (await resourceServers.list(tx)).map((server) => {
+    const { name, scopes, token_format, token_ttl_seconds, client_id } = resources.membersOf(server)
+    const isExported = client_id === undefined || exported.has(client_id)
+    return {
+      name: server.identifier,
+      members: {
+        name,
+        scopes: inOrderOf(Object.keys(scopes).sort(), scopes),
+        ...(token_format !== 'opaque' && { token_format }),
+        token_ttl_seconds,
+        ...(isExported && { client_id }),
+      },
+      comment: isExported ? undefined : `It introspects tokens as ${client_id}, which no administrator registered.`,
+    }
+  })
+}
+
+async function clientEntry(
+  application: Pick<Application, 'registering'>,
+  record: clientRecords.ClientRecord,
+): Promise<Entry> {
+  const { id, policy = 'default', isDisabled } = record
+  const around = { ...(policy !== 'administrator' && { policy }), ...(isDisabled && { disabled: true }) }
+  const stored = membersOf(record.metadata)
+  try {
+    return { name: id, members: { ...around, ...(await withoutDefaults(application, stored, policy)) } }
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error
+    // A policy can be changed under a client, and judges it again when the client is.
+    return { name: id, members: { ...around, ...stored }, comment: `Its policy refuses it now: ${error.message}` }
+  }
+}
+
+/** The least that has to be said of a client so that it has this metadata. */
+async function withoutDefaults(
+  application: Pick<Application, 'registering'>,
+  stored: Members,
+  policy: string,
+): Promise<Members> {
+  await completed(application, stored, policy)
+  let least = stored
+  for (const name of Object.keys(stored)) {
+    const { [name]: _, ...fewer } = least
+    if (await comesTo(application, fewer, policy, stored)) least = fewer
+  }
+  return least
+}
+
+async function comesTo(
+  application: Pick<Application, 'registering'>,
+  given: Members,
+  policy: string,
+  stored: Members,
+): Promise<boolean> {
+  try {
+    const wanted = await completed(application, given, policy)
+    const names = new Set([...Object.keys(wanted), ...Object.keys(stored)])
+    return [...names].every((name) => isSame(name, wanted[name], stored[name]))
+  } catch (error) {
+    if (error instanceof Refusal) return false
+    throw error
+  }
+}
+
+function inOrderOf(names: readonly string[], members: Members): Members {
+  return Object.fromEntries(names.filter((name) => members[name] !== undefined).map((name) => [name, members[name]]))
+}

@@ -1,0 +1,121 @@
+import { type Secret, secret } from '../../config.ts'
+import { chosenSecret } from '../client-secrets.ts'
+import { Refusal } from '../operation.ts'
+import { type Document, type Position, parse, type Source } from './document.ts'
+import { type Mistake, mistakesOf, spell } from './mistakes.ts'
+import { type Declaration, declaration, type SecretSource, type Section } from './schema.ts'
+
+/** Finds a secret where a source says it is. Throws a Refusal when it is not there. */
+export type FindSecret = (from: SecretSource, source: Source) => Promise<string>
+
+export type Reading = {
+  declaration: Declaration
+  /** The secrets of clients that have one declared. */
+  secrets: ReadonlyMap<string, Secret>
+  /** A mistake as a line: file, line, column, member and what is wrong. */
+  locate(mistake: Mistake): string
+}
+
+type Read = { source: Source; document: Document; declared: Declaration }
+
+const sections: readonly Section[] = ['policies', 'resources', 'clients']
+
+/**
+ * Reads a declaration, of one source or several that have nothing in common.
+ *
+ * @throws Refusal naming every mistake together.
+ */
+export async function read(sources: readonly Source[], findSecret: FindSecret): Promise<Reading> {
+  const results = sources.map(readOne)
+  const faults = results.flatMap((result) => ('lines' in result ? result.lines : []))
+  if (faults.length > 0) throw refuse(faults)
+
+  const reads = results.filter((result) => 'declared' in result)
+  const duplicates = duplicatesIn(reads)
+  if (duplicates.length > 0) throw refuse(duplicates)
+
+  const secrets = new Map<string, Secret>()
+  const missing: string[] = []
+  for (const one of reads) {
+    for (const [id, { client_secret: from }] of Object.entries(one.declared.clients ?? {})) {
+      if (!from) continue
+      const found = await secretOf(from, one.source, findSecret)
+      if (typeof found !== 'string') secrets.set(id, found)
+      else missing.push(lineOf(one, { path: ['clients', id, 'client_secret'], message: found }))
+    }
+  }
+  if (missing.length > 0) throw refuse(missing)
+
+  return {
+    declaration: merge(reads.map(({ declared }) => declared)),
+    secrets,
+    locate(mistake) {
+      const [section, name] = mistake.path
+      const owner = reads.find(({ document }) => document.has([section ?? '', name ?? '']))
+      return owner ? lineOf(owner, mistake) : `${spell(mistake.path)}: ${mistake.message}`
+    },
+  }
+}
+
+function readOne(source: Source): Read | { lines: string[] } {
+  const document = parse(source)
+  if (Array.isArray(document)) {
+    return { lines: document.map(({ position, message }) => `${placeOf(source, position)}: ${message}`) }
+  }
+  const { data, error } = declaration.safeParse(document.value)
+  if (data) return { source, document, declared: data }
+  const mistakes = mistakesOf(error.issues, document.has)
+    .map((mistake) => ({ ...mistake, position: document.positionOf(mistake.path) }))
+    .sort(({ position: a }, { position: b }) => a.line - b.line || a.column - b.column)
+  return { lines: mistakes.map((mistake) => lineOf({ source, document }, mistake)) }
+}
+
+function duplicatesIn(reads: readonly Read[]): string[] {
+  const lines: string[] = []
+  const owners = new Map<string, Read>()
+  for (const one of reads) {
+    for (const path of sections.flatMap((section) => namesOf(one.declared, section).map((name) => [section, name]))) {
+      const key = spell(path)
+      const first = owners.get(key)
+      if (first) {
+        const place = placeOf(first.source, first.document.positionOf(path))
+        lines.push(lineOf(one, { path, message: `is at ${place} already` }))
+      } else owners.set(key, one)
+    }
+  }
+  return lines
+}
+
+const namesOf = (declared: Declaration, section: Section) => Object.keys(declared[section] ?? {})
+
+function merge(declarations: readonly Declaration[]): Declaration {
+  const merged: Declaration = { version: 1 }
+  for (const section of sections) {
+    const given = declarations.map((declared) => declared[section]).filter((entries) => entries !== undefined)
+    if (given.length > 0) Object.assign(merged, { [section]: Object.assign({}, ...given) })
+  }
+  return merged
+}
+
+/** The secret, or why there is none. What was found is never repeated, even where it is wrong. */
+async function secretOf(from: SecretSource, source: Source, findSecret: FindSecret): Promise<Secret | string> {
+  try {
+    const { data, error } = chosenSecret.safeParse(await findSecret(from, source))
+    return data === undefined ? (error?.issues.map(({ message }) => message).join(', ') ?? '') : secret(data)
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error
+    return error.message
+  }
+}
+
+function lineOf({ source, document }: Pick<Read, 'source' | 'document'>, { path, message }: Mistake): string {
+  const place = placeOf(source, document.positionOf(path))
+  return path.length > 0 ? `${place}: ${spell(path)}: ${message}` : `${place}: ${message}`
+}
+
+const placeOf = ({ name }: Source, { line, column }: Position) => `${name}:${line}:${column}`
+
+/** All that is wrong with a declaration, a line each. */
+export function refuse(lines: readonly string[]): Refusal {
+  return new Refusal('invalid', [...lines, 'Nothing was applied.'].join('\n'))
+}

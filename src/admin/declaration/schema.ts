@@ -1,0 +1,48 @@
+import { z } from 'zod'
+import { clientMetadata } from '../../registration/metadata.ts'
+import { partialPolicyRules } from '../../registration/rules.ts'
+import * as clients from '../clients.ts'
+import * as registrationPolicies from '../registration-policies.ts'
+import * as resources from '../resources.ts'
+
+const { name, scopes, token_format, token_ttl_seconds, client_id } = resources.settings
+
+const secretSource = z
+  .strictObject({
+    env: z.string().min(1).optional().describe('The environment variable that holds the secret.'),
+    file: z.string().min(1).optional().describe('The file that holds the secret, from where the declaration is.'),
+    overlap_seconds: clients.overlapSeconds,
+  })
+  .refine(({ env, file }) => (env === undefined) !== (file === undefined), 'must have either env or file')
+
+const resource = z.strictObject({
+  name: name.optional(),
+  scopes,
+  token_format: token_format.default('opaque'),
+  token_ttl_seconds: token_ttl_seconds.optional(),
+  client_id: client_id.optional(),
+})
+
+const client = clientMetadata.extend({
+  policy: z.string().default('administrator').describe('The registration policy that judges it.'),
+  disabled: z.boolean().optional().describe('Whether it is stopped. Left out, that is not for the declaration to say.'),
+  client_secret: secretSource.optional().describe('Where its secret comes from. Left out, one is made.'),
+})
+
+/**
+ * A set-up as it is declared. What a thing has is all that is said of it; what is left out of that is as by default. A
+ * section that is left out is about nothing, while an empty one says that there is nothing of its kind.
+ */
+export const declaration = z.strictObject({
+  version: z.literal(1),
+  policies: z.record(registrationPolicies.name, partialPolicyRules).optional(),
+  resources: z.record(resources.identifier, resource).optional(),
+  clients: z.record(clients.newClientId, client).optional(),
+})
+
+export type Declaration = z.output<typeof declaration>
+export type DeclaredPolicy = z.output<typeof partialPolicyRules>
+export type DeclaredResource = z.output<typeof resource>
+export type DeclaredClient = z.output<typeof client>
+export type SecretSource = z.output<typeof secretSource>
+export type Section = 'policies' | 'resources' | 'clients'

@@ -1,0 +1,4 @@
+/** A mistake in how the command was called. */
+export class Usage extends Error {
+  override name = 'Usage'
+}

@@ -1,0 +1,26 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { join } from 'node:path'
+
+const repository = join(import.meta.dirname, '..', '..')
+
+export type Outcome = { code: number | null; stdout: string; stderr: string }
+
+/** Runs `postern` as a shell does where there is no terminal: a process of its own, with just this environment. */
+export async function postern(
+  args: string[],
+  { env, input = '', cwd = repository }: { env: Record<string, string>; input?: string; cwd?: string },
+): Promise<Outcome> {
+  const { PATH = '' } = process.env
+  const child = spawn(process.execPath, [join(repository, 'src/cli.ts'), ...args], { cwd, env: { PATH, ...env } })
+  const output = { stdout: '', stderr: '' }
+  for (const name of ['stdout', 'stderr'] as const) {
+    child[name].setEncoding('utf8').on('data', (chunk: string) => {
+      output[name] += chunk
+    })
+  }
+  child.stdin.on('error', () => {}) // it need not be read
+  child.stdin.end(input)
+  const [code] = await once(child, 'close')
+  return { code, ...output }
+}
