@@ -14,6 +14,7 @@ import { listen } from './http/server.ts'
 import { startSweeping } from './jobs/sweep.ts'
 import { load as loadEncryptionKeys } from './keys/encryption-keys.ts'
 import { type Keyring, load as loadKeyring } from './keys/keyring.ts'
+import { createClientUses, noteUses } from './oidc/client-uses.ts'
 import { type ClientCache, createClientCache } from './oidc/clients.ts'
 import { createDynamicRegistration } from './oidc/dynamic-registration.ts'
 import { routes } from './oidc/features.ts'
@@ -133,8 +134,10 @@ export type RunningServer = { port: number; postern: Postern; stop(): Promise<vo
 export async function serve(config: Config, options: PosternOptions): Promise<RunningServer> {
   const postern = await assemble(config, options)
   const { database, keyring, storage, provider, render } = postern
+  const uses = createClientUses({ db: database.db, clients: postern.clients, log: options.log })
   let isStopping = false
   try {
+    noteUses(provider, uses)
     const handler = createApp({
       db: database.db,
       provider,
@@ -172,6 +175,7 @@ export async function serve(config: Config, options: PosternOptions): Promise<Ru
         isStopping = true
         await new Promise((resolve) => setTimeout(resolve, config.SHUTDOWN_DELAY_SECONDS * 1000))
         await Promise.all([server.stop(config.SHUTDOWN_TIMEOUT_SECONDS * 1000), sweeping.stop()])
+        await uses.stop()
         await postern.close()
       },
     }

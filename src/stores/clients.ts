@@ -11,6 +11,8 @@ export type ActiveClient = {
   /** The secret before the last rotation, for as long as both are good. */
   previousSecret: { value: string; expiresAtMs: number } | undefined
   expiresAtMs: number | undefined
+  /** Whether it is to be removed unless it is used. */
+  isUnused: boolean
   /** Whether its metadata is a document that it publishes itself. What is here is then only a copy to show. */
   isDocument: boolean
 }
@@ -26,7 +28,7 @@ export async function findActive(db: Db, envelope: Envelope, id: string): Promis
   const row = await db
     .selectFrom('clients')
     .select(['metadata', 'secret_sealed', 'previous_secret_sealed', 'previous_secret_expires_at'])
-    .select(['expires_at', 'document'])
+    .select(['expires_at', 'unused_expires_at', 'document'])
     .where('id', '=', id)
     .where('disabled_at', 'is', null)
     .where('deleted_at', 'is', null)
@@ -45,6 +47,7 @@ export async function findActive(db: Db, envelope: Envelope, id: string): Promis
           }
         : undefined,
     expiresAtMs: row.expires_at?.getTime(),
+    isUnused: row.unused_expires_at !== null,
     isDocument: row.document,
   }
 }
@@ -198,15 +201,6 @@ export async function setDisabled(tx: Tx, id: string, isDisabled: boolean): Prom
 /** Moves a client to another policy. */
 export async function setPolicy(tx: Tx, id: string, policy: string): Promise<void> {
   await tx.updateTable('clients').set({ policy }).where('id', '=', id).execute()
-}
-
-/** Notes that clients were used. Whoever was to be removed unless used stays. */
-export async function touch(db: Db, ids: string[], usedAt: Date): Promise<void> {
-  await db
-    .updateTable('clients')
-    .set({ last_used_at: usedAt, unused_expires_at: null })
-    .where('id', '=', sql<string>`any(${ids})`)
-    .execute()
 }
 
 /**
