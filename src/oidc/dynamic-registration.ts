@@ -85,9 +85,7 @@ async function complete(
   registration.scope = metadata['scope'] as string | undefined
   const secret = secretOf(metadata, { provider: ctx.oidc.provider, policy, registration })
   for (const name of Object.keys(properties)) delete properties[name]
-  for (const [name, value] of Object.entries({ ...withOpenScopes(metadata), ...secret })) {
-    if (name !== '__proto__') properties[name] = value
-  }
+  Object.assign(properties, withOpenScopes(metadata), secret)
 }
 
 /**

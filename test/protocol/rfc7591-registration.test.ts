@@ -148,7 +148,10 @@ describe('RFC 7591 §5: a client may not register', () => {
   })
 
   test.each<[string, object]>([
-    ['an object where text belongs', { id_token_signed_response_alg: { toString: 1 } }],
+    [
+      'an object where text belongs',
+      { token_endpoint_auth_method: 'none', id_token_signed_response_alg: { toString: 1 } },
+    ],
     ['text where a list belongs', { response_types: 'code' }],
     ['numbers where URIs belong', { subject_type: 'pairwise', redirect_uris: [7, 8] }],
     ['URIs of which an identifier cannot be derived', { subject_type: 'pairwise', redirect_uris: ['x', 'y'] }],

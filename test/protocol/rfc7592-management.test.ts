@@ -30,6 +30,12 @@ afterAll(() => postern?.stop())
 const registeredHere = (metadata: Record<string, unknown> = {}) => registered(postern, bearer, metadata)
 const seconds = () => Math.floor(Date.now() / 1000)
 
+/** Changes a client that the server remembers, and does not tell it. Management goes by what is there all the same. */
+async function behindItsBack({ client_id }: Registered, change: string): Promise<void> {
+  await postern.server.postern.clients.find(client_id)
+  await postern.database.query(`update clients set ${change} where id = $1`, [client_id])
+}
+
 /** What the server does with a client that authenticates with this secret. */
 const authenticates = async ({ client_id }: Registered, secret: unknown) => {
   const headers = { authorization: basic(client_id, String(secret)) }
@@ -86,6 +92,17 @@ describe('RFC 7592 §2: the client manages its registration', () => {
     )
     expect(live).toHaveLength(1)
     expect(live[0]?.['payload']).not.toHaveProperty('policies') // the release before this one knows none
+  })
+
+  test('§2.2: of ten updates at once one is made, and the others are told why (RFC 6750 §3)', async () => {
+    const client = await registeredHere()
+    const attempts = Array.from({ length: 10 }, () => manage(postern, client, 'PUT', { redirect_uris }))
+    const losers = (await Promise.all(attempts)).filter(({ status }) => status !== 200)
+    expect(losers).toHaveLength(9)
+    for (const { status, json, headers } of losers) {
+      expect([status, json['error'], json['registration_access_token']]).toEqual([401, 'invalid_token', undefined])
+      expect(headers.get('www-authenticate')).toMatch(/^Bearer .*error="invalid_token"/)
+    }
   })
 
   test('§2.2: what an update leaves out is removed, and a secret in use stays', async () => {
@@ -154,12 +171,12 @@ describe('RFC 7592 §2: the client manages its registration', () => {
 
   test('a client that is past its lifetime cannot be read, changed or deleted', async () => {
     const client = await registeredHere()
-    await postern.database.query(`update clients set expires_at = now() - interval '1 s' where id = $1`, [
-      client.client_id,
-    ])
+    await behindItsBack(client, `expires_at = now() - interval '1 s'`)
     expect((await manage(postern, client, 'GET')).status).toBe(401)
     expect((await manage(postern, client, 'PUT', { redirect_uris })).status).toBe(401)
     expect((await manage(postern, client, 'DELETE')).status).toBe(401)
+    const left = await postern.database.query('select 1 from artifacts where client_id = $1', [client.client_id])
+    expect(left).toHaveLength(1)
   })
 
   test('a client that an administrator registered cannot be managed by anybody here', async () => {
@@ -182,12 +199,10 @@ describe('RFC 7592 §2: the client manages its registration', () => {
 
 describe('OpenID Connect Dynamic Client Registration 1.0 §4.3: a secret is shown once', () => {
   const expiring = (client: Registered, inSeconds: number) =>
-    postern.database
-      .query(
-        `update clients set metadata = metadata || jsonb_build_object('client_secret_expires_at', $2::bigint) where id = $1`,
-        [client.client_id, seconds() + inSeconds],
-      )
-      .then(() => postern.server.postern.clients.forget(client.client_id))
+    behindItsBack(
+      client,
+      `metadata = metadata || jsonb_build_object('client_secret_expires_at', ${seconds() + inSeconds})`,
+    )
 
   test('neither reading nor changing the registration shows it again', async () => {
     const client = await registeredHere()
@@ -244,6 +259,7 @@ describe('OpenID Connect Dynamic Client Registration 1.0 §4.3: a secret is show
   test('one that has ended is replaced by an update, and stays dead', async () => {
     const client = await registeredHere()
     await expiring(client, -day)
+    postern.server.postern.clients.forget(client.client_id)
     expect(await authenticates(client, client['client_secret'])).toBe(false)
     const next = await updated(postern, client)
     expect(await authenticates(client, next['client_secret'])).toBe(true)

@@ -1,0 +1,46 @@
+import type { AdapterPayload } from 'oidc-provider'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { adapterWith } from '../../src/oidc/adapter.ts'
+import { createRequestScope, type Permission, run } from '../../src/oidc/request-scope.ts'
+import { startPostern, type TestPostern } from '../support/postern.ts'
+
+let postern: TestPostern
+
+beforeAll(async () => {
+  postern = await startPostern()
+})
+afterAll(() => postern?.stop())
+
+const metadata = { client_id: 'new', redirect_uris: ['https://rp.example/cb'] }
+
+/** What the engine does last, however it came there: it saves a client. */
+function save(payload: object, permission?: Permission) {
+  const scope = createRequestScope({ endpoint: 'registration', requestId: 'r', address: '127.0.0.1' })
+  scope.registration.permission = permission
+  const { upsert } = adapterWith(postern.server.postern.storage)('Client')
+  return run(scope, async () => {
+    await upsert('new', payload as AdapterPayload, 0)
+    return scope.registration.saved
+  })
+}
+
+describe('better-auth CVE-2026-41427: a client that the engine saves without having asked us', () => {
+  const permission = { policy: 'default', actor: 'anonymous' }
+
+  test.each<[string, object, string]>([
+    ['redirected over http', { redirect_uris: ['http://rp.example/cb'] }, 'invalid_redirect_uri'],
+    ['that is first party', { first_party: true }, 'invalid_client_metadata'],
+    ['of a policy that is not there', {}, 'invalid_client_metadata'],
+  ])('is judged all the same: not one %s', async (what, change, error) => {
+    const policy = what.includes('policy') ? 'missing' : 'default'
+    await expect(save({ ...metadata, ...change }, { ...permission, policy })).rejects.toMatchObject({ error })
+  })
+
+  test('is kept when it is allowed', async () => {
+    expect(await save(metadata, permission)).toEqual(metadata)
+  })
+
+  test('is not saved when no token allows it', async () => {
+    await expect(save(metadata)).rejects.toThrow('Nothing allows this registration.')
+  })
+})
