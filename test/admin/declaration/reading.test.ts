@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { read } from '../../../src/admin/declaration/reading.ts'
 import { Refusal } from '../../../src/admin/operation.ts'
@@ -162,6 +164,15 @@ describe('a declaration', () => {
 
   test('may be JSON', async () => {
     expect((await reading('{"version":1,"clients":{"web":{}}}')).declaration.clients).toHaveProperty('web')
+  })
+})
+
+describe('docs/declarative.md', () => {
+  test('shows declarations that can be read', async () => {
+    const document = readFileSync(join(import.meta.dirname, '../../../docs/declarative.md'), 'utf8')
+    const examples = [...document.matchAll(/```yaml\n(.*?)```/gs)].map(([, text = '']) => text)
+    expect(examples.length).toBeGreaterThan(1)
+    for (const example of examples) await expect(reading(example)).resolves.toHaveProperty('declaration')
   })
 })
 
