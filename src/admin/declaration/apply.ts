@@ -46,7 +46,9 @@ export async function apply(
       const application: Application = {
         registering: { tx, provider, storage },
         perform: (command, input) =>
-          perform(operationOf(command), { dependencies, tx, changed, by: { ...by, via: 'apply' } }, input) as never,
+          perform(operationOf(command), { dependencies, tx, changed, by: { ...by, via: 'apply' } }, input) as Promise<
+            Record<string, unknown>
+          >,
         reveal: (secret) => secrets.push(secret),
       }
       await carryOut(application, reading, plan, prune)

@@ -109,7 +109,7 @@ export async function completed(
   const wanted = await refusing(() => completeMetadata(registering, forPurpose(metadata), { policy }))
   const unheeded = Object.keys(metadata).find((name) => wanted[name] === undefined)
   if (unheeded === undefined) return membersOf(wanted)
-  throw new Refusal('invalid', 'has no effect with the settings of this server', { field: unheeded })
+  throw new Refusal('invalid', `${unheeded} has no effect with the settings of this server`, { field: unheeded })
 }
 
 /** What of stored metadata can be declared, in the order it is documented. */

@@ -15,10 +15,10 @@ export type Document = {
 }
 
 export type Position = { line: number; column: number }
-export type SyntaxError = { position: Position; message: string }
+export type Fault = { position: Position; message: string }
 
 /** Reads YAML 1.2 (or JSON, which is YAML), in which no member may be given twice. */
-export function parse({ text }: Source): Document | SyntaxError[] {
+export function parse({ text }: Source): Document | Fault[] {
   const lines = new LineCounter()
   const document = parseDocument(text, { lineCounter: lines, stringKeys: true, prettyErrors: false })
   const at = (offset: number): Position => {

@@ -72,8 +72,8 @@ async function clientEntry(
     return { name: id, members: { ...around, ...(await withoutDefaults(application, stored, policy)) } }
   } catch (error) {
     if (!(error instanceof Refusal)) throw error
-    // A policy can be changed under a client, and judges it again when the client is.
-    return { name: id, members: { ...around, ...stored }, comment: `Its policy refuses it now: ${error.message}` }
+    // A policy or a setting was changed under it, which matters only once the client is changed too.
+    return { name: id, members: { ...around, ...stored }, comment: `It would be refused now: ${error.message}` }
   }
 }
 

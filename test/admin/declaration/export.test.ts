@@ -136,7 +136,7 @@ describe('postern export', () => {
     await set(['other.example'])
     const text = await written()
     expect(text).toContain(
-      '  # Its policy refuses it now: redirect_uris must be on a host that the policy lists\n  late:\n    policy: narrowed\n',
+      '  # It would be refused now: redirect_uris must be on a host that the policy lists\n  late:\n    policy: narrowed\n',
     )
     await expect(declare(postern, text)).rejects.toThrow('clients.late.redirect_uris: must be on a host')
   })
