@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import type Provider from 'oidc-provider'
 import type { Logger } from 'pino'
+import { operations } from './admin/operations.ts'
 import { createSignIn } from './authentication/sign-in.ts'
 import type { Config } from './config.ts'
 import { createEnvelope } from './crypto/envelope.ts'
@@ -74,7 +75,7 @@ export async function assemble(config: Config, { log, onStatement }: PosternOpti
     const keyring = await loadKeyring(db, envelope)
     const cache = createClientCache({ database, db, envelope })
     clients = cache
-    const resourceServers = createResourceServers(db)
+    const resourceServers = createResourceServers(db, config.ISSUER)
     const storage = createStorage({
       issuer: config.ISSUER,
       db,
@@ -146,6 +147,8 @@ export async function serve(config: Config, options: PosternOptions): Promise<Ru
       log: options.log,
       issuer: config.ISSUER,
       version,
+      operations: operations(),
+      operationDependencies: postern,
       throttleKey: keyring.throttleKey,
       openRegistrations: config.OPEN_REGISTRATION
         ? {

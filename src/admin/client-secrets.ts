@@ -4,6 +4,7 @@ import * as clientRecords from '../stores/client-records.ts'
 import * as clients from '../stores/clients.ts'
 import { clientId, overlapSeconds, unknown } from './clients.ts'
 import { type Operation, operation, Refusal } from './operation.ts'
+import { assertMayHandOn, scopesOf } from './privileges.ts'
 
 const shortestSecret = 32 // characters: base64 of 192 bits, and a key for HS256 (RFC 7518 §3.2)
 
@@ -35,6 +36,7 @@ export function operations(): Operation[] {
         const { tx, storage } = context
         const found = await clientRecords.find(tx, id)
         if (!found) throw unknown(id)
+        assertMayHandOn(context.by, scopesOf(found.metadata), 'client_id')
         const secretExpiresAtSeconds = secretExpiry(await getPolicy(tx, found.policy ?? 'default'))
         const rotated = await clients.rotateSecret(tx, storage.envelope, id, {
           secret,

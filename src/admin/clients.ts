@@ -12,6 +12,7 @@ import * as clientRecords from '../stores/client-records.ts'
 import * as clients from '../stores/clients.ts'
 import { listInput, listOutput, page } from './lists.ts'
 import { type Operation, type OperationContext, operation, Refusal } from './operation.ts'
+import { assertMayHandOn, scopesOf } from './privileges.ts'
 
 const longestOverlapSeconds = 90 * 86_400
 export const clientId = z.string().min(1).max(2_048).describe('The client_id.')
@@ -63,6 +64,7 @@ export function operations(): Operation[] {
       input: clientMetadata.extend({ client_id: newClientId.optional(), policy: policy.default('administrator') }),
       output: newClient,
       async run(context, { policy: under, ...metadata }) {
+        assertMayHandOn(context.by, scopesOf(metadata), 'scope')
         const created = await refusing(() => registerClient(context, forPurpose(metadata), { policy: under }))
         context.changed(created.client_id)
         context.record({ type: 'client.registered', clientId: created.client_id, details: { policy: under } })
@@ -113,6 +115,8 @@ export function operations(): Operation[] {
       }),
       output: newClient,
       async run(context, { client_id: id, ...changes }) {
+        const { metadata } = await get(context, id)
+        assertMayHandOn(context.by, [...scopesOf(metadata), ...scopesOf(changes)], 'scope')
         const updated = await refusing(() => updateClient(context, id, changes))
         if (!updated) throw unknown(id)
         context.changed(id)
@@ -137,6 +141,7 @@ export function operations(): Operation[] {
       async run(context, { client_id: id, overlap_seconds }) {
         const { tx, storage } = context
         const found = await get(context, id)
+        assertMayHandOn(context.by, scopesOf(found.metadata), 'client_id')
         const secret = createSecret()
         const secretExpiresAtSeconds = secretExpiry(await getPolicy(tx, found.policy ?? 'default'))
         const rotated = await clients.rotateSecret(tx, storage.envelope, id, {

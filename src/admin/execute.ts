@@ -43,7 +43,7 @@ export async function perform(
   input: unknown,
 ): Promise<unknown> {
   const events: audit.AuditEvent[] = []
-  const { via, ...who } = by
+  const { via, adminScopes: _, ...who } = by
   const output = await operation.run(
     {
       ...dependencies,

@@ -23,6 +23,8 @@ export type Performer = {
   address?: string | undefined
   requestId?: string | undefined
   via?: 'apply'
+  /** The scopes of the admin API they have, and so may hand on; all of them when it is not said. */
+  adminScopes?: readonly string[] | undefined
 }
 
 /** What one run of an operation has at hand. */
@@ -63,7 +65,7 @@ export function operation<Input extends z.ZodObject, Output extends z.ZodType>(
 /** Why an operation cannot be done, for whoever asked for it. */
 export class Refusal extends Error {
   override name = 'Refusal'
-  readonly kind: 'not-found' | 'conflict' | 'invalid'
+  readonly kind: 'not-found' | 'forbidden' | 'conflict' | 'invalid'
   /** The field of the input that is wrong, and by which rule, when it is one. */
   readonly field: string | undefined
   readonly rule: string | undefined

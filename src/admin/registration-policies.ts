@@ -1,8 +1,9 @@
 import { z } from 'zod'
 import * as policies from '../registration/policies.ts'
-import { builtInPolicies, partialPolicyRules, policyRules } from '../registration/rules.ts'
+import { builtInPolicies, complete, partialPolicyRules, policyRules } from '../registration/rules.ts'
 import * as stored from '../stores/registration-policies.ts'
 import { type Operation, operation, Refusal } from './operation.ts'
+import { assertMayHandOn, scopesIn } from './privileges.ts'
 
 export const name = z
   .string()
@@ -29,7 +30,8 @@ export function operations(): Operation[] {
         rules: partialPolicyRules.describe('Rules as JSON. Those left out are as in the policy "default".'),
       }),
       output: shownPolicy,
-      async run({ tx, record }, input) {
+      async run({ tx, by, record }, input) {
+        assertMayHandOn(by, scopesIn(complete(input.name, input.rules)), 'rules.scopes')
         await stored.save(tx, input)
         record({ type: 'registration_policy.saved', details: input })
         return show(await get(tx, input.name))

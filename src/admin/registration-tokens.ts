@@ -6,6 +6,7 @@ import * as tokens from '../stores/registration-tokens.ts'
 import { listInput, listOutput, page } from './lists.ts'
 import { futureMoment } from './moments.ts'
 import { type Operation, operation, Refusal } from './operation.ts'
+import { assertMayHandOn, scopesIn } from './privileges.ts'
 
 const shownToken = z.object({
   id: z.string(),
@@ -44,10 +45,10 @@ export function operations(): Operation[] {
         max_uses: z.int().optional(),
         expires_at: z.string(),
       }),
-      async run({ tx, config, record }, input) {
-        if (!(await policies.find(tx, input.policy))) {
-          throw new Refusal('invalid', `There is no policy ${input.policy}.`, { field: 'policy' })
-        }
+      async run({ tx, by, config, record }, input) {
+        const policy = await policies.find(tx, input.policy)
+        if (!policy) throw new Refusal('invalid', `There is no policy ${input.policy}.`, { field: 'policy' })
+        assertMayHandOn(by, scopesIn(policy), 'policy')
         const id = randomId(12)
         const value = randomId()
         await tokens.create(tx, {

@@ -5,6 +5,7 @@ import { randomId } from '../crypto/digests.ts'
 import type { Db } from '../database/schema.ts'
 import type { Storage } from '../oidc/storage.ts'
 import type { Render } from '../views.ts'
+import { type AdminDependencies, adminRoutes } from './admin/routes.ts'
 import { refuseStrayDevices } from './middleware/device-resume.ts'
 import { errorPages } from './middleware/errors.ts'
 import { type OpenRegistrations, openRegistration } from './middleware/open-registration.ts'
@@ -18,19 +19,20 @@ import { assetRoutes } from './routes/assets.ts'
 import { healthRoutes } from './routes/health.ts'
 import { type InteractionDependencies, interactionRoutes } from './routes/interactions.ts'
 
-export type AppDependencies = InteractionDependencies & {
-  db: Db
-  provider: Provider
-  storage: Storage
-  render: Render
-  log: Logger
-  issuer: string
-  version: string
-  throttleKey: Buffer
-  /** How many clients may register themselves without a token; `undefined` is none. */
-  openRegistrations: OpenRegistrations | undefined
-  isStopping: () => boolean
-}
+export type AppDependencies = InteractionDependencies &
+  AdminDependencies & {
+    db: Db
+    provider: Provider
+    storage: Storage
+    render: Render
+    log: Logger
+    issuer: string
+    version: string
+    throttleKey: Buffer
+    /** How many clients may register themselves without a token; `undefined` is none. */
+    openRegistrations: OpenRegistrations | undefined
+    isStopping: () => boolean
+  }
 
 /** The pipeline: ours around the engine, which is a Koa application itself. */
 export function createApp(dependencies: AppDependencies): ReturnType<Provider['callback']> {
@@ -54,6 +56,7 @@ export function createApp(dependencies: AppDependencies): ReturnType<Provider['c
   provider.use(healthRoutes({ db, isStopping }).routes())
   provider.use(assetRoutes().routes())
   provider.use(home.routes())
+  provider.use(adminRoutes(dependencies).routes())
   provider.use(unitOfWork({ storage, provider }))
   if (openRegistrations) provider.use(openRegistration({ db, throttleKey, limits: openRegistrations }))
   provider.use(registrationResponses())

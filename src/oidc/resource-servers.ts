@@ -1,6 +1,7 @@
 import { type Configuration, errors, type KoaContextWithOIDC } from 'oidc-provider'
 import type { Db } from '../database/schema.ts'
 import * as store from '../stores/resource-servers.ts'
+import { adminResource } from './admin-resource.ts'
 import { TemporarilyUnavailable } from './storage.ts'
 
 type Indicators = NonNullable<NonNullable<Configuration['features']>['resourceIndicators']>
@@ -15,7 +16,8 @@ export type ResourceServers = {
 const freshMs = 5_000 // the same bound on staleness as for clients
 
 /** The resource servers, of which there are few: read together, at most every five seconds. */
-export function createResourceServers(db: Db): ResourceServers {
+export function createResourceServers(db: Db, issuer: string): ResourceServers {
+  const admin = adminResource(issuer)
   let servers: Promise<Map<string, store.ResourceServer>> | undefined
   let readAt = 0
 
@@ -33,15 +35,18 @@ export function createResourceServers(db: Db): ResourceServers {
     return servers
   }
 
-  const find = async (identifier: string) => (await all()).get(identifier)
+  const find = async (identifier: string) =>
+    identifier === admin.identifier ? admin : (await all()).get(identifier)
 
   return {
     find,
 
     indicators: {
-      async getResourceServerInfo(_ctx, identifier) {
+      async getResourceServerInfo(ctx, identifier) {
         const server = await find(identifier)
-        if (!server) throw new errors.InvalidTarget('unknown resource')
+        // Nobody can consent to what is not theirs to give: only a machine gets tokens for the admin API.
+        const isOutOfReach = server === admin && ctx.oidc.params?.['grant_type'] !== 'client_credentials'
+        if (!server || isOutOfReach) throw new errors.InvalidTarget('unknown resource')
         return {
           audience: server.identifier,
           scope: Object.keys(server.scopes).join(' '),

@@ -1,7 +1,7 @@
 import type { Middleware } from 'koa'
 
 // What follows these is an identifier, in which upper and lower case differ.
-const identified = /(?<=^\/(?:oauth\/authorize|oauth\/register|device|interaction)\/)[^/]+/i
+const identified = /(?<=^\/(?:oauth\/authorize|oauth\/register|device|interaction|admin\/api\/[a-z-]+)\/)[^/]+/i
 
 /**
  * Lets every page be reached by one spelling of its path only. Routers also take upper case and a slash at the

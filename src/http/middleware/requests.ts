@@ -1,12 +1,13 @@
 import type { Middleware } from 'koa'
 import type { Logger } from 'pino'
 
-// Paths that end in a value only its holder should know.
+// Paths that have a value in them which only its holder should know, or which says who somebody is.
 const secretPaths = [
   /^(\/interaction)\/[^/]+/i,
   /^(\/oauth\/authorize)\/[^/]+/i,
   /^(\/device)\/[^/]+/i,
   /^(\/oauth\/register)\/[^/]+/i,
+  /^(\/admin\/api\/(?!openapi\.json)[a-z-]+)\/[^/]+/i,
 ]
 
 /** The path of a request as it may be logged: without the query and without identifiers. */

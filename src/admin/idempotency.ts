@@ -1,0 +1,48 @@
+import { sha256 } from '../crypto/digests.ts'
+import * as idempotencyKeys from '../stores/idempotency-keys.ts'
+import { perform, within } from './execute.ts'
+import { type Operation, type OperationDependencies, type Performer, Refusal } from './operation.ts'
+
+const keptMs = 86_400_000 // long enough for whoever tries again, short enough for what the answer may hold
+
+/**
+ * Runs an operation once for a key, however often it is asked for: who asks again gets the first answer again. The
+ * key, the effect and the answer are one transaction, so an operation that was refused leaves the key unused. Keys
+ * belong to whoever used them, and the answer is sealed, since it may hold a secret that is shown only once.
+ *
+ * @throws Refusal when the key came with another request before.
+ */
+export function executeOnce(
+  operation: Operation,
+  dependencies: OperationDependencies,
+  input: unknown,
+  { key, by }: { key: string; by: Performer },
+): Promise<{ output: unknown; isReplayed: boolean }> {
+  const name = `${operation.noun} ${operation.verb}`
+  const keyHash = sha256(JSON.stringify([by.actor, name, key]))
+  const requestHash = sha256(JSON.stringify(sorted(input)))
+  const identity = `idempotency_keys.response:${keyHash.toString('hex')}`
+  const { envelope } = dependencies.storage
+
+  return within(dependencies, async (tx, changed) => {
+    const expiresAt = new Date(Date.now() + keptMs)
+    const claim = await idempotencyKeys.claim(tx, { keyHash, requestHash, expiresAt })
+    if (claim !== 'new') {
+      if (!claim.requestHash.equals(requestHash)) {
+        throw new Refusal('invalid', 'came with another request before', { field: 'Idempotency-Key' })
+      }
+      return { output: JSON.parse(envelope.open(claim.responseSealed, identity)), isReplayed: true }
+    }
+    const output = await perform(operation, { dependencies, tx, changed, by }, input)
+    await idempotencyKeys.keep(tx, keyHash, envelope.seal(JSON.stringify(output), identity))
+    return { output, isReplayed: false }
+  })
+}
+
+/** The same request is the same whatever the order of its members. */
+function sorted(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(sorted)
+  if (typeof value !== 'object' || value === null) return value
+  const entries = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1))
+  return Object.fromEntries(entries.map(([name, member]) => [name, sorted(member)]))
+}

@@ -1,0 +1,35 @@
+import { adminScopes } from '../oidc/admin-resource.ts'
+import { type Policy, reservedPrefix } from '../registration/rules.ts'
+import { type Performer, Refusal } from './operation.ts'
+
+/**
+ * Throws a Refusal unless whoever asks has every scope of the admin API that is among `names`. Else who may register
+ * clients, or set the policies for it, or get hold of a client's secret, could make themselves a client that may do
+ * everything. Operators at the command line have them all.
+ *
+ * @param names scopes as in client metadata or in a policy, where `postern:*` stands for all of the admin API's
+ */
+export function assertMayHandOn({ adminScopes: held }: Performer, names: readonly string[], field: string): void {
+  if (held === undefined) return
+  const wanted = names.flatMap((name) => (name === `${reservedPrefix}*` ? Object.keys(adminScopes) : [name]))
+  const missing = wanted
+    .filter((name) => name.startsWith(reservedPrefix))
+    .find((name) => !held.includes(name) && !held.includes(name.replace(/:read$/, '')))
+  if (missing === undefined) return
+  throw new Refusal('forbidden', `This concerns the scope ${missing}, which your access token does not have.`, {
+    field,
+    rule: 'privilege',
+  })
+}
+
+/** The scopes in the `scope` of a client's metadata. */
+export function scopesOf(metadata: Record<string, unknown> | undefined): string[] {
+  return String(metadata?.['scope'] ?? '')
+    .split(' ')
+    .filter(Boolean)
+}
+
+/** The scopes that clients under a policy may register by name. `*` is none of the admin API's. */
+export function scopesIn({ rules }: Policy): string[] {
+  return rules.scopes === '*' ? [] : rules.scopes
+}
