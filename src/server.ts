@@ -12,6 +12,7 @@ import { createGuardedFetch } from './egress/guarded-fetch.ts'
 import { createApp } from './http/app.ts'
 import { createCsrf } from './http/csrf.ts'
 import { listen } from './http/server.ts'
+import { startRemovingClients } from './jobs/client-removal.ts'
 import { startSweeping } from './jobs/sweep.ts'
 import { load as loadEncryptionKeys } from './keys/encryption-keys.ts'
 import { type Keyring, load as loadKeyring } from './keys/keyring.ts'
@@ -170,14 +171,14 @@ export async function serve(config: Config, options: PosternOptions): Promise<Ru
       host: config.HOST,
       port: config.PORT,
     })
-    const sweeping = startSweeping({ database, log: options.log })
+    const jobs = [startSweeping, startRemovingClients].map((start) => start({ database, log: options.log }))
     return {
       port: server.port,
       postern,
       async stop() {
         isStopping = true
         await new Promise((resolve) => setTimeout(resolve, config.SHUTDOWN_DELAY_SECONDS * 1000))
-        await Promise.all([server.stop(config.SHUTDOWN_TIMEOUT_SECONDS * 1000), sweeping.stop()])
+        await Promise.all([server.stop(config.SHUTDOWN_TIMEOUT_SECONDS * 1000), ...jobs.map((job) => job.stop())])
         await uses.stop()
         await postern.close()
       },

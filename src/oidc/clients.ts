@@ -59,7 +59,8 @@ export function createClientCache({
     loading.set(id, pending)
     try {
       const found = await pending
-      if (found && loading.get(id) === pending) {
+      // One that was never used may be gone without a trace, and so without being found among what changed.
+      if (found && !found.isUnused && loading.get(id) === pending) {
         if (known.size >= remembered) known.delete(known.keys().next().value ?? '')
         known.set(id, found)
       }

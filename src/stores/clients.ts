@@ -218,27 +218,13 @@ export async function countUnder(tx: Tx, policy: string): Promise<number> {
   return Number(count)
 }
 
-/** Ids of clients that are past their lifetime, or were never used in the time they had for it; locked, others skipped. */
-export async function lockExpired(tx: Tx, limit: number): Promise<string[]> {
-  const now = new Date()
-  const rows = await tx
-    .selectFrom('clients')
-    .select('id')
-    .where('deleted_at', 'is', null)
-    .where((where) => where.or([where('expires_at', '<', now), where('unused_expires_at', '<', now)]))
-    .limit(limit)
-    .forUpdate()
-    .skipLocked()
-    .execute()
-  return rows.map(({ id }) => id)
-}
-
 /** The ids of clients changed since a moment. */
 export async function changedSince(db: Db, moment: Date): Promise<string[]> {
   const rows = await db.selectFrom('clients').select('id').where('updated_at', '>=', moment).execute()
   return rows.map(({ id }) => id)
 }
 
-async function announce(tx: Tx, id: string): Promise<void> {
+/** Tells every process that a client is no longer as it was, once the transaction is committed. */
+export async function announce(tx: Tx, id: string): Promise<void> {
   await sql`select pg_notify(${changedChannel}, ${id})`.execute(tx)
 }

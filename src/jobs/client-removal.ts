@@ -1,0 +1,49 @@
+import type { Logger } from 'pino'
+import type { Database } from '../database/connect.ts'
+import type { Db } from '../database/schema.ts'
+import * as audit from '../stores/audit.ts'
+import * as lifetimes from '../stores/client-lifetimes.ts'
+import * as clients from '../stores/clients.ts'
+import { type Recurrence, recur } from './recurrence.ts'
+
+const everyMs = 60_000
+const batchSize = 50
+
+/**
+ * Removes clients that are past their lifetime, or that nobody used in the time they had for it. Nothing depends on
+ * when: past its lifetime a client is refused before it is removed.
+ */
+export function startRemovingClients({ database: { db }, log }: { database: Database; log: Logger }): Recurrence {
+  const onFailure = (error: unknown) =>
+    log.warn({ err: error }, 'a client could not be removed, and will be tried again')
+
+  return recur(everyMs, {
+    async work(isStopped) {
+      let isMore = true
+      while (isMore && !isStopped()) {
+        const ids = await lifetimes.findEnded(db, batchSize)
+        let removed = 0
+        for (const id of ids) {
+          if (isStopped()) return
+          // Each on its own, so that one that cannot be removed is not in the way of others.
+          if (await remove(db, id).catch(onFailure)) removed += 1
+        }
+        isMore = ids.length === batchSize && removed > 0
+      }
+    },
+    onFailure,
+  })
+}
+
+/** Removes a client, if it is still one to remove and no other process is at it. */
+function remove(db: Db, id: string): Promise<boolean> {
+  return db.transaction().execute(async (tx) => {
+    const ended = await lifetimes.lockEnded(tx, id)
+    if (!ended) return false
+    if (ended.isJunk) await lifetimes.erase(tx, id)
+    else await clients.destroy(tx, id)
+    const details = { reason: ended.reason }
+    await audit.append(tx, [{ type: 'client.removed', actor: 'system', clientId: id, details }])
+    return true
+  })
+}

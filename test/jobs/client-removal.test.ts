@@ -1,0 +1,205 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
+import { parse } from '../../src/config.ts'
+import { startRemovingClients } from '../../src/jobs/client-removal.ts'
+import { createLogger } from '../../src/log.ts'
+import { assemble, type Postern } from '../../src/server.ts'
+import * as lifetimes from '../../src/stores/client-lifetimes.ts'
+import type { ClientMetadata } from '../../src/stores/clients.ts'
+import { startPostern, type TestPostern } from '../support/postern.ts'
+import { login } from '../support/relying-party.ts'
+import { send } from '../support/wire.ts'
+
+const email = 'ada@example.com'
+const machine = { grant_types: ['client_credentials'], redirect_uris: [], response_types: [] }
+let postern: TestPostern
+let other: Postern // another process of the same deployment, but for sharing this one with the test
+const logged: string[] = []
+const log = createLogger('warn', { write: (line) => logged.push(line) })
+
+beforeAll(async () => {
+  postern = await startPostern()
+  other = await assemble(parse({ ...postern.env, PORT: '0' }), { log: createLogger('silent') })
+  await postern.createAccount(email)
+})
+beforeEach(() => logged.splice(0))
+afterEach(() => vi.useRealTimers())
+afterAll(async () => {
+  await other?.close()
+  await postern?.stop()
+})
+
+/** Lets every one of these processes remove what is to be removed, at the same time. */
+async function removeIn(...processes: Pick<Postern, 'database'>[]): Promise<void> {
+  for (const { database } of processes) await database.db.selectFrom('clients').select('id').limit(1).execute()
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+  const jobs = processes.map(({ database }) => startRemovingClients({ database, log }))
+  await vi.runOnlyPendingTimersAsync()
+  vi.useRealTimers()
+  await vi.waitFor(async () => expect(await lifetimes.findEnded(other.database.db, 1)).toEqual([]), { timeout: 20_000 })
+  await Promise.all(jobs.map((job) => job.stop()))
+}
+
+async function change({ client_id }: ClientMetadata, columns: string): Promise<void> {
+  await postern.database.query(`update clients set ${columns} where id = $1`, [client_id])
+}
+
+async function state({ client_id }: ClientMetadata): Promise<'there' | 'tombstone' | 'gone'> {
+  const [row] = await postern.database.query('select deleted_at, metadata from clients where id = $1', [client_id])
+  if (!row) return 'gone'
+  if (row['deleted_at']) expect(row['metadata']).toEqual({})
+  return row['deleted_at'] ? 'tombstone' : 'there'
+}
+
+const removals = async ({ client_id }: ClientMetadata) =>
+  (
+    await postern.database.query(
+      `select actor, details->>'reason' as reason from audit_events where type = 'client.removed' and client_id = $1`,
+      [client_id],
+    )
+  ).map(({ actor, reason }) => [actor, reason])
+
+const past = `now() - interval '1 second'`
+const itself = 'dynamic = true'
+
+describe('a client is removed', () => {
+  test.each([
+    ['past its lifetime', `expires_at = ${past}`, 'tombstone', 'expired'],
+    [
+      'that had a lifetime and was used',
+      `expires_at = ${past}, last_used_at = now(), ${itself}`,
+      'tombstone',
+      'expired',
+    ],
+    ['that was not used in time', `unused_expires_at = ${past}`, 'tombstone', 'unused'],
+    ['that registered itself and was never used', `unused_expires_at = ${past}, ${itself}`, 'gone', 'unused'],
+    ['that registered itself, and ended unused', `expires_at = ${past}, ${itself}`, 'gone', 'expired'],
+    ['that is a document', `unused_expires_at = ${past}, ${itself}, document = true`, 'tombstone', 'unused'],
+  ])('%s, with a line in the audit', async (_which, columns, left, reason) => {
+    const client = await postern.createClient()
+    const bystander = await postern.createClient()
+    await change(client, columns)
+    await removeIn(postern.server.postern)
+    expect([await state(client), await state(bystander)]).toEqual([left, 'there'])
+    expect(await removals(client)).toEqual([['system', reason]])
+  })
+
+  test.each([
+    ['while its lifetime lasts', `expires_at = now() + interval '1 minute', ${itself}`],
+    ['while there is time to use it', `unused_expires_at = now() + interval '1 minute', ${itself}`],
+  ])('but not %s', async (_when, columns) => {
+    const client = await postern.createClient()
+    await change(client, columns)
+    await removeIn(postern.server.postern)
+    expect([await state(client), await removals(client)]).toEqual(['there', []])
+  })
+
+  test('with its grants and tokens', async () => {
+    const client = await postern.createClient()
+    await login(postern, client, { email, scope: 'openid offline_access' })
+    await change(client, `expires_at = ${past}`)
+    await removeIn(postern.server.postern)
+    for (const table of ['grants', 'artifacts']) {
+      const rows = await postern.database.query(`select 1 from ${table} where client_id = $1`, [client.client_id])
+      expect(rows).toEqual([])
+    }
+  })
+
+  test.each(['dynamic = false', itself])('so that all processes know it at once (%s)', async (origin) => {
+    const client = await postern.createClient(machine)
+    const { client_id } = client
+    await change(client, `expires_at = now() + interval '1 hour', ${origin}`)
+    expect(await other.clients.find(client_id)).toBeDefined()
+    await change(client, `expires_at = ${past}`)
+    await removeIn(postern.server.postern)
+    await expect.poll(() => other.clients.find(client_id)).toBeUndefined()
+  })
+
+  test('though an API is introspected as it, which then has to be another', async () => {
+    const client = await postern.createClient(machine)
+    await postern.createResource({ identifier: 'https://api.example/', clientId: client.client_id })
+    await change(client, `unused_expires_at = ${past}, ${itself}`)
+    await removeIn(postern.server.postern)
+    expect(await state(client)).toBe('tombstone')
+  })
+
+  test('once, however many processes are at it', async () => {
+    const amount = 120
+    await postern.database.query(
+      `insert into clients (id, metadata, dynamic, unused_expires_at, created_at, updated_at)
+       select 'junk-' || n, '{}', n % 2 = 0, ${past}, now(), now() from generate_series(1, $1) n`,
+      [amount],
+    )
+    await removeIn(postern.server.postern, other)
+    const counts = await postern.database.query(
+      `select count(*)::int as lines, count(distinct client_id)::int as clients from audit_events
+       where type = 'client.removed' and client_id like 'junk-%'`,
+    )
+    expect(counts).toEqual([{ lines: amount, clients: amount }])
+    const rows = await postern.database.query(`select count(*)::int as left from clients where id like 'junk-%'`)
+    expect(rows).toEqual([{ left: amount / 2 }])
+    expect(logged).toEqual([])
+  })
+
+  test('even when another one cannot be', async () => {
+    const [stuck, free] = [await postern.createClient(), await postern.createClient()]
+    await change(stuck, `expires_at = ${past}`)
+    await change(free, `expires_at = ${past}`)
+    await postern.database.query(`create function refuse() returns trigger language plpgsql as
+      $$ begin raise exception 'not this one'; end $$`)
+    await postern.database.query(`create trigger stuck before update on clients for each row
+      when (old.id = '${stuck.client_id}') execute function refuse()`)
+    const { database } = postern.server.postern
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+    const job = startRemovingClients({ database, log })
+    await vi.runOnlyPendingTimersAsync()
+    vi.useRealTimers()
+    await vi.waitFor(async () => expect(await state(free)).toBe('tombstone'))
+    await vi.waitFor(() => expect(logged.join()).toContain('could not be removed'))
+    await job.stop()
+    expect([await state(stuck), await removals(stuck)]).toEqual(['there', []])
+    await postern.database.query('drop trigger stuck on clients')
+    await removeIn(postern.server.postern)
+    expect(await state(stuck)).toBe('tombstone')
+  })
+})
+
+describe('a client that was used just now', () => {
+  const token = (client: ClientMetadata, form: Record<string, string> = {}) =>
+    send(postern, '/oauth/token', { client, form: { grant_type: 'client_credentials', ...form } })
+
+  test.each([
+    ['a token', {}],
+    ['a signed token, of which nothing is stored', { scope: 'read', resource: 'https://signed.example/' }],
+  ])('for %s is not removed, although its time for that is over', async (_what, form) => {
+    await postern.createResource({ identifier: 'https://signed.example/', tokenFormat: 'jwt' })
+    const client = await postern.createClient({ ...machine, scope: 'read' })
+    await change(client, `unused_expires_at = ${past}, ${itself}`)
+    postern.server.postern.clients.forget(client.client_id)
+    await expect.poll(async () => (await token(client, form)).status, { timeout: 6_000 }).toBe(200)
+    await removeIn(postern.server.postern, other)
+    expect([await state(client), await removals(client)]).toEqual(['there', []])
+  })
+
+  test('is not removed even when the process that noted it was killed before it could write that', async () => {
+    for (const use of [
+      (client: ClientMetadata) => login(postern, client, { email }),
+      async (client: ClientMetadata) => expect((await token(client)).status).toBe(200),
+    ]) {
+      const client = await postern.createClient({ grant_types: ['authorization_code', 'client_credentials'] })
+      await use(client)
+      await change(client, `unused_expires_at = ${past}, last_used_at = null, ${itself}`)
+      await removeIn(postern.server.postern)
+      expect([await state(client), await removals(client)]).toEqual(['there', []])
+    }
+  })
+})
+
+test('a client that vanished without a word is unknown here at once, because what was never used is not kept', async () => {
+  const client = await postern.createClient(machine)
+  const { client_id } = client
+  await change(client, `unused_expires_at = now() + interval '1 hour', updated_at = updated_at - interval '1 hour'`)
+  other.clients.forget(client_id)
+  expect(await other.clients.find(client_id)).toMatchObject({ isUnused: true })
+  await postern.database.query('delete from clients where id = $1', [client_id])
+  expect(await other.clients.find(client_id)).toBeUndefined()
+})
