@@ -1,7 +1,8 @@
 import { z } from 'zod'
 import { clientMetadata } from './metadata.ts'
 import { postLogoutRedirectUriProblem, redirectUriProblem, webUriProblem } from './redirect-uris.ts'
-import { type Policy, type PolicyRules, reservedPrefix } from './rules.ts'
+import type { Policy } from './rules.ts'
+import * as scopeRules from './scope-rules.ts'
 
 export type Metadata = Record<string, unknown>
 
@@ -27,16 +28,14 @@ export function effective(metadata: Metadata, { rules }: Policy): Metadata {
   const given = Object.entries(metadata)
     .filter(([, value]) => value !== null && value !== undefined)
     .map(([name, value]) => [name, Array.isArray(value) ? [...new Set(value)] : value])
-  const scope = listedScopes(rules)
-    .filter((name) => !name.startsWith(reservedPrefix))
-    .join(' ')
+  const scope = scopeRules.defaultScope(rules)
   const completed: Metadata = {
     application_type: standard('web', rules.application_types) ?? 'web',
     grant_types: [standard('authorization_code', rules.grant_types) ?? []].flat(),
     response_types: [standard('code', rules.response_types) ?? []].flat(),
     token_endpoint_auth_method:
       standard('client_secret_basic', rules.token_endpoint_auth_methods) ?? 'client_secret_basic',
-    ...(scope && !listsAnyScope(rules) && { scope }),
+    ...(scope !== undefined && { scope }),
     ...(rules.resources !== '*' && { resources: [...rules.resources] }),
     ...Object.fromEntries(given),
   }
@@ -71,9 +70,7 @@ const judgeForm: Judge = (metadata) => {
   if (deep !== undefined) return refuse(deep, 'well_formed', `${deep} must not be nested that deep`)
   const issue = wellFormed.safeParse(metadata).error?.issues[0]
   if (!issue) return undefined
-  // What is said reaches `error_description`, which has no room for quotation marks (RFC 6749 §5.2).
-  const message = `${issue.path.join('.')}: ${issue.message.replaceAll('"', "'")}`
-  return refuse(String(issue.path[0]), 'well_formed', message)
+  return refuse(String(issue.path[0]), 'well_formed', `${issue.path.join('.')}: ${issue.message}`)
 }
 
 const judgeChoices: Judge = (metadata, { policy: { rules } }) => {
@@ -115,15 +112,15 @@ const judgeStatement: Judge = (metadata, { policy: { rules } }) => {
   return refuse('software_statement', 'software_statement', `a software_statement ${must}`)
 }
 
-const judgeScope: Judge = (metadata, circumstances) => {
-  const { rules } = circumstances.policy
+const judgeScope: Judge = (metadata, { policy: { rules }, openScopes }) => {
   const { scope } = metadata
-  if (scope === undefined && !listsAnyScope(rules)) {
+  if (scope === undefined && !scopeRules.allowsAny(rules)) {
     return refuse('scope', 'scopes', 'scope must be given, because none is given by default')
   }
+  const circumstances = { isMachine: isMachine(metadata), openScopes }
   const refused = texts(scope)
     .flatMap((names) => names.split(' '))
-    .find((name) => !isScopeAllowed(name, isMachine(metadata), circumstances))
+    .find((name) => !scopeRules.allows(rules, name, circumstances))
   return refused === undefined ? undefined : refuse('scope', 'scopes', `scope must not include ${refused}`)
 }
 
@@ -185,21 +182,6 @@ function withImpliedGrants({ grant_types: grants, response_types: responses }: M
   return [...new Set([...grants, ...implied])]
 }
 
-function isScopeAllowed(
-  name: string,
-  isMachineToo: boolean,
-  { policy: { rules }, openScopes }: Circumstances,
-): boolean {
-  const listed = rules.scopes === '*' ? ['*'] : rules.scopes
-  if (name.startsWith(reservedPrefix)) return listed.includes(name) || listed.includes(`${reservedPrefix}*`)
-  if (listedScopes(rules).includes(name)) return true
-  // With client_credentials nobody consents, so a client would give itself access to an API.
-  return listsAnyScope(rules) && (!isMachineToo || rules.administrative || openScopes.includes(name))
-}
-
-const listsAnyScope = ({ scopes }: PolicyRules) => scopes === '*' || scopes.includes('*')
-const listedScopes = ({ scopes }: PolicyRules) => (scopes === '*' ? [] : scopes.filter((name) => name !== '*'))
-
 const standard = (value: string, allowed: readonly string[]) => (allowed.includes(value) ? value : allowed[0])
 const texts = (value: unknown) => [value].flat().filter((item) => typeof item === 'string')
 const sorted = (words: string) => words.split(' ').sort().join(' ')
@@ -209,4 +191,8 @@ const nestsDeeper = (value: unknown, levels: number): boolean =>
   value !== null &&
   (levels === 0 || Object.values(value).some((item) => nestsDeeper(item, levels - 1)))
 const bytesOf = (value: unknown) => Buffer.byteLength(JSON.stringify(value) ?? '')
-const refuse = (field: string, rule: string, message: string): Refusal => ({ field, rule, message })
+
+// What is said reaches `error_description`, which has no room for quotation marks (RFC 6749 §5.2).
+function refuse(field: string, rule: string, message: string): Refusal {
+  return { field, rule, message: message.replaceAll('"', "'") }
+}

@@ -1,0 +1,93 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { z } from 'zod'
+import { parse } from '../../src/oidc/client-metadata.ts'
+import { type ClientMetadataInput, clientMetadata } from '../../src/registration/metadata.ts'
+import { startPostern, type TestPostern } from '../support/postern.ts'
+import { createKey } from '../support/wire.ts'
+
+describe('client metadata', () => {
+  test('is described in a sentence each, for the command line and the API', () => {
+    const { properties } = z.toJSONSchema(clientMetadata) as { properties: Record<string, { description?: string }> }
+    expect(Object.keys(properties)).toEqual(Object.keys(clientMetadata.shape))
+    for (const [name, { description }] of Object.entries(properties)) expect(description, name).toMatch(/^[A-Z].*\.$/)
+  })
+
+  test('is none of what the server sets, and nothing unknown', () => {
+    expect(clientMetadata.safeParse({}).success).toBe(true)
+    for (const name of [
+      'client_id',
+      'client_secret',
+      'client_id_issued_at',
+      'client_secret_expires_at',
+      'registration_access_token',
+      'registration_client_uri',
+      'redirect_uri',
+    ]) {
+      expect(clientMetadata.safeParse({ [name]: 'x' }).success, name).toBe(false)
+    }
+  })
+})
+
+describe('the engine', () => {
+  let postern: TestPostern
+  beforeAll(async () => {
+    postern = await startPostern({ ALLOW_ENCRYPTION: 'true' })
+  })
+  afterAll(() => postern?.stop())
+
+  test('knows every member, so that nothing an administrator gives is dropped', async () => {
+    const { jwks } = await createKey()
+    const { jwks_uri: _instead, ...shape } = clientMetadata.shape
+    const everything: Required<Omit<ClientMetadataInput, 'jwks_uri'>> = {
+      client_name: 'Everything',
+      redirect_uris: ['https://rp.example/cb'],
+      grant_types: ['authorization_code', 'refresh_token'],
+      response_types: ['code'],
+      response_modes: ['query'],
+      application_type: 'web',
+      token_endpoint_auth_method: 'private_key_jwt',
+      token_endpoint_auth_signing_alg: 'ES256',
+      scope: 'openid read',
+      contacts: ['a@rp.example'],
+      client_uri: 'https://rp.example/',
+      logo_uri: 'https://rp.example/logo.png',
+      policy_uri: 'https://rp.example/policy',
+      tos_uri: 'https://rp.example/tos',
+      jwks: jwks as ClientMetadataInput['jwks'] & object,
+      subject_type: 'pairwise',
+      sector_identifier_uri: 'https://rp.example/sector',
+      id_token_signed_response_alg: 'ES256',
+      id_token_encrypted_response_alg: 'ECDH-ES',
+      id_token_encrypted_response_enc: 'A256GCM',
+      userinfo_signed_response_alg: 'ES256',
+      userinfo_encrypted_response_alg: 'ECDH-ES',
+      userinfo_encrypted_response_enc: 'A256GCM',
+      default_max_age: 60,
+      require_auth_time: true,
+      initiate_login_uri: 'https://rp.example/login',
+      request_object_signing_alg: 'ES256',
+      request_object_encryption_alg: 'A128KW',
+      request_object_encryption_enc: 'A256GCM',
+      require_signed_request_object: true,
+      require_pushed_authorization_requests: true,
+      dpop_bound_access_tokens: true,
+      introspection_signed_response_alg: 'ES256',
+      introspection_encrypted_response_alg: 'ECDH-ES',
+      introspection_encrypted_response_enc: 'A256GCM',
+      authorization_signed_response_alg: 'ES256',
+      authorization_encrypted_response_alg: 'ECDH-ES',
+      authorization_encrypted_response_enc: 'A256GCM',
+      post_logout_redirect_uris: ['https://rp.example/bye'],
+      backchannel_logout_uri: 'https://rp.example/logout',
+      backchannel_logout_session_required: true,
+      require_pkce: false,
+      required_scopes: 'openid',
+      first_party: true,
+      resources: ['https://api.example'],
+    }
+    expect(Object.keys(everything).sort()).toEqual(Object.keys(shape).sort())
+    expect(clientMetadata.parse(everything)).toEqual(everything)
+    const client = parse(postern.server.postern.provider, { client_id: 'all', client_secret: 'shared', ...everything })
+    expect(client.metadata()).toMatchObject(everything)
+  })
+})
