@@ -31,8 +31,8 @@ describe('a client is judged by each rule of its policy', () => {
     ],
     [
       'response_types',
-      { response_types: ['code', 'code id_token'] },
-      { response_types: ['id_token code'] },
+      { response_types: ['code', 'token id_token code'] },
+      { response_types: ['code', 'id_token code token'] },
       { response_types: ['code', 'id_token'] },
       'response_types',
     ],
@@ -270,11 +270,16 @@ describe('effective metadata', () => {
 
   test('names a thing once, and keeps what is given otherwise, unknown members included', () => {
     const given = {
+      contacts: ['a@rp.example', 'a@rp.example'],
       grant_types: ['authorization_code', 'refresh_token', 'authorization_code'],
       software_id: 'x',
       scope: 'openid',
     }
-    expect(effective(given, policy)).toMatchObject({ ...given, grant_types: ['authorization_code', 'refresh_token'] })
+    expect(effective(given, policy)).toMatchObject({
+      ...given,
+      contacts: ['a@rp.example'],
+      grant_types: ['authorization_code', 'refresh_token'],
+    })
   })
 
   test('has no scope of the admin API that was not asked for, and is not narrowed where any scope is allowed', () => {
@@ -315,6 +320,7 @@ describe('scopes', () => {
     expect(refusal({ scope: 'openid read' })).toBeUndefined()
     expect(refusal({ ...machine, scope: 'openid email' })).toBeUndefined()
     expect(against({ ...machine, scope: 'openid read' })).toEqual(['scope', 'scopes'])
+    expect(against({ ...machine, scope: '*' })).toEqual(['scope', 'scopes'])
     const both = { grant_types: ['authorization_code', 'client_credentials'] }
     expect(against({ ...both, scope: 'read' })).toEqual(['scope', 'scopes'])
     expect(refusal({ ...machine, scope: 'read' }, { rules: { scopes: ['read'] } })).toBeUndefined()

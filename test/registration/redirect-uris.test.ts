@@ -70,6 +70,8 @@ describe('under no policy are they sent to', () => {
     ['a line break, which some drop', 'https://rp.exa\nmple/cb'],
     ['a zero byte', 'https://rp.example/cb\0'],
     ['a path not in ASCII', 'https://rp.example/ü'],
+    ['a backslash in its query, which nobody rewrites', 'https://rp.example/cb?a=\\b'],
+    ['an encoded dot', 'https://rp.example/cb%2ephp'],
     ['an encoded line break', 'https://rp.example/cb?a=%0d%0aset-cookie:x'],
     ['an encoded zero byte', 'https://rp.example/cb%00.png'],
     ['an encoded delete', 'https://rp.example/cb%7f'],
@@ -165,6 +167,11 @@ describe('RFC 7591 §5: a host is a name, in whichever way an address is written
   ])('%s', (_what, uri) => {
     expect(redirectUriProblem(uri, context(lenient))).toBeDefined()
     expect(redirectUriProblem(uri, context({ ...lenient, isNative: true, isLoopbackIssuer: true }))).toBeDefined()
+  })
+
+  test('and the refusal says that it is an address', () => {
+    const refusal = redirectUriProblem('https://[2001:db8::1]/cb', context())
+    expect(refusal?.message).toBe('must name a host, not an address')
   })
 })
 

@@ -109,6 +109,7 @@ describe('RFC 7591 §3.2.2: it is invalid', () => {
       async () => swapClaims(await state(), { ...metadata, iss: issuer, scope: 'read' }),
     ],
     ['with a header that was not signed', async () => swapHeader(await state(), { alg: 'none' })],
+    ['with a header that is no JSON', async () => (await state()).replace(/^[^.]+/, 'header')],
     ['of an issuer it does not name', () => sign({ ...metadata })],
     ['of an issuer that is no text', () => sign({ ...metadata, iss: [issuer] })],
     ['of claims that are no object', () => sign([issuer])],
