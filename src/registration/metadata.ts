@@ -15,7 +15,10 @@ const scope = z
 // People read it when asked for consent: nothing in it may rearrange or hide what stands around it.
 const name = text
   .max(200)
-  .regex(/^[^\p{Cc}\u2028-\u202e\u2066-\u2069]*$/u, 'must not contain characters that control how text is shown')
+  .refine(
+    (shown) => !/[\p{Cc}\u2028-\u202e\u2066-\u2069]/u.test(shown),
+    'must not contain characters that control how text is shown',
+  )
 
 const resource = z
   .string()

@@ -106,7 +106,7 @@ const json = koaBody({
 
 async function readBody(ctx: Context): Promise<Record<string, unknown>> {
   const type = ctx.is('json')
-  if (type === null) return {} // there is no body
+  if (type === null || ctx.get('Content-Length') === '0') return {} // there is no body
   if (type === false) throw new Problem('unsupported-media-type')
   await json(ctx as never, async () => {})
   const { body } = ctx.request as { body?: unknown }

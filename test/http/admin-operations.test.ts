@@ -1,0 +1,200 @@
+import { Validator } from '@seriousme/openapi-schema-validator'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { z } from 'zod'
+import { operations } from '../../src/admin/operations.ts'
+import { adminToken, call, createAdministrator } from '../support/admin.ts'
+import { startPostern, type TestPostern } from '../support/postern.ts'
+import { login } from '../support/relying-party.ts'
+import type { Answer } from '../support/wire.ts'
+
+type Schema = Record<string, unknown>
+type Described = {
+  operationId: string
+  security: { oauth: string[] }[]
+  parameters?: { name: string; in: string }[]
+  requestBody?: { content: Record<string, { schema: Schema }> }
+  responses: Record<string, { content?: Record<string, { schema: Schema }> }>
+}
+type Document = {
+  openapi: string
+  servers: { url: string }[]
+  paths: Record<string, Record<string, Described>>
+  components: { schemas: { Problem: Schema } }
+}
+/** How an operation is called: what stands in its path, its query and its body. */
+type Example = { path?: Record<string, string>; query?: string; body?: unknown }
+/** What the answers so far had in them. */
+type Known = Record<string, Record<string, unknown>>
+
+const redirect_uris = ['https://rp.example/cb']
+const resource = 'https://API.example/v1?x=1' // with all that has to survive in a path
+const secret = 'a secret of forty characters, chosen here'
+const id = (known: Known, operation: string, field = 'client_id') => String(known[operation]?.[field])
+
+// Every operation, in an order in which each finds what it needs. One that is missing here fails the test below.
+const examples: [operationId: string, example: (known: Known) => Example][] = [
+  [
+    'createAccount',
+    () => ({ body: { email: 'ada@example.com', password: 'correct horse', claims: { groups: ['a'] } } }),
+  ],
+  ['listAccount', () => ({ query: '?limit=1' })],
+  ['showAccount', () => ({ path: { account: 'ada@example.com' } })],
+  ['updateAccount', () => ({ path: { account: 'ada@example.com' }, body: { email: 'lovelace@example.com' } })],
+  ['setPasswordAccount', () => ({ path: { account: 'lovelace@example.com' }, body: { password: 'battery staple' } })],
+  ['disableAccount', (known) => ({ path: { account: id(known, 'createAccount', 'id') } })],
+  ['enableAccount', (known) => ({ path: { account: id(known, 'createAccount', 'id') } })],
+  ['listGrant', () => ({ query: '?limit=5' })],
+  ['revokeGrant', (known) => ({ path: { id: id(known, 'grant', 'id') } })],
+  ['createClient', () => ({ body: { client_name: 'App', redirect_uris } })],
+  ['listClient', () => ({ query: '?limit=2' })],
+  ['showClient', (known) => ({ path: { client_id: id(known, 'createClient') } })],
+  ['updateClient', (known) => ({ path: { client_id: id(known, 'createClient') }, body: { client_name: 'Renamed' } })],
+  [
+    'rotateSecretClient',
+    (known) => ({ path: { client_id: id(known, 'createClient') }, body: { overlap_seconds: 60 } }),
+  ],
+  ['setSecretClient', (known) => ({ path: { client_id: id(known, 'createClient') }, body: { client_secret: secret } })],
+  ['disableClient', (known) => ({ path: { client_id: id(known, 'createClient') } })],
+  ['enableClient', (known) => ({ path: { client_id: id(known, 'createClient') } })],
+  ['deleteClient', (known) => ({ path: { client_id: id(known, 'createClient') } })],
+  ['createResource', () => ({ body: { identifier: resource, scopes: { read: 'Read' }, token_format: 'jwt' } })],
+  ['listResource', () => ({})],
+  ['showResource', () => ({ path: { identifier: resource } })],
+  ['updateResource', () => ({ path: { identifier: resource }, body: { name: 'An API' } })],
+  ['deleteResource', () => ({ path: { identifier: resource } })],
+  ['setRegistrationPolicy', () => ({ path: { name: 'partners' }, body: { rules: { max_clients: 2 } } })],
+  ['listRegistrationPolicy', () => ({})],
+  ['showRegistrationPolicy', () => ({ path: { name: 'partners' } })],
+  ['createRegistrationToken', () => ({ body: { policy: 'partners', uses: 1, expires: '2d' } })],
+  ['listRegistrationToken', () => ({})],
+  ['revokeRegistrationToken', (known) => ({ path: { id: id(known, 'createRegistrationToken', 'id') } })],
+  ['deleteRegistrationPolicy', () => ({ path: { name: 'partners' } })],
+  ['deleteAccount', (known) => ({ path: { account: id(known, 'createAccount', 'id') } })],
+  ['listAudit', () => ({ query: '?limit=3&since=2020-01-01T00:00:00Z' })],
+]
+
+let postern: TestPostern
+let bearer: string
+let document: Document
+const answers: Record<string, Answer> = {}
+const lines: Record<string, Record<string, unknown>[]> = {}
+
+const described = () =>
+  Object.entries(document.paths).flatMap(([path, methods]) =>
+    Object.entries(methods).map(([method, operation]) => ({ path, method, ...operation })),
+  )
+
+beforeAll(async () => {
+  postern = await startPostern()
+  bearer = await adminToken(postern, await createAdministrator(postern))
+  document = (await call(postern, '/openapi.json', {})).json as unknown as Document
+
+  await postern.createAccount('grantor@example.com')
+  await login(postern, await postern.createClient(), { email: 'grantor@example.com' })
+  const [grant = {}] = await postern.database.query('select id from grants')
+  const known: Known = { grant }
+  let [{ seen } = { seen: 0 }] = await postern.database.query('select coalesce(max(id), 0) as seen from audit_events')
+  for (const [operationId, example] of examples) {
+    const operation = described().find((one) => one.operationId === operationId)
+    if (!operation) throw new Error(`${operationId} is not in the document`)
+    const { path = {}, query = '', body } = example(known)
+    const address = operation.path.replace(/\{(\w+)\}/g, (_match, name) => encodeURIComponent(String(path[name])))
+    const answer = await call(postern, address + query, { method: operation.method.toUpperCase(), bearer, body })
+    answers[operationId] = answer
+    known[operationId] = answer.json
+    const rows = await postern.database.query('select * from audit_events where id > $1 order by id', [seen])
+    lines[operationId] = rows
+    seen = rows.at(-1)?.['id'] ?? seen
+  }
+})
+afterAll(() => postern?.stop())
+
+describe('the OpenAPI document of the admin API', () => {
+  test('is valid OpenAPI 3.1', async () => {
+    const result = await new Validator().validate(structuredClone(document) as never)
+    expect([result.valid, result.errors ?? []]).toEqual([true, []])
+    expect(document.openapi).toMatch(/^3\.1\./)
+  })
+
+  test('would not be found valid if it were not', async () => {
+    const broken = { ...structuredClone(document), paths: { '/x': { get: { responses: 7 } } } }
+    expect((await new Validator().validate(broken as never)).valid).toBe(false)
+  })
+
+  test('has every operation, once, and an example of each is called below', () => {
+    const names = described().map(({ operationId }) => operationId)
+    expect(names).toHaveLength(operations().length)
+    expect(new Set(names).size).toBe(names.length)
+    expect(examples.map(([operationId]) => operationId).sort()).toEqual([...names].sort())
+  })
+
+  test('asks of each operation for a scope that there is, and for one that changes nothing if it changes nothing', async () => {
+    const { json } = await call({ issuer: postern.issuer }, '/openapi.json', {})
+    const { oauth } = (
+      json as { components: { securitySchemes: { oauth: { flows: Record<string, { scopes: Schema }> } } } }
+    ).components.securitySchemes
+    for (const { operationId, method, security } of described()) {
+      const [scope = ''] = security[0]?.oauth ?? []
+      expect(oauth.flows['clientCredentials']?.scopes, operationId).toHaveProperty(scope)
+      expect(scope.endsWith(':read') || scope === 'postern:audit', operationId).toBe(method === 'get')
+    }
+  })
+})
+
+describe('each operation over HTTP', () => {
+  test.each(examples.map(([operationId]) => operationId))('%s answers as the document says', (operationId) => {
+    const operation = described().find((one) => one.operationId === operationId)
+    const { status, json, text, headers } = answers[operationId] as Answer
+    const response = operation?.responses[String(status)]
+    expect(response, text).toBeDefined()
+    expect(headers.get('cache-control')).toBe('no-store')
+    const schema = response?.content?.['application/json']?.schema
+    if (schema) expect(z.fromJSONSchema(schema as never).safeParse(json).error?.issues ?? []).toEqual([])
+    else expect([status, text]).toEqual([204, ''])
+  })
+
+  test.each(examples.map(([operationId]) => operationId))(
+    '%s writes one line if it changes something',
+    (operationId) => {
+      const isReading = described().find((one) => one.operationId === operationId)?.method === 'get'
+      const rows = lines[operationId] ?? []
+      expect(rows).toHaveLength(isReading ? 0 : 1)
+      for (const row of rows) {
+        expect(row).toMatchObject({ actor: expect.stringMatching(/^client:/), address: expect.any(String) })
+        expect(row['request_id']).toBe(answers[operationId]?.headers.get('x-request-id'))
+      }
+    },
+  )
+
+  test('shows a secret when it is made, and never again', () => {
+    const shown = ['createClient', 'rotateSecretClient', 'createResource', 'createRegistrationToken'].map(
+      (operationId) => {
+        const { json } = answers[operationId] as Answer
+        return String(json['client_secret'] ?? json['initial_access_token'])
+      },
+    )
+    for (const value of shown) expect(value).toMatch(/^[\w-]{43,}$/)
+    const rest = Object.entries(answers).filter(([name]) => !/^(create|rotate)/.test(name))
+    for (const [name, { text }] of rest) {
+      for (const value of [...shown, secret, 'correct horse', 'battery staple'])
+        expect(text.includes(value), name).toBe(false)
+    }
+    const log = postern.logged.join('\n')
+    for (const value of [...shown, secret, 'correct horse', 'battery staple', bearer]) expect(log).not.toContain(value)
+    expect(log).not.toContain('lovelace') // nor who somebody is
+  })
+
+  test('does what it says', async () => {
+    expect(answers['updateAccount']?.json).toMatchObject({ email: 'lovelace@example.com' })
+    expect(answers['showResource']?.json).toMatchObject({ identifier: resource, token_format: 'jwt' })
+    expect(answers['updateClient']?.json).toMatchObject({ client_name: 'Renamed' })
+    for (const [path, gone] of [
+      ['clients', id({ c: answers['createClient']?.json ?? {} }, 'c')],
+      ['resources', resource],
+      ['accounts', 'lovelace@example.com'],
+      ['registration-policies', 'partners'],
+    ] as const) {
+      expect((await call(postern, `/${path}/${encodeURIComponent(gone)}`, { bearer })).status).toBe(404)
+    }
+  })
+})
