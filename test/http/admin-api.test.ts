@@ -1,0 +1,332 @@
+import * as oidc from 'openid-client'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { ClientMetadata } from '../../src/stores/clients.ts'
+import { adminToken, call, createAdministrator } from '../support/admin.ts'
+import { operate } from '../support/operator.ts'
+import { startPostern, type TestPostern } from '../support/postern.ts'
+import { beginLogin, discover, login } from '../support/relying-party.ts'
+import { type Answer, age, send } from '../support/wire.ts'
+
+const email = 'ada@example.com'
+const redirect_uris = ['https://rp.example/cb']
+
+let postern: TestPostern
+let administrator: ClientMetadata
+let bearer: string
+
+beforeAll(async () => {
+  postern = await startPostern()
+  await postern.createAccount(email)
+  administrator = await createAdministrator(postern)
+  bearer = await adminToken(postern, administrator)
+})
+afterAll(() => postern?.stop())
+
+const kindOf = ({ json }: Answer) => String(json['type']).replace('urn:postern:problem:', '')
+const challengeOf = ({ headers }: Answer) => headers.get('www-authenticate') ?? ''
+const clientCount = async () => Number((await postern.database.query('select count(*) as n from clients'))[0]?.['n'])
+
+describe('RFC 6750: the admin API lets nobody in', () => {
+  test('without a token, who learns only where to get one (RFC 9728 §5.1)', async () => {
+    const answer = await call(postern, '/clients', {})
+    expect([answer.status, kindOf(answer)]).toEqual([401, 'unauthenticated'])
+    expect(challengeOf(answer)).toContain(
+      `resource_metadata="${postern.issuer}/.well-known/oauth-protected-resource/admin/api"`,
+    )
+    expect(challengeOf(answer)).not.toContain('error=')
+  })
+
+  test('with a token in the query or the body (RFC 6750 §2.2, §2.3)', async () => {
+    expect((await call(postern, `/clients?access_token=${bearer}`, {})).status).toBe(401)
+    const body = { access_token: bearer, redirect_uris }
+    expect((await call(postern, '/clients', { method: 'POST', body })).status).toBe(401)
+  })
+
+  test('with a cookie, whoever is signed in', async () => {
+    const { visitor } = await login(postern, await postern.createClient(), { email })
+    const page = await visitor.get(`${postern.issuer}/admin/api/accounts`)
+    expect(page.status).toBe(401)
+  })
+
+  test.each([
+    ['made up', 'x'.repeat(43)],
+    ['truncated', () => bearer.slice(0, -1)],
+    ['extended', () => `${bearer}x`],
+    ['in another case', () => bearer.toUpperCase()],
+  ])('with a token that is %s', async (_what, token) => {
+    const answer = await call(postern, '/clients', { bearer: typeof token === 'string' ? token : token() })
+    expect([answer.status, kindOf(answer)]).toEqual([401, 'invalid-token'])
+    expect(challengeOf(answer)).toContain('error="invalid_token"')
+  })
+
+  test('with a header that is malformed', async () => {
+    for (const authorization of ['Bearer', `Bearer ${bearer} x`]) {
+      const { status } = await call(postern, '/clients', { headers: { authorization } })
+      expect(status).toBe(400)
+    }
+    expect((await call(postern, '/clients', { headers: { authorization: 'Basic eDp5' } })).status).toBe(401)
+  })
+
+  test('with a token for another API, or for none (RFC 8707 §2)', async () => {
+    const resource = 'https://api.example/'
+    await postern.createResource({ identifier: resource, scopes: { 'postern:clients': 'Pretend' } })
+    for (const form of [{ resource, scope: 'postern:clients' }, {}]) {
+      const { json } = await send(postern, '/oauth/token', {
+        client: administrator,
+        form: { grant_type: 'client_credentials', ...form },
+      })
+      const answer = await call(postern, '/clients', { bearer: String(json['access_token']) })
+      expect([answer.status, kindOf(answer)]).toEqual([401, 'invalid-token'])
+    }
+  })
+
+  test('with a token of a person, who cannot even ask for one', async () => {
+    const client = await postern.createClient({ scope: 'openid postern:accounts' })
+    const resource = `${postern.issuer}/admin/api`
+    const config = await discover(postern, client)
+    const { page } = await beginLogin(config, { issuer: postern.issuer, scope: 'openid postern:accounts', resource })
+    expect(new URL(page.url).searchParams.get('error')).toBe('invalid_target')
+    const { tokens } = await login(postern, client, { email })
+    expect((await call(postern, '/accounts', { bearer: tokens.access_token })).status).toBe(401)
+  })
+
+  test('with a token that is bound to a key, by whoever has only the token (RFC 9449 §7.1)', async () => {
+    const client = await createAdministrator(postern)
+    const config = await discover(postern, client)
+    const DPoP = oidc.getDPoPHandle(config, await oidc.randomDPoPKeyPair())
+    const asked = { resource: `${postern.issuer}/admin/api`, scope: 'postern:clients' }
+    const { access_token, token_type } = await oidc.clientCredentialsGrant(config, asked, { DPoP })
+    expect(token_type).toBe('dpop')
+    const answer = await call(postern, '/clients', { bearer: access_token })
+    expect([answer.status, kindOf(answer)]).toEqual([401, 'invalid-token'])
+  })
+
+  test('with a token that has expired', async () => {
+    const token = await adminToken(postern, await createAdministrator(postern))
+    expect((await call(postern, '/clients', { bearer: token })).status).toBe(200)
+    await age(postern, 'ClientCredentials', 3_600)
+    expect((await call(postern, '/clients', { bearer: token })).status).toBe(401)
+    bearer = await adminToken(postern, administrator)
+  })
+
+  test.each(['disable', 'delete'])('with a token of a client after its %s', async (verb) => {
+    const client = await createAdministrator(postern)
+    const token = await adminToken(postern, client)
+    await operate(postern, `client ${verb}`, { client_id: client.client_id })
+    expect((await call(postern, '/clients', { bearer: token })).status).toBe(401)
+  })
+
+  test('of another origin in a browser: there is no CORS', async () => {
+    const { headers } = await call(postern, '/clients', { bearer, headers: { origin: 'https://evil.example' } })
+    expect(headers.get('access-control-allow-origin')).toBeNull()
+  })
+})
+
+describe('RFC 6749 §3.3: a token does what its scope says', () => {
+  test('one for reading reads, and changes nothing', async () => {
+    const token = await adminToken(postern, administrator, 'postern:clients:read')
+    expect((await call(postern, '/clients', { bearer: token })).status).toBe(200)
+    const answer = await call(postern, '/clients', { bearer: token, body: { redirect_uris } })
+    expect([answer.status, kindOf(answer)]).toEqual([403, 'insufficient-scope'])
+    expect(challengeOf(answer)).toMatch(/error="insufficient_scope", scope="postern:clients"$/)
+  })
+
+  test('one for changing reads too', async () => {
+    const token = await adminToken(postern, administrator, 'postern:clients')
+    expect((await call(postern, '/clients', { bearer: token })).status).toBe(200)
+    expect((await call(postern, '/accounts', { bearer: token })).status).toBe(403)
+  })
+
+  test('a client gets no scope that it is not registered for, and none without naming it', async () => {
+    const client = await createAdministrator(postern, 'postern:audit')
+    await expect(adminToken(postern, client, 'postern:accounts')).rejects.toThrow('invalid_scope')
+    const plain = await postern.createClient({
+      grant_types: ['client_credentials'],
+      redirect_uris: [],
+      response_types: [],
+    })
+    await expect(adminToken(postern, plain, 'postern:audit')).rejects.toThrow('invalid_scope')
+  })
+})
+
+describe('nobody hands on what they may not do themselves', () => {
+  let clerk: string
+  let chief: ClientMetadata
+  beforeAll(async () => {
+    clerk = await adminToken(postern, administrator, 'postern:clients postern:registration')
+    chief = await createAdministrator(postern, 'postern:accounts')
+  })
+
+  test.each<[string, () => [string, string, unknown]]>([
+    ['by registering a client', () => ['POST', '/clients', { scope: 'postern:accounts' }]],
+    [
+      'by giving a client the scope',
+      () => ['PATCH', `/clients/${administrator.client_id}`, { scope: 'postern:audit' }],
+    ],
+    ['by a new secret for who has it', () => ['POST', `/clients/${chief.client_id}/rotate-secret`, {}]],
+    [
+      'by a secret of their own for who has it',
+      () => ['PUT', `/clients/${chief.client_id}/secret`, { client_secret: 'x'.repeat(40) }],
+    ],
+    ['by keys of their own for who has it', () => ['PATCH', `/clients/${chief.client_id}`, { jwks: { keys: [] } }]],
+    ['by a policy', () => ['PUT', '/registration-policies/loose', { rules: { scopes: ['postern:*'] } }]],
+    [
+      'by a token under the policy of administrators',
+      () => ['POST', '/registration-tokens', { policy: 'administrator' }],
+    ],
+  ])('%s', async (_how, request) => {
+    const [method, path, body] = request()
+    const before = await clientCount()
+    const answer = await call(postern, path, { method, bearer: clerk, body })
+    expect([answer.status, kindOf(answer)], answer.text).toEqual([403, 'forbidden'])
+    expect(await clientCount()).toBe(before)
+    expect(await adminToken(postern, chief)).toBeTruthy()
+  })
+
+  test('but what they may', async () => {
+    const body = { scope: 'postern:clients:read' }
+    expect((await call(postern, '/clients', { bearer: clerk, body })).status).toBe(201)
+  })
+})
+
+describe('RFC 9457: what goes wrong is a problem that says what to do', () => {
+  const post = (body: unknown, headers = {}) => call(postern, '/clients', { bearer, body, headers })
+
+  test('names the request, so that it can be found in the log', async () => {
+    const answer = await call(postern, '/clients/nobody', { bearer })
+    expect(answer.headers.get('content-type')).toBe('application/problem+json')
+    expect(answer.json).toMatchObject({
+      type: 'urn:postern:problem:not-found',
+      title: expect.any(String),
+      status: 404,
+      detail: 'There is no client nobody.',
+      instance: `urn:postern:request:${answer.headers.get('x-request-id')}`,
+    })
+  })
+
+  test.each<[string, number, string, unknown]>([
+    ['a rule of the policy', 422, 'redirect_uris', { redirect_uris: ['http://rp.example/cb'] }],
+    ['a type', 422, 'redirect_uris', { redirect_uris: 'https://rp.example/cb' }],
+    ['an unknown policy', 422, 'policy', { redirect_uris, policy: 'none' }],
+  ])('names the field that is against %s', async (_what, status, field, body) => {
+    const answer = await post(body)
+    expect([answer.status, kindOf(answer)]).toEqual([status, 'invalid'])
+    expect(answer.json['errors']).toMatchObject([{ field }])
+  })
+
+  test('refuses members that it does not know, rather than ignore a mistake', async () => {
+    const answer = await post({ redirect_uri: 'https://rp.example/cb' })
+    expect([answer.status, answer.json['detail']]).toEqual([422, expect.stringContaining('redirect_uri')])
+  })
+
+  test.each<[string, number, string, RequestInit]>([
+    ['is not JSON', 400, 'malformed-request', { body: '{', headers: { 'content-type': 'application/json' } }],
+    ['is not an object', 400, 'malformed-request', { body: '[]', headers: { 'content-type': 'application/json' } }],
+    ['is a form', 415, 'unsupported-media-type', { body: new URLSearchParams({ client_name: 'x' }) }],
+    [
+      'is too large',
+      413,
+      'too-large',
+      { body: `{"client_name":"${'x'.repeat(300_000)}"}`, headers: { 'content-type': 'application/json' } },
+    ],
+  ])('refuses a body that %s', async (_what, status, kind, init) => {
+    const response = await fetch(`${postern.issuer}/admin/api/clients`, {
+      ...init,
+      method: 'POST',
+      headers: { ...(init.headers as Record<string, string>), authorization: `Bearer ${bearer}` },
+    })
+    const { type } = (await response.json()) as { type: string }
+    expect([response.status, type]).toEqual([status, `urn:postern:problem:${kind}`])
+  })
+
+  test('says of an address what can be done there, and of an unknown one that it is none', async () => {
+    const wrong = await call(postern, '/clients', { method: 'PUT', bearer, body: {} })
+    expect([wrong.status, wrong.headers.get('allow')?.split(', ').sort()]).toEqual([405, ['GET', 'HEAD', 'POST']])
+    for (const path of ['/nothing', '', '/clients/x/y/z']) {
+      expect(kindOf(await call(postern, path, { bearer }))).toBe('not-found')
+    }
+  })
+
+  test('does not let one thing be named in the path and another in the body', async () => {
+    const { client_id } = await postern.createClient()
+    const body = { client_id: administrator.client_id, client_name: 'x' }
+    const answer = await call(postern, `/clients/${client_id}`, { method: 'PATCH', bearer, body })
+    expect([answer.status, answer.json['errors']]).toMatchObject([422, [{ field: 'client_id' }]])
+  })
+
+  test('refuses text that cannot be stored', async () => {
+    expect((await call(postern, '/clients/%00', { bearer })).status).toBe(400)
+    expect((await post({ client_name: 'a\u0000b', redirect_uris })).status).toBe(422)
+  })
+
+  test.each([
+    ['truncated', (cursor: string) => cursor.slice(0, -2)],
+    ['changed', (cursor: string) => cursor.replace(/.$/, (last) => (last === 'A' ? 'B' : 'A'))],
+    ['made up', () => "v1' or 1=1 --"],
+    ['of another list', async () => String((await call(postern, '/audit?limit=1', { bearer })).json['next_cursor'])],
+  ])('refuses a cursor that is %s (Hydra CVE-2026-33504: forged pagination token)', async (_what, forge) => {
+    const { json } = await call(postern, '/clients?limit=1', { bearer })
+    const cursor = await forge(String(json['next_cursor']))
+    const answer = await call(postern, `/clients?limit=1&cursor=${encodeURIComponent(cursor)}`, { bearer })
+    expect([answer.status, answer.json['errors']]).toMatchObject([422, [{ field: 'cursor' }]])
+  })
+
+  test('a list goes on where it stopped, and shows each client once', async () => {
+    const seen: unknown[] = []
+    let query = '?limit=2'
+    for (;;) {
+      const { json } = await call(postern, `/clients${query}`, { bearer })
+      seen.push(...(json['items'] as { client_id: string }[]).map(({ client_id }) => client_id))
+      if (!json['next_cursor']) break
+      query = `?limit=2&cursor=${encodeURIComponent(String(json['next_cursor']))}`
+    }
+    const live = await postern.database.query('select id from clients where deleted_at is null order by created_at, id')
+    expect(seen).toEqual(live.map(({ id }) => id))
+  })
+})
+
+describe('Idempotency-Key', () => {
+  const create = (key: string, body: Record<string, unknown>, token = bearer) =>
+    call(postern, '/clients', { bearer: token, body, headers: { 'idempotency-key': key } })
+
+  test('the same request again is the same answer, secret included, and does nothing', async () => {
+    const first = await create('one', { client_name: 'One', redirect_uris })
+    const before = await clientCount()
+    const again = await create('one', { redirect_uris, client_name: 'One' }) // in another order
+    expect([again.status, again.json]).toEqual([201, first.json])
+    expect([first, again].map(({ headers }) => headers.get('idempotent-replayed'))).toEqual([null, 'true'])
+    expect(await clientCount()).toBe(before)
+  })
+
+  test('another request with the same key is refused', async () => {
+    await create('two', { client_name: 'Two', redirect_uris })
+    const answer = await create('two', { client_name: 'Three', redirect_uris })
+    expect([answer.status, answer.json['errors']]).toMatchObject([422, [{ field: 'Idempotency-Key' }]])
+  })
+
+  test('a key belongs to the client that used it', async () => {
+    const other = await adminToken(postern, await createAdministrator(postern))
+    const [one, two] = [await create('mine', { redirect_uris }), await create('mine', { redirect_uris }, other)]
+    expect(two.json['client_id']).not.toBe(one.json['client_id'])
+  })
+
+  test('a request that was refused leaves its key unused', async () => {
+    expect((await create('later', { redirect_uris: ['http://rp.example/'] })).status).toBe(422)
+    expect((await create('later', { redirect_uris })).status).toBe(201)
+  })
+
+  test('of twenty at once with one key one creates, and all get its answer', async () => {
+    const before = await clientCount()
+    const answers = await Promise.all(Array.from({ length: 20 }, () => create('race', { redirect_uris })))
+    expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([201]))
+    expect(new Set(answers.map(({ json }) => json['client_secret'])).size).toBe(1)
+    expect(await clientCount()).toBe(before + 1)
+  })
+
+  test('what is kept is sealed', async () => {
+    const { json } = await create('sealed', { redirect_uris })
+    const rows = await postern.database.query('select response_sealed from idempotency_keys')
+    expect(rows.length).toBeGreaterThan(0)
+    expect(JSON.stringify(rows)).not.toContain(String(json['client_secret']))
+  })
+})
