@@ -12,6 +12,19 @@ export function secret(value: string): Secret {
 
 const seconds = z.coerce.number().int().positive()
 
+const list = z
+  .string()
+  .default('')
+  .transform((value) =>
+    value
+      .split(',')
+      .map((item) => item.trim())
+      .filter(Boolean),
+  )
+
+const isHost = (host: string) => !/[*/\\?#@\s]/.test(host) && URL.canParse(`https://${host}`)
+const asUrlsSpellIt = (host: string) => new URL(`https://${host}`).host
+
 const keys = z
   .string()
   .transform((value) => value.split(',').map((key) => key.trim()))
@@ -81,32 +94,16 @@ export const environment = z
       .describe(
         'Key-encryption keys, 32 bytes in base64, comma separated; the first encrypts, all decrypt. Required with DATABASE_URL; generated into DATA_DIR otherwise.',
       ),
-    TRUSTED_PROXIES: z
-      .string()
-      .default('')
-      .transform((value) =>
-        value
-          .split(',')
-          .map((cidr) => cidr.trim())
-          .filter(Boolean),
-      )
-      .refine((list) => list.every((cidr) => /^[0-9a-fA-F:.]+(\/\d{1,3})?$/.test(cidr)), {
+    TRUSTED_PROXIES: list
+      .refine((ranges) => ranges.every((cidr) => /^[0-9a-fA-F:.]+(\/\d{1,3})?$/.test(cidr)), {
         error: 'must be addresses or CIDR ranges, comma separated, such as 10.0.0.0/8',
       })
       .describe('Addresses or CIDR ranges whose X-Forwarded-For is believed, comma separated.'),
-    EGRESS_PRIVATE_HOSTS: z
-      .string()
-      .default('')
-      .transform((value) =>
-        value
-          .split(',')
-          .map((host) => host.trim())
-          .filter(Boolean),
-      )
-      .refine((list) => list.every((host) => !/[*/\\?#@\s]/.test(host) && URL.canParse(`https://${host}`)), {
+    EGRESS_PRIVATE_HOSTS: list
+      .refine((hosts) => hosts.every(isHost), {
         error: 'must be whole host names, comma separated, each with its port unless that is 443: apps.internal:8443',
       })
-      .transform((list) => list.map((host) => new URL(`https://${host}`).host)) // as a URL spells it
+      .transform((hosts) => hosts.map(asUrlsSpellIt))
       .describe(
         'Hosts that the server may fetch from for clients although they are at private addresses, comma separated, each with its port unless that is 443. Whoever can register a client can then have requests sent to them from inside your network: list none that trusts its network.',
       ),
@@ -158,6 +155,14 @@ export const environment = z
       .positive()
       .default(10)
       .describe('How many of them from one IPv4 address, or from one /64 network of IPv6 addresses.'),
+    CLIENT_ID_METADATA_DOCUMENTS: list
+      .refine((hosts) => hosts.every((host) => host === '*' || isHost(host.replace(/^\*\./, ''))), {
+        error: 'must be * or hosts, comma separated, such as claude.ai or *.example.com',
+      })
+      .transform((hosts) => hosts.map((host) => host.replace(/[^*.].*$/, asUrlsSpellIt)))
+      .describe(
+        'Hosts whose client id metadata documents are accepted, comma separated, each with its port unless that is 443: an app then uses the address of its document as its client_id, under the registration policy `document`. `*.example.com` is every host below example.com, and `*` is any host.',
+      ),
     SOFTWARE_STATEMENT_ISSUERS: json
       .pipe(
         z.array(trustedIssuer).refine((list) => new Set(list.map(({ issuer }) => issuer)).size === list.length, {

@@ -16,8 +16,10 @@ import { startRemovingClients } from './jobs/client-removal.ts'
 import { startSweeping } from './jobs/sweep.ts'
 import { load as loadEncryptionKeys } from './keys/encryption-keys.ts'
 import { type Keyring, load as loadKeyring } from './keys/keyring.ts'
+import { createClientDocuments } from './oidc/client-documents.ts'
 import { createClientUses, noteUses } from './oidc/client-uses.ts'
 import { type ClientCache, createClientCache } from './oidc/clients.ts'
+import { createDocuments } from './oidc/document-fetching.ts'
 import { createDynamicRegistration } from './oidc/dynamic-registration.ts'
 import { routes } from './oidc/features.ts'
 import { lifetimes } from './oidc/lifetimes.ts'
@@ -107,12 +109,21 @@ export async function assemble(config: Config, { log, onStatement }: PosternOpti
       }
     }
     const registration = createDynamicRegistration({ storage, verifyStatement })
+    const hosts = config.CLIENT_ID_METADATA_DOCUMENTS
+    const documents =
+      hosts.length > 0
+        ? createClientDocuments({
+            storage,
+            documents: createDocuments({ db, throttleKey: keyring.throttleKey, fetch }),
+            hosts,
+          })
+        : undefined
     return {
       config,
       database,
       keyring,
       storage,
-      provider: createProvider({ config, keyring, storage, pages, registration, resourceServers, fetch }),
+      provider: createProvider({ config, keyring, storage, pages, registration, resourceServers, documents, fetch }),
       clients: cache,
       resourceServers,
       passwords: createPasswords(),

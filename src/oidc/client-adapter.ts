@@ -14,7 +14,8 @@ export function clientAdapter(storage: Storage): Partial<Adapter> {
   return {
     async find(id) {
       const client = await cache.find(id)
-      return client && (withOpenScopes(client.metadata) as AdapterPayload)
+      // What is stored of a client with a document is a copy to show.
+      return client && !client.isDocument ? (withOpenScopes(client.metadata) as AdapterPayload) : undefined
     },
 
     async upsert(_id, payload) {

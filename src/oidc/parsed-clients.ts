@@ -1,5 +1,6 @@
 import type Provider from 'oidc-provider'
 import type { ActiveClient } from '../stores/clients.ts'
+import type { ClientDocuments } from './client-documents.ts'
 import { parse, withOpenScopes } from './client-metadata.ts'
 import { acceptPreviousSecrets } from './previous-secrets.ts'
 import { type Storage, translated } from './storage.ts'
@@ -10,7 +11,10 @@ type Client = InstanceType<Provider['Client']>
  * Lets the engine find clients, each parsed once as long as it does not change. The engine itself keeps a hundred;
  * with more in use it would parse anew, and fetch what `sector_identifier_uri` names anew, at every request.
  */
-export function keepClients(provider: Provider, { clients }: Storage): void {
+export function keepClients(
+  provider: Provider,
+  { storage: { clients }, documents }: { storage: Storage; documents: ClientDocuments | undefined },
+): void {
   const { Client } = provider
   const findElsewhere = Client.find.bind(Client)
   const acceptPreviousSecret = acceptPreviousSecrets(provider)
@@ -27,7 +31,8 @@ export function keepClients(provider: Provider, { clients }: Storage): void {
   Client.find = async (id: string) => {
     if (typeof id !== 'string' || id === '' || id.includes('\0')) return undefined
     const found = await translated(clients.find(id))
-    if (!found) return findElsewhere(id)
+    if (found?.isDocument) return documents?.find(provider, id, found)
+    if (!found) return (await documents?.find(provider, id, undefined)) ?? findElsewhere(id)
     let client = parsed.get(found)
     if (!client) {
       client = toClient(found)

@@ -7,6 +7,7 @@ import * as accounts from '../stores/accounts.ts'
 import * as grants from '../stores/grants.ts'
 import * as replays from '../stores/replays.ts'
 import { adapterWith } from './adapter.ts'
+import type { ClientDocuments } from './client-documents.ts'
 import { extraClientMetadata } from './client-metadata.ts'
 import { type DynamicRegistration, readAnyForm } from './dynamic-registration.ts'
 import { algorithms, features, routes } from './features.ts'
@@ -26,6 +27,8 @@ export type ProviderDependencies = {
   pages: Pages
   registration: DynamicRegistration
   resourceServers: ResourceServers
+  /** Clients that are described by a document of theirs, where those are accepted. */
+  documents: ClientDocuments | undefined
   /** For the requests that the engine makes because a client's metadata says so. */
   fetch: typeof globalThis.fetch
 }
@@ -35,7 +38,7 @@ const proofWindowMs = 2 * 300_000 + 15_000
 
 /** The engine, configured. Throws when a key or setting it must not run with is missing or weak. */
 export function createProvider(dependencies: ProviderDependencies): Provider {
-  const { config, keyring, storage, pages, registration, resourceServers, fetch } = dependencies
+  const { config, keyring, storage, pages, registration, resourceServers, documents, fetch } = dependencies
   assertKeys(keyring)
   const { ttl } = lifetimes(config)
   const isSecure = config.ISSUER.startsWith('https:')
@@ -94,6 +97,7 @@ export function createProvider(dependencies: ProviderDependencies): Provider {
     // What has an origin of its own, such as an app's scheme, is `null` to a browser, and so is any sandboxed frame.
     clientBasedCORS: (_ctx, origin, client) =>
       origin !== 'null' && (client.redirectUris ?? []).some((uri) => URL.parse(uri)?.origin === origin),
+    ...(documents && { discovery: { client_id_metadata_document_supported: true } }),
     fetch,
     clockTolerance: 15,
   } satisfies Configuration as Configuration)
@@ -103,7 +107,7 @@ export function createProvider(dependencies: ProviderDependencies): Provider {
     const expiresAt = new Date(Math.max(Number(exp) * 1000, Date.now()) + proofWindowMs)
     return translated(replays.claim(storage.db, sha256(`${iss}\0${jti}`), expiresAt))
   }
-  keepClients(provider, storage)
+  keepClients(provider, { storage, documents })
   readAnyForm(provider)
   if (!config.ALLOW_FORM_POST) advertiseNoFormPost(provider)
 

@@ -107,6 +107,7 @@ export async function updateClient(
   const active = await clients.findActive(tx, storage.envelope, id)
   if (!record) return undefined
   if (!active) throw new RefusedMetadata(`The client ${id} is disabled or expired; enable it before changing it.`)
+  if (record.isDocument) throw new RefusedMetadata(`What the client ${id} is, its document says; change it there.`)
   const policy = await getPolicy(tx, moved ?? record.policy ?? 'default')
   const merged = Object.entries({ ...active.metadata, ...changes }).filter(([, value]) => value !== null)
   const properties = effective(Object.fromEntries(merged), policy) as clients.ClientMetadata
@@ -165,7 +166,8 @@ function check(
   return metadata
 }
 
-function needsSecret({ Client }: Provider, metadata: Metadata): boolean {
+/** Whether a client with this metadata shares a secret with the server. */
+export function needsSecret({ Client }: Provider, metadata: Metadata): boolean {
   return (Client as unknown as { needsSecret(metadata: object): boolean }).needsSecret(metadata)
 }
 

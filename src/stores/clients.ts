@@ -52,6 +52,17 @@ export async function findActive(db: Db, envelope: Envelope, id: string): Promis
   }
 }
 
+/** Whether there is, or ever was, a client of this id that may not be used. */
+export async function isGone(db: Db, id: string): Promise<boolean> {
+  const row = await db
+    .selectFrom('clients')
+    .select(['disabled_at', 'deleted_at', 'expires_at'])
+    .where('id', '=', id)
+    .executeTakeFirst()
+  if (!row) return false
+  return row.disabled_at !== null || row.deleted_at !== null || (row.expires_at ?? Infinity) <= new Date()
+}
+
 /** How a client came to be. Kept from then on: a later update changes its metadata alone. */
 export type Origin = {
   isDynamic: boolean

@@ -100,6 +100,7 @@ describe('a provider is not built', () => {
       keyring: { ...keyring, ...change },
       storage,
       resourceServers,
+      documents: undefined,
       pages,
       registration,
       fetch,

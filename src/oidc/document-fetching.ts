@@ -1,0 +1,119 @@
+import { errors } from 'oidc-provider'
+import { networkOf } from '../authentication/networks.ts'
+import { keyedHash } from '../crypto/digests.ts'
+import type { Db } from '../database/schema.ts'
+import { readDocument } from '../registration/documents.ts'
+import type { Metadata } from '../registration/policy.ts'
+import * as rateLimits from '../stores/rate-limits.ts'
+import { current } from './request-scope.ts'
+import { translated } from './storage.ts'
+
+export type Documents = {
+  /** What the document at this address says, as far as it is client metadata. The same object until that is asked anew. */
+  read(clientId: string, options: { isKnown: boolean }): Promise<Metadata>
+}
+
+type Kept = { metadata: Metadata; freshUntilMs: number; goodUntilMs: number }
+
+const freshSeconds = { least: 300, most: 3_600 } // whatever the document's server says
+const staleSeconds = 3_600 // how much longer a document is good for while it cannot be read again
+const remembered = 1_000 // documents
+const largestBytes = 5_120 // draft-ietf-oauth-client-id-metadata-document-02 §8.7
+const windowSeconds = 3_600
+const limits = {
+  unknown: { perNetwork: 30, perEverybody: 300 },
+  known: { perNetwork: 60, perEverybody: 600 }, // of each document
+}
+
+/** Anybody can name an address to be fetched, and would else have any number of requests sent to it. */
+class TooManyDocuments extends errors.OIDCProviderError {
+  constructor() {
+    super(429, 'temporarily_unavailable')
+    this.expose = true
+    this.error_description = 'too many client id metadata documents were asked for, try again later'
+  }
+}
+
+/**
+ * Reads client id metadata documents, and keeps what they say for as long as HTTP caching allows (RFC 9111 §4.2), within
+ * bounds (draft §5.2). While it cannot be read again, what was read before stays good for another hour, so that who uses
+ * the client does not depend on every moment of its web server. What it says once it can be read counts at once.
+ */
+export function createDocuments({
+  db,
+  throttleKey,
+  fetch: get,
+}: {
+  db: Db
+  throttleKey: Buffer
+  fetch: typeof globalThis.fetch
+}): Documents {
+  const kept = new Map<string, Kept>()
+  const reading = new Map<string, Promise<Kept>>()
+  const keyHash = (...about: string[]) => keyedHash(throttleKey, ['client id metadata document', ...about].join('\0'))
+
+  /** Counted apart for documents that were accepted before: strangers do not use up what is for those. */
+  async function isWithinLimits(clientId: string, isKnown: boolean): Promise<boolean> {
+    const { perNetwork, perEverybody } = isKnown ? limits.known : limits.unknown
+    const about = isKnown ? [clientId] : []
+    const own = { keyHash: keyHash('of', networkOf(current()?.address ?? ''), ...about), most: perNetwork }
+    const everyone = { keyHash: keyHash('everyone', ...about), most: perEverybody }
+    return (await translated(rateLimits.take(db, { own, everyone, windowSeconds }))) === 0
+  }
+
+  async function ask(clientId: string, isKnown: boolean): Promise<Response | errors.OIDCProviderError> {
+    const isWithin = await isWithinLimits(clientId, isKnown)
+    if (!isWithin) return new TooManyDocuments()
+    try {
+      const response = await get(clientId, { headers: { accept: 'application/json' }, redirect: 'manual' })
+      return response.status === 200 ? response : refused('could not be fetched')
+    } catch {
+      return refused('could not be fetched') // why is in the log: who named the address is not told what is there
+    }
+  }
+
+  async function load(clientId: string, isKnown: boolean): Promise<Kept> {
+    const before = kept.get(clientId)
+    const now = Date.now()
+    const answer = await ask(clientId, isKnown)
+    if (!(answer instanceof Response)) {
+      if (!before || now > before.goodUntilMs) throw answer
+      before.freshUntilMs = now + freshSeconds.least * 1000
+      return before
+    }
+    kept.delete(clientId)
+    const body = Buffer.from(await answer.arrayBuffer())
+    if (body.length > largestBytes) throw refused(`is longer than ${largestBytes} bytes`)
+    const document = readDocument(clientId, body.toString())
+    if ('problem' in document) throw refused(document.problem)
+    const freshUntilMs = now + freshnessOf(answer.headers) * 1000
+    const read = { ...document, freshUntilMs, goodUntilMs: freshUntilMs + staleSeconds * 1000 }
+    if (kept.size >= remembered) kept.delete(kept.keys().next().value ?? '')
+    kept.set(clientId, read)
+    return read
+  }
+
+  return {
+    async read(clientId, { isKnown }) {
+      const before = kept.get(clientId)
+      if (before && Date.now() < before.freshUntilMs) return before.metadata
+      const pending = reading.get(clientId) ?? load(clientId, isKnown).finally(() => reading.delete(clientId))
+      reading.set(clientId, pending)
+      return (await pending).metadata
+    },
+  }
+}
+
+/** Why a document makes no client. */
+export function refused(problem: string): errors.OIDCProviderError {
+  return new errors.InvalidClient(`the client id metadata document ${problem}`)
+}
+
+/** For how many seconds an answer is good, by what its server says (RFC 9111 §4.2.1) and within bounds. */
+function freshnessOf(headers: Headers): number {
+  const { least, most } = freshSeconds
+  const maxAge = /(?:^|,)\s*max-age\s*=\s*"?(\d+)/i.exec(headers.get('cache-control') ?? '')?.[1]
+  const expires = Date.parse(headers.get('expires') ?? '')
+  const seconds = maxAge === undefined ? (expires - Date.now()) / 1000 : Number(maxAge)
+  return Math.min(Math.max(seconds || 0, least), most)
+}
