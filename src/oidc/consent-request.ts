@@ -6,7 +6,7 @@ import * as clientRecords from '../stores/client-records.ts'
 import * as grants from '../stores/grants.ts'
 import type { ConsentItem, Views } from '../views.ts'
 import { type GrantPayload, type Permissions, permissionsOf, type Shown } from './consent.ts'
-import { shownOf } from './provider.ts'
+import { shownOf } from './grants.ts'
 import type { ResourceServers } from './resource-servers.ts'
 import { claimOf, isClaim, scopes } from './scopes.ts'
 

@@ -1,4 +1,4 @@
-import type { Db } from '../database/schema.ts'
+import type { Db, Tx } from '../database/schema.ts'
 import * as audit from '../stores/audit.ts'
 import * as grants from '../stores/grants.ts'
 
@@ -12,6 +12,12 @@ export type Decision = { asked: Permissions; approved: Permissions }
 
 /** What the consent page said about the client; when that changes the person is asked again. */
 export type Shown = { name: string; host: string }
+
+/** What a stored grant says about how it came about. */
+type Circumstances = Partial<Shown> & {
+  /** What was granted to a first-party client without anybody having been asked. It is no consent. */
+  skipped?: Permissions
+}
 
 type Part = { openid?: { scope?: string; claims?: string[] }; resources?: Record<string, string> }
 /** A grant as the engine stores it. */
@@ -69,41 +75,97 @@ export function permissionsOf(payload: GrantPayload | undefined): { granted: Per
   return { granted: read(payload), rejected: read(payload?.rejected) }
 }
 
+const none: Permissions = { scopes: [], claims: [], resources: {} }
+
+function isNothing({ scopes, claims, resources }: Permissions): boolean {
+  return [scopes, claims, ...Object.values(resources)].every((list) => list.length === 0)
+}
+
+/** What of a request was neither approved nor denied yet; `undefined` when there is nothing. */
+export function undecided(payload: GrantPayload | undefined, requested: Permissions): Permissions | undefined {
+  const decided = combine(read(payload), read(payload?.rejected), plus)
+  const { resources, ...left } = combine(requested, decided, minus)
+  const asked = Object.entries(resources).filter(([, scope]) => scope.length > 0)
+  const open = { ...left, resources: Object.fromEntries(asked) }
+  return isNothing(open) ? undefined : open
+}
+
+/** A grant without what nobody consented to, because the client was a first-party one. */
+export function consented({ payload, shown }: Pick<grants.StoredGrant, 'payload' | 'shown'>): GrantPayload {
+  const { skipped } = shown as Circumstances
+  const grant = payload as GrantPayload
+  return skipped ? { ...grant, ...write(combine(read(grant), skipped, minus)) } : grant
+}
+
+type Pair = grants.Pair & {
+  lifetimeSeconds: number
+  event: { requestId?: string | undefined; address?: string | undefined }
+}
+
 /** Records a decision for an account and a client, and returns the id of their grant. */
 export function record(
   db: Db,
-  {
-    accountId,
-    clientId,
-    shown,
-    lifetimeSeconds,
-    event,
-    ...decision
-  }: Decision & {
-    accountId: string
-    clientId: string
-    shown: Shown
-    lifetimeSeconds: number
-    event: { requestId?: string | undefined; address?: string | undefined }
-  },
+  { shown, event, asked, approved, ...pair }: Decision & Pair & { shown: Shown },
 ): Promise<string> {
+  const { accountId, clientId } = pair
   return db.transaction().execute(async (tx) => {
-    const now = Math.floor(Date.now() / 1000)
-    const grantId = await grants.change(tx, { accountId, clientId }, (current) => ({
-      payload: {
-        kind: 'Grant',
-        iat: now,
-        exp: now + lifetimeSeconds,
-        accountId,
-        clientId,
-        ...decide(current as GrantPayload | undefined, decision),
-      },
-      shown,
-      expiresAtSeconds: now + lifetimeSeconds,
+    const { id: grantId } = await change(tx, pair, (current, { skipped = none }) => ({
+      decided: decide(current, { asked, approved }),
+      shown: { ...shown, skipped: combine(skipped, asked, minus) },
     }))
-    await audit.append(tx, [
-      { type: 'consent.given', accountId, clientId, grantId, details: { approved: decision.approved }, ...event },
-    ])
+    await audit.append(tx, [{ type: 'consent.given', accountId, clientId, grantId, details: { approved }, ...event }])
     return grantId
   })
+}
+
+/**
+ * Grants a first-party client what it requests without asking, except for what the person denied before. It is
+ * marked as such, so that it is not taken for consent should the client be no first-party one any more.
+ */
+export function skip(
+  db: Db,
+  { requested, event, ...pair }: Pair & { requested: Permissions },
+): Promise<{ id: string; payload: GrantPayload }> {
+  const { accountId, clientId } = pair
+  return db.transaction().execute(async (tx) => {
+    let granted: Permissions | undefined
+    const grant = await change(tx, pair, (current, { skipped = none, ...shown }) => {
+      granted = undecided(current, requested)
+      const decision = { asked: granted ?? none, approved: granted ?? none }
+      return {
+        decided: decide(current, decision),
+        shown: { ...shown, skipped: combine(skipped, decision.asked, plus) },
+      }
+    })
+    if (granted) {
+      await audit.append(tx, [
+        { type: 'consent.skipped', accountId, clientId, grantId: grant.id, details: { granted }, ...event },
+      ])
+    }
+    return grant
+  })
+}
+
+async function change(
+  tx: Tx,
+  { accountId, clientId, lifetimeSeconds }: Omit<Pair, 'event'>,
+  decideOn: (
+    current: GrantPayload | undefined,
+    circumstances: Circumstances,
+  ) => { decided: ReturnType<typeof decide>; shown: Circumstances },
+): Promise<{ id: string; payload: GrantPayload }> {
+  const now = Math.floor(Date.now() / 1000)
+  const exp = now + lifetimeSeconds
+  let changed = {} as GrantPayload
+  const id = await grants.change(tx, { accountId, clientId }, (current, before) => {
+    const { decided, shown } = decideOn(current as GrantPayload | undefined, before as Circumstances)
+    const { skipped, ...seen } = shown
+    changed = { kind: 'Grant', iat: now, exp, accountId, clientId, ...decided }
+    return {
+      payload: changed,
+      shown: { ...seen, ...(skipped && !isNothing(skipped) && { skipped }) },
+      expiresAtSeconds: exp,
+    }
+  })
+  return { id, payload: changed }
 }

@@ -1,12 +1,12 @@
 import { decodeJwt } from 'jose'
 import { interactionPolicy, type KoaContextWithOIDC } from 'oidc-provider'
 
-type Policy = interactionPolicy.DefaultPolicy
+export type Prompts = interactionPolicy.DefaultPolicy
 /** The subject an account has towards a client that is told pairwise ones. */
 export type PairwiseSubject = (accountId: string, client: { [member: string]: unknown }) => Promise<string>
 
 /** What a person is asked for before an authorization request is answered, and when. */
-export function policy(pairwiseSubject: PairwiseSubject): Policy {
+export function policy(pairwiseSubject: PairwiseSubject): Prompts {
   const prompts = interactionPolicy.base()
   prompts.add(new interactionPolicy.Prompt({ name: 'select_account', requestable: true }), 0)
   expectTheHintedPerson(prompts, pairwiseSubject)
@@ -17,7 +17,7 @@ export function policy(pairwiseSubject: PairwiseSubject): Policy {
  * The engine looks at `id_token_hint` when a request arrives, and no more once a page was shown: then anybody
  * who signs in would do. The answer MUST NOT be about a different person (OpenID Connect Core §3.1.2.2).
  */
-function expectTheHintedPerson(prompts: Policy, pairwiseSubject: PairwiseSubject): void {
+function expectTheHintedPerson(prompts: Prompts, pairwiseSubject: PairwiseSubject): void {
   const checks = prompts.get('login')?.checks
   const arriving = checks?.get('id_token_hint')
   if (!checks || !arriving) throw new Error('The engine has no check of id_token_hint any more.')
@@ -33,4 +33,16 @@ function expectTheHintedPerson(prompts: Policy, pairwiseSubject: PairwiseSubject
   }
   checks.remove(reason)
   checks.add(new interactionPolicy.Check(reason, description, error, isSomebodyElse))
+}
+
+const aboutUndecided = ['op_scopes_missing', 'op_claims_missing', 'rs_scopes_missing']
+
+/** Whether a page is going to be shown for another reason than that something was not consented to yet. */
+export async function asksBesides(prompts: Prompts, ctx: KoaContextWithOIDC): Promise<boolean> {
+  for (const { checks } of prompts) {
+    for (const { reason, check } of checks) {
+      if (!aboutUndecided.includes(reason) && (await check(ctx))) return true
+    }
+  }
+  return false
 }

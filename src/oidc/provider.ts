@@ -4,13 +4,14 @@ import type { Config } from '../config.ts'
 import { sha256 } from '../crypto/digests.ts'
 import type { Keyring } from '../keys/keyring.ts'
 import * as accounts from '../stores/accounts.ts'
-import * as grants from '../stores/grants.ts'
 import * as replays from '../stores/replays.ts'
 import { adapterWith } from './adapter.ts'
 import type { ClientDocuments } from './client-documents.ts'
 import { extraClientMetadata } from './client-metadata.ts'
 import { type DynamicRegistration, readAnyForm } from './dynamic-registration.ts'
 import { algorithms, features, routes } from './features.ts'
+import { permitOfflineAccess } from './first-party.ts'
+import { loadGrant } from './grants.ts'
 import { lifetimes } from './lifetimes.ts'
 import type { Pages } from './pages.ts'
 import { keepClients } from './parsed-clients.ts'
@@ -49,6 +50,8 @@ export function createProvider(dependencies: ProviderDependencies): Provider {
       .update(`${String(client['sectorIdentifier'])}\0${accountId}`)
       .digest('base64url')
 
+  const prompts = policy(pairwiseSubject)
+
   const Engine = config.ALLOW_FORM_POST ? Provider : WithoutFormPost
   const provider = new Engine(config.ISSUER, {
     adapter: adapterWith(storage),
@@ -76,8 +79,9 @@ export function createProvider(dependencies: ProviderDependencies): Provider {
       return token.kind === 'AccessToken' ? authenticationOf(ctx) : undefined
     },
     findAccount: (_ctx, sub) => translated(findAccount(storage, sub)),
-    loadExistingGrant: (ctx) => translated(loadGrant(dependencies, ctx)),
-    interactions: { url: (_ctx, interaction) => `/interaction/${interaction.uid}`, policy: policy(pairwiseSubject) },
+    loadExistingGrant: (ctx) => translated(loadGrant({ config, storage, prompts }, ctx)),
+    interactions: { url: (_ctx, interaction) => `/interaction/${interaction.uid}`, policy: prompts },
+    extraParams: { scope: permitOfflineAccess },
     renderError: pages.renderError,
     extraClientMetadata,
     cookies: {
@@ -163,38 +167,6 @@ async function findAccount({ db }: Storage, sub: string) {
   const account = current()?.accounts.get(sub) ?? (await accounts.findById(db, sub))
   if (!account || account.isDisabled) return undefined
   return { accountId: account.id, claims: async () => claimsOf(account) }
-}
-
-/**
- * The remembered grant of this account to this client. Not used when what the person saw of the client has
- * changed since: then they are asked again.
- */
-async function loadGrant({ config, storage }: ProviderDependencies, ctx: KoaContextWithOIDC) {
-  const { client, session, provider } = ctx.oidc
-  if (!client || !session?.accountId) return undefined
-  const stored = await storage.findGrant({ accountId: session.accountId, clientId: client.clientId })
-  if (!stored) return undefined
-  const isJustGiven = ctx.oidc.result?.consent?.grantId === stored.id
-  const shown = shownOf(client, String(ctx.oidc.params?.['redirect_uri'] ?? ''))
-  // A device has no redirect URI, and so nothing new to show about where one returns to.
-  const isElsewhere = shown.host !== '' && stored.shown['host'] !== shown.host
-  if (!isJustGiven && (stored.shown['name'] !== shown.name || isElsewhere)) return undefined
-
-  const now = Math.floor(Date.now() / 1000)
-  const { grant: lifetime, grantRenewal } = lifetimes(config)
-  if (stored.expiresAtSeconds - now < grantRenewal) await grants.extend(storage.db, stored, now + lifetime)
-  return new provider.Grant({ ...stored.payload, jti: stored.id } as never)
-}
-
-/** What the consent page says about a client. */
-export function shownOf(
-  client: { clientId: string; clientName?: string | undefined },
-  redirectUri: string,
-): { name: string; host: string } {
-  const url = URL.parse(redirectUri)
-  // Only of a web address does the host say who gets the answer; with a scheme of an app's own anyone can write one.
-  const host = url && /^https?:$/.test(url.protocol) ? url.host : (url?.protocol ?? '')
-  return { name: client.clientName ?? client.clientId, host }
 }
 
 function requiresPkce(

@@ -52,7 +52,10 @@ export async function findAll(db: Db, pairs: Pair[]): Promise<(StoredGrant | und
 export async function change(
   tx: Tx,
   { accountId, clientId }: Pair,
-  change: (current: Payload | undefined) => { payload: Payload; shown: Payload; expiresAtSeconds: number },
+  change: (
+    current: Payload | undefined,
+    shown: Payload,
+  ) => { payload: Payload; shown: Payload; expiresAtSeconds: number },
 ): Promise<string> {
   const now = new Date()
   // Takes the place of a row that may not exist yet, so that there is one to lock.
@@ -78,7 +81,7 @@ export async function change(
     .forNoKeyUpdate()
     .executeTakeFirstOrThrow()
   const isLive = row.expires_at > now
-  const { payload, shown, expiresAtSeconds } = change(isLive ? row.payload : undefined)
+  const { payload, shown, expiresAtSeconds } = change(isLive ? row.payload : undefined, isLive ? row.shown : {})
   await tx
     .updateTable('grants')
     .set({
