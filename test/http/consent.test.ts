@@ -337,7 +337,13 @@ describe('the consent page', () => {
 
   test('lets nothing an app says of itself become markup or a script', async () => {
     const hostile = `"><script>alert(1)</script><img src=x onerror=alert(1)>'`
-    client = await postern.createClient({ client_name: hostile, client_uri: 'https://notes.example/?"><script>' })
+    client = await postern.createClient({ client_name: hostile })
+    // No policy lets it be registered; the page does not rely on that.
+    await postern.database.query('update clients set metadata = metadata || $1 where id = $2', [
+      { client_uri: 'https://notes.example/?"><script>' },
+      client.client_id,
+    ])
+    postern.server.postern.clients.forget(client.client_id)
     config = await discover(postern, client)
     const { page, visitor } = await beginLogin(config, {
       issuer: postern.issuer,
