@@ -35,14 +35,14 @@ export function createResourceServers(db: Db, issuer: string): ResourceServers {
     return servers
   }
 
-  const find = async (identifier: string) =>
-    identifier === admin.identifier ? admin : (await all()).get(identifier)
+  const find = async (identifier: string) => (identifier === admin.identifier ? admin : (await all()).get(identifier))
 
   return {
     find,
 
     indicators: {
-      async getResourceServerInfo(ctx, identifier) {
+      async getResourceServerInfo(ctx, identifier, client) {
+        if (!mayAskFor(client, identifier)) throw new errors.InvalidTarget('resource is not allowed for this client')
         const server = await find(identifier)
         // Nobody can consent to what is not theirs to give: only a machine gets tokens for the admin API.
         const isOutOfReach = server === admin && ctx.oidc.params?.['grant_type'] !== 'client_credentials'
@@ -68,4 +68,10 @@ export function createResourceServers(db: Db, issuer: string): ResourceServers {
       return audience.some((server) => server?.clientId === client.clientId)
     },
   }
+}
+
+/** Whether a client may have tokens for a resource: for those its metadata lists, or for any if it has no list. */
+function mayAskFor(client: { [member: string]: unknown }, identifier: string): boolean {
+  const { resources } = client
+  return resources === undefined || (Array.isArray(resources) && resources.includes(identifier))
 }
