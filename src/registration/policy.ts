@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { clientMetadata } from './metadata.ts'
-import { postLogoutRedirectUriProblem, redirectUriProblem, webUriProblem } from './redirect-uris.ts'
+import { areOfNativeApp, postLogoutRedirectUriProblem, redirectUriProblem, webUriProblem } from './redirect-uris.ts'
 import type { Policy } from './rules.ts'
 import * as scopeRules from './scope-rules.ts'
 
@@ -22,15 +22,17 @@ type Judge = (metadata: Metadata, circumstances: Circumstances) => Refusal | und
 /**
  * The metadata a client has in effect when it gives this: `null` is nothing (RFC 7592 §2.2), lists name a thing once,
  * and what is left out has the default of RFC 7591 §2 or, where the policy does not allow that, the first value it does.
- * Without `scope` or `resources` a client could ask for any, so there the default is what the policy lists.
+ * Without `scope` or `resources` a client could ask for any, so there the default is what the policy lists. A client that
+ * can only be a native app is one: `web`, the default of OpenID Connect Registration §2, would leave it nowhere to return.
  */
 export function effective(metadata: Metadata, { rules }: Policy): Metadata {
   const given = Object.entries(metadata)
     .filter(([, value]) => value !== null && value !== undefined)
     .map(([name, value]) => [name, Array.isArray(value) ? [...new Set(value)] : value])
   const scope = scopeRules.defaultScope(rules)
+  const isApp = areOfNativeApp(texts(metadata['redirect_uris']), rules)
   const completed: Metadata = {
-    application_type: standard('web', rules.application_types) ?? 'web',
+    application_type: standard(isApp ? 'native' : 'web', rules.application_types) ?? 'web',
     grant_types: [standard('authorization_code', rules.grant_types) ?? []].flat(),
     response_types: [standard('code', rules.response_types) ?? []].flat(),
     token_endpoint_auth_method:

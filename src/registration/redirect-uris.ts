@@ -39,6 +39,18 @@ export function redirectUriProblem(uri: string, context: UriContext): UriProblem
   return { rule: 'redirect_uris.private_use_schemes', message: 'must not use a scheme of its own' }
 }
 
+/**
+ * Whether these are all addresses that only an app on the person's own device can be at (RFC 8252 §7.1, §7.3), so that a
+ * client with no others is native if it does not say what it is. Where a policy has web clients on loopback too, those
+ * addresses do not tell.
+ */
+export function areOfNativeApp(uris: readonly string[], { redirect_uris: { loopback } }: PolicyRules): boolean {
+  const isOfApp = (url: URL) =>
+    reversedDomain.test(url.protocol) || (url.protocol === 'http:' && isLoopback(url) && loopback !== 'any')
+  const urls = uris.map((uri) => URL.parse(uri))
+  return urls.length > 0 && urls.every((url) => url !== null && isOfApp(url))
+}
+
 /** Why people may not be sent to this address after signing out, if they may not (RP-Initiated Logout 1.0 §3.1). */
 export function postLogoutRedirectUriProblem(uri: string, context: UriContext): UriProblem | undefined {
   const { rules } = context

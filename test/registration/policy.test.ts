@@ -69,7 +69,7 @@ describe('a client is judged by each rule of its policy', () => {
       'redirect_uris.loopback',
       { redirect_uris: { loopback: 'native' } },
       { application_type: 'native', redirect_uris: ['http://127.0.0.1/cb'] },
-      { redirect_uris: ['http://127.0.0.1/cb'] },
+      { application_type: 'web', redirect_uris: ['http://127.0.0.1/cb'] },
       'redirect_uris',
     ],
     [
@@ -147,7 +147,7 @@ describe('a client is judged by each rule of its policy', () => {
   })
 
   test('where the issuer is on loopback, so may a web client be, whatever the policy says of it', () => {
-    const local = { redirect_uris: ['http://localhost:3000/cb'] }
+    const local = { application_type: 'web', redirect_uris: ['http://localhost:3000/cb'] }
     expect(refusal(local, { rules: { redirect_uris: { loopback: 'never' } }, isLoopbackIssuer: true })).toBeUndefined()
     expect(against(local)).toEqual(['redirect_uris', 'redirect_uris.loopback'])
   })
@@ -173,7 +173,7 @@ describe('Keycloak CVE-2026-18570: a field left out is judged as what it stands 
     ],
     [
       'the application type that loopback depends on',
-      {},
+      { application_types: ['web'] },
       { application_type: 'web', redirect_uris: ['http://127.0.0.1/cb'] },
       { redirect_uris: ['http://127.0.0.1/cb'] },
       'redirect_uris',
@@ -181,7 +181,7 @@ describe('Keycloak CVE-2026-18570: a field left out is judged as what it stands 
     ],
     [
       'the application type that a scheme of its own depends on',
-      {},
+      { application_types: ['web'] },
       { application_type: 'web', redirect_uris: ['com.example.app:/cb'] },
       { redirect_uris: ['com.example.app:/cb'] },
       'redirect_uris',
@@ -280,6 +280,26 @@ describe('effective metadata', () => {
       contacts: ['a@rp.example'],
       grant_types: ['authorization_code', 'refresh_token'],
     })
+  })
+
+  test.each<[what: string, redirect_uris: string[], rules: object, type: string]>([
+    ['on loopback', ['http://localhost:33418/cb', 'http://127.0.0.1/cb', 'http://[::1]/cb'], {}, 'native'],
+    ['with a scheme of its own', ['com.example.app:/cb'], {}, 'native'],
+    ['of both kinds', ['com.example.app:/cb', 'http://localhost/cb'], {}, 'native'],
+    ['also on the web', ['http://localhost/cb', 'https://rp.example/cb'], {}, 'web'],
+    ['over https on loopback', ['https://localhost/cb'], {}, 'web'],
+    ['at a host that sounds like loopback', ['http://localhost.rp.example/cb'], {}, 'web'],
+    ['with a scheme that is no domain', ['myapp:/cb'], {}, 'web'],
+    ['with a scheme that runs script', ['javascript:alert(1)'], {}, 'web'],
+    ['nowhere', [], {}, 'web'],
+    ['on loopback, where web clients may be', ['http://localhost/cb'], { redirect_uris: { loopback: 'any' } }, 'web'],
+    ['on loopback, where only web clients may be', ['http://localhost/cb'], { application_types: ['web'] }, 'web'],
+  ])('of a client that does not say what it is and returns people %s', (_what, uris, rules, type) => {
+    expect(effective({ redirect_uris: uris }, complete('default', rules))['application_type']).toBe(type)
+    for (const said of ['web', 'native']) {
+      const given = { redirect_uris: uris, application_type: said }
+      expect(effective(given, complete('default', rules))['application_type']).toBe(said)
+    }
   })
 
   test('has no scope of the admin API that was not asked for, and is not narrowed where any scope is allowed', () => {

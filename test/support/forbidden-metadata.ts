@@ -13,7 +13,11 @@ export const forbidden: [what: string, field: string, metadata: Record<string, u
   ['an IPv6 address', 'redirect_uris', { redirect_uris: ['https://[2001:db8::1]/cb'] }],
   ['javascript:', 'redirect_uris', { redirect_uris: ['javascript:alert(1)'] }],
   ['data:', 'redirect_uris', { redirect_uris: ['data:text/html,x'] }],
-  ['a private-use scheme in a web client', 'redirect_uris', { redirect_uris: ['com.example.app:/cb'] }],
+  [
+    'a private-use scheme in a web client',
+    'redirect_uris',
+    { application_type: 'web', redirect_uris: ['com.example.app:/cb'] },
+  ],
   ['a scheme without a dot', 'redirect_uris', { application_type: 'native', redirect_uris: ['myapp:/cb'] }],
   ['a relative URI', 'redirect_uris', { redirect_uris: ['/cb'] }],
   ['no URI', 'redirect_uris', { redirect_uris: [''] }],
