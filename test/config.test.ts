@@ -152,6 +152,30 @@ suite('hosts that may be at private addresses', () => {
   })
 })
 
+suite('hosts of client id metadata documents', () => {
+  test('are none by default', () => {
+    expect(parse({}).CLIENT_ID_METADATA_DOCUMENTS).toEqual([])
+  })
+
+  test('are kept as a URL spells them, with the port unless it is 443', () => {
+    const CLIENT_ID_METADATA_DOCUMENTS = 'Claude.ai, *.Example.com ,localhost:8443,login.example:443,*'
+    expect(parse({ CLIENT_ID_METADATA_DOCUMENTS }).CLIENT_ID_METADATA_DOCUMENTS).toEqual([
+      'claude.ai',
+      '*.example.com',
+      'localhost:8443',
+      'login.example',
+      '*',
+    ])
+  })
+
+  test.each(['https://claude.ai', 'claude.ai/app', '**', '*claude.ai', 'a.*', '*.*.example.com', '*.'])(
+    'are not %s',
+    (CLIENT_ID_METADATA_DOCUMENTS) => {
+      expect(mistakes({ CLIENT_ID_METADATA_DOCUMENTS })).toContain('CLIENT_ID_METADATA_DOCUMENTS must be * or hosts')
+    },
+  )
+})
+
 suite('issuers of software statements', () => {
   const trust = (list: unknown) => ({ SOFTWARE_STATEMENT_ISSUERS: JSON.stringify(list) })
   const issuer = 'https://publisher.example'

@@ -1,0 +1,435 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import type { OutgoingHttpHeaders } from 'node:http'
+import { createServer, type Server } from 'node:https'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import * as oidc from 'openid-client'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { createCertificate } from '../support/certificate.ts'
+import { createListener, type Listener } from '../support/listener.ts'
+import { freePort, startPostern } from '../support/postern.ts'
+import { type Fetch, type Fleet, startFleet } from '../support/processes.ts'
+import { beginLogin, completeLogin } from '../support/relying-party.ts'
+import { createVisitor, type Visitor } from '../support/visitor.ts'
+import { createKey, send } from '../support/wire.ts'
+
+// draft-ietf-oauth-client-id-metadata-document-02
+
+const issuer = 'https://id.example'
+const redirect_uris = ['https://rp.example/cb']
+let fleet: Fleet
+let folder: string
+/** A web server of those who write apps. */
+let web: { server: Server; host: string; received: string[] }
+/** A port inside that no setting names. */
+let inside: Listener
+const published = new Map<string, { status?: number; headers?: OutgoingHttpHeaders; body: string }>()
+let documents = 0
+let people = 0
+
+beforeAll(async () => {
+  const certificate = createCertificate()
+  folder = await mkdtemp(join(tmpdir(), 'postern-documents-'))
+  await writeFile(join(folder, 'ca.pem'), certificate.cert)
+  const received: string[] = []
+  const server = createServer(certificate, (req, res) => {
+    received.push(String(req.url))
+    const { status = 200, headers, body } = published.get(String(req.url)) ?? { status: 404, body: '' }
+    res.writeHead(status, { 'content-type': 'application/json', ...headers }).end(body)
+  })
+  const port = await freePort()
+  await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', () => resolve()))
+  web = { server, host: `localhost:${port}`, received }
+  inside = await createListener()
+  fleet = await startFleet(
+    {
+      ISSUER: issuer,
+      CLIENT_ID_METADATA_DOCUMENTS: `${web.host}, localhost:${inside.port}`,
+      EGRESS_PRIVATE_HOSTS: web.host,
+      NODE_EXTRA_CA_CERTS: join(folder, 'ca.pem'),
+      TRUSTED_PROXIES: '127.0.0.1',
+    },
+    1,
+  )
+})
+afterAll(async () => {
+  await fleet?.stop()
+  web?.server.close()
+  await inside?.stop()
+  await rm(folder, { recursive: true, force: true })
+})
+
+/** Publishes a document, or replaces the one at an address, and returns its address. */
+function publish(
+  metadata: Record<string, unknown> = {},
+  {
+    at = `https://${web.host}/apps/${++documents}`,
+    ...answer
+  }: { at?: string; status?: number; headers?: OutgoingHttpHeaders } = {},
+): string {
+  const body = JSON.stringify({ client_id: at, client_name: 'Field Notes', redirect_uris, ...metadata })
+  published.set(new URL(at).pathname, { ...answer, body })
+  return at
+}
+
+const restart = async () => {
+  await fleet.processes[0].stop()
+  await fleet.processes[0].start()
+}
+
+/** Each from a network of its own, unless it is said which. */
+function from(address = `198.51.100.${++people % 250}`): Fetch {
+  return (input, init) => {
+    const request = new Request(input, init)
+    request.headers.set('x-forwarded-for', address)
+    return fleet.processes[0].fetch(request)
+  }
+}
+
+/** Begins an authorization request as a browser does, and returns what the page that refuses it says. */
+async function ask(client_id: string, fetch = from()): Promise<{ status: number; said: string }> {
+  const query = new URLSearchParams({
+    client_id,
+    response_type: 'code',
+    scope: 'openid',
+    redirect_uri: redirect_uris[0] ?? '',
+    code_challenge: 'E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGjSstw_cM',
+    code_challenge_method: 'S256',
+  })
+  const { status, body } = await createVisitor(issuer, { fetch }).get(`/oauth/authorize?${query}`)
+  return { status, said: textOf(body) }
+}
+
+const textOf = (html: string) =>
+  html
+    .replace(/<[^>]+>/g, ' ')
+    .replaceAll('&#39;', "'")
+    .replaceAll('&quot;', '"')
+    .replace(/\s+/g, ' ')
+const isAsked = { status: 200, said: expect.stringContaining('Sign in to continue to') }
+const refusedFor = (reason: string, { status = 400, error = 'invalid_client' } = {}) => ({
+  status,
+  said: expect.stringMatching(new RegExp(`${error}.*${reason.replace(/[().]/g, '\\$&')}`)),
+})
+
+async function configure(client_id: string, authentication = oidc.None()): Promise<oidc.Configuration> {
+  const options = { [oidc.customFetch]: from() as oidc.CustomFetch }
+  return oidc.discovery(new URL(issuer), client_id, undefined, authentication, options)
+}
+
+type Person = { email: string; visitor: Visitor }
+
+async function createPerson(): Promise<Person> {
+  const email = `person${++people}@example.com`
+  await fleet.createAccount(email)
+  return { email, visitor: createVisitor(issuer, { fetch: from() }) }
+}
+
+async function login(
+  client_id: string,
+  { email, visitor }: Person,
+  parameters: Record<string, unknown> = {},
+  authentication?: oidc.ClientAuth,
+) {
+  const config = await configure(client_id, authentication)
+  const begun = await beginLogin(config, { issuer, visitor, ...parameters })
+  const callback = await completeLogin(begun, email)
+  const tokens = await oidc.authorizationCodeGrant(config, callback, {
+    pkceCodeVerifier: begun.verifier,
+    expectedNonce: begun.nonce,
+    expectedState: begun.state,
+  })
+  return { config, tokens, page: begun.page }
+}
+
+const auditOf = (client_id: string) =>
+  fleet.database.query(
+    'select type, actor, details from audit_events where client_id = $1 and type like $2 order by id',
+    [client_id, 'client.%'],
+  )
+
+describe('§3: a client whose id is the address of its metadata', () => {
+  test('gets tokens, refreshes them, and is not asked about again at the next login', async () => {
+    const client_id = publish({ grant_types: ['authorization_code', 'refresh_token'] })
+    const person = await createPerson()
+    const scope = 'openid email offline_access'
+    const { config, tokens } = await login(client_id, person, { scope, prompt: 'consent' })
+    expect(tokens.claims()).toMatchObject({ aud: client_id })
+    const refreshed = await oidc.refreshTokenGrant(config, String(tokens.refresh_token))
+    expect(refreshed.refresh_token).not.toBe(tokens.refresh_token)
+    const again = await login(client_id, person, { scope: 'openid email' })
+    expect(again.page.url).toMatch(/^https:\/\/rp\.example\/cb\?code=/)
+  })
+
+  test('authenticates with the key that its document names (§8.2)', async () => {
+    const { key, jwks } = await createKey()
+    const client_id = publish({ token_endpoint_auth_method: 'private_key_jwt', jwks })
+    const { tokens } = await login(client_id, await createPerson(), {}, oidc.PrivateKeyJwt({ key, kid: 'k1' }))
+    expect(tokens.claims()).toMatchObject({ aud: client_id })
+    const other = await createKey()
+    const stranger = login(client_id, await createPerson(), {}, oidc.PrivateKeyJwt({ key: other.key, kid: 'k1' }))
+    await expect(stranger).rejects.toMatchObject({ error: 'invalid_client' })
+  })
+
+  test('returns to any port of the loopback interface, without saying that it is a native app (RFC 8252 §7.3)', async () => {
+    const client_id = publish({ redirect_uris: ['http://localhost/callback'] })
+    const begun = await beginLogin(await configure(client_id), {
+      issuer,
+      visitor: createVisitor(issuer, { fetch: from() }),
+      redirect_uri: 'http://localhost:33418/callback',
+    })
+    expect(begun.page.body).toContain('name="password"')
+  })
+
+  test.each([
+    ['http', () => publish().replace('https:', 'http:')],
+    ['a fragment', () => `${publish()}#here`],
+    ['user information', () => publish().replace('https://', 'https://claude.ai@')],
+    ['dot segments', () => publish().replace('/apps/', '/apps/../apps/')],
+    ['dot segments in disguise', () => publish().replace('/apps/', '/apps/%2e%2E/apps/')],
+    ['another spelling of its host', () => publish().replace('localhost', 'LOCALHOST')],
+    ['a port that goes without saying', () => 'https://localhost:443/app'],
+    ['no path', () => `https://${web.host}`],
+    ['more than 2048 characters', () => publish({}, { at: `https://${web.host}/${'a'.repeat(2_048)}` })],
+  ])('is not one with %s in its address', async (_what, address) => {
+    const fetched = web.received.length
+    expect(await ask(address())).toMatchObject(refusedFor(''))
+    expect(web.received.length).toBe(fetched)
+  })
+
+  test('is accepted from no host that the settings do not name', async () => {
+    const client_id = 'https://elsewhere.example/app'
+    expect(await ask(client_id)).toMatchObject(refusedFor('client ids at elsewhere.example are not accepted here'))
+    expect(await ask(publish().replace(/:\d+/, ''))).toMatchObject(
+      refusedFor('client ids at localhost are not accepted'),
+    )
+  })
+})
+
+describe('§4: a document', () => {
+  test.each<[what: string, metadata: Record<string, unknown>, reason: string]>([
+    ['of another client', { client_id: 'https://claude.ai/app' }, 'another client_id than its address'],
+    ['with a secret', { client_secret: 'x'.repeat(48) }, 'must not contain client_secret'],
+    ['with an end of a secret', { client_secret_expires_at: 0 }, 'must not contain client_secret_expires_at'],
+    ['with client_secret_basic', { token_endpoint_auth_method: 'client_secret_basic' }, 'shared secret'],
+    ['with client_secret_post', { token_endpoint_auth_method: 'client_secret_post' }, 'shared secret'],
+    ['with client_secret_jwt', { token_endpoint_auth_method: 'client_secret_jwt' }, 'shared secret'],
+    [
+      'that has more fetched',
+      { sector_identifier_uri: 'https://rp.example/s' },
+      'must not contain sector_identifier_uri',
+    ],
+    ['for client_credentials', { grant_types: ['client_credentials'] }, 'grant_types may only be'],
+    ['for a scope of an API', { scope: 'openid tools' }, 'scope must not include tools (scopes)'],
+    ['for a scope of the admin API', { scope: 'postern:clients' }, 'scope must not include postern:clients (scopes)'],
+    ['of a first party', { first_party: true }, 'first_party can only be set by an administrator'],
+    ['that returns over plain http', { redirect_uris: ['http://rp.example/cb'] }, 'redirect_uris must use https'],
+    ['that is no metadata', { redirect_uris: 'https://rp.example/cb' }, 'redirect_uris'],
+    ['with a private key', { jwks: { keys: [{ kty: 'EC', crv: 'P-256', x: 'x', y: 'y', d: 'd' }] } }, 'is refused'],
+    ['longer than 5 kB', { client_uri: `https://rp.example/${'a'.repeat(5_120)}` }, 'is longer than 5120 bytes'],
+  ])('%s is refused', async (_what, metadata, reason) => {
+    const client_id = publish(metadata)
+    expect(await ask(client_id)).toMatchObject(refusedFor(reason))
+    expect(await auditOf(client_id)).toEqual([])
+  })
+
+  test.each<[what: string, body: string]>([
+    ['nothing', ''],
+    ['no JSON', '<!doctype html>'],
+    ['no object', '[]'],
+    ['null', 'null'],
+  ])('that is %s is refused', async (_what, body) => {
+    const client_id = publish()
+    published.set(new URL(client_id).pathname, { body })
+    expect(await ask(client_id)).toMatchObject(refusedFor('is not a JSON object'))
+  })
+
+  test('may have scopes of an API where the policy lists them', async () => {
+    await fleet.operate('registration-policy set', { name: 'document', rules: { scopes: ['openid', 'tools'] } })
+    await restart() // or wait five seconds
+    try {
+      expect(await ask(publish({ scope: 'openid tools' }))).toMatchObject(isAsked)
+      expect(await ask(publish({ scope: 'openid email' }))).toMatchObject(refusedFor('scope must not include email'))
+    } finally {
+      await fleet.operate('registration-policy delete', { name: 'document' })
+      await restart()
+    }
+  })
+})
+
+describe('§5: a document that cannot be read', () => {
+  test.each<[what: string, answer: { status: number; headers?: OutgoingHttpHeaders }]>([
+    ['is elsewhere', { status: 302, headers: { location: 'https://localhost/elsewhere' } }],
+    ['is not there', { status: 404 }],
+    ['has no content', { status: 204 }],
+    ['fails', { status: 500 }],
+  ])('because it %s makes no client', async (_what, answer) => {
+    expect(await ask(publish({}, answer))).toMatchObject(refusedFor('could not be fetched'))
+    expect(web.received).not.toContain('/elsewhere')
+  })
+
+  test('because it is inside gets no connection, though its host is accepted (§8.6)', async () => {
+    expect(await ask(`https://localhost:${inside.port}/app`)).toMatchObject(refusedFor('could not be fetched'))
+    expect(inside.connections).toBe(0)
+  })
+
+  test('is asked for again each time: a failure is not kept (§5.2)', async () => {
+    const client_id = publish({ client_id: 'https://claude.ai/app' })
+    expect(await ask(client_id)).toMatchObject(refusedFor('another client_id'))
+    publish({}, { at: client_id })
+    expect(await ask(client_id)).toMatchObject(isAsked)
+  })
+
+  test('is read once for any number of requests, and again when it was kept long enough', async () => {
+    const client_id = publish()
+    const { pathname } = new URL(client_id)
+    const count = () => web.received.filter((path) => path === pathname).length
+    const fetch = from()
+    await Promise.all(Array.from({ length: 10 }, () => ask(client_id, fetch)))
+    await ask(client_id)
+    expect(count()).toBe(1)
+    expect(await auditOf(client_id)).toEqual([
+      { type: 'client.registered', actor: 'anonymous', details: { policy: 'document' } },
+    ])
+    await restart()
+    await ask(client_id)
+    expect(count()).toBe(2)
+    expect(await auditOf(client_id)).toHaveLength(1)
+  })
+
+  test('is asked for so often in an hour for one network, and no longer, whoever else asks', async () => {
+    const stranger = from('192.0.2.7')
+    const known = publish()
+    expect(await ask(known, stranger)).toMatchObject(isAsked)
+    const addresses = Array.from({ length: 29 }, (_, n) => publish({ client_id: `other ${n}` }))
+    await Promise.all(addresses.map((client_id) => ask(client_id, stranger)))
+    const client_id = publish()
+    const fetched = web.received.length
+    expect(await ask(client_id, stranger)).toMatchObject(
+      refusedFor('too many', { status: 429, error: 'temporarily_unavailable' }),
+    )
+    expect(web.received.length).toBe(fetched)
+    expect(await ask(client_id, from('192.0.2.8'))).toMatchObject(isAsked)
+    await restart()
+    expect(await ask(known, stranger)).toMatchObject(isAsked) // it is no stranger's
+  })
+})
+
+describe('§8.4: a document that changes', () => {
+  test.each<[what: string, change: Record<string, unknown>]>([
+    ['its name', { client_name: 'Claude' }],
+    ['where one returns to', { redirect_uris: [...redirect_uris, 'https://other.example/cb'] }],
+  ])('%s has people asked again, and is recorded', async (_what, change) => {
+    const client_id = publish()
+    const person = await createPerson()
+    await login(client_id, person)
+    publish(change, { at: client_id })
+    await restart()
+    const uris = (change['redirect_uris'] ?? redirect_uris) as string[]
+    const { page } = await beginLogin(await configure(client_id), {
+      issuer,
+      visitor: person.visitor,
+      redirect_uri: uris.at(-1),
+    })
+    expect(page.body).toContain('asks for access to your account')
+    expect((await auditOf(client_id)).map(({ type }) => type)).toEqual(['client.registered', 'client.updated'])
+    expect(await fleet.operate('client show', { client_id })).toMatchObject({ registered_by: 'document', ...change })
+  })
+
+  test('into what is refused takes its client out of use', async () => {
+    const client_id = publish()
+    const person = await createPerson()
+    await login(client_id, person)
+    publish({ grant_types: ['client_credentials'] }, { at: client_id })
+    await restart()
+    expect(await ask(client_id)).toMatchObject(refusedFor('grant_types may only be'))
+  })
+})
+
+describe('an administrator', () => {
+  test('disables such a client, and with it its tokens, and enables it again', async () => {
+    const client_id = publish()
+    const person = await createPerson()
+    const { config, tokens } = await login(client_id, person)
+    await fleet.operate('client disable', { client_id })
+    await vi.waitFor(async () => expect(await ask(client_id)).toMatchObject(refusedFor('is disabled or was deleted')))
+    await expect(oidc.fetchUserInfo(config, tokens.access_token, oidc.skipSubjectCheck)).rejects.toThrow()
+    publish({ client_name: 'Another name' }, { at: client_id })
+    await restart()
+    const fetched = web.received.length
+    expect(await ask(client_id)).toMatchObject(refusedFor('is disabled or was deleted'))
+    expect(web.received.length).toBe(fetched)
+    await fleet.operate('client enable', { client_id })
+    expect(await ask(client_id)).toMatchObject(isAsked)
+  })
+
+  test('deletes such a client for good, with what was granted to it', async () => {
+    const client_id = publish()
+    await login(client_id, await createPerson())
+    await fleet.operate('client delete', { client_id })
+    await vi.waitFor(async () => expect(await ask(client_id)).toMatchObject(refusedFor('is disabled or was deleted')))
+    await restart()
+    expect(await ask(client_id)).toMatchObject(refusedFor('is disabled or was deleted'))
+    for (const table of ['grants', 'artifacts']) {
+      expect(await fleet.database.query(`select 1 from ${table} where client_id = $1`, [client_id])).toEqual([])
+    }
+  })
+
+  test('does not change such a client: its document says what it is', async () => {
+    const client_id = publish()
+    await ask(client_id)
+    const change = fleet.operate('client update', { client_id, client_name: 'Something else' })
+    await expect(change).rejects.toThrow(`What the client ${client_id} is, its document says; change it there.`)
+  })
+
+  test('limits how many there are with the policy', async () => {
+    const { count } = (
+      await fleet.database.query('select count(*)::int from clients where policy = $1 and deleted_at is null', [
+        'document',
+      ])
+    )[0] as { count: number }
+    const known = publish()
+    await ask(known)
+    await fleet.operate('registration-policy set', { name: 'document', rules: { max_clients: count + 1 } })
+    await restart()
+    try {
+      expect(await ask(publish())).toMatchObject(refusedFor('max_clients'))
+      expect(await ask(known)).toMatchObject(isAsked)
+    } finally {
+      await fleet.operate('registration-policy delete', { name: 'document' })
+      await restart()
+    }
+  })
+})
+
+describe('§6: the metadata of the server', () => {
+  const paths = ['openid-configuration', 'oauth-authorization-server'].map((name) => `/.well-known/${name}`)
+
+  test('says that documents are accepted', async () => {
+    for (const path of paths) {
+      const metadata = await (await fleet.processes[0].fetch(`${issuer}${path}`)).json()
+      expect(metadata).toMatchObject({
+        client_id_metadata_document_supported: true,
+        authorization_response_iss_parameter_supported: true,
+        code_challenge_methods_supported: ['S256'],
+        registration_endpoint: `${issuer}/oauth/register`,
+      })
+    }
+  })
+
+  test('says nothing of documents where they are not, and then none is fetched', async () => {
+    const postern = await startPostern({ EGRESS_PRIVATE_HOSTS: web.host })
+    try {
+      for (const path of paths) {
+        expect((await send(postern, path)).json).not.toHaveProperty('client_id_metadata_document_supported')
+      }
+      const fetched = web.received.length
+      const query = new URLSearchParams({ client_id: publish(), response_type: 'code', scope: 'openid' })
+      const { status, text } = await send(postern, `/oauth/authorize?${query}`)
+      expect([status, textOf(text)]).toEqual([400, expect.stringContaining('invalid_client')])
+      expect(web.received.length).toBe(fetched)
+    } finally {
+      await postern.stop()
+    }
+  })
+})

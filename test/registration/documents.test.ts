@@ -1,0 +1,24 @@
+import { describe, expect, test } from 'vitest'
+import { addressOf, isAccepted } from '../../src/registration/documents.ts'
+
+describe('the host of a document is accepted', () => {
+  test.each<[id: string, hosts: string[], isAccepted: boolean]>([
+    ['https://claude.ai/app', ['claude.ai'], true],
+    ['https://claude.ai/app', ['other.example', 'claude.ai'], true],
+    ['https://claude.ai/app', ['*'], true],
+    ['https://claude.ai/app', [], false],
+    ['https://claude.ai:8443/app', ['claude.ai'], false],
+    ['https://claude.ai:8443/app', ['claude.ai:8443'], true],
+    ['https://app.claude.ai/app', ['claude.ai'], false],
+    ['https://app.claude.ai/app', ['*.claude.ai'], true],
+    ['https://a.b.claude.ai/app', ['*.claude.ai'], true],
+    ['https://claude.ai/app', ['*.claude.ai'], false],
+    ['https://notclaude.ai/app', ['*.claude.ai'], false],
+    ['https://claude.ai.evil.example/app', ['claude.ai', '*.claude.ai'], false],
+    ['https://app.claude.ai:8443/app', ['*.claude.ai'], false],
+  ])('%s where %j are: %j', (id, hosts, expected) => {
+    const url = addressOf(id)
+    expect(url).toBeDefined()
+    expect(url && isAccepted(url, hosts)).toBe(expected)
+  })
+})
