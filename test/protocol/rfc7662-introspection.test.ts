@@ -23,9 +23,16 @@ beforeAll(async () => {
   client = await postern.createClient()
   const machine = { grant_types: ['client_credentials'], redirect_uris: [], response_types: [] }
   api = await postern.createClient({ ...machine, introspection_signed_response_alg: 'ES256' })
-  stranger = await postern.createClient(machine)
+  stranger = await postern.createClient({ ...machine, introspection_signed_response_alg: 'ES256' })
   await postern.createResource({ identifier: resource, clientId: api.client_id })
   await postern.createResource({ identifier: 'https://other.example/', clientId: stranger.client_id })
+  for (const tokenFormat of ['opaque', 'jwt'] as const) {
+    await postern.createResource({
+      identifier: `https://${tokenFormat}.example/`,
+      clientId: api.client_id,
+      tokenFormat,
+    })
+  }
 })
 afterAll(() => postern?.stop())
 
@@ -83,22 +90,52 @@ describe('RFC 9701 §5: as a signed JWT', () => {
     expect(payload).toMatchObject({ iat: expect.any(Number), token_introspection: { active: true, scope: 'read' } })
   })
 
-  test('a stranger gets exactly {"active":false} in it', async () => {
-    const { tokens } = await login(postern, client, forApi)
-    for (const token of [tokens.access_token, 'unknown']) {
-      const answer = await ask(stranger, token, {}, jwtForm)
-      const { payload } = await jwtVerify(answer.text, await publishedKeys(postern), { issuer: postern.issuer })
-      expect(payload['token_introspection']).toEqual({ active: false })
-      const { token_introspection: _, iat: __, iss: ___, aud, ...rest } = payload
-      expect([aud, rest]).toEqual([stranger.client_id, {}])
+  /** What a signed answer says that nobody may learn anything from. */
+  const nothing = (who: ClientMetadata) => ({
+    iss: postern.issuer,
+    iat: expect.any(Number),
+    aud: who.client_id,
+    token_introspection: { active: false },
+  })
+
+  async function said(who: ClientMetadata, token: unknown): Promise<Record<string, unknown>> {
+    const answer = await ask(who, token, {}, jwtForm)
+    expect(answer.headers.get('content-type')).toMatch(/^application\/token-introspection\+jwt\b/)
+    return (await jwtVerify(answer.text, await publishedKeys(postern))).payload
+  }
+
+  test('a stranger gets exactly {"active":false} in it (CVE-2026-37979, CVE-2026-18208)', async () => {
+    const { tokens } = await login(postern, client, { ...forApi, scope: 'openid read offline_access' })
+    for (const token of [tokens.access_token, tokens.refresh_token, 'unknown']) {
+      expect(await said(stranger, token)).toEqual(nothing(stranger))
     }
+  })
+
+  test('so does the API of what is cut short, ended, or of somebody who is gone', async () => {
+    await postern.createAccount('leaving@example.com')
+    const leaving = { ...forApi, email: 'leaving@example.com' }
+    const [own, theirs] = [await postern.createClient(), await login(postern, client, leaving)]
+    const tokens = {
+      short: (await login(postern, client, forApi)).tokens.access_token.slice(0, -1),
+      ofClient: (await login(postern, own, forApi)).tokens.access_token,
+      ofAccount: theirs.tokens.access_token,
+      revoked: (await login(postern, client, forApi)).tokens.access_token,
+    }
+    for (const token of [tokens.ofClient, tokens.ofAccount, tokens.revoked]) {
+      expect(await said(api, token)).toMatchObject({ token_introspection: { active: true, aud: resource } })
+    }
+    await operate(postern, 'client delete', { client_id: own.client_id })
+    await operate(postern, 'account disable', { account: leaving.email })
+    await send(postern, '/oauth/revoke', { client, form: { token: tokens.revoked } })
+    for (const [name, token] of Object.entries(tokens))
+      expect([name, await said(api, token)]).toEqual([name, nothing(api)])
   })
 })
 
 describe('RFC 7662 §4: everybody else gets exactly {"active":false}', () => {
   const inactive = { status: 200, text: '{"active":false}' }
 
-  test('another client, whatever token it is, and the same as for a token that does not exist', async () => {
+  test('another client, whatever token it is, and the same as for a token that does not exist (CVE-2026-37979)', async () => {
     const { tokens } = await login(postern, client, { email, scope })
     const { tokens: atApi } = await login(postern, client, forApi)
     for (const token of [tokens.access_token, tokens.refresh_token, atApi.access_token, 'unknown']) {
@@ -126,7 +163,7 @@ describe('RFC 7662 §4: everybody else gets exactly {"active":false}', () => {
     expect(await ask(registered.json as ClientMetadata, tokens.access_token)).toMatchObject(inactive)
   })
 
-  test('its own client, of a token cut short, made longer or in another case', async () => {
+  test('its own client, of a token cut short, made longer or in another case (CVE-2026-27840)', async () => {
     const { tokens } = await login(postern, client, { email, scope })
     const token = tokens.access_token
     const swapped = token.replace(/[a-z]/, (letter) => letter.toUpperCase())
@@ -195,6 +232,71 @@ describe('RFC 7662 §2.2: what belongs to somebody who is gone is inactive, neve
     await operate(postern, 'client disable', { client_id: paused.client_id })
     await operate(postern, 'client enable', { client_id: paused.client_id })
     expect((await ask(paused, tokens.access_token)).json['active']).toBe(true)
+  })
+})
+
+describe('RFC 7662 §2.2: what the server says of a token, nobody else can (CVE-2024-29892)', () => {
+  const forged = {
+    active: false,
+    sub: 'somebody-else',
+    iss: 'https://evil.example',
+    aud: 'https://evil.example',
+    client_id: 'another',
+    scope: 'everything',
+    exp: 1,
+    iat: 1,
+    jti: 'chosen',
+    token_type: 'chosen',
+    cnf: { jkt: 'chosen' },
+    act: { sub: 'somebody-else' },
+    acr: 'chosen',
+    amr: ['chosen'],
+    auth_time: 1,
+  }
+  const expected = (sub: string, clientId: string) => ({
+    sub,
+    iss: postern.issuer,
+    client_id: clientId,
+    scope: 'read',
+    iat: expect.any(Number),
+    exp: expect.any(Number),
+    auth_time: expect.any(Number),
+    amr: ['pwd'],
+  })
+
+  test.each(['opaque', 'jwt'] as const)('by what a profile is filled with, be the token %s', async (tokenFormat) => {
+    const identifier = `https://${tokenFormat}.example/`
+    const email = `${tokenFormat}@example.com`
+    const { id } = await postern.createAccount(email, forged)
+    const own = await postern.createClient()
+    const { tokens } = await login(postern, own, {
+      email,
+      scope: 'openid profile read',
+      resource: identifier,
+      tokenParameters: { resource: identifier },
+      claims: JSON.stringify({ id_token: Object.fromEntries(Object.keys(forged).map((name) => [name, null])) }),
+    })
+    const since = Math.floor(Date.now() / 1000) - 60
+    const claims = tokens.claims()
+    expect(claims).toMatchObject({ sub: id, iss: postern.issuer, aud: own.client_id })
+    const said =
+      tokenFormat === 'opaque'
+        ? (await ask(api, tokens.access_token)).json
+        : (await jwtVerify(tokens.access_token, await publishedKeys(postern))).payload
+    expect(said).toMatchObject({ ...expected(id, own.client_id), aud: identifier })
+    for (const issued of [claims ?? {}, said] as Record<string, unknown>[]) {
+      expect(Math.min(...['iat', 'exp', 'auth_time'].map((name) => Number(issued[name])))).toBeGreaterThan(since)
+      for (const name of ['act', 'cnf', 'acr']) expect(issued).not.toHaveProperty(name)
+      expect([issued['jti'], issued['token_type']]).not.toContain('chosen')
+    }
+    if (tokenFormat === 'opaque') {
+      expect(said).toMatchObject({ active: true, token_type: 'Bearer' })
+      const signed = await jwtVerify(
+        (await ask(api, tokens.access_token, {}, jwtForm)).text,
+        await publishedKeys(postern),
+      )
+      expect(signed.payload).toMatchObject({ iss: postern.issuer, aud: api.client_id, token_introspection: said })
+    }
   })
 })
 

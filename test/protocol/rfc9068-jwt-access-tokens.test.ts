@@ -1,0 +1,126 @@
+import { jwtVerify } from 'jose'
+import * as oidc from 'openid-client'
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
+import { parse } from '../../src/config.ts'
+import { createLogger } from '../../src/log.ts'
+import { assemble, type Postern } from '../../src/server.ts'
+import type { ClientMetadata } from '../../src/stores/clients.ts'
+import { operate } from '../support/operator.ts'
+import { startPostern, type TestPostern } from '../support/postern.ts'
+import { discover, login } from '../support/relying-party.ts'
+import { publishedKeys } from '../support/wire.ts'
+
+const email = 'ada@example.com'
+const resource = 'https://api.example/'
+const ttlSeconds = 90
+let postern: TestPostern
+let client: ClientMetadata
+let sub: string
+
+beforeAll(async () => {
+  postern = await startPostern()
+  sub = (await postern.createAccount(email)).id
+  client = await postern.createClient({
+    grant_types: ['authorization_code', 'refresh_token', 'client_credentials'],
+    scope: 'openid offline_access read',
+  })
+  await postern.createResource({ identifier: resource, tokenFormat: 'jwt', tokenTtlSeconds: ttlSeconds })
+})
+afterEach(() => vi.useRealTimers())
+afterAll(() => postern?.stop())
+
+type Tokens = { access_token: string; expires_in?: number | undefined }
+
+const byCredentials = async (identifier = resource): Promise<Tokens> =>
+  oidc.clientCredentialsGrant(await discover(postern, client), { resource: identifier, scope: 'read' })
+const request = { email, scope: 'openid offline_access read', resource, tokenParameters: { resource } }
+const byCode = async (): Promise<Tokens> => (await login(postern, client, request)).tokens
+async function byRefresh(): Promise<Tokens> {
+  const { config, tokens } = await login(postern, client, request)
+  return oidc.refreshTokenGrant(config, String(tokens.refresh_token), { resource })
+}
+
+describe('RFC 9068 §2.2: a JWT access token', () => {
+  test.each<[string, () => Promise<Tokens>, () => string]>([
+    ['for a code', byCode, () => sub],
+    ['for a refresh token', byRefresh, () => sub],
+    ['for client credentials', byCredentials, () => client.client_id],
+  ])('%s has every claim that is required, and the lifetime that its API asks for', async (_how, get, subject) => {
+    const { access_token, expires_in } = await get()
+    const { payload, protectedHeader } = await jwtVerify(access_token, await publishedKeys(postern))
+    expect(protectedHeader).toEqual({ alg: 'RS256', typ: 'at+jwt', kid: expect.any(String) })
+    expect(payload).toMatchObject({
+      iss: postern.issuer,
+      aud: resource,
+      sub: subject(),
+      client_id: client.client_id,
+      scope: 'read',
+      iat: expect.any(Number),
+      exp: expect.any(Number),
+      jti: expect.any(String),
+    })
+    expect(Number(payload.exp) - Number(payload.iat)).toBe(ttlSeconds)
+    expect(expires_in).toBe(ttlSeconds)
+  })
+
+  test('has an identifier of its own each time', async () => {
+    const tokens = await Promise.all(Array.from({ length: 5 }, () => byCredentials()))
+    const keys = await publishedKeys(postern)
+    const ids = await Promise.all(tokens.map(async (token) => (await jwtVerify(token.access_token, keys)).payload.jti))
+    expect(new Set(ids).size).toBe(tokens.length)
+  })
+})
+
+describe('what an operator changes of a resource', () => {
+  const freshMs = 5_000 // the bound that is promised
+  const later = () => vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + freshMs })
+  let other: Postern // another process of the same deployment, but for sharing this one with the test
+  beforeAll(async () => {
+    other = await assemble(parse({ ...postern.env, PORT: '0' }), { log: createLogger('silent') })
+  })
+  afterAll(() => other?.close())
+
+  test('holds in every process five seconds later: format, lifetime, scopes, who may introspect, that it is gone', async () => {
+    const identifier = 'https://changing.example/'
+    const { resourceServers } = other
+    const change = (changes: Record<string, unknown>) => operate(postern, 'resource update', { identifier, ...changes })
+
+    await operate(postern, 'resource create', { identifier, scopes: { read: 'Read' } })
+    later()
+    expect(await resourceServers.find(identifier)).toMatchObject({ tokenFormat: 'opaque', tokenTtlSeconds: undefined })
+    await change({
+      token_format: 'jwt',
+      token_ttl_seconds: 45,
+      scopes: { write: 'Write' },
+      client_id: client.client_id,
+    })
+    later()
+    expect(await resourceServers.find(identifier)).toMatchObject({
+      tokenFormat: 'jwt',
+      tokenTtlSeconds: 45,
+      scopes: { write: 'Write' },
+      clientId: client.client_id,
+    })
+    const byOther = { clientId: 'another', aud: identifier }
+    expect(await resourceServers.mayIntrospect({} as never, { clientId: client.client_id }, byOther)).toBe(true)
+    await operate(postern, 'resource delete', { identifier })
+    later()
+    expect(await resourceServers.find(identifier)).toBeUndefined()
+    expect(await resourceServers.mayIntrospect({} as never, { clientId: client.client_id }, byOther)).toBe(false)
+  })
+
+  test('holds for the tokens that are issued then', async () => {
+    const identifier = 'https://switched.example/'
+    await postern.createResource({ identifier, tokenTtlSeconds: 30 })
+    const issued = async () => {
+      later()
+      const { access_token, expires_in } = await byCredentials(identifier)
+      return [access_token.split('.').length, expires_in]
+    }
+    expect(await issued()).toEqual([1, 30])
+    await operate(postern, 'resource update', { identifier, token_format: 'jwt', token_ttl_seconds: 45 })
+    expect(await issued()).toEqual([3, 45])
+    await operate(postern, 'resource update', { identifier, token_format: 'opaque', token_ttl_seconds: null })
+    expect(await issued()).toEqual([1, postern.config.ACCESS_TOKEN_TTL_SECONDS])
+  })
+})
