@@ -46,7 +46,12 @@ export type Postern = {
   close(): Promise<void>
 }
 
-export type PosternOptions = { log: Logger; onStatement?: (sql: string) => void }
+export type PosternOptions = {
+  log: Logger
+  onStatement?: (sql: string) => void
+  /** How what clients name is fetched; by default the guarded way. */
+  fetch?: typeof globalThis.fetch
+}
 
 /** The version in package.json. */
 export const version: string = (() => {
@@ -55,7 +60,7 @@ export const version: string = (() => {
 })()
 
 /** Opens the database, brings it up to date, loads the keys and builds the engine. */
-export async function assemble(config: Config, { log, onStatement }: PosternOptions): Promise<Postern> {
+export async function assemble(config: Config, { log, onStatement, ...options }: PosternOptions): Promise<Postern> {
   const encryptionKeys = await loadEncryptionKeys(config)
   const database = await open(
     config,
@@ -90,11 +95,12 @@ export async function assemble(config: Config, { log, onStatement }: PosternOpti
     const { render } = createViews()
     const findWayBack = createWayBack({ db, clients: cache })
     const pages = createPages({ render, findWayBack })
-    const fetch = createGuardedFetch({
+    const guardedFetch = createGuardedFetch({
       allowsLoopback: config.ISSUER.startsWith('http:'),
       privateHosts: config.EGRESS_PRIVATE_HOSTS,
       onFailure: ({ host, reason }) => log.warn({ err: reason, host }, 'what a client named could not be fetched'),
     })
+    const fetch = options.fetch ?? guardedFetch
     const verify = createStatementVerifier({
       issuers: config.SOFTWARE_STATEMENT_ISSUERS,
       audiences: [config.ISSUER, config.ISSUER + routes.registration],

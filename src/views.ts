@@ -3,10 +3,14 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import nunjucks from 'nunjucks'
 
-/** The app that asks. `host` is where its answer is sent: of the two, only the host cannot be made up. */
+/**
+ * The app that asks. `host` is where its answer is sent: of the two, only the host cannot be made up. `verifiedHost` is
+ * where it publishes its client id metadata document, if it has one: that host says that the app is its own.
+ */
 export type Client = {
   name: string
   host: string
+  verifiedHost: string | undefined
 }
 
 export type Account = {
@@ -182,6 +186,7 @@ export function createViews({
   environment.addFilter('tint', tint)
   environment.addFilter('address', address)
   environment.addFilter('isLoopback', isLoopback)
+  environment.addFilter('isOfApp', isOfApp)
   environment.addFilter('webAddress', webAddress)
   for (const name of names) environment.getTemplate(`${name}.njk`, true)
 
@@ -207,6 +212,11 @@ function address(identifier: string): string {
 /** Whether a host is the person's own machine, where "you return to 127.0.0.1:33418" would say nothing. */
 function isLoopback(host: string): boolean {
   return /^(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?$/i.test(host)
+}
+
+/** Whether what is there is an app on the person's device, which may be any: nobody can say whose it is (RFC 8252 §8.6). */
+function isOfApp(host: string): boolean {
+  return isLoopback(host) || host.endsWith(':')
 }
 
 /** The address if it leads to the web, else nothing: escaping does not stop `javascript:` in an href. */

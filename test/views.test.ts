@@ -6,7 +6,10 @@ import { assets, createViews, type ViewName, type Views, versionOfAssets } from 
 const { render } = createViews()
 const hostile = '<script>alert("x")</script>'
 const interaction = { uid: 'uid-1', csrf: 'token-1' }
-const client = { name: 'Ledger', host: 'ledger.example.com' }
+const client = { name: 'Ledger', host: 'ledger.example.com', verifiedHost: undefined }
+/** One that is described by a document of its own. */
+const published = { name: 'Assistant', host: 'assistant.example', verifiedHost: 'assistant.example' }
+const unreviewed = { uri: undefined, policyUri: undefined, tosUri: undefined, isDynamic: true }
 const account = { name: 'Ada Lovelace', email: 'ada@example.com' }
 const email = {
   name: 'email',
@@ -71,16 +74,22 @@ const variants: { [Name in ViewName]: readonly Partial<Views[Name]>[] } = {
     { reason: 'reauthenticate' },
     { reason: 'account-mismatch' },
     { client: { ...client, isFirstParty: true } },
+    { client: published },
+    { client: { ...published, host: client.host } },
+    { client: { ...published, host: '127.0.0.1:33418' } },
   ],
   'continue-as': [{ account: { name: '', email: 'ada@example.com' } }],
   consent: [
     { error: 'nothing-granted' },
     { error: 'invalid' },
     { scopes: [], claims: [], resources: [] },
+    { client: { ...unreviewed, ...published } },
+    { client: { ...unreviewed, ...published, host: 'com.example.app:' } },
     {
       client: {
         name: 'Agent',
         host: '127.0.0.1:33418',
+        verifiedHost: undefined,
         uri: 'https://agent.example.com',
         policyUri: 'https://agent.example.com/privacy',
         tosUri: 'https://agent.example.com/terms',
@@ -267,6 +276,32 @@ describe('the consent page', () => {
     expect(page({})).not.toContain('Nobody here has reviewed this app')
     expect(page({ client: { ...reviewed, isDynamic: true } })).toContain('Nobody here has reviewed this app')
   })
+
+  test('shows the host that says an app is its own before what the app calls itself', () => {
+    const html = page({ client: { ...unreviewed, ...published } })
+    expect(html).toMatch(/<title>assistant\.example asks/)
+    expect(html).toMatch(/<h1><bdi class="name" dir="ltr">assistant\.example<\/bdi>/)
+    expect(html).toContain('Verified by its address')
+    expect(html).toContain('It calls itself <bdi>Assistant</bdi>.')
+    expect(html).toContain('Nobody here has reviewed this app')
+    expect(html).not.toContain('It registered itself')
+    expect(page({})).not.toContain('Verified')
+  })
+
+  test('says where one returns to when that is not the host that was verified', () => {
+    const you = 'You return to <bdi dir="ltr">notes.example</bdi>'
+    expect(page({ client: { ...unreviewed, ...published } })).not.toContain('You return to')
+    expect(page({ client: { ...unreviewed, ...published, host: 'notes.example' } })).toContain(you)
+  })
+
+  test.each(['localhost:33418', '127.0.0.1', '[::1]:1', 'com.example.app:'])(
+    'verifies no app that is returned to at %s: any app on the device could be',
+    (host) => {
+      const html = page({ client: { ...unreviewed, ...published, host } })
+      expect(html).not.toContain('Verified')
+      expect(html).toContain('Any app on this device can say that it is from <bdi dir="ltr">assistant.example</bdi>')
+    },
+  )
 
   test('links to the web only', () => {
     const uris = {

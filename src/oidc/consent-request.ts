@@ -6,7 +6,7 @@ import * as clientRecords from '../stores/client-records.ts'
 import * as grants from '../stores/grants.ts'
 import type { ConsentItem, Views } from '../views.ts'
 import { type GrantPayload, type Permissions, permissionsOf, type Shown } from './consent.ts'
-import { shownOf } from './grants.ts'
+import { askerOf } from './grants.ts'
 import type { ResourceServers } from './resource-servers.ts'
 import { claimOf, isClaim, scopes } from './scopes.ts'
 
@@ -77,7 +77,7 @@ export function createConsentRequests({
       if (!client || !account) throw new errors.SessionNotFound('the client or the account is gone')
       const stored = await grants.find(db, accountId, clientId)
       const { rejected } = permissionsOf(stored?.payload as GrantPayload | undefined)
-      const shown = shownOf(client, String(interaction.params['redirect_uri'] ?? ''))
+      const { verifiedHost, ...shown } = askerOf(client, String(interaction.params['redirect_uri'] ?? ''))
       const required = ['openid', ...String(client['required_scopes'] ?? '').split(' ')].filter((name) =>
         asked.scopes.includes(name),
       )
@@ -118,6 +118,7 @@ export function createConsentRequests({
         page: {
           client: {
             ...shown,
+            verifiedHost,
             uri: client.clientUri,
             policyUri: client.policyUri,
             tosUri: client.tosUri,

@@ -1,6 +1,8 @@
 import type { Grant, KoaContextWithOIDC } from 'oidc-provider'
 import type { Config } from '../config.ts'
+import { addressOf } from '../registration/documents.ts'
 import * as grants from '../stores/grants.ts'
+import type { Client as Asker } from '../views.ts'
 import { consented, type GrantPayload, type Permissions, type Shown, skip, undecided } from './consent.ts'
 import { isFirstParty } from './first-party.ts'
 import { lifetimes } from './lifetimes.ts'
@@ -81,6 +83,11 @@ function requestedOf({ oidc }: KoaContextWithOIDC): Permissions {
     claims: [...oidc.requestParamClaims].filter((claim) => !undecidable.includes(claim)),
     resources: Object.fromEntries(resources),
   }
+}
+
+/** Who asks, as every page shows it. */
+export function askerOf(client: Parameters<typeof shownOf>[0], redirectUri: string): Asker {
+  return { ...shownOf(client, redirectUri), verifiedHost: addressOf(client.clientId)?.host }
 }
 
 /** What the consent page says about a client. */

@@ -1,5 +1,6 @@
 import type { Configuration, KoaContextWithOIDC } from 'oidc-provider'
 import type { DeviceCodeError, ErrorCode, Render } from '../views.ts'
+import { askerOf } from './grants.ts'
 import { current } from './request-scope.ts'
 import type { FindWayBack } from './way-back.ts'
 
@@ -69,7 +70,7 @@ export function createPages({ render, findWayBack }: { render: Render; findWayBa
           action: ctx.oidc.urlFor('code_verification'),
           xsrf: xsrf(ctx),
           userCode,
-          client: { name: client.clientName ?? client.clientId, host: '' },
+          client: askerOf(client, ''), // a device has no address to return to
           device: { ip, userAgent: ua },
         })
       },

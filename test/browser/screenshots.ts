@@ -11,7 +11,7 @@ import * as accounts from '../../src/stores/accounts.ts'
 import * as resourceServers from '../../src/stores/resource-servers.ts'
 import { launchChromium } from '../support/chromium.ts'
 import { createClient } from '../support/postern.ts'
-import { createTour, type Site } from './tour.ts'
+import { createTour, fetchDocument, type Site, tourSettings } from './tour.ts'
 
 const port = 3999
 const sizes = [
@@ -24,8 +24,13 @@ const images = join(import.meta.dirname, '../../docs/images')
 const dataDir = await mkdtemp(join(tmpdir(), 'postern-screenshots-'))
 await mkdir(images, { recursive: true })
 const server = await serve(
-  parse({ PORT: String(port), DATA_DIR: dataDir, ENCRYPTION_KEYS: randomBytes(32).toString('base64') }),
-  { log: createLogger('error') },
+  parse({
+    ...tourSettings,
+    PORT: String(port),
+    DATA_DIR: dataDir,
+    ENCRYPTION_KEYS: randomBytes(32).toString('base64'),
+  }),
+  { log: createLogger('error'), fetch: fetchDocument },
 )
 const browser = await launchChromium()
 try {

@@ -12,8 +12,21 @@ export type Site = {
 
 const app = 'https://notes.example'
 const api = 'https://files.example/api'
+const assistant = 'https://assistant.example'
 const email = 'ada@example.com'
 const verifierHash = 'E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGjSstw_cM' // of RFC 7636, appendix B: no code is redeemed here
+
+/** Apps with a client id metadata document: one on the web, and one on the person's device. */
+const documents: Record<string, Record<string, unknown>> = {
+  [`${assistant}/web.json`]: { client_name: 'Assistant', redirect_uris: [`${app}/cb`] },
+  [`${assistant}/desktop.json`]: { client_name: 'Assistant', redirect_uris: ['http://127.0.0.1/callback'] },
+}
+
+export const tourSettings = { CLIENT_ID_METADATA_DOCUMENTS: new URL(assistant).host }
+
+/** There is no such host, so these are not fetched from the network. */
+export const fetchDocument: typeof globalThis.fetch = async (address) =>
+  Response.json({ client_id: String(address), ...documents[String(address)] })
 
 export type Tour = { take(context: BrowserContext, visit: (name: string, page: Page) => Promise<void>): Promise<void> }
 
@@ -60,6 +73,14 @@ export async function createTour({ issuer, password, ...site }: Site): Promise<T
     })}`
   }
 
+  const authorizeAssistant = (kind: 'web' | 'desktop', redirect_uri = `${app}/cb`) =>
+    authorize({
+      client_id: `${assistant}/${kind}.json`,
+      redirect_uri,
+      scope: 'openid profile email',
+      prompt: 'consent',
+    })
+
   async function requestUserCode(): Promise<string> {
     const response = await fetch(`${issuer}/oauth/device_authorization`, {
       method: 'POST',
@@ -84,6 +105,9 @@ export async function createTour({ issuer, password, ...site }: Site): Promise<T
       await page.goto(issuer)
       await visit('home', page)
 
+      await page.goto(authorizeAssistant('web'))
+      await visit('sign-in-document', page)
+
       await page.goto(
         authorize({ scope: 'openid profile email offline_access read write', prompt: 'consent', resource: api }),
       )
@@ -100,6 +124,11 @@ export async function createTour({ issuer, password, ...site }: Site): Promise<T
 
       await page.goto(signInUrl)
       await visit('error', page)
+
+      await page.goto(authorizeAssistant('web'))
+      await visit('consent-document', page)
+      await page.goto(authorizeAssistant('desktop', 'http://127.0.0.1:33418/callback'))
+      await visit('consent-document-on-device', page)
 
       await page.goto(authorize({ prompt: 'consent', claims: '{"userinfo":{"phone_number":null,"email":null}}' }))
       await visit('consent-claims', page)

@@ -3,7 +3,7 @@ import { createServer } from 'node:net'
 import { type Config, parse } from '../../src/config.ts'
 import { createLogger } from '../../src/log.ts'
 import { registerClient } from '../../src/oidc/registration.ts'
-import { type Postern, type RunningServer, serve } from '../../src/server.ts'
+import { type Postern, type PosternOptions, type RunningServer, serve } from '../../src/server.ts'
 import * as accounts from '../../src/stores/accounts.ts'
 import type { ClientMetadata } from '../../src/stores/clients.ts'
 import * as resourceServers from '../../src/stores/resource-servers.ts'
@@ -43,14 +43,17 @@ export async function environmentFor(databaseUrl: string): Promise<Record<string
 }
 
 /** A whole Postern in this process: its own database, a real port. */
-export async function startPostern(settings: Record<string, string> = {}): Promise<TestPostern> {
+export async function startPostern(
+  settings: Record<string, string> = {},
+  options: Pick<PosternOptions, 'fetch'> = {},
+): Promise<TestPostern> {
   const database = await createDatabase()
   const env = { ...(await environmentFor(database.url)), ...settings }
   const config = parse(env)
   const statements: string[] = []
   const logged: string[] = []
   const log = createLogger('debug', { write: (line) => logged.push(line) })
-  const begin = () => serve(config, { log, onStatement: (sql) => statements.push(sql) })
+  const begin = () => serve(config, { ...options, log, onStatement: (sql) => statements.push(sql) })
   let server = await begin()
 
   return {

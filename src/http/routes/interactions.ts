@@ -7,7 +7,7 @@ import type { SignIn } from '../../authentication/sign-in.ts'
 import type { Db } from '../../database/schema.ts'
 import * as consent from '../../oidc/consent.ts'
 import { type ConsentRequest, createConsentRequests } from '../../oidc/consent-request.ts'
-import { shownOf } from '../../oidc/grants.ts'
+import { askerOf } from '../../oidc/grants.ts'
 import { note } from '../../oidc/request-scope.ts'
 import type { ResourceServers } from '../../oidc/resource-servers.ts'
 import type { FindWayBack } from '../../oidc/way-back.ts'
@@ -194,7 +194,7 @@ export function interactionRoutes(dependencies: InteractionDependencies): Router
     const { client_id: clientId, redirect_uri: redirectUri } = interaction.params
     const client = await provider.Client.find(String(clientId))
     if (!client) throw new errors.SessionNotFound('the client is gone')
-    return { metadata: client, client: shownOf(client, String(redirectUri ?? '')) }
+    return { metadata: client, client: askerOf(client, String(redirectUri ?? '')) }
   }
 
   function hidden({ uid }: Interaction): { uid: string; csrf: string } {
