@@ -1,4 +1,4 @@
-import { sha256 } from '../crypto/digests.ts'
+import { keyedHash, sha256 } from '../crypto/digests.ts'
 import * as idempotencyKeys from '../stores/idempotency-keys.ts'
 import { perform, within } from './execute.ts'
 import { type Operation, type OperationDependencies, type Performer, Refusal } from './operation.ts'
@@ -16,11 +16,12 @@ export function executeOnce(
   operation: Operation,
   dependencies: OperationDependencies,
   input: unknown,
-  { key, by }: { key: string; by: Performer },
+  { key, by, hashKey }: { key: string; by: Performer; hashKey: Buffer },
 ): Promise<{ output: unknown; isReplayed: boolean }> {
   const name = `${operation.noun} ${operation.verb}`
   const keyHash = sha256(JSON.stringify([by.actor, name, key]))
-  const requestHash = sha256(JSON.stringify(sorted(input)))
+  // Keyed, as a password may be in the request: of a plain hash it could be guessed.
+  const requestHash = keyedHash(hashKey, `idempotent request\0${JSON.stringify(sorted(input))}`)
   const identity = `idempotency_keys.response:${keyHash.toString('hex')}`
   const { envelope } = dependencies.storage
 

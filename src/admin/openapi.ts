@@ -10,6 +10,11 @@ export function pathFields({ http: { path } }: Operation): string[] {
   return [...path.matchAll(/\{(\w+)\}/g)].map(([, name = '']) => name)
 }
 
+/** Whether its fields beside those of the path are in the query, as text, rather than in a JSON body. */
+export function readsQuery({ http: { method } }: Operation): boolean {
+  return method === 'GET' || method === 'DELETE'
+}
+
 /** Whether a request may carry an Idempotency-Key: where doing it twice would make two. */
 export function isRepeatable({ http: { method } }: Operation): boolean {
   return method === 'POST'
@@ -43,6 +48,7 @@ export function describeApi(
       securitySchemes: {
         oauth: {
           type: 'oauth2',
+          description: `Client credentials, with the resource ${issuer}${adminPath}. Tokens may be bound by DPoP.`,
           flows: { clientCredentials: { tokenUrl: issuer + routes.token, scopes: { ...adminScopes } } },
         },
       },
@@ -65,7 +71,7 @@ function describeOperation(operation: Operation): Record<string, unknown> {
   }) as { properties?: Record<string, Schema>; required?: string[] }
   const inPath = pathFields(operation)
   const fields = Object.entries(properties).filter(([name]) => !inPath.includes(name))
-  const isQuery = http.method === 'GET' || http.method === 'DELETE'
+  const isQuery = readsQuery(operation)
   const parameter = (place: 'path' | 'query') => (name: string) => ({
     name,
     in: place,
@@ -80,7 +86,7 @@ function describeOperation(operation: Operation): Record<string, unknown> {
   ]
   const status = String(http.status ?? 200)
   return {
-    operationId: camelCase(`${verb}-${noun}`),
+    operationId: camelCase(`${noun}-${verb}`),
     summary: `${summary}.`,
     tags: [noun],
     security: [{ oauth: [scope] }],
@@ -95,6 +101,8 @@ function describeOperation(operation: Operation): Record<string, unknown> {
     responses: {
       [status]: {
         description: status === '204' ? 'It is done.' : 'The outcome.',
+        ...(isRepeatable(operation) && { headers: { 'Idempotent-Replayed': idempotentReplayed } }),
+        ...('cursor' in properties && { headers: { Link: linkToNext } }),
         ...(status !== '204' && {
           content: {
             'application/json': {
@@ -113,7 +121,17 @@ const idempotencyKey = {
   in: 'header',
   required: false,
   description: 'Chosen by the caller. The same request with the same key is done once, and answered alike for a day.',
-  schema: { type: 'string', minLength: 1, maxLength: 255 },
+  schema: { type: 'string', minLength: 1, maxLength: 255, pattern: '^[ -~]*$' },
+}
+
+const idempotentReplayed = {
+  description: 'Present if the request was answered before, and this is that answer.',
+  schema: { type: 'string', const: 'true' },
+}
+
+const linkToNext = {
+  description: 'Where the list goes on, as rel="next" (RFC 8288). Absent at its end.',
+  schema: { type: 'string' },
 }
 
 function objectOf(fields: [string, Schema][], required: string[]): Schema {

@@ -5,6 +5,7 @@ import { randomId } from '../crypto/digests.ts'
 import type { Db } from '../database/schema.ts'
 import type { Storage } from '../oidc/storage.ts'
 import type { Render } from '../views.ts'
+import { problemDetails } from './admin/problems.ts'
 import { type AdminDependencies, adminRoutes } from './admin/routes.ts'
 import { refuseStrayDevices } from './middleware/device-resume.ts'
 import { errorPages } from './middleware/errors.ts'
@@ -52,6 +53,7 @@ export function createApp(dependencies: AppDependencies): ReturnType<Provider['c
   provider.use(logRequests(log))
   provider.use(securityHeaders({ isSecure: issuer.startsWith('https:') }))
   provider.use(errorPages({ render, log }))
+  provider.use(problemDetails({ log }))
   provider.use(onePath())
   provider.use(healthRoutes({ db, isStopping }).routes())
   provider.use(assetRoutes().routes())

@@ -1,4 +1,4 @@
-import * as oidc from 'openid-client'
+import { createHash } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { ClientMetadata } from '../../src/stores/clients.ts'
 import { adminToken, call, createAdministrator } from '../support/admin.ts'
@@ -59,10 +59,17 @@ describe('RFC 6750: the admin API lets nobody in', () => {
     expect(challengeOf(answer)).toContain('error="invalid_token"')
   })
 
-  test('with a header that is malformed', async () => {
-    for (const authorization of ['Bearer', `Bearer ${bearer} x`]) {
-      const { status } = await call(postern, '/clients', { headers: { authorization } })
-      expect(status).toBe(400)
+  test('with a token that is malformed, or sent twice (RFC 6750 §2, §3.1)', async () => {
+    const wrong = [
+      ['Bearer', ''],
+      [`Bearer ${bearer} x`, ''],
+      [`Bearer "${bearer}"`, ''],
+      [`Bearer ${bearer}`, `?access_token=${bearer}`],
+    ]
+    for (const [authorization = '', query] of wrong) {
+      const answer = await call(postern, `/clients${query}`, { headers: { authorization } })
+      expect([answer.status, kindOf(answer)]).toEqual([400, 'malformed-request'])
+      expect(challengeOf(answer)).toMatch(/^Bearer .*error="invalid_request"$/)
     }
     expect((await call(postern, '/clients', { headers: { authorization: 'Basic eDp5' } })).status).toBe(401)
   })
@@ -90,17 +97,6 @@ describe('RFC 6750: the admin API lets nobody in', () => {
     expect((await call(postern, '/accounts', { bearer: tokens.access_token })).status).toBe(401)
   })
 
-  test('with a token that is bound to a key, by whoever has only the token (RFC 9449 §7.1)', async () => {
-    const client = await createAdministrator(postern)
-    const config = await discover(postern, client)
-    const DPoP = oidc.getDPoPHandle(config, await oidc.randomDPoPKeyPair())
-    const asked = { resource: `${postern.issuer}/admin/api`, scope: 'postern:clients' }
-    const { access_token, token_type } = await oidc.clientCredentialsGrant(config, asked, { DPoP })
-    expect(token_type).toBe('dpop')
-    const answer = await call(postern, '/clients', { bearer: access_token })
-    expect([answer.status, kindOf(answer)]).toEqual([401, 'invalid-token'])
-  })
-
   test('with a token that has expired', async () => {
     const token = await adminToken(postern, await createAdministrator(postern))
     expect((await call(postern, '/clients', { bearer: token })).status).toBe(200)
@@ -117,8 +113,31 @@ describe('RFC 6750: the admin API lets nobody in', () => {
   })
 
   test('of another origin in a browser: there is no CORS', async () => {
-    const { headers } = await call(postern, '/clients', { bearer, headers: { origin: 'https://evil.example' } })
-    expect(headers.get('access-control-allow-origin')).toBeNull()
+    const headers = { origin: 'https://evil.example', 'access-control-request-headers': 'authorization' }
+    for (const path of ['/clients', '/openapi.json']) {
+      for (const method of ['GET', 'OPTIONS']) {
+        const asked = { method, bearer, headers: { ...headers, 'access-control-request-method': 'GET' } }
+        const answer = await call(postern, path, asked)
+        const given = [...answer.headers.keys()].filter((name) => name.startsWith('access-control-'))
+        expect([answer.status < 300, given]).toEqual([true, []])
+      }
+    }
+  })
+})
+
+describe('RFC 9728: the admin API as a protected resource', () => {
+  test('§3.1: says where tokens for it come from, and is what its challenges point to', async () => {
+    const { headers } = await call(postern, '/clients', {})
+    const [, address = ''] = /resource_metadata="([^"]+)"/.exec(headers.get('www-authenticate') ?? '') ?? []
+    const { status, json } = await send(postern, new URL(address).pathname)
+    expect(status).toBe(200)
+    expect(json).toMatchObject({
+      resource: `${postern.issuer}/admin/api`,
+      authorization_servers: [postern.issuer],
+      bearer_methods_supported: ['header'],
+      dpop_signing_alg_values_supported: expect.arrayContaining(['ES256']),
+    })
+    expect(json['scopes_supported']).toContain('postern:clients:read')
   })
 })
 
@@ -135,6 +154,24 @@ describe('RFC 6749 §3.3: a token does what its scope says', () => {
     const token = await adminToken(postern, administrator, 'postern:clients')
     expect((await call(postern, '/clients', { bearer: token })).status).toBe(200)
     expect((await call(postern, '/accounts', { bearer: token })).status).toBe(403)
+  })
+
+  test('one without a scope does nothing', async () => {
+    const form = { grant_type: 'client_credentials', resource: `${postern.issuer}/admin/api` }
+    const { json } = await send(postern, '/oauth/token', { client: administrator, form })
+    for (const path of ['/clients', '/accounts', '/audit']) {
+      expect((await call(postern, path, { bearer: String(json['access_token']) })).status).toBe(403)
+    }
+  })
+
+  test('a scope that is taken from a client is in its tokens no longer', async () => {
+    const client = await createAdministrator(postern, 'postern:clients postern:audit')
+    const token = await adminToken(postern, client)
+    expect((await call(postern, '/audit', { bearer: token })).status).toBe(200)
+    await operate(postern, 'client update', { client_id: client.client_id, scope: 'postern:clients' })
+    const answer = await call(postern, '/audit', { bearer: token })
+    expect([answer.status, kindOf(answer)]).toEqual([403, 'insufficient-scope'])
+    expect((await call(postern, '/clients', { bearer: token })).status).toBe(200)
   })
 
   test('a client gets no scope that it is not registered for, and none without naming it', async () => {
@@ -216,13 +253,24 @@ describe('RFC 9457: what goes wrong is a problem that says what to do', () => {
 
   test('refuses members that it does not know, rather than ignore a mistake', async () => {
     const answer = await post({ redirect_uri: 'https://rp.example/cb' })
-    expect([answer.status, answer.json['detail']]).toEqual([422, expect.stringContaining('redirect_uri')])
+    expect([answer.status, answer.json['errors']]).toMatchObject([422, [{ field: 'redirect_uri' }]])
+    const unknown = await call(postern, '/clients?limt=1', { bearer })
+    expect([unknown.status, unknown.json['errors']]).toMatchObject([422, [{ field: 'limt' }]])
+    expect((await call(postern, '/clients?client_name=x', { bearer, body: { redirect_uris } })).status).toBe(400)
   })
 
   test.each<[string, number, string, RequestInit]>([
     ['is not JSON', 400, 'malformed-request', { body: '{', headers: { 'content-type': 'application/json' } }],
     ['is not an object', 400, 'malformed-request', { body: '[]', headers: { 'content-type': 'application/json' } }],
     ['is a form', 415, 'unsupported-media-type', { body: new URLSearchParams({ client_name: 'x' }) }],
+    ['is XML', 415, 'unsupported-media-type', { body: '<a/>', headers: { 'content-type': 'application/xml' } }],
+    ['has no type', 415, 'unsupported-media-type', { body: Buffer.from('{}') }],
+    [
+      'is compressed in an unknown way',
+      415,
+      'unsupported-media-type',
+      { body: '{}', headers: { 'content-type': 'application/json', 'content-encoding': 'compress' } },
+    ],
     [
       'is too large',
       413,
@@ -240,11 +288,48 @@ describe('RFC 9457: what goes wrong is a problem that says what to do', () => {
   })
 
   test('says of an address what can be done there, and of an unknown one that it is none', async () => {
+    const allowOf = ({ headers }: Answer) => headers.get('allow')?.split(', ').sort()
     const wrong = await call(postern, '/clients', { method: 'PUT', bearer, body: {} })
-    expect([wrong.status, wrong.headers.get('allow')?.split(', ').sort()]).toEqual([405, ['GET', 'HEAD', 'POST']])
+    expect([wrong.status, kindOf(wrong)]).toEqual([405, 'method-not-allowed'])
+    expect(allowOf(wrong)).toEqual(['GET', 'HEAD', 'OPTIONS', 'POST'])
+    const asked = await call(postern, '/clients/x', { method: 'OPTIONS' })
+    expect([asked.status, allowOf(asked)]).toEqual([204, ['DELETE', 'GET', 'HEAD', 'OPTIONS', 'PATCH']])
     for (const path of ['/nothing', '', '/clients/x/y/z']) {
-      expect(kindOf(await call(postern, path, { bearer }))).toBe('not-found')
+      for (const method of ['GET', 'OPTIONS']) {
+        const answer = await call(postern, path, { method, bearer })
+        expect([answer.status, kindOf(answer)]).toEqual([404, 'not-found'])
+      }
     }
+  })
+
+  test('answers HEAD as GET, without the body (RFC 9110 §9.3.2)', async () => {
+    const answer = await call(postern, '/clients', { method: 'HEAD', bearer })
+    expect([answer.status, answer.text]).toEqual([200, ''])
+    expect((await call(postern, '/clients', { method: 'HEAD' })).status).toBe(401)
+  })
+
+  test('has one spelling of each address, and says of another what it says of an unknown one', async () => {
+    const { client_id } = await postern.createClient()
+    for (const path of ['/CLIENTS', '/clients/', `/Clients/${client_id}`, `/clients/${client_id}/`]) {
+      const answer = await call(postern, path, { bearer })
+      expect([answer.status, kindOf(answer), answer.headers.get('cache-control')]).toEqual([
+        404,
+        'not-found',
+        'no-store',
+      ])
+    }
+    const elsewhere = await send(postern, '/ADMIN/API/clients', { bearer })
+    expect([elsewhere.status, kindOf(elsewhere)]).toEqual([404, 'not-found'])
+  })
+
+  test('keeps what is in an identifier: case, slashes and percent signs', async () => {
+    for (const client_id of ['Ops/One', 'ops%2Fone', 'a b?c#d', '%zz']) {
+      await operate(postern, 'client create', { client_id, redirect_uris })
+      const answer = await call(postern, `/clients/${encodeURIComponent(client_id)}`, { bearer })
+      expect([answer.status, answer.json['client_id']]).toEqual([200, client_id])
+    }
+    const malformed = await call(postern, '/clients/%zz', { bearer })
+    expect([malformed.status, kindOf(malformed)]).toEqual([400, 'malformed-request'])
   })
 
   test('does not let one thing be named in the path and another in the body', async () => {
@@ -259,16 +344,34 @@ describe('RFC 9457: what goes wrong is a problem that says what to do', () => {
     expect((await post({ client_name: 'a\u0000b', redirect_uris })).status).toBe(422)
   })
 
-  test.each([
+  test.each<[string, (cursor: string) => string | Promise<string>, string?]>([
     ['truncated', (cursor: string) => cursor.slice(0, -2)],
     ['changed', (cursor: string) => cursor.replace(/(?<=\.)[^.]{2}(?=[^.]*$)/, (two) => (two === 'AA' ? 'BB' : 'AA'))],
     ['made up', () => "v1' or 1=1 --"],
+    [
+      'of the same list with another filter',
+      async () =>
+        String((await call(postern, '/audit?limit=1&type=client.registered', { bearer })).json['next_cursor']),
+      '/audit',
+    ],
     ['of another list', async () => String((await call(postern, '/audit?limit=1', { bearer })).json['next_cursor'])],
-  ])('refuses a cursor that is %s (Hydra CVE-2026-33504: forged pagination token)', async (_what, forge) => {
-    const { json } = await call(postern, '/clients?limit=1', { bearer })
-    const cursor = await forge(String(json['next_cursor']))
-    const answer = await call(postern, `/clients?limit=1&cursor=${encodeURIComponent(cursor)}`, { bearer })
-    expect([answer.status, answer.json['errors']]).toMatchObject([422, [{ field: 'cursor' }]])
+  ])(
+    'refuses a cursor that is %s (Hydra CVE-2026-33504: forged pagination token)',
+    async (_what, forge, list = '/clients') => {
+      const { json } = await call(postern, `${list}?limit=1`, { bearer })
+      const cursor = await forge(String(json['next_cursor']))
+      const answer = await call(postern, `${list}?limit=1&cursor=${encodeURIComponent(cursor)}`, { bearer })
+      expect([answer.status, answer.json['errors']]).toMatchObject([422, [{ field: 'cursor' }]])
+    },
+  )
+
+  test('says where a list goes on, with the same filter, and not at its end (RFC 8288 §3)', async () => {
+    const first = await call(postern, '/audit?limit=1&type=client.registered', { bearer })
+    const [, next = ''] = /^<([^>]+)>; rel="next"$/.exec(first.headers.get('link') ?? '') ?? []
+    const second = await call(postern, next.replace(`${postern.issuer}/admin/api`, ''), { bearer })
+    expect(second.json['items']).toMatchObject([{ type: 'client.registered' }])
+    expect(second.json['items']).not.toEqual(first.json['items'])
+    expect((await call(postern, '/clients?limit=1000', { bearer })).headers.get('link')).toBeNull()
   })
 
   test('a list goes on where it stopped, and shows each client once', async () => {
@@ -308,6 +411,58 @@ describe('Idempotency-Key', () => {
     const other = await adminToken(postern, await createAdministrator(postern))
     const [one, two] = [await create('mine', { redirect_uris }), await create('mine', { redirect_uris }, other)]
     expect(two.json['client_id']).not.toBe(one.json['client_id'])
+  })
+
+  test('a key is for one operation', async () => {
+    const { client_id } = await postern.createClient()
+    const headers = { 'idempotency-key': 'here' }
+    const rotate = () => call(postern, `/clients/${client_id}/rotate-secret`, { bearer, body: {}, headers })
+    expect((await create('here', { redirect_uris })).status).toBe(201)
+    const [first, again] = [await rotate(), await rotate()]
+    expect([first.status, again.json]).toEqual([200, first.json])
+    expect(again.headers.get('idempotent-replayed')).toBe('true')
+  })
+
+  test('a key is for one thing, also if that is named in the path', async () => {
+    const headers = { 'idempotency-key': 'there' }
+    const rotate = async () => {
+      const { client_id } = await postern.createClient()
+      return call(postern, `/clients/${client_id}/rotate-secret`, { bearer, body: {}, headers })
+    }
+    expect([(await rotate()).status, (await rotate()).status]).toEqual([200, 422])
+  })
+
+  test('a key is good again after a day', async () => {
+    const first = await create('daily', { redirect_uris })
+    const [row] = await postern.database.query(
+      `select extract(epoch from max(expires_at) - now())::int as seconds from idempotency_keys`,
+    )
+    expect(Number(row?.['seconds'])).toBeGreaterThan(86_000)
+    await postern.database.query('update idempotency_keys set expires_at = now()')
+    const next = await create('daily', { redirect_uris, client_name: 'Another' })
+    expect(next.status).toBe(201)
+    expect(next.json['client_id']).not.toBe(first.json['client_id'])
+  })
+
+  test.each([
+    ['empty', ''],
+    ['too long', 'x'.repeat(256)],
+    ['not printable', 'a\tb'],
+  ])('a key that is %s is refused', async (_what, key) => {
+    const before = await clientCount()
+    const answer = await create(key, { redirect_uris })
+    expect([answer.status, kindOf(answer)]).toEqual([400, 'malformed-request'])
+    expect(await clientCount()).toBe(before)
+  })
+
+  test('what is kept of a request lets nobody try passwords on it', async () => {
+    const body = { email: 'eve@example.com', password: 'hunter2 hunter2' }
+    const headers = { 'idempotency-key': 'account' }
+    expect((await call(postern, '/accounts', { bearer, body, headers })).status).toBe(201)
+    const digest = createHash('sha256').update(JSON.stringify(body)).digest('hex')
+    const rows = await postern.database.query(`select encode(request_hash, 'hex') as hash from idempotency_keys`)
+    expect(rows.length).toBeGreaterThan(0)
+    expect(rows.map(({ hash }) => hash)).not.toContain(digest)
   })
 
   test('a request that was refused leaves its key unused', async () => {

@@ -1,7 +1,12 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { Validator } from '@seriousme/openapi-schema-validator'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { z } from 'zod'
+import { describeApi } from '../../src/admin/openapi.ts'
 import { operations } from '../../src/admin/operations.ts'
+import { problemKinds } from '../../src/http/admin/problems.ts'
+import { version } from '../../src/server.ts'
 import { adminToken, call, createAdministrator } from '../support/admin.ts'
 import { startPostern, type TestPostern } from '../support/postern.ts'
 import { login } from '../support/relying-party.ts'
@@ -19,7 +24,7 @@ type Document = {
   openapi: string
   servers: { url: string }[]
   paths: Record<string, Record<string, Described>>
-  components: { schemas: { Problem: Schema } }
+  components: { schemas: { Problem: Schema & { properties: { type: { enum: string[] } } } } }
 }
 /** How an operation is called: what stands in its path, its query and its body. */
 type Example = { path?: Record<string, string>; query?: string; body?: unknown }
@@ -34,43 +39,43 @@ const id = (known: Known, operation: string, field = 'client_id') => String(know
 // Every operation, in an order in which each finds what it needs. One that is missing here fails the test below.
 const examples: [operationId: string, example: (known: Known) => Example][] = [
   [
-    'createAccount',
+    'accountCreate',
     () => ({ body: { email: 'ada@example.com', password: 'correct horse', claims: { groups: ['a'] } } }),
   ],
-  ['listAccount', () => ({ query: '?limit=1' })],
-  ['showAccount', () => ({ path: { account: 'ada@example.com' } })],
-  ['updateAccount', () => ({ path: { account: 'ada@example.com' }, body: { email: 'lovelace@example.com' } })],
-  ['setPasswordAccount', () => ({ path: { account: 'lovelace@example.com' }, body: { password: 'battery staple' } })],
-  ['disableAccount', (known) => ({ path: { account: id(known, 'createAccount', 'id') } })],
-  ['enableAccount', (known) => ({ path: { account: id(known, 'createAccount', 'id') } })],
-  ['listGrant', () => ({ query: '?limit=5' })],
-  ['revokeGrant', (known) => ({ path: { id: id(known, 'grant', 'id') } })],
-  ['createClient', () => ({ body: { client_name: 'App', redirect_uris } })],
-  ['listClient', () => ({ query: '?limit=2' })],
-  ['showClient', (known) => ({ path: { client_id: id(known, 'createClient') } })],
-  ['updateClient', (known) => ({ path: { client_id: id(known, 'createClient') }, body: { client_name: 'Renamed' } })],
+  ['accountList', () => ({ query: '?limit=1' })],
+  ['accountShow', () => ({ path: { account: 'ada@example.com' } })],
+  ['accountUpdate', () => ({ path: { account: 'ada@example.com' }, body: { email: 'lovelace@example.com' } })],
+  ['accountSetPassword', () => ({ path: { account: 'lovelace@example.com' }, body: { password: 'battery staple' } })],
+  ['accountDisable', (known) => ({ path: { account: id(known, 'accountCreate', 'id') } })],
+  ['accountEnable', (known) => ({ path: { account: id(known, 'accountCreate', 'id') } })],
+  ['grantList', () => ({ query: '?limit=5' })],
+  ['grantRevoke', (known) => ({ path: { id: id(known, 'grant', 'id') } })],
+  ['clientCreate', () => ({ body: { client_name: 'App', redirect_uris } })],
+  ['clientList', () => ({ query: '?limit=2' })],
+  ['clientShow', (known) => ({ path: { client_id: id(known, 'clientCreate') } })],
+  ['clientUpdate', (known) => ({ path: { client_id: id(known, 'clientCreate') }, body: { client_name: 'Renamed' } })],
   [
-    'rotateSecretClient',
-    (known) => ({ path: { client_id: id(known, 'createClient') }, body: { overlap_seconds: 60 } }),
+    'clientRotateSecret',
+    (known) => ({ path: { client_id: id(known, 'clientCreate') }, body: { overlap_seconds: 60 } }),
   ],
-  ['setSecretClient', (known) => ({ path: { client_id: id(known, 'createClient') }, body: { client_secret: secret } })],
-  ['disableClient', (known) => ({ path: { client_id: id(known, 'createClient') } })],
-  ['enableClient', (known) => ({ path: { client_id: id(known, 'createClient') } })],
-  ['deleteClient', (known) => ({ path: { client_id: id(known, 'createClient') } })],
-  ['createResource', () => ({ body: { identifier: resource, scopes: { read: 'Read' }, token_format: 'jwt' } })],
-  ['listResource', () => ({})],
-  ['showResource', () => ({ path: { identifier: resource } })],
-  ['updateResource', () => ({ path: { identifier: resource }, body: { name: 'An API' } })],
-  ['deleteResource', () => ({ path: { identifier: resource } })],
-  ['setRegistrationPolicy', () => ({ path: { name: 'partners' }, body: { rules: { max_clients: 2 } } })],
-  ['listRegistrationPolicy', () => ({})],
-  ['showRegistrationPolicy', () => ({ path: { name: 'partners' } })],
-  ['createRegistrationToken', () => ({ body: { policy: 'partners', uses: 1, expires: '2d' } })],
-  ['listRegistrationToken', () => ({})],
-  ['revokeRegistrationToken', (known) => ({ path: { id: id(known, 'createRegistrationToken', 'id') } })],
-  ['deleteRegistrationPolicy', () => ({ path: { name: 'partners' } })],
-  ['deleteAccount', (known) => ({ path: { account: id(known, 'createAccount', 'id') } })],
-  ['listAudit', () => ({ query: '?limit=3&since=2020-01-01T00:00:00Z' })],
+  ['clientSetSecret', (known) => ({ path: { client_id: id(known, 'clientCreate') }, body: { client_secret: secret } })],
+  ['clientDisable', (known) => ({ path: { client_id: id(known, 'clientCreate') } })],
+  ['clientEnable', (known) => ({ path: { client_id: id(known, 'clientCreate') } })],
+  ['clientDelete', (known) => ({ path: { client_id: id(known, 'clientCreate') } })],
+  ['resourceCreate', () => ({ body: { identifier: resource, scopes: { read: 'Read' }, token_format: 'jwt' } })],
+  ['resourceList', () => ({})],
+  ['resourceShow', () => ({ path: { identifier: resource } })],
+  ['resourceUpdate', () => ({ path: { identifier: resource }, body: { name: 'An API' } })],
+  ['resourceDelete', () => ({ path: { identifier: resource } })],
+  ['registrationPolicySet', () => ({ path: { name: 'partners' }, body: { rules: { max_clients: 2 } } })],
+  ['registrationPolicyList', () => ({})],
+  ['registrationPolicyShow', () => ({ path: { name: 'partners' } })],
+  ['registrationTokenCreate', () => ({ body: { policy: 'partners', uses: 1, expires: '2d' } })],
+  ['registrationTokenList', () => ({})],
+  ['registrationTokenRevoke', (known) => ({ path: { id: id(known, 'registrationTokenCreate', 'id') } })],
+  ['registrationPolicyDelete', () => ({ path: { name: 'partners' } })],
+  ['accountDelete', (known) => ({ path: { account: id(known, 'accountCreate', 'id') } })],
+  ['auditList', () => ({ query: '?limit=3&since=2020-01-01T00:00:00Z' })],
 ]
 
 let postern: TestPostern
@@ -110,10 +115,22 @@ beforeAll(async () => {
 afterAll(() => postern?.stop())
 
 describe('the OpenAPI document of the admin API', () => {
+  test('is what the operations make of it', () => {
+    expect(document).toEqual(describeApi(operations(), { issuer: postern.issuer, version, problems: problemKinds }))
+  })
+
   test('is valid OpenAPI 3.1', async () => {
     const result = await new Validator().validate(structuredClone(document) as never)
     expect([result.valid, result.errors ?? []]).toEqual([true, []])
     expect(document.openapi).toMatch(/^3\.1\./)
+  })
+
+  test('has the problems that docs/admin-api.md explains, and no others', async () => {
+    const text = await readFile(join(import.meta.dirname, '../../docs/admin-api.md'), 'utf8')
+    const table = text.slice(text.indexOf('## Errors')).matchAll(/^\| ((?:`[a-z-]+`(?:, )?)+) \|/gm)
+    const explained = [...table].flatMap(([, names = '']) => names.replaceAll('`', '').split(', '))
+    const { enum: types } = document.components.schemas.Problem.properties.type
+    expect(explained.map((kind) => `urn:postern:problem:${kind}`).sort()).toEqual([...types].sort())
   })
 
   test('would not be found valid if it were not', async () => {
@@ -167,14 +184,13 @@ describe('each operation over HTTP', () => {
   )
 
   test('shows a secret when it is made, and never again', () => {
-    const shown = ['createClient', 'rotateSecretClient', 'createResource', 'createRegistrationToken'].map(
-      (operationId) => {
-        const { json } = answers[operationId] as Answer
-        return String(json['client_secret'] ?? json['initial_access_token'])
-      },
-    )
+    const makers = ['clientCreate', 'clientRotateSecret', 'resourceCreate', 'registrationTokenCreate']
+    const shown = makers.map((operationId) => {
+      const { json } = answers[operationId] as Answer
+      return String(json['client_secret'] ?? json['initial_access_token'])
+    })
     for (const value of shown) expect(value).toMatch(/^[\w-]{43,}$/)
-    const rest = Object.entries(answers).filter(([name]) => !/^(create|rotate)/.test(name))
+    const rest = Object.entries(answers).filter(([name]) => !makers.includes(name))
     for (const [name, { text }] of rest) {
       for (const value of [...shown, secret, 'correct horse', 'battery staple'])
         expect(text.includes(value), name).toBe(false)
@@ -185,11 +201,11 @@ describe('each operation over HTTP', () => {
   })
 
   test('does what it says', async () => {
-    expect(answers['updateAccount']?.json).toMatchObject({ email: 'lovelace@example.com' })
-    expect(answers['showResource']?.json).toMatchObject({ identifier: resource, token_format: 'jwt' })
-    expect(answers['updateClient']?.json).toMatchObject({ client_name: 'Renamed' })
+    expect(answers['accountUpdate']?.json).toMatchObject({ email: 'lovelace@example.com' })
+    expect(answers['resourceShow']?.json).toMatchObject({ identifier: resource, token_format: 'jwt' })
+    expect(answers['clientUpdate']?.json).toMatchObject({ client_name: 'Renamed' })
     for (const [path, gone] of [
-      ['clients', id({ c: answers['createClient']?.json ?? {} }, 'c')],
+      ['clients', id({ c: answers['clientCreate']?.json ?? {} }, 'c')],
       ['resources', resource],
       ['accounts', 'lovelace@example.com'],
       ['registration-policies', 'partners'],

@@ -1,7 +1,9 @@
-import type { Context } from 'koa'
+import type { Context, Middleware } from 'koa'
+import type { Logger } from 'pino'
 import { z } from 'zod'
 import { Refusal } from '../../admin/operation.ts'
 import { isUnavailable, isUnstorable } from '../../database/connect.ts'
+import { adminPath } from '../../oidc/admin-resource.ts'
 
 export type ProblemKind = keyof typeof kinds
 
@@ -10,6 +12,7 @@ const kinds = {
   'malformed-request':      [400, 'The request is malformed'],
   unauthenticated:          [401, 'An access token is needed'],
   'invalid-token':          [401, 'The access token is not good'],
+  'invalid-proof':          [401, 'The DPoP proof is not good'],
   'insufficient-scope':     [403, 'The access token does not allow this'],
   forbidden:                [403, 'That is more than you may'],
   'not-found':              [404, 'There is no such thing'],
@@ -40,25 +43,54 @@ export class Problem extends Error {
   }
 }
 
+/** The problem that input does not fit, with what does not. */
+export function invalidInput(flaws: z.ZodError | FieldError[]): Problem {
+  const errors = flaws instanceof z.ZodError ? flaws.issues.flatMap(fieldErrors) : flaws
+  return new Problem('invalid', errors.map(({ field, detail }) => `${field}: ${detail}`).join('; '), { errors })
+}
+
+function fieldErrors(issue: z.core.$ZodIssue): FieldError[] {
+  const field = (...more: string[]) => [...issue.path, ...more].join('.')
+  if (issue.code !== 'unrecognized_keys') return [{ field: field(), detail: issue.message }]
+  return issue.keys.map((name) => ({ field: field(name), detail: 'is not known here' }))
+}
+
 /** A failure as a problem: what an administrator can do something about says what; the rest says only that it is ours. */
-export function toProblem(error: unknown): Problem {
+function toProblem(error: unknown): Problem {
   if (error instanceof Problem) return error
   if (error instanceof Refusal) {
     const { field, rule, message } = error
     const errors = field === undefined ? undefined : [{ field, detail: message, ...(rule !== undefined && { rule }) }]
     return new Problem(error.kind, message, { ...(errors && { errors }) })
   }
-  if (error instanceof z.ZodError) {
-    const errors = error.issues.map(({ path, message }) => ({ field: path.join('.'), detail: message }))
-    return new Problem('invalid', errors.map(({ field, detail }) => `${field} ${detail}`.trim()).join('; '), { errors })
-  }
-  if (isUnavailable(error)) return new Problem('unavailable', undefined, { cause: error })
+  // Of the engine's errors only those arrive that its storage makes of the database's; the router's are of Koa.
+  const { status } = error as { status?: unknown }
+  if (status === 503 || isUnavailable(error)) return new Problem('unavailable', undefined, { cause: error })
   if (isUnstorable(error)) return new Problem('malformed-request', 'It has a character that cannot be stored.')
+  if (status === 404) return new Problem('not-found')
   return new Problem('server-error', undefined, { cause: error })
 }
 
+/** Answers everything that goes wrong at the admin API as problem details, and keeps all its answers out of caches. */
+export function problemDetails({ log }: { log: Logger }): Middleware {
+  return async (ctx, next) => {
+    const path = ctx.path.toLowerCase() // however it is spelled: that it is spelled wrong is one of the problems
+    if (path !== adminPath && !path.startsWith(`${adminPath}/`)) return next()
+    ctx.set('Cache-Control', 'no-store')
+    try {
+      await next()
+    } catch (error) {
+      const problem = toProblem(error)
+      if (problem.cause !== undefined) {
+        log.error({ err: problem.cause, requestId: ctx.state['requestId'] }, 'an operation failed')
+      }
+      answer(ctx, problem)
+    }
+  }
+}
+
 /** Answers with a problem (RFC 9457 §3). */
-export function answerProblem(ctx: Context, { kind, message, errors }: Problem): void {
+function answer(ctx: Context, { kind, message, errors }: Problem): void {
   const [status, title] = kinds[kind]
   const requestId = String(ctx.state['requestId'])
   ctx.status = status

@@ -1,24 +1,21 @@
 import Router from '@koa/router'
 import type { Context, Middleware } from 'koa'
-import { koaBody } from 'koa-body'
-import type { Logger } from 'pino'
 import { execute } from '../../admin/execute.ts'
 import { executeOnce } from '../../admin/idempotency.ts'
-import { describeApi, isRepeatable, pathFields } from '../../admin/openapi.ts'
-import { type Operation, type OperationDependencies, Refusal } from '../../admin/operation.ts'
-import { fromText } from '../../admin/text.ts'
+import { describeApi, isRepeatable } from '../../admin/openapi.ts'
+import type { Operation, OperationDependencies } from '../../admin/operation.ts'
 import { adminPath, adminResource, adminScopes } from '../../oidc/admin-resource.ts'
+import { algorithms } from '../../oidc/features.ts'
 import { type Authorize, createAuthorize, metadataPath } from './authorization.ts'
-import { answerProblem, Problem, problemKinds, toProblem } from './problems.ts'
+import { readInput } from './input.ts'
+import { Problem, problemKinds } from './problems.ts'
 
 export type AdminDependencies = {
   operations: readonly Operation[]
   operationDependencies: OperationDependencies
   version: string
-  log: Logger
+  throttleKey: Buffer
 }
-
-const largestBody = '256kb' // as much metadata as the policy of administrators allows
 
 /** The admin API: a route for each operation, its description, and the metadata of it as a protected resource. */
 export function adminRoutes(dependencies: AdminDependencies): Router {
@@ -26,10 +23,9 @@ export function adminRoutes(dependencies: AdminDependencies): Router {
   const { config, provider, storage } = operationDependencies
   const issuer = config.ISSUER
   const router = new Router({ sensitive: true, strict: true })
-  const authorize = createAuthorize({ provider, clients: storage.clients, issuer })
+  const authorize = createAuthorize({ provider, storage, issuer })
   const description = describeApi(operations, { issuer, version, problems: problemKinds })
 
-  router.use(adminPath, problems(dependencies))
   // Without a token: it is in the source, says nothing of this server, and is what one reads to find out about tokens.
   router.get(`${adminPath}/openapi.json`, (ctx) => {
     ctx.body = description
@@ -40,6 +36,7 @@ export function adminRoutes(dependencies: AdminDependencies): Router {
       authorization_servers: [issuer],
       scopes_supported: Object.keys(adminScopes),
       bearer_methods_supported: ['header'],
+      dpop_signing_alg_values_supported: algorithms.dPoPSigningAlgValues,
       resource_name: adminResource(issuer).name,
     }
   })
@@ -48,87 +45,59 @@ export function adminRoutes(dependencies: AdminDependencies): Router {
     const address = adminPath + path.replace(/\{(\w+)\}/g, ':$1')
     router.register(address, [method], [run(operation, dependencies, authorize)])
   }
-  router.all(`${adminPath}{/*rest}`, (ctx) => refuseMethod(ctx, router))
+  router.all(`${adminPath}{/*rest}`, (ctx) => answerMethods(ctx, router))
   return router
 }
 
-/** Answers everything that goes wrong below as problem details, and keeps all answers out of caches. */
-function problems({ log }: AdminDependencies): Middleware {
-  return async (ctx, next) => {
-    ctx.set('Cache-Control', 'no-store')
-    try {
-      await next()
-    } catch (error) {
-      const problem = toProblem(error)
-      if (problem.cause !== undefined) {
-        log.error({ err: problem.cause, requestId: ctx.state['requestId'] }, 'an operation failed')
-      }
-      answerProblem(ctx, problem)
-    }
-  }
-}
-
-function run(operation: Operation, { operationDependencies }: AdminDependencies, authorize: Authorize): Middleware {
+function run(
+  operation: Operation,
+  { operationDependencies, throttleKey }: AdminDependencies,
+  authorize: Authorize,
+): Middleware {
   const { http } = operation
-  const readsQuery = http.method === 'GET' || http.method === 'DELETE'
+  const { ISSUER } = operationDependencies.config
   return async (ctx) => {
     const { clientId, scopes } = await authorize(ctx, operation.scope)
-    const given = readsQuery ? fromText(operation.input, { ...ctx.query }) : await readBody(ctx)
-    const input = { ...given, ...readPath(ctx, operation, given) }
+    const input = await readInput(ctx, operation)
     const who = { actor: `client:${clientId}`, adminScopes: scopes }
     const by = { ...who, address: ctx.ip, requestId: ctx.state['requestId'] }
-    const key = isRepeatable(operation) ? ctx.get('Idempotency-Key') : ''
-    if (key.length > 255) throw new Problem('malformed-request', 'Idempotency-Key has more than 255 characters.')
+    const key = isRepeatable(operation) ? readKey(ctx) : undefined
 
     const { output, isReplayed } =
-      key === ''
+      key === undefined
         ? { output: await execute(operation, operationDependencies, input, by), isReplayed: false }
-        : await executeOnce(operation, operationDependencies, input, { key, by })
+        : await executeOnce(operation, operationDependencies, input, { key, by, hashKey: throttleKey })
 
     ctx.status = http.status ?? 200
     if (isReplayed) ctx.set('Idempotent-Replayed', 'true')
-    if (http.status !== 204) ctx.body = output
+    if (http.status === 204) return
+    ctx.body = output
+    const { next_cursor: cursor } = output as { next_cursor?: string }
+    if (cursor !== undefined) ctx.set('Link', linkToNext(ISSUER + ctx.url, cursor))
   }
 }
 
-const json = koaBody({
-  urlencoded: false,
-  text: false,
-  multipart: false,
-  jsonStrict: true,
-  jsonLimit: largestBody,
-  parsedMethods: ['POST', 'PUT', 'PATCH'] as never,
-  onError: (error) => {
-    const isTooLarge = (error as { status?: number }).status === 413
-    throw new Problem(isTooLarge ? 'too-large' : 'malformed-request', isTooLarge ? undefined : 'The body is not JSON.')
-  },
-})
-
-async function readBody(ctx: Context): Promise<Record<string, unknown>> {
-  const type = ctx.is('json')
-  if (type === null || ctx.get('Content-Length') === '0') return {} // there is no body
-  if (type === false) throw new Problem('unsupported-media-type')
-  await json(ctx as never, async () => {})
-  const { body } = ctx.request as { body?: unknown }
-  if (typeof body !== 'object' || body === null || Array.isArray(body)) {
-    throw new Problem('malformed-request', 'The body is not a JSON object.')
-  }
-  return body as Record<string, unknown>
+function readKey(ctx: Context): string | undefined {
+  if (ctx.headers['idempotency-key'] === undefined) return undefined
+  const key = ctx.get('Idempotency-Key')
+  if (/^[\x20-\x7e]{1,255}$/.test(key)) return key
+  throw new Problem('malformed-request', 'Idempotency-Key has to be 1 to 255 printable ASCII characters.')
 }
 
-/** The fields of the path. They are said there alone, so that nothing can be done to something else than it says. */
-function readPath(ctx: Context, operation: Operation, given: Record<string, unknown>): Record<string, unknown> {
-  const names = pathFields(operation)
-  const twice = names.find((name) => Object.hasOwn(given, name))
-  if (twice) throw new Refusal('invalid', 'is in the path and must not be given again', { field: twice })
-  return Object.fromEntries(names.map((name) => [name, ctx['params'][name]]))
+/** Where a list goes on (RFC 8288 §3), with the same filters. */
+function linkToNext(address: string, cursor: string): string {
+  const next = new URL(address)
+  next.searchParams.set('cursor', cursor)
+  return `<${next.href}>; rel="next"`
 }
 
-function refuseMethod(ctx: Context, router: Router): void {
+/** Says of an address what can be done there: to who asks that (RFC 9110 §9.3.7), and to who tries something else. */
+function answerMethods(ctx: Context, router: Router): void {
   const methods = router.stack
     .filter((layer) => layer.methods.length > 0 && !layer.methods.includes('LINK') && layer.match(ctx.path))
     .flatMap((layer) => layer.methods)
   if (methods.length === 0) throw new Problem('not-found')
-  ctx.set('Allow', [...new Set(methods)].join(', '))
-  throw new Problem('method-not-allowed')
+  ctx.set('Allow', [...new Set([...methods, 'OPTIONS'])].join(', '))
+  if (ctx.method !== 'OPTIONS') throw new Problem('method-not-allowed')
+  ctx.status = 204
 }
