@@ -1,0 +1,116 @@
+import { randomBytes } from 'node:crypto'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
+import { connect, type Database } from '../../src/database/connect.ts'
+import { createDocuments, type Documents } from '../../src/oidc/document-fetching.ts'
+import { createDatabase, type TestDatabase } from '../support/database.ts'
+
+const clientId = 'https://app.example/client.json'
+let testDatabase: TestDatabase
+let database: Database
+let documents: Documents
+let asked: number
+/** What the document's server does next. */
+let answer: () => Response
+
+beforeAll(async () => {
+  testDatabase = await createDatabase()
+  database = connect({ url: testDatabase.url, poolSize: 2, preparedStatements: true, onError: () => {} })
+})
+afterAll(async () => {
+  await database?.close()
+  await testDatabase?.drop()
+})
+beforeEach(() => {
+  asked = 0
+  answers({})
+  documents = createDocuments({
+    db: database.db,
+    throttleKey: randomBytes(32),
+    fetch: async () => {
+      asked += 1
+      return answer()
+    },
+  })
+})
+afterEach(() => vi.useRealTimers())
+
+const startedAt = Date.now()
+const at = (seconds: number) => vi.useFakeTimers({ toFake: ['Date'], now: startedAt + seconds * 1_000 })
+const read = () => documents.read(clientId, { isKnown: true })
+
+function answers(metadata: Record<string, unknown>, headers: Record<string, string> = {}): void {
+  answer = () => Response.json({ client_id: clientId, ...metadata }, { headers })
+}
+
+function fails(): void {
+  answer = () => {
+    throw new TypeError('the address could not be fetched')
+  }
+}
+
+describe('RFC 9111 §4.2.1: a document is fresh', () => {
+  test.each<[what: string, headers: () => Record<string, string>, seconds: number]>([
+    ['for as long as its server says', () => ({ 'cache-control': 'public, max-age=1200' }), 1_200],
+    ['until its server says', () => ({ expires: new Date(startedAt + 900_000).toUTCString() }), 900],
+    ['by max-age rather than Expires', () => ({ 'cache-control': 'max-age=1200', expires: '0' }), 1_200],
+    ['for five minutes when its server says nothing', () => ({}), 300],
+    ['for five minutes though its server says less', () => ({ 'cache-control': 'max-age=0, no-store' }), 300],
+    ['for an hour though its server says more', () => ({ 'cache-control': 'max-age=31536000' }), 3_600],
+    ['for five minutes when what its server says is no date', () => ({ expires: 'tomorrow' }), 300],
+  ])('%s', async (_what, headers, seconds) => {
+    at(0)
+    answers({ client_name: 'Before' }, headers())
+    const first = await read()
+    answers({ client_name: 'After' })
+    at(seconds - 1)
+    expect(await read()).toBe(first)
+    expect(asked).toBe(1)
+    at(seconds + 1)
+    expect(await read()).toEqual({ client_name: 'After' })
+    expect(asked).toBe(2)
+  })
+})
+
+describe('how often a document is read', () => {
+  const unknown = (n: number) => documents.read(`${clientId}?${n}`, { isKnown: false })
+
+  test('is limited for each that is known, and apart from that for those that are not', async () => {
+    fails()
+    const refusals = async (ask: (n: number) => Promise<unknown>, count: number) => {
+      const outcomes = []
+      for (let n = 0; n < count; n++) outcomes.push(await ask(n).catch(({ error }) => error))
+      return outcomes
+    }
+    const [failed, limited] = ['invalid_client', 'temporarily_unavailable']
+    expect(await refusals(read, 61)).toEqual([...Array(60).fill(failed), limited])
+    expect(await refusals(unknown, 31)).toEqual([...Array(30).fill(failed), limited])
+    expect(await refusals(() => documents.read(`${clientId}?known`, { isKnown: true }), 1)).toEqual([failed])
+    expect(asked).toBe(91)
+  })
+})
+
+describe('a document that cannot be read again', () => {
+  test('is good for another hour, and asked for every five minutes of it', async () => {
+    at(0)
+    const first = await read()
+    fails()
+    at(301)
+    expect(await read()).toBe(first)
+    expect(await read()).toBe(first)
+    expect(asked).toBe(2)
+    at(3_899)
+    expect(await read()).toBe(first)
+    at(3_901 + 300)
+    await expect(read()).rejects.toMatchObject({ error: 'invalid_client' })
+  })
+
+  test('counts as it is once it can be read, whatever it says', async () => {
+    at(0)
+    await read()
+    answer = () => new Response('gone')
+    at(301)
+    await expect(read()).rejects.toMatchObject({ error_description: expect.stringContaining('not a JSON object') })
+    fails()
+    await expect(read()).rejects.toMatchObject({ error_description: expect.stringContaining('could not be fetched') })
+  })
+})
