@@ -44,7 +44,9 @@ export function createClientCache({
   async function check(): Promise<void> {
     const now = Date.now()
     try {
-      for (const id of await clients.changedSince(db, new Date(startedAt - clockSkewMs))) forget(id)
+      for (const { id, updatedAtMs } of await clients.changedSince(db, new Date(startedAt - clockSkewMs))) {
+        if (known.get(id)?.updatedAtMs !== updatedAtMs) forget(id) // else it was read since
+      }
       checkedAt = now
       startedAt = now
     } catch {

@@ -11,6 +11,7 @@ export type ActiveClient = {
   /** The secret before the last rotation, for as long as both are good. */
   previousSecret: { value: string; expiresAtMs: number } | undefined
   expiresAtMs: number | undefined
+  updatedAtMs: number
   /** Whether it is to be removed unless it is used. */
   isUnused: boolean
   /** Whether its metadata is a document that it publishes itself. What is here is then only a copy to show. */
@@ -28,7 +29,7 @@ export async function findActive(db: Db, envelope: Envelope, id: string): Promis
   const row = await db
     .selectFrom('clients')
     .select(['metadata', 'secret_sealed', 'previous_secret_sealed', 'previous_secret_expires_at'])
-    .select(['expires_at', 'unused_expires_at', 'document'])
+    .select(['expires_at', 'updated_at', 'unused_expires_at', 'document'])
     .where('id', '=', id)
     .where('disabled_at', 'is', null)
     .where('deleted_at', 'is', null)
@@ -47,6 +48,7 @@ export async function findActive(db: Db, envelope: Envelope, id: string): Promis
           }
         : undefined,
     expiresAtMs: row.expires_at?.getTime(),
+    updatedAtMs: row.updated_at.getTime(),
     isUnused: row.unused_expires_at !== null,
     isDocument: row.document,
   }
@@ -229,10 +231,10 @@ export async function countUnder(tx: Tx, policy: string): Promise<number> {
   return Number(count)
 }
 
-/** The ids of clients changed since a moment. */
-export async function changedSince(db: Db, moment: Date): Promise<string[]> {
-  const rows = await db.selectFrom('clients').select('id').where('updated_at', '>=', moment).execute()
-  return rows.map(({ id }) => id)
+/** The clients changed since a moment, and when each was. */
+export async function changedSince(db: Db, moment: Date): Promise<{ id: string; updatedAtMs: number }[]> {
+  const rows = await db.selectFrom('clients').select(['id', 'updated_at']).where('updated_at', '>=', moment).execute()
+  return rows.map(({ id, updated_at }) => ({ id, updatedAtMs: updated_at.getTime() }))
 }
 
 /** Tells every process that a client is no longer as it was, once the transaction is committed. */

@@ -22,8 +22,6 @@ beforeAll(async () => {
     redirect_uris: [],
     response_types: [],
   })
-  // What changed within the last minute is looked up again every two seconds; these are not to be.
-  await postern.database.query(`update clients set updated_at = updated_at - interval '1 hour'`)
   await login(postern, client, { email, scope }) // both clients are known, and connections open
   await send(postern, '/oauth/token', { client: machine, form: { grant_type: 'client_credentials' } })
 })
