@@ -1,8 +1,11 @@
 // Loaded into each server ahead of its own code (node --import): tells what it has used so far.
+import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import { answer } from './ask.ts'
 
 export type Usage = { cpuMs: number; statements: number }
+/** What is in use once everything that is not has been collected, in bytes; and what the process takes of the machine. */
+export type Memory = { heapUsed: number; rss: number }
 
 let statements = 0
 const query = pg.Client.prototype.query as (...args: unknown[]) => unknown
@@ -11,7 +14,15 @@ pg.Client.prototype.query = function counted(this: pg.Client, ...args: unknown[]
   return query.apply(this, args)
 } as typeof pg.Client.prototype.query
 
-answer<{ usage?: true }>(async ({ usage }) => {
+answer<{ usage?: true; memory?: true }>(async ({ usage, memory }) => {
+  if (memory) {
+    for (let times = 0; times < 3; times++) {
+      await sleep(50) // what a request leaves for later is done, and what it let go of can be collected
+      globalThis.gc?.()
+    }
+    const { heapUsed, rss } = process.memoryUsage()
+    return { heapUsed, rss } satisfies Memory
+  }
   if (!usage) return undefined
   const { user, system } = process.cpuUsage()
   return { cpuMs: (user + system) / 1000, statements } satisfies Usage

@@ -1,7 +1,8 @@
 import type { Connection, Response } from './connection.ts'
-import { challenge, client, redirectUri, verifier } from './people.ts'
+import { type Credentials, challenge, client, machines, redirectUri, verifier } from './people.ts'
 
-export type Server = { port: number; cookies: string[] }
+/** `machines` is how many clients take turns at what a client does by itself; with 0 it is the one that people use. */
+export type Server = { port: number; cookies: string[]; machines: number }
 
 /** One kind of request: how many codes it needs, and what a connection then sends over and over. */
 export type Operation = {
@@ -12,10 +13,9 @@ export type Operation = {
 
 export type Send = (connection: Connection, number: number) => Promise<void>
 
-const credentials = Buffer.from(`${client.client_id}:${client.client_secret}`).toString('base64')
-
-function post({ port }: Server, path: string, form: Record<string, string>): string {
+function post({ port }: Server, path: string, form: Record<string, string>, by: Credentials = client): string {
   const body = new URLSearchParams(form).toString()
+  const credentials = Buffer.from(`${by.client_id}:${by.client_secret}`).toString('base64')
   return [
     `POST ${path} HTTP/1.1`,
     `Host: localhost:${port}`,
@@ -64,9 +64,12 @@ export const operations: Record<string, Operation> = {
   client_credentials: {
     codes: () => 0,
     async prepare({ server }) {
-      const request = post(server, '/oauth/token', { grant_type: 'client_credentials' })
+      const clients = server.machines > 0 ? machines(server.machines) : [client]
+      const form = { grant_type: 'client_credentials' }
+      const requests = clients.map((by) => post(server, '/oauth/token', form, by))
+      let next = 0
       return async (connection) => {
-        tokensOf(await connection.send(request), ['access_token'])
+        tokensOf(await connection.send(requests[next++ % requests.length] ?? ''), ['access_token'])
       }
     },
   },

@@ -10,6 +10,8 @@ export type Options = {
   alg: string
   /** Rows to put into each large table of a further Postern; 0 for none. */
   rows: number
+  /** Clients to compare with ten of them, instead of everything else; 0 for none. */
+  clients: number
   /** Another checkout of Postern to measure beside this one. */
   against: string | undefined
   only: string | undefined
@@ -24,6 +26,7 @@ export const usage = `npm run bench -- [options]
   --connections 32   keep-alive connections
   --alg ES256        signature of ID tokens (RS256 costs the server about a millisecond each)
   --rows 1000000     measure a Postern with as many rows in its large tables, too
+  --clients 10000    measure client_credentials of ten clients and of so many, and what memory they take, instead
   --against ../old   measure the Postern of another checkout, too
   --only refresh     measure only the operations whose name contains this
   --json             print JSON instead of a table
@@ -41,6 +44,7 @@ export function parseOptions(args: string[]): Options | 'help' {
       connections: { type: 'string', default: '32' },
       alg: { type: 'string', default: 'ES256' },
       rows: { type: 'string', default: '0' },
+      clients: { type: 'string', default: '0' },
       against: { type: 'string' },
       only: { type: 'string' },
       json: { type: 'boolean', default: false },
@@ -48,7 +52,7 @@ export function parseOptions(args: string[]): Options | 'help' {
     },
   })
   if (values.help) return 'help'
-  const number = (name: 'rounds' | 'seconds' | 'requests' | 'connections' | 'rows', least: number) => {
+  const number = (name: 'rounds' | 'seconds' | 'requests' | 'connections' | 'rows' | 'clients', least: number) => {
     const value = Number(values[name])
     if (!(value >= least)) throw new Error(`--${name} must be a number of at least ${least}`)
     return value
@@ -59,6 +63,7 @@ export function parseOptions(args: string[]): Options | 'help' {
     requests: number('requests', 1),
     connections: number('connections', 1),
     rows: number('rows', 0),
+    clients: number('clients', 0),
     alg: values.alg,
     against: values.against,
     only: values.only,

@@ -21,6 +21,16 @@ export const client = {
   token_endpoint_auth_method: 'client_secret_basic' as const,
 }
 
+export type Credentials = { client_id: string; client_secret: string }
+
+/** So many other clients, that do nothing but use their credentials. */
+export function machines(count: number): Credentials[] {
+  return Array.from({ length: count }, (_, index) => ({
+    client_id: `machine-${index}`,
+    client_secret: `a-secret-of-the-benchmark-that-is-long-enough-${index}`,
+  }))
+}
+
 /** A browser session as a sign-in leaves it. */
 export async function signIn(
   provider: Provider,

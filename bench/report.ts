@@ -1,4 +1,5 @@
 import { cpus } from 'node:os'
+import type { Remembered } from './compare.ts'
 
 export type Sample = {
   perSecond: number
@@ -79,13 +80,29 @@ export function toTable(measured: Measured[], machine: Machine): string {
     row.cpuMsPerRequest.toFixed(3),
     String(row.requests),
   ])
-  const widths = header.map((_, column) => Math.max(...[header, ...lines].map((line) => line[column]?.length ?? 0)))
+  return [aligned([header, ...lines], 2), '', describe(machine)].join('\n')
+}
+
+/** What memory servers take after each round, in megabytes, for people. */
+export function toMemoryTable(remembered: Remembered[]): string {
+  const rounds = remembered[0]?.memory.map((_, round) => (round === 0 ? 'first' : String(round))) ?? []
+  const megabytes = (bytes: number) => (bytes / 2 ** 20).toFixed(1)
+  const lines = remembered.flatMap(({ target, memory }) => [
+    [target, 'heap in use', ...memory.map(({ heapUsed }) => megabytes(heapUsed))],
+    ['', 'resident', ...memory.map(({ rss }) => megabytes(rss))],
+  ])
+  return aligned([['MB after round', '', ...rounds], ...lines], 2)
+}
+
+function aligned(rows: string[][], leftColumns: number): string {
+  const widths = rows[0]?.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0))) ?? []
   const pad = (cell: string, column: number) =>
-    (column < 2 ? cell.padEnd : cell.padStart).call(cell, widths[column] ?? 0)
-  const { cores, cpu, node, postgres, fsync, synchronousCommit } = machine
+    (column < leftColumns ? cell.padEnd : cell.padStart).call(cell, widths[column] ?? 0)
+  return rows.map((row) => row.map(pad).join('  ').trimEnd()).join('\n')
+}
+
+function describe({ cores, cpu, node, postgres, fsync, synchronousCommit }: Machine): string {
   return [
-    [header, ...lines].map((line) => line.map(pad).join('  ').trimEnd()).join('\n'),
-    '',
     `${cores} cores (${cpu}) for the generator, the server and PostgreSQL together; Node.js ${node}`,
     `${postgres}; fsync ${fsync}, synchronous_commit ${synchronousCommit}`,
   ].join('\n')

@@ -12,9 +12,10 @@ import { lifetimes } from '../src/oidc/lifetimes.ts'
 import { registerClient } from '../src/oidc/registration.ts'
 import { assemble, type Postern } from '../src/server.ts'
 import * as accounts from '../src/stores/accounts.ts'
+import * as clients from '../src/stores/clients.ts'
 import { ask } from './ask.ts'
-import type { Usage } from './meter.ts'
-import { client, type Login, mintCodes, people, redirectUri, scope, signIn } from './people.ts'
+import type { Memory, Usage } from './meter.ts'
+import { client, type Login, machines, mintCodes, people, redirectUri, scope, signIn } from './people.ts'
 import { fill } from './rows.ts'
 
 /** A server that is measured. */
@@ -22,8 +23,11 @@ export type Target = {
   name: string
   port: number
   cookies: string[]
+  /** How many clients take turns at it, besides the one that people use. */
+  machines: number
   mint(count: number): Promise<string[]>
   usage(): Promise<Usage>
+  memory(): Promise<Memory>
   stop(): Promise<void>
 }
 
@@ -41,8 +45,10 @@ export async function startMemory({ alg, logDir }: { alg: string; logDir: string
     name: 'engine in memory',
     port,
     cookies,
+    machines: 0,
     mint: async (count) => (await ask<{ codes: string[] }>(child, { mint: count })).codes,
     usage: () => ask<Usage>(child, { usage: true }),
+    memory: () => ask<Memory>(child, { memory: true }),
     stop: () => stop(child),
   }
 }
@@ -53,14 +59,16 @@ export async function startPostern({
   root = checkout,
   server,
   alg,
-  rows,
+  rows = 0,
+  machines: machineCount = 0,
   logDir,
 }: {
   name: string
   root?: string | undefined
   server: string
   alg: string
-  rows: number
+  rows?: number
+  machines?: number
   logDir: string
 }): Promise<Target> {
   const database = `postern_bench_${randomBytes(6).toString('hex')}`
@@ -79,6 +87,7 @@ export async function startPostern({
   }
   try {
     const logins = await populate(postern, alg)
+    await register(postern, machineCount)
     if (rows > 0) await fill(env.DATABASE_URL, rows)
     const child = await start({ file: join(root, 'src/main.ts'), env, log: join(logDir, `${database}.log`) })
     await ready(child, port)
@@ -86,8 +95,10 @@ export async function startPostern({
       name,
       port,
       cookies: logins.map(({ cookie }) => cookie),
+      machines: machineCount,
       mint: (count) => mintCodes(postern.provider, logins, count),
       usage: () => ask<Usage>(child, { usage: true }),
+      memory: () => ask<Memory>(child, { memory: true }),
       async stop() {
         await stop(child)
         await dispose()
@@ -127,9 +138,26 @@ async function populate({ config, database: { db }, keyring, provider, storage }
   return logins
 }
 
+/** Registers clients that differ in their credentials alone. */
+async function register({ database: { db }, provider, storage }: Postern, count: number): Promise<void> {
+  if (count === 0) return
+  const grants = { grant_types: ['client_credentials'], response_types: [], redirect_uris: [] }
+  await db.transaction().execute(async (tx) => {
+    const sample = await registerClient({ tx, provider, storage }, { client_name: 'Machine', ...grants })
+    for (const credentials of machines(count)) {
+      await clients.save(
+        tx,
+        storage.envelope,
+        { ...sample, ...credentials },
+        { isDynamic: false, policy: 'administrator' },
+      )
+    }
+  })
+}
+
 async function start({ file, env, log }: { file: string; env: Record<string, string>; log: string }) {
   const output = await open(log, 'w')
-  const child = spawn(process.execPath, ['--import', join(checkout, 'bench/meter.ts'), file], {
+  const child = spawn(process.execPath, ['--expose-gc', '--import', join(checkout, 'bench/meter.ts'), file], {
     env: { PATH: process.env['PATH'], NODE_OPTIONS: process.env['BENCH_NODE_OPTIONS'] ?? '', ...env },
     stdio: ['ignore', output.fd, 'inherit', 'ipc'],
   })
