@@ -150,6 +150,17 @@ describe('RFC 6749 §3.3: a token does what its scope says', () => {
     expect(challengeOf(answer)).toMatch(/error="insufficient_scope", scope="postern:clients"$/)
   })
 
+  test('is asked about once, with all that decides whether it is good', async () => {
+    await call(postern, '/clients', { bearer }) // the client is known from here on
+    postern.statements.splice(0)
+    expect((await call(postern, '/clients?limit=1', { bearer })).status).toBe(200)
+    const before = postern.statements.slice(
+      0,
+      postern.statements.findIndex((sql) => /^begin/i.test(sql)),
+    )
+    expect(before).toHaveLength(1)
+  })
+
   test('one for changing reads too', async () => {
     const token = await adminToken(postern, administrator, 'postern:clients')
     expect((await call(postern, '/clients', { bearer: token })).status).toBe(200)
@@ -330,6 +341,31 @@ describe('RFC 9457: what goes wrong is a problem that says what to do', () => {
     }
     const malformed = await call(postern, '/clients/%zz', { bearer })
     expect([malformed.status, kindOf(malformed)]).toEqual([400, 'malformed-request'])
+  })
+
+  test('repeats nothing secret of what it refuses', async () => {
+    const secret = 'Canary7'
+    const account = { email: 'taken@example.com', password: `${secret} and more` }
+    await call(postern, '/accounts', { bearer, body: account })
+    const { client_id } = await postern.createClient()
+    const refused: [string, string, unknown][] = [
+      ['POST', '/accounts', account],
+      ['POST', '/accounts', { email: 'short@example.com', password: secret }],
+      ['POST', '/accounts', { email: 'list@example.com', password: [secret] }],
+      ['PUT', '/accounts/nobody/password', { password: `${secret} and more` }],
+      ['PUT', `/clients/${client_id}/secret`, { client_secret: secret }],
+      ['PUT', `/clients/${client_id}/secret`, { client_secret: `${secret}é${'x'.repeat(40)}` }],
+      ['POST', '/clients', { redirect_uris, client_secret: secret }],
+      ['POST', '/clients', { redirect_uris, registration_access_token: secret }],
+    ]
+    for (const [method, path, body] of refused) {
+      const { status, text } = await call(postern, path, { method, bearer, body })
+      expect([status >= 400 && status < 500, text.includes(secret)], text).toEqual([true, false])
+    }
+    for (const path of ['/accounts', '/clients?limit=1000', '/audit?limit=1000']) {
+      expect((await call(postern, path, { bearer })).text).not.toContain(secret)
+    }
+    expect(postern.logged.join('\n')).not.toContain(secret)
   })
 
   test('does not let one thing be named in the path and another in the body', async () => {
