@@ -18,8 +18,10 @@ export type Example = {
 const running = new Set<Example>()
 
 /** Runs a program of examples/ in a process of its own, with these settings and no others. */
-export function run(path: string, settings: Record<string, string> = {}): Example {
-  return watch(spawn(process.execPath, [path], { cwd: repository, env: { PATH: process.env['PATH'], ...settings } }))
+export function run(path: string, settings: Record<string, string> = {}, words: string[] = []): Example {
+  return watch(
+    spawn(process.execPath, [path, ...words], { cwd: repository, env: { PATH: process.env['PATH'], ...settings } }),
+  )
 }
 
 /** `leadsGroup` says that it was started detached, and has to be stopped with its children. */
