@@ -20,6 +20,7 @@ const { port } = listener.address() as AddressInfo
 
 const provider = createProvider({
   redirectUrl: `http://127.0.0.1:${port}/callback`,
+  metadata: { application_type: 'native' }, // with another port each time
   clientId: CLIENT_ID,
   clientMetadataUrl: CLIENT_METADATA_URL,
   open: (address) => console.log(`Open ${address}\n`),

@@ -11,7 +11,7 @@ export type Options = {
   /** Leads the person to the provider. */
   open(address: URL): void
   /** What the client says of itself when it registers. */
-  metadata?: Partial<OAuthClientMetadata>
+  metadata?: Partial<OAuthClientMetadata> & { application_type?: 'native' | 'web' }
   /** Where its metadata are published, if they are: then that is its client_id where such are accepted. */
   clientMetadataUrl?: string | undefined
   /** Its client_id, if somebody registered it. */
