@@ -165,7 +165,7 @@ describe('the MCP server', () => {
   test('refuses a token for another resource of the same person and client', async () => {
     const client = await open.createClient()
     await open.createAccount('grace@example.com')
-    const scope = 'notes:read notes:write'
+    const scope = 'openid notes:read notes:write'
     const tokenFor = async (resource: string) => {
       const request = { email: 'grace@example.com', scope, resource, tokenParameters: { resource } }
       return (await login(open, client, request)).tokens.access_token
