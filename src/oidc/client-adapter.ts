@@ -14,7 +14,7 @@ export function clientAdapter(storage: Storage): Partial<Adapter> {
   return {
     async find(id) {
       const client = await cache.find(id)
-      // What is stored of a client with a document is a copy to show.
+      // What is stored of a client with a document is only what that said last.
       return client && !client.isDocument ? (withOpenScopes(client.metadata) as AdapterPayload) : undefined
     },
 

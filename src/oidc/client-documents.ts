@@ -33,7 +33,7 @@ const remembered = 1_000 // clients, as many as documents are kept
 /**
  * Clients whose id is the address of their metadata (draft-ietf-oauth-client-id-metadata-document-02). What a document
  * says is completed and judged by the policy `document`, as any registration is. A row stands for the client, so that it
- * can have grants and tokens, be listed, disabled and deleted; its metadata is a copy to show.
+ * can have grants and tokens, be listed, disabled and deleted; its metadata is what the document said last.
  */
 export function createClientDocuments({
   storage,

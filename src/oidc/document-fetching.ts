@@ -5,7 +5,7 @@ import type { Db } from '../database/schema.ts'
 import { readDocument } from '../registration/documents.ts'
 import type { Metadata } from '../registration/policy.ts'
 import * as rateLimits from '../stores/rate-limits.ts'
-import { current } from './request-scope.ts'
+import { current, type RequestScope } from './request-scope.ts'
 import { translated } from './storage.ts'
 
 export type Documents = {
@@ -50,6 +50,7 @@ export function createDocuments({
 }): Documents {
   const kept = new Map<string, Kept>()
   const reading = new Map<string, Promise<Kept>>()
+  const failures = new WeakMap<RequestScope, { clientId: string; error: unknown }>()
   const keyHash = (...about: string[]) => keyedHash(throttleKey, ['client id metadata document', ...about].join('\0'))
 
   /** Counted apart for documents that were accepted before: strangers do not use up what is for those. */
@@ -97,9 +98,18 @@ export function createDocuments({
     async read(clientId, { isKnown }) {
       const before = kept.get(clientId)
       if (before && Date.now() < before.freshUntilMs) return before.metadata
+      // The engine looks a client up again to tell it what went wrong. That is no reason to ask again.
+      const scope = current()
+      const failed = scope && failures.get(scope)
+      if (failed?.clientId === clientId) throw failed.error
       const pending = reading.get(clientId) ?? load(clientId, isKnown).finally(() => reading.delete(clientId))
       reading.set(clientId, pending)
-      return (await pending).metadata
+      try {
+        return (await pending).metadata
+      } catch (error) {
+        if (scope) failures.set(scope, { clientId, error })
+        throw error
+      }
     },
   }
 }

@@ -3,6 +3,7 @@ import type { ActiveClient } from '../stores/clients.ts'
 import type { ClientDocuments } from './client-documents.ts'
 import { parse, withOpenScopes } from './client-metadata.ts'
 import { acceptPreviousSecrets } from './previous-secrets.ts'
+import { current } from './request-scope.ts'
 import { type Storage, translated } from './storage.ts'
 
 type Client = InstanceType<Provider['Client']>
@@ -31,8 +32,11 @@ export function keepClients(
   Client.find = async (id: string) => {
     if (typeof id !== 'string' || id === '' || id.includes('\0')) return undefined
     const found = await translated(clients.find(id))
-    if (found?.isDocument) return documents?.find(provider, id, found)
-    if (!found) return (await documents?.find(provider, id, undefined)) ?? findElsewhere(id)
+    if (found?.isDocument !== false && isAsking()) {
+      const described = await documents?.find(provider, id, found)
+      if (described || found) return described
+    }
+    if (!found) return findElsewhere(id)
     let client = parsed.get(found)
     if (!client) {
       client = toClient(found)
@@ -41,6 +45,15 @@ export function keepClients(
     }
     return client
   }
+}
+
+/**
+ * Whether the request is one in which a client asks for something. Only then the document of one that has a document is
+ * read. Others, such as an introspection by an API, go by what it said last, and do not depend on whether it is there.
+ */
+function isAsking(): boolean {
+  const endpoint = current()?.endpoint
+  return endpoint === 'authorization' || endpoint === 'token'
 }
 
 /** Checks metadata as the engine does at registration, what it fetches for that included. */

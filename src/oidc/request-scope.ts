@@ -8,7 +8,7 @@ import type { FoundSession } from '../stores/sessions.ts'
 import type { SessionChange, SessionOrigin, Stage } from '../stores/stages.ts'
 
 /** Which of the engine's endpoints a request is for, as far as storage treats them differently. */
-export type Endpoint = 'token' | 'resume' | 'device-resume' | 'logout' | 'registration' | 'other'
+export type Endpoint = 'authorization' | 'token' | 'resume' | 'device-resume' | 'logout' | 'registration' | 'other'
 
 type Payload = Record<string, unknown>
 

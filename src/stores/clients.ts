@@ -14,7 +14,7 @@ export type ActiveClient = {
   updatedAtMs: number
   /** Whether it is to be removed unless it is used. */
   isUnused: boolean
-  /** Whether its metadata is a document that it publishes itself. What is here is then only a copy to show. */
+  /** Whether its metadata is a document that it publishes itself. What is here is then what that said last. */
   isDocument: boolean
 }
 

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { createRequestScope, run } from '../../src/oidc/request-scope.ts'
 import { startPostern, type TestPostern } from '../support/postern.ts'
 import { login } from '../support/relying-party.ts'
 import { createVisitor } from '../support/visitor.ts'
@@ -42,6 +43,17 @@ describe('a client with a document', () => {
       /skip locked|from "clients" where "updated_at"|update "clients" set "last_used_at"/.test(sql)
     const sent = postern.statements.filter((sql) => !isByTheClock(sql))
     expect(sent.length, sent.join('\n\n')).toBeLessThanOrEqual(3)
+  })
+
+  test('is made once for all who look it up, with the keys it has', async () => {
+    const { Client } = postern.server.postern.provider
+    const { client_id } = client('once')
+    for (const endpoint of ['authorization', 'other'] as const) {
+      const look = () =>
+        run(createRequestScope({ endpoint, requestId: 'r', address: '' }), () => Client.find(client_id))
+      await look()
+      expect(await look(), endpoint).toBe(await look())
+    }
   })
 
   test('is recorded once, however many name it first at the same moment', async () => {

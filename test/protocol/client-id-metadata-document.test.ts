@@ -130,15 +130,13 @@ async function login(
   { email, visitor }: Person,
   parameters: Record<string, unknown> = {},
   authentication?: oidc.ClientAuth,
+  tokenParameters: Record<string, string> = {},
 ) {
   const config = await configure(client_id, authentication)
   const begun = await beginLogin(config, { issuer, visitor, ...parameters })
   const callback = await completeLogin(begun, email)
-  const tokens = await oidc.authorizationCodeGrant(config, callback, {
-    pkceCodeVerifier: begun.verifier,
-    expectedNonce: begun.nonce,
-    expectedState: begun.state,
-  })
+  const checks = { pkceCodeVerifier: begun.verifier, expectedNonce: begun.nonce, expectedState: begun.state }
+  const tokens = await oidc.authorizationCodeGrant(config, callback, checks, tokenParameters)
   return { config, tokens, page: begun.page }
 }
 
@@ -275,9 +273,13 @@ describe('§5: a document that cannot be read', () => {
 
   test('is asked for again each time: a failure is not kept (§5.2)', async () => {
     const client_id = publish({ client_id: 'https://claude.ai/app' })
+    const { pathname } = new URL(client_id)
+    const count = () => web.received.filter((path) => path === pathname).length
     expect(await ask(client_id)).toMatchObject(refusedFor('another client_id'))
+    expect(count()).toBe(1)
     publish({}, { at: client_id })
     expect(await ask(client_id)).toMatchObject(isAsked)
+    expect(count()).toBe(2)
   })
 
   test('is read once for any number of requests, and again when it was kept long enough', async () => {
@@ -295,6 +297,47 @@ describe('§5: a document that cannot be read', () => {
     await ask(client_id)
     expect(count()).toBe(2)
     expect(await auditOf(client_id)).toHaveLength(1)
+  })
+
+  test('keeps its client from asking for anything, and no API from asking about its tokens', async () => {
+    const api = await fleet.createClient({ grant_types: ['client_credentials'], redirect_uris: [], response_types: [] })
+    const identifier = `https://api.example/${++documents}`
+    await fleet.operate('resource create', {
+      identifier,
+      name: 'API',
+      scopes: { read: 'Read' },
+      client_id: api.client_id,
+    })
+    await fleet.operate('registration-policy set', {
+      name: 'document',
+      rules: { scopes: ['openid', 'read', 'offline_access'], resources: [identifier] },
+    })
+    await restart()
+    try {
+      const client_id = publish({ grant_types: ['authorization_code', 'refresh_token'] })
+      const { config, tokens } = await login(
+        client_id,
+        await createPerson(),
+        { scope: 'openid read offline_access', prompt: 'consent', resource: identifier },
+        undefined,
+        { resource: identifier },
+      )
+      publish({}, { at: client_id, status: 500 })
+      await restart()
+      const fetched = web.received.length
+      const asking = await oidc.discovery(new URL(issuer), api.client_id, String(api['client_secret']), undefined, {
+        [oidc.customFetch]: from() as oidc.CustomFetch,
+      })
+      expect(await oidc.tokenIntrospection(asking, tokens.access_token)).toMatchObject({ active: true, client_id })
+      expect(web.received.length).toBe(fetched)
+      expect(await ask(client_id)).toMatchObject(refusedFor('could not be fetched'))
+      await expect(oidc.refreshTokenGrant(config, String(tokens.refresh_token))).rejects.toMatchObject({
+        error: 'invalid_client',
+      })
+    } finally {
+      await fleet.operate('registration-policy delete', { name: 'document' })
+      await restart()
+    }
   })
 
   test('is asked for so often in an hour for one network, and no longer, whoever else asks', async () => {
@@ -367,12 +410,12 @@ describe('an administrator', () => {
     const client_id = publish()
     await login(client_id, await createPerson())
     await fleet.operate('client delete', { client_id })
-    await vi.waitFor(async () => expect(await ask(client_id)).toMatchObject(refusedFor('is disabled or was deleted')))
-    await restart()
-    expect(await ask(client_id)).toMatchObject(refusedFor('is disabled or was deleted'))
     for (const table of ['grants', 'artifacts']) {
       expect(await fleet.database.query(`select 1 from ${table} where client_id = $1`, [client_id])).toEqual([])
     }
+    await vi.waitFor(async () => expect(await ask(client_id)).toMatchObject(refusedFor('is disabled or was deleted')))
+    await restart()
+    expect(await ask(client_id)).toMatchObject(refusedFor('is disabled or was deleted'))
   })
 
   test('does not change such a client: its document says what it is', async () => {

@@ -1,11 +1,20 @@
 import type { Context, Middleware } from 'koa'
 import type Provider from 'oidc-provider'
 import type { KoaContextWithOIDC } from 'oidc-provider'
+import { routes } from '../../oidc/features.ts'
 import { createRequestScope, type Endpoint, run } from '../../oidc/request-scope.ts'
 import type { Storage } from '../../oidc/storage.ts'
 import { commit } from '../../oidc/unit-of-work.ts'
 
+// Where a client asks for something to begin with (RFC 6749 §3.1, RFC 9126 §2, RFC 8628 §3.1).
+const authorizations: readonly string[] = [
+  routes.authorization,
+  routes.pushed_authorization_request,
+  routes.device_authorization,
+]
+
 function endpointOf(path: string): Endpoint {
+  if (authorizations.includes(path)) return 'authorization'
   if (path === '/oauth/token') return 'token'
   if (path.startsWith('/oauth/authorize/')) return 'resume'
   if (path.startsWith('/device/')) return 'device-resume'
