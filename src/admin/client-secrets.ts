@@ -1,12 +1,19 @@
 import { z } from 'zod'
-import { getPolicy, secretExpiry } from '../oidc/registration.ts'
-import * as clientRecords from '../stores/client-records.ts'
+import { createSecret, getPolicy, secretExpiry } from '../oidc/registration.ts'
 import * as clients from '../stores/clients.ts'
-import { clientId, overlapSeconds, unknown } from './clients.ts'
-import { type Operation, operation, Refusal } from './operation.ts'
+import { clientId, get } from './clients.ts'
+import { type Operation, type OperationContext, operation, Refusal } from './operation.ts'
 import { assertMayHandOn, scopesOf } from './privileges.ts'
 
+const longestOverlapSeconds = 90 * 86_400
 const shortestSecret = 32 // characters: base64 of 192 bits, and a key for HS256 (RFC 7518 §3.2)
+
+export const overlapSeconds = z
+  .int()
+  .min(0)
+  .max(longestOverlapSeconds)
+  .default(86_400)
+  .describe('For how long the secret before stays good; 0 when it is known to others.')
 
 /** A secret that is brought along. It has to be one that nobody could guess, which only its length can show. */
 export const chosenSecret = z
@@ -17,9 +24,31 @@ export const chosenSecret = z
   .meta({ secret: true })
   .describe('The secret. At the command line, left out, it is asked for, or read from standard input.')
 
-/** Secrets of clients that are decided elsewhere: in a vault, or by the provider the client comes from. */
+const replaced = z.object({
+  client_id: z.string(),
+  client_secret_expires_at: z.int(),
+  previous_secret_expires_at: z.string().optional(),
+})
+
+/** Secrets of clients: made here, or decided elsewhere, in a vault or by the provider the client comes from. */
 export function operations(): Operation[] {
   return [
+    operation({
+      noun: 'client',
+      verb: 'rotate-secret',
+      summary: 'Give a client another secret; for a while the one before is good too',
+      scope: 'postern:clients',
+      http: { method: 'POST', path: '/clients/{client_id}/rotate-secret' },
+      input: z.strictObject({ client_id: clientId, overlap_seconds: overlapSeconds }),
+      output: replaced.extend({ client_secret: z.string() }),
+      async run(context, { client_id: id, overlap_seconds }) {
+        const secret = createSecret()
+        const outcome = await replace(context, id, { secret, overlapSeconds: overlap_seconds })
+        context.record({ type: 'client.secret_rotated', clientId: id, details: { overlap_seconds } })
+        return { ...outcome, client_secret: secret }
+      },
+    }),
+
     operation({
       noun: 'client',
       verb: 'set-secret',
@@ -27,31 +56,35 @@ export function operations(): Operation[] {
       scope: 'postern:clients',
       http: { method: 'PUT', path: '/clients/{client_id}/secret' },
       input: z.strictObject({ client_id: clientId, client_secret: chosenSecret, overlap_seconds: overlapSeconds }),
-      output: z.object({
-        client_id: z.string(),
-        client_secret_expires_at: z.int(),
-        previous_secret_expires_at: z.string().optional(),
-      }),
+      output: replaced,
       async run(context, { client_id: id, client_secret: secret, overlap_seconds }) {
-        const { tx, storage } = context
-        const found = await clientRecords.find(tx, id)
-        if (!found) throw unknown(id)
-        assertMayHandOn(context.by, scopesOf(found.metadata), 'client_id')
-        const secretExpiresAtSeconds = secretExpiry(await getPolicy(tx, found.policy ?? 'default'))
-        const rotated = await clients.rotateSecret(tx, storage.envelope, id, {
-          secret,
-          secretExpiresAtSeconds,
-          overlapSeconds: overlap_seconds,
-        })
-        if (!rotated) throw new Refusal('conflict', `The client ${id} has no secret.`)
-        context.changed(id)
+        const outcome = await replace(context, id, { secret, overlapSeconds: overlap_seconds })
         context.record({ type: 'client.secret_set', clientId: id, details: { overlap_seconds } })
-        return {
-          client_id: id,
-          client_secret_expires_at: secretExpiresAtSeconds,
-          previous_secret_expires_at: rotated.previousExpiresAt?.toISOString(),
-        }
+        return outcome
       },
     }),
   ]
+}
+
+async function replace(
+  context: OperationContext,
+  id: string,
+  { secret, overlapSeconds }: { secret: string; overlapSeconds: number },
+): Promise<z.input<typeof replaced>> {
+  const { tx, storage, by } = context
+  const { metadata, policy } = await get(context, id)
+  assertMayHandOn(by, scopesOf(metadata), 'client_id')
+  const secretExpiresAtSeconds = secretExpiry(await getPolicy(tx, policy ?? 'default'))
+  const rotated = await clients.rotateSecret(tx, storage.envelope, id, {
+    secret,
+    secretExpiresAtSeconds,
+    overlapSeconds,
+  })
+  if (!rotated) throw new Refusal('conflict', `The client ${id} has no secret.`)
+  context.changed(id)
+  return {
+    client_id: id,
+    client_secret_expires_at: secretExpiresAtSeconds,
+    previous_secret_expires_at: rotated.previousExpiresAt?.toISOString(),
+  }
 }

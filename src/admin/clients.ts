@@ -1,12 +1,5 @@
 import { z } from 'zod'
-import {
-  createSecret,
-  getPolicy,
-  RefusedMetadata,
-  registerClient,
-  secretExpiry,
-  updateClient,
-} from '../oidc/registration.ts'
+import { RefusedMetadata, registerClient, updateClient } from '../oidc/registration.ts'
 import { clientMetadata } from '../registration/metadata.ts'
 import * as clientRecords from '../stores/client-records.ts'
 import * as clients from '../stores/clients.ts'
@@ -14,7 +7,6 @@ import { listInput, listOutput, page } from './lists.ts'
 import { type Operation, type OperationContext, operation, Refusal } from './operation.ts'
 import { assertMayHandOn, scopesOf } from './privileges.ts'
 
-const longestOverlapSeconds = 90 * 86_400
 export const clientId = z.string().min(1).max(2_048).describe('The client_id.')
 /** An id that is chosen rather than made. One that is an https URL is a client id metadata document's. */
 export const newClientId = z
@@ -22,12 +14,6 @@ export const newClientId = z
   .regex(/^[\x20-\x7e]{1,255}$/, 'must be 1 to 255 printable ASCII characters (RFC 6749 §A.1)')
   .refine((id) => !/^https?:/i.test(id), 'must not be an http(s) URL')
   .describe('Its client_id. Default: one that is made up.')
-export const overlapSeconds = z
-  .int()
-  .min(0)
-  .max(longestOverlapSeconds)
-  .default(86_400)
-  .describe('For how long the secret before stays good; 0 when it is known to others.')
 const policy = z.string().describe('The registration policy that judges it, now and at every change.')
 
 const shownClient = clientMetadata.extend({
@@ -125,44 +111,6 @@ export function operations(): Operation[] {
       },
     }),
 
-    operation({
-      noun: 'client',
-      verb: 'rotate-secret',
-      summary: 'Give a client another secret; for a while the one before is good too',
-      scope: 'postern:clients',
-      http: { method: 'POST', path: '/clients/{client_id}/rotate-secret' },
-      input: z.strictObject({ client_id: clientId, overlap_seconds: overlapSeconds }),
-      output: z.object({
-        client_id: z.string(),
-        client_secret: z.string(),
-        client_secret_expires_at: z.int(),
-        previous_secret_expires_at: z.string().optional(),
-      }),
-      async run(context, { client_id: id, overlap_seconds }) {
-        const { tx, storage } = context
-        const found = await get(context, id)
-        assertMayHandOn(context.by, scopesOf(found.metadata), 'client_id')
-        const secret = createSecret()
-        const secretExpiresAtSeconds = secretExpiry(await getPolicy(tx, found.policy ?? 'default'))
-        const rotated = await clients.rotateSecret(tx, storage.envelope, id, {
-          secret,
-          secretExpiresAtSeconds,
-          overlapSeconds: overlap_seconds,
-        })
-        if (!rotated) throw new Refusal('conflict', `The client ${id} has no secret.`)
-        context.changed(id)
-        context.record({ type: 'client.secret_rotated', clientId: id, details: { overlap_seconds } })
-        return {
-          client_id: id,
-          client_secret: secret,
-          client_secret_expires_at: secretExpiresAtSeconds,
-          ...(rotated.previousExpiresAt && {
-            previous_secret_expires_at: rotated.previousExpiresAt.toISOString(),
-          }),
-        }
-      },
-    }),
-
     ...(['disable', 'enable'] as const).map((verb) =>
       operation({
         noun: 'client',
@@ -212,13 +160,13 @@ function nullable<Shape extends z.ZodRawShape>(shape: Shape) {
   return Object.fromEntries(entries) as { [Name in keyof Shape]: z.ZodNullable<Shape[Name] & z.ZodType> }
 }
 
-async function get({ tx }: OperationContext, id: string): Promise<clientRecords.ClientRecord> {
+export async function get({ tx }: OperationContext, id: string): Promise<clientRecords.ClientRecord> {
   const found = await clientRecords.find(tx, id)
   if (!found) throw unknown(id)
   return found
 }
 
-export const unknown = (id: string) => new Refusal('not-found', `There is no client ${id}.`)
+const unknown = (id: string) => new Refusal('not-found', `There is no client ${id}.`)
 
 /** Tells of refused metadata as of anything else that cannot be done. */
 export async function refusing<T>(work: () => Promise<T>): Promise<T> {

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { clientMetadata } from '../../registration/metadata.ts'
 import { partialPolicyRules } from '../../registration/rules.ts'
+import * as clientSecrets from '../client-secrets.ts'
 import * as clients from '../clients.ts'
 import * as registrationPolicies from '../registration-policies.ts'
 import * as resources from '../resources.ts'
@@ -11,7 +12,7 @@ const secretSource = z
   .strictObject({
     env: z.string().min(1).optional().describe('The environment variable that holds the secret.'),
     file: z.string().min(1).optional().describe('The file that holds the secret, from where the declaration is.'),
-    overlap_seconds: clients.overlapSeconds,
+    overlap_seconds: clientSecrets.overlapSeconds,
   })
   .refine(({ env, file }) => (env === undefined) !== (file === undefined), 'must have either env or file')
 
