@@ -1,17 +1,21 @@
-import { adminScopes } from '../oidc/admin-resource.ts'
+import { adminScopes, isAdminScope } from '../oidc/admin-resource.ts'
 import { type Policy, reservedPrefix } from '../registration/rules.ts'
 import { type Performer, Refusal } from './operation.ts'
 
+const all = `${reservedPrefix}*`
+
 /**
- * Throws a Refusal unless whoever asks has every scope of the admin API that is among `names`. Else who may register
+ * Throws a Refusal for a scope of the admin API that it does not have, and unless whoever asks has every scope of the admin API that is among `names`. Else who may register
  * clients, or set the policies for it, or get hold of a client's secret, could make themselves a client that may do
  * everything. Operators at the command line have them all.
  *
  * @param names scopes as in client metadata or in a policy, where `postern:*` stands for all of the admin API's
  */
 export function assertMayHandOn({ adminScopes: held }: Performer, names: readonly string[], field: string): void {
+  const unknown = names.find((name) => name.startsWith(reservedPrefix) && name !== all && !isAdminScope(name))
+  if (unknown !== undefined) throw new Refusal('invalid', `There is no scope ${unknown}.`, { field })
   if (held === undefined) return
-  const wanted = names.flatMap((name) => (name === `${reservedPrefix}*` ? Object.keys(adminScopes) : [name]))
+  const wanted = names.flatMap((name) => (name === all ? Object.keys(adminScopes) : [name]))
   const missing = wanted
     .filter((name) => name.startsWith(reservedPrefix))
     .find((name) => !held.includes(name) && !held.includes(name.replace(/:read$/, '')))

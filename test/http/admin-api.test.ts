@@ -255,6 +255,7 @@ describe('RFC 9457: what goes wrong is a problem that says what to do', () => {
   test.each<[string, number, string, unknown]>([
     ['a rule of the policy', 422, 'redirect_uris', { redirect_uris: ['http://rp.example/cb'] }],
     ['a type', 422, 'redirect_uris', { redirect_uris: 'https://rp.example/cb' }],
+    ['a misspelled scope', 422, 'scope', { scope: 'postern:client' }],
     ['an unknown policy', 422, 'policy', { redirect_uris, policy: 'none' }],
   ])('names the field that is against %s', async (_what, status, field, body) => {
     const answer = await post(body)
