@@ -85,6 +85,6 @@ async function replace(
   return {
     client_id: id,
     client_secret_expires_at: secretExpiresAtSeconds,
-    previous_secret_expires_at: rotated.previousExpiresAt?.toISOString(),
+    ...(rotated.previousExpiresAt && { previous_secret_expires_at: rotated.previousExpiresAt.toISOString() }),
   }
 }

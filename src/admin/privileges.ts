@@ -5,9 +5,9 @@ import { type Performer, Refusal } from './operation.ts'
 const all = `${reservedPrefix}*`
 
 /**
- * Throws a Refusal for a scope of the admin API that it does not have, and unless whoever asks has every scope of the admin API that is among `names`. Else who may register
- * clients, or set the policies for it, or get hold of a client's secret, could make themselves a client that may do
- * everything. Operators at the command line have them all.
+ * Throws a Refusal for a scope of the admin API that does not exist, and unless whoever asks has every one that is among
+ * `names`. Else who may register clients, or set the policies for it, or get hold of a client's secret, could make
+ * themselves a client that may do everything. Operators at the command line have them all.
  *
  * @param names scopes as in client metadata or in a policy, where `postern:*` stands for all of the admin API's
  */
