@@ -1,7 +1,7 @@
 import { createServer } from 'node:http'
 import Router from '@koa/router'
 import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js'
-import Koa from 'koa'
+import Koa, { type Context, type Next } from 'koa'
 import { koaBody } from 'koa-body'
 import { type Claims, requireToken } from '../../src/resource-server/index.ts' // yours: 'postern/resource-server'
 import { createTools, scopes, scopesFor } from './tools.ts'
@@ -46,7 +46,7 @@ export async function start({ issuer, resource, host, port }: Settings) {
     },
   )
 
-  const app = new Koa().use(mcp.metadata.koa()).use(router.routes()).use(router.allowedMethods())
+  const app = new Koa().use(mcp.metadata.koa()).use(refusePages).use(router.routes()).use(router.allowedMethods())
   const server = createServer(app.callback())
   await new Promise<void>((resolve, reject) => server.once('error', reject).listen(port, host, resolve))
   return {
@@ -55,4 +55,10 @@ export async function start({ issuer, resource, host, port }: Settings) {
       server.closeAllConnections()
     },
   }
+}
+
+/** Where a request comes from has to be looked at (MCP, Transports, Security Warning). No web page is a client of this. */
+async function refusePages(ctx: Context, next: Next): Promise<void> {
+  if (ctx.get('origin')) ctx.throw(403, 'This is not for web pages.')
+  await next()
 }
