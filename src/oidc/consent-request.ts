@@ -7,7 +7,7 @@ import * as grants from '../stores/grants.ts'
 import type { ConsentItem, Views } from '../views.ts'
 import { type GrantPayload, type Permissions, permissionsOf, type Shown } from './consent.ts'
 import { askerOf } from './grants.ts'
-import type { ResourceServers } from './resource-servers.ts'
+import { type ResourceServers, scopesFor } from './resource-servers.ts'
 import { claimOf, isClaim, scopes } from './scopes.ts'
 
 /** What one interaction asks a person for: as data to decide on, and as the page shows it. */
@@ -22,6 +22,7 @@ export type ConsentRequest = {
 /** What a person ticked, as the form sends it. */
 export type Ticked = { scope: string[]; claim: string[]; resource_scope: string[] }
 
+type Client = InstanceType<Provider['Client']>
 type Details = {
   missingOIDCScope?: string[]
   missingOIDCClaims?: string[]
@@ -41,7 +42,7 @@ export function createConsentRequests({
    * What was never decided. With `prompt=consent` everything that is requested, what was denied included; and also
    * when nothing is new and a native app has the person asked all the same.
    */
-  async function askedOf({ prompt, params }: Interaction): Promise<Permissions> {
+  async function askedOf({ prompt, params }: Interaction, client: Client): Promise<Permissions> {
     const { missingOIDCScope, missingOIDCClaims, missingResourceScopes } = prompt.details as Details
     const isNew = Boolean(missingOIDCScope ?? missingOIDCClaims ?? missingResourceScopes)
     if (isNew && !words(params['prompt']).includes('consent')) {
@@ -55,7 +56,8 @@ export function createConsentRequests({
     const resources = await Promise.all(
       [params['resource'] ?? []].flat().map(async (identifier) => {
         const server = await resourceServers.find(String(identifier))
-        return [String(identifier), requested.filter((scope) => server && Object.hasOwn(server.scopes, scope))] as const
+        const offered = server ? scopesFor(client, server) : []
+        return [String(identifier), requested.filter((scope) => offered.includes(scope))] as const
       }),
     )
     return {
@@ -69,12 +71,9 @@ export function createConsentRequests({
     async of(interaction: Interaction): Promise<ConsentRequest> {
       const clientId = String(interaction.params['client_id'])
       const accountId = String(interaction.session?.accountId)
-      const [client, account, asked] = await Promise.all([
-        provider.Client.find(clientId),
-        accounts.findById(db, accountId),
-        askedOf(interaction),
-      ])
+      const [client, account] = await Promise.all([provider.Client.find(clientId), accounts.findById(db, accountId)])
       if (!client || !account) throw new errors.SessionNotFound('the client or the account is gone')
+      const asked = await askedOf(interaction, client)
       const stored = await grants.find(db, accountId, clientId)
       const { rejected } = permissionsOf(stored?.payload as GrantPayload | undefined)
       const { verifiedHost, ...shown } = askerOf(client, String(interaction.params['redirect_uri'] ?? ''))

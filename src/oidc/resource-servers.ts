@@ -47,9 +47,10 @@ export function createResourceServers(db: Db, issuer: string): ResourceServers {
         // Nobody can consent to what is not theirs to give: only a machine gets tokens for the admin API.
         const isOutOfReach = server === admin && ctx.oidc.params?.['grant_type'] !== 'client_credentials'
         if (!server || isOutOfReach) throw new errors.InvalidTarget('unknown resource')
+        const isMachine = ctx.oidc.params?.['grant_type'] === 'client_credentials' // told so, instead of getting less
         return {
           audience: server.identifier,
-          scope: Object.keys(server.scopes).join(' '),
+          scope: (isMachine ? Object.keys(server.scopes) : scopesFor(client, server)).join(' '),
           accessTokenFormat: server.tokenFormat,
           ...(server.tokenTtlSeconds !== undefined && { accessTokenTTL: server.tokenTtlSeconds }),
           ...(server.tokenFormat === 'jwt' && { jwt: { sign: { alg: 'RS256' as const } } }),
@@ -74,4 +75,14 @@ export function createResourceServers(db: Db, issuer: string): ResourceServers {
 function mayAskFor(client: { [member: string]: unknown }, identifier: string): boolean {
   const { resources } = client
   return resources === undefined || (Array.isArray(resources) && resources.includes(identifier))
+}
+
+/**
+ * The scopes of a resource server that a client may ask people for. Its `scope` bounds them as it does those of OpenID
+ * Connect (RFC 7591 §2): the engine knows only these. What is beyond is ignored (RFC 6749 §3.3), so that clients that ask
+ * for all there is get what is theirs.
+ */
+export function scopesFor({ scope }: { scope?: string | undefined }, server: store.ResourceServer): string[] {
+  const registered = scope?.split(' ')
+  return Object.keys(server.scopes).filter((name) => registered?.includes(name) ?? true)
 }

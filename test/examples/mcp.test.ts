@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createCertificate } from '../support/certificate.ts'
 import { operate } from '../support/operator.ts'
 import { freePort, startPostern, type TestPostern } from '../support/postern.ts'
+import { createToken, registered } from '../support/registration.ts'
 import { login } from '../support/relying-party.ts'
 import { run, stopAll } from './example.ts'
 import { createPerson } from './mcp-person.ts'
@@ -216,6 +217,29 @@ describe('a client', () => {
     await ada.connect()
     expect(ada.answers[0]?.host).toBe('127.0.0.1:50123')
     expect(await ada.use('list_notes')).toBe('No notes.')
+  })
+
+  test('that registered without a scope may ask for what its policy lists', async () => {
+    const { client_id } = await registered(open, undefined, { ...metadata, token_endpoint_auth_method: 'none' })
+    const ada = await person({ clientId: client_id })
+    await ada.connect()
+    expect(ada.consents).toEqual([['offline_access', 'notes:read', 'notes:write']])
+    expect(await ada.token()).toMatchObject({ client_id, scope: 'notes:read notes:write' })
+  })
+
+  test('that asks for more than its policy lists gets what it lists, and nobody is asked for the rest', async () => {
+    await operate(open, 'registration-policy set', {
+      name: 'readers',
+      rules: { resources: [mcp], scopes: ['offline_access', 'notes:read'] },
+    })
+    const bearer = await createToken(open, { policy: 'readers' })
+    const { client_id } = await registered(open, bearer, { ...metadata, token_endpoint_auth_method: 'none' })
+    const ada = await person({ clientId: client_id })
+    await ada.connect()
+    expect(ada.asked[0]?.searchParams.get('scope')).toBe('notes:read notes:write offline_access')
+    expect(ada.consents).toEqual([['offline_access', 'notes:read']])
+    expect(await ada.token()).toMatchObject({ client_id, scope: 'notes:read' })
+    await expect(ada.use('add_note', { text: 'Buy milk' })).rejects.toThrow('403 after trying upscoping')
   })
 
   test('gets nowhere by itself until a policy lists the server, and is told what the policy misses', async () => {
