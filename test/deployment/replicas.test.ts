@@ -239,8 +239,8 @@ describe('its steps, one after another', () => {
       const postern = async (args: string[], input?: string) =>
         JSON.parse((await runIn(serviceOf(first), ['node', 'dist/src/cli.js', ...args], input)).stdout)
       await postern(['account', 'create', '--email', 'ada@example.com'], `${password}\n`)
-      const metadata = ['--grant-type', 'authorization_code,refresh_token,client_credentials']
-      client = await postern(['client', 'create', '--redirect-uri', 'https://rp.example/cb', ...metadata])
+      const metadata = ['--grant-types', 'authorization_code,refresh_token,client_credentials']
+      client = await postern(['client', 'create', '--redirect-uris', 'https://rp.example/cb', ...metadata])
     })
 
     test('a person signs in, and relying party and browser are answered by both replicas', async () => {

@@ -81,8 +81,8 @@ describe('RFC 7591 §5: what a registration makes the server fetch', () => {
         { jwks_uri: `${receiver.url}/jwks`, token_endpoint_auth_method: 'private_key_jwt' },
         { jwks_uri: `${closed}/jwks`, token_endpoint_auth_method: 'private_key_jwt' },
         { backchannel_logout_uri: `${receiver.url}/logout` },
-        { redirect_uris: ['http://127.0.0.1/cb'] },
-        { redirect_uris: ['http://localhost/cb'] },
+        { application_type: 'web', redirect_uris: ['http://127.0.0.1/cb'] },
+        { application_type: 'web', redirect_uris: ['http://localhost/cb'] },
       ]) {
         const { status, json } = await knock(outside.server.port, '/oauth/register', {
           method: 'POST',
