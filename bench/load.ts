@@ -1,4 +1,5 @@
 // The load generator, a process of its own. Started by run.ts.
+import '../src/runtime.ts'
 import { answer } from './ask.ts'
 import { type Connection, open } from './connection.ts'
 import { operations, type Send, type Server } from './operations.ts'
