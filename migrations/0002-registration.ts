@@ -20,6 +20,7 @@ const statements = [
     created_at timestamptz not null
   )`,
   `create index registration_tokens_created_at on registration_tokens (created_at, id)`,
+  `alter table resource_servers add column owns_client boolean not null default false`,
   `alter table clients
     add column policy text,
     add column registration_token_id text,
@@ -29,6 +30,7 @@ const statements = [
     add column last_used_at timestamptz,
     add column expires_at timestamptz,
     add column unused_expires_at timestamptz`,
+  `update clients set policy = case when dynamic then 'default' else 'administrator' end`,
   `create index clients_created_at on clients (created_at, id)`,
   `create index clients_policy on clients (policy) where deleted_at is null`,
   `create index clients_expires_at on clients (expires_at) where expires_at is not null and deleted_at is null`,
@@ -46,6 +48,7 @@ const statements = [
   )`,
   `create index idempotency_keys_expires_at on idempotency_keys (expires_at)`,
   `alter table audit_events add column actor text, add column resource text`,
+  `create index audit_events_grant_id on audit_events (grant_id, id) where grant_id is not null`,
   `create index audit_events_type on audit_events (type, id)`,
   `create index audit_events_actor on audit_events (actor, id)`,
   `create index audit_events_resource on audit_events (resource, id) where resource is not null`,

@@ -72,9 +72,10 @@ async function replace(
   { secret, overlapSeconds }: { secret: string; overlapSeconds: number },
 ): Promise<z.input<typeof replaced>> {
   const { tx, storage, by } = context
+  await clients.lock(tx, id) // before it is read, so that what is allowed is judged by what is changed
   const { metadata, policy } = await get(context, id)
   assertMayHandOn(by, scopesOf(metadata), 'client_id')
-  const secretExpiresAtSeconds = secretExpiry(await getPolicy(tx, policy ?? 'default'))
+  const secretExpiresAtSeconds = secretExpiry(await getPolicy(tx, policy))
   const rotated = await clients.rotateSecret(tx, storage.envelope, id, {
     secret,
     secretExpiresAtSeconds,

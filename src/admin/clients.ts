@@ -16,7 +16,9 @@ export const newClientId = z
   .describe('Its client_id. Default: one that is made up.')
 const policy = z.string().describe('The registration policy that judges it, now and at every change.')
 
-const shownClient = clientMetadata.extend({
+// Not strict: a client may have members that nobody can give here, and is listed all the same.
+const shownMetadata = clientMetadata.extend({ software_statement: z.string().optional() }).strip()
+const shownClient = shownMetadata.extend({
   client_id: z.string(),
   client_id_issued_at: z.int().optional(),
   client_secret_expires_at: z.int().optional(),
@@ -31,7 +33,7 @@ const shownClient = clientMetadata.extend({
   previous_secret_expires_at: z.string().optional(),
 })
 /** The only answer with a secret in it: it is shown once. */
-const newClient = clientMetadata.extend({
+const newClient = shownMetadata.extend({
   client_id: z.string(),
   client_id_issued_at: z.int().optional(),
   client_secret: z.string().optional(),
@@ -101,6 +103,7 @@ export function operations(): Operation[] {
       }),
       output: newClient,
       async run(context, { client_id: id, ...changes }) {
+        await clients.lock(context.tx, id) // before it is read, so that what is allowed is judged by what is changed
         const { metadata } = await get(context, id)
         assertMayHandOn(context.by, [...scopesOf(metadata), ...scopesOf(changes)], 'scope')
         const updated = await refusing(() => updateClient(context, id, changes))
@@ -121,6 +124,7 @@ export function operations(): Operation[] {
         input: z.strictObject({ client_id: clientId }),
         output: z.object({ client_id: z.string(), disabled: z.boolean() }),
         async run(context, { client_id: id }) {
+          if (verb === 'enable') assertMayHandOn(context.by, scopesOf((await get(context, id)).metadata), 'client_id')
           if (!(await clients.setDisabled(context.tx, id, verb === 'disable'))) throw unknown(id)
           context.changed(id)
           context.record({ type: `client.${verb}d`, clientId: id })

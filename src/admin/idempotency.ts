@@ -19,7 +19,8 @@ export function executeOnce(
   { key, by, hashKey }: { key: string; by: Performer; hashKey: Buffer },
 ): Promise<{ output: unknown; isReplayed: boolean }> {
   const name = `${operation.noun} ${operation.verb}`
-  const keyHash = sha256(JSON.stringify([by.actor, name, key]))
+  // The scopes too: an answer with a secret is for a token that could have made it.
+  const keyHash = sha256(JSON.stringify([by.actor, by.adminScopes, name, key]))
   // Keyed, as a password may be in the request: of a plain hash it could be guessed.
   const requestHash = keyedHash(hashKey, `idempotent request\0${JSON.stringify(sorted(input))}`)
   const identity = `idempotency_keys.response:${keyHash.toString('hex')}`

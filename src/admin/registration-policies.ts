@@ -27,7 +27,9 @@ export function operations(): Operation[] {
       http: { method: 'PUT', path: '/registration-policies/{name}' },
       input: z.strictObject({
         name,
-        rules: partialPolicyRules.describe('Rules as JSON. Those left out are as in the policy "default".'),
+        rules: partialPolicyRules.describe(
+          'Rules as JSON. Those left out are as in the built-in policy of that name, else as in the built-in "default".',
+        ),
       }),
       output: shownPolicy,
       async run({ tx, by, record }, input) {

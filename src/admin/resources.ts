@@ -4,7 +4,10 @@ import { registerClient } from '../oidc/registration.ts'
 import * as clientRecords from '../stores/client-records.ts'
 import * as clients from '../stores/clients.ts'
 import * as resourceServers from '../stores/resource-servers.ts'
+import { refusing } from './clients.ts'
 import { type Operation, type OperationContext, operation, Refusal } from './operation.ts'
+
+const longestName = 200 // as of a client
 
 export const identifier = z
   .url('must be an absolute URI')
@@ -19,7 +22,7 @@ const scopes = z
 
 /** What can be said of a resource server, at first or later. */
 export const settings = {
-  name: z.string().min(1).max(200).describe('Name shown to people.'),
+  name: z.string().min(1).max(longestName).describe('Name shown to people.'),
   scopes: scopes.describe(
     'Its scopes, each with the sentence people read when asked for consent: "read=Read your files,write".',
   ),
@@ -74,6 +77,7 @@ export function operations(): Operation[] {
           tokenFormat: input.token_format,
           tokenTtlSeconds: input.token_ttl_seconds,
           clientId: credentials?.client_id ?? input.client_id,
+          ownsClient: credentials !== undefined,
         }
         await resourceServers.save(tx, server)
         record({ type: 'resource.created', resource: server.identifier, clientId: server.clientId })
@@ -129,6 +133,7 @@ export function operations(): Operation[] {
           tokenTtlSeconds:
             changes.token_ttl_seconds === undefined ? found.tokenTtlSeconds : (changes.token_ttl_seconds ?? undefined),
           clientId: changes.client_id ?? found.clientId,
+          ownsClient: found.ownsClient === true && (changes.client_id ?? found.clientId) === found.clientId,
         }
         await resourceServers.save(context.tx, server)
         context.record({ type: 'resource.updated', resource: wanted, details: { changed: Object.keys(changes) } })
@@ -145,9 +150,9 @@ export function operations(): Operation[] {
       input: z.strictObject({ identifier }),
       output: z.object({ identifier: z.string(), deleted: z.literal(true) }),
       async run(context, input) {
-        const { clientId } = await get(context, input.identifier)
+        const { clientId, ownsClient } = await get(context, input.identifier)
         await resourceServers.destroy(context.tx, input.identifier)
-        if (clientId !== undefined && (await resourceServers.isOnlyCredentials(context.tx, clientId))) {
+        if (clientId !== undefined && ownsClient && (await resourceServers.isOnlyCredentials(context.tx, clientId))) {
           await clients.destroy(context.tx, clientId)
           context.changed(clientId)
         }
@@ -166,19 +171,24 @@ async function createCredentials(
   context: OperationContext,
   { identifier: audience, name }: { identifier: string; name?: string | undefined },
 ) {
-  const created = await registerClient(context, {
-    client_name: name ?? audience,
-    grant_types: [],
-    response_types: [],
-    redirect_uris: [],
-  })
+  const created = await refusing(() =>
+    registerClient(context, {
+      client_name: (name ?? audience).slice(0, longestName),
+      grant_types: [],
+      response_types: [],
+      redirect_uris: [],
+    }),
+  )
   context.changed(created.client_id)
   return created
 }
 
 async function assertClient({ tx }: OperationContext, id: string): Promise<void> {
-  if (!(await clientRecords.find(tx, id)))
-    throw new Refusal('invalid', `There is no client ${id}.`, { field: 'client_id' })
+  const found = await clientRecords.find(tx, id)
+  if (!found) throw new Refusal('invalid', `There is no client ${id}.`, { field: 'client_id' })
+  if (found.isDynamic) {
+    throw new Refusal('invalid', 'must not be a client that registered itself', { field: 'client_id' })
+  }
 }
 
 async function get({ tx }: OperationContext, wanted: string): Promise<resourceServers.ResourceServer> {

@@ -51,6 +51,7 @@ export type Schema = {
     token_format: string
     token_ttl_seconds: number | null
     client_id: string | null
+    owns_client: Generated<boolean>
     created_at: Moment
     updated_at: Moment
   }

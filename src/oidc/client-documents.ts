@@ -97,6 +97,7 @@ function make(
       policy,
       isLoopbackIssuer: storage.issuer.startsWith('http:'),
       openScopes: Object.keys(scopes),
+      isOwnWord: true,
     })
     if (refusal) throw refused(`is refused: ${refusal.message} (${refusal.rule})`)
   }

@@ -6,8 +6,11 @@ import * as lifetimes from '../stores/client-lifetimes.ts'
 import type { ClientCache } from './clients.ts'
 
 export type ClientUses = {
-  /** Notes that a client was used now. Costs no time: it is written later, with others. */
-  note(id: string): void
+  /**
+   * Notes that a client was used now. Costs no time: it is written later, with others. `isProof` says that somebody signed
+   * in to it or it got a token, which takes more than having registered.
+   */
+  note(id: string, isProof: boolean): void
   /** Writes what was noted. */
   stop(): Promise<void>
 }
@@ -21,8 +24,8 @@ const remembered = 20_000 // clients, as many as are kept in process
  * once an hour. The exception is a client that is to be removed unless it is used: what saves it is written at once.
  */
 export function createClientUses({ db, clients, log }: { db: Db; clients: ClientCache; log: Logger }): ClientUses {
-  const notedAt = new Map<string, number>()
-  const waiting = new Set<string>()
+  const noted = new Map<string, { atMs: number; isProof: boolean }>()
+  const waiting = new Map<string, boolean>()
   let timer: NodeJS.Timeout | undefined
   let isDue = false
   let writing = Promise.resolve()
@@ -31,14 +34,16 @@ export function createClientUses({ db, clients, log }: { db: Db; clients: Client
     clearTimeout(timer)
     timer = undefined
     isDue = false
-    const ids = [...waiting]
+    const uses = [...waiting]
+    const ids = uses.map(([id]) => id)
+    const proven = uses.flatMap(([id, isProof]) => (isProof ? [id] : []))
     waiting.clear()
     if (ids.length === 0) return
     try {
-      await lifetimes.touch(db, ids, new Date())
+      await lifetimes.touch(db, { ids, proven, usedAt: new Date() })
     } catch (error) {
       log.warn({ err: error }, 'the use of clients could not be noted, and will be tried again')
-      for (const id of ids) waiting.add(id)
+      for (const [id, isProof] of uses) waiting.set(id, isProof || waiting.get(id) === true)
       schedule(everyMs)
     }
   }
@@ -53,14 +58,16 @@ export function createClientUses({ db, clients, log }: { db: Db; clients: Client
   }
 
   return {
-    note(id) {
+    note(id, isProof) {
       const now = Date.now()
-      if (now - (notedAt.get(id) ?? 0) < resolutionMs) return
-      notedAt.delete(id) // so that it becomes the newest
-      if (notedAt.size >= remembered) notedAt.delete(notedAt.keys().next().value ?? '')
-      notedAt.set(id, now)
-      waiting.add(id)
+      const last = noted.get(id)
+      if (last && now - last.atMs < resolutionMs && (last.isProof || !isProof)) return
+      noted.delete(id) // so that it becomes the newest
+      if (noted.size >= remembered) noted.delete(noted.keys().next().value ?? '')
+      noted.set(id, { atMs: now, isProof })
+      waiting.set(id, isProof || waiting.get(id) === true)
       schedule(everyMs)
+      if (!isProof) return
       clients.find(id).then(
         (client) => client?.isUnused && schedule(0),
         () => {}, // then it is written in a minute, as any other
@@ -88,10 +95,12 @@ export function noteUses(provider: Provider, uses: ClientUses): void {
     await next()
     const { oidc } = ctx as Partial<KoaContextWithOIDC>
     if (!oidc?.client || ctx.status >= 400 || !authenticating.has(oidc.route)) return
-    // Anybody can say that they are a public client. Only one that gets tokens has shown something.
-    if (oidc.route === 'token' || oidc.client.clientAuthMethod !== 'none') uses.note(oidc.client.clientId)
+    // Anybody can say that they are a public client. Only one that gets tokens has shown something; and whoever has just
+    // registered can authenticate, which alone does not keep a client.
+    const isProof = oidc.route === 'token'
+    if (isProof || oidc.client.clientAuthMethod !== 'none') uses.note(oidc.client.clientId, isProof)
   })
   provider.on('authorization.success', ({ oidc }) => {
-    if (oidc.client) uses.note(oidc.client.clientId)
+    if (oidc.client) uses.note(oidc.client.clientId, true)
   })
 }

@@ -46,6 +46,7 @@ export async function assertAllowed(storage: Storage, registration: Registration
     policy: await policyOf(storage, registration),
     isLoopbackIssuer: storage.issuer.startsWith('http:'),
     openScopes: Object.keys(scopes),
+    isOwnWord: true,
   })
   if (refusal) throw toError(refusal)
 }

@@ -51,7 +51,7 @@ export function registrationAccessTokenAdapter(storage: Storage, artifacts: Part
       if (!record || !client) return undefined
       const registration = current()?.registration
       if (registration) {
-        const policy = record.policy ?? 'default'
+        const policy = record.policy
         registration.permission = { policy, actor: `client:${id}`, client, readAt: record.updatedAt }
       }
       return { ...payload, policies } // whatever release it is of

@@ -6,9 +6,11 @@ import type { Tx } from '../database/schema.ts'
 import * as policies from '../registration/policies.ts'
 import { effective, judge } from '../registration/policy.ts'
 import type { Policy } from '../registration/rules.ts'
+import * as accounts from '../stores/accounts.ts'
 import * as clientRecords from '../stores/client-records.ts'
 import * as clients from '../stores/clients.ts'
 import { parse } from './client-metadata.ts'
+import { isFirstParty } from './first-party.ts'
 import { scopes } from './scopes.ts'
 import type { Storage } from './storage.ts'
 
@@ -51,6 +53,10 @@ export async function registerClient(
 ): Promise<clients.ClientMetadata> {
   const { tx, provider, storage } = registering
   const policy = await getPolicy(tx, name)
+  // Else an API could take the token of this machine for one of that person (RFC 9700 §4.15).
+  if (given['client_id'] !== undefined && (await accounts.findById(tx, String(given['client_id'])))) {
+    throw new RefusedMetadata('client_id is the id of an account; choose another.', { field: 'client_id' })
+  }
   const properties: clients.ClientMetadata = {
     client_id: randomId(16),
     client_id_issued_at: Math.floor(Date.now() / 1000),
@@ -106,11 +112,12 @@ export async function updateClient(
   const record = await clientRecords.find(tx, id)
   const active = await clients.findActive(tx, storage.envelope, id)
   if (!record) return undefined
-  if (!active) throw new RefusedMetadata(`The client ${id} is disabled or expired; enable it before changing it.`)
+  if (!active) throw new RefusedMetadata(`The client ${id} is disabled or past its lifetime, and cannot be changed.`)
   if (record.isDocument) throw new RefusedMetadata(`What the client ${id} is, its document says; change it there.`)
-  const policy = await getPolicy(tx, moved ?? record.policy ?? 'default')
+  const policy = await getPolicy(tx, moved ?? record.policy)
   const merged = Object.entries({ ...active.metadata, ...changes }).filter(([, value]) => value !== null)
   const properties = effective(Object.fromEntries(merged), policy) as clients.ClientMetadata
+  if (!needsSecret(provider, properties)) delete properties['client_secret'] // nor does one come back with the need
   const isSecretMissing = needsSecret(provider, properties) && !properties['client_secret']
   if (isSecretMissing) {
     Object.assign(properties, { client_secret: createSecret(), client_secret_expires_at: secretExpiry(policy) })
@@ -118,9 +125,12 @@ export async function updateClient(
   const metadata = check(registering, properties, policy)
   if (moved !== undefined && moved !== record.policy) {
     await assertRoom(tx, policy)
-    await clients.setPolicy(tx, id, moved)
+    await clients.setPolicy(tx, id, originUnder(policy))
   }
   await clients.save(tx, storage.envelope, metadata, { isDynamic: record.isDynamic, policy: policy.name })
+  if (!metadata['client_secret']) await clients.forgetPreviousSecret(tx, id)
+  // What nobody was asked for ends with the reason for not asking.
+  if (isFirstParty(active.metadata) && !isFirstParty(metadata)) await clients.revokeIssued(tx, id)
   const { client_secret: secret, ...rest } = metadata
   return isSecretMissing ? { ...rest, client_secret: secret } : rest
 }
@@ -155,14 +165,18 @@ function check(
   properties: clients.ClientMetadata,
   policy: Policy,
 ): clients.ClientMetadata {
+  const assertAllowed = (judged: Metadata) => {
+    const refusal = judge(judged, {
+      policy,
+      isLoopbackIssuer: storage.issuer.startsWith('http:'),
+      openScopes: Object.keys(scopes),
+    })
+    if (refusal) throw new RefusedMetadata(refusal.message, refusal)
+  }
+  assertAllowed(properties) // first, because the engine takes its form for granted
   const entries = Object.entries(validated(() => parse(provider, properties).metadata()))
   const metadata = Object.fromEntries(entries.filter(([, value]) => value !== undefined)) as clients.ClientMetadata
-  const refusal = judge(metadata, {
-    policy,
-    isLoopbackIssuer: storage.issuer.startsWith('http:'),
-    openScopes: Object.keys(scopes),
-  })
-  if (refusal) throw new RefusedMetadata(refusal.message, refusal)
+  assertAllowed(metadata)
   return metadata
 }
 

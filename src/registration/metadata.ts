@@ -16,7 +16,7 @@ const scope = z
 const name = text
   .max(200)
   .refine(
-    (shown) => !/[\p{Cc}\u2028-\u202e\u2066-\u2069]/u.test(shown),
+    (shown) => !/[\p{Cc}\u00ad\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff]/u.test(shown),
     'must not contain characters that control how text is shown',
   )
 

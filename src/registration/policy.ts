@@ -15,6 +15,8 @@ export type Circumstances = {
   isLoopbackIssuer: boolean
   /** The scopes that are not of an API. */
   openScopes: readonly string[]
+  /** Whether the client says this itself, rather than an administrator of it. */
+  isOwnWord?: boolean
 }
 
 type Judge = (metadata: Metadata, circumstances: Circumstances) => Refusal | undefined
@@ -114,12 +116,12 @@ const judgeStatement: Judge = (metadata, { policy: { rules } }) => {
   return refuse('software_statement', 'software_statement', `a software_statement ${must}`)
 }
 
-const judgeScope: Judge = (metadata, { policy: { rules }, openScopes }) => {
+const judgeScope: Judge = (metadata, { policy: { rules }, openScopes, isOwnWord = false }) => {
   const { scope } = metadata
   if (scope === undefined && !scopeRules.allowsAny(rules)) {
     return refuse('scope', 'scopes', 'scope must be given, because none is given by default')
   }
-  const circumstances = { isMachine: isMachine(metadata), openScopes }
+  const circumstances = { isMachine: isMachine(metadata), openScopes, isOwnWord }
   const refused = texts(scope)
     .flatMap((names) => names.split(' '))
     .find((name) => !scopeRules.allows(rules, name, circumstances))

@@ -1,7 +1,8 @@
 import { z } from 'zod'
 
 const names = z.array(z.string().min(1))
-const seconds = z.int().positive().nullable()
+const longestSeconds = 100 * 365 * 86_400 // a moment that every program can still write
+const seconds = z.int().positive().max(longestSeconds).nullable()
 
 // RFC 952, RFC 1123 §2.1, RFC 5890 §2.3: letters, digits and hyphens; what is international is written as punycode.
 const hostPattern = z
@@ -122,7 +123,7 @@ export const builtInPolicies = {
     secret_ttl_seconds: 90 * day,
   },
   /** What a client id metadata document may say: it is public, so no secret can be shared with its owner. */
-  document: { ...byStrangers, token_endpoint_auth_methods: ['none', 'private_key_jwt'] },
+  document: { ...byStrangers, token_endpoint_auth_methods: ['none', 'private_key_jwt'], max_clients: 10_000 },
   /** What an administrator may register. */
   administrator: {
     ...byDefault,

@@ -15,13 +15,21 @@ export function defaultScope(rules: PolicyRules): string | undefined {
   return names.length > 0 ? names.join(' ') : undefined
 }
 
-/** Whether a client may ask for a scope. `openScopes` are those that are not of an API. */
+/**
+ * Whether a client may ask for a scope. `openScopes` are those that are not of an API. Those of the admin API are given
+ * by name, by an administrator: no policy, whoever may set it, lets a client take them by its own word.
+ */
 export function allows(
   rules: PolicyRules,
   name: string,
-  { isMachine, openScopes }: { isMachine: boolean; openScopes: readonly string[] },
+  {
+    isMachine,
+    openScopes,
+    isOwnWord = false,
+  }: { isMachine: boolean; openScopes: readonly string[]; isOwnWord?: boolean },
 ): boolean {
   const listed = [rules.scopes].flat()
+  if (name.startsWith(reservedPrefix) && isOwnWord) return false
   if (name.startsWith(reservedPrefix)) return listed.includes(name) || listed.includes(`${reservedPrefix}*`)
   if (name !== '*' && listed.includes(name)) return true
   // With client_credentials nobody consents, so a client would give itself access to an API.

@@ -2,11 +2,19 @@ import { CompiledQuery, sql } from 'kysely'
 import type { Db, Tx } from '../database/schema.ts'
 import { announce } from './clients.ts'
 
-/** Notes that clients were used. Whoever was to be removed unless used stays. No process needs to hear of it. */
-export async function touch(db: Db, ids: string[], usedAt: Date): Promise<void> {
+/**
+ * Notes that clients were used. Of those to be removed unless used, the `proven` ones stay. No process needs to hear of it.
+ */
+export async function touch(
+  db: Db,
+  { ids, proven, usedAt }: { ids: string[]; proven: string[]; usedAt: Date },
+): Promise<void> {
   await db
     .updateTable('clients')
-    .set({ last_used_at: usedAt, unused_expires_at: null })
+    .set({
+      last_used_at: usedAt,
+      unused_expires_at: sql`case when id = any(${proven}) then null else unused_expires_at end`,
+    })
     // Locked in one order, so that two processes that note the same clients wait for each other and never both.
     .where('id', 'in', (clients) =>
       clients
@@ -31,9 +39,10 @@ export type EndedClient = {
 // A grant or a token is stored before anybody learns of it, and that a client was used is noted after. So what is stored
 // counts, too. Asked with a limit, for one client at a time: the planner would else rather read all of the table.
 const isUsed = `((select true from grants g where g.client_id = c.id limit 1) is not null
-  or (select true from artifacts a where a.client_id = c.id and a.model <> 'RegistrationAccessToken' limit 1) is not null)`
+  or (select true from artifacts a where a.client_id = c.id and a.model = any(array['AuthorizationCode',
+    'AccessToken', 'RefreshToken', 'ClientCredentials']) limit 1) is not null)`
 const isEnded = `c.deleted_at is null and (c.expires_at <= $1 or (c.unused_expires_at <= $1 and not ${isUsed}))`
-const isJunk = `c.dynamic and not c.document and c.last_used_at is null and not ${isUsed}
+const isJunk = `c.dynamic and not c.document and (c.last_used_at is null or c.unused_expires_at is not null) and not ${isUsed}
   and not exists (select 1 from resource_servers r where r.client_id = c.id)`
 
 const selectEnded = `select c.id from clients c where ${isEnded} limit $2`

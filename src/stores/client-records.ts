@@ -9,7 +9,7 @@ export type ClientRecord = {
   isDynamic: boolean
   isDocument: boolean
   isDisabled: boolean
-  policy: string | undefined
+  policy: string
   registrationTokenId: string | undefined
   createdAt: Date
   updatedAt: Date
@@ -75,12 +75,6 @@ export async function isDynamic(db: Db, id: string): Promise<boolean> {
   return row?.dynamic ?? true
 }
 
-/** The policy a client was registered under, whatever its state. */
-export async function policyOf(db: Db, id: string): Promise<string | undefined> {
-  const row = await db.selectFrom('clients').select('policy').where('id', '=', id).executeTakeFirst()
-  return row?.policy ?? undefined
-}
-
 type Row = {
   id: string
   metadata: Record<string, unknown>
@@ -103,7 +97,7 @@ function toRecord(row: Row): ClientRecord {
     isDynamic: row.dynamic,
     isDocument: row.document,
     isDisabled: row.disabled_at !== null,
-    policy: row.policy ?? undefined,
+    policy: row.policy ?? (row.dynamic ? 'default' : 'administrator'), // those of the release before this one have none
     registrationTokenId: row.registration_token_id ?? undefined,
     createdAt: row.created_at,
     updatedAt: row.updated_at,

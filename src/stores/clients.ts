@@ -191,11 +191,26 @@ export async function destroy(tx: Tx, id: string): Promise<boolean> {
     .where('deleted_at', 'is', null)
     .returning('id')
     .executeTakeFirst()
-  await tx.selectFrom('grants').select('id').where('client_id', '=', id).orderBy('id').forUpdate().execute()
+  await revokeIssued(tx, id)
   await tx.deleteFrom('grants').where('client_id', '=', id).execute()
   await tx.deleteFrom('artifacts').where('client_id', '=', id).execute()
   await announce(tx, id)
   return row !== undefined
+}
+
+/** Ends every code and token that was issued to a client for a person. Grants are locked first, as a request does. */
+export async function revokeIssued(tx: Tx, id: string): Promise<void> {
+  await tx.selectFrom('grants').select('id').where('client_id', '=', id).orderBy('id').forUpdate().execute()
+  await tx.deleteFrom('artifacts').where('client_id', '=', id).where('grant_id', 'is not', null).execute()
+}
+
+/** Ends the secret before the last rotation at once. */
+export async function forgetPreviousSecret(tx: Tx, id: string): Promise<void> {
+  await tx
+    .updateTable('clients')
+    .set({ previous_secret_sealed: null, previous_secret_expires_at: null })
+    .where('id', '=', id)
+    .execute()
 }
 
 /** Disables or enables a client; while disabled neither it nor its tokens work anywhere. */
@@ -211,9 +226,21 @@ export async function setDisabled(tx: Tx, id: string, isDisabled: boolean): Prom
   return row !== undefined
 }
 
-/** Moves a client to another policy. */
-export async function setPolicy(tx: Tx, id: string, policy: string): Promise<void> {
-  await tx.updateTable('clients').set({ policy }).where('id', '=', id).execute()
+/** Moves a client to another policy, whose lifetimes begin now. */
+export async function setPolicy(
+  tx: Tx,
+  id: string,
+  { policy, expiresAt, unusedExpiresAt }: Pick<Origin, 'policy' | 'expiresAt' | 'unusedExpiresAt'>,
+): Promise<void> {
+  await tx
+    .updateTable('clients')
+    .set({
+      policy,
+      expires_at: expiresAt ?? null,
+      unused_expires_at: sql`case when last_used_at is null then ${unusedExpiresAt ?? null}::timestamptz end`,
+    })
+    .where('id', '=', id)
+    .execute()
 }
 
 /**

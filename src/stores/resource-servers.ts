@@ -11,9 +11,19 @@ export type ResourceServer = {
   tokenTtlSeconds: number | undefined
   /** The client the API introspects tokens as. */
   clientId: string | undefined
+  /** Whether that client was made with it, and ends with it. */
+  ownsClient?: boolean
 }
 
-const columns = ['identifier', 'name', 'scopes', 'token_format', 'token_ttl_seconds', 'client_id'] as const
+const columns = [
+  'identifier',
+  'name',
+  'scopes',
+  'token_format',
+  'token_ttl_seconds',
+  'client_id',
+  'owns_client',
+] as const
 
 export async function find(db: Db, identifier: string): Promise<ResourceServer | undefined> {
   const row = await db
@@ -47,6 +57,7 @@ export async function save(db: Db, server: ResourceServer): Promise<void> {
     token_format: server.tokenFormat,
     token_ttl_seconds: server.tokenTtlSeconds ?? null,
     client_id: server.clientId ?? null,
+    owns_client: server.ownsClient ?? false,
     updated_at: now,
   }
   await db
@@ -79,6 +90,7 @@ type Row = {
   token_format: string
   token_ttl_seconds: number | null
   client_id: string | null
+  owns_client: boolean
 }
 
 function toResourceServer(row: Row): ResourceServer {
@@ -89,5 +101,6 @@ function toResourceServer(row: Row): ResourceServer {
     tokenFormat: row.token_format === 'jwt' ? 'jwt' : 'opaque',
     tokenTtlSeconds: row.token_ttl_seconds ?? undefined,
     clientId: row.client_id ?? undefined,
+    ownsClient: row.owns_client,
   }
 }

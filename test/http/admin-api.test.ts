@@ -231,6 +231,69 @@ describe('nobody hands on what they may not do themselves', () => {
     expect(await adminToken(postern, chief)).toBeTruthy()
   })
 
+  test('by a policy that was narrow when the token for it was made (nobody registers themselves for the admin API)', async () => {
+    const put = (rules: object) =>
+      call(postern, '/registration-policies/administrator', { method: 'PUT', bearer: clerk, body: { rules } })
+    expect((await put({ scopes: '*' })).status).toBe(200)
+    const made = await call(postern, '/registration-tokens', { bearer: clerk, body: { policy: 'administrator' } })
+    expect(made.status).toBe(201)
+    await call(postern, '/registration-policies/administrator', { method: 'DELETE', bearer: clerk })
+    const machine = { grant_types: ['client_credentials'], redirect_uris: [], response_types: [] }
+    const { status, json } = await send(postern, '/oauth/register', {
+      bearer: String(made.json['initial_access_token']),
+      body: { ...machine, scope: 'postern:accounts' },
+    })
+    expect([status, json['error']]).toEqual([400, 'invalid_client_metadata'])
+  })
+
+  test('by moving a client that registered itself to the policy of administrators', async () => {
+    const made = await call(postern, '/registration-tokens', { bearer: clerk, body: {} })
+    const { json } = await send(postern, '/oauth/register', {
+      bearer: String(made.json['initial_access_token']),
+      body: { redirect_uris },
+    })
+    const id = String(json['client_id'])
+    const moved = { method: 'PATCH', bearer: clerk, body: { policy: 'administrator' } }
+    expect((await call(postern, `/clients/${id}`, moved)).status).toBe(200)
+    const machine = { grant_types: ['client_credentials'], redirect_uris: [], response_types: [] }
+    const answer = await send(postern, `/oauth/register/${id}`, {
+      method: 'PUT',
+      bearer: String(json['registration_access_token']),
+      body: { client_id: id, ...machine, scope: 'postern:accounts' },
+    })
+    expect([answer.status, answer.json['error']]).toEqual([400, 'invalid_client_metadata'])
+  })
+
+  test('by asking again, with less of a token, for what was made once', async () => {
+    const headers = { 'idempotency-key': 'privileged' }
+    const body = { scope: 'postern:accounts' }
+    const made = await call(postern, '/clients', { bearer, body, headers })
+    expect(made.status).toBe(201)
+    const again = await call(postern, '/clients', { bearer: clerk, body, headers })
+    expect([again.status, kindOf(again)]).toEqual([403, 'forbidden'])
+  })
+
+  test('by waiting for a client to be given more while they ask for its secret', async () => {
+    const client = await createAdministrator(postern, 'postern:clients:read')
+    const change = operate(postern, 'client update', { client_id: client.client_id, scope: 'postern:accounts' })
+    const answers = await Promise.all(
+      Array.from({ length: 10 }, () =>
+        call(postern, `/clients/${client.client_id}/rotate-secret`, { bearer: clerk, body: {} }),
+      ),
+    )
+    await change
+    const last = await call(postern, `/clients/${client.client_id}/rotate-secret`, { bearer: clerk, body: {} })
+    expect(last.status).toBe(403)
+    expect(new Set(answers.map(({ status }) => status)).isSubsetOf(new Set([200, 403]))).toBe(true)
+  })
+
+  test('by letting a client work again that was stopped', async () => {
+    await operate(postern, 'client disable', { client_id: chief.client_id })
+    const enable = () => call(postern, `/clients/${chief.client_id}/enable`, { bearer: clerk, method: 'POST' })
+    expect((await enable()).status).toBe(403)
+    await operate(postern, 'client enable', { client_id: chief.client_id })
+  })
+
   test('but what they may', async () => {
     const body = { scope: 'postern:clients:read' }
     expect((await call(postern, '/clients', { bearer: clerk, body })).status).toBe(201)
@@ -369,6 +432,32 @@ describe('RFC 9457: what goes wrong is a problem that says what to do', () => {
     expect(postern.logged.join('\n')).not.toContain(secret)
   })
 
+  test('refuses what is too deep, rather than fail at it', async () => {
+    const claims = JSON.parse(`${'{"a":'.repeat(5_000)}1${'}'.repeat(5_000)}`)
+    const body = { email: 'deep@example.com', password: 'long enough', claims }
+    expect((await call(postern, '/accounts', { bearer, body })).status).toBe(400)
+    expect((await call(postern, '/accounts', { bearer, body, headers: { 'idempotency-key': 'deep' } })).status).toBe(
+      400,
+    )
+    const keys = await post({ redirect_uris, jwks: claims })
+    expect(keys.status).toBe(400)
+  })
+
+  test('names what a resource server cannot have, rather than fail at it', async () => {
+    const identifier = `https://api.example/${'x'.repeat(300)}`
+    const made = await call(postern, '/resources', { bearer, body: { identifier, scopes: { read: 'Read' } } })
+    expect(made.status).toBe(201)
+    const rules = { client_ttl_seconds: Number.MAX_SAFE_INTEGER }
+    const policy = await call(postern, '/registration-policies/endless', { method: 'PUT', bearer, body: { rules } })
+    expect(policy.status).toBe(422)
+  })
+
+  test('refuses as the id of a client that of an account (RFC 9700 §4.15)', async () => {
+    const [account] = await postern.database.query('select id from accounts')
+    const answer = await post({ client_id: String(account?.['id']), scope: 'read' })
+    expect([answer.status, answer.json['errors']]).toMatchObject([422, [{ field: 'client_id' }]])
+  })
+
   test('does not let one thing be named in the path and another in the body', async () => {
     const { client_id } = await postern.createClient()
     const body = { client_id: administrator.client_id, client_name: 'x' }
@@ -422,6 +511,98 @@ describe('RFC 9457: what goes wrong is a problem that says what to do', () => {
     }
     const live = await postern.database.query('select id from clients where deleted_at is null order by created_at, id')
     expect(seen).toEqual(live.map(({ id }) => id))
+  })
+})
+
+describe('clients that came to be otherwise', () => {
+  test('with a software statement are listed, shown and changed', async () => {
+    const { client_id } = await postern.createClient()
+    await postern.database.query(
+      `update clients set metadata = metadata || '{"software_statement":"a.b.c","unheard_of":1}' where id = $1`,
+      [client_id],
+    )
+    postern.server.postern.clients.forget(client_id)
+    expect((await call(postern, '/clients?limit=1000', { bearer })).status).toBe(200)
+    expect((await call(postern, `/clients/${client_id}`, { bearer })).json).toMatchObject({
+      software_statement: 'a.b.c',
+    })
+    const changed = await call(postern, `/clients/${client_id}`, {
+      method: 'PATCH',
+      bearer,
+      body: { client_name: 'New' },
+    })
+    expect(changed.status).toBe(200)
+  })
+
+  test('in the release before this one, without a policy, are under that of administrators', async () => {
+    const { client_id } = await postern.createClient({ first_party: true, require_pkce: false })
+    await postern.database.query('update clients set policy = null where id = $1', [client_id])
+    const body = { client_name: 'Renamed' }
+    expect((await call(postern, `/clients/${client_id}`, { method: 'PATCH', bearer, body })).status).toBe(200)
+  })
+
+  test('to hold no secret any more get another one when they need one again', async () => {
+    const { client_id, client_secret } = await postern.createClient()
+    const to = (method: string) =>
+      call(postern, `/clients/${client_id}`, { method: 'PATCH', bearer, body: { token_endpoint_auth_method: method } })
+    expect((await to('none')).json['client_secret']).toBeUndefined()
+    const [row] = await postern.database.query('select secret_sealed from clients where id = $1', [client_id])
+    expect(row?.['secret_sealed']).toBeNull()
+    const { json } = await to('client_secret_basic')
+    expect(json['client_secret']).toMatch(/^[\w-]{64}$/)
+    expect(json['client_secret']).not.toBe(client_secret)
+  })
+
+  test('as first party and are so no longer lose what nobody was asked for', async () => {
+    const client = await postern.createClient({ first_party: true })
+    const { tokens } = await login(postern, client, { email, scope: 'openid email offline_access' })
+    await operate(postern, 'client update', { client_id: client.client_id, first_party: null })
+    const { status, json } = await send(postern, '/oauth/token', {
+      client,
+      form: { grant_type: 'refresh_token', refresh_token: String(tokens.refresh_token) },
+    })
+    expect([status, json['error']]).toEqual([400, 'invalid_grant'])
+  })
+})
+
+describe('a resource server', () => {
+  test('takes with it the credentials that were made for it, and no client that was there before', async () => {
+    const create = (identifier: string, more = {}) =>
+      call(postern, '/resources', { bearer, body: { identifier, scopes: { read: 'Read' }, ...more } })
+    const introspector = await postern.createClient({ grant_types: [], redirect_uris: [], response_types: [] })
+    const { client_id } = introspector
+    const own = (await create('https://one.example/')).json['client_id']
+    await create('https://two.example/', { client_id })
+    for (const identifier of ['https://one.example/', 'https://two.example/']) {
+      const path = `/resources/${encodeURIComponent(identifier)}`
+      expect((await call(postern, path, { method: 'DELETE', bearer })).status).toBe(204)
+    }
+    const statuses = await Promise.all([own, client_id].map((id) => call(postern, `/clients/${id}`, { bearer })))
+    expect(statuses.map(({ status }) => status)).toEqual([404, 200])
+  })
+
+  test('is not introspected by a client that registered itself', async () => {
+    const { client_id } = await postern.createClient()
+    await postern.database.query('update clients set dynamic = true where id = $1', [client_id])
+    const body = { identifier: 'https://three.example/', scopes: { read: 'Read' }, client_id }
+    const answer = await call(postern, '/resources', { bearer, body })
+    expect([answer.status, answer.json['errors']]).toMatchObject([422, [{ field: 'client_id' }]])
+  })
+})
+
+describe('a client that is moved to another policy', () => {
+  test('has the lifetimes of that from then on', async () => {
+    const { client_id } = await postern.createClient()
+    await postern.database.query(
+      `update clients set policy = 'open', expires_at = now() + interval '1 day', unused_expires_at = now() + interval '1 hour' where id = $1`,
+      [client_id],
+    )
+    const moved = { method: 'PATCH', bearer, body: { policy: 'administrator' } }
+    expect((await call(postern, `/clients/${client_id}`, moved)).status).toBe(200)
+    const rows = await postern.database.query('select expires_at, unused_expires_at from clients where id = $1', [
+      client_id,
+    ])
+    expect(rows).toEqual([{ expires_at: null, unused_expires_at: null }])
   })
 })
 

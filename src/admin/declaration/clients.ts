@@ -58,10 +58,7 @@ async function update(
   const differences: Difference[] = []
   if (record.isDisabled && !disabled) await perform('client enable', { client_id: id })
 
-  const inMetadata = differencesBetween(
-    { policy: record.policy ?? 'default', ...membersOf(record.metadata) },
-    { policy, ...wanted },
-  )
+  const inMetadata = differencesBetween({ policy: record.policy, ...membersOf(record.metadata) }, { policy, ...wanted })
   let made: unknown
   if (inMetadata.length > 0) {
     const changes = inMetadata.map(({ member, after }) => [member, after ?? null])

@@ -37,6 +37,12 @@ export function parse({ text }: Source): Document | Fault[] {
     },
   })
   if (errors.length > 0) return errors
+  let value: unknown
+  try {
+    value = document.toJS()
+  } catch (error) {
+    return [{ position: at(0), message: (error as Error).message }] // more aliases than a declaration can need
+  }
 
   const step = (node: unknown, name: PropertyKey) => {
     const within = isAlias(node) ? node.resolve(document) : node
@@ -59,7 +65,7 @@ export function parse({ text }: Source): Document | Fault[] {
     return { place, depth: path.length }
   }
   return {
-    value: document.toJS() as unknown,
+    value,
     has: (path) => walk(path).depth === path.length,
     positionOf(path) {
       const { place } = walk(path)

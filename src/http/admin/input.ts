@@ -47,6 +47,8 @@ const json = koaBody({
   },
 })
 
+const deepest = 32 // levels, far more than any input has; whatever reads it further may do so level by level
+
 async function readBody(ctx: Context): Promise<Input> {
   if (ctx.querystring !== '') throw new Problem('malformed-request', 'There is nothing to be said in the query.')
   const type = ctx.is('json')
@@ -57,5 +59,11 @@ async function readBody(ctx: Context): Promise<Input> {
   if (typeof body !== 'object' || body === null || Array.isArray(body)) {
     throw new Problem('malformed-request', 'The body is not a JSON object.')
   }
+  if (isDeeperThan(deepest, body)) throw new Problem('malformed-request', `The body has more than ${deepest} levels.`)
   return body as Input
+}
+
+function isDeeperThan(levels: number, value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false
+  return levels === 0 || Object.values(value).some((member) => isDeeperThan(levels - 1, member))
 }

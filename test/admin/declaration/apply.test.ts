@@ -294,7 +294,7 @@ describe('a client that is declared', () => {
     await operate(postern, 'client disable', { client_id: 'switched' }) // somebody pulled the plug
     expect((await declare(postern, named('switched', 'client_name: Also changed'))).plan.changes).toEqual([])
     expect(await client('switched')).toMatchObject({ disabled: true })
-    await expect(declare(postern, named('switched'))).rejects.toThrow('enable it before changing it')
+    await expect(declare(postern, named('switched'))).rejects.toThrow('cannot be changed')
   })
 
   test('to authenticate in another way is shown the secret it then has', async () => {
