@@ -7,6 +7,7 @@ import * as policies from '../registration/policies.ts'
 import { effective, judge } from '../registration/policy.ts'
 import type { Policy } from '../registration/rules.ts'
 import * as accounts from '../stores/accounts.ts'
+import * as clientLifetimes from '../stores/client-lifetimes.ts'
 import * as clientRecords from '../stores/client-records.ts'
 import * as clients from '../stores/clients.ts'
 import { parse } from './client-metadata.ts'
@@ -125,10 +126,9 @@ export async function updateClient(
   const metadata = check(registering, properties, policy)
   if (moved !== undefined && moved !== record.policy) {
     await assertRoom(tx, policy)
-    await clients.setPolicy(tx, id, originUnder(policy))
+    await clientLifetimes.setPolicy(tx, id, originUnder(policy))
   }
   await clients.save(tx, storage.envelope, metadata, { isDynamic: record.isDynamic, policy: policy.name })
-  if (!metadata['client_secret']) await clients.forgetPreviousSecret(tx, id)
   // What nobody was asked for ends with the reason for not asking.
   if (isFirstParty(active.metadata) && !isFirstParty(metadata)) await clients.revokeIssued(tx, id)
   const { client_secret: secret, ...rest } = metadata

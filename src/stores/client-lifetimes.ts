@@ -1,6 +1,6 @@
 import { CompiledQuery, sql } from 'kysely'
 import type { Db, Tx } from '../database/schema.ts'
-import { announce } from './clients.ts'
+import { announce, type Origin } from './clients.ts'
 
 /**
  * Notes that clients were used. Of those to be removed unless used, the `proven` ones stay. No process needs to hear of it.
@@ -68,4 +68,21 @@ export async function erase(tx: Tx, id: string): Promise<void> {
   await tx.deleteFrom('artifacts').where('client_id', '=', id).execute()
   await tx.deleteFrom('clients').where('id', '=', id).execute()
   await announce(tx, id)
+}
+
+/** Moves a client to another policy, whose lifetimes begin now. */
+export async function setPolicy(
+  tx: Tx,
+  id: string,
+  { policy, expiresAt, unusedExpiresAt }: Pick<Origin, 'policy' | 'expiresAt' | 'unusedExpiresAt'>,
+): Promise<void> {
+  await tx
+    .updateTable('clients')
+    .set({
+      policy,
+      expires_at: expiresAt ?? null,
+      unused_expires_at: sql`case when last_used_at is null then ${unusedExpiresAt ?? null}::timestamptz end`,
+    })
+    .where('id', '=', id)
+    .execute()
 }

@@ -93,6 +93,8 @@ export async function save(
     metadata: JSON.stringify(metadata),
     secret_sealed: typeof secret === 'string' ? envelope.seal(secret, identity(id)) : null,
     updated_at: now,
+    // Who has no secret has none from before, either: it would come back with the next one.
+    ...(typeof secret !== 'string' && { previous_secret_sealed: null, previous_secret_expires_at: null }),
   }
   const saved = await tx
     .insertInto('clients')
@@ -204,15 +206,6 @@ export async function revokeIssued(tx: Tx, id: string): Promise<void> {
   await tx.deleteFrom('artifacts').where('client_id', '=', id).where('grant_id', 'is not', null).execute()
 }
 
-/** Ends the secret before the last rotation at once. */
-export async function forgetPreviousSecret(tx: Tx, id: string): Promise<void> {
-  await tx
-    .updateTable('clients')
-    .set({ previous_secret_sealed: null, previous_secret_expires_at: null })
-    .where('id', '=', id)
-    .execute()
-}
-
 /** Disables or enables a client; while disabled neither it nor its tokens work anywhere. */
 export async function setDisabled(tx: Tx, id: string, isDisabled: boolean): Promise<boolean> {
   const row = await tx
@@ -224,23 +217,6 @@ export async function setDisabled(tx: Tx, id: string, isDisabled: boolean): Prom
     .executeTakeFirst()
   await announce(tx, id)
   return row !== undefined
-}
-
-/** Moves a client to another policy, whose lifetimes begin now. */
-export async function setPolicy(
-  tx: Tx,
-  id: string,
-  { policy, expiresAt, unusedExpiresAt }: Pick<Origin, 'policy' | 'expiresAt' | 'unusedExpiresAt'>,
-): Promise<void> {
-  await tx
-    .updateTable('clients')
-    .set({
-      policy,
-      expires_at: expiresAt ?? null,
-      unused_expires_at: sql`case when last_used_at is null then ${unusedExpiresAt ?? null}::timestamptz end`,
-    })
-    .where('id', '=', id)
-    .execute()
 }
 
 /**
