@@ -40,10 +40,13 @@ export async function listen({ handler, issuer, trustedProxies, host, port }: Li
 function stop(server: Server, deadlineMs: number): Promise<void> {
   return new Promise((resolve) => {
     const deadline = setTimeout(() => server.closeAllConnections(), deadlineMs)
-    server.close(() => {
-      clearTimeout(deadline)
-      resolve()
+    // Once what has arrived is accepted: a connection that still waits to be is reset, with the request it may carry.
+    setImmediate(() => {
+      server.close(() => {
+        clearTimeout(deadline)
+        resolve()
+      })
+      server.closeIdleConnections()
     })
-    server.closeIdleConnections()
   })
 }
