@@ -7,7 +7,7 @@ import type { Policy } from '../registration/rules.ts'
 import { applyStatement, type VerifyStatement } from '../registration/software-statements.ts'
 import type { ClientMetadata } from '../stores/clients.ts'
 import { withOpenScopes } from './client-metadata.ts'
-import { createSecret, secretExpiry } from './registration.ts'
+import { createSecret, needsSecret, secretExpiry } from './registration.ts'
 import { current, type Registration } from './request-scope.ts'
 import { scopes } from './scopes.ts'
 import { type Storage, TemporarilyUnavailable, translated } from './storage.ts'
@@ -151,10 +151,6 @@ function isDue(expiresAtSeconds: number, { rules }: Policy): boolean {
 }
 
 type NeedsSecret = { needsSecret(metadata: object): boolean }
-
-function needsSecret({ Client }: Provider, metadata: Metadata): boolean {
-  return (Client as unknown as NeedsSecret).needsSecret(metadata)
-}
 
 /** Lets the engine find out whether metadata needs a secret even if it is malformed, as nobody has looked at it by then. */
 export function readAnyForm(provider: Provider): void {
