@@ -100,11 +100,17 @@ describe('a client that is changed by another process', () => {
     const client = await postern.createClient(machine)
     const reads = () => postern.statements.filter((sql) => sql.includes('"secret_sealed"')).length
     const checks = () => postern.statements.filter((sql) => sql.includes('"updated_at" >=')).length
-    expect(await works(client)).toBe(true)
-    postern.statements.splice(0)
-    await vi.waitFor(() => expect(checks()).toBe(2), { timeout: 10_000, interval: 50 })
-    expect(await works(client)).toBe(true)
-    expect(reads()).toBe(0)
+    // The notification of its creation may come after it was first read: then it is rightly read once more.
+    await vi.waitFor(
+      async () => {
+        expect(await works(client)).toBe(true)
+        postern.statements.splice(0)
+        await vi.waitFor(() => expect(checks()).toBe(2), { timeout: 10_000, interval: 50 })
+        expect(await works(client)).toBe(true)
+        expect(reads()).toBe(0)
+      },
+      { timeout: 25_000, interval: 50 }, // within the minute in which its creation counts as a late change
+    )
   })
 
   test('in the moment it is read is not remembered as it was before', async () => {
