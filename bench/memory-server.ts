@@ -1,3 +1,4 @@
+import { secret } from '../src/secret.ts'
 // The engine alone, its storage a Map: what Postern is compared with. Started by run.ts.
 import '../src/runtime.ts'
 import { createServer } from 'node:http'
@@ -56,7 +57,7 @@ const provider = new Provider(issuer, {
   jwks: { keys: await Promise.all(signingAlgorithms.map(generate)) },
   features: features({
     config,
-    keyring: { dpopNonceSecret: Buffer.alloc(32, 1) } as never,
+    keyring: { dpopNonceSecret: secret(Buffer.alloc(32, 1)) } as never,
     pages: {
       logout: { logoutSource: page, postLogoutSuccessSource: page },
       device: { userCodeInputSource: page, userCodeConfirmSource: page, successSource: page },

@@ -131,7 +131,7 @@ async function populate({ config, database: { db }, keyring, provider, storage }
       lifetimeSeconds: lifetimes(config).grant,
       event: {},
     })
-    const cookie = { cookieName: 'postern_session', cookieKey: keyring.cookieKeys[0] ?? '' }
+    const cookie = { cookieName: 'postern_session', cookieKey: keyring.cookieKeys.reveal()[0] ?? '' }
     const login = { accountId: account.id, grantId }
     logins.push(await signIn(provider, login, { ...cookie, ttl: config.SESSION_TTL_SECONDS }))
   }

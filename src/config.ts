@@ -1,14 +1,5 @@
-import { inspect } from 'node:util'
 import { z } from 'zod'
-
-/** A value that prints as a mask, so that no log line, error or `postern config` shows it by accident. */
-export type Secret = { readonly reveal: () => string }
-
-/** Wraps a secret string. Only `reveal()` gives it back. */
-export function secret(value: string): Secret {
-  const masked = () => '[secret]'
-  return Object.freeze({ reveal: () => value, toString: masked, toJSON: masked, [inspect.custom]: masked })
-}
+import { secret } from './secret.ts'
 
 const seconds = z.coerce.number().int().positive()
 
@@ -31,7 +22,7 @@ const keys = z
   .refine((list) => list.every((key) => Buffer.from(key, 'base64').length === 32), {
     error: 'each key must be 32 bytes in base64; make one with: openssl rand -base64 32',
   })
-  .transform((list) => list.map(secret))
+  .transform((list) => list.map((key) => secret(key)))
 
 /** Whose software statements are believed (RFC 7591 §2.3): the exact `iss`, and where its keys are. */
 const trustedIssuer = z
@@ -79,7 +70,7 @@ export const environment = z
     DATABASE_URL: z
       .string()
       .regex(/^postgres(ql)?:\/\//, 'must start with postgres://')
-      .transform(secret)
+      .transform((url) => secret(url))
       .optional()
       .describe('PostgreSQL 15 or newer. Without it an embedded PostgreSQL keeps its data in DATA_DIR.'),
     DATABASE_POOL_SIZE: z.coerce.number().int().min(2).max(200).default(10).describe('Connections per process.'),

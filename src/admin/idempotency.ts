@@ -1,4 +1,5 @@
 import { keyedHash, sha256 } from '../crypto/digests.ts'
+import type { Secret } from '../secret.ts'
 import * as idempotencyKeys from '../stores/idempotency-keys.ts'
 import { perform, within } from './execute.ts'
 import { type Operation, type OperationDependencies, type Performer, Refusal } from './operation.ts'
@@ -16,7 +17,7 @@ export function executeOnce(
   operation: Operation,
   dependencies: OperationDependencies,
   input: unknown,
-  { key, by, hashKey }: { key: string; by: Performer; hashKey: Buffer },
+  { key, by, hashKey }: { key: string; by: Performer; hashKey: Secret<Buffer> },
 ): Promise<{ output: unknown; isReplayed: boolean }> {
   const name = `${operation.noun} ${operation.verb}`
   // The scopes too: an answer with a secret is for a token that could have made it.

@@ -1,6 +1,7 @@
 import { keyedHash } from '../crypto/digests.ts'
 import { type Passwords, TooBusy } from '../crypto/passwords.ts'
 import type { Db } from '../database/schema.ts'
+import type { Secret } from '../secret.ts'
 import * as accounts from '../stores/accounts.ts'
 import * as audit from '../stores/audit.ts'
 import * as throttles from '../stores/throttles.ts'
@@ -25,7 +26,7 @@ export function createSignIn({
 }: {
   db: Db
   passwords: Passwords
-  throttleKey: Buffer
+  throttleKey: Secret<Buffer>
 }): SignIn {
   // Verified against when the account is unknown or disabled, so every refusal costs one argon2 run.
   const decoyHash = passwords.hash('no account has this password')

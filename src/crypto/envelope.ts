@@ -1,5 +1,5 @@
 import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:crypto'
-import type { Secret } from '../config.ts'
+import type { Secret } from '../secret.ts'
 
 const version = 'v1'
 const ivBytes = 12 // the nonce size of AES-GCM (NIST SP 800-38D §5.2.1.1)

@@ -4,6 +4,7 @@ import type { Logger } from 'pino'
 import { randomId } from '../crypto/digests.ts'
 import type { Db } from '../database/schema.ts'
 import type { Storage } from '../oidc/storage.ts'
+import type { Secret } from '../secret.ts'
 import type { Render } from '../views.ts'
 import { problemDetails } from './admin/problems.ts'
 import { type AdminDependencies, adminRoutes } from './admin/routes.ts'
@@ -29,7 +30,7 @@ export type AppDependencies = InteractionDependencies &
     log: Logger
     issuer: string
     version: string
-    throttleKey: Buffer
+    throttleKey: Secret<Buffer>
     /** How many clients may register themselves without a token; `undefined` is none. */
     openRegistrations: OpenRegistrations | undefined
     isStopping: () => boolean

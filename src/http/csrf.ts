@@ -1,6 +1,7 @@
 import { timingSafeEqual } from 'node:crypto'
 import type { Context } from 'koa'
 import { keyedHash } from '../crypto/digests.ts'
+import type { Secret } from '../secret.ts'
 
 const page = 'other-browser' // the page to show: it says to go on where one began
 
@@ -15,7 +16,7 @@ export type Csrf = {
  * Protects forms of interactions. The token is bound to the interaction, which the browser's cookie is bound
  * to; and where the browser says where a form came from, it must be from here.
  */
-export function createCsrf({ issuer, key }: { issuer: string; key: Buffer }): Csrf {
+export function createCsrf({ issuer, key }: { issuer: string; key: Secret<Buffer> }): Csrf {
   const tokenFor = (uid: string) => keyedHash(key, uid).toString('base64url')
   const { origin } = new URL(issuer)
 

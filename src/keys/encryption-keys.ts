@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto'
 import { link, mkdir, readFile, unlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { type Config, type Secret, secret } from '../config.ts'
+import type { Config } from '../config.ts'
+import { type Secret, secret } from '../secret.ts'
 
 /**
  * The key-encryption keys: as configured, or, with the embedded database, one that is made on the first

@@ -4,6 +4,7 @@ import { keyedHash } from '../crypto/digests.ts'
 import type { Db } from '../database/schema.ts'
 import { readDocument } from '../registration/documents.ts'
 import type { Metadata } from '../registration/policy.ts'
+import type { Secret } from '../secret.ts'
 import * as rateLimits from '../stores/rate-limits.ts'
 import { current, type RequestScope } from './request-scope.ts'
 import { translated } from './storage.ts'
@@ -45,7 +46,7 @@ export function createDocuments({
   fetch: get,
 }: {
   db: Db
-  throttleKey: Buffer
+  throttleKey: Secret<Buffer>
   fetch: typeof globalThis.fetch
 }): Documents {
   const kept = new Map<string, Kept>()

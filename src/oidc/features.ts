@@ -36,7 +36,7 @@ export function features({
     pushedAuthorizationRequests: { enabled: true, allowUnregisteredRedirectUris: false }, // RFC 9126
     requestObjects:              { enabled: true },                                    // RFC 9101
     jwtResponseModes:            { enabled: true },                                    // JARM
-    dPoP:                        { enabled: true, nonceSecret: keyring.dpopNonceSecret, allowReplay: false }, // RFC 9449
+    dPoP:                        { enabled: true, nonceSecret: keyring.dpopNonceSecret.reveal(), allowReplay: false }, // RFC 9449
     rpInitiatedLogout:           { enabled: true, ...pages.logout },                   // OIDC RP-Initiated Logout 1.0
     backchannelLogout:           { enabled: true },                                    // OIDC Back-Channel Logout 1.0
     encryption:                  { enabled: config.ALLOW_ENCRYPTION },                 // RFC 7516

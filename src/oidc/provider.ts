@@ -46,7 +46,7 @@ export function createProvider(dependencies: ProviderDependencies): Provider {
   const cookie = { signed: true, httpOnly: true, sameSite: 'lax', secure: isSecure, overwrite: true } as const
 
   const pairwiseSubject: PairwiseSubject = async (accountId, client) =>
-    createHmac('sha256', keyring.pairwiseSalt)
+    createHmac('sha256', keyring.pairwiseSalt.reveal())
       .update(`${String(client['sectorIdentifier'])}\0${accountId}`)
       .digest('base64url')
 
@@ -55,7 +55,7 @@ export function createProvider(dependencies: ProviderDependencies): Provider {
   const Engine = config.ALLOW_FORM_POST ? Provider : WithoutFormPost
   const provider = new Engine(config.ISSUER, {
     adapter: adapterWith(storage),
-    jwks: { keys: keyring.signing },
+    jwks: { keys: keyring.signing.reveal() },
     features: features({ config, keyring, pages, registration, resourceServers }),
     routes,
     ttl,
@@ -85,7 +85,7 @@ export function createProvider(dependencies: ProviderDependencies): Provider {
     renderError: pages.renderError,
     extraClientMetadata,
     cookies: {
-      keys: keyring.cookieKeys,
+      keys: keyring.cookieKeys.reveal(),
       names: isSecure
         ? {
             session: '__Host-postern_session',
@@ -178,7 +178,9 @@ function requiresPkce(
   return config.REQUIRE_PKCE === 'always'
 }
 
-function assertKeys({ signing, cookieKeys, dpopNonceSecret }: Keyring): void {
+function assertKeys(keyring: Keyring): void {
+  const signing = keyring.signing.reveal()
+  const cookieKeys = keyring.cookieKeys.reveal()
   if (!signing.some(({ alg }) => alg === 'RS256'))
     throw new Error('There is no RS256 signing key, which OpenID Connect requires.')
   const membersByAlg = new Map<string, string>()
@@ -193,5 +195,5 @@ function assertKeys({ signing, cookieKeys, dpopNonceSecret }: Keyring): void {
   if (cookieKeys.length === 0 || cookieKeys.some((key) => key.length < 32)) {
     throw new Error('Cookies need a signing key of at least 32 bytes.')
   }
-  if (dpopNonceSecret.length !== 32) throw new Error('The DPoP nonce secret must have 32 bytes.')
+  if (keyring.dpopNonceSecret.reveal().length !== 32) throw new Error('The DPoP nonce secret must have 32 bytes.')
 }

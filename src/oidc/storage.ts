@@ -3,6 +3,7 @@ import type { Envelope } from '../crypto/envelope.ts'
 import { type Batched, batched } from '../database/batches.ts'
 import { isUnavailable, isUnstorable } from '../database/connect.ts'
 import type { Db, Tx } from '../database/schema.ts'
+import type { Secret } from '../secret.ts'
 import * as artifacts from '../stores/artifacts.ts'
 import * as grants from '../stores/grants.ts'
 import * as sessions from '../stores/sessions.ts'
@@ -14,7 +15,7 @@ export type StorageDependencies = {
   db: Db
   envelope: Envelope
   clients: ClientCache
-  userCodeKey: Buffer
+  userCodeKey: Secret<Buffer>
   /** Within this time a duplicate of a refresh token fails without revoking its family. */
   reuseWindowSeconds: number
 }

@@ -234,7 +234,7 @@ async function mayEnter(cookies: Map<string, { value: string; path: string }>): 
 
 /** A cookie as only the provider could have signed it: who knows the key must still not get in with a hash. */
 function signedCookies(value: string): Map<string, { value: string; path: string }> {
-  const [key = ''] = postern.server.postern.keyring.cookieKeys
+  const [key = ''] = postern.server.postern.keyring.cookieKeys.reveal()
   const signature = createHmac('sha1', key).update(`postern_session=${value}`).digest('base64')
   const encoded = signature.replace(/[/+=]/g, (sign) => ({ '/': '_', '+': '-', '=': '' })[sign] ?? '')
   return new Map([

@@ -130,10 +130,10 @@ function collectKeys(): void {
   collect('password', password)
   const { signing, cookieKeys, dpopNonceSecret, pairwiseSalt, userCodeKey, throttleKey, csrfKey } =
     postern.server.postern.keyring
-  for (const key of signing) collect(`private part of a key for ${key.alg}`, key.d)
-  for (const key of cookieKeys) collect('cookie key', key)
+  for (const key of signing.reveal()) collect(`private part of a key for ${key.alg}`, key.d)
+  for (const key of cookieKeys.reveal()) collect('cookie key', key)
   for (const key of [dpopNonceSecret, pairwiseSalt, userCodeKey, throttleKey, csrfKey])
-    collect('shared secret', key.toString('base64url'))
+    collect('shared secret', key.reveal().toString('base64url'))
   collect('encryption key', postern.env['ENCRYPTION_KEYS'])
 }
 

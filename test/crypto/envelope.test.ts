@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
-import { secret } from '../../src/config.ts'
 import { createEnvelope } from '../../src/crypto/envelope.ts'
+import { secret } from '../../src/secret.ts'
 
 const newKey = () => secret(randomBytes(32).toString('base64'))
 const plaintext = 'the secret of a client, ünïcode included'

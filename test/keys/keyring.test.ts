@@ -8,6 +8,7 @@ import { createLogger } from '../../src/log.ts'
 import { createDynamicRegistration } from '../../src/oidc/dynamic-registration.ts'
 import { createPages } from '../../src/oidc/pages.ts'
 import { createProvider } from '../../src/oidc/provider.ts'
+import { secret } from '../../src/secret.ts'
 import { assemble, type Postern } from '../../src/server.ts'
 import { createDatabase, type TestDatabase } from '../support/database.ts'
 import { environmentFor } from '../support/postern.ts'
@@ -35,32 +36,35 @@ async function begin(settings: Record<string, string> = {}): Promise<Postern> {
   return postern
 }
 
+const revealed = (keyring: Keyring): Record<string, unknown> =>
+  Object.fromEntries(Object.entries(keyring).map(([name, value]) => [name, value.reveal()]))
+
 const first = () => assembled[0] as Postern
 
 describe('OpenID Connect Core §15.1: the keys made on the first start', () => {
   test('include RS256, beside PS256, ES256 and EdDSA, each with kid, alg and use', () => {
-    const { signing } = first().keyring
+    const signing = first().keyring.signing.reveal()
     expect(signing.map(({ alg }) => alg).sort()).toEqual(['ES256', 'EdDSA', 'PS256', 'RS256'])
     for (const key of signing) expect(key).toMatchObject({ kid: expect.any(String), use: 'sig', d: expect.any(String) })
   })
 
   test('are the same in every process and after a restart', async () => {
-    expect((await begin()).keyring).toEqual(first().keyring)
+    expect(revealed((await begin()).keyring)).toEqual(revealed(first().keyring))
   })
 
   test('are one set, though several processes start for the first time at once', async () => {
     const fresh = await createDatabase()
     const config = parse({ ...env, DATABASE_URL: fresh.url })
     const begun = await Promise.all(Array.from({ length: 4 }, () => assemble(config, { log: createLogger('silent') })))
-    const [one, ...others] = begun.map(({ keyring }) => keyring)
+    const [one, ...others] = begun.map(({ keyring }) => revealed(keyring))
     for (const other of others) expect(other).toEqual(one)
-    expect(one?.signing).toHaveLength(4)
+    expect(one?.['signing']).toHaveLength(4)
     for (const postern of begun) await postern.close()
     await fresh.drop()
   })
 
   test('are sealed in the database', async () => {
-    const { signing, cookieKeys } = first().keyring
+    const [signing, cookieKeys] = [first().keyring.signing.reveal(), first().keyring.cookieKeys.reveal()]
     const rows = await database.query(
       'select t::text from signing_keys t union all select t::text from shared_secrets t',
     )
@@ -86,7 +90,7 @@ describe('ENCRYPTION_KEYS', () => {
 
   test('with a new one in front open what the old one sealed', async () => {
     const rotated = await begin({ ENCRYPTION_KEYS: `${other},${env['ENCRYPTION_KEYS']}` })
-    expect(rotated.keyring).toEqual(first().keyring)
+    expect(revealed(rotated.keyring)).toEqual(revealed(first().keyring))
   })
 })
 
@@ -106,28 +110,31 @@ describe('a provider is not built', () => {
       fetch,
     })
   }
-  const without = (alg: string) => first().keyring.signing.filter((key) => key.alg !== alg)
+  const without = (alg: string) =>
+    first()
+      .keyring.signing.reveal()
+      .filter((key) => key.alg !== alg)
 
   test('unless its keys are whole', () => {
     expect(build({})).toBeDefined()
   })
 
   test('without an RS256 key', () => {
-    expect(() => build({ signing: without('RS256') })).toThrow('There is no RS256 signing key')
-    expect(() => build({ signing: [] })).toThrow('There is no RS256 signing key')
+    expect(() => build({ signing: secret(without('RS256')) })).toThrow('There is no RS256 signing key')
+    expect(() => build({ signing: secret([]) })).toThrow('There is no RS256 signing key')
   })
 
   test.each(['kid', 'alg', 'use'])('with a key that has no %s', (member) => {
-    const [key, ...rest] = first().keyring.signing
+    const [key, ...rest] = first().keyring.signing.reveal()
     const { [member as 'kid']: _, ...bare } = key as NonNullable<typeof key>
     expect(() =>
-      build({ signing: [...rest, { ...(rest.at(-1) as NonNullable<typeof key>), kid: 'x' }, bare as never] }),
+      build({ signing: secret([...rest, { ...(rest.at(-1) as NonNullable<typeof key>), kid: 'x' }, bare as never]) }),
     ).toThrow()
   })
 
   test('with keys of one algorithm that differ in their members, of which the engine would prefer one', async () => {
     const odd = { ...(await generate('ES256')), 'x5t#S256': 'x' }
-    expect(() => build({ signing: [...first().keyring.signing, odd] })).toThrow(
+    expect(() => build({ signing: secret([...first().keyring.signing.reveal(), odd]) })).toThrow(
       'The ES256 signing keys have different members',
     )
   })
@@ -138,12 +145,14 @@ describe('a provider is not built', () => {
     ['a short cookie key', ['x'.repeat(31)]],
     ['a short one beside a good one', ['x'.repeat(43), 'x'.repeat(8)]],
   ])('with %s', (_what, cookieKeys) => {
-    expect(() => build({ cookieKeys })).toThrow('Cookies need a signing key of at least 32 bytes')
+    expect(() => build({ cookieKeys: secret(cookieKeys) })).toThrow('Cookies need a signing key of at least 32 bytes')
   })
 
   test('with a DPoP nonce secret that is not 32 bytes', () => {
     for (const bytes of [0, 16, 33]) {
-      expect(() => build({ dpopNonceSecret: Buffer.alloc(bytes) })).toThrow('The DPoP nonce secret must have 32 bytes')
+      expect(() => build({ dpopNonceSecret: secret(Buffer.alloc(bytes)) })).toThrow(
+        'The DPoP nonce secret must have 32 bytes',
+      )
     }
   })
 })
@@ -161,6 +170,6 @@ describe('a start', () => {
 
   test('loads keys anew from the database each time, with the envelope it is given', async () => {
     const envelope = createEnvelope(parse(env).ENCRYPTION_KEYS ?? [])
-    expect(await load(first().database.db, envelope)).toEqual(first().keyring)
+    expect(revealed(await load(first().database.db, envelope))).toEqual(revealed(first().keyring))
   })
 })

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import { connect, type Database } from '../../src/database/connect.ts'
 import { createDocuments, type Documents } from '../../src/oidc/document-fetching.ts'
+import { secret } from '../../src/secret.ts'
 import { createDatabase, type TestDatabase } from '../support/database.ts'
 
 const clientId = 'https://app.example/client.json'
@@ -25,7 +26,7 @@ beforeEach(() => {
   answers({})
   documents = createDocuments({
     db: database.db,
-    throttleKey: randomBytes(32),
+    throttleKey: secret(randomBytes(32)),
     fetch: async () => {
       asked += 1
       return answer()

@@ -1,6 +1,6 @@
-import type { Secret } from '../../config.ts'
 import { completeMetadata } from '../../oidc/registration.ts'
 import { clientMetadata } from '../../registration/metadata.ts'
+import type { Secret } from '../../secret.ts'
 import * as clientRecords from '../../stores/client-records.ts'
 import * as clients from '../../stores/clients.ts'
 import * as resourceServers from '../../stores/resource-servers.ts'

@@ -1,4 +1,4 @@
-import { type Secret, secret } from '../../config.ts'
+import { type Secret, secret } from '../../secret.ts'
 import { chosenSecret } from '../client-secrets.ts'
 import { Refusal } from '../operation.ts'
 import { type Document, type Position, parse, type Source } from './document.ts'

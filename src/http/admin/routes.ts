@@ -6,6 +6,7 @@ import { describeApi, isRepeatable } from '../../admin/openapi.ts'
 import type { Operation, OperationDependencies } from '../../admin/operation.ts'
 import { adminPath, adminResource, adminScopes } from '../../oidc/admin-resource.ts'
 import { algorithms } from '../../oidc/features.ts'
+import type { Secret } from '../../secret.ts'
 import { type Authorize, createAuthorize, metadataPath } from './authorization.ts'
 import { readInput } from './input.ts'
 import { Problem, problemKinds } from './problems.ts'
@@ -14,7 +15,7 @@ export type AdminDependencies = {
   operations: readonly Operation[]
   operationDependencies: OperationDependencies
   version: string
-  throttleKey: Buffer
+  throttleKey: Secret<Buffer>
 }
 
 /** The admin API: a route for each operation, its description, and the metadata of it as a protected resource. */

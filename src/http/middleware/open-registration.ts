@@ -4,6 +4,7 @@ import { keyedHash, randomId } from '../../crypto/digests.ts'
 import type { Db } from '../../database/schema.ts'
 import { routes } from '../../oidc/features.ts'
 import { current } from '../../oidc/request-scope.ts'
+import type { Secret } from '../../secret.ts'
 import * as rateLimits from '../../stores/rate-limits.ts'
 
 export type OpenRegistrations = { perHour: number; perAddressPerHour: number }
@@ -20,7 +21,7 @@ export function openRegistration({
   limits,
 }: {
   db: Db
-  throttleKey: Buffer
+  throttleKey: Secret<Buffer>
   limits: OpenRegistrations
 }): Middleware {
   const keyHash = (about: string) => keyedHash(throttleKey, `open registration\0${about}`)

@@ -2,10 +2,11 @@ import type { Middleware } from 'koa'
 import { networkOf } from '../../authentication/networks.ts'
 import { keyedHash } from '../../crypto/digests.ts'
 import type { Db } from '../../database/schema.ts'
+import type { Secret } from '../../secret.ts'
 import * as throttles from '../../stores/throttles.ts'
 
 /** Slows down whoever guesses user codes: they are short (RFC 8628 §5.1). Codes that exist cost nothing. */
-export function throttleUserCodes({ db, throttleKey }: { db: Db; throttleKey: Buffer }): Middleware {
+export function throttleUserCodes({ db, throttleKey }: { db: Db; throttleKey: Secret<Buffer> }): Middleware {
   return async (ctx, next) => {
     if (ctx.path !== '/device' || ctx.method !== 'POST') return next()
     const keyHash = keyedHash(throttleKey, `user code\0${networkOf(ctx.ip)}`)
