@@ -81,7 +81,7 @@ const provider = new Provider(issuer, {
   scopes: Object.keys(scopes),
   claims: claimsByScope,
   responseTypes: ['code'],
-  enabledJWA: algorithms,
+  enabledJWA: algorithms(signingAlgorithms),
   pkce: { required: () => true },
   rotateRefreshToken: () => true,
   issueRefreshToken: async (_ctx, requester, source) =>

@@ -130,6 +130,14 @@ export const environment = z
       .default(false)
       .describe('Allow the form_post response mode, which needs script in the browser to go unnoticed.'),
     ALLOW_ENCRYPTION: z.stringbool().default(false).describe('Allow JWE for clients registered with it.'),
+    KEY_ROTATION_SECONDS: seconds.default(2_592_000).describe('How long a key signs before the next one takes over.'),
+    JWKS_CACHE_SECONDS: seconds
+      .default(3600)
+      .describe('How long relying parties may remember the published keys. A new key signs only after that time.'),
+    ALLOW_ML_DSA: z
+      .stringbool()
+      .default(false)
+      .describe('Sign with ML-DSA-65, against which quantum computers are no help, for clients registered with it.'),
     OPEN_REGISTRATION: z
       .stringbool()
       .default(false)

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import type { RequestListener } from 'node:http'
 import type Provider from 'oidc-provider'
 import type { Logger } from 'pino'
 import { operations } from './admin/operations.ts'
@@ -8,36 +9,36 @@ import { createEnvelope } from './crypto/envelope.ts'
 import { createPasswords, type Passwords } from './crypto/passwords.ts'
 import { migrate, pending } from './database/migrate.ts'
 import { type OpenDatabase, open } from './database/open.ts'
-import { createGuardedFetch } from './egress/guarded-fetch.ts'
 import { createApp } from './http/app.ts'
 import { createCsrf } from './http/csrf.ts'
 import { listen } from './http/server.ts'
 import { startRemovingClients } from './jobs/client-removal.ts'
+import { startRotatingKeys } from './jobs/key-rotation.ts'
 import { startSweeping } from './jobs/sweep.ts'
 import { load as loadEncryptionKeys } from './keys/encryption-keys.ts'
-import { type Keyring, load as loadKeyring } from './keys/keyring.ts'
-import { createClientDocuments } from './oidc/client-documents.ts'
+import { type Keyring, load as loadKeyring, publishedKids } from './keys/keyring.ts'
+import type { RotationDependencies } from './keys/rotation.ts'
+import { type KeyWatch, watchKeys } from './keys/watch.ts'
 import { createClientUses, noteUses } from './oidc/client-uses.ts'
 import { type ClientCache, createClientCache } from './oidc/clients.ts'
-import { createDocuments } from './oidc/document-fetching.ts'
-import { createDynamicRegistration } from './oidc/dynamic-registration.ts'
-import { routes } from './oidc/features.ts'
 import { lifetimes } from './oidc/lifetimes.ts'
-import { createPages } from './oidc/pages.ts'
-import { createProvider } from './oidc/provider.ts'
+import { createProviders } from './oidc/providers.ts'
 import { createResourceServers, type ResourceServers } from './oidc/resource-servers.ts'
 import { createStorage, type Storage } from './oidc/storage.ts'
 import { createWayBack, type FindWayBack } from './oidc/way-back.ts'
-import { createStatementVerifier, type VerifyStatement } from './registration/software-statements.ts'
 import { createViews, type Render } from './views.ts'
 
 /** Everything but the network: what the server and the command line both stand on. */
 export type Postern = {
   config: Config
   database: OpenDatabase
-  keyring: Keyring
+  keys: RotationDependencies
   storage: Storage
-  provider: Provider
+  /** The keys and the engine that has them; both are others after `use`. */
+  readonly keyring: Keyring
+  readonly provider: Provider
+  /** Has requests from now on served with these keys, by another engine: it takes its keys when it is made. */
+  use(keyring: Keyring): void
   clients: ClientCache
   resourceServers: ResourceServers
   passwords: Passwords
@@ -80,7 +81,8 @@ export async function assemble(config: Config, { log, onStatement, ...options }:
       throw new Error('The database schema is not up to date. Run: postern migrate')
     }
     const envelope = createEnvelope(encryptionKeys)
-    const keyring = await loadKeyring(db, envelope)
+    const keys: RotationDependencies = { config, db, envelope, keyService: undefined }
+    const keyring = await loadKeyring(keys)
     const cache = createClientCache({ database, db, envelope })
     clients = cache
     const resourceServers = createResourceServers(db, config.ISSUER)
@@ -94,42 +96,31 @@ export async function assemble(config: Config, { log, onStatement, ...options }:
     })
     const { render } = createViews()
     const findWayBack = createWayBack({ db, clients: cache })
-    const pages = createPages({ render, findWayBack })
-    const guardedFetch = createGuardedFetch({
-      allowsLoopback: config.ISSUER.startsWith('http:'),
-      privateHosts: config.EGRESS_PRIVATE_HOSTS,
-      onFailure: ({ host, reason }) => log.warn({ err: reason, host }, 'what a client named could not be fetched'),
+    const providerWith = createProviders({
+      config,
+      storage,
+      resourceServers,
+      render,
+      findWayBack,
+      throttleKey: keyring.throttleKey,
+      log,
+      fetch: options.fetch,
     })
-    const fetch = options.fetch ?? guardedFetch
-    const verify = createStatementVerifier({
-      issuers: config.SOFTWARE_STATEMENT_ISSUERS,
-      audiences: [config.ISSUER, config.ISSUER + routes.registration],
-      fetch,
-    })
-    const verifyStatement: VerifyStatement = async (statement) => {
-      try {
-        return await verify(statement)
-      } catch (error) {
-        log.warn({ err: error }, 'a software statement could not be verified')
-        throw error
-      }
-    }
-    const registration = createDynamicRegistration({ storage, verifyStatement })
-    const hosts = config.CLIENT_ID_METADATA_DOCUMENTS
-    const documents =
-      hosts.length > 0
-        ? createClientDocuments({
-            storage,
-            documents: createDocuments({ db, throttleKey: keyring.throttleKey, fetch }),
-            hosts,
-          })
-        : undefined
+    let current = { keyring, provider: providerWith(keyring) }
     return {
       config,
       database,
-      keyring,
+      keys,
       storage,
-      provider: createProvider({ config, keyring, storage, pages, registration, resourceServers, documents, fetch }),
+      get keyring() {
+        return current.keyring
+      },
+      get provider() {
+        return current.provider
+      },
+      use(renewed) {
+        current = { keyring: renewed, provider: providerWith(renewed) }
+      },
       clients: cache,
       resourceServers,
       passwords: createPasswords(),
@@ -152,12 +143,16 @@ export type RunningServer = { port: number; postern: Postern; stop(): Promise<vo
 /** Starts serving. `stop()` finishes requests in flight, then lets go of everything. */
 export async function serve(config: Config, options: PosternOptions): Promise<RunningServer> {
   const postern = await assemble(config, options)
-  const { database, keyring, storage, provider, render } = postern
+  const { database, storage, render } = postern
   const uses = createClientUses({ db: database.db, clients: postern.clients, log: options.log })
+  const { throttleKey, csrfKey } = postern.keyring
   let isStopping = false
-  try {
+  let watch: KeyWatch | undefined
+
+  function createHandler(): RequestListener {
+    const { provider, keyring } = postern
     noteUses(provider, uses)
-    const handler = createApp({
+    return createApp({
       db: database.db,
       provider,
       storage,
@@ -167,28 +162,52 @@ export async function serve(config: Config, options: PosternOptions): Promise<Ru
       version,
       operations: operations(),
       operationDependencies: postern,
-      throttleKey: keyring.throttleKey,
+      throttleKey,
       openRegistrations: config.OPEN_REGISTRATION
         ? {
             perHour: config.OPEN_REGISTRATIONS_PER_HOUR,
             perAddressPerHour: config.OPEN_REGISTRATIONS_PER_ADDRESS_PER_HOUR,
           }
         : undefined,
-      csrf: createCsrf({ issuer: config.ISSUER, key: keyring.csrfKey }),
-      signIn: createSignIn({ db: database.db, passwords: postern.passwords, throttleKey: keyring.throttleKey }),
+      csrf: createCsrf({ issuer: config.ISSUER, key: csrfKey }),
+      signIn: createSignIn({ db: database.db, passwords: postern.passwords, throttleKey }),
       resourceServers: postern.resourceServers,
       findWayBack: postern.findWayBack,
       grantLifetimeSeconds: lifetimes(config).grant,
       isStopping: () => isStopping,
+      jwks: {
+        kids: publishedKids(keyring),
+        cacheSeconds: config.JWKS_CACHE_SECONDS,
+        isCurrent: () => watch?.isCurrent() ?? true,
+      },
     })
+  }
+
+  try {
+    let handler = createHandler()
     const server = await listen({
-      handler,
+      handler: (req, res) => handler(req, res),
       issuer: config.ISSUER,
       trustedProxies: config.TRUSTED_PROXIES,
       host: config.HOST,
       port: config.PORT,
     })
-    const jobs = [startSweeping, startRemovingClients].map((start) => start({ database, log: options.log }))
+    const watching = watchKeys(postern.keys, {
+      database,
+      version: postern.keyring.version,
+      onChange(keyring) {
+        postern.use(keyring)
+        handler = createHandler() // requests that are being served finish with the one before
+        options.log.info('the keys changed')
+      },
+      log: options.log,
+    })
+    watch = watching
+    const jobs = [
+      ...[startSweeping, startRemovingClients].map((start) => start({ database, log: options.log })),
+      startRotatingKeys({ keys: postern.keys, log: options.log }),
+      watching,
+    ]
     return {
       port: server.port,
       postern,

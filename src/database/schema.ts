@@ -92,18 +92,22 @@ export type Schema = {
     created_at: Moment
   }
   replays: { id_hash: Buffer; expires_at: Moment }
-  signing_keys: {
-    kid: string
-    alg: string
+  keys: {
+    id: string
+    purpose: string
     state: string
-    private_jwk_sealed: string
+    sealed: string | null
+    public_jwk: Json | null
+    service_reference: string | null
     created_at: Moment
     published_at: Moment | null
     active_at: Moment | null
     retired_at: Moment | null
     removed_at: Moment | null
+    revoked_at: Moment | null
+    rotation_requested_at: Moment | null
   }
-  shared_secrets: { name: string; value_sealed: string; created_at: Moment }
+  encryption_keys: { id: string; created_at: Moment }
   audit_events: {
     id: GeneratedAlways<string>
     occurred_at: Moment

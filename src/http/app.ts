@@ -10,6 +10,7 @@ import { problemDetails } from './admin/problems.ts'
 import { type AdminDependencies, adminRoutes } from './admin/routes.ts'
 import { refuseStrayDevices } from './middleware/device-resume.ts'
 import { errorPages } from './middleware/errors.ts'
+import { cacheableJwks, type PublishedKeys } from './middleware/jwks.ts'
 import { type OpenRegistrations, openRegistration } from './middleware/open-registration.ts'
 import { onePath } from './middleware/paths.ts'
 import { registrationResponses } from './middleware/registration-responses.ts'
@@ -34,6 +35,7 @@ export type AppDependencies = InteractionDependencies &
     /** How many clients may register themselves without a token; `undefined` is none. */
     openRegistrations: OpenRegistrations | undefined
     isStopping: () => boolean
+    jwks: PublishedKeys
   }
 
 /** The pipeline: ours around the engine, which is a Koa application itself. */
@@ -62,6 +64,7 @@ export function createApp(dependencies: AppDependencies): ReturnType<Provider['c
   provider.use(adminRoutes(dependencies).routes())
   provider.use(unitOfWork({ storage, provider }))
   if (openRegistrations) provider.use(openRegistration({ db, throttleKey, limits: openRegistrations }))
+  provider.use(cacheableJwks(dependencies.jwks))
   provider.use(registrationResponses())
   provider.use(throttleUserCodes({ db, throttleKey }))
   provider.use(refuseStrayDevices(provider))

@@ -3,9 +3,11 @@ export type Recurrence = { stop(): Promise<void> }
 /**
  * Does something again and again, about `everyMs` apart: processes take turns rather than start together. `work` is
  * asked to end early by what `isStopped` says; stopping waits for it.
+ *
+ * @param everyMs asked for each time anew when it is a function
  */
 export function recur(
-  everyMs: number,
+  everyMs: number | (() => number),
   { work, onFailure }: { work(isStopped: () => boolean): Promise<void>; onFailure(error: unknown): void },
 ): Recurrence {
   let isStopped = false
@@ -26,7 +28,7 @@ export function recur(
       () => {
         running = run()
       },
-      everyMs * (0.5 + Math.random()),
+      (typeof everyMs === 'number' ? everyMs : everyMs()) * (0.5 + Math.random()),
     ).unref()
   }
 

@@ -1,14 +1,28 @@
-import { randomBytes } from 'node:crypto'
+import type { JWK } from 'jose'
 import { deriveKey } from '../crypto/digests.ts'
-import type { Envelope } from '../crypto/envelope.ts'
-import { generate, type PrivateJwk, signingAlgorithms } from '../crypto/keys.ts'
-import type { Db } from '../database/schema.ts'
+import { isSigningAlgorithm, type PrivateJwk, publicPart, type SigningAlgorithm } from '../crypto/keys.ts'
 import { type Secret, secret } from '../secret.ts'
-import * as secrets from '../stores/secrets.ts'
+import * as keys from '../stores/keys.ts'
+import { hintsLastMs, rules } from './life-cycle.ts'
+import { makeMissing, type RotationDependencies } from './rotation.ts'
+
+/** A signing key as the engine needs it. */
+export type SigningKey = {
+  kid: string
+  alg: SigningAlgorithm
+  publicJwk: JWK
+  state: keys.KeyState
+  /** Signs with the private key. Of the key that signs for its algorithm, and of no other. */
+  signer: { privateJwk: Secret<PrivateJwk> } | { sign(data: Buffer): Promise<Buffer> } | undefined
+}
 
 /** All keys of the provider, the same in every process. */
 export type Keyring = {
-  signing: Secret<PrivateJwk[]>
+  /** Differs from that of any other set of keys. */
+  version: string
+  /** Of each algorithm first the one that signs; then those that may have signed, or will, newest first. */
+  signing: readonly SigningKey[]
+  /** Newest first: that one signs, all verify. One that is not everywhere yet is last. */
   cookieKeys: Secret<string[]>
   /** 32 bytes; DPoP nonces of one process are good at every other (RFC 9449 §8). */
   dpopNonceSecret: Secret<Buffer>
@@ -18,28 +32,81 @@ export type Keyring = {
   csrfKey: Secret<Buffer>
 }
 
-const fresh = () => randomBytes(32).toString('base64url')
-
 /** Loads the keys, making what is missing on the first start. */
-export async function load(db: Db, envelope: Envelope): Promise<Keyring> {
-  const bytes = async (name: secrets.SharedSecretName) =>
-    secret(Buffer.from(await secrets.ensure(db, envelope, name, fresh), 'base64url'))
-  const pepper = await bytes('pepper')
-
-  let signing = await secrets.signingKeys(db, envelope)
-  const missing = signingAlgorithms.filter((alg) => !signing.some((key) => key.alg === alg))
-  if (missing.length > 0) {
-    for (const alg of missing) await secrets.addFirstSigningKey(db, envelope, await generate(alg))
-    signing = await secrets.signingKeys(db, envelope)
+export async function load(dependencies: RotationDependencies): Promise<Keyring> {
+  const { db, envelope } = dependencies
+  // Before anything is made: with a wrong encryption key nothing may be.
+  for (const { id, purpose, publicJwk, value } of await keys.open(db, envelope)) {
+    if (!isSigningAlgorithm(purpose) || publicJwk || !value) continue
+    await keys.setPublicJwk(db, id, publicPart(JSON.parse(value.reveal()))) // a key from before it was kept apart
   }
+  await makeMissing(dependencies, new Date())
+  const version = await keys.version(db)
+  const all = await keys.open(db, envelope)
+  const active = (purpose: string) => {
+    const found = all.find((key) => key.purpose === purpose && key.state === 'active')?.value
+    if (!found) throw new Error(`There is no active key for ${purpose}.`)
+    return found
+  }
+  const bytes = (purpose: string) => secret(Buffer.from(active(purpose).reveal(), 'base64url'))
+  const pepper = bytes('pepper')
 
   return {
-    signing: secret(signing),
-    cookieKeys: secret([await secrets.ensure(db, envelope, 'cookie-key', fresh)]),
-    dpopNonceSecret: await bytes('dpop-nonce'),
-    pairwiseSalt: await bytes('pairwise-salt'),
+    version,
+    signing: signingKeys(all, dependencies),
+    cookieKeys: secret(cookieKeys(all)),
+    dpopNonceSecret: bytes('dpop-nonce'),
+    pairwiseSalt: bytes('pairwise-salt'),
     userCodeKey: deriveKey(pepper, 'user codes'),
     throttleKey: deriveKey(pepper, 'throttle keys'),
     csrfKey: deriveKey(pepper, 'csrf tokens'),
   }
+}
+
+/** The algorithms that tokens can be signed with now. */
+export function offeredAlgorithms({ signing }: Keyring): SigningAlgorithm[] {
+  return signing.filter(({ signer }) => signer).map(({ alg }) => alg)
+}
+
+/** The ids of the signing keys that relying parties are shown; what is left verifies `id_token_hint` alone. */
+export function publishedKids({ signing }: Keyring): Set<string> {
+  return new Set(signing.filter(({ state }) => state !== 'removed').map(({ kid }) => kid))
+}
+
+/** The signing keys that verify something still, or will. */
+function signingKeys(all: readonly keys.OpenedKey[], dependencies: RotationDependencies): SigningKey[] {
+  const hintsFrom = Date.now() - hintsLastMs(dependencies.config)
+  const allowed = rules(dependencies.config)
+  return all
+    .toReversed()
+    .toSorted((a, b) => Number(b.state === 'active') - Number(a.state === 'active'))
+    .flatMap((key) => {
+      const { id: kid, purpose: alg, state, publicJwk, retiredAt, revokedAt } = key
+      if (!isSigningAlgorithm(alg) || !publicJwk || revokedAt) return []
+      if (state === 'removed' && (retiredAt?.getTime() ?? 0) < hintsFrom) return []
+      const signs = state === 'active' && allowed.has(alg)
+      return [{ kid, alg, publicJwk, state, signer: signs ? signerOf(key, dependencies) : undefined }]
+    })
+}
+
+function signerOf(
+  { id, purpose, value, serviceReference }: keys.OpenedKey,
+  { keyService }: RotationDependencies,
+): SigningKey['signer'] {
+  if (value) return { privateJwk: secret(JSON.parse(value.reveal())) }
+  if (!keyService || serviceReference === undefined) {
+    throw new Error(
+      `The ${purpose} key ${id} is kept by a key-management service, and none is configured. Set PKCS11_MODULE again.`,
+    )
+  }
+  return { sign: (data) => keyService.sign(serviceReference, purpose as SigningAlgorithm, data) }
+}
+
+function cookieKeys(all: readonly keys.OpenedKey[]): string[] {
+  const own = all.filter(({ purpose, state }) => purpose === 'cookie-key' && state !== 'removed')
+  const inOrder: keys.KeyState[] = ['active', 'retired', 'published', 'pending']
+  return own
+    .toReversed()
+    .toSorted((a, b) => inOrder.indexOf(a.state) - inOrder.indexOf(b.state))
+    .flatMap(({ value }) => (value ? [value.reveal()] : []))
 }

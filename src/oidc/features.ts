@@ -1,5 +1,6 @@
 import { type Configuration, errors } from 'oidc-provider'
 import type { Config } from '../config.ts'
+import { signingAlgorithms } from '../crypto/keys.ts'
 import type { Keyring } from '../keys/keyring.ts'
 import type { DynamicRegistration } from './dynamic-registration.ts'
 import type { Pages } from './pages.ts'
@@ -40,6 +41,7 @@ export function features({
     rpInitiatedLogout:           { enabled: true, ...pages.logout },                   // OIDC RP-Initiated Logout 1.0
     backchannelLogout:           { enabled: true },                                    // OIDC Back-Channel Logout 1.0
     encryption:                  { enabled: config.ALLOW_ENCRYPTION },                 // RFC 7516
+    externalSigningSupport:      { enabled: true, ack: 'experimental-01' },            // docs/decisions/0010
   } satisfies Configuration['features']
 }
 
@@ -58,19 +60,21 @@ export const routes = {
   end_session: '/oauth/logout',
 } satisfies Configuration['routes']
 
-const signing = ['RS256', 'PS256', 'ES256', 'EdDSA']
-const verified = [...signing, 'Ed25519'] // a client may sign with the newer name of the same algorithm (RFC 9864)
+/** What clients may sign with. The newer name of EdDSA is among it (RFC 9864); HS* and `none` are not. */
+export const verifiedAlgorithms: string[] = [...signingAlgorithms, 'Ed25519']
 
-/** Signing algorithms: what Postern's own keys sign, and what it accepts from clients. No HS* and no `none`. */
-export const algorithms = {
-  idTokenSigningAlgValues: signing,
-  userinfoSigningAlgValues: signing,
-  introspectionSigningAlgValues: signing,
-  authorizationSigningAlgValues: signing,
-  requestObjectSigningAlgValues: verified,
-  dPoPSigningAlgValues: verified,
-  clientAuthSigningAlgValues: [...verified, 'HS256'], // HS256 is client_secret_jwt
-} as NonNullable<Configuration['enabledJWA']>
+/** Signing algorithms: what Postern signs with, and what it accepts from clients. */
+export function algorithms(signing: readonly string[]): NonNullable<Configuration['enabledJWA']> {
+  return {
+    idTokenSigningAlgValues: signing,
+    userinfoSigningAlgValues: signing,
+    introspectionSigningAlgValues: signing,
+    authorizationSigningAlgValues: signing,
+    requestObjectSigningAlgValues: verifiedAlgorithms,
+    dPoPSigningAlgValues: verifiedAlgorithms,
+    clientAuthSigningAlgValues: [...verifiedAlgorithms, 'HS256'], // HS256 is client_secret_jwt
+  } as NonNullable<Configuration['enabledJWA']>
+}
 
 /** RFC 7009 §2.1: only the client a token was issued to may revoke it; others learn nothing about it. */
 async function mayRevoke(

@@ -2,13 +2,14 @@ import { createHmac } from 'node:crypto'
 import Provider, { type Configuration, errors, type KoaContextWithOIDC } from 'oidc-provider'
 import type { Config } from '../config.ts'
 import { sha256 } from '../crypto/digests.ts'
-import type { Keyring } from '../keys/keyring.ts'
+import { type Keyring, offeredAlgorithms, type SigningKey } from '../keys/keyring.ts'
 import * as accounts from '../stores/accounts.ts'
 import * as replays from '../stores/replays.ts'
 import { adapterWith } from './adapter.ts'
 import type { ClientDocuments } from './client-documents.ts'
 import { extraClientMetadata } from './client-metadata.ts'
 import { type DynamicRegistration, readAnyForm } from './dynamic-registration.ts'
+import { externalKey } from './external-keys.ts'
 import { algorithms, features, routes } from './features.ts'
 import { permitOfflineAccess } from './first-party.ts'
 import { loadGrant } from './grants.ts'
@@ -55,7 +56,7 @@ export function createProvider(dependencies: ProviderDependencies): Provider {
   const Engine = config.ALLOW_FORM_POST ? Provider : WithoutFormPost
   const provider = new Engine(config.ISSUER, {
     adapter: adapterWith(storage),
-    jwks: { keys: keyring.signing.reveal() },
+    jwks: { keys: keyring.signing.map(toEngine) } as Configuration['jwks'],
     features: features({ config, keyring, pages, registration, resourceServers }),
     routes,
     ttl,
@@ -66,7 +67,7 @@ export function createProvider(dependencies: ProviderDependencies): Provider {
     responseTypes: config.ALLOW_IMPLICIT_AND_HYBRID
       ? ['code', 'id_token', 'id_token token', 'code id_token', 'code token', 'code id_token token', 'none']
       : ['code'],
-    enabledJWA: algorithms,
+    enabledJWA: algorithms(offeredAlgorithms(keyring)),
     clientAuthMethods: ['none', 'client_secret_basic', 'client_secret_post', 'client_secret_jwt', 'private_key_jwt'],
     pkce: { required: (_ctx, client) => requiresPkce(config, client) },
     allowOmittingSingleRegisteredRedirectUri: false,
@@ -178,22 +179,27 @@ function requiresPkce(
   return config.REQUIRE_PKCE === 'always'
 }
 
-function assertKeys(keyring: Keyring): void {
-  const signing = keyring.signing.reveal()
-  const cookieKeys = keyring.cookieKeys.reveal()
-  if (!signing.some(({ alg }) => alg === 'RS256'))
+/** Only a key that signs comes with what it signs with. */
+function toEngine({ kid, alg, publicJwk, signer }: SigningKey): unknown {
+  if (signer && 'privateJwk' in signer) return signer.privateJwk.reveal()
+  return externalKey({ kid, alg, publicJwk, sign: signer?.sign })
+}
+
+function assertKeys({ signing, cookieKeys, dpopNonceSecret }: Keyring): void {
+  if (!signing.some(({ alg, signer }) => alg === 'RS256' && signer))
     throw new Error('There is no RS256 signing key, which OpenID Connect requires.')
-  const membersByAlg = new Map<string, string>()
-  for (const key of signing) {
-    if (!key.kid || !key.alg || !key.use) throw new Error('Every signing key needs kid, alg and use.')
-    const members = Object.keys(key).sort().join()
-    if ((membersByAlg.get(key.alg) ?? members) !== members) {
-      throw new Error(`The ${key.alg} signing keys have different members; the engine would prefer one of them.`)
+  for (const [index, { kid, alg, publicJwk, signer }] of signing.entries()) {
+    if (!kid || publicJwk.kid !== kid || publicJwk.alg !== alg || publicJwk.use !== 'sig') {
+      throw new Error('Every signing key needs kid, alg and use.')
     }
-    membersByAlg.set(key.alg, members)
+    // The engine takes the first key of an algorithm, unless another has members that this one lacks.
+    if (signer && signing.findIndex((key) => key.alg === alg) !== index) {
+      throw new Error(`Of the ${alg} signing keys the first one has to be the one that signs.`)
+    }
   }
-  if (cookieKeys.length === 0 || cookieKeys.some((key) => key.length < 32)) {
+  const cookies = cookieKeys.reveal()
+  if (cookies.length === 0 || cookies.some((key) => key.length < 32)) {
     throw new Error('Cookies need a signing key of at least 32 bytes.')
   }
-  if (keyring.dpopNonceSecret.reveal().length !== 32) throw new Error('The DPoP nonce secret must have 32 bytes.')
+  if (dpopNonceSecret.reveal().length !== 32) throw new Error('The DPoP nonce secret must have 32 bytes.')
 }

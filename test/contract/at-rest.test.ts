@@ -3,6 +3,7 @@ import { exportJWK, SignJWT } from 'jose'
 import * as oidc from 'openid-client'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { ClientMetadata } from '../../src/stores/clients.ts'
+import { privateJwks } from '../support/keys.ts'
 import { operate } from '../support/operator.ts'
 import { password, startPostern, type TestPostern } from '../support/postern.ts'
 import { authorize, completeLogin, login, visit } from '../support/relying-party.ts'
@@ -128,9 +129,9 @@ afterAll(() => postern?.stop())
 
 function collectKeys(): void {
   collect('password', password)
-  const { signing, cookieKeys, dpopNonceSecret, pairwiseSalt, userCodeKey, throttleKey, csrfKey } =
+  const { cookieKeys, dpopNonceSecret, pairwiseSalt, userCodeKey, throttleKey, csrfKey } =
     postern.server.postern.keyring
-  for (const key of signing.reveal()) collect(`private part of a key for ${key.alg}`, key.d)
+  for (const key of privateJwks(postern.server.postern.keyring)) collect(`private part of a key for ${key.alg}`, key.d)
   for (const key of cookieKeys.reveal()) collect('cookie key', key)
   for (const key of [dpopNonceSecret, pairwiseSalt, userCodeKey, throttleKey, csrfKey])
     collect('shared secret', key.reveal().toString('base64url'))
@@ -333,16 +334,7 @@ describe('What a stolen database, or a stolen log, is worth', () => {
         [...(rows.get('public.artifacts') ?? [])].some((row) => row.includes(`,${model},`)),
         model,
       ).toBe(true)
-    for (const table of [
-      'sessions',
-      'grants',
-      'replays',
-      'throttles',
-      'audit_events',
-      'signing_keys',
-      'shared_secrets',
-      'registration_tokens',
-    ])
+    for (const table of ['sessions', 'grants', 'replays', 'throttles', 'audit_events', 'keys', 'registration_tokens'])
       expect(rows.get(`public.${table}`)?.size, table).toBeGreaterThan(0)
     expect(postern.logged.length).toBeGreaterThan(0)
   })

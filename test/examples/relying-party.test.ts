@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import * as jose from 'jose'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { ClientMetadata } from '../../src/stores/clients.ts'
+import { privateJwk } from '../support/keys.ts'
 import { freePort, startPostern, type TestPostern } from '../support/postern.ts'
 import type { Page } from '../support/visitor.ts'
 import { type Browser, createBrowser } from './browser.ts'
@@ -255,8 +256,7 @@ describe('OpenID Connect Back-Channel Logout 1.0 §2', () => {
     })
 
     async function send(claims: Record<string, unknown>, header: Record<string, unknown> = {}, signer?: jose.JWK) {
-      const key =
-        signer ?? (postern.server.postern.keyring.signing.reveal().find(({ alg }) => alg === 'RS256') as jose.JWK)
+      const key = signer ?? privateJwk(postern.server.postern.keyring, 'RS256')
       const now = Math.floor(Date.now() / 1000)
       const everything = { iss: postern.issuer, aud: client.client_id, jti: randomUUID(), iat: now, exp: now + 120 }
       const present = Object.entries({ ...everything, ...signed.claims, ...claims })
@@ -298,7 +298,7 @@ describe('OpenID Connect Back-Channel Logout 1.0 §2', () => {
     test('signed by somebody else, or by nobody, is refused', async () => {
       const { privateKey } = await jose.generateKeyPair('RS256', { extractable: true })
       const stranger = { ...(await jose.exportJWK(privateKey)), kid: 'stranger' }
-      const known = postern.server.postern.keyring.signing.reveal().find(({ alg }) => alg === 'RS256')?.kid
+      const known = privateJwk(postern.server.postern.keyring, 'RS256').kid
       expect((await send({}, {}, stranger)).answer).toBe(400)
       expect((await send({}, { kid: known }, stranger)).answer).toBe(400)
       const unsigned = new jose.UnsecuredJWT({ ...signed.claims, jti: randomUUID() })

@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto'
+import type { JWK } from 'jose'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { parse } from '../../src/config.ts'
 import { createEnvelope } from '../../src/crypto/envelope.ts'
-import { generate } from '../../src/crypto/keys.ts'
-import { type Keyring, load } from '../../src/keys/keyring.ts'
+import { type Keyring, load, type SigningKey } from '../../src/keys/keyring.ts'
 import { createLogger } from '../../src/log.ts'
 import { createDynamicRegistration } from '../../src/oidc/dynamic-registration.ts'
 import { createPages } from '../../src/oidc/pages.ts'
@@ -11,6 +11,7 @@ import { createProvider } from '../../src/oidc/provider.ts'
 import { secret } from '../../src/secret.ts'
 import { assemble, type Postern } from '../../src/server.ts'
 import { createDatabase, type TestDatabase } from '../support/database.ts'
+import { privateJwks } from '../support/keys.ts'
 import { environmentFor } from '../support/postern.ts'
 
 let database: TestDatabase
@@ -36,14 +37,19 @@ async function begin(settings: Record<string, string> = {}): Promise<Postern> {
   return postern
 }
 
-const revealed = (keyring: Keyring): Record<string, unknown> =>
-  Object.fromEntries(Object.entries(keyring).map(([name, value]) => [name, value.reveal()]))
+/** All that a keyring is worth, to compare. */
+const revealed = ({ signing, ...rest }: Keyring) => ({
+  signing: signing.map(({ signer, ...key }) => ({ ...key, signs: signer !== undefined })),
+  ...Object.fromEntries(
+    Object.entries(rest).map(([name, value]) => [name, typeof value === 'string' ? value : value.reveal()]),
+  ),
+})
 
 const first = () => assembled[0] as Postern
 
 describe('OpenID Connect Core §15.1: the keys made on the first start', () => {
   test('include RS256, beside PS256, ES256 and EdDSA, each with kid, alg and use', () => {
-    const signing = first().keyring.signing.reveal()
+    const signing = privateJwks(first().keyring)
     expect(signing.map(({ alg }) => alg).sort()).toEqual(['ES256', 'EdDSA', 'PS256', 'RS256'])
     for (const key of signing) expect(key).toMatchObject({ kid: expect.any(String), use: 'sig', d: expect.any(String) })
   })
@@ -58,16 +64,15 @@ describe('OpenID Connect Core §15.1: the keys made on the first start', () => {
     const begun = await Promise.all(Array.from({ length: 4 }, () => assemble(config, { log: createLogger('silent') })))
     const [one, ...others] = begun.map(({ keyring }) => revealed(keyring))
     for (const other of others) expect(other).toEqual(one)
-    expect(one?.['signing']).toHaveLength(4)
+    expect(one?.signing).toHaveLength(4)
     for (const postern of begun) await postern.close()
     await fresh.drop()
   })
 
   test('are sealed in the database', async () => {
-    const [signing, cookieKeys] = [first().keyring.signing.reveal(), first().keyring.cookieKeys.reveal()]
-    const rows = await database.query(
-      'select t::text from signing_keys t union all select t::text from shared_secrets t',
-    )
+    const signing = privateJwks(first().keyring)
+    const cookieKeys = first().keyring.cookieKeys.reveal()
+    const rows = await database.query('select t::text from keys t')
     const text = JSON.stringify(rows)
     for (const secret of [...signing.map(({ d }) => String(d)), ...cookieKeys]) expect(text).not.toContain(secret)
   })
@@ -77,15 +82,11 @@ describe('ENCRYPTION_KEYS', () => {
   const other = randomBytes(32).toString('base64')
 
   test('that are wrong stop the start with what is missing, and change nothing', async () => {
-    const before = await database.query(
-      'select t::text from signing_keys t union all select t::text from shared_secrets t',
-    )
+    const before = await database.query('select t::text from keys t')
     await expect(begin({ ENCRYPTION_KEYS: other })).rejects.toThrow(
       /is sealed with key [0-9a-f]{8}, which is not in ENCRYPTION_KEYS/,
     )
-    expect(
-      await database.query('select t::text from signing_keys t union all select t::text from shared_secrets t'),
-    ).toEqual(before)
+    expect(await database.query('select t::text from keys t')).toEqual(before)
   })
 
   test('with a new one in front open what the old one sealed', async () => {
@@ -110,32 +111,31 @@ describe('a provider is not built', () => {
       fetch,
     })
   }
-  const without = (alg: string) =>
-    first()
-      .keyring.signing.reveal()
-      .filter((key) => key.alg !== alg)
+  const without = (alg: string) => first().keyring.signing.filter((key) => key.alg !== alg)
 
   test('unless its keys are whole', () => {
     expect(build({})).toBeDefined()
   })
 
   test('without an RS256 key', () => {
-    expect(() => build({ signing: secret(without('RS256')) })).toThrow('There is no RS256 signing key')
-    expect(() => build({ signing: secret([]) })).toThrow('There is no RS256 signing key')
+    expect(() => build({ signing: without('RS256') })).toThrow('There is no RS256 signing key')
+    expect(() => build({ signing: [] })).toThrow('There is no RS256 signing key')
   })
 
-  test.each(['kid', 'alg', 'use'])('with a key that has no %s', (member) => {
-    const [key, ...rest] = first().keyring.signing.reveal()
-    const { [member as 'kid']: _, ...bare } = key as NonNullable<typeof key>
-    expect(() =>
-      build({ signing: secret([...rest, { ...(rest.at(-1) as NonNullable<typeof key>), kid: 'x' }, bare as never]) }),
-    ).toThrow()
+  test.each(['kid', 'alg', 'use'] as const)('with a key that has no %s', (member) => {
+    const [key, ...rest] = first().keyring.signing as [SigningKey, ...SigningKey[]]
+    const { [member]: _, ...publicJwk } = key.publicJwk
+    expect(() => build({ signing: [{ ...key, publicJwk: publicJwk as JWK }, ...rest] })).toThrow(
+      'Every signing key needs kid, alg and use.',
+    )
   })
 
-  test('with keys of one algorithm that differ in their members, of which the engine would prefer one', async () => {
-    const odd = { ...(await generate('ES256')), 'x5t#S256': 'x' }
-    expect(() => build({ signing: secret([...first().keyring.signing.reveal(), odd]) })).toThrow(
-      'The ES256 signing keys have different members',
+  test('with another key of an algorithm before the one that signs, which the engine would take', async () => {
+    const next = { ...(without('RS256')[0] as SigningKey), kid: 'next', signer: undefined, state: 'pending' as const }
+    const named = { ...next, publicJwk: { ...next.publicJwk, kid: 'next' } }
+    expect(build({ signing: [...first().keyring.signing, named] })).toBeDefined()
+    expect(() => build({ signing: [named, ...first().keyring.signing] })).toThrow(
+      `Of the ${next.alg} signing keys the first one has to be the one that signs.`,
     )
   })
 
@@ -170,6 +170,6 @@ describe('a start', () => {
 
   test('loads keys anew from the database each time, with the envelope it is given', async () => {
     const envelope = createEnvelope(parse(env).ENCRYPTION_KEYS ?? [])
-    expect(revealed(await load(first().database.db, envelope))).toEqual(revealed(first().keyring))
+    expect(revealed(await load({ ...first().keys, envelope }))).toEqual(revealed(first().keyring))
   })
 })

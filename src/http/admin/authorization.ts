@@ -1,7 +1,7 @@
 import type { Context } from 'koa'
 import type Provider from 'oidc-provider'
 import { type AdminScope, adminPath, adminResource } from '../../oidc/admin-resource.ts'
-import { algorithms } from '../../oidc/features.ts'
+import { verifiedAlgorithms } from '../../oidc/features.ts'
 import { type Storage, translated } from '../../oidc/storage.ts'
 import { Problem } from './problems.ts'
 import { flawOf } from './proofs.ts'
@@ -43,7 +43,7 @@ export function createAuthorize({
   const { identifier } = adminResource(issuer)
 
   function challenge(scheme: Scheme, why: Record<string, string | undefined>): string {
-    const algs = scheme === 'DPoP' ? algorithms.dPoPSigningAlgValues?.join(' ') : undefined // RFC 9449 §7.1
+    const algs = scheme === 'DPoP' ? verifiedAlgorithms.join(' ') : undefined // RFC 9449 §7.1
     const parameters = { realm: identifier, resource_metadata: issuer + metadataPath, ...why, algs }
     const given = Object.entries(parameters).filter(([, value]) => value !== undefined)
     return `${scheme} ${given.map(([name, value]) => `${name}="${value}"`).join(', ')}`

@@ -1,7 +1,7 @@
 import { calculateJwkThumbprint, EmbeddedJWK, type JWK, type JWTPayload, jwtVerify } from 'jose'
 import { sha256 } from '../../crypto/digests.ts'
 import type { Db } from '../../database/schema.ts'
-import { algorithms } from '../../oidc/features.ts'
+import { verifiedAlgorithms } from '../../oidc/features.ts'
 import * as replays from '../../stores/replays.ts'
 
 const goodForSeconds = 60 // a proof is made for one request
@@ -45,7 +45,7 @@ async function open(proof: string): Promise<{ payload: JWTPayload; jwk: JWK } | 
   try {
     const { payload, protectedHeader } = await jwtVerify(proof, EmbeddedJWK, {
       typ: 'dpop+jwt',
-      algorithms: [...(algorithms.dPoPSigningAlgValues ?? [])],
+      algorithms: verifiedAlgorithms,
       maxTokenAge: goodForSeconds,
       clockTolerance: clockToleranceSeconds,
     })

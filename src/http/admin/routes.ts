@@ -5,7 +5,7 @@ import { executeOnce } from '../../admin/idempotency.ts'
 import { describeApi, isRepeatable } from '../../admin/openapi.ts'
 import type { Operation, OperationDependencies } from '../../admin/operation.ts'
 import { adminPath, adminResource, adminScopes } from '../../oidc/admin-resource.ts'
-import { algorithms } from '../../oidc/features.ts'
+import { verifiedAlgorithms } from '../../oidc/features.ts'
 import type { Secret } from '../../secret.ts'
 import { type Authorize, createAuthorize, metadataPath } from './authorization.ts'
 import { readInput } from './input.ts'
@@ -37,7 +37,7 @@ export function adminRoutes(dependencies: AdminDependencies): Router {
       authorization_servers: [issuer],
       scopes_supported: Object.keys(adminScopes),
       bearer_methods_supported: ['header'],
-      dpop_signing_alg_values_supported: algorithms.dPoPSigningAlgValues,
+      dpop_signing_alg_values_supported: verifiedAlgorithms,
       resource_name: adminResource(issuer).name,
     }
   })

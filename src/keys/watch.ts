@@ -1,0 +1,68 @@
+import type { Logger } from 'pino'
+import type { Database } from '../database/connect.ts'
+import { listen } from '../database/notifications.ts'
+import * as keys from '../stores/keys.ts'
+import { type Keyring, load } from './keyring.ts'
+import type { RotationDependencies } from './rotation.ts'
+
+export type KeyWatch = {
+  /** Whether it is known that the keys here are the current ones, give or take five seconds. */
+  isCurrent(): boolean
+  stop(): Promise<void>
+}
+
+const checkEveryMs = 2_000
+const staleAfterMs = 5_000 // twice that is the time that life-cycle.ts gives a change to settle
+
+/**
+ * Calls `onChange` with the new keys whenever they changed, in this process or another. A change is heard at once by
+ * notification; in case one is lost, it is asked for every two seconds.
+ */
+export function watchKeys(
+  dependencies: RotationDependencies,
+  {
+    database,
+    version,
+    onChange,
+    log,
+  }: { database: Database; version: string; onChange(keyring: Keyring): void; log: Logger },
+): KeyWatch {
+  let known = version
+  let checkedAt = Date.now()
+  let timer: NodeJS.Timeout | undefined
+  let isStopped = false
+  let running = Promise.resolve()
+
+  async function check(): Promise<void> {
+    if (isStopped) return
+    clearTimeout(timer)
+    const now = Date.now()
+    try {
+      if ((await keys.version(dependencies.db)) !== known) {
+        const keyring = await load(dependencies)
+        onChange(keyring)
+        known = keyring.version
+      }
+      checkedAt = now
+    } catch (error) {
+      if (!isStopped) log.warn({ err: error }, 'the keys could not be looked at, and will be again')
+    }
+    if (!isStopped) timer = setTimeout(soon, checkEveryMs).unref()
+  }
+
+  function soon(): void {
+    running = running.then(check) // one after the other, so that what is loaded last is what is used
+  }
+
+  const notifications = listen(database, keys.changedChannel, soon)
+  soon()
+  return {
+    isCurrent: () => Date.now() - checkedAt < staleAfterMs,
+    async stop() {
+      isStopped = true
+      clearTimeout(timer)
+      await notifications.stop()
+      await running
+    },
+  }
+}

@@ -1,0 +1,40 @@
+import { createPublicKey, type KeyObject } from 'node:crypto'
+import type { JWK } from 'jose'
+import { ExternalSigningKey } from 'oidc-provider'
+
+/**
+ * A signing key of which the engine has the public part alone. Without `sign` it only verifies; were it ever chosen to
+ * sign with, that would fail.
+ */
+export function externalKey({
+  kid,
+  alg,
+  publicJwk,
+  sign,
+}: {
+  kid: string
+  alg: string
+  publicJwk: JWK
+  sign?: ((data: Buffer) => Promise<Buffer>) | undefined
+}): ExternalSigningKey {
+  return new (class extends ExternalSigningKey {
+    readonly #publicKey = createPublicKey({ key: publicJwk, format: 'jwk' })
+
+    override get kid(): string {
+      return kid
+    }
+
+    override get alg(): string {
+      return alg
+    }
+
+    override keyObject(): KeyObject {
+      return this.#publicKey
+    }
+
+    override async sign(data: Uint8Array): Promise<Uint8Array> {
+      if (!sign) throw new Error(`The ${alg} key ${kid} does not sign.`)
+      return sign(Buffer.from(data))
+    }
+  })()
+}

@@ -1,0 +1,79 @@
+import type Provider from 'oidc-provider'
+import type { Logger } from 'pino'
+import type { Config } from '../config.ts'
+import { createGuardedFetch } from '../egress/guarded-fetch.ts'
+import type { Keyring } from '../keys/keyring.ts'
+import { createStatementVerifier, type VerifyStatement } from '../registration/software-statements.ts'
+import type { Secret } from '../secret.ts'
+import type { Render } from '../views.ts'
+import { createClientDocuments } from './client-documents.ts'
+import { createDocuments } from './document-fetching.ts'
+import { createDynamicRegistration } from './dynamic-registration.ts'
+import { routes } from './features.ts'
+import { createPages } from './pages.ts'
+import { createProvider } from './provider.ts'
+import type { ResourceServers } from './resource-servers.ts'
+import type { Storage } from './storage.ts'
+import type { FindWayBack } from './way-back.ts'
+
+export type ProvidersDependencies = {
+  config: Config
+  storage: Storage
+  resourceServers: ResourceServers
+  render: Render
+  findWayBack: FindWayBack
+  throttleKey: Secret<Buffer>
+  log: Logger
+  /** How what clients name is fetched; by default the guarded way. */
+  fetch?: typeof globalThis.fetch | undefined
+}
+
+/**
+ * Makes engines that differ in nothing but their keys, which an engine takes when it is made. They share the storage,
+ * so that a request may begin at one and the next one of the same browser end at another.
+ */
+export function createProviders({
+  config,
+  storage,
+  resourceServers,
+  render,
+  findWayBack,
+  throttleKey,
+  log,
+  ...options
+}: ProvidersDependencies): (keyring: Keyring) => Provider {
+  const fetch =
+    options.fetch ??
+    createGuardedFetch({
+      allowsLoopback: config.ISSUER.startsWith('http:'),
+      privateHosts: config.EGRESS_PRIVATE_HOSTS,
+      onFailure: ({ host, reason }) => log.warn({ err: reason, host }, 'what a client named could not be fetched'),
+    })
+  const verify = createStatementVerifier({
+    issuers: config.SOFTWARE_STATEMENT_ISSUERS,
+    audiences: [config.ISSUER, config.ISSUER + routes.registration],
+    fetch,
+  })
+  const verifyStatement: VerifyStatement = async (statement) => {
+    try {
+      return await verify(statement)
+    } catch (error) {
+      log.warn({ err: error }, 'a software statement could not be verified')
+      throw error
+    }
+  }
+  const hosts = config.CLIENT_ID_METADATA_DOCUMENTS
+  const documents =
+    hosts.length > 0
+      ? createClientDocuments({
+          storage,
+          documents: createDocuments({ db: storage.db, throttleKey, fetch }),
+          hosts,
+        })
+      : undefined
+  const pages = createPages({ render, findWayBack })
+  const registration = createDynamicRegistration({ storage, verifyStatement })
+
+  return (keyring) =>
+    createProvider({ config, keyring, storage, pages, registration, resourceServers, documents, fetch })
+}
