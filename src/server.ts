@@ -198,7 +198,7 @@ export async function serve(config: Config, options: PosternOptions): Promise<Ru
       onChange(keyring) {
         postern.use(keyring)
         handler = createHandler() // requests that are being served finish with the one before
-        options.log.info('the keys changed')
+        options.log.debug('the keys changed')
       },
       log: options.log,
     })

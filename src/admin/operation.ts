@@ -4,6 +4,7 @@ import type { Config } from '../config.ts'
 import type { Passwords } from '../crypto/passwords.ts'
 import type { Database } from '../database/connect.ts'
 import type { Tx } from '../database/schema.ts'
+import type { RotationDependencies } from '../keys/rotation.ts'
 import type { AdminScope } from '../oidc/admin-resource.ts'
 import type { Storage } from '../oidc/storage.ts'
 import type { AuditEvent } from '../stores/audit.ts'
@@ -15,6 +16,7 @@ export type OperationDependencies = {
   storage: Storage
   provider: Provider
   passwords: Passwords
+  keys: RotationDependencies
 }
 
 /** Who does something, and from where. `via` is what did it for them, if not they themselves. */

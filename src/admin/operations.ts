@@ -3,6 +3,7 @@ import * as audit from './audit.ts'
 import * as clientSecrets from './client-secrets.ts'
 import * as clients from './clients.ts'
 import * as grants from './grants.ts'
+import * as keys from './keys.ts'
 import type { Operation } from './operation.ts'
 import * as registrationPolicies from './registration-policies.ts'
 import * as registrationTokens from './registration-tokens.ts'
@@ -18,6 +19,7 @@ export function operations(): Operation[] {
     ...registrationPolicies.operations(),
     ...registrationTokens.operations(),
     ...grants.operations(),
+    ...keys.operations(),
     ...audit.operations(),
   ]
 }

@@ -1,4 +1,5 @@
 import type { Logger } from 'pino'
+import type { Step } from '../keys/life-cycle.ts'
 import { type RotationDependencies, takeStep } from '../keys/rotation.ts'
 import { type Recurrence, recur } from './recurrence.ts'
 
@@ -15,9 +16,7 @@ export function startRotatingKeys({ keys, log }: { keys: RotationDependencies; l
       while (!isStopped()) {
         const result = await takeStep(keys, new Date())
         if ('taken' in result) {
-          const { step } = { step: result.taken }
-          const about = 'key' in step ? { kid: step.key.id, purpose: step.key.purpose } : { purpose: step.purpose }
-          log.info({ ...about, step: step.kind }, 'a step in the life of a key')
+          log.info(about(result.taken), 'a key came further in its life')
           continue
         }
         const untilNextMs = (result.nextAt?.getTime() ?? 0) - Date.now()
@@ -27,4 +26,10 @@ export function startRotatingKeys({ keys, log }: { keys: RotationDependencies; l
     },
     onFailure: (error) => log.error({ err: error }, 'the rotation of keys failed, and will be tried again'),
   })
+}
+
+function about(step: Step): object {
+  return step.kind === 'create'
+    ? { step: step.kind, purpose: step.purpose }
+    : { step: step.kind, purpose: step.key.purpose, kid: step.key.id }
 }

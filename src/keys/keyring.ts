@@ -77,8 +77,10 @@ export function publishedKids({ signing }: Keyring): Set<string> {
 function signingKeys(all: readonly keys.OpenedKey[], dependencies: RotationDependencies): SigningKey[] {
   const hintsFrom = Date.now() - hintsLastMs(dependencies.config)
   const allowed = rules(dependencies.config)
+  const purposes = [...allowed.keys()]
   return all
     .toReversed()
+    .toSorted((a, b) => purposes.indexOf(a.purpose) - purposes.indexOf(b.purpose))
     .toSorted((a, b) => Number(b.state === 'active') - Number(a.state === 'active'))
     .flatMap((key) => {
       const { id: kid, purpose: alg, state, publicJwk, retiredAt, revokedAt } = key

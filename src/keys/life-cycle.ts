@@ -1,6 +1,6 @@
 import type { Config } from '../config.ts'
-import { isSigningAlgorithm, postQuantumAlgorithms, signingAlgorithms } from '../crypto/keys.ts'
-import type { Key } from '../stores/keys.ts'
+import { postQuantumAlgorithms, signingAlgorithms } from '../crypto/keys.ts'
+import { isNext, type Key } from '../stores/keys.ts'
 
 /** How keys for one purpose go through their life. Without `rotation` there is one key for good. */
 export type Rule = {
@@ -14,8 +14,13 @@ export type Rule = {
   }
 }
 
-/** What can be done to a key. `create` makes the first or the next one for a purpose. */
-export type Step = { kind: 'create'; purpose: string } | { kind: 'publish' | 'activate' | 'remove'; key: Key }
+/**
+ * What can be done to a key. `create` makes the first or the next one for a purpose; `destroy` has a key-management
+ * service erase a private key that was used for the last time.
+ */
+export type Step =
+  | { kind: 'create'; purpose: string }
+  | { kind: 'publish' | 'activate' | 'remove' | 'destroy'; key: Key }
 
 /** A step, and when it is to be taken. */
 export type DueStep = { step: Step; at: Date }
@@ -77,7 +82,7 @@ export function hintsLastMs(config: Config): number {
 export function stepsAhead(keys: readonly Key[], purpose: string, { rotation }: Rule): DueStep[] {
   const own = keys.filter((key) => key.purpose === purpose)
   const active = own.find(({ state }) => state === 'active')
-  const next = own.find(({ state }) => state === 'pending' || state === 'published')
+  const next = own.find(isNext)
   const steps: DueStep[] = []
   const at = (from: Date | undefined, afterMs = 0) => new Date((from?.getTime() ?? 0) + afterMs)
 
@@ -86,20 +91,24 @@ export function stepsAhead(keys: readonly Key[], purpose: string, { rotation }: 
   if (next?.state === 'pending') {
     steps.push({ step: { kind: 'publish', key: next }, at: at(next.createdAt, settlingMs) })
   }
-  if (next && active) steps.push({ step: { kind: 'activate', key: next }, at: takeover(active, next, rotation) })
+  if (next && active) {
+    const wanted = active.rotationRequestedAt ?? at(active.activeAt, rotation.everyMs)
+    const announced = announcedAt(next, rotation)
+    steps.push({ step: { kind: 'activate', key: next }, at: announced > wanted ? announced : wanted })
+  }
   for (const key of own) {
+    const isUsed = key.state !== 'retired' && key.state !== 'removed'
+    if (key.serviceReference !== undefined && !isUsed) {
+      steps.push({ step: { kind: 'destroy', key }, at: at(key.retiredAt, settlingMs) })
+    }
     if (key.state !== 'retired') continue
     steps.push({ step: { kind: 'remove', key }, at: at(key.retiredAt, settlingMs + rotation.lastingMs) })
   }
   return steps
 }
 
-/** When the next key takes over: when it is time to, and everybody who remembers a set of keys has it. */
-function takeover(active: Key, next: Key, { everyMs, rememberedMs }: NonNullable<Rule['rotation']>): Date {
+/** When everybody who remembers the keys has this one among them. */
+export function announcedAt(next: Key, { rememberedMs }: NonNullable<Rule['rotation']>): Date {
   const publishedAtMs = next.publishedAt?.getTime() ?? next.createdAt.getTime() + settlingMs
-  const wantedAtMs = active.rotationRequestedAt?.getTime() ?? (active.activeAt?.getTime() ?? 0) + everyMs
-  return new Date(Math.max(publishedAtMs + rememberedMs, wantedAtMs))
+  return new Date(publishedAtMs + rememberedMs)
 }
-
-/** The purposes for which a key signs tokens, of those that have a rule. */
-export const algorithmsIn = (purposes: Iterable<string>) => [...purposes].filter(isSigningAlgorithm)

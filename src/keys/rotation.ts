@@ -4,7 +4,7 @@ import type { Db, Tx } from '../database/schema.ts'
 import * as audit from '../stores/audit.ts'
 import * as keys from '../stores/keys.ts'
 import type { KeyService } from './key-service.ts'
-import { type DueStep, rules, type Step, stepsAhead } from './life-cycle.ts'
+import { announcedAt, type DueStep, rules, type Step, stepsAhead } from './life-cycle.ts'
 import { make } from './making.ts'
 
 export type RotationDependencies = {
@@ -29,7 +29,8 @@ export function takeStep(
 ): Promise<{ taken: Step } | { nextAt: Date | undefined }> {
   return dependencies.db.transaction().execute(async (tx) => {
     if (!(await keys.tryLead(tx))) return { nextAt: undefined }
-    const [next] = ahead(await keys.list(tx), dependencies.config)
+    const { config, keyService } = dependencies
+    const [next] = ahead(await keys.list(tx), config).filter(({ step }) => step.kind !== 'destroy' || keyService)
     if (!next || next.at > now) return { nextAt: next?.at }
     await take(tx, dependencies, { step: next.step, at: now })
     return { taken: next.step }
@@ -41,6 +42,36 @@ export function ahead(all: readonly keys.Key[], config: Config): DueStep[] {
   return [...rules(config)]
     .flatMap(([purpose, rule]) => stepsAhead(all, purpose, rule))
     .sort((a, b) => a.at.getTime() - b.at.getTime())
+}
+
+/**
+ * Has the next key take over from an active one ahead of time: now if everybody has it, and else as soon as they do.
+ * The transaction has to lead.
+ */
+export async function advance(
+  tx: Tx,
+  dependencies: RotationDependencies,
+  active: keys.Key,
+): Promise<{ id: string; purpose: string; takesOverAt: Date; isDone: boolean }> {
+  const { purpose } = active
+  const now = new Date()
+  const rotation = rules(dependencies.config).get(purpose)?.rotation
+  const find = async () => (await keys.list(tx)).find((key) => key.purpose === purpose && keys.isNext(key))
+  if (!(await find())) {
+    await keys.add(tx, dependencies.envelope, await make(purpose, dependencies.keyService), {
+      state: 'pending',
+      at: now,
+    })
+  }
+  const next = await find()
+  if (!next || !rotation) throw new Error(`The ${purpose} does not rotate.`)
+  const takesOverAt = announcedAt(next, rotation)
+  if (takesOverAt > now) {
+    await keys.requestRotation(tx, active.id, now)
+    return { id: next.id, purpose, takesOverAt, isDone: false }
+  }
+  await succeed(tx, { purpose, id: next.id, at: now })
+  return { id: next.id, purpose, takesOverAt: now, isDone: true }
 }
 
 /** Makes the first key for each purpose that has none, in whichever process comes first. */
@@ -69,7 +100,11 @@ async function take(tx: Tx, dependencies: RotationDependencies, { step, at }: Du
   if (step.kind === 'publish') await keys.publish(tx, id, at)
   if (step.kind === 'activate') await succeed(tx, { purpose, id, at })
   if (step.kind === 'remove') await keys.remove(tx, id, { at })
-  const type = { publish: 'key.published', activate: 'key.activated', remove: 'key.removed' }[step.kind]
+  if (step.kind === 'destroy') {
+    await dependencies.keyService?.destroy(step.key.serviceReference ?? '')
+    await keys.setDestroyed(tx, id)
+  }
+  const type = `key.${pastTenses[step.kind]}`
   await audit.append(tx, [{ type, actor: 'system', details: { kid: id, purpose } }])
 }
 
@@ -83,13 +118,11 @@ async function create(
   await audit.append(tx, [{ type: 'key.created', actor: 'system', details: { kid: key.id, purpose, state } }])
 }
 
+const pastTenses = { publish: 'published', activate: 'activated', remove: 'removed', destroy: 'destroyed' } as const
+
 /** Has a key take over from the one that is used for its purpose now, in one go: there is always exactly one. */
-export async function succeed(
-  tx: Tx,
-  { purpose, id, at }: { purpose: string; id: string; at: Date },
-): Promise<keys.Key | undefined> {
+export async function succeed(tx: Tx, { purpose, id, at }: { purpose: string; id: string; at: Date }): Promise<void> {
   const active = (await keys.list(tx)).find((key) => key.purpose === purpose && key.state === 'active')
   if (active) await keys.retire(tx, active.id, at)
   await keys.activate(tx, id, at)
-  return active
 }

@@ -13,6 +13,8 @@ export const adminScopes = {
   'postern:resources:read': 'See resource servers',
   'postern:accounts': 'Create, change, disable and delete accounts',
   'postern:accounts:read': 'See accounts',
+  'postern:keys': 'Rotate and revoke keys',
+  'postern:keys:read': 'See keys, though nothing secret of them',
   'postern:audit': 'See what happened',
 } as const
 

@@ -22,8 +22,8 @@ export const keptTables = [
   'registration_policies',
   'registration_tokens',
   'resource_servers',
-  'signing_keys',
-  'shared_secrets',
+  'keys',
+  'encryption_keys',
   'audit_events',
 ] as const
 

@@ -18,6 +18,8 @@ export type Key = {
   state: KeyState
   /** Of signing keys. */
   publicJwk: JWK | undefined
+  /** Whether its secret is in the database. */
+  isKept: boolean
   /** Where a key-management service keeps the private key, if one does. */
   serviceReference: string | undefined
   createdAt: Date
@@ -52,6 +54,11 @@ export function identity({ id, purpose }: { id: string; purpose: string }): stri
   return sharedSecrets.includes(purpose) ? `shared_secrets.value:${id}` : `signing_keys.private_jwk:${id}`
 }
 
+/** Whether a key waits to take over. */
+export function isNext({ state }: Key): boolean {
+  return state === 'pending' || state === 'published'
+}
+
 /** All keys there ever were, oldest first. */
 export async function list(db: Db): Promise<Key[]> {
   const rows = await db.selectFrom('keys').selectAll().orderBy('created_at').orderBy('id').execute()
@@ -67,10 +74,13 @@ export async function open(db: Db, envelope: Envelope): Promise<OpenedKey[]> {
   }))
 }
 
-/** Something that differs whenever keys differ, for processes to compare with what they have. */
+/**
+ * Something that differs whenever keys are to be used differently, for processes to compare with what they have. A key
+ * that is pending is published by who knows of it.
+ */
 export async function version(db: Db): Promise<string> {
   const rows = await db.selectFrom('keys').select(['id', 'state']).orderBy('id').execute()
-  return rows.map(({ id, state }) => `${id} ${state}`).join('\n')
+  return rows.map(({ id, state }) => `${id} ${state === 'pending' ? 'published' : state}`).join('\n')
 }
 
 /** Lets one process at a time decide about keys, until its transaction ends; those that come later wait. */
@@ -162,6 +172,11 @@ export async function requestRotation(tx: Tx, id: string, at: Date): Promise<voi
   await announce(tx)
 }
 
+/** Says that no service keeps a private key any more. */
+export async function setDestroyed(tx: Tx, id: string): Promise<void> {
+  await tx.updateTable('keys').set({ service_reference: null }).where('id', '=', id).execute()
+}
+
 /** Keeps the public part of a signing key by itself. */
 export async function setPublicJwk(db: Db, id: string, publicJwk: JWK): Promise<void> {
   await db
@@ -181,6 +196,7 @@ function toKey(row: Selectable<Schema['keys']>): Key {
     purpose: row.purpose,
     state: row.state as KeyState,
     publicJwk: row.public_jwk ?? undefined,
+    isKept: row.sealed !== null,
     serviceReference: row.service_reference ?? undefined,
     createdAt: row.created_at,
     publishedAt: row.published_at ?? undefined,

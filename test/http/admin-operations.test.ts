@@ -75,6 +75,9 @@ const examples: [operationId: string, example: (known: Known) => Example][] = [
   ['registrationTokenRevoke', (known) => ({ path: { id: id(known, 'registrationTokenCreate', 'id') } })],
   ['registrationPolicyDelete', () => ({ path: { name: 'partners' } })],
   ['accountDelete', (known) => ({ path: { account: id(known, 'accountCreate', 'id') } })],
+  ['keysList', () => ({})],
+  ['keysRotate', () => ({ body: { purpose: 'ES256' } })],
+  ['keysRevoke', (known) => ({ path: { kid: id(known, 'activeKey', 'kid') }, body: {} })],
   ['auditList', () => ({ query: '?limit=3&since=2020-01-01T00:00:00Z' })],
 ]
 
@@ -97,7 +100,8 @@ beforeAll(async () => {
   await postern.createAccount('grantor@example.com')
   await login(postern, await postern.createClient(), { email: 'grantor@example.com' })
   const [grant = {}] = await postern.database.query('select id from grants')
-  const known: Known = { grant }
+  const activeKey = postern.server.postern.keyring.signing.find(({ signer }) => signer)
+  const known: Known = { grant, activeKey: { kid: activeKey?.kid } }
   let [{ seen } = { seen: 0 }] = await postern.database.query('select coalesce(max(id), 0) as seen from audit_events')
   for (const [operationId, example] of examples) {
     const operation = described().find((one) => one.operationId === operationId)

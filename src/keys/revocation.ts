@@ -1,0 +1,25 @@
+import type { Tx } from '../database/schema.ts'
+import * as keys from '../stores/keys.ts'
+import { rules } from './life-cycle.ts'
+import { make } from './making.ts'
+import type { RotationDependencies } from './rotation.ts'
+
+/**
+ * Ends everything a key is good for, at once: it neither signs nor verifies any more, and is not published. If it was
+ * the one that is used for its purpose, the next one takes over in the same transaction.
+ *
+ * @returns the key that takes over, if one had to
+ */
+export async function revoke(
+  tx: Tx,
+  dependencies: RotationDependencies,
+  { key, at }: { key: keys.Key; at: Date },
+): Promise<keys.Key | undefined> {
+  const { purpose } = key
+  await keys.remove(tx, key.id, { at, isRevoked: true })
+  if (key.state !== 'active' || !rules(dependencies.config).has(purpose)) return undefined
+  const next = (await keys.list(tx)).find((one) => one.purpose === purpose && keys.isNext(one))
+  if (next) await keys.activate(tx, next.id, at)
+  else await keys.add(tx, dependencies.envelope, await make(purpose, dependencies.keyService), { state: 'active', at })
+  return (await keys.list(tx)).find((one) => one.purpose === purpose && one.state === 'active')
+}
