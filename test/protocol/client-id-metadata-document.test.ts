@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import * as oidc from 'openid-client'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { createCertificate } from '../support/certificate.ts'
+import { idTokenAlg, idTokenMetadata } from '../support/id-tokens.ts'
 import { createListener, type Listener } from '../support/listener.ts'
 import { freePort, startPostern } from '../support/postern.ts'
 import { type Fetch, type Fleet, startFleet } from '../support/processes.ts'
@@ -67,7 +68,13 @@ function publish(
     ...answer
   }: { at?: string; status?: number; headers?: OutgoingHttpHeaders } = {},
 ): string {
-  const body = JSON.stringify({ client_id: at, client_name: 'Field Notes', redirect_uris, ...metadata })
+  const body = JSON.stringify({
+    client_id: at,
+    client_name: 'Field Notes',
+    redirect_uris,
+    ...idTokenMetadata,
+    ...metadata,
+  })
   published.set(new URL(at).pathname, { ...answer, body })
   return at
 }
@@ -113,8 +120,14 @@ const refusedFor = (reason: string, { status = 400, error = 'invalid_client' } =
 })
 
 async function configure(client_id: string, authentication = oidc.None()): Promise<oidc.Configuration> {
-  const options = { [oidc.customFetch]: from() as oidc.CustomFetch }
-  return oidc.discovery(new URL(issuer), client_id, undefined, authentication, options)
+  const options = { [oidc.customFetch]: from() as oidc.CustomFetch, execute: [oidc.enableNonRepudiationChecks] }
+  return oidc.discovery(
+    new URL(issuer),
+    client_id,
+    { id_token_signed_response_alg: idTokenAlg },
+    authentication,
+    options,
+  )
 }
 
 type Person = { email: string; visitor: Visitor }

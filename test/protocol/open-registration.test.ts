@@ -1,6 +1,7 @@
 import * as oidc from 'openid-client'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import type { ClientMetadata } from '../../src/stores/clients.ts'
+import { idTokenMetadata } from '../support/id-tokens.ts'
 import { startPostern, type TestPostern } from '../support/postern.ts'
 import { createToken, manage, redirect_uris, register, registered, updated } from '../support/registration.ts'
 import { login } from '../support/relying-party.ts'
@@ -42,9 +43,14 @@ describe('RFC 7591 §3: open registration', () => {
   })
 
   test('lets openid-client register without a token, and be used to sign in', async () => {
-    const config = await oidc.dynamicClientRegistration(new URL(postern.issuer), { redirect_uris }, undefined, {
-      execute: [oidc.allowInsecureRequests],
-    })
+    const config = await oidc.dynamicClientRegistration(
+      new URL(postern.issuer),
+      { redirect_uris, ...idTokenMetadata },
+      undefined,
+      {
+        execute: [oidc.allowInsecureRequests, oidc.enableNonRepudiationChecks],
+      },
+    )
     const metadata = config.clientMetadata() as unknown as ClientMetadata
     const { tokens } = await login(postern, metadata, { email, config })
     expect(tokens.id_token).toBeTruthy()

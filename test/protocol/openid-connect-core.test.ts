@@ -1,7 +1,9 @@
 import { decodeProtectedHeader, jwtVerify } from 'jose'
 import * as oidc from 'openid-client'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { idTokenAlg } from '../support/id-tokens.ts'
 import { startPostern, type TestPostern } from '../support/postern.ts'
+import { createToken, registered } from '../support/registration.ts'
 import { authorize, beginLogin, discover, login } from '../support/relying-party.ts'
 import { createVisitor, tickboxes } from '../support/visitor.ts'
 import { answerOf, publishedKeys, redeem, send } from '../support/wire.ts'
@@ -123,6 +125,20 @@ describe('OpenID Connect Core §15.1: ID tokens are signed with the algorithm th
     expect(payload.sub).toBe(sub)
   })
 
+  test(`${idTokenAlg} for clients of these tests that do not say, whoever registers them, and again when refreshed`, async () => {
+    const grant_types = ['authorization_code', 'refresh_token']
+    const clients = [
+      await postern.createClient(),
+      await registered(postern, await createToken(postern), { grant_types }),
+    ]
+    for (const client of clients) {
+      const { config, tokens } = await login(postern, client, { email, scope: 'openid offline_access' })
+      const refreshed = await oidc.refreshTokenGrant(config, String(tokens.refresh_token))
+      const algorithms = [tokens, refreshed].map(({ id_token }) => decodeProtectedHeader(String(id_token)).alg)
+      expect(algorithms).toEqual([idTokenAlg, idTokenAlg])
+    }
+  })
+
   test.each(['none', 'HS256', 'ES512'])('never %s', async (alg) => {
     await expect(postern.createClient({ id_token_signed_response_alg: alg })).rejects.toThrow(
       /id_token_signed_response_alg/,
@@ -131,9 +147,10 @@ describe('OpenID Connect Core §15.1: ID tokens are signed with the algorithm th
 
   test('the published keys are public: no private member is among them', async () => {
     const { keys } = (await send(postern, '/oauth/jwks')).json as { keys: Record<string, unknown>[] }
-    expect(keys.map(({ alg }) => alg).sort()).toEqual(['ES256', 'EdDSA', 'PS256', 'RS256'])
+    const algorithms = new Set(['RS256', 'PS256', 'ES256', 'EdDSA', idTokenAlg])
+    expect(keys.map(({ alg }) => alg).sort()).toEqual([...algorithms].sort())
     for (const key of keys)
-      for (const secret of ['d', 'p', 'q', 'dp', 'dq', 'qi', 'k']) expect(key).not.toHaveProperty(secret)
+      for (const secret of ['d', 'p', 'q', 'dp', 'dq', 'qi', 'k', 'priv']) expect(key).not.toHaveProperty(secret)
   })
 })
 

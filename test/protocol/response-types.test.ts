@@ -1,8 +1,8 @@
-import { createHash } from 'node:crypto'
 import { decodeJwt, jwtVerify } from 'jose'
 import * as oidc from 'openid-client'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { ClientMetadata } from '../../src/stores/clients.ts'
+import { halfHash } from '../support/id-tokens.ts'
 import { operate } from '../support/operator.ts'
 import { startPostern, type TestPostern } from '../support/postern.ts'
 import { authorize, beginLogin, discover, login } from '../support/relying-party.ts'
@@ -64,8 +64,6 @@ describe('with ALLOW_IMPLICIT_AND_HYBRID and ALLOW_FORM_POST', () => {
   })
   afterAll(() => postern?.stop())
 
-  const halfHash = (value: unknown) =>
-    createHash('sha256').update(String(value)).digest().subarray(0, 16).toString('base64url')
   const verified = async (id_token: unknown) =>
     (
       await jwtVerify(String(id_token), await publishedKeys(postern), {

@@ -2,6 +2,7 @@ import * as oidc from 'openid-client'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { ClientMetadata } from '../../src/stores/clients.ts'
 import { errorAbout, forbidden } from '../support/forbidden-metadata.ts'
+import { idTokenMetadata } from '../support/id-tokens.ts'
 import { operate } from '../support/operator.ts'
 import { startPostern, type TestPostern } from '../support/postern.ts'
 import { createPolicy, createToken, redirect_uris, register, registered } from '../support/registration.ts'
@@ -69,10 +70,15 @@ describe('RFC 7591 §3: registration needs an initial access token', () => {
   })
 
   test('with one openid-client registers, and can be used to sign in', async () => {
-    const config = await oidc.dynamicClientRegistration(new URL(postern.issuer), { redirect_uris }, undefined, {
-      initialAccessToken: bearer,
-      execute: [oidc.allowInsecureRequests],
-    })
+    const config = await oidc.dynamicClientRegistration(
+      new URL(postern.issuer),
+      { redirect_uris, ...idTokenMetadata },
+      undefined,
+      {
+        initialAccessToken: bearer,
+        execute: [oidc.allowInsecureRequests, oidc.enableNonRepudiationChecks],
+      },
+    )
     const metadata = config.clientMetadata() as unknown as ClientMetadata
     const { tokens } = await login(postern, metadata, { email, config })
     expect(tokens.id_token).toBeTruthy()

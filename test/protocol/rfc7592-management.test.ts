@@ -1,6 +1,7 @@
 import * as oidc from 'openid-client'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { errorAbout, forbidden } from '../support/forbidden-metadata.ts'
+import { idTokenMetadata } from '../support/id-tokens.ts'
 import { operate } from '../support/operator.ts'
 import { startPostern, type TestPostern } from '../support/postern.ts'
 import {
@@ -45,10 +46,15 @@ const authenticates = async ({ client_id }: Registered, secret: unknown) => {
 
 describe('RFC 7592 §2: the client manages its registration', () => {
   test('all of it with openid-client: registers, reads, changes and deletes', async () => {
-    const config = await oidc.dynamicClientRegistration(new URL(postern.issuer), { redirect_uris }, undefined, {
-      initialAccessToken: bearer,
-      execute: [oidc.allowInsecureRequests],
-    })
+    const config = await oidc.dynamicClientRegistration(
+      new URL(postern.issuer),
+      { redirect_uris, ...idTokenMetadata },
+      undefined,
+      {
+        initialAccessToken: bearer,
+        execute: [oidc.allowInsecureRequests, oidc.enableNonRepudiationChecks],
+      },
+    )
     const made = config.clientMetadata() as unknown as Registered
     const ask = (token: unknown, method: string, body?: object) =>
       oidc.fetchProtectedResource(

@@ -8,6 +8,7 @@ import * as accounts from '../../src/stores/accounts.ts'
 import type { ClientMetadata } from '../../src/stores/clients.ts'
 import * as resourceServers from '../../src/stores/resource-servers.ts'
 import { createDatabase, type TestDatabase } from './database.ts'
+import { idTokenMetadata, idTokenSettings } from './id-tokens.ts'
 
 export const password = 'correct horse battery staple'
 
@@ -39,6 +40,7 @@ export async function environmentFor(databaseUrl: string): Promise<Record<string
     DATABASE_POOL_SIZE: '8',
     ENCRYPTION_KEYS: randomBytes(32).toString('base64'),
     MIGRATE_ON_START: 'false',
+    ...idTokenSettings,
   }
 }
 
@@ -108,6 +110,7 @@ export async function createClient(
         client_name: 'Test app',
         redirect_uris: ['https://rp.example/cb'],
         grant_types: ['authorization_code', 'refresh_token'],
+        ...idTokenMetadata,
         ...metadata,
       },
     ),

@@ -1,5 +1,6 @@
 import { expect } from 'vitest'
 import type { ClientMetadata } from '../../src/stores/clients.ts'
+import { idTokenMetadata } from './id-tokens.ts'
 import { operate } from './operator.ts'
 import type { TestPostern } from './postern.ts'
 import { type Answer, send } from './wire.ts'
@@ -36,7 +37,7 @@ export async function registered(
 ): Promise<Registered> {
   const { status, json, text } = await register(
     postern,
-    { client_name: 'Self-made', redirect_uris, ...metadata },
+    { client_name: 'Self-made', redirect_uris, ...idTokenMetadata, ...metadata },
     bearer,
   )
   expect(status, text).toBe(201)
@@ -64,7 +65,11 @@ export async function updated(
   client: Registered,
   metadata: Record<string, unknown> = {},
 ): Promise<Registered> {
-  const { status, json, text } = await manage(postern, client, 'PUT', { redirect_uris, ...metadata })
+  const { status, json, text } = await manage(postern, client, 'PUT', {
+    redirect_uris,
+    ...idTokenMetadata,
+    ...metadata,
+  })
   expect(status, text).toBe(200)
   return json as Registered
 }

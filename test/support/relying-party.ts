@@ -3,7 +3,10 @@ import type { ClientMetadata } from '../../src/stores/clients.ts'
 import type { TestPostern } from './postern.ts'
 import { createVisitor, type Page, type Visitor } from './visitor.ts'
 
-/** A relying party: openid-client set up for a client of a test's provider. */
+/**
+ * A relying party: openid-client set up for a client of a test's provider. It verifies the signatures of ID tokens, and
+ * takes none that is signed with another algorithm than the client is registered for.
+ */
 export function discover(
   postern: TestPostern,
   client: ClientMetadata,
@@ -14,8 +17,9 @@ export function discover(
     (client['token_endpoint_auth_method'] === 'none'
       ? oidc.None()
       : oidc.ClientSecretBasic(String(client['client_secret'])))
-  return oidc.discovery(new URL(postern.issuer), client.client_id, undefined, method, {
-    execute: [oidc.allowInsecureRequests],
+  const metadata = { id_token_signed_response_alg: String(client['id_token_signed_response_alg'] ?? 'RS256') }
+  return oidc.discovery(new URL(postern.issuer), client.client_id, metadata, method, {
+    execute: [oidc.allowInsecureRequests, oidc.enableNonRepudiationChecks],
   })
 }
 
