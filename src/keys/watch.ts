@@ -31,9 +31,11 @@ export function watchKeys(
   let checkedAt = Date.now()
   let timer: NodeJS.Timeout | undefined
   let isStopped = false
+  let isAwaited = false
   let running = Promise.resolve()
 
   async function check(): Promise<void> {
+    isAwaited = false
     if (isStopped) return
     clearTimeout(timer)
     const now = Date.now()
@@ -50,8 +52,11 @@ export function watchKeys(
     if (!isStopped) timer = setTimeout(soon, checkEveryMs).unref()
   }
 
+  // One after the other, so that what is loaded last is what is used.
   function soon(): void {
-    running = running.then(check) // one after the other, so that what is loaded last is what is used
+    if (isAwaited) return
+    isAwaited = true
+    running = running.then(check)
   }
 
   const notifications = listen(database, keys.changedChannel, soon)

@@ -79,8 +79,10 @@ export async function open(db: Db, envelope: Envelope): Promise<OpenedKey[]> {
  * that is pending is published by who knows of it.
  */
 export async function version(db: Db): Promise<string> {
-  const rows = await db.selectFrom('keys').select(['id', 'state']).orderBy('id').execute()
-  return rows.map(({ id, state }) => `${id} ${state === 'pending' ? 'published' : state}`).join('\n')
+  const rows = await db.selectFrom('keys').select(['id', 'state', 'revoked_at']).orderBy('id').execute()
+  return rows
+    .map(({ id, state, revoked_at }) => `${id} ${revoked_at ? 'revoked' : state === 'pending' ? 'published' : state}`)
+    .join('\n')
 }
 
 /** Lets one process at a time decide about keys, until its transaction ends; those that come later wait. */

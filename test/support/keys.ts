@@ -1,5 +1,9 @@
+import { vi } from 'vitest'
 import type { PrivateJwk } from '../../src/crypto/keys.ts'
 import type { Keyring } from '../../src/keys/keyring.ts'
+import { ahead, takeStep } from '../../src/keys/rotation.ts'
+import * as keys from '../../src/stores/keys.ts'
+import type { TestPostern } from './postern.ts'
 
 /** The private keys that a server signs with, one for each algorithm. */
 export function privateJwks({ signing }: Keyring): PrivateJwk[] {
@@ -11,4 +15,39 @@ export function privateJwk(keyring: Keyring, alg: string): PrivateJwk {
   const found = privateJwks(keyring).find((key) => key.alg === alg)
   if (!found) throw new Error(`There is no private ${alg} key.`)
   return found
+}
+
+/** The kid that a server signs with by an algorithm. */
+export function signingKid({ server }: TestPostern, alg: string): string {
+  return String(server.postern.keyring.signing.find((key) => key.alg === alg && key.signer)?.kid)
+}
+
+/**
+ * Takes every step in the life of keys that is due until a moment, each when it is due, and waits until the server has
+ * taken over the outcome. Moments are the keys' own time; the server's clock goes on as it did.
+ */
+export async function rotateUntil({ server }: TestPostern, moment: Date): Promise<void> {
+  const { keys: dependencies, database } = server.postern
+  for (;;) {
+    const [next] = ahead(await keys.list(database.db), dependencies.config)
+    if (!next || next.at > moment) break
+    await takeStep(dependencies, next.at)
+  }
+  const version = await keys.version(database.db)
+  await vi.waitFor(
+    () => {
+      if (server.postern.keyring.version !== version) throw new Error('the server has not heard of the new keys')
+    },
+    { timeout: 10_000, interval: 20 },
+  )
+}
+
+/** Goes on until the next key for a purpose takes over, and by as much further. */
+export async function rotateOnce(postern: TestPostern, purpose: string, furtherMs = 0): Promise<void> {
+  const { keys: dependencies, database } = postern.server.postern
+  const takeover = ahead(await keys.list(database.db), dependencies.config).find(
+    ({ step }) => step.kind === 'activate' && step.key.purpose === purpose,
+  )
+  if (!takeover) throw new Error(`There is no next key for ${purpose}.`)
+  await rotateUntil(postern, new Date(takeover.at.getTime() + furtherMs))
 }

@@ -1,0 +1,252 @@
+import { decodeProtectedHeader, type JWK } from 'jose'
+import pg from 'pg'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import type { ClientMetadata } from '../../src/stores/clients.ts'
+import { rotateOnce, rotateUntil, signingKid } from '../support/keys.ts'
+import { operate } from '../support/operator.ts'
+import { startPostern, type TestPostern } from '../support/postern.ts'
+import { authorize, beginLogin, discover, login } from '../support/relying-party.ts'
+import { knock, redeem, send } from '../support/wire.ts'
+
+const email = 'ada@example.com'
+const hour = 3_600_000
+const day = 24 * hour
+// Long enough from now that no test's own time comes near it.
+const later = (ms: number) => new Date(Date.now() + ms)
+
+let postern: TestPostern
+let client: ClientMetadata
+
+beforeAll(async () => {
+  postern = await startPostern({ SESSION_TTL_SECONDS: String(60 * 86_400) })
+  await postern.createAccount(email)
+  client = await postern.createClient({
+    id_token_signed_response_alg: 'ES256',
+    post_logout_redirect_uris: ['https://rp.example/out'],
+  })
+})
+afterAll(() => postern?.stop())
+
+const published = async () => (await send(postern, '/oauth/jwks')).json['keys'] as JWK[]
+const kidsOf = async (alg: string) => (await published()).filter((key) => key.alg === alg).map(({ kid }) => kid)
+const kidOf = (idToken: unknown) => decodeProtectedHeader(String(idToken)).kid
+const next = (alg: string) =>
+  postern.database
+    .query(`select id from keys where purpose = $1 and state in ('pending', 'published')`, [alg])
+    .then(([row]) => String(row?.['id']))
+const retiredAt = (kid: string) =>
+  postern.database
+    .query('select retired_at from keys where id = $1', [kid])
+    .then(([row]) => Number(row?.['retired_at']))
+/** A sign-out that names its ID token (OpenID Connect RP-Initiated Logout 1.0 §2), and the status it is answered with. */
+const signOut = async (id_token_hint: unknown) =>
+  (
+    await send(postern, `/oauth/logout?${new URLSearchParams({ id_token_hint: String(id_token_hint) })}`, {
+      headers: { accept: 'text/html' },
+    })
+  ).status
+
+describe('the published keys (RFC 7517 §5)', () => {
+  test('may be remembered for the time that the life cycle of keys reckons with, and are not sent again unchanged', async () => {
+    const first = await send(postern, '/oauth/jwks')
+    expect(first.headers.get('cache-control')).toBe('public, max-age=3600')
+    expect(first.headers.get('content-type')).toBe('application/jwk-set+json; charset=utf-8')
+    const { port } = postern.server
+    const ask = (etag: string) =>
+      knock(port, '/oauth/jwks', { headers: { host: new URL(postern.issuer).host, 'if-none-match': etag } })
+    const again = await ask(String(first.headers.get('etag')))
+    expect([again.status, again.text]).toEqual([304, ''])
+    expect(again.headers.get('cache-control')).toBe('public, max-age=3600')
+    const other = await ask('"other"')
+    expect([other.status, other.text]).toEqual([200, first.text])
+  })
+
+  test('are not to be remembered while the database cannot be asked whether there are others', async () => {
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 5_001 })
+    const answer = await send(postern, '/oauth/jwks')
+    vi.useRealTimers()
+    expect([answer.status, answer.headers.get('cache-control')]).toEqual([200, 'no-store'])
+  })
+
+  test('have the same members for each key of an algorithm, whatever its state, and nothing private (ENGINE E27)', async () => {
+    await rotateUntil(postern, later(31 * day)) // an active, a retired and a next key of each
+    const byAlg = Map.groupBy(await published(), ({ alg }) => alg)
+    expect([...byAlg.keys()].sort()).toEqual(['ES256', 'EdDSA', 'PS256', 'RS256'])
+    for (const [alg, keys] of byAlg) {
+      expect(keys.length, alg).toBe(3)
+      const members = new Set(keys.map((key) => Object.keys(key).sort().join()))
+      expect(members.size, alg).toBe(1)
+      for (const key of keys) {
+        expect(key).toMatchObject({ kid: expect.any(String), alg, use: 'sig' })
+        for (const member of ['d', 'p', 'q', 'dp', 'dq', 'qi', 'priv', 'k']) expect(key).not.toHaveProperty(member)
+      }
+    }
+  })
+})
+
+describe('a rotation', () => {
+  test('changes what signs without a restart; the key before is still published, and its private part is gone', async () => {
+    const [old, coming] = [signingKid(postern, 'ES256'), await next('ES256')]
+    const before = await login(postern, client, { email })
+    expect(kidOf(before.tokens.id_token)).toBe(old)
+    expect(await kidsOf('ES256')).toEqual(expect.arrayContaining([old, coming]))
+
+    await rotateOnce(postern, 'ES256')
+    const { tokens } = await login(postern, client, { email, visitor: before.visitor }) // its signature is verified
+    expect(kidOf(tokens.id_token)).toBe(coming)
+    expect(await kidsOf('ES256')).toContain(old)
+    expect(await postern.database.query('select sealed from keys where id = $1', [old])).toEqual([{ sealed: null }])
+  })
+
+  test('keeps people signed in: a cookie signed with the key before is good, and is signed anew', async () => {
+    const { visitor } = await login(postern, client, { email })
+    const signature = () => [...visitor.cookies].find(([key]) => key.startsWith('postern_session.sig'))?.[1].value
+    const old = signature()
+    await rotateOnce(postern, 'cookie-key')
+    const { callback } = await authorize(postern, client, { email, visitor, prompt: 'none' })
+    expect(callback.searchParams.get('code')).toBeTruthy()
+    expect(signature()).not.toBe(old)
+  })
+
+  test('ends the trust in a cookie key when no cookie of it can be left', async () => {
+    const { visitor } = await login(postern, client, { email })
+    await rotateOnce(postern, 'cookie-key', 61 * day)
+    const config = await discover(postern, client)
+    const { page } = await beginLogin(config, { issuer: postern.issuer, visitor, prompt: 'none' })
+    expect(page.url).toContain('error=login_required')
+  })
+
+  test('removes a key from what is published when its tokens have ended, but has it verify an id_token_hint still', async () => {
+    const { tokens } = await login(postern, client, { email })
+    const old = String(kidOf(tokens.id_token))
+    await rotateOnce(postern, 'ES256')
+    expect(await kidsOf('ES256')).toContain(old)
+    expect(await signOut(tokens.id_token)).toBe(200)
+    await rotateUntil(postern, new Date((await retiredAt(old)) + 2 * day))
+    expect(await kidsOf('ES256')).not.toContain(old)
+    expect(await signOut(tokens.id_token)).toBe(200)
+  })
+
+  test('lets a request that is being served finish with the keys it began with', async () => {
+    const old = signingKid(postern, 'ES256')
+    const begun = await authorize(postern, client, { email })
+    const locker = new pg.Client({ connectionString: postern.database.url })
+    await locker.connect()
+    await locker.query('begin; lock table artifacts in access exclusive mode')
+    const answering = redeem(postern, begun, { client })
+    await vi.waitFor(async () => {
+      const [waiting] = await postern.database.query(
+        `select count(*)::int as n from pg_locks where relation = 'artifacts'::regclass and not granted`,
+      )
+      expect(waiting?.['n']).toBeGreaterThan(0)
+    })
+    await rotateOnce(postern, 'ES256')
+    expect(signingKid(postern, 'ES256')).not.toBe(old)
+    await locker.query('commit')
+    await locker.end()
+    const answer = await answering
+    expect(answer.status, answer.text).toBe(200)
+    expect(kidOf(answer.json['id_token'])).toBe(old)
+    expect(await kidsOf('ES256')).toContain(old)
+  })
+
+  test('is told in the audit, a line for each step, and nowhere is a key', async () => {
+    const rows = await postern.database.query(
+      `select distinct type, actor from audit_events where type like 'key.%' order by type`,
+    )
+    expect(rows).toEqual(
+      ['key.activated', 'key.created', 'key.published', 'key.removed'].map((type) => ({ type, actor: 'system' })),
+    )
+  })
+})
+
+describe('on demand', () => {
+  test('the next key takes over at once when everybody has it', async () => {
+    const fresh = await startPostern()
+    const coming = async () =>
+      (await fresh.database.query(`select id from keys where purpose = 'RS256' and state = 'published'`))[0]?.['id']
+    await rotateUntil(fresh, later(60_000))
+    await fresh.database.query(`update keys set published_at = published_at - interval '2 hours'`)
+    const expected = await coming()
+    expect(expected).toBeDefined()
+    const done = (await operate(fresh, 'keys rotate', { purpose: 'RS256' })) as { items: object[] }
+    expect(done.items).toEqual([expect.objectContaining({ kid: expected, purpose: 'RS256', is_done: true })])
+    await vi.waitFor(() => expect(signingKid(fresh, 'RS256')).toBe(expected))
+    await fresh.stop()
+  })
+
+  test('it does not sign before everybody has it: one that is asked for too early takes over when they do', async () => {
+    const fresh = await startPostern()
+    const old = signingKid(fresh, 'RS256')
+    const begun = Date.now()
+    const asked = (await operate(fresh, 'keys rotate', { purpose: 'RS256' })) as {
+      items: { kid: string; takes_over_at: string; is_done: boolean }[]
+    }
+    expect(asked.items[0]?.is_done).toBe(false)
+    expect(Date.parse(String(asked.items[0]?.takes_over_at))).toBeGreaterThanOrEqual(begun + hour)
+    await rotateUntil(fresh, new Date(begun + hour))
+    expect(signingKid(fresh, 'RS256')).toBe(old)
+    await rotateUntil(fresh, new Date(begun + hour + 60_000))
+    expect(signingKid(fresh, 'RS256')).toBe(asked.items[0]?.kid)
+    await fresh.stop()
+  })
+})
+
+describe('a key that somebody else may have', () => {
+  test('is good for nothing from then on, and the next one has taken over', async () => {
+    const { tokens } = await login(postern, client, { email })
+    const old = String(kidOf(tokens.id_token))
+    const answer = (await operate(postern, 'keys revoke', { kid: old })) as Record<string, unknown>
+    expect(answer['successor']).not.toBe(old)
+    expect(answer['invalidates']).toEqual(expect.arrayContaining([expect.stringContaining('id_token_hint')]))
+    await vi.waitFor(() => expect(signingKid(postern, 'ES256')).toBe(answer['successor']))
+    expect(await kidsOf('ES256')).not.toContain(old)
+    expect(await signOut(tokens.id_token)).toBe(400)
+    expect(kidOf((await login(postern, client, { email })).tokens.id_token)).toBe(answer['successor'])
+  })
+
+  test('is revoked in every state, and once', async () => {
+    await rotateOnce(postern, 'PS256', 2 * day)
+    await rotateOnce(postern, 'PS256', 60_000)
+    for (const state of ['published', 'active', 'retired', 'removed']) {
+      const [row] = await postern.database.query(
+        `select id from keys where state = $1 and purpose = 'PS256' and revoked_at is null`,
+        [state],
+      )
+      const kid = String(row?.['id'])
+      await operate(postern, 'keys revoke', { kid })
+      await expect(operate(postern, 'keys revoke', { kid })).rejects.toThrow('is revoked already')
+      await vi.waitFor(() => expect(postern.server.postern.keyring.signing.map((key) => key.kid)).not.toContain(kid))
+      const active = await postern.database.query(`select id from keys where purpose = 'PS256' and state = 'active'`)
+      expect(active).toHaveLength(1)
+      expect(await kidsOf('PS256')).toContain(active[0]?.['id'])
+    }
+  })
+
+  test('that signed cookies signs out everybody it signed for, and nobody afterwards', async () => {
+    const { visitor } = await login(postern, client, { email })
+    const [row] = await postern.database.query(`select id from keys where purpose = 'cookie-key' and state = 'active'`)
+    const before = postern.server.postern.keyring.version
+    await operate(postern, 'keys revoke', { kid: String(row?.['id']) })
+    await vi.waitFor(() => expect(postern.server.postern.keyring.version).not.toBe(before))
+    const config = await discover(postern, client)
+    const { page } = await beginLogin(config, { issuer: postern.issuer, visitor, prompt: 'none' })
+    expect(page.url).toContain('error=login_required')
+    const again = await login(postern, client, { email })
+    await authorize(postern, client, { email, visitor: again.visitor, prompt: 'none' })
+  })
+
+  test.each(['pairwise-salt', 'pepper'])('is not the %s, which has to stay as it is', async (purpose) => {
+    const [row] = await postern.database.query('select id from keys where purpose = $1', [purpose])
+    await expect(operate(postern, 'keys revoke', { kid: String(row?.['id']) })).rejects.toThrow(
+      `The ${purpose} cannot be another`,
+    )
+    await expect(operate(postern, 'keys rotate', { purpose })).rejects.toThrow()
+  })
+
+  test('has to exist', async () => {
+    await expect(operate(postern, 'keys revoke', { kid: 'no such key' })).rejects.toThrow(
+      'There is no key no such key.',
+    )
+  })
+})
