@@ -1,0 +1,254 @@
+import { randomBytes } from 'node:crypto'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { decodeJwt, decodeProtectedHeader, jwtVerify } from 'jose'
+import * as oidc from 'openid-client'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { parse } from '../../src/config.ts'
+import { createLogger } from '../../src/log.ts'
+import { type RunningServer, serve } from '../../src/server.ts'
+import { postern } from '../support/command-line.ts'
+import { commandsBelow, runCommands } from '../support/documented-commands.ts'
+import { operateOn } from '../support/operator.ts'
+import { environmentFor, type TestPostern } from '../support/postern.ts'
+import { type PostgresqlServer, serverPrograms, startPostgresql } from '../support/postgresql-server.ts'
+import { manage } from '../support/registration.ts'
+import { beginLogin, discover, login, refusal } from '../support/relying-party.ts'
+import { createVisitor } from '../support/visitor.ts'
+import { publishedKeys, send } from '../support/wire.ts'
+import { acquire, type Belongings, deviceGrant, email, secretsOf } from './belongings.ts'
+
+// `npm test` asks for nothing but Node.js; where a run is meant to be complete, a missing server is a failure.
+const canRun = process.env['CI'] !== undefined || serverPrograms !== undefined
+if (!canRun) process.stderr.write('There is no PostgreSQL in /usr/lib/postgresql: the tests of backups are left out.\n')
+
+type Settings = Record<string, string>
+
+const passwordSince = 'what she changed it to after the backup'
+const clientCredentials = { grant_type: 'client_credentials' }
+let folder: string
+let servers: [PostgresqlServer, PostgresqlServer]
+let running: RunningServer | undefined
+/** Of the server that is lost and of the one in its place: only the database is another. */
+let lost: Settings
+let restored: Settings
+/** What the document's look into the restored database shows. */
+let look: string
+let here: TestPostern
+let then: Belongings
+let secrets: string[]
+/** The refresh token that took the place of the one in the backup. */
+let successor: string
+
+async function begin(settings: Settings): Promise<RunningServer> {
+  running = await serve(parse(settings), { log: createLogger('silent') })
+  return running
+}
+
+const operate = (command: string, input: Record<string, unknown>) =>
+  operateOn((running as RunningServer).postern, command, input)
+
+async function inShell(commands: string, env: Settings): Promise<string> {
+  return (await runCommands(commands, { cwd: folder, env, programs: serverPrograms })).stdout
+}
+
+/** Runs what the document shows below a heading: all of it, or one block. */
+async function follow(heading: string, env: Settings, block?: number): Promise<string> {
+  const blocks = await commandsBelow('docs/backup.md', heading)
+  return inShell(String(block === undefined ? blocks.join('\n') : blocks[block]), env)
+}
+
+/** A database as SQL, without the random word that pg_dump puts around it. */
+async function dumpOf(settings: Settings): Promise<string> {
+  const dump = await inShell('pg_dump --dbname="$DATABASE_URL"', settings)
+  return dump.replaceAll(/^\\(un)?restrict .*$/gm, '')
+}
+
+/** The key that signed before the backup, and was revoked since. */
+const kidOfThen = () => String(decodeProtectedHeader(then.tokens.id_token).kid)
+
+/** A browser as it was at the time of the backup. */
+const browserOfThen = () => createVisitor(here.issuer, { cookies: new Map(then.cookies) })
+
+async function signInSilently(parameters: Record<string, string> = {}) {
+  const config = await discover(here, then.app)
+  const visitor = browserOfThen()
+  return beginLogin(config, { issuer: here.issuer, visitor, prompt: 'none', ...parameters })
+}
+
+beforeAll(async () => {
+  if (!canRun) return
+  folder = await mkdtemp(join(tmpdir(), 'postern-backup-'))
+  servers = await Promise.all([startPostgresql(), startPostgresql()])
+  const settings = await environmentFor(await servers[0].createDatabase('postern'))
+  lost = { ...settings, MIGRATE_ON_START: 'true' }
+  here = { issuer: lost['ISSUER'] } as TestPostern
+  const server = await begin(lost)
+  then = await acquire(server.postern)
+  secrets = [...secretsOf(then, server.postern), String(lost['ENCRYPTION_KEYS'])]
+  await follow('Taking a dump', lost) // while it runs
+
+  const refreshed = await oidc.refreshTokenGrant(await discover(here, then.app), then.tokens.refresh_token)
+  successor = String(refreshed.refresh_token)
+  await operate('account set-password', { account: email, password: passwordSince })
+  await operate('client delete', { client_id: then.machine.client_id })
+  await operate('keys revoke', { kid: kidOfThen() })
+  await server.stop()
+
+  restored = { ...lost, DATABASE_URL: await servers[1].createDatabase('elsewhere') }
+  look = await follow('Restoring a dump', restored)
+}, 120_000)
+
+afterAll(async () => {
+  await running?.stop()
+  await Promise.all((servers ?? []).map((server) => server.stop()))
+  if (folder) await rm(folder, { recursive: true, force: true })
+})
+
+describe.runIf(canRun)('A backup without the encryption key', () => {
+  test('holds no secret that could be read, in any spelling', async () => {
+    const dump = await inShell('pg_restore --file=- postern.dump', restored)
+    const spellings = (value: string) => {
+      const bytes = Buffer.from(value)
+      return [value, bytes.toString('hex'), bytes.toString('base64').replace(/=*$/, ''), bytes.toString('base64url')]
+    }
+    const isIn = (value: string) => spellings(value).some((spelling) => dump.includes(spelling))
+    expect([email, then.app.client_id].map(isIn)).toEqual([true, true])
+    expect(secrets.length).toBeGreaterThan(20)
+    expect(secrets.filter(isIn)).toEqual([])
+    expect(dump).not.toMatch(/"(d|p|q|priv|k)"\s*:/) // of a private JWK (RFC 7518 §6)
+  })
+
+  const another = randomBytes(32).toString('base64')
+  test.each([
+    ['another', () => another, 1, /sealed with key [0-9a-f]{8}, which is not in ENCRYPTION_KEYS/],
+    ['none', () => '', 2, /ENCRYPTION_KEYS is required when DATABASE_URL is set/],
+    ['part of it', () => String(lost['ENCRYPTION_KEYS']).slice(0, 40), 2, /ENCRYPTION_KEYS each key must be 32 bytes/],
+  ])('is not served with %s: the start says so, and changes nothing', async (_, key, status, sentence) => {
+    const before = await dumpOf(restored)
+    const { code, stderr, stdout } = await postern(['start'], {
+      env: { ...restored, ENCRYPTION_KEYS: key(), MIGRATE_ON_START: 'true' },
+    })
+    expect(stderr).toMatch(sentence)
+    expect(code).toBe(status)
+    expect(stdout + stderr).not.toContain(another)
+    expect(await dumpOf(restored)).toBe(before)
+  })
+})
+
+describe.runIf(canRun)('A backup with the encryption key, restored elsewhere', () => {
+  test('shows its keys to whoever looks, as the document says', () => {
+    const { items } = JSON.parse(look) as { items: { kid: string; state: string }[] }
+    expect(items.find(({ kid }) => kid === kidOfThen())?.state).toBe('active')
+  })
+
+  test('is not mistaken for an empty database, of which the look makes nothing', async () => {
+    const empty = { ...restored, DATABASE_URL: await servers[1].createDatabase('empty') }
+    await expect(follow('Restoring a dump', empty, 1)).rejects.toThrow('The database schema is not up to date')
+    expect(await dumpOf(empty)).not.toContain('CREATE TABLE public.keys')
+  })
+})
+
+describe.runIf(canRun)('A server on the restored database', () => {
+  beforeAll(async () => {
+    await begin(restored)
+  })
+
+  test('signs in nobody anew: the browser from before is signed in without a password', async () => {
+    const { page } = await signInSilently()
+    expect(new URL(page.url).searchParams.get('code')).toBeTruthy()
+  })
+
+  test('verifies an ID token from before, and takes it as id_token_hint', async () => {
+    const { payload } = await jwtVerify(then.tokens.id_token, await publishedKeys(here), { issuer: here.issuer })
+    expect(payload.aud).toBe(then.app.client_id)
+    const { page } = await signInSilently({ id_token_hint: then.tokens.id_token })
+    expect(new URL(page.url).searchParams.get('code')).toBeTruthy()
+    const forged = then.tokens.id_token.replace(/\.[^.]+$/, `.${randomBytes(256).toString('base64url')}`)
+    const refused = await signInSilently({ id_token_hint: forged })
+    expect(new URL(refused.page.url).searchParams.get('error')).toBe('invalid_request')
+  })
+
+  test('knows people to a client with pairwise subjects by the same ones', async () => {
+    const { tokens } = await login(here, then.pairwise, { email, visitor: browserOfThen() })
+    expect(tokens.claims()?.sub).toBe(then.pairwiseSub)
+    expect(then.pairwiseSub).not.toBe(decodeJwt(then.tokens.id_token).sub)
+  })
+
+  test('introspects an access token from before', async () => {
+    const { app: client } = then
+    const { json } = await send(here, '/oauth/introspect', { client, form: { token: then.tokens.access_token } })
+    expect(json).toMatchObject({ active: true, client_id: client.client_id })
+  })
+
+  test('refreshes the token of the backup, and does not know the one that replaced it since', async () => {
+    const config = await discover(here, then.app)
+    expect(await refusal(oidc.refreshTokenGrant(config, successor))).toMatchObject({ error: 'invalid_grant' })
+    const { refresh_token } = await oidc.refreshTokenGrant(config, then.tokens.refresh_token)
+    expect(refresh_token).toBeTruthy()
+    const again = refusal(oidc.refreshTokenGrant(config, then.tokens.refresh_token))
+    expect(await again).toMatchObject({ error: 'invalid_grant' })
+  })
+
+  test('lets a client that registered itself manage its registration', async () => {
+    const { status, json } = await manage(here, then.selfMade, 'GET')
+    expect([status, json['client_id']]).toEqual([200, then.selfMade.client_id])
+  })
+
+  test('goes on with a device flow that was underway', async () => {
+    const { device_code, user_code } = then.device
+    const form = { grant_type: deviceGrant, device_code, client_id: then.tv.client_id }
+    expect((await send(here, '/oauth/token', { form })).json['error']).toBe('authorization_pending')
+    const visitor = browserOfThen()
+    const shown = await visitor.submit(await visitor.get('/device'), '/device', { user_code })
+    await visitor.allow(await visitor.submit(shown, '/device', { confirm: 'yes' }))
+    expect((await send(here, '/oauth/token', { form })).json).toMatchObject({ token_type: 'Bearer' })
+  })
+
+  test('has the audit of before', async () => {
+    const { items } = (await operate('audit list', {})) as { items: { type: string }[] }
+    const types = items.map(({ type }) => type)
+    expect(types).toEqual(expect.arrayContaining(['account.created', 'sign_in.succeeded', 'consent.given']))
+  })
+})
+
+describe.runIf(canRun)('What an old backup brings back, as docs/backup.md warns', () => {
+  test('a client that was deleted since, and the password from before', async () => {
+    const { status } = await send(here, '/oauth/token', { client: then.machine, form: clientCredentials })
+    expect(status).toBe(200)
+    const { tokens } = await login(here, then.app, { email })
+    expect(tokens.id_token).toBeTruthy()
+  })
+
+  test('all of which the audit of the lost database tells', async () => {
+    const LOST_DATABASE_URL = String(lost['DATABASE_URL'])
+    const undone = await follow('What an old backup brings back', { ...restored, LOST_DATABASE_URL }, 1)
+    const types = undone
+      .trim()
+      .split('\n')
+      .map((line) => line.split('|')[1])
+    expect(types).toEqual(expect.arrayContaining(['account.password_set', 'client.deleted', 'key.revoked']))
+    expect(types).not.toContain('account.created')
+  })
+
+  test('a key that was revoked since, until it is revoked again', async () => {
+    const published = async () => (await send(here, '/oauth/jwks')).text.includes(kidOfThen())
+    expect(await published()).toBe(true)
+    await inShell(`postern keys revoke ${kidOfThen()}`, restored)
+    await expect.poll(published).toBe(false)
+    const { page } = await signInSilently({ id_token_hint: then.tokens.id_token })
+    expect(new URL(page.url).searchParams.get('error')).toBe('invalid_request')
+  })
+
+  test('sessions and tokens, which the document ends without ending anything else', async () => {
+    await follow('What an old backup brings back', restored, 0)
+    const { page } = await signInSilently()
+    expect(new URL(page.url).searchParams.get('error')).toBe('login_required')
+    const { app: client } = then
+    const { json } = await send(here, '/oauth/introspect', { client, form: { token: then.tokens.access_token } })
+    expect(json).toEqual({ active: false })
+    expect((await manage(here, then.selfMade, 'GET')).status).toBe(200)
+    expect((await login(here, client, { email })).tokens.id_token).toBeTruthy()
+  })
+})

@@ -1,0 +1,81 @@
+import { execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { globSync } from 'node:fs'
+import { chown, mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { promisify } from 'node:util'
+import pg from 'pg'
+import { freePort } from './postern.ts'
+
+const run = promisify(execFile)
+const readyWithinMs = 20_000
+
+// PostgreSQL refuses to run as root.
+const owner = process.getuid?.() === 0 ? { uid: 65_534, gid: 65_534 } : undefined
+const surroundings = { ...owner, cwd: '/', env: { PATH: '/usr/bin:/bin', LC_ALL: 'C' } }
+
+/** Where Debian keeps the programs of the oldest PostgreSQL server that is installed, if any is. */
+export const serverPrograms: string | undefined = globSync('/usr/lib/postgresql/*/bin/initdb').sort().map(dirname)[0]
+
+/** A PostgreSQL of the system's, as an operator has it: roles that own a database each, and no superuser to work as. */
+export type PostgresqlServer = {
+  /** Creates an empty database that belongs to a role of the same name. */
+  createDatabase(name: string): Promise<string>
+  stop(): Promise<void>
+}
+
+export async function startPostgresql(): Promise<PostgresqlServer> {
+  if (!serverPrograms) throw new Error('There is no PostgreSQL server in /usr/lib/postgresql.')
+  const programs = serverPrograms
+  const folder = await mkdtemp(join(tmpdir(), 'postern-postgresql-'))
+  if (owner) await chown(folder, owner.uid, owner.gid)
+  const data = join(folder, 'data')
+  const asked = [`--pgdata=${data}`, '--username=admin', '--auth=trust', '--encoding=UTF8', '--no-locale', '--no-sync']
+  await run(join(programs, 'initdb'), asked, surroundings)
+  const port = await freePort()
+  const settings = ['listen_addresses=127.0.0.1', 'unix_socket_directories=', 'fsync=off'].flatMap((one) => ['-c', one])
+  const server = spawn(join(programs, 'postgres'), ['-D', data, '-p', String(port), ...settings], surroundings)
+  let complaints = ''
+  server.stderr.setEncoding('utf8').on('data', (chunk: string) => {
+    complaints += chunk
+  })
+  const killAtExit = () => server.kill('SIGQUIT')
+  process.on('exit', killAtExit)
+  const url = (name: string, role: string) => `postgres://${role}:not-asked@127.0.0.1:${port}/${name}`
+
+  async function administer(statements: string[]): Promise<void> {
+    const client = new pg.Client({ connectionString: url('postgres', 'admin') })
+    await client.connect()
+    try {
+      for (const statement of statements) await client.query(statement)
+    } finally {
+      await client.end()
+    }
+  }
+
+  for (const deadline = Date.now() + readyWithinMs; ; await sleep(50)) {
+    if (
+      await administer([]).then(
+        () => true,
+        () => false,
+      )
+    )
+      break
+    if (server.exitCode !== null || Date.now() > deadline) throw new Error(`PostgreSQL did not start: ${complaints}`)
+  }
+  return {
+    async createDatabase(name) {
+      await administer([`create role ${name} login`, `create database ${name} owner ${name}`])
+      return url(name, name)
+    },
+    async stop() {
+      process.off('exit', killAtExit)
+      const ended = once(server, 'exit')
+      server.kill('SIGINT') // fast shutdown
+      await ended
+      await rm(folder, { recursive: true, force: true })
+    },
+  }
+}
