@@ -41,7 +41,7 @@ export function features({
     rpInitiatedLogout:           { enabled: true, ...pages.logout },                   // OIDC RP-Initiated Logout 1.0
     backchannelLogout:           { enabled: true },                                    // OIDC Back-Channel Logout 1.0
     encryption:                  { enabled: config.ALLOW_ENCRYPTION },                 // RFC 7516
-    externalSigningSupport:      { enabled: true, ack: 'experimental-01' },            // docs/decisions/0010
+    externalSigningSupport:      { enabled: true, ack: 'experimental-01' },            // docs/decisions/0011
   } satisfies Configuration['features']
 }
 

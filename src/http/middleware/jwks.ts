@@ -15,6 +15,12 @@ export type PublishedKeys = {
  * and shows them none that is removed. While it is unknown whether there are newer ones, nobody is to remember these.
  */
 export function cacheableJwks({ kids, cacheSeconds, isCurrent }: PublishedKeys): Middleware {
+  let known: { keys: object; body: string; etag: string } | undefined // an engine's keys are the same each time
+  const toKnown = (keys: { kid: string }[]) => {
+    const body = JSON.stringify({ keys: keys.filter(({ kid }) => kids.has(kid)) })
+    return { keys, body, etag: `"${sha256(body).toString('base64url')}"` }
+  }
+
   return async (ctx, next) => {
     const isAsked = ctx.path === routes.jwks
     const isFresh = isAsked && isCurrent()
@@ -22,10 +28,10 @@ export function cacheableJwks({ kids, cacheSeconds, isCurrent }: PublishedKeys):
     const { keys } = (ctx.body ?? {}) as { keys?: { kid: string }[] }
     if (!isAsked || !keys) return
     const type = ctx.response.get('Content-Type')
-    const body = JSON.stringify({ keys: keys.filter(({ kid }) => kids.has(kid)) })
-    ctx.body = body
+    if (known?.keys !== keys) known = toKnown(keys)
+    ctx.body = known.body
     ctx.set('Content-Type', type)
-    ctx.set('ETag', `"${sha256(body).toString('base64url')}"`)
+    ctx.set('ETag', known.etag)
     ctx.set('Cache-Control', isFresh ? `public, max-age=${cacheSeconds}` : 'no-store')
     if (ctx.fresh) ctx.status = 304
   }
