@@ -58,7 +58,7 @@ export function createApp(dependencies: AppDependencies): ReturnType<Provider['c
   provider.use(errorPages({ render, log }))
   provider.use(problemDetails({ log }))
   provider.use(onePath())
-  provider.use(healthRoutes({ db, isStopping }).routes())
+  provider.use(healthRoutes({ db, hasCurrentKeys: dependencies.jwks.isCurrent, isStopping }).routes())
   provider.use(assetRoutes().routes())
   provider.use(home.routes())
   provider.use(adminRoutes(dependencies).routes())

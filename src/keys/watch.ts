@@ -32,6 +32,7 @@ export function watchKeys(
   let timer: NodeJS.Timeout | undefined
   let isStopped = false
   let isAwaited = false
+  let isFailing = false
   let running = Promise.resolve()
 
   async function check(): Promise<void> {
@@ -46,8 +47,10 @@ export function watchKeys(
         known = keyring.version
       }
       checkedAt = now
+      isFailing = false
     } catch (error) {
-      if (!isStopped) log.warn({ err: error }, 'the keys could not be looked at, and will be again')
+      if (!isStopped && !isFailing) log.error({ err: error }, 'the keys could not be loaded, and it is tried on')
+      isFailing = true
     }
     if (!isStopped) timer = setTimeout(soon, checkEveryMs).unref()
   }

@@ -26,7 +26,8 @@ beforeEach(async () => {
 const run = (...args: string[]) => postern(args, { env })
 const declare = (text: string, ...args: string[]) => postern(['apply', '-f', '-', ...args], { env, input: text })
 const clients = (text: string) => `version: 1\nclients: ${text}`
-const audit = () => database.query('select type, actor, details from audit_events order by id')
+const audit = () =>
+  database.query("select type, actor, details from audit_events where type not like 'key.%' order by id")
 const only = (name: string) => database.query('select id from clients where id = $1', [name])
 
 describe('postern apply', () => {

@@ -64,8 +64,10 @@ describe('the published keys (RFC 7517 §5)', () => {
   test('are not to be remembered while the database cannot be asked whether there are others', async () => {
     vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 5_001 })
     const answer = await send(postern, '/oauth/jwks')
+    const ready = await send(postern, '/health/ready')
     vi.useRealTimers()
     expect([answer.status, answer.headers.get('cache-control')]).toEqual([200, 'no-store'])
+    expect(ready.status).toBe(503)
   })
 
   test('have the same members for each key of an algorithm, whatever its state, and nothing private (ENGINE E27)', async () => {

@@ -30,7 +30,7 @@ const said = ({ status, json }: Answer) => [status, json['error']]
 const rows = async () =>
   (
     await postern.database.query(
-      `select (select count(*) from artifacts) + (select count(*) from audit_events) as rows`,
+      `select (select count(*) from artifacts) + (select count(*) from audit_events where type not like 'key.%') as rows`,
     )
   )[0]
 const ends = ['disabled_at = now()', 'deleted_at = now()', 'expires_at = now()']

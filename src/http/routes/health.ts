@@ -3,8 +3,19 @@ import { acceptsWrites } from '../../database/health.ts'
 import { pending } from '../../database/migrate.ts'
 import type { Db } from '../../database/schema.ts'
 
-/** `/health/live` says the process runs; `/health/ready` that it can serve: database writable, schema current, not stopping. */
-export function healthRoutes({ db, isStopping }: { db: Db; isStopping: () => boolean }): Router {
+/**
+ * `/health/live` says the process runs; `/health/ready` that it can serve: database writable, schema and keys current, not
+ * stopping.
+ */
+export function healthRoutes({
+  db,
+  hasCurrentKeys,
+  isStopping,
+}: {
+  db: Db
+  hasCurrentKeys: () => boolean
+  isStopping: () => boolean
+}): Router {
   const router = new Router({ prefix: '/health' })
   let isMigrated = false // once true it stays so
 
@@ -14,7 +25,7 @@ export function healthRoutes({ db, isStopping }: { db: Db; isStopping: () => boo
 
   router.get('/ready', async (ctx) => {
     ctx.set('Cache-Control', 'no-store')
-    const isReady = !isStopping() && (await checkDatabase())
+    const isReady = !isStopping() && hasCurrentKeys() && (await checkDatabase())
     ctx.status = isReady ? 200 : 503
     ctx.body = { status: isReady ? 'ready' : 'not ready' }
   })
