@@ -1,0 +1,75 @@
+import { spawn } from 'node:child_process'
+import { globSync } from 'node:fs'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+
+// Runs the protocol suite once for each algorithm that ID tokens can be signed with, apart from the RS256 of `npm test`.
+//
+//   --brief         all of it with ML-DSA-65; with the others not what is about registration, which takes half the time
+//   --reports DIR   leaves vitest's reports there, as JSON
+
+const algorithms = ['ES256', 'EdDSA', 'PS256', 'ML-DSA-65']
+const suite = globSync('test/protocol/*.test.ts')
+const withoutRegistration = suite.filter((path) => !/rfc759|registration|client-id-metadata/.test(path))
+
+type Report = {
+  numPassedTests: number
+  numFailedTests: number
+  testResults: { status: string; assertionResults: { status: string; title: string }[] }[]
+}
+
+const { values } = parseArgs({ options: { brief: { type: 'boolean' }, reports: { type: 'string' } } })
+const folder = values.reports ?? (await mkdtemp(join(tmpdir(), 'postern-algorithms-')))
+try {
+  for (const alg of algorithms) {
+    const isWhole = !values.brief || alg === 'ML-DSA-65'
+    if (!(await run(alg, isWhole ? suite : withoutRegistration))) process.exitCode = 1
+  }
+} finally {
+  if (!values.reports) await rm(folder, { recursive: true })
+}
+
+/** Says in a line how the suite fared with an algorithm, and whether it passed. What vitest said is shown if not. */
+async function run(alg: string, files: string[]): Promise<boolean> {
+  const path = join(folder, `${alg}.json`)
+  const startedMs = Date.now()
+  const { code, output } = await vitest(
+    ['run', '--project=postern', '--reporter=default', '--reporter=json', `--outputFile.json=${path}`, ...files],
+    { POSTERN_TEST_ID_TOKEN_ALG: alg },
+  )
+  const report = await read(path)
+  // That test passes only if ID tokens were signed with the algorithm in its title: else all was RS256 again.
+  const wasUsed = report.testResults
+    .flatMap(({ assertionResults }) => assertionResults)
+    .some(({ status, title }) => status === 'passed' && title.startsWith(`${alg} for clients of these tests`))
+  // Of a file that could not be loaded no test failed.
+  const broken = report.testResults.filter(
+    ({ status, assertionResults }) => status === 'failed' && !assertionResults.some((one) => one.status === 'failed'),
+  ).length
+  const hasPassed = code === 0 && wasUsed
+  if (!hasPassed) process.stdout.write(output)
+  const seconds = Math.round((Date.now() - startedMs) / 1000)
+  const counts = `${report.numPassedTests} passed, ${report.numFailedTests + broken} failed`
+  process.stdout.write(`${alg}: ${counts} in ${seconds} s${wasUsed ? '' : ', and it was not used'}\n`)
+  return hasPassed
+}
+
+async function read(path: string): Promise<Report> {
+  try {
+    return JSON.parse(await readFile(path, 'utf8'))
+  } catch {
+    return { numPassedTests: 0, numFailedTests: 0, testResults: [] }
+  }
+}
+
+function vitest(options: string[], env: Record<string, string>): Promise<{ code: number | null; output: string }> {
+  const chunks: Buffer[] = []
+  const child = spawn('vitest', options, { env: { ...process.env, ...env } })
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => chunks.push(chunk))
+  return new Promise((resolve, reject) => {
+    child.once('error', reject)
+    child.once('close', (code) => resolve({ code, output: Buffer.concat(chunks).toString() }))
+  })
+}
