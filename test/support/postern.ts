@@ -54,7 +54,7 @@ export async function startPostern(
   const config = parse(env)
   const statements: string[] = []
   const logged: string[] = []
-  const log = createLogger('debug', { write: (line) => logged.push(line) })
+  const log = createLogger('trace', { write: (line) => logged.push(line) })
   const begin = () => serve(config, { ...options, log, onStatement: (sql) => statements.push(sql) })
   let server = await begin()
 

@@ -1,0 +1,136 @@
+import { randomBytes } from 'node:crypto'
+import type { Secret } from '../../src/secret.ts'
+import { createVisitor, formsOf, type Page, type Visitor } from './visitor.ts'
+import type { Answer } from './wire.ts'
+
+/** Everything secret that a test planted or came by, and whether any of it is in a text. */
+export type Canaries = {
+  /** A new value to be used as a secret of that kind. */
+  plant(kind: string): string
+  collect(kind: string, value: unknown): void
+  /** Collects what an answer carries that whoever holds it could use. */
+  collectFrom(answer: Pick<Answer, 'json'>): void
+  collectForms(page: Page): void
+  /** Collects what is in every `Secret` of an object, and in the objects it has. */
+  collectSecretsOf(kind: string, object: object): void
+  /** A browser of which every cookie it ever had, every interaction and every code is collected. */
+  visitor(issuer: string): Visitor
+  /** How many there are of each kind. */
+  kinds(): ReadonlyMap<string, number>
+  /** The kinds of what is in a text, whole, in part, or in another spelling. */
+  foundIn(text: string): string[]
+}
+
+const pieceLength = 12 // of random characters: nothing else has them in a row
+const shortest = 8 // a user code without its dash
+const bearers = ['access_token', 'refresh_token', 'id_token', 'device_code', 'user_code', 'request_uri']
+const registered = ['client_secret', 'registration_access_token', 'initial_access_token']
+
+export function createCanaries(): Canaries {
+  const values = new Map<string, Set<string>>()
+  const pieces = new Map<string, string>()
+  const whole = new Map<string, string>()
+
+  function collect(kind: string, value: unknown): void {
+    const text = String(value ?? '')
+    if (text.length < shortest) throw new Error(`a ${kind} is too short to be looked for: ${text}`)
+    values.set(kind, (values.get(kind) ?? new Set()).add(text))
+    for (const spelling of spellings(secretPart(text))) {
+      if (spelling.length < pieceLength) whole.set(spelling, kind)
+      for (let at = 0; at + pieceLength <= spelling.length; at++) {
+        pieces.set(spelling.slice(at, at + pieceLength), kind)
+      }
+    }
+  }
+
+  const canaries: Canaries = {
+    plant(kind) {
+      const value = `canary${randomBytes(18).toString('hex')}`
+      collect(kind, value)
+      return value
+    },
+    collect,
+    collectFrom({ json }) {
+      for (const name of [...bearers, ...registered]) if (json[name] !== undefined) collect(name, json[name])
+      if (json['user_code']) collect('user_code without its dash', String(json['user_code']).replace('-', ''))
+    },
+    collectForms({ body }) {
+      for (const { hidden } of formsOf(body))
+        for (const name of ['csrf', 'xsrf']) if (hidden[name]) collect(`${name} of a form`, [hidden[name]].flat()[0])
+    },
+    collectSecretsOf(kind, object) {
+      for (const [name, value] of Object.entries(object)) {
+        if (isSecret(value)) for (const text of textsOf(value.reveal())) collect(`${kind}: ${name}`, text)
+        else if (typeof value === 'object' && value !== null) canaries.collectSecretsOf(kind, namedBy(name, value))
+      }
+    },
+    visitor(issuer) {
+      const watched: typeof fetch = async (input, init) => {
+        const response = await fetch(input, init)
+        for (const line of response.headers.getSetCookie()) {
+          const [name, value] = (line.split(';')[0] ?? '').split(/=(.*)/)
+          if (value) collect(name?.endsWith('.sig') ? 'signature of a cookie' : `cookie ${name}`, value)
+        }
+        for (const place of [String(input), response.headers.get('location') ?? '']) {
+          const uid = /\/interaction\/([\w-]+)/.exec(place)?.[1]
+          const code = /[?&]code=([\w-]+)/.exec(place)?.[1]
+          if (uid) collect('interaction', uid)
+          if (code) collect('code', code)
+        }
+        return response
+      }
+      return createVisitor(issuer, { fetch: watched })
+    },
+    kinds: () => new Map([...values].map(([kind, found]) => [kind, found.size])),
+    foundIn(text) {
+      const found = new Set([...whole].filter(([value]) => text.includes(value)).map(([, kind]) => kind))
+      for (let at = 0; at + pieceLength <= text.length; at++) {
+        const kind = pieces.get(text.slice(at, at + pieceLength))
+        if (kind !== undefined) found.add(kind)
+      }
+      return [...found]
+    },
+  }
+  return canaries
+}
+
+/** Of a JWT the signature, without which nobody believes it; of a URN, and of what is sealed, what is random in it. */
+function secretPart(text: string): string {
+  if (/^(eyJ[\w-]+\.[\w-]+|v1\..*)\.[\w-]+$/.test(text)) return text.slice(text.lastIndexOf('.') + 1)
+  return text.startsWith('urn:') ? text.slice(text.lastIndexOf(':') + 1) : text
+}
+
+/** The forms in which a value could lie about: as it is, escaped for a URL, and its bytes. */
+function spellings(value: string): Set<string> {
+  const bytes = Buffer.from(value)
+  return new Set([
+    value,
+    encodeURIComponent(value),
+    value.replaceAll(' ', '+'),
+    bytes.toString('hex'),
+    bytes.toString('base64').replace(/=*$/, ''),
+    bytes.toString('base64url'),
+  ])
+}
+
+const isSecret = (value: unknown): value is Secret<unknown> =>
+  typeof value === 'object' && value !== null && typeof (value as Partial<Secret>).reveal === 'function'
+
+/** What is in a list goes by the name of the list. */
+const namedBy = (name: string, value: object) =>
+  Array.isArray(value) ? Object.fromEntries(value.map((item, index) => [`${name} ${index + 1}`, item])) : value
+
+const privateMembers = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'priv', 'k'] // RFC 7518 §6, and of an AKP key
+
+function textsOf(value: unknown): string[] {
+  if (typeof value === 'string') return [value]
+  if (Buffer.isBuffer(value)) {
+    const hex = value.toString('hex')
+    const asPrinted = [hex.replace(/..(?!$)/g, '$& '), [...value].join()] // by inspect(), and by JSON.stringify()
+    return [value.toString('base64'), value.toString('base64url'), hex, ...asPrinted]
+  }
+  if (Array.isArray(value)) return value.flatMap(textsOf)
+  const members = Object.entries(value as object).filter(([name]) => privateMembers.includes(name))
+  if (members.length === 0) throw new Error('It is not known what is secret of this Secret.')
+  return members.map(([, member]) => String(member))
+}
