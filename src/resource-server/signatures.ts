@@ -1,11 +1,14 @@
 import { errors, type JWTPayload, type JWTVerifyOptions, jwtVerify } from 'jose'
 import type { AuthorizationServer } from './authorization-server.ts'
 
-/** The signatures accepted here. They are asymmetric: with a shared secret, whoever verifies could also sign. */
+/** The signatures of clients accepted here. They are asymmetric: with a shared secret, whoever verifies could also sign. */
 export const algorithms = [
   ...['ES256', 'ES384', 'ES512', 'PS256', 'PS384', 'PS512'],
   ...['RS256', 'RS384', 'RS512', 'Ed25519', 'EdDSA'],
 ]
+
+/** And those of authorization servers, which may use what not every runtime can verify yet (RFC 9964). */
+const serverAlgorithms = [...algorithms, 'ML-DSA-65']
 
 /**
  * What a JWT says, or `undefined` if it is not one that the authorization server signed and that is as the options
@@ -25,7 +28,7 @@ export async function verify(
           if (!isAboutHeader(error)) outage = { error }
           throw error
         }),
-      { ...options, algorithms },
+      { ...options, algorithms: serverAlgorithms },
     )
     return payload
   } catch {

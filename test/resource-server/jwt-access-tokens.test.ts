@@ -106,6 +106,17 @@ describe('RFC 9068 §4: a JWT access token', () => {
     }
   })
 
+  test('signed with ML-DSA-65 is let through, and not once its signature was changed (RFC 9964)', async () => {
+    const { key, jwks } = await createKey('ML-DSA-65', 'pq')
+    server.jwks.keys.push(...jwks.keys)
+    const token = await server.sign({}, { alg: 'ML-DSA-65', kid: 'pq' }, key)
+    expect(await ask(token)).toMatchObject({ sub: 'ada' })
+    const end = token.lastIndexOf('.') + 1
+    const changed = `${token.slice(0, end)}${token[end] === 'A' ? 'B' : 'A'}${token.slice(end + 1)}`
+    expect(await refusalOf(ask(changed))).toMatchObject({ status: 401, error: 'invalid_token' })
+    server.jwks.keys.pop()
+  })
+
   test('signed in a way that is not on the list is refused, though the key is published', async () => {
     const { key, jwks } = await createKey('ML-DSA-44', 'pq')
     server.jwks.keys.push(...jwks.keys)
