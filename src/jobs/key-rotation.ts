@@ -1,30 +1,43 @@
 import type { Logger } from 'pino'
-import type { Step } from '../keys/life-cycle.ts'
+import { rules, type Step } from '../keys/life-cycle.ts'
 import { type RotationDependencies, takeStep } from '../keys/rotation.ts'
 import { type Recurrence, recur } from './recurrence.ts'
 
 const soonMs = 1_000
 const longestMs = 60_000 // in case somebody asks for a rotation, or another process fails in the middle of one
 
-/** Takes the steps in the life of keys when they are due, in whichever process is first. */
+/**
+ * Takes the steps in the life of keys when they are due, in whichever process is first. What fails for one purpose, such
+ * as a key-management service that is away, keeps none of the others up.
+ */
 export function startRotatingKeys({ keys, log }: { keys: RotationDependencies; log: Logger }): Recurrence {
   let waitMs = longestMs / 6 // a start has enough to do without making the next keys
+  const onFailure = (error: unknown, purpose?: string) =>
+    log.error({ err: error, purpose }, 'the rotation of keys failed, and will be tried again')
+
+  /** Takes all steps for a purpose that are due, and says when to look again. */
+  async function rotate(purpose: string, isStopped: () => boolean): Promise<number> {
+    try {
+      while (!isStopped()) {
+        const result = await takeStep(keys, purpose, new Date())
+        if ('nextAt' in result) return result.nextAt?.getTime() ?? 0
+        log.info(about(result.taken), 'a key came further in its life')
+      }
+    } catch (error) {
+      if (!isStopped()) onFailure(error, purpose)
+    }
+    return Number.POSITIVE_INFINITY
+  }
 
   return recur(() => waitMs, {
     async work(isStopped) {
-      waitMs = soonMs
-      while (!isStopped()) {
-        const result = await takeStep(keys, new Date())
-        if ('taken' in result) {
-          log.info(about(result.taken), 'a key came further in its life')
-          continue
-        }
-        const untilNextMs = (result.nextAt?.getTime() ?? 0) - Date.now()
-        waitMs = Math.min(Math.max(untilNextMs, soonMs), longestMs)
-        return
+      let nextAt = Date.now() + longestMs
+      for (const [purpose, { rotation }] of rules(keys.config)) {
+        if (rotation) nextAt = Math.min(nextAt, await rotate(purpose, isStopped))
       }
+      waitMs = Math.max(nextAt - Date.now(), soonMs)
     },
-    onFailure: (error) => log.error({ err: error }, 'the rotation of keys failed, and will be tried again'),
+    onFailure,
   })
 }
 

@@ -22,6 +22,11 @@ export type Step =
   | { kind: 'create'; purpose: string }
   | { kind: 'publish' | 'activate' | 'remove' | 'destroy'; key: Key }
 
+/** What the keys are for that a step is about. */
+export function purposeOf(step: Step): string {
+  return step.kind === 'create' ? step.purpose : step.key.purpose
+}
+
 /** A step, and when it is to be taken. */
 export type DueStep = { step: Step; at: Date }
 

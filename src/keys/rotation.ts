@@ -4,7 +4,7 @@ import type { Db, Tx } from '../database/schema.ts'
 import * as audit from '../stores/audit.ts'
 import * as keys from '../stores/keys.ts'
 import type { KeyService } from './key-service.ts'
-import { announcedAt, type DueStep, rules, type Step, stepsAhead } from './life-cycle.ts'
+import { announcedAt, type DueStep, purposeOf, rules, type Step, stepsAhead } from './life-cycle.ts'
 import { make } from './making.ts'
 
 export type RotationDependencies = {
@@ -16,7 +16,7 @@ export type RotationDependencies = {
 }
 
 /**
- * Takes the first step that is due by `now`, if there is one and no other process is at it.
+ * Takes the first step for a purpose that is due by `now`, if there is one and no other process is at it.
  *
  * Each step is a transaction with its line in the audit, and what comes next is decided from what the database says:
  * a process that dies leaves a step undone or done, and any other goes on from there.
@@ -25,12 +25,15 @@ export type RotationDependencies = {
  */
 export function takeStep(
   dependencies: RotationDependencies,
+  purpose: string,
   now: Date,
 ): Promise<{ taken: Step } | { nextAt: Date | undefined }> {
   return dependencies.db.transaction().execute(async (tx) => {
     if (!(await keys.tryLead(tx))) return { nextAt: undefined }
     const { config, keyService } = dependencies
-    const [next] = ahead(await keys.list(tx), config).filter(({ step }) => step.kind !== 'destroy' || keyService)
+    const [next] = ahead(await keys.list(tx), config).filter(
+      ({ step }) => purposeOf(step) === purpose && (step.kind !== 'destroy' || keyService),
+    )
     if (!next || next.at > now) return { nextAt: next?.at }
     await take(tx, dependencies, { step: next.step, at: now })
     return { taken: next.step }

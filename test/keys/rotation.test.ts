@@ -7,6 +7,7 @@ import { createEnvelope, type Envelope } from '../../src/crypto/envelope.ts'
 import { generate, type PrivateJwk } from '../../src/crypto/keys.ts'
 import { open } from '../../src/database/open.ts'
 import { load } from '../../src/keys/keyring.ts'
+import { purposeOf } from '../../src/keys/life-cycle.ts'
 import { ahead, type RotationDependencies, takeStep } from '../../src/keys/rotation.ts'
 import { createLogger } from '../../src/log.ts'
 import { assemble, type Postern } from '../../src/server.ts'
@@ -41,7 +42,9 @@ describe('a step in the life of a key', () => {
       const before = await list()
       const due = await nextStep()
       if (!due) throw new Error('there is always a next step')
-      const outcomes = await Promise.all(processes.map((postern) => takeStep(postern.keys, due.at)))
+      const outcomes = await Promise.all(
+        processes.map((postern) => takeStep(postern.keys, purposeOf(due.step), due.at)),
+      )
       const taken = outcomes.filter((outcome) => 'taken' in outcome)
       expect(taken.length).toBeGreaterThan(0)
       const events = await database.query(`select count(*)::int as n from audit_events where type like 'key.%'`)
@@ -58,29 +61,33 @@ describe('a step in the life of a key', () => {
 
   test('is not taken before its time, nor while another process decides', async () => {
     const due = await nextStep()
+    const purpose = due ? purposeOf(due.step) : ''
     const early = new Date((due?.at.getTime() ?? 0) - 1)
-    expect(await takeStep(first(), early)).toEqual({ nextAt: due?.at })
+    expect(await takeStep(first(), purpose, early)).toEqual({ nextAt: due?.at })
 
     await processes[1].database.db.transaction().execute(async (tx) => {
       await keys.lead(tx)
-      expect(await takeStep(first(), due?.at ?? new Date())).toEqual({ nextAt: undefined })
+      expect(await takeStep(first(), purpose, due?.at ?? new Date())).toEqual({ nextAt: undefined })
     })
-    expect(await takeStep(first(), due?.at ?? new Date())).toHaveProperty('taken')
+    expect(await takeStep(first(), purpose, due?.at ?? new Date())).toHaveProperty('taken')
   })
 
   test('that fails is not half taken', async () => {
-    for (;;) {
-      const due = await nextStep()
-      if (due?.step.kind === 'activate') break
-      await takeStep(first(), due?.at ?? new Date())
+    let due = await nextStep()
+    while (due && due.step.kind !== 'activate') {
+      await takeStep(first(), purposeOf(due.step), due.at)
+      due = await nextStep()
     }
+    const purpose = due ? purposeOf(due.step) : ''
     const before = await list()
     await database.query(`create function refuse() returns trigger language plpgsql as $$ begin raise 'no'; end $$`)
     await database.query('create trigger refuse before insert on audit_events execute function refuse()')
-    await expect(takeStep(first(), new Date(Date.now() + 40 * day))).rejects.toThrow('no')
+    await expect(takeStep(first(), purpose, new Date(Date.now() + 40 * day))).rejects.toThrow('no')
     expect(await list()).toEqual(before)
     await database.query('drop trigger refuse on audit_events')
-    expect(await takeStep(first(), new Date(Date.now() + 40 * day))).toMatchObject({ taken: { kind: 'activate' } })
+    expect(await takeStep(first(), purpose, new Date(Date.now() + 40 * day))).toMatchObject({
+      taken: { kind: 'activate' },
+    })
   })
 })
 
@@ -135,7 +142,7 @@ describe('the keys of a deployment from before', () => {
     for (;;) {
       const due = ahead(await keys.list(postern.database.db), settings)[0]
       if (!due || due.at.getTime() > until) break
-      await takeStep(postern.keys, due.at)
+      await takeStep(postern.keys, purposeOf(due.step), due.at)
     }
     const { signing } = await load(postern.keys)
     expect(signing.filter(({ alg }) => alg === 'RS256').map(({ state }) => state)).toEqual([

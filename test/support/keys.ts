@@ -1,6 +1,7 @@
 import { vi } from 'vitest'
 import type { PrivateJwk } from '../../src/crypto/keys.ts'
 import type { Keyring } from '../../src/keys/keyring.ts'
+import { purposeOf } from '../../src/keys/life-cycle.ts'
 import { ahead, takeStep } from '../../src/keys/rotation.ts'
 import * as keys from '../../src/stores/keys.ts'
 import type { TestPostern } from './postern.ts'
@@ -31,7 +32,7 @@ export async function rotateUntil({ server }: TestPostern, moment: Date): Promis
   for (;;) {
     const [next] = ahead(await keys.list(database.db), dependencies.config)
     if (!next || next.at > moment) break
-    await takeStep(dependencies, next.at)
+    await takeStep(dependencies, purposeOf(next.step), next.at)
   }
   const version = await keys.version(database.db)
   await vi.waitFor(
