@@ -11,3 +11,10 @@ if (Number(process.versions.node.split('.')[0]) < oldestMajor) {
 
 // The engine warns, at import and on every command, about releases that are not named as long-term ones yet.
 process.release.lts ??= 'Postern'
+
+// Node calls its ML-DSA experimental, once a process, amid the lines of the log. Who sets ALLOW_ML_DSA has read that.
+process.emitWarning = new Proxy(process.emitWarning, {
+  apply(emit, self, given) {
+    if (!/^The ML-DSA-65 Web Crypto API algorithm is/.test(String(given[0]))) Reflect.apply(emit, self, given)
+  },
+})

@@ -25,6 +25,8 @@ export async function generate(alg: SigningAlgorithm): Promise<PrivateJwk> {
   const { privateKey } = await generateKeyPair(alg, {
     extractable: true,
     ...(alg === 'EdDSA' && { crv: 'Ed25519' }),
+  }).catch((cause) => {
+    throw new Error(`This Node.js makes no ${alg} keys. For ML-DSA-65 it has to be 24.7 or newer.`, { cause })
   })
   const jwk = await exportJWK(privateKey)
   return { ...jwk, kid: randomId(16), alg, use: 'sig' }

@@ -1,15 +1,18 @@
-import { decodeProtectedHeader, generateKeyPair, jwtVerify, SignJWT } from 'jose'
+import { createLocalJWKSet, decodeProtectedHeader, generateKeyPair, type JSONWebKeySet, jwtVerify, SignJWT } from 'jose'
 import * as oidc from 'openid-client'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { parse } from '../../src/config.ts'
+import { createLogger } from '../../src/log.ts'
 import { requireToken } from '../../src/resource-server/index.ts'
+import { serve } from '../../src/server.ts'
 import type { ClientMetadata } from '../../src/stores/clients.ts'
 import { halfHash } from '../support/id-tokens.ts'
 import { rotateUntil, signingKid } from '../support/keys.ts'
 import { operate } from '../support/operator.ts'
-import { startPostern, type TestPostern } from '../support/postern.ts'
+import { freePort, startPostern, type TestPostern } from '../support/postern.ts'
 import { createToken, redirect_uris, register, registered } from '../support/registration.ts'
 import { authorize, discover, login } from '../support/relying-party.ts'
-import { answerOf, publishedKeys, send } from '../support/wire.ts'
+import { answerOf, knock, publishedKeys, send } from '../support/wire.ts'
 
 const email = 'ada@example.com'
 const alg = 'ML-DSA-65'
@@ -198,6 +201,24 @@ describe('RFC 9964: with ALLOW_ML_DSA', () => {
     for (const id_token_hint of [changed, forged]) {
       await expect(verified(id_token_hint)).rejects.toThrow('signature verification failed')
       expect((await leave(id_token_hint)).status).toBe(400)
+    }
+  })
+
+  test('once it is switched off again its clients are refused by name of the field, no others are, and what it signed stays good', async () => {
+    const plain = await postern.createClient({ id_token_signed_response_alg: 'ES256' })
+    const { tokens } = await login(postern, client, { email })
+    const off = parse({ ...postern.env, ALLOW_ML_DSA: 'false', PORT: String(await freePort()) })
+    const server = await serve(off, { log: createLogger('silent') })
+    const { host } = new URL(postern.issuer)
+    const ask = (path: string) => knock(server.port, path, { headers: { host } })
+    const begin = async ({ client_id }: ClientMetadata) => (await ask(`/oauth/authorize?client_id=${client_id}`)).text
+    try {
+      expect(await begin(client)).toMatch(/invalid_client_metadata.*id_token_signed_response_alg must be/s)
+      expect(await begin(plain)).toMatch(/invalid_request.*missing required parameter/s)
+      const keys = createLocalJWKSet((await ask('/oauth/jwks')).json as unknown as JSONWebKeySet)
+      expect((await jwtVerify(String(tokens.id_token), keys)).protectedHeader).toMatchObject({ alg })
+    } finally {
+      await server.stop()
     }
   })
 
