@@ -98,6 +98,8 @@ describe('RFC 9964: with ALLOW_ML_DSA', () => {
     expect(keys).toEqual([
       { kty: 'AKP', alg, use: 'sig', kid: signingKid(postern, alg), pub: expect.stringMatching(/^[\w-]{2603}$/) },
     ])
+    const rows = await postern.database.query('select public_jwk from keys where purpose = $1', [alg])
+    expect(rows).toEqual(keys.map((public_jwk) => ({ public_jwk })))
   })
 
   test.each<[string, () => Promise<ClientMetadata>]>([
