@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { findKeyMistake, keyRemedy } from './config/key-encryption-keys.ts'
 import { secret } from './secret.ts'
 
 const seconds = z.coerce.number().int().positive()
@@ -19,8 +20,9 @@ const asUrlsSpellIt = (host: string) => new URL(`https://${host}`).host
 const keys = z
   .string()
   .transform((value) => value.split(',').map((key) => key.trim()))
-  .refine((list) => list.every((key) => Buffer.from(key, 'base64').length === 32), {
-    error: 'each key must be 32 bytes in base64; make one with: openssl rand -base64 32',
+  .superRefine((list, context) => {
+    const mistake = findKeyMistake(list)
+    if (mistake) context.addIssue(`key ${mistake.position} ${mistake.problem}. ${keyRemedy}`)
   })
   .transform((list) => list.map((key) => secret(key)))
 
@@ -83,8 +85,12 @@ export const environment = z
     ENCRYPTION_KEYS: keys
       .optional()
       .describe(
-        'Key-encryption keys, 32 bytes in base64, comma separated; the first encrypts, all decrypt. Required with DATABASE_URL; generated into DATA_DIR otherwise.',
+        'Key-encryption keys, 32 bytes in base64, comma separated; the first encrypts, all decrypt. Required with DATABASE_URL, unless they are in a file; generated into DATA_DIR otherwise.',
       ),
+    ENCRYPTION_KEYS_FILE: z
+      .string()
+      .optional()
+      .describe('A file with the key-encryption keys instead, one a line; blank lines and lines with # are skipped.'),
     TRUSTED_PROXIES: list
       .refine((ranges) => ranges.every((cidr) => /^[0-9a-fA-F:.]+(\/\d{1,3})?$/.test(cidr)), {
         error: 'must be addresses or CIDR ranges, comma separated, such as 10.0.0.0/8',
@@ -179,9 +185,14 @@ export const environment = z
       .default(0)
       .describe('Time between not being ready any more and refusing connections, for a load balancer to notice.'),
   })
-  .refine((env) => !env.DATABASE_URL || env.ENCRYPTION_KEYS, {
+  .refine((env) => !env.DATABASE_URL || env.ENCRYPTION_KEYS || env.ENCRYPTION_KEYS_FILE, {
     path: ['ENCRYPTION_KEYS'],
     error: 'is required when DATABASE_URL is set; make one with: openssl rand -base64 32',
+    ...together,
+  })
+  .refine((env) => !env.ENCRYPTION_KEYS || !env.ENCRYPTION_KEYS_FILE, {
+    path: ['ENCRYPTION_KEYS_FILE'],
+    error: 'cannot be set together with ENCRYPTION_KEYS: leave out the one that is not meant',
     ...together,
   })
   .refine((env) => env.PORT !== 0 || env.ISSUER, {

@@ -54,6 +54,7 @@ async function supervise(config: Config, log: Logger): Promise<void> {
     cluster.fork({
       DATABASE_URL: postern.database.url,
       ENCRYPTION_KEYS: encryptionKeys.map((key) => key.reveal()).join(),
+      ENCRYPTION_KEYS_FILE: '', // what is in it by then may differ from what the others have
     })
   cluster.on('exit', (worker, code, signal) => {
     if (isStopping) return

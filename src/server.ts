@@ -15,7 +15,7 @@ import { listen } from './http/server.ts'
 import { startRemovingClients } from './jobs/client-removal.ts'
 import { startRotatingKeys } from './jobs/key-rotation.ts'
 import { startSweeping } from './jobs/sweep.ts'
-import { load as loadEncryptionKeys } from './keys/encryption-keys.ts'
+import { assertComplete, load as loadEncryptionKeys } from './keys/encryption-keys.ts'
 import { type Keyring, load as loadKeyring, publishedKids } from './keys/keyring.ts'
 import type { RotationDependencies } from './keys/rotation.ts'
 import { type KeyWatch, watchKeys } from './keys/watch.ts'
@@ -81,6 +81,7 @@ export async function assemble(config: Config, { log, onStatement, ...options }:
       throw new Error('The database schema is not up to date. Run: postern migrate')
     }
     const envelope = createEnvelope(encryptionKeys)
+    await assertComplete(db, envelope)
     const keys: RotationDependencies = { config, db, envelope, keyService: undefined }
     const keyring = await loadKeyring(keys)
     const cache = createClientCache({ database, db, envelope })

@@ -43,7 +43,7 @@ suite('settings', () => {
       'ISSUER must be https',
       'PORT ',
       'DATABASE_URL must start with postgres://',
-      'ENCRYPTION_KEYS each key must be 32 bytes in base64; make one with: openssl rand -base64 32',
+      'ENCRYPTION_KEYS key 1 must be 32 bytes in base64',
       'WORKERS ',
       'LOG_LEVEL ',
       'TRUSTED_PROXIES must be addresses or CIDR ranges',
@@ -108,18 +108,50 @@ suite('encryption keys', () => {
     )
   })
 
-  test('may be several, and each must have 32 bytes', () => {
-    const [one, two] = [key(), key()]
-    const { ENCRYPTION_KEYS } = parse({ ENCRYPTION_KEYS: ` ${one} , ${two}` })
-    expect(ENCRYPTION_KEYS?.map((secret) => secret.reveal())).toEqual([one, two])
-    for (const wrong of [
-      `${one},`,
-      randomBytes(16).toString('base64'),
-      `${one},x`,
-      randomBytes(33).toString('base64'),
-    ]) {
-      expect(mistakes({ ENCRYPTION_KEYS: wrong })).toContain('each key must be 32 bytes in base64')
-    }
+  test('may be in a file instead, and not at both places', () => {
+    const ENCRYPTION_KEYS_FILE = '/run/secrets/encryption-keys'
+    expect(parse({ DATABASE_URL: url, ENCRYPTION_KEYS_FILE }).ENCRYPTION_KEYS_FILE).toBe(ENCRYPTION_KEYS_FILE)
+    expect(mistakes({ DATABASE_URL: url, ENCRYPTION_KEYS: key(), ENCRYPTION_KEYS_FILE })).toContain(
+      'ENCRYPTION_KEYS_FILE cannot be set together with ENCRYPTION_KEYS',
+    )
+  })
+
+  test('may be several, in either base64, with or without the =', () => {
+    const url = key().replaceAll('+', '-').replaceAll('/', '_')
+    const [one, two, three] = [key(), url, key().slice(0, -1)]
+    const { ENCRYPTION_KEYS } = parse({ ENCRYPTION_KEYS: ` ${one} , ${two},${three}` })
+    expect(ENCRYPTION_KEYS?.map((secret) => secret.reveal())).toEqual([one, two, three])
+  })
+
+  const whole = `${'kE'.repeat(21)}Q=`
+  test.each([
+    ['truncated', whole.slice(0, 40)],
+    ['truncated by one character', whole.slice(0, 42)],
+    ['too long', `${whole.slice(0, -1)}AA=`],
+    ['half as long', randomBytes(16).toString('base64')],
+    ['in hexadecimal', randomBytes(32).toString('hex')],
+    ['with a stray character that Node.js skips', `${whole.slice(0, 20)}*${whole.slice(20)}`],
+    ['with a blank in it', `${whole.slice(0, 20)} ${whole.slice(20)}`],
+    ['quoted', `"${whole}"`],
+    ['with bits at the end that belong to no byte', `${whole.slice(0, 42)}R=`],
+    ['missing after a comma', ''],
+  ])('that are %s are refused, by the position and with nothing of the key', (_what, wrong) => {
+    const message = mistakes({ ENCRYPTION_KEYS: `${key()},${wrong},${key()}` })
+    expect(message).toContain('ENCRYPTION_KEYS key 2 must be 32 bytes in base64')
+    expect(message).toContain('openssl rand -base64 32')
+    if (wrong) expect(message).not.toContain(wrong.slice(0, 8))
+  })
+
+  test('that are all zeros are refused', () => {
+    expect(mistakes({ ENCRYPTION_KEYS: `${key()},${Buffer.alloc(32).toString('base64')}` })).toContain(
+      'ENCRYPTION_KEYS key 2 must not be all zeros',
+    )
+  })
+
+  test('that are there twice are refused, however they are spelled', () => {
+    const one = Buffer.alloc(32, 0xfb)
+    const twice = [key(), one.toString('base64'), one.toString('base64url')].join()
+    expect(mistakes({ ENCRYPTION_KEYS: twice })).toContain('ENCRYPTION_KEYS key 3 is there twice')
   })
 })
 

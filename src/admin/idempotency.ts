@@ -24,7 +24,7 @@ export function executeOnce(
   const keyHash = sha256(JSON.stringify([by.actor, by.adminScopes, name, key]))
   // Keyed, as a password may be in the request: of a plain hash it could be guessed.
   const requestHash = keyedHash(hashKey, `idempotent request\0${JSON.stringify(sorted(input))}`)
-  const identity = `idempotency_keys.response:${keyHash.toString('hex')}`
+  const identity = idempotencyKeys.identity(keyHash)
   const { envelope } = dependencies.storage
 
   return within(dependencies, async (tx, changed) => {

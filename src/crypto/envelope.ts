@@ -7,6 +7,10 @@ const tagBytes = 16
 
 /** Encrypts and decrypts what has to be stored but read again: client secrets, private keys, request objects. */
 export type Envelope = {
+  /** Of the first key, which seals. */
+  sealingKeyId: string
+  /** Of all keys: what is sealed with any of these can be opened. */
+  keyIds: readonly string[]
   /** AES-256-GCM under the first key. `identity` names the row and column; it must be given again to open. */
   seal(plaintext: string, identity: string): string
   /** The plaintext. Throws when the key is missing, or the value was changed or moved to another row. */
@@ -18,13 +22,18 @@ export function createEnvelope(keys: readonly Secret[]): Envelope {
   const ring = new Map<string, Buffer>()
   for (const key of keys) {
     const bytes = Buffer.from(key.reveal(), 'base64')
-    ring.set(createHash('sha256').update(bytes).digest('hex').slice(0, 8), bytes)
+    const id = createHash('sha256').update(bytes).digest('hex').slice(0, 8)
+    if (ring.has(id)) throw new Error(`Two encryption keys have the id ${id}. Replace the one that is newer.`)
+    ring.set(id, bytes)
   }
   const [first] = ring
   if (!first) throw new Error('At least one encryption key is needed.')
   const [sealingId, sealingKey] = first
 
   return {
+    sealingKeyId: sealingId,
+    keyIds: [...ring.keys()],
+
     seal(plaintext, identity) {
       const iv = randomBytes(ivBytes)
       const cipher = createCipheriv('aes-256-gcm', sealingKey, iv).setAAD(Buffer.from(identity))
@@ -38,10 +47,19 @@ export function createEnvelope(keys: readonly Secret[]): Envelope {
       const key = ring.get(keyId)
       if (!key) throw new Error(`${identity} is sealed with key ${keyId}, which is not in ENCRYPTION_KEYS.`)
       const bytes = Buffer.from(body, 'base64url')
-      const decipher = createDecipheriv('aes-256-gcm', key, Buffer.from(iv, 'base64url'))
-        .setAAD(Buffer.from(identity))
-        .setAuthTag(bytes.subarray(-tagBytes))
-      return Buffer.concat([decipher.update(bytes.subarray(0, -tagBytes)), decipher.final()]).toString('utf8')
+      try {
+        const decipher = createDecipheriv('aes-256-gcm', key, Buffer.from(iv, 'base64url'))
+          .setAAD(Buffer.from(identity))
+          .setAuthTag(bytes.subarray(-tagBytes))
+        return Buffer.concat([decipher.update(bytes.subarray(0, -tagBytes)), decipher.final()]).toString('utf8')
+      } catch (cause) {
+        throw new Error(`${identity} is damaged: it is not what was sealed with key ${keyId}.`, { cause })
+      }
     },
   }
+}
+
+/** The id of the key a value is sealed with, without opening it; `undefined` when it is no sealed value. */
+export function keyIdOf(sealed: string): string | undefined {
+  return /^v1\.([0-9a-f]{8})\./.exec(sealed)?.[1]
 }

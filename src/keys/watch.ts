@@ -2,6 +2,7 @@ import type { Logger } from 'pino'
 import type { Database } from '../database/connect.ts'
 import { listen } from '../database/notifications.ts'
 import * as keys from '../stores/keys.ts'
+import { record } from './encryption-keys.ts'
 import { type Keyring, load } from './keyring.ts'
 import type { RotationDependencies } from './rotation.ts'
 
@@ -41,6 +42,7 @@ export function watchKeys(
     clearTimeout(timer)
     const now = Date.now()
     try {
+      await record(dependencies.db, dependencies.envelope)
       if ((await keys.version(dependencies.db)) !== known) {
         const keyring = await load(dependencies)
         onChange(keyring)

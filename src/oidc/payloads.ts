@@ -1,5 +1,5 @@
 import { keyedHash, randomId, sha256 } from '../crypto/digests.ts'
-import type { Artifact, FoundArtifact } from '../stores/artifacts.ts'
+import { type Artifact, type FoundArtifact, identity } from '../stores/artifacts.ts'
 import { current, type RequestScope } from './request-scope.ts'
 import type { Storage } from './storage.ts'
 
@@ -63,7 +63,6 @@ export function fromStored(storage: Storage, { model, idHash, payload }: FoundAr
   return model === 'Interaction' ? { ...body, returnTo: String(body.returnTo).replace(ownId, id) } : body
 }
 
-const identity = (model: string, idHash: Buffer) => `artifacts.payload:${model}:${idHash.toString('hex')}`
 const ownId = '{uid}'
 
 function withoutBearers({ session, deviceCode, parJti, returnTo, ...rest }: Payload, id: string): Payload {

@@ -20,7 +20,7 @@ export function sessionAdapter(storage: Storage): Partial<Adapter> {
     const { state, ...rest } = payload
     return structuredClone({
       ...rest,
-      ...(typeof state === 'string' && { state: JSON.parse(envelope.open(state, stateOf(uid))) }),
+      ...(typeof state === 'string' && { state: JSON.parse(envelope.open(state, sessions.stateIdentity(uid))) }),
       ...(Object.keys(authorizations).length > 0 && { authorizations }),
       uid,
       jti: id,
@@ -60,7 +60,7 @@ export function sessionAdapter(storage: Storage): Partial<Adapter> {
           accountId: known.found.accountId,
         },
         idHash: id === known?.presentedId || id.startsWith('#') ? undefined : sha256(id),
-        seal: (state) => envelope.seal(JSON.stringify(state), stateOf(String(payload.uid))),
+        seal: (state) => envelope.seal(JSON.stringify(state), sessions.stateIdentity(String(payload.uid))),
       })
       if (!scope) {
         await storage.apply(stageOf({ session: change }))
@@ -89,8 +89,6 @@ export function sessionAdapter(storage: Storage): Partial<Adapter> {
     },
   }
 }
-
-const stateOf = (uid: string) => `sessions.state:${uid}`
 
 function difference(
   before: Payload | undefined,

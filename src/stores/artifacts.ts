@@ -28,6 +28,10 @@ export type FoundArtifact = Omit<Artifact, 'userCodeHash'> & {
   session: StoredSession | undefined
 }
 
+/** What a payload is sealed for, if it is sealed. */
+export const identity = (model: string, idHash: Buffer): string =>
+  `artifacts.payload:${model}:${idHash.toString('hex')}`
+
 // The client and account gates are here, not in a sweep: a token of a disabled or deleted one is dead at once.
 const select = `
   select a.id_hash, a.model, a.grant_id, a.family, a.account_id, a.client_id, a.session_uid, a.payload,

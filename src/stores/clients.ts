@@ -21,8 +21,9 @@ export type ActiveClient = {
 /** The channel on which every process hears that a client changed; the payload is the client id. */
 export const changedChannel = 'client_changed'
 
-const identity = (id: string) => `clients.secret:${id}`
-const previousIdentity = (id: string) => `clients.previous_secret:${id}`
+/** What a secret, and the one before it, are sealed for. */
+export const identity = (id: string): string => `clients.secret:${id}`
+export const previousIdentity = (id: string): string => `clients.previous_secret:${id}`
 
 /** A client that may be used: neither disabled nor deleted nor past its lifetime. */
 export async function findActive(db: Db, envelope: Envelope, id: string): Promise<ActiveClient | undefined> {

@@ -3,6 +3,9 @@ import type { Tx } from '../database/schema.ts'
 /** What is known of a key: that it is new and now ours, or what was answered to the request that it came with before. */
 export type Claim = 'new' | { requestHash: Buffer; responseSealed: string }
 
+/** What an answer is sealed for. */
+export const identity = (keyHash: Buffer): string => `idempotency_keys.response:${keyHash.toString('hex')}`
+
 /**
  * Claims a key for the request of this transaction. Another transaction that claims it at the same moment waits
  * here for the end of the first, and then finds its answer; or, if the first came to nothing, has the key itself.

@@ -13,6 +13,9 @@ export type StoredSession = {
   authorizations: Payload
 }
 
+/** What the `state` of a session's payload is sealed for. */
+export const stateIdentity = (uid: string): string => `sessions.state:${uid}`
+
 const select = `
   select s.uid, s.id_hash, s.previous_id_hash, s.account_id, s.payload, s.authorizations, u.id as u_id, u.email, u.email_verified, u.profile
   from sessions s left join accounts u on u.id = s.account_id

@@ -30,9 +30,11 @@ afterAll(async () => {
   await postern?.stop()
 })
 
-/** What runs by the clock: the jobs, the check for changed clients, and the note which of them were used. */
+/** What runs by the clock: the jobs, the checks for changed clients and keys, and the note which of them were used. */
 const isByTheClock = (sql: string) =>
-  /skip locked|from "clients" where "updated_at"|update "clients" set "last_used_at"|from clients c /.test(sql)
+  /skip locked|from "clients" where "updated_at"|update "clients" set "last_used_at"|from clients c |"(encryption_)?keys"/.test(
+    sql,
+  )
 
 /** Does something over HTTP, and asserts how many statements were sent to the database until it was answered. */
 async function within<T>(budget: number, request: string, work: () => Promise<T>): Promise<T> {

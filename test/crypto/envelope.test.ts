@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
-import { createEnvelope } from '../../src/crypto/envelope.ts'
+import { createEnvelope, keyIdOf } from '../../src/crypto/envelope.ts'
 import { secret } from '../../src/secret.ts'
 
 const newKey = () => secret(randomBytes(32).toString('base64'))
@@ -79,6 +79,26 @@ describe('a ring of keys', () => {
     expect(() => createEnvelope([newer]).open(sealed, 'clients.secret:a')).toThrow(
       `clients.secret:a is sealed with key ${keyId}, which is not in ENCRYPTION_KEYS.`,
     )
+  })
+
+  test('tells which key seals, which open, and which one a value is sealed with, without opening it', () => {
+    const { seal, sealingKeyId, keyIds } = createEnvelope([newer, older])
+    expect(keyIds).toEqual([sealingKeyId, createEnvelope([older]).sealingKeyId])
+    expect(keyIdOf(seal(plaintext, 'x'))).toBe(sealingKeyId)
+    expect(keyIdOf(createEnvelope([older]).seal('', 'x'))).toBe(keyIds[1])
+    for (const nonsense of ['', 'plain text', `v2.${sealingKeyId}.x.y`, `v1.${sealingKeyId}`, 'v1..x.y'])
+      expect(keyIdOf(nonsense)).toBeUndefined()
+  })
+
+  test('says of a value that was changed which one it is, and with which key it was sealed', () => {
+    const { seal, open, sealingKeyId } = createEnvelope([newer])
+    expect(() => open(seal(plaintext, 'clients.secret:a'), 'clients.secret:b')).toThrow(
+      `clients.secret:b is damaged: it is not what was sealed with key ${sealingKeyId}.`,
+    )
+  })
+
+  test('has each key once', () => {
+    expect(() => createEnvelope([newer, newer])).toThrow(/^Two encryption keys have the id [0-9a-f]{8}/)
   })
 
   test('needs one at least', () => {

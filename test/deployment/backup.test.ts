@@ -124,7 +124,7 @@ describe.runIf(canRun)('A backup without the encryption key', () => {
   test.each([
     ['another', () => another, 1, /sealed with key [0-9a-f]{8}, which is not in ENCRYPTION_KEYS/],
     ['none', () => '', 2, /ENCRYPTION_KEYS is required when DATABASE_URL is set/],
-    ['part of it', () => String(lost['ENCRYPTION_KEYS']).slice(0, 40), 2, /ENCRYPTION_KEYS each key must be 32 bytes/],
+    ['part of it', () => String(lost['ENCRYPTION_KEYS']).slice(0, 40), 2, /ENCRYPTION_KEYS key 1 must be 32 bytes/],
   ])('is not served with %s: the start says so, and changes nothing', async (_, key, status, sentence) => {
     const before = await dumpOf(restored)
     const { code, stderr, stdout } = await postern(['start'], {

@@ -99,7 +99,8 @@ async function approve(user_code: string): Promise<void> {
 }
 
 /** The statements of a request, not those a server makes by the clock. */
-const isOfRequest = (statement: string) => !/^(listen|show|unlisten)|"updated_at" [>]/.test(statement)
+const isOfRequest = (statement: string) =>
+  !/^(listen|show|unlisten)|"updated_at" [>]|"(encryption_)?keys"/.test(statement)
 
 function forget({ client_id }: ClientMetadata): void {
   postern.server.postern.clients.forget(client_id) // so that it is read, too

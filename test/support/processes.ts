@@ -87,7 +87,7 @@ export async function startFleet(settings: Record<string, string> = {}, size = 2
   }
 }
 
-function serverProcess(env: Record<string, string>, port: number, issuer: string): ServerProcess {
+export function serverProcess(env: Record<string, string>, port: number, issuer: string): ServerProcess {
   const output: string[] = []
   let child: ChildProcess | undefined
   let agent = new Agent()
