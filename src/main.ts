@@ -52,7 +52,7 @@ async function supervise(config: Config, log: Logger): Promise<void> {
   let isServing = false
   const fork = () =>
     cluster.fork({
-      DATABASE_URL: postern.database.url,
+      DATABASE_URL: postern.database.url.reveal(),
       ENCRYPTION_KEYS: encryptionKeys.map((key) => key.reveal()).join(),
       ENCRYPTION_KEYS_FILE: '', // what is in it by then may differ from what the others have
     })

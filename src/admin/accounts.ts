@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import type { Tx } from '../database/schema.ts'
+import { secret } from '../secret.ts'
 import * as accounts from '../stores/accounts.ts'
 import { listInput, listOutput, page } from './lists.ts'
 import { type Operation, operation, Refusal } from './operation.ts'
@@ -12,6 +13,7 @@ const password = z
   .string()
   .min(shortestPassword, `must have at least ${shortestPassword} characters`)
   .max(longestPassword)
+  .transform((value) => secret(value))
   .meta({ secret: true })
   .describe('Password. At the command line, left out, it is asked for, or read from standard input.')
 const account = z.string().min(1).max(320).describe('The id of the account, or its email address.')
@@ -62,7 +64,7 @@ export function operations(): Operation[] {
           email: input.email,
           emailVerified: input.email_verified,
           profile: { ...input.claims, ...(input.name !== undefined && { name: input.name }) },
-          passwordHash: await passwords.hash(input.password),
+          passwordHash: await passwords.hash(input.password.reveal()),
         })
         if (created === 'email-taken') {
           throw new Refusal('conflict', `There already is an account with the address ${input.email}.`, {
@@ -148,7 +150,7 @@ export function operations(): Operation[] {
       output: shownAccount,
       async run({ tx, passwords, record }, input) {
         const found = await get(tx, input.account)
-        await accounts.setPasswordHash(tx, found.id, await passwords.hash(input.password))
+        await accounts.setPasswordHash(tx, found.id, await passwords.hash(input.password.reveal()))
         await accounts.signOutEverywhere(tx, found.id) // whoever knew the old one may be signed in
         record({ type: 'account.password_set', accountId: found.id })
         return show(found)

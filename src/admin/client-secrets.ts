@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { createSecret, getPolicy, secretExpiry } from '../oidc/registration.ts'
+import { type Secret, secret as wrap } from '../secret.ts'
 import * as clients from '../stores/clients.ts'
 import { clientId, get } from './clients.ts'
 import { type Operation, type OperationContext, operation, Refusal } from './operation.ts'
@@ -21,6 +22,7 @@ export const chosenSecret = z
   .min(shortestSecret, `must have at least ${shortestSecret} characters`)
   .max(1_024)
   .regex(/^[\x20-\x7e]*$/, 'must be printable ASCII characters (RFC 6749 §A.2)')
+  .transform((value) => wrap(value))
   .meta({ secret: true })
   .describe('The secret. At the command line, left out, it is asked for, or read from standard input.')
 
@@ -42,10 +44,10 @@ export function operations(): Operation[] {
       input: z.strictObject({ client_id: clientId, overlap_seconds: overlapSeconds }),
       output: replaced.extend({ client_secret: z.string() }),
       async run(context, { client_id: id, overlap_seconds }) {
-        const secret = createSecret()
+        const secret = wrap(createSecret())
         const outcome = await replace(context, id, { secret, overlapSeconds: overlap_seconds })
         context.record({ type: 'client.secret_rotated', clientId: id, details: { overlap_seconds } })
-        return { ...outcome, client_secret: secret }
+        return { ...outcome, client_secret: secret.reveal() }
       },
     }),
 
@@ -69,7 +71,7 @@ export function operations(): Operation[] {
 async function replace(
   context: OperationContext,
   id: string,
-  { secret, overlapSeconds }: { secret: string; overlapSeconds: number },
+  { secret, overlapSeconds }: { secret: Secret; overlapSeconds: number },
 ): Promise<z.input<typeof replaced>> {
   const { tx, storage, by } = context
   await clients.lock(tx, id) // before it is read, so that what is allowed is judged by what is changed
@@ -77,7 +79,7 @@ async function replace(
   assertMayHandOn(by, scopesOf(metadata), 'client_id')
   const secretExpiresAtSeconds = secretExpiry(await getPolicy(tx, policy))
   const rotated = await clients.rotateSecret(tx, storage.envelope, id, {
-    secret,
+    secret: secret.reveal(),
     secretExpiresAtSeconds,
     overlapSeconds,
   })

@@ -92,7 +92,8 @@ function readOptions(args: string[]) {
   }
 }
 
-function asJson({ plan: { changes, unchanged }, isApplied, secrets }: Applied): string {
+function asJson({ plan: { changes, unchanged }, isApplied, secrets: made }: Applied): string {
+  const secrets = made.map(({ client_secret, ...of }) => ({ ...of, client_secret: client_secret.reveal() }))
   return `${JSON.stringify({ applied: isApplied, changes, unchanged, secrets }, null, 2)}\n`
 }
 

@@ -40,7 +40,7 @@ export function appliedText({ plan, secrets }: Applied): string {
   if (secrets.length === 0) return done
   const blocks = secrets.map(
     ({ kind, name, client_id, client_secret }) =>
-      `  ${kind} ${paint('bold', clean(name))}\n    client_id      ${clean(client_id)}\n    client_secret  ${client_secret}\n`,
+      `  ${kind} ${paint('bold', clean(name))}\n    client_id      ${clean(client_id)}\n    client_secret  ${client_secret.reveal()}\n`,
   )
   const title = paint('bold', 'Secrets, shown only this once:')
   return `${done}\n${title}\n\n${blocks.join('\n')}`

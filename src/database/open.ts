@@ -1,7 +1,9 @@
 import type { Config } from '../config.ts'
+import { type Secret, secret } from '../secret.ts'
 import { type ConnectOptions, connect, type Database } from './connect.ts'
 
-export type OpenDatabase = Database & { url: string }
+/** Its address has the password in it. */
+export type OpenDatabase = Database & { url: Secret }
 
 /** The database of a configuration: the one at DATABASE_URL, or an embedded one, started here if it does not run. */
 export async function open(
@@ -22,7 +24,7 @@ export async function open(
   })
   return {
     ...database,
-    url,
+    url: secret(url),
     async close() {
       await database.close()
       await embedded?.stop()

@@ -15,7 +15,7 @@ export function clientAdapter(storage: Storage): Partial<Adapter> {
     async find(id) {
       const client = await cache.find(id)
       // What is stored of a client with a document is only what that said last.
-      return client && !client.isDocument ? (withOpenScopes(client.metadata) as AdapterPayload) : undefined
+      return client && !client.isDocument ? (withOpenScopes(clients.withSecret(client)) as AdapterPayload) : undefined
     },
 
     async upsert(_id, payload) {

@@ -131,7 +131,9 @@ function secretOf(
   { provider, policy, registration }: { provider: Provider; policy: Policy; registration: Registration },
 ): Metadata {
   if (!needsSecret(provider, metadata)) return {}
-  const { client_secret, client_secret_expires_at }: Metadata = registration.permission?.client?.metadata ?? {}
+  const { client } = registration.permission ?? {}
+  const client_secret = client?.secret?.reveal()
+  const client_secret_expires_at = client?.metadata['client_secret_expires_at']
   if (client_secret !== undefined && !isDue(Number(client_secret_expires_at ?? 0), policy)) {
     return { client_secret, client_secret_expires_at }
   }

@@ -1,5 +1,6 @@
+import { inspect } from 'node:util'
 import type Provider from 'oidc-provider'
-import type { ActiveClient } from '../stores/clients.ts'
+import { type ActiveClient, withSecret } from '../stores/clients.ts'
 import type { ClientDocuments } from './client-documents.ts'
 import { parse, withOpenScopes } from './client-metadata.ts'
 import { acceptPreviousSecrets } from './previous-secrets.ts'
@@ -19,13 +20,15 @@ export function keepClients(
   const { Client } = provider
   const findElsewhere = Client.find.bind(Client)
   const acceptPreviousSecret = acceptPreviousSecrets(provider)
+  printById(provider)
   const parsed = new WeakMap<ActiveClient, Promise<Client>>()
 
-  async function toClient({ metadata, previousSecret }: ActiveClient): Promise<Client> {
+  async function toClient(active: ActiveClient): Promise<Client> {
+    const metadata = withSecret(active)
     const client = parse(provider, metadata)
     // OpenID Connect Core §8.1: the redirect URIs have to be among those that the document there lists.
     if (client.sectorIdentifierUri !== undefined) await validate(provider, withOpenScopes(metadata))
-    if (previousSecret) acceptPreviousSecret(client, previousSecret)
+    if (active.previousSecret) acceptPreviousSecret(client, active.previousSecret)
     return client
   }
 
@@ -54,6 +57,14 @@ export function keepClients(
 function isAsking(): boolean {
   const endpoint = current()?.endpoint
   return endpoint === 'authorization' || endpoint === 'token'
+}
+
+/** What the engine makes of a client has its secret in the open, so it is printed as its id alone. */
+function printById({ Client: { prototype } }: Provider): void {
+  function print(this: Client): string {
+    return `[client ${this.clientId}]`
+  }
+  for (const name of ['toString', 'toJSON', inspect.custom]) Object.defineProperty(prototype, name, { value: print })
 }
 
 /** Checks metadata as the engine does at registration, what it fetches for that included. */

@@ -21,7 +21,7 @@ export function acceptPreviousSecrets({
 
   prototype.compareClientSecret = async function (this: Client, presented) {
     const previous = previousSecrets.get(this)
-    const secrets = [this.clientSecret, ...(previous && isGood(previous) ? [previous.value] : [])]
+    const secrets = [this.clientSecret, ...(previous && isGood(previous) ? [previous.value.reveal()] : [])]
     // All are compared, each in constant time, so that how long it takes does not tell which one it was.
     const matches = await Promise.all(
       secrets.map((clientSecret) => compare.call({ clientSecret } as Client, presented)),
@@ -37,7 +37,7 @@ export function acceptPreviousSecrets({
 
 function verifyWith(client: Client, previous: PreviousSecret): void {
   const { symmetricKeyStore: keys } = client as Client & { symmetricKeyStore: SymmetricKeys }
-  const k = Buffer.from(previous.value).toString('base64url')
+  const k = Buffer.from(previous.value.reveal()).toString('base64url')
   const previousKeys: SymmetricKeys = Reflect.construct(keys.constructor, [
     [...keys].filter(({ use }) => use === 'sig').map((key) => ({ ...key, k })),
   ])

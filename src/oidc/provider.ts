@@ -116,6 +116,9 @@ export function createProvider(dependencies: ProviderDependencies): Provider {
   readAnyForm(provider)
   if (!config.ALLOW_FORM_POST) advertiseNoFormPost(provider)
 
+  // Koa keeps what cookies are signed with on the application, and it would be printed with that.
+  Object.defineProperty(provider, 'keys', { enumerable: false })
+
   // Forwarded headers reach the engine only after http/middleware/origin.ts has pinned them to the issuer.
   provider.proxy = true
   return provider

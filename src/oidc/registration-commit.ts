@@ -96,7 +96,7 @@ async function update(
 }
 
 const secretsOf = (client: Permission['client']) => ({
-  client_secret: client?.metadata['client_secret'],
+  client_secret: client?.secret?.reveal(),
   client_secret_expires_at: client?.metadata['client_secret_expires_at'],
 })
 

@@ -116,7 +116,7 @@ export async function updateClient(
   if (!active) throw new RefusedMetadata(`The client ${id} is disabled or past its lifetime, and cannot be changed.`)
   if (record.isDocument) throw new RefusedMetadata(`What the client ${id} is, its document says; change it there.`)
   const policy = await getPolicy(tx, moved ?? record.policy)
-  const merged = Object.entries({ ...active.metadata, ...changes }).filter(([, value]) => value !== null)
+  const merged = Object.entries({ ...clients.withSecret(active), ...changes }).filter(([, value]) => value !== null)
   const properties = effective(Object.fromEntries(merged), policy) as clients.ClientMetadata
   if (!needsSecret(provider, properties)) delete properties['client_secret'] // nor does one come back with the need
   const isSecretMissing = needsSecret(provider, properties) && !properties['client_secret']

@@ -1,15 +1,18 @@
 import { sql } from 'kysely'
 import type { Envelope } from '../crypto/envelope.ts'
 import type { Db, Tx } from '../database/schema.ts'
+import { type Secret, secret as wrap } from '../secret.ts'
 
 /** Client metadata as RFC 7591 §2 spells it, the secret included. */
 export type ClientMetadata = Record<string, unknown> & { client_id: string }
 
 /** A client that may be used, with what authenticates it. */
 export type ActiveClient = {
+  /** Without the secret. */
   metadata: ClientMetadata
+  secret: Secret | undefined
   /** The secret before the last rotation, for as long as both are good. */
-  previousSecret: { value: string; expiresAtMs: number } | undefined
+  previousSecret: { value: Secret; expiresAtMs: number } | undefined
   expiresAtMs: number | undefined
   updatedAtMs: number
   /** Whether it is to be removed unless it is used. */
@@ -37,14 +40,14 @@ export async function findActive(db: Db, envelope: Envelope, id: string): Promis
     .where((where) => where.or([where('expires_at', 'is', null), where('expires_at', '>', new Date())]))
     .executeTakeFirst()
   if (!row) return undefined
-  const secret = row.secret_sealed === null ? {} : { client_secret: envelope.open(row.secret_sealed, identity(id)) }
   const previous = row.previous_secret_sealed
   return {
-    metadata: { ...row.metadata, ...secret, client_id: id },
+    metadata: { ...row.metadata, client_id: id },
+    secret: row.secret_sealed === null ? undefined : wrap(envelope.open(row.secret_sealed, identity(id))),
     previousSecret:
       previous !== null && row.previous_secret_expires_at
         ? {
-            value: envelope.open(previous, previousIdentity(id)),
+            value: wrap(envelope.open(previous, previousIdentity(id))),
             expiresAtMs: row.previous_secret_expires_at.getTime(),
           }
         : undefined,
@@ -53,6 +56,11 @@ export async function findActive(db: Db, envelope: Envelope, id: string): Promis
     isUnused: row.unused_expires_at !== null,
     isDocument: row.document,
   }
+}
+
+/** The metadata of a client as the engine wants it: with its secret. */
+export function withSecret({ metadata, secret }: ActiveClient): ClientMetadata {
+  return { ...metadata, ...(secret && { client_secret: secret.reveal() }) }
 }
 
 /** Whether there is, or ever was, a client of this id that may not be used. */

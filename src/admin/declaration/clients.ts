@@ -1,6 +1,6 @@
 import { completeMetadata } from '../../oidc/registration.ts'
 import { clientMetadata } from '../../registration/metadata.ts'
-import type { Secret } from '../../secret.ts'
+import { type Secret, secret as wrap } from '../../secret.ts'
 import * as clientRecords from '../../stores/client-records.ts'
 import * as clients from '../../stores/clients.ts'
 import * as resourceServers from '../../stores/resource-servers.ts'
@@ -40,7 +40,7 @@ async function create(
   if (secret) {
     await perform('client set-secret', { client_id: id, client_secret: secret.reveal(), overlap_seconds: 0 })
   } else if (typeof made === 'string') {
-    reveal({ kind: 'client', name: id, client_id: id, client_secret: made })
+    reveal({ kind: 'client', name: id, client_id: id, client_secret: wrap(made) })
   }
   if (disabled) await perform('client disable', { client_id: id })
   const differences = allOf({ policy, ...metadata, disabled, client_secret: source && originOf(source) })
@@ -66,10 +66,12 @@ async function update(
   }
   differences.push(...inMetadata)
 
-  if (!secret && typeof made === 'string') reveal({ kind: 'client', name: id, client_id: id, client_secret: made })
+  if (!secret && typeof made === 'string') {
+    reveal({ kind: 'client', name: id, client_id: id, client_secret: wrap(made) })
+  }
   // Of a disabled client the secret is not looked at: it opens nothing, and is seen to when the client is enabled.
   const active = secret && source ? await clients.findActive(tx, storage.envelope, id) : undefined
-  if (active && secret && source && active.metadata['client_secret'] !== secret.reveal()) {
+  if (active && secret && source && active.secret?.reveal() !== secret.reveal()) {
     const overlap_seconds = made === undefined ? source.overlap_seconds : 0
     await perform('client set-secret', { client_id: id, client_secret: secret.reveal(), overlap_seconds })
     differences.push({ member: 'client_secret', before: '[secret]', after: originOf(source) })

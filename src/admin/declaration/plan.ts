@@ -1,3 +1,4 @@
+import type { Secret } from '../../secret.ts'
 import type { Difference } from './differences.ts'
 
 /** What has to be done about one thing so that it is as declared. */
@@ -17,5 +18,5 @@ export type NewSecret = {
   kind: 'resource' | 'client'
   name: string
   client_id: string
-  client_secret: string
+  client_secret: Secret
 }

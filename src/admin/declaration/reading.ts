@@ -1,4 +1,4 @@
-import { type Secret, secret } from '../../secret.ts'
+import type { Secret } from '../../secret.ts'
 import { chosenSecret } from '../client-secrets.ts'
 import { Refusal } from '../operation.ts'
 import { type Document, type Position, parse, type Source } from './document.ts'
@@ -101,7 +101,7 @@ function merge(declarations: readonly Declaration[]): Declaration {
 async function secretOf(from: SecretSource, source: Source, findSecret: FindSecret): Promise<Secret | string> {
   try {
     const { data, error } = chosenSecret.safeParse(await findSecret(from, source))
-    return data === undefined ? (error?.issues.map(({ message }) => message).join(', ') ?? '') : secret(data)
+    return data === undefined ? (error?.issues.map(({ message }) => message).join(', ') ?? '') : data
   } catch (error) {
     if (!(error instanceof Refusal)) throw error
     return error.message

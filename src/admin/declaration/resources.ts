@@ -1,3 +1,4 @@
+import { secret } from '../../secret.ts'
 import * as resourceServers from '../../stores/resource-servers.ts'
 import { defaultName } from '../resources.ts'
 import type { Application } from './application.ts'
@@ -15,7 +16,7 @@ export async function reconcile(
   if (!found) {
     const { client_id, client_secret } = await perform('resource create', { identifier, ...declared })
     if (typeof client_secret === 'string') {
-      reveal({ kind: 'resource', name: identifier, client_id: String(client_id), client_secret })
+      reveal({ kind: 'resource', name: identifier, client_id: String(client_id), client_secret: secret(client_secret) })
     }
     return { action: 'create', kind: 'resource', name: identifier, differences: allOf(flatten(declared)) }
   }

@@ -55,11 +55,11 @@ clients: { stock-taker: { scope: stock.read } }`,
     )
     const of = (kind: string) => secrets.find((secret) => secret.kind === kind)
     const { json } = await send(postern, '/oauth/token', {
-      headers: { authorization: basic('stock-taker', of('client')?.client_secret ?? '') },
+      headers: { authorization: basic('stock-taker', of('client')?.client_secret.reveal() ?? '') },
       form: { grant_type: 'client_credentials', scope: 'stock.read', resource: 'https://stock.example.com' },
     })
     const introspected = await send(postern, '/oauth/introspect', {
-      headers: { authorization: basic(of('resource')?.client_id ?? '', of('resource')?.client_secret ?? '') },
+      headers: { authorization: basic(of('resource')?.client_id ?? '', of('resource')?.client_secret.reveal() ?? '') },
       form: { token: String(json['access_token']) },
     })
     expect(introspected.json).toMatchObject({ active: true, client_id: 'stock-taker', scope: 'stock.read' })
@@ -303,7 +303,8 @@ describe('a client that is declared', () => {
   test('to authenticate in another way is shown the secret it then has', async () => {
     await declare(postern, named('grown', 'redirect_uris: [https://g.example/], token_endpoint_auth_method: none'))
     const { secrets } = await declare(postern, named('grown', 'redirect_uris: [https://g.example/]'))
-    expect(secrets).toMatchObject([{ kind: 'client', client_id: 'grown', client_secret: expect.any(String) }])
+    expect(secrets).toMatchObject([{ kind: 'client', client_id: 'grown' }])
+    expect(secrets[0]?.client_secret.reveal()).toEqual(expect.any(String))
   })
 })
 
