@@ -107,7 +107,7 @@ export async function discover({ issuer, clientId, clientSecret, baseUrl, apiUrl
         issuer,
         audience: clientId,
         typ: 'logout+jwt',
-        algorithms: ['RS256', 'PS256', 'ES256', 'EdDSA'], // not HS256, whose key would be one that all can read
+        algorithms: ['RS256', 'PS256', 'ES256', 'EdDSA', 'ML-DSA-65'], // not HS256, whose key would be one that all can read
         requiredClaims: ['iat', 'exp', 'jti', 'events'],
         clockTolerance: 15,
       })
