@@ -147,8 +147,8 @@ describe('OpenID Connect Core §15.1: ID tokens are signed with the algorithm th
 
   test('the published keys are public: no private member is among them', async () => {
     const { keys } = (await send(postern, '/oauth/jwks')).json as { keys: Record<string, unknown>[] }
-    const algorithms = new Set(['RS256', 'PS256', 'ES256', 'EdDSA', idTokenAlg])
-    expect(keys.map(({ alg }) => alg).sort()).toEqual([...algorithms].sort())
+    // Of each algorithm one or, once it is made, also the next.
+    expect(new Set(keys.map(({ alg }) => alg))).toEqual(new Set(['RS256', 'PS256', 'ES256', 'EdDSA', idTokenAlg]))
     for (const key of keys)
       for (const secret of ['d', 'p', 'q', 'dp', 'dq', 'qi', 'k', 'priv']) expect(key).not.toHaveProperty(secret)
   })
