@@ -14,6 +14,9 @@ export type Answer = {
   text: string
 }
 
+/** Where requests go: one process, or whatever stands before several. */
+export type Reachable = Pick<ServerProcess, 'issuer' | 'fetch'>
+
 type Call = {
   client?: ClientMetadata
   token?: string
@@ -25,7 +28,7 @@ type Call = {
 
 /** One request to one process, redirects not followed. */
 export async function call(
-  server: { issuer: string; fetch: Fetch },
+  server: Reachable,
   path: string,
   { client, token, form, json, method, headers = {} }: Call = {},
 ): Promise<Answer> {
@@ -57,7 +60,7 @@ export async function call(
 
 /** A token request (RFC 6749 §3.2). */
 export function token(
-  server: ServerProcess,
+  server: Reachable,
   client: ClientMetadata | undefined,
   form: Record<string, string>,
   headers: Record<string, string> = {},
@@ -65,13 +68,13 @@ export function token(
   return call(server, '/oauth/token', { ...(client && { client }), form, headers })
 }
 
-export function refresh(server: ServerProcess, client: ClientMetadata, refreshToken: string): Promise<Answer> {
+export function refresh(server: Reachable, client: ClientMetadata, refreshToken: string): Promise<Answer> {
   return token(server, client, { grant_type: 'refresh_token', refresh_token: refreshToken })
 }
 
 export type Code = { code: string; verifier: string }
 
-export function redeem(server: ServerProcess, client: ClientMetadata, { code, verifier }: Code): Promise<Answer> {
+export function redeem(server: Reachable, client: ClientMetadata, { code, verifier }: Code): Promise<Answer> {
   return token(server, client, {
     grant_type: 'authorization_code',
     code,
@@ -81,7 +84,7 @@ export function redeem(server: ServerProcess, client: ClientMetadata, { code, ve
 }
 
 /** A browser that talks to one of the processes; tabs of one browser share their cookies. */
-export function browserAt(server: ServerProcess, cookies?: Visitor['cookies']): Visitor {
+export function browserAt(server: Reachable, cookies?: Visitor['cookies']): Visitor {
   return createVisitor(server.issuer, { fetch: server.fetch, ...(cookies && { cookies }) })
 }
 
@@ -180,7 +183,7 @@ export function tokensOf({ json }: Answer): Tokens {
 
 /** A whole login, by default one with a refresh token. */
 export async function login(
-  server: ServerProcess,
+  server: Reachable,
   client: ClientMetadata,
   {
     email,

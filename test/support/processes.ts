@@ -27,6 +27,11 @@ export type ServerProcess = {
   stop(): Promise<number | null>
   /** As a crash ends it: SIGKILL. */
   kill(): Promise<void>
+  /** Has it hang: SIGSTOP, until SIGCONT. */
+  pause(): void
+  resume(): void
+  /** What PostgreSQL knows its connections by. */
+  applicationName: string
 }
 
 /** Several server processes of one issuer on one database, and an operator beside them. */
@@ -87,7 +92,11 @@ export async function startFleet(settings: Record<string, string> = {}, size = 2
   }
 }
 
-export function serverProcess(env: Record<string, string>, port: number, issuer: string): ServerProcess {
+export function serverProcess(shared: Record<string, string>, port: number, issuer: string): ServerProcess {
+  const applicationName = `postern-${port}`
+  const databaseUrl = new URL(String(shared['DATABASE_URL']))
+  databaseUrl.searchParams.set('application_name', applicationName)
+  const env = { ...shared, DATABASE_URL: databaseUrl.href }
   const output: string[] = []
   let child: ChildProcess | undefined
   let agent = new Agent()
@@ -130,6 +139,13 @@ export function serverProcess(env: Record<string, string>, port: number, issuer:
     async kill() {
       await end('SIGKILL')
     },
+    pause() {
+      child?.kill('SIGSTOP')
+    },
+    resume() {
+      child?.kill('SIGCONT')
+    },
+    applicationName,
   }
 }
 

@@ -1,0 +1,282 @@
+import { randomUUID } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { exportJWK, generateKeyPair, SignJWT } from 'jose'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { announcedAt, rules } from '../../src/keys/life-cycle.ts'
+import type { ClientMetadata } from '../../src/stores/clients.ts'
+import * as keys from '../../src/stores/keys.ts'
+import { type CachingRelyingParty, createCachingRelyingParty } from '../support/caching-relying-party.ts'
+import { type Fetch, type Fleet, startFleet } from '../support/processes.ts'
+import {
+  type Answer,
+  authorizationRequest,
+  browserAt,
+  expectNoFailures,
+  getCode,
+  login,
+  proceed,
+  type Reachable,
+  redeem,
+  refresh,
+  token,
+} from './journey.ts'
+import { createKeyLedger, type KeyLedger } from './key-ledger.ts'
+
+const email = 'ada@example.com'
+const [signedApi, boundApi] = ['https://signed.example/', 'https://bound.example/']
+const post_logout_redirect_uri = 'https://rp.example/bye'
+const algorithms = ['RS256', 'PS256', 'ES256', 'EdDSA'] as const
+const byTheClock = ['RS256', 'ES256', 'cookie-key', 'dpop-nonce']
+const [cacheSeconds, rotationSeconds, rotations] = [14, 27, 3]
+const patienceMs = 240_000
+const breathMs = 150
+
+let fleet: Fleet
+let balanced: Reachable
+let ledger: KeyLedger
+let clients: Map<string, ClientMetadata>
+let machine: ClientMetadata
+const relyingParties: CachingRelyingParty[] = []
+const failures: string[] = []
+const done: Record<string, number> = {}
+const startedAt = Date.now()
+let isOver = false
+
+beforeAll(async () => {
+  fleet = await startFleet({
+    KEY_ROTATION_SECONDS: String(rotationSeconds),
+    JWKS_CACHE_SECONDS: String(cacheSeconds),
+    ACCESS_TOKEN_TTL_SECONDS: '20',
+    ID_TOKEN_TTL_SECONDS: '20',
+  })
+  balanced = { issuer: fleet.issuer, fetch: alternating(0) }
+  ledger = createKeyLedger(fleet.operator.database.db, cacheSeconds * 1000)
+  await fleet.createAccount(email)
+  for (const identifier of [signedApi, boundApi]) {
+    await fleet.operate('resource create', { identifier, scopes: { read: 'Read' }, token_format: 'jwt' })
+  }
+  const made = algorithms.map(async (alg) => {
+    const metadata = { id_token_signed_response_alg: alg, post_logout_redirect_uris: [post_logout_redirect_uri] }
+    return [alg, await fleet.createClient(metadata)] as const
+  })
+  clients = new Map(await Promise.all(made))
+  machine = await fleet.createClient({
+    grant_types: ['client_credentials'],
+    redirect_uris: [],
+    response_types: [],
+    scope: 'read',
+  })
+})
+afterAll(async () => {
+  if (ledger) console.log(`${await ledger.table(startedAt)}\n${summary()}`)
+  await fleet?.stop()
+})
+
+function summary(): string {
+  const asked = relyingParties.map(({ asked: { times, notToRemember } }) => `${times} (${notToRemember} no-store)`)
+  const counts = Object.entries(done).map(([what, times]) => `${what} ${times}×`)
+  return `done: ${counts.join(', ')}\nasked for the keys, by each of the relying parties: ${asked.join(', ')}`
+}
+
+/** Sends each request to another process than the one before. */
+function alternating(first: number): Fetch {
+  let count = first
+  return (input, init) => (fleet.processes[count++ % fleet.processes.length] ?? fleet.processes[0]).fetch(input, init)
+}
+
+/** Does something over and over until the drill ends, or it fails. */
+async function over(what: string, work: () => Promise<unknown>, pauseMs = breathMs): Promise<void> {
+  while (!isOver) {
+    try {
+      await work()
+      done[what] = (done[what] ?? 0) + 1
+    } catch (error) {
+      failures.push(`${((Date.now() - startedAt) / 1000).toFixed(1)} ${what}: ${error}`)
+      return
+    }
+    await sleep(pauseMs)
+  }
+}
+
+/** Asks for a token, has all relying parties verify what comes, and enters it. */
+async function obtain(member: 'id_token' | 'access_token', ask: () => Promise<Answer>) {
+  const askedAt = Date.now()
+  const answer = await ask()
+  const answeredAt = Date.now()
+  if (answer.status !== 200) throw new Error(`${answer.status} ${answer.text}`)
+  const jwt = String(answer.json[member])
+  for (const relyingParty of relyingParties) await relyingParty.verify(jwt)
+  return { jwt, answer, key: await ledger.enter(jwt, { askedAt, answeredAt }) }
+}
+
+const clientOf = (alg: string) => clients.get(alg) as ClientMetadata
+
+/** Has one browser come back to each relying party; it signs in once, and consents to each once. */
+async function comingBack(): Promise<() => Promise<void>> {
+  const browser = browserAt(balanced)
+  for (const alg of algorithms) await getCode(browser, clientOf(alg), { email })
+  let count = 0
+  return async () => {
+    const client = clientOf(algorithms[count++ % algorithms.length] ?? 'RS256')
+    const { path, verifier } = authorizationRequest(client)
+    const { url } = await browser.get(path)
+    const code = new URL(url).searchParams.get('code')
+    if (!code) throw new Error(`the session is lost: ${url}`)
+    await obtain('id_token', () => redeem(balanced, client, { code, verifier }))
+  }
+}
+
+async function refreshing(alg: string): Promise<() => Promise<void>> {
+  const client = clientOf(alg)
+  let { refreshToken } = await login(balanced, client, { email })
+  return async () => {
+    const { answer } = await obtain('id_token', () => refresh(balanced, client, refreshToken))
+    refreshToken = String(answer.json['refresh_token'])
+  }
+}
+
+/** A person with a new browser, who signs in. */
+async function signIn(alg: string) {
+  const browser = browserAt(balanced)
+  const code = await getCode(browser, clientOf(alg), { email })
+  return { browser, ...(await obtain('id_token', () => redeem(balanced, clientOf(alg), code))) }
+}
+
+/** Somebody who opened the sign-in page before a rotation, and goes on after it. */
+async function openSignIn(alg: string) {
+  const browser = browserAt(balanced)
+  const { path, verifier } = authorizationRequest(clientOf(alg))
+  const page = await browser.get(path)
+  return async () => {
+    const { url } = await proceed(browser, page, email)
+    const code = new URL(url).searchParams.get('code')
+    if (!code) throw new Error(`the interaction is lost: ${url}`)
+    await obtain('id_token', () => redeem(balanced, clientOf(alg), { code, verifier }))
+  }
+}
+
+/** Signs out by a token that the previous key signed (OpenID Connect RP-Initiated Logout 1.0 §2). */
+async function signOut({ browser, jwt }: Awaited<ReturnType<typeof signIn>>): Promise<void> {
+  const page = await browser.get(
+    `/oauth/logout?${new URLSearchParams({ id_token_hint: jwt, post_logout_redirect_uri })}`,
+  )
+  const { url } = await browser.submit(page, '/oauth/logout/confirm', { logout: 'yes' })
+  if (url !== post_logout_redirect_uri) throw new Error(`signing out ended at ${url}`)
+}
+
+const askSigned = (resource: string, headers: Record<string, string> = {}) =>
+  token(balanced, machine, { grant_type: 'client_credentials', scope: 'read', resource }, headers)
+
+/** A client whose proofs carry the last nonce it was given, and that tries again once with another (RFC 9449 §8). */
+async function proving(): Promise<() => Promise<void>> {
+  const { privateKey, publicKey } = await generateKeyPair('ES256')
+  const jwk = await exportJWK(publicKey)
+  let nonce: string | undefined
+  const prove = () =>
+    new SignJWT({ htm: 'POST', htu: `${fleet.issuer}/oauth/token`, jti: randomUUID(), ...(nonce && { nonce }) })
+      .setIssuedAt()
+      .setProtectedHeader({ alg: 'ES256', typ: 'dpop+jwt', jwk })
+      .sign(privateKey)
+  const noting = alternating(0)
+  const server: Reachable = {
+    issuer: fleet.issuer,
+    async fetch(input, init) {
+      const response = await noting(input, init)
+      nonce = response.headers.get('dpop-nonce') ?? nonce
+      return response
+    },
+  }
+  const form = { grant_type: 'client_credentials', scope: 'read', resource: boundApi }
+  const ask = async () => token(server, machine, form, { dpop: await prove() })
+  return async () => {
+    await obtain('access_token', async () => {
+      const answer = await ask()
+      if (answer.error !== 'use_dpop_nonce') return answer
+      done['asked to use another DPoP nonce'] = (done['asked to use another DPoP nonce'] ?? 0) + 1
+      return ask()
+    })
+  }
+}
+
+const known = () => keys.list(fleet.operator.database.db)
+
+/** How often another key has taken over. */
+async function rotated(purpose: string): Promise<number> {
+  return (await known()).filter((key) => key.purpose === purpose && key.activeAt).length - 1
+}
+
+async function until(what: string, isSo: () => Promise<boolean>): Promise<void> {
+  const deadline = Date.now() + patienceMs
+  while (!(await isSo())) {
+    if (failures.length > 0) throw new Error(failures.join('\n'))
+    if (Date.now() > deadline) throw new Error(`it did not come to this: ${what}`)
+    await sleep(100)
+  }
+}
+
+describe('ENGINE R23: keys that rotate by the clock, under two processes and relying parties that remember', () => {
+  test('three times, and not one token is refused, nor any session, page, nonce or hint lost', {
+    timeout: patienceMs * 2,
+  }, async () => {
+    const load = [over('a browser came back', await comingBack(), breathMs / 2)]
+    for (const alg of algorithms) load.push(over(`${alg} refreshed`, await refreshing(alg)))
+    load.push(
+      over('a person signed in', () => signIn(algorithms[(done['a person signed in'] ?? 0) % 4] ?? 'RS256'), 2_000),
+      over('a machine got a JWT', () => obtain('access_token', () => askSigned(signedApi))),
+      over('a machine proved its key', await proving()),
+    )
+    const recruiting = (async () => {
+      for (let count = 0; count < 7; count++) {
+        // Each asks at another time, and first at another process.
+        relyingParties.push(
+          createCachingRelyingParty({ issuer: fleet.issuer, fetch: alternating(count), cacheSeconds }),
+        )
+        await sleep((cacheSeconds * 1000) / 7)
+      }
+    })()
+
+    const requested: { kid: string; takesOverAt: Date }[] = []
+    const request = async (purpose: string) => {
+      const { items } = (await fleet.operate('keys rotate', { purpose })) as {
+        items: { kid: string; takes_over_at: string; is_done: boolean }[]
+      }
+      for (const { kid, takes_over_at } of items) requested.push({ kid, takesOverAt: new Date(takes_over_at) })
+    }
+
+    for (let rotation = 1; rotation <= rotations; rotation++) {
+      const before = await Promise.all(algorithms.map(signIn))
+      const open = await Promise.all(algorithms.map(openSignIn))
+      await until(`rotation ${rotation}`, async () =>
+        (await Promise.all(byTheClock.map(rotated))).every((times) => times >= rotation),
+      )
+      for (const goOn of open) await goOn()
+      for (const signedIn of before) {
+        await signOut(signedIn)
+        const { state } = (await known()).find(({ id }) => id === signedIn.key.id) ?? {}
+        if (byTheClock.includes(signedIn.key.purpose)) expect(state).toBe('retired')
+        done['signed out by a token of the previous key'] = (done['signed out by a token of the previous key'] ?? 0) + 1
+      }
+      if (rotation === 1) await request('EdDSA') // the next one is not known to all yet: it has to wait for that
+      if (rotation === 2) {
+        const rotation = rules(fleet.config).get('PS256')?.rotation
+        await until('a PS256 key that everybody knows, or has taken over', async () => {
+          const next = (await known()).find((key) => key.purpose === 'PS256' && keys.isNext(key))
+          return (rotation && next && announcedAt(next, rotation) < new Date()) || (await rotated('PS256')) > 2
+        })
+        await request('PS256')
+      }
+    }
+    await until('every key that signs has signed', async () =>
+      (await known()).every(({ id, state, publicJwk }) => state !== 'active' || !publicJwk || ledger.kids().has(id)),
+    )
+    isOver = true
+    await Promise.all([...load, recruiting])
+
+    expect(failures).toEqual([])
+    expectNoFailures(fleet)
+    for (const { kid, takesOverAt } of requested) {
+      const key = (await known()).find(({ id }) => id === kid)
+      expect(key?.activeAt?.getTime()).toBeGreaterThanOrEqual(takesOverAt.getTime())
+    }
+  })
+})
