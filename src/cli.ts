@@ -9,6 +9,7 @@ import { operations } from './admin/operations.ts'
 import { descriptionsOf, fromText } from './admin/text.ts'
 import { run as apply } from './cli/apply.ts'
 import { run as exportAll } from './cli/export.ts'
+import * as secrets from './cli/secrets.ts'
 import type { Session } from './cli/session.ts'
 import { readSecret } from './cli/terminal.ts'
 import { Usage } from './cli/usage.ts'
@@ -28,6 +29,14 @@ const commands: Record<string, { summary: string; run: (args: string[]) => Promi
     run: (args) => apply(args, session()),
   },
   export: { summary: 'Write such a file of what there is, without secrets', run: (args) => exportAll(args, session()) },
+  'secrets rotate': {
+    summary: 'Encrypt everything under the first encryption key, while the server runs',
+    run: (args) => secrets.rotate(args, session()),
+  },
+  'secrets list': {
+    summary: 'Show the encryption keys by their ids, and how much is under each',
+    run: (args) => secrets.list(args, session()),
+  },
 }
 
 async function migrateDatabase(): Promise<void> {
@@ -50,6 +59,8 @@ async function run(args: string[]): Promise<void> {
   if (!first || first === 'help' || first === '--help' || first === '-h') return console.log(overview())
   const command = commands[first]
   if (command) return await command.run(args.slice(1))
+  const commandOfTwo = commands[`${first} ${second}`]
+  if (commandOfTwo) return await commandOfTwo.run(rest)
 
   const ofNoun = operations().filter(({ noun }) => noun === first)
   if (ofNoun.length === 0) throw new Usage(`There is no command "${first}".\n\n${overview()}`)

@@ -7,6 +7,7 @@ import { promisify } from 'node:util'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { parse } from '../../src/config.ts'
 import { load } from '../../src/keys/encryption-keys.ts'
+import { commandsBelow, runCommands } from '../support/documented-commands.ts'
 
 const run = promisify(execFile)
 const cwd = join(import.meta.dirname, '..', '..')
@@ -68,6 +69,20 @@ describe('the key beside an embedded database', () => {
     const [newer, older] = [newKey(), newKey()]
     await writeFile(path, `${newer}\n${made}\n${older}\n`)
     expect(await begin()).toEqual([newer, made, older])
+  })
+
+  test('is replaced by the commands that docs/operations.md shows, and stays closed to others', async () => {
+    const [made = ''] = await begin()
+    const [addFirst = '', keepFirst = ''] = await commandsBelow('docs/operations.md', 'Replacing an encryption key')
+    const shell = { cwd: '/', env: { DATA_DIR: folder } }
+    await runCommands(addFirst, shell)
+    const [added, ...others] = await begin()
+    expect(added).not.toBe(made)
+    expect(others).toEqual([made])
+    await runCommands(keepFirst, shell)
+    expect(await begin()).toEqual([added])
+    expect((await stat(path)).mode & 0o777).toBe(0o600)
+    expect(await readdir(folder)).toEqual(['encryption.key'])
   })
 
   test.each(wrongTexts)('that %s is never replaced, which would lose everything it sealed', async (_, text, reason) => {

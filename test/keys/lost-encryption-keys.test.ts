@@ -102,13 +102,13 @@ describe('a start', () => {
   test('on a key that was changed in the database is refused, and says which', async () => {
     await startWith(first)
     await database.query(`update keys set sealed = left(sealed, -2) || 'AA' where purpose = 'pepper'`)
-    await expectRefusal(first, /^shared_secrets\.value:[\w-]+ is damaged/)
+    await expectRefusal(`${newKey()},${first}`, /^shared_secrets\.value:[\w-]+ is damaged/)
   })
 
   test('on a key that is no sealed value at all is refused', async () => {
     await startWith(first)
     await database.query(`update keys set sealed = 'in clear' where purpose = 'RS256'`)
-    await expectRefusal(first, /^Not a sealed value: signing_keys\.private_jwk:/)
+    await expectRefusal(`${newKey()},${first}`, /^Not a sealed value: signing_keys\.private_jwk:/)
   })
 
   test('on a database from before keys were noted notes all it has, since any of them may be needed', async () => {

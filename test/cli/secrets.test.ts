@@ -1,0 +1,181 @@
+import { spawn } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { beforeEach, describe, expect, test } from 'vitest'
+import { parse } from '../../src/config.ts'
+import { createEnvelope, type Envelope } from '../../src/crypto/envelope.ts'
+import { createLogger } from '../../src/log.ts'
+import { secret } from '../../src/secret.ts'
+import { assemble } from '../../src/server.ts'
+import * as sessions from '../../src/stores/sessions.ts'
+import { postern } from '../support/command-line.ts'
+import { createDatabase, type TestDatabase } from '../support/database.ts'
+import { dumpOf } from '../support/dump.ts'
+import { environmentFor } from '../support/postern.ts'
+
+const newKey = () => randomBytes(32).toString('base64')
+const [older, newer] = [newKey(), newKey()]
+const [before, after] = [older, newer].map((key) => createEnvelope([secret(key)])) as [Envelope, Envelope]
+
+let database: TestDatabase
+let env: Record<string, string>
+
+beforeEach(async () => {
+  const created = await createDatabase()
+  database = created
+  env = { ...(await environmentFor(created.url)), ENCRYPTION_KEYS: older }
+  return () => created.drop()
+})
+
+const secrets = (verb: string, keys: string, ...args: string[]) =>
+  postern(['secrets', verb, ...args], { env: { ...env, ENCRYPTION_KEYS: keys } })
+
+/** Starts with these keys and stops. */
+async function startWith(keys: string): Promise<'started' | 'refused'> {
+  try {
+    await (await assemble(parse({ ...env, ENCRYPTION_KEYS: keys }), { log: createLogger('silent') })).close()
+    return 'started'
+  } catch {
+    return 'refused'
+  }
+}
+
+/** Sessions of people who were asked whether to sign out, as a long-running server has them. */
+async function plantSessions(count: number, envelope: Envelope): Promise<void> {
+  const uids = Array.from({ length: count }, () => randomBytes(16).toString('base64url'))
+  await database.query(
+    `insert into sessions (uid, id_hash, payload, expires_at, created_at)
+     select uid, sha256(uid::bytea), jsonb_build_object('state', state), now() + interval '1 day', now()
+     from unnest($1::text[], $2::text[]) as n(uid, state)`,
+    [uids, uids.map((uid) => envelope.seal('{"secret":"s"}', sessions.stateIdentity(uid)))],
+  )
+}
+
+const countUnder = async ({ sealingKeyId }: Envelope) => {
+  const [row] = await database.query(`select count(*)::int as n from sessions where payload->>'state' like $1`, [
+    `v1.${sealingKeyId}.%`,
+  ])
+  return Number(row?.['n'])
+}
+
+/** How many connections Postern has. */
+const connections = async () => {
+  const [row] = await database.query(
+    `select count(*)::int as n from pg_stat_activity where datname = current_database() and application_name = 'postern'`,
+  )
+  return Number(row?.['n'])
+}
+
+describe('postern secrets rotate', () => {
+  test('encrypts everything under the first key, says how much, and that the other is not needed any more', async () => {
+    await startWith(older)
+    await plantSessions(3, before)
+    const { code, stdout, stderr } = await secrets('rotate', `${newer},${older}`)
+    expect([code, stderr]).toEqual([0, ''])
+    expect(stdout).toContain(`Encrypted anew under ${after.sealingKeyId}:\n`)
+    expect(stdout).toMatch(/^ {2}keys\.sealed {13,}\d+$/m)
+    expect(stdout).toMatch(/^ {2}sessions\.payload\.state +3$/m)
+    expect(stdout).toContain(`Nothing needs ${before.sealingKeyId} any more`)
+    expect(await startWith(newer)).toBe('started')
+    const [{ actor } = {}] = await database.query(`select actor from audit_events where type = 'secrets.rotated'`)
+    expect(actor).toMatch(/^operator:./)
+  })
+
+  test('with a single key has nothing to do, and says so', async () => {
+    const { code, stdout } = await secrets('rotate', older)
+    expect([code, stdout]).toEqual([
+      0,
+      `Nothing was encrypted under another key than ${before.sealingKeyId}.\n\nENCRYPTION_KEYS, or the file in their place, may hold the first key alone.\n`,
+    ])
+  })
+
+  test('without the old key is refused before it changes anything', async () => {
+    await startWith(older)
+    const was = await dumpOf(database)
+    const { code, stderr } = await secrets('rotate', newer)
+    expect(code).toBe(1)
+    expect(stderr).toContain(`is sealed with key ${before.sealingKeyId}, which is not in ENCRYPTION_KEYS`)
+    expect(await dumpOf(database)).toBe(was)
+  })
+
+  test('ends with status 1 when something cannot be read, names it, and says to keep the keys', async () => {
+    await startWith(older)
+    await plantSessions(2, before)
+    await database.query(
+      `update sessions set payload = '{"state":"v1.deadbeef.AAAA.AAAA"}' where uid = (select min(uid) from sessions)`,
+    )
+    const { code, stdout } = await secrets('rotate', `${newer},${older}`)
+    expect(code).toBe(1)
+    expect(stdout).toMatch(/^ {2}sessions\.state:[\w-]{22} is sealed with key deadbeef, which is not in/m)
+    expect(stdout).toContain('Keep all keys until then.')
+    expect(stdout).not.toContain('may hold the first key alone')
+    expect(await countUnder(after)).toBe(1)
+    expect(await startWith(newer)).toBe('refused')
+  })
+
+  test('can be killed in the middle, and goes on from there', async () => {
+    await startWith(older)
+    await plantSessions(2_000, before)
+    await database.query(`create function dawdle() returns trigger language plpgsql as
+      $$ begin perform pg_sleep(0.5); return null; end $$`)
+    await database.query('create trigger dawdle before update on sessions execute function dawdle()')
+    const { PATH = '' } = process.env
+    const rotating = spawn(process.execPath, ['src/cli.ts', 'secrets', 'rotate'], {
+      env: { PATH, ...env, ENCRYPTION_KEYS: `${newer},${older}` },
+    })
+    await expect.poll(() => countUnder(after), { timeout: 20_000 }).toBeGreaterThan(0)
+    rotating.kill('SIGKILL')
+    const [, signal] = await once(rotating, 'close')
+    expect(signal).toBe('SIGKILL')
+    await expect.poll(connections, { timeout: 20_000 }).toBe(0) // a statement that was sent is carried out
+    const left = await countUnder(before)
+    expect(left).toBeGreaterThan(0)
+    expect(left + (await countUnder(after))).toBe(2_000)
+    expect(await startWith(newer)).toBe('refused')
+
+    await database.query('drop trigger dawdle on sessions')
+    const { code, stdout } = await secrets('rotate', `${newer},${older}`)
+    expect(code).toBe(0)
+    expect(stdout).toMatch(new RegExp(`^ {2}sessions\\.payload\\.state +${left}$`, 'm'))
+    expect(await countUnder(after)).toBe(2_000)
+    expect(await startWith(newer)).toBe('started')
+  })
+})
+
+describe('postern secrets list', () => {
+  test('shows each key by its id, since when it is known, which one encrypts, and how much is under each', async () => {
+    await startWith(older)
+    await plantSessions(2, before)
+    await plantSessions(1, after)
+    await database.query(`insert into sessions (uid, id_hash, payload, expires_at, created_at)
+      values ('a', '', '{"state":"v1.deadbeef.x.y"}', now(), now()), ('b', '1', '{"state":"in clear"}', now(), now())`)
+    const { code, stdout } = await secrets('list', `${newer},${older}`)
+    const [{ n } = {}] = await database.query('select count(*)::int as n from keys where sealed is not null')
+    const today = new Date().toISOString().slice(0, 10)
+    expect(code).toBe(0)
+    expect(
+      stdout.split('\n').map((line) =>
+        line
+          .trim()
+          .replace(/T[\d:.]+Z/, '')
+          .split(/ {2,}/),
+      ),
+    ).toEqual([
+      ['Key', 'Noted since', 'Values'],
+      [after.sealingKeyId, today, '1', 'encrypts'],
+      [before.sealingKeyId, today, String(Number(n) + 2)],
+      ['deadbeef', '–', '1', 'not in ENCRYPTION_KEYS'],
+      ['(damaged)', '–', '1'],
+      [''],
+    ])
+    for (const key of [older, newer]) expect(stdout).not.toContain(key)
+  })
+})
+
+test('both say what they do, and take no options', async () => {
+  const help = await secrets('rotate', older, '--help')
+  expect([help.code, help.stdout]).toEqual([0, expect.stringContaining('postern secrets rotate: Encrypt everything')])
+  const wrong = await secrets('list', older, '--force')
+  expect([wrong.code, wrong.stdout]).toEqual([2, ''])
+  expect(wrong.stderr).toContain('postern secrets list: Show the encryption keys')
+})

@@ -1,0 +1,214 @@
+import { randomBytes } from 'node:crypto'
+import * as oidc from 'openid-client'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { parse } from '../../src/config.ts'
+import { createEnvelope } from '../../src/crypto/envelope.ts'
+import { type Resealing, reseal } from '../../src/keys/resealing.ts'
+import { createLogger } from '../../src/log.ts'
+import { secret } from '../../src/secret.ts'
+import { type RunningServer, serve } from '../../src/server.ts'
+import type { ClientMetadata } from '../../src/stores/clients.ts'
+import { places } from '../../src/stores/sealed-values.ts'
+import { adminToken, call, createAdministrator } from '../support/admin.ts'
+import { dumpOf } from '../support/dump.ts'
+import { operate } from '../support/operator.ts'
+import { startPostern, type TestPostern } from '../support/postern.ts'
+import { completeLogin, login, visit } from '../support/relying-party.ts'
+import { createVisitor, type Page, type Visitor } from '../support/visitor.ts'
+import { send } from '../support/wire.ts'
+
+const email = 'ada@example.com'
+const deviceGrant = 'urn:ietf:params:oauth:grant-type:device_code'
+const newKey = () => randomBytes(32).toString('base64')
+const idOf = (key: string) => createEnvelope([secret(key)]).sealingKeyId
+
+const [older, newer] = [newKey(), newKey()]
+const verifier = oidc.randomPKCECodeVerifier()
+let postern: TestPostern
+let server: RunningServer | undefined
+let resealing: Resealing
+let sealedBefore: Record<string, unknown>[]
+
+// What people and apps are in the middle of.
+let app: ClientMetadata
+let renewed: ClientMetadata
+let administrator: ClientMetadata
+let made: string
+let device_code: string
+let tv: ClientMetadata
+let atSignIn: { page: Page; visitor: Visitor }
+let request_uri: string
+let signingOut: { page: Page; visitor: Visitor }
+
+/** Of every kind of value that is sealed one, made as it is made for people, apps and operators. */
+async function beginEverything(): Promise<void> {
+  await postern.createAccount(email)
+  app = await postern.createClient()
+  const { client_secret } = (await operate(postern, 'client rotate-secret', {
+    client_id: app.client_id,
+  })) as Record<string, unknown>
+  renewed = { ...app, client_secret }
+
+  administrator = await createAdministrator(postern)
+  made = (await createOnce()).text
+
+  tv = await postern.createClient({
+    grant_types: [deviceGrant],
+    redirect_uris: [],
+    response_types: [],
+    token_endpoint_auth_method: 'none',
+  })
+  const begun = await send(postern, '/oauth/device_authorization', {
+    form: { client_id: tv.client_id, scope: 'openid' },
+  })
+  device_code = String(begun.json['device_code'])
+  const visitor = createVisitor(postern.issuer)
+  const user_code = String(begun.json['user_code'])
+  const shown = await visitor.submit(await visitor.get('/device'), '/device', { user_code })
+  atSignIn = { visitor, page: await visitor.submit(shown, '/device', { confirm: 'yes' }) }
+
+  request_uri = await push()
+  const signedIn = await login(postern, renewed, { email })
+  const query = new URLSearchParams({ id_token_hint: String(signedIn.tokens.id_token) })
+  signingOut = { visitor: signedIn.visitor, page: await signedIn.visitor.get(`/oauth/logout?${query}`) }
+}
+
+async function createOnce() {
+  const bearer = await adminToken(postern, administrator)
+  const body = { client_name: 'Made once', redirect_uris: ['https://rp.example/cb'] }
+  const answer = await call(postern, '/clients', { bearer, body, headers: { 'idempotency-key': 'once' } })
+  expect(answer.status, answer.text).toBe(201)
+  return answer
+}
+
+async function push(): Promise<string> {
+  const form = {
+    client_id: app.client_id,
+    response_type: 'code',
+    redirect_uri: 'https://rp.example/cb',
+    scope: 'openid',
+    code_challenge: await oidc.calculatePKCECodeChallenge(verifier),
+    code_challenge_method: 'S256',
+  }
+  const { json, status, text } = await send(postern, '/oauth/par', { client: renewed, form })
+  expect(status, text).toBe(201)
+  return String(json['request_uri'])
+}
+
+async function startWith(keys: string): Promise<RunningServer> {
+  await server?.stop()
+  server = await serve(parse({ ...postern.env, ENCRYPTION_KEYS: keys }), { log: createLogger('silent') })
+  return server
+}
+
+/** Where, by the look of the tables alone, something is sealed with a key. */
+const sealedWith = (key: string) =>
+  postern.database.query(
+    `with sealed (place, value) as (
+       select 'keys', sealed from keys
+       union all select 'clients', secret_sealed from clients
+       union all select 'clients, before', previous_secret_sealed from clients
+       union all select 'idempotency_keys', response_sealed from idempotency_keys
+       union all select 'sessions', payload::text from sessions
+       union all select 'artifacts, ' || model, payload::text from artifacts)
+     select distinct place from sealed where strpos(value, $1) > 0 order by place`,
+    [`v1.${idOf(key)}.`],
+  )
+
+beforeAll(async () => {
+  postern = await startPostern({ ENCRYPTION_KEYS: older })
+  await beginEverything()
+  await postern.server.stop()
+  sealedBefore = await sealedWith(older)
+  const { keys } = (await startWith(`${newer},${older}`)).postern
+  resealing = await reseal(keys, { actor: 'operator:test' })
+})
+afterAll(async () => {
+  await server?.stop()
+  await postern?.database.drop()
+})
+
+describe('Everything that is sealed is sealed anew', () => {
+  test('and there was one of each to begin with', () => {
+    expect(sealedBefore.map(({ place }) => place)).toEqual([
+      'artifacts, Interaction',
+      'artifacts, PushedAuthorizationRequest',
+      'clients',
+      'clients, before',
+      'idempotency_keys',
+      'keys',
+      'sessions',
+    ])
+    expect(Object.keys(resealing.resealed).toSorted()).toEqual(places.toSorted())
+  })
+
+  test('so that nothing in any table is under the key from before', async () => {
+    const dump = await dumpOf(postern.database)
+    expect(dump).toContain(`v1.${idOf(newer)}.`)
+    expect(dump).not.toContain(`v1.${idOf(older)}.`)
+    expect(resealing).toMatchObject({ unreadable: [], isOutpaced: false, usedElsewhere: [], retired: [idOf(older)] })
+    expect(await postern.database.query('select id from encryption_keys')).toEqual([{ id: idOf(newer) }])
+  })
+
+  test('and no column that is named for it was forgotten', async () => {
+    const columns = await postern.database.query(
+      `select table_name || '.' || column_name as name from information_schema.columns
+       where table_schema = 'public' and column_name like '%sealed%'`,
+    )
+    expect(columns.length).toBeGreaterThan(3)
+    for (const { name } of columns) expect(places).toContain(name)
+  })
+
+  test('which the audit says in one line, with counts and no key', async () => {
+    const events = await postern.database.query(`select actor, details from audit_events where type like 'secrets.%'`)
+    expect(events).toEqual([
+      {
+        actor: 'operator:test',
+        details: {
+          key_id: idOf(newer),
+          resealed: resealing.resealed,
+          unreadable: 0,
+          retired_key_ids: [idOf(older)],
+        },
+      },
+    ])
+  })
+})
+
+describe('With the new key alone, what was begun under the old one goes on', () => {
+  beforeAll(async () => {
+    await startWith(newer)
+  })
+
+  test('a client has its secret, and the one before', async () => {
+    for (const client of [app, renewed]) {
+      const { status } = await send(postern, '/oauth/introspect', { client, form: { token: 'x' } })
+      expect(status).toBe(200)
+    }
+  })
+
+  test('a request that is repeated is answered as it was, with the secret that was made', async () => {
+    const again = await createOnce()
+    expect(again.text).toBe(made)
+    expect(again.json['client_secret']).toEqual(expect.stringMatching(/./))
+  })
+
+  test('a device is connected by whoever was about to sign in', async () => {
+    const { page, visitor } = atSignIn
+    await visitor.allow(await visitor.signIn(page, email))
+    const form = { grant_type: deviceGrant, device_code, client_id: tv.client_id }
+    expect((await send(postern, '/oauth/token', { form })).status).toBe(200)
+  })
+
+  test('a pushed request leads to a code', async () => {
+    const query = new URLSearchParams({ client_id: app.client_id, request_uri })
+    const callback = await completeLogin(await visit(postern, `/oauth/authorize?${query}`), email)
+    expect(callback.searchParams.get('code')).toBeTruthy()
+  })
+
+  test('who was asked whether to sign out is signed out', async () => {
+    const { page, visitor } = signingOut
+    const done = await visitor.submit(page, '/oauth/logout/confirm', { logout: 'yes' })
+    expect([done.status, done.url]).toEqual([200, `${postern.issuer}/oauth/logout/success`])
+  })
+})
