@@ -63,7 +63,7 @@ async function run(args: string[]): Promise<void> {
   if (commandOfTwo) return await commandOfTwo.run(rest)
 
   const ofNoun = operations().filter(({ noun }) => noun === first)
-  if (ofNoun.length === 0) throw new Usage(`There is no command "${first}".\n\n${overview()}`)
+  if (ofNoun.length === 0) throw new Usage(`There is no such command.\n\n${overview()}`)
   const named = ofNoun.find(({ verb }) => verb === second)
   // `postern audit` has but one thing to do.
   const found = named ?? (ofNoun.length === 1 && (!second || second.startsWith('-')) ? ofNoun[0] : undefined)
@@ -121,7 +121,7 @@ function readOptions(operation: Operation, args: string[]): Record<string, strin
     // `client delete abc` reads better than `client delete --client-id abc`: the first option may go without its name.
     const [first] = names
     if (positionals.length > 0 && first !== undefined) given[first] ??= positionals[0]
-    if (positionals.length > 1) throw new Usage(`What does "${positionals[1]}" mean?\n\n${help(operation)}`)
+    if (positionals.length > 1) throw new Usage(`There is a word too many.\n\n${help(operation)}`) // it may be a secret
     return given
   } catch (error) {
     if (error instanceof Usage) throw error

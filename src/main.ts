@@ -3,7 +3,7 @@ import cluster from 'node:cluster'
 import type { Logger } from 'pino'
 import { type Config, InvalidConfiguration, parse } from './config.ts'
 import { load as loadEncryptionKeys } from './keys/encryption-keys.ts'
-import { createLogger } from './log.ts'
+import { createLogger, endAtFaults } from './log.ts'
 import { assemble, serve } from './server.ts'
 import * as accounts from './stores/accounts.ts'
 
@@ -21,6 +21,7 @@ export async function main(env: Record<string, string | undefined>): Promise<voi
     return
   }
   const log = createLogger(config.LOG_LEVEL)
+  endAtFaults(log)
   try {
     if (cluster.isPrimary && config.WORKERS > 1) await supervise(config, log)
     else await run(config, log)

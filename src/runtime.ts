@@ -18,3 +18,15 @@ process.emitWarning = new Proxy(process.emitWarning, {
     if (!/^The ML-DSA-65 Web Crypto API algorithm is/.test(String(given[0]))) Reflect.apply(emit, self, given)
   },
 })
+
+// A diagnostic report, which an operator may have Node write, else has the environment in it, and so every secret there.
+// That of a fatal error heeds only the option.
+if (!process.report.excludeEnv) {
+  process.report.excludeEnv = true
+  if (process.report.reportOnFatalError) {
+    process.report.reportOnFatalError = false
+    process.stderr.write(
+      'A report of a fatal error would have secrets in it, and is not written without --report-exclude-env.\n',
+    )
+  }
+}

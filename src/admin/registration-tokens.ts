@@ -107,7 +107,8 @@ export function operations(): Operation[] {
       output: z.object({ id: z.string(), revoked: z.literal(true) }),
       async run({ tx, record }, { id }) {
         if (!(await tokens.revoke(tx, id))) {
-          throw new Refusal('not-found', `There is no registration token ${id} that could be revoked.`)
+          // Not repeated, as it is perhaps the value after all.
+          throw new Refusal('not-found', 'There is no registration token of this id that could be revoked.')
         }
         record({ type: 'registration_token.revoked', details: { id } })
         return { id, revoked: true as const }

@@ -7,7 +7,7 @@ import { appliedText, planText } from './plan-text.ts'
 import type { Session } from './session.ts'
 import { findSecretIn, readSources } from './sources.ts'
 import { confirm } from './terminal.ts'
-import { Usage } from './usage.ts'
+import { misuse, Usage } from './usage.ts'
 
 const changesPending = 3 // an exit status that no error has
 
@@ -88,7 +88,7 @@ function readOptions(args: string[]) {
       help: values.help,
     }
   } catch (error) {
-    throw new Usage(`${(error as Error).message}\n\n${help}`)
+    throw new Usage(`${misuse(error)}\n\n${help}`)
   }
 }
 

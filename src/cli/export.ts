@@ -2,7 +2,7 @@ import { writeFile } from 'node:fs/promises'
 import { parseArgs } from 'node:util'
 import { exportDeclaration } from '../admin/declaration/export.ts'
 import type { Session } from './session.ts'
-import { Usage } from './usage.ts'
+import { misuse, Usage } from './usage.ts'
 
 const help = `postern export: Write policies, resources and clients as a file for postern apply, without secrets.
 
@@ -22,6 +22,6 @@ function readOptions(args: string[]) {
     const options = { output: { type: 'string', short: 'o' }, help: { type: 'boolean', short: 'h' } } as const
     return parseArgs({ args, options, strict: true }).values
   } catch (error) {
-    throw new Usage(`${(error as Error).message}\n\n${help}`)
+    throw new Usage(`${misuse(error)}\n\n${help}`)
   }
 }

@@ -182,7 +182,7 @@ Applied.
   test.each([
     [[], 'Say which file with -f'],
     [['-f', 'x.yaml', '--purge'], "Unknown option '--purge'"],
-    [['x.yaml'], "Unexpected argument 'x.yaml'"],
+    [['x.yaml'], 'There is a word too many.'],
     [['-f', 'x.yaml', '--output', 'xml'], '--output must be text or json.'],
     [['-f', 'x.yaml', '--exit-code'], '--exit-code goes with --dry-run.'],
     [['-f', 'nowhere.yaml'], 'nowhere.yaml cannot be read (ENOENT).'],

@@ -27,7 +27,7 @@ export function parse({ text }: Source): Document | Fault[] {
   }
   const errors = [...document.errors, ...document.warnings].map(({ pos: [offset], code, message }) => ({
     position: at(offset),
-    message: code === 'MULTIPLE_DOCS' ? 'there is more than one document' : message,
+    message: code === 'MULTIPLE_DOCS' ? 'there is more than one document' : withoutQuotation(message),
   }))
   visit(document, {
     Pair(_, { key }) {
@@ -41,7 +41,7 @@ export function parse({ text }: Source): Document | Fault[] {
   try {
     value = document.toJS()
   } catch (error) {
-    return [{ position: at(0), message: (error as Error).message }] // more aliases than a declaration can need
+    return [{ position: at(0), message: withoutQuotation((error as Error).message) }] // more aliases than a declaration can need
   }
 
   const step = (node: unknown, name: PropertyKey) => {
@@ -73,3 +73,6 @@ export function parse({ text }: Source): Document | Fault[] {
     },
   }
 }
+
+/** A message of the parser's without what it found: that is a secret of somebody who did not quote it. */
+const withoutQuotation = (message: string) => message.replace(/: .*/s, '')
