@@ -243,6 +243,7 @@ function listed(value: unknown): string {
 function maskPassword(url: string): string {
   try {
     const parsed = new URL(url)
+    if (/@/.test(parsed.pathname + parsed.search + parsed.hash)) return '[secret]' // the password ended the host
     if (parsed.password) parsed.password = '[secret]'
     if (parsed.searchParams.has('password')) parsed.searchParams.set('password', '[secret]') // libpq's other way
     return decodeURI(parsed.href)
