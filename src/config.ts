@@ -187,7 +187,7 @@ export const environment = z
   })
   .refine((env) => !env.DATABASE_URL || env.ENCRYPTION_KEYS || env.ENCRYPTION_KEYS_FILE, {
     path: ['ENCRYPTION_KEYS'],
-    error: 'is required when DATABASE_URL is set; make one with: openssl rand -base64 32',
+    error: `is required when DATABASE_URL is set. ${keyRemedy}`,
     ...together,
   })
   .refine((env) => !env.ENCRYPTION_KEYS || !env.ENCRYPTION_KEYS_FILE, {

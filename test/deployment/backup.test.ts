@@ -122,8 +122,8 @@ describe.runIf(canRun)('A backup without the encryption key', () => {
 
   const another = randomBytes(32).toString('base64')
   test.each([
-    ['another', () => another, 1, /sealed with key [0-9a-f]{8}, which is not in ENCRYPTION_KEYS/],
-    ['none', () => '', 2, /ENCRYPTION_KEYS is required when DATABASE_URL is set/],
+    ['another', () => another, 1, /sealed with key [0-9a-f]{8}, which is not in .* Nothing was changed\. Add it to/],
+    ['none', () => '', 2, /ENCRYPTION_KEYS is required when DATABASE_URL is set\. If .* restore it from where/],
     ['part of it', () => String(lost['ENCRYPTION_KEYS']).slice(0, 40), 2, /ENCRYPTION_KEYS key 1 must be 32 bytes/],
   ])('is not served with %s: the start says so, and changes nothing', async (_, key, status, sentence) => {
     const before = await dumpOf(restored)
@@ -132,7 +132,7 @@ describe.runIf(canRun)('A backup without the encryption key', () => {
     })
     expect(stderr).toMatch(sentence)
     expect(code).toBe(status)
-    expect(stdout + stderr).not.toContain(another)
+    for (const secret of [another, ...secrets]) expect(stdout + stderr).not.toContain(secret)
     expect(await dumpOf(restored)).toBe(before)
   })
 })

@@ -27,5 +27,5 @@ export function runCommands(
   )
   const places = [programs, dirname(process.execPath), process.env['PATH']]
   const PATH = places.filter((place) => place !== undefined).join(delimiter)
-  return run('bash', ['-c', script], { cwd, env: { ...env, PATH } })
+  return run('bash', ['--norc', '-c', script], { cwd, env: { ...env, PATH } })
 }

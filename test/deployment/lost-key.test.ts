@@ -1,0 +1,85 @@
+import { randomBytes } from 'node:crypto'
+import { decodeJwt } from 'jose'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { parse } from '../../src/config.ts'
+import { createLogger } from '../../src/log.ts'
+import { type RunningServer, serve } from '../../src/server.ts'
+import type { ClientMetadata } from '../../src/stores/clients.ts'
+import { commandsBelow, runCommands } from '../support/documented-commands.ts'
+import { startPostern, type TestPostern } from '../support/postern.ts'
+import { serverPrograms } from '../support/postgresql-server.ts'
+import { manage } from '../support/registration.ts'
+import { login } from '../support/relying-party.ts'
+import { createVisitor } from '../support/visitor.ts'
+import { send } from '../support/wire.ts'
+import { acquire, type Belongings, email } from './belongings.ts'
+
+// For psql, which whoever has a server has.
+const canRun = process.env['CI'] !== undefined || serverPrograms !== undefined
+
+let postern: TestPostern
+let server: RunningServer
+let then: Belongings
+let renewed: ClientMetadata
+let give: (clientId: string) => Promise<ClientMetadata>
+
+beforeAll(async () => {
+  if (!canRun) return
+  postern = await startPostern()
+  then = await acquire(postern.server.postern)
+  await postern.server.stop()
+
+  const [empty = '', rotate = ''] = await commandsBelow('docs/backup.md', 'Without the key')
+  const env: Record<string, string> = { ...postern.env, ENCRYPTION_KEYS: randomBytes(32).toString('base64') }
+  const shell = { cwd: '/', programs: serverPrograms }
+  await runCommands(empty, { ...shell, env })
+  server = await serve(parse(env), { log: createLogger('silent') })
+  give = async (client_id) => {
+    const { stdout } = await runCommands(rotate, { ...shell, env: { ...env, CLIENT_ID: client_id } })
+    const { client_secret } = JSON.parse(stdout) as { client_secret: string }
+    return { client_id, client_secret }
+  }
+  renewed = await give(then.app.client_id)
+})
+
+afterAll(async () => {
+  await server?.stop()
+  await postern?.database.drop()
+})
+
+describe.runIf(canRun)(
+  'After the encryption key was lost, and what it sealed was given up as docs/backup.md says',
+  () => {
+    test('people sign in with their passwords, and are the same to whoever knows them by public subjects', async () => {
+      const { tokens } = await login(postern, renewed, { email })
+      expect(tokens.claims()?.sub).toBe(decodeJwt(then.tokens.id_token).sub)
+    })
+
+    test('what they agreed to is remembered', async () => {
+      const visitor = createVisitor(postern.issuer)
+      await login(postern, renewed, { email, visitor })
+      const { callback } = await login(postern, renewed, { email, visitor, scope: 'openid email', prompt: 'none' })
+      expect(callback.searchParams.get('code')).toBeTruthy()
+    })
+
+    test('the secret from before is refused, and so are its tokens and its sessions', async () => {
+      const form = { token: then.tokens.access_token }
+      expect((await send(postern, '/oauth/introspect', { client: then.app, form })).status).toBe(401)
+      expect((await send(postern, '/oauth/introspect', { client: renewed, form })).json).toEqual({ active: false })
+      const visitor = createVisitor(postern.issuer, { cookies: new Map(then.cookies) })
+      await expect(login(postern, renewed, { email, visitor, prompt: 'none' })).rejects.toThrow()
+    })
+
+    test('a client that registered itself fails until it is given another secret, and then is managed as before', async () => {
+      expect((await manage(postern, then.selfMade, 'GET')).status).toBe(500)
+      await give(then.selfMade.client_id)
+      expect((await manage(postern, then.selfMade, 'GET')).status).toBe(200)
+    })
+
+    test('a client with pairwise subjects takes people for others', async () => {
+      const { tokens } = await login(postern, await give(then.pairwise.client_id), { email })
+      expect(tokens.claims()?.sub).toMatch(/./)
+      expect(tokens.claims()?.sub).not.toBe(then.pairwiseSub)
+    })
+  },
+)
