@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { findKeyMistake, keyRemedy } from './config/key-encryption-keys.ts'
+import { keyServiceMistakes, keyServiceSettings } from './config/key-service.ts'
 import { secret } from './secret.ts'
 
 const seconds = z.coerce.number().int().positive()
@@ -91,6 +92,7 @@ export const environment = z
       .string()
       .optional()
       .describe('A file with the key-encryption keys instead, one a line; blank lines and lines with # are skipped.'),
+    ...keyServiceSettings,
     TRUSTED_PROXIES: list
       .refine((ranges) => ranges.every((cidr) => /^[0-9a-fA-F:.]+(\/\d{1,3})?$/.test(cidr)), {
         error: 'must be addresses or CIDR ranges, comma separated, such as 10.0.0.0/8',
@@ -200,6 +202,9 @@ export const environment = z
     error: 'is required when PORT is 0',
     ...together,
   })
+  .superRefine((env, context) => {
+    for (const { name, message } of keyServiceMistakes(env)) context.addIssue({ code: 'custom', path: [name], message })
+  }, together)
   .transform((env) => ({ ...env, ISSUER: env.ISSUER ?? `http://localhost:${env.PORT}` }))
 
 export type Config = Readonly<z.output<typeof environment>>

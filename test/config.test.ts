@@ -54,6 +54,17 @@ suite('settings', () => {
     }
   })
 
+  test('of a PKCS #11 token are complete or none at all', () => {
+    const token = { PKCS11_MODULE: '/usr/lib/hsm.so', PKCS11_TOKEN: 'postern', PKCS11_PIN: '4938' }
+    expect(parse(token)).toMatchObject({ PKCS11_MODULE: '/usr/lib/hsm.so', PKCS11_TOKEN: 'postern' })
+    expect(mistakes({ ...token, PKCS11_TOKEN: '' })).toContain('PKCS11_TOKEN is required when PKCS11_MODULE is set')
+    expect(mistakes({ ...token, PKCS11_PIN: '' })).toContain('PKCS11_PIN or PKCS11_PIN_FILE is required')
+    expect(mistakes({ ...token, PKCS11_PIN_FILE: '/p' })).toContain('PKCS11_PIN and PKCS11_PIN_FILE cannot both be set')
+    expect(mistakes({ ...token, PKCS11_MODULE: '' })).toContain('PKCS11_MODULE is required')
+    expect(mistakes({ ...token, PKCS11_MODULE: 'hsm.so' })).toContain('PKCS11_MODULE must be the absolute path')
+    expect(describe(parse(token))).not.toContain('4938')
+  })
+
   test('about each other are checked even when others are wrong', () => {
     const message = mistakes({ DATABASE_URL: url, WORKERS: 'many' })
     expect(message).toContain('WORKERS')
