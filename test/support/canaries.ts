@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto'
 import type { Secret } from '../../src/secret.ts'
+import type { ClientMetadata } from '../../src/stores/clients.ts'
 import { createVisitor, formsOf, type Page, type Visitor } from './visitor.ts'
-import type { Answer } from './wire.ts'
+import { type Answer, basic } from './wire.ts'
 
 /** Everything secret that a test planted or came by, and whether any of it is in a text. */
 export type Canaries = {
@@ -11,6 +12,8 @@ export type Canaries = {
   /** Collects what an answer carries that whoever holds it could use. */
   collectFrom(answer: Pick<Answer, 'json'>): void
   collectForms(page: Page): void
+  /** Collects a client's secret, and what RFC 6749 §2.3.1 makes of it. */
+  collectClient(kind: string, client: ClientMetadata): void
   /** Collects what is in every `Secret` of an object, and in the objects it has. */
   collectSecretsOf(kind: string, object: object): void
   /** A browser of which every cookie it ever had, every interaction and every code is collected. */
@@ -19,6 +22,8 @@ export type Canaries = {
   kinds(): ReadonlyMap<string, number>
   /** The kinds of what is in a text, whole, in part, or in another spelling. */
   foundIn(text: string): string[]
+  /** The same, with where in the text each is first. */
+  placesIn(text: string): Map<string, number>
 }
 
 const pieceLength = 12 // of random characters: nothing else has them in a row
@@ -58,6 +63,13 @@ export function createCanaries(): Canaries {
       for (const { hidden } of formsOf(body))
         for (const name of ['csrf', 'xsrf']) if (hidden[name]) collect(`${name} of a form`, [hidden[name]].flat()[0])
     },
+    collectClient(kind, client) {
+      const secret = String(client['client_secret'])
+      collect(kind, secret)
+      const credentials = basic(client.client_id, secret).slice('Basic '.length)
+      // Base64 makes four letters of three bytes; those of the id are no secret.
+      collect('basic credentials', credentials.slice(Math.ceil((client.client_id.length + 1) / 3) * 4))
+    },
     collectSecretsOf(kind, object) {
       for (const [name, value] of Object.entries(object)) {
         if (isSecret(value)) for (const text of textsOf(value.reveal())) collect(`${kind}: ${name}`, text)
@@ -82,20 +94,26 @@ export function createCanaries(): Canaries {
       return createVisitor(issuer, { fetch: watched })
     },
     kinds: () => new Map([...values].map(([kind, found]) => [kind, found.size])),
-    foundIn(text) {
-      const found = new Set([...whole].filter(([value]) => text.includes(value)).map(([, kind]) => kind))
+    foundIn: (text) => [...canaries.placesIn(text).keys()],
+    placesIn(text) {
+      const places = new Map<string, number>()
+      for (const [value, kind] of whole) if (text.includes(value)) places.set(kind, text.indexOf(value))
       for (let at = 0; at + pieceLength <= text.length; at++) {
         const kind = pieces.get(text.slice(at, at + pieceLength))
-        if (kind !== undefined) found.add(kind)
+        if (kind !== undefined && !places.has(kind)) places.set(kind, at)
       }
-      return [...found]
+      return places
     },
   }
   return canaries
 }
 
-/** Of a JWT the signature, without which nobody believes it; of a URN, and of what is sealed, what is random in it. */
+/**
+ * Of a JWT the signature, without which nobody believes it; of a URN, and of what is sealed, what is random in it; of the
+ * address of a database the password.
+ */
 function secretPart(text: string): string {
+  if (/^postgres(ql)?:/.test(text)) return decodeURIComponent(new URL(text).password)
   if (/^(eyJ[\w-]+\.[\w-]+|v1\..*)\.[\w-]+$/.test(text)) return text.slice(text.lastIndexOf('.') + 1)
   return text.startsWith('urn:') ? text.slice(text.lastIndexOf(':') + 1) : text
 }

@@ -7,7 +7,7 @@ import type { Canaries } from './canaries.ts'
 import { password, type TestPostern } from './postern.ts'
 import { authorize, completeLogin, login, visit } from './relying-party.ts'
 import type { Page, Visitor } from './visitor.ts'
-import { type Answer, basic, createKey, redeem, send } from './wire.ts'
+import { type Answer, createKey, redeem, send } from './wire.ts'
 
 /** What a deployment is put through. `afterStep` is called whenever there may be something new to see. */
 export type Scene = {
@@ -26,8 +26,7 @@ const deviceGrant = 'urn:ietf:params:oauth:grant-type:device_code'
 export async function circulate(scene: Scene): Promise<void> {
   const { canaries, client, postern } = scene
   canaries.collect('password', password)
-  canaries.collect('client_secret', client['client_secret'])
-  canaries.collect('basic credentials', basic(client.client_id, String(client['client_secret'])).slice('Basic '.length))
+  canaries.collectClient('client_secret', client)
   const first = canaries.visitor(postern.issuer)
   const steps = {
     'signing in, consenting and refreshing': () => signInAndRefresh(scene, first),

@@ -44,13 +44,16 @@ export async function environmentFor(databaseUrl: string): Promise<Record<string
   }
 }
 
-/** A whole Postern in this process: its own database, a real port. */
+/** A whole Postern in this process: its own database, a real port. `databaseUrl` is how it gets to its database. */
 export async function startPostern(
   settings: Record<string, string> = {},
-  options: Pick<PosternOptions, 'fetch'> = {},
+  {
+    databaseUrl = (url) => url,
+    ...options
+  }: Pick<PosternOptions, 'fetch'> & { databaseUrl?(url: string): string } = {},
 ): Promise<TestPostern> {
   const database = await createDatabase()
-  const env = { ...(await environmentFor(database.url)), ...settings }
+  const env = { ...(await environmentFor(databaseUrl(database.url))), ...settings }
   const config = parse(env)
   const statements: string[] = []
   const logged: string[] = []

@@ -1,0 +1,33 @@
+import { operations } from '../../../src/admin/operations.ts'
+import { call } from '../../support/admin.ts'
+import type { Scene } from '../../support/circulation.ts'
+import { operate } from '../../support/operator.ts'
+import type { Channels } from './channels.ts'
+
+export const shown = 'admin API: all that can be read'
+export const rows = 'rows of the audit'
+
+/** Reads all that administrators can read, and all that was noted of what was done. */
+export async function readAll({ postern, email }: Scene, channels: Channels, bearer: string): Promise<void> {
+  const [client_id, identifier] = [channels.marker(shown), 'https://read.example/']
+  await operate(postern, 'client create', { client_id, redirect_uris: ['https://rp.example/cb'] })
+  await operate(postern, 'client create', {
+    client_id: channels.marker(rows),
+    redirect_uris: ['https://rp.example/cb'],
+  })
+  await operate(postern, 'resource create', { identifier, scopes: { read: 'Read' } })
+  const fields: Record<string, string> = { account: email, client_id, identifier, name: 'default' }
+
+  for (const { http, input, noun, verb } of operations()) {
+    if (http.method !== 'GET') continue
+    const path = http.path.replace(/\{(\w+)\}/g, (_, name) => encodeURIComponent(String(fields[name])))
+    const query = 'limit' in input.shape ? '?limit=1000' : 'all' in input.shape ? '?all=true' : ''
+    const { status, headers, text } = await call(postern, path + query, { bearer })
+    if (status !== 200) throw new Error(`${noun} ${verb}: ${text}`)
+    channels.write(shown, `${noun} ${verb}\n${[...headers].join('\n')}\n${text}`)
+  }
+  channels.write(shown, (await call(postern, '/openapi.json', {})).text)
+  for (const { row } of await postern.database.query('select t::text as row from audit_events t')) {
+    channels.write(rows, String(row))
+  }
+}

@@ -1,0 +1,102 @@
+import { randomBytes } from 'node:crypto'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { operations } from '../../../src/admin/operations.ts'
+import type { Canaries } from '../../support/canaries.ts'
+
+const redirect = ['--redirect-uris', 'https://rp.example/cb']
+
+/** Everything there is to do, in an order in which each finds what it needs. What is made goes by the marker. */
+export async function everything(canaries: Canaries, folder: string, marker: string): Promise<string[][]> {
+  const email = `${marker}@example.com`
+  const file = join(folder, 'postern.yaml')
+  await writeFile(
+    file,
+    `version: 1
+clients:
+  made: { policy: administrator, redirect_uris: [https://rp.example/cb] }
+  chosen: { policy: administrator, redirect_uris: [https://rp.example/cb], client_secret: { env: CHOSEN_SECRET } }`,
+  )
+  const secret = () => canaries.plant('secret given as an option')
+  return [
+    ['account', 'create', '--email', email, '--password', secret()],
+    ['account', 'update', email, '--claims', '{"a": "b"}'],
+    ['account', 'set-password', email, '--password', secret()],
+    ...['show', 'disable', 'enable'].map((verb) => ['account', verb, email]),
+    ['client', 'create', '--client-id', marker, ...redirect],
+    ['client', 'update', marker, '--client-name', 'Renamed'],
+    ['client', 'set-secret', marker, '--client-secret', secret()],
+    ...['show', 'rotate-secret', 'disable', 'enable'].map((verb) => ['client', verb, marker]),
+    ['resource', 'create', 'https://cli.example', '--scopes', 'read=Read'],
+    ['resource', 'update', 'https://cli.example', '--name', 'An API'],
+    ['resource', 'show', 'https://cli.example'],
+    ['registration-policy', 'set', 'cli', '--rules', '{}'],
+    ['registration-policy', 'show', 'cli'],
+    ['registration-token', 'create', '--policy', 'cli'],
+    ['keys', 'rotate', '--purpose', 'ES256'],
+    ...operations()
+      .filter(({ verb }) => verb === 'list')
+      .map(({ noun, verb }) => [noun, verb]),
+    ['apply', '-f', file, '--yes'],
+    ['apply', '-f', file, '--output', 'json'],
+    ['apply', '-f', file, '--dry-run', '--prune'],
+    ['export'],
+    ['config'],
+    ['migrate'],
+  ]
+}
+
+/** What takes an id that a command before gave out, and what takes away what was made. */
+export function theRest(marker: string, kid: string, idIn: (command: string) => string): string[][] {
+  return [
+    ['registration-token', 'revoke', `--id=${idIn('registration-token create')}`],
+    ['registration-policy', 'delete', 'cli'],
+    ['grant', 'revoke', `--id=${idIn('grant list')}`],
+    ['keys', 'revoke', `--kid=${kid}`],
+    ['client', 'delete', marker],
+    ['resource', 'delete', 'https://cli.example'],
+    ['account', 'delete', `${marker}@example.com`],
+  ]
+}
+
+/** Command lines with a secret where it does not belong, or one that is not good. */
+export async function unfit(canaries: Canaries, folder: string): Promise<string[][]> {
+  const secret = () => canaries.plant('secret that is out of place')
+  const declared = async (value: string) => {
+    const path = join(folder, `${randomBytes(6).toString('hex')}.yaml`)
+    await writeFile(path, `version: 1\nclients:\n  web:\n    policy: administrator\n    client_secret: ${value}\n`)
+    return ['apply', '-f', path]
+  }
+  // As one types it who does not know that YAML gives a meaning to it.
+  const unquoted = ['', '*', '!', '|', '@', '"', '{ ', '"x" ', '&a *', '%', '- '].map(
+    (prefix) => `${prefix}${secret()}`,
+  )
+  return [
+    ...operations().flatMap(({ noun, verb }) => [
+      [noun, verb, 'x', secret()],
+      [noun, verb, `--unknown=${secret()}`],
+    ]),
+    [secret()],
+    ['account', secret()],
+    ['account', 'show', '--unknown', secret()],
+    ['account', 'show', `-${secret()}`],
+    ['account', 'create', '--email', secret(), '--password', secret()],
+    ['account', 'create', '--email', 'a@example.com', '--password', secret(), '--password', secret()],
+    ['account', 'create', '--email', 'a@example.com', '--password', secret().slice(0, 7)],
+    ['account', 'create', '--email', 'a@example.com', '--password', secret(), '--claims', `{"a": ${secret()}}`],
+    ['account', 'set-password', 'ada@example.com', '--password'],
+    ['account', 'set-password', 'ada@example.com', '--password', `-${secret()}`],
+    ['client', 'set-secret', 'nobody', '--client-secret', secret()],
+    ['client', 'set-secret', 'nobody', '--client-secret', `${secret()}\u00e9`],
+    ['client', 'set-secret', 'nobody', '--client-secret', secret(), '--overlap-seconds', secret()],
+    ['client', 'create', ...redirect, '--jwks', `{"keys": [{"kty": "oct", "k": "${secret()}"}]}`],
+    ['client', 'create', ...redirect, '--jwks', `{"keys": [{"kty": "EC", "d": "${secret()}"}]}`],
+    ['client', 'create', ...redirect, '--application-type', secret()],
+    ['registration-token', 'create', '--expires', secret()],
+    ['registration-token', 'revoke', secret()],
+    ['client', 'list', '--cursor', secret()],
+    ['apply', secret()],
+    ['export', secret()],
+    ...(await Promise.all([...unquoted, `{ value: ${secret()} }`, `${secret()}: x: y`].map(declared))),
+  ]
+}

@@ -1,0 +1,70 @@
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { vi } from 'vitest'
+import type { Scene } from '../../support/circulation.ts'
+import { freePort } from '../../support/postern.ts'
+import { basic } from '../../support/wire.ts'
+import type { Channels } from './channels.ts'
+import { type Server, startServer } from './server-process.ts'
+
+export const crashes = 'what a server writes that crashes'
+export const reports = 'diagnostic reports'
+
+const accidents = join(import.meta.dirname, 'accidents.ts')
+const reporting = [
+  '--report-uncaught-exception',
+  '--report-on-signal',
+  '--report-signal=SIGUSR2',
+  '--report-on-fatalerror',
+]
+
+/** Has servers end in every way there is, with all that Node can be told to write then. */
+export async function crash(scene: Scene, channels: Channels): Promise<void> {
+  const folder = await mkdtemp(join(tmpdir(), 'postern-reports-'))
+  const start = async (...more: string[]): Promise<{ server: Server; issuer: string }> => {
+    const port = String(await freePort())
+    const issuer = `http://localhost:${port}`
+    const options = [
+      ...reporting,
+      ...more,
+      `--report-directory=${folder}`,
+      `--import=${accidents}`,
+      '--max-old-space-size=128',
+    ]
+    const env = { ...scene.postern.env, PORT: port, ISSUER: issuer, LOG_LEVEL: 'trace' }
+    const args = [`${channels.marker(crashes)}${channels.marker(reports)}`]
+    const server = startServer(env, { args, options })
+    await server.ready()
+    return { server, issuer }
+  }
+  const isThere = async () => {
+    if ((await readdir(folder)).length === 0) throw new Error('the report is not there')
+  }
+  try {
+    const [first, second, third, fourth] = await Promise.all([start(), start(), start(), start('--report-exclude-env')])
+    await knock(scene, first.issuer)
+    first.server.kill('SIGUSR2')
+    await vi.waitFor(isThere, { timeout: 20_000, interval: 50 })
+    first.server.kill('SIGWINCH')
+    second.server.kill('SIGIO')
+    for (const { server } of [third, fourth]) server.kill('SIGCONT')
+    for (const { server } of [first, second, third, fourth]) channels.write(crashes, await server.ended())
+    const written = await readdir(folder)
+    // Of an exhausted heap there is one only where it is sure to be without the environment.
+    if (written.length !== 4) throw new Error(`there are ${written.length} reports`)
+    for (const name of written) channels.write(reports, await readFile(join(folder, name), 'utf8'))
+  } finally {
+    await rm(folder, { recursive: true })
+  }
+}
+
+/** Requests with something secret in them, of which some is in memory then. */
+async function knock({ canaries, client }: Scene, issuer: string): Promise<void> {
+  const secret = canaries.plant('client_secret somebody tried')
+  const body = new URLSearchParams({ grant_type: 'client_credentials' })
+  for (const client_secret of [secret, String(client['client_secret'])]) {
+    const authorization = basic(client.client_id, client_secret)
+    await (await fetch(`${issuer}/oauth/token`, { method: 'POST', headers: { authorization }, body })).text()
+  }
+}

@@ -1,0 +1,29 @@
+// Runs `postern` many times in one process, each as if it were the only one, and writes what each wrote as JSON to the
+// fourth of its files. What is logged goes where it always goes.
+import { writeFileSync } from 'node:fs'
+import { text } from 'node:stream/consumers'
+
+const commands = JSON.parse(await text(process.stdin)) as { args: string[]; env: Record<string, string> }[]
+const outcomes: { args: string[]; code: number; stdout: string; stderr: string }[] = []
+const exit = process.exit.bind(process)
+
+process.exit = (code) => {
+  process.exitCode = Number(code)
+  throw new Error('This is where the process ends.')
+}
+for (const [index, { args, env }] of commands.entries()) {
+  Object.assign(process.env, env)
+  const outcome = { args, code: 0, stdout: '', stderr: '' }
+  for (const name of ['stdout', 'stderr'] as const) {
+    process[name].write = (chunk: string | Uint8Array) => {
+      outcome[name] += typeof chunk === 'string' ? chunk : Buffer.from(chunk).toString('utf8')
+      return true
+    }
+  }
+  process.argv = [process.execPath, 'postern', ...args]
+  process.exitCode = 0
+  await import(`../../../src/cli.ts?${index}`) // which is what makes it be run once more
+  outcomes.push({ ...outcome, code: Number(process.exitCode) })
+}
+writeFileSync(3, JSON.stringify(outcomes))
+exit(0)
