@@ -1,30 +1,15 @@
-import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { exportJWK, generateKeyPair, SignJWT } from 'jose'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { announcedAt, rules } from '../../src/keys/life-cycle.ts'
-import type { ClientMetadata } from '../../src/stores/clients.ts'
 import * as keys from '../../src/stores/keys.ts'
 import { type CachingRelyingParty, createCachingRelyingParty } from '../support/caching-relying-party.ts'
 import { type Fetch, type Fleet, startFleet } from '../support/processes.ts'
-import {
-  type Answer,
-  authorizationRequest,
-  browserAt,
-  expectNoFailures,
-  getCode,
-  login,
-  proceed,
-  type Reachable,
-  redeem,
-  refresh,
-  token,
-} from './journey.ts'
+import { type Answer, expectNoFailures, type Reachable } from './journey.ts'
 import { createKeyLedger, type KeyLedger } from './key-ledger.ts'
+import { createTraffic, type Obtained, postLogoutRedirectUri, type Traffic } from './traffic.ts'
 
 const email = 'ada@example.com'
 const [signedApi, boundApi] = ['https://signed.example/', 'https://bound.example/']
-const post_logout_redirect_uri = 'https://rp.example/bye'
 const algorithms = ['RS256', 'PS256', 'ES256', 'EdDSA'] as const
 const byTheClock = ['RS256', 'ES256', 'cookie-key', 'dpop-nonce']
 const [cacheSeconds, rotationSeconds, rotations] = [14, 27, 3]
@@ -32,10 +17,8 @@ const patienceMs = 240_000
 const breathMs = 150
 
 let fleet: Fleet
-let balanced: Reachable
+let traffic: Traffic
 let ledger: KeyLedger
-let clients: Map<string, ClientMetadata>
-let machine: ClientMetadata
 const relyingParties: CachingRelyingParty[] = []
 const failures: string[] = []
 const done: Record<string, number> = {}
@@ -49,23 +32,23 @@ beforeAll(async () => {
     ACCESS_TOKEN_TTL_SECONDS: '20',
     ID_TOKEN_TTL_SECONDS: '20',
   })
-  balanced = { issuer: fleet.issuer, fetch: alternating(0) }
   ledger = createKeyLedger(fleet.operator.database.db, cacheSeconds * 1000)
   await fleet.createAccount(email)
   for (const identifier of [signedApi, boundApi]) {
     await fleet.operate('resource create', { identifier, scopes: { read: 'Read' }, token_format: 'jwt' })
   }
   const made = algorithms.map(async (alg) => {
-    const metadata = { id_token_signed_response_alg: alg, post_logout_redirect_uris: [post_logout_redirect_uri] }
+    const metadata = { id_token_signed_response_alg: alg, post_logout_redirect_uris: [postLogoutRedirectUri] }
     return [alg, await fleet.createClient(metadata)] as const
   })
-  clients = new Map(await Promise.all(made))
-  machine = await fleet.createClient({
+  const machine = await fleet.createClient({
     grant_types: ['client_credentials'],
     redirect_uris: [],
     response_types: [],
     scope: 'read',
   })
+  const server: Reachable = { issuer: fleet.issuer, fetch: alternating(0) }
+  traffic = createTraffic({ server, clients: new Map(await Promise.all(made)), machine, email, obtain })
 })
 afterAll(async () => {
   if (ledger) console.log(`${await ledger.table(startedAt)}\n${summary()}`)
@@ -99,7 +82,7 @@ async function over(what: string, work: () => Promise<unknown>, pauseMs = breath
 }
 
 /** Asks for a token, has all relying parties verify what comes, and enters it. */
-async function obtain(member: 'id_token' | 'access_token', ask: () => Promise<Answer>) {
+async function obtain(member: 'id_token' | 'access_token', ask: () => Promise<Answer>): Promise<Obtained> {
   const askedAt = Date.now()
   const answer = await ask()
   const answeredAt = Date.now()
@@ -107,95 +90,6 @@ async function obtain(member: 'id_token' | 'access_token', ask: () => Promise<An
   const jwt = String(answer.json[member])
   for (const relyingParty of relyingParties) await relyingParty.verify(jwt)
   return { jwt, answer, key: await ledger.enter(jwt, { askedAt, answeredAt }) }
-}
-
-const clientOf = (alg: string) => clients.get(alg) as ClientMetadata
-
-/** Has one browser come back to each relying party; it signs in once, and consents to each once. */
-async function comingBack(): Promise<() => Promise<void>> {
-  const browser = browserAt(balanced)
-  for (const alg of algorithms) await getCode(browser, clientOf(alg), { email })
-  let count = 0
-  return async () => {
-    const client = clientOf(algorithms[count++ % algorithms.length] ?? 'RS256')
-    const { path, verifier } = authorizationRequest(client)
-    const { url } = await browser.get(path)
-    const code = new URL(url).searchParams.get('code')
-    if (!code) throw new Error(`the session is lost: ${url}`)
-    await obtain('id_token', () => redeem(balanced, client, { code, verifier }))
-  }
-}
-
-async function refreshing(alg: string): Promise<() => Promise<void>> {
-  const client = clientOf(alg)
-  let { refreshToken } = await login(balanced, client, { email })
-  return async () => {
-    const { answer } = await obtain('id_token', () => refresh(balanced, client, refreshToken))
-    refreshToken = String(answer.json['refresh_token'])
-  }
-}
-
-/** A person with a new browser, who signs in. */
-async function signIn(alg: string) {
-  const browser = browserAt(balanced)
-  const code = await getCode(browser, clientOf(alg), { email })
-  return { browser, ...(await obtain('id_token', () => redeem(balanced, clientOf(alg), code))) }
-}
-
-/** Somebody who opened the sign-in page before a rotation, and goes on after it. */
-async function openSignIn(alg: string) {
-  const browser = browserAt(balanced)
-  const { path, verifier } = authorizationRequest(clientOf(alg))
-  const page = await browser.get(path)
-  return async () => {
-    const { url } = await proceed(browser, page, email)
-    const code = new URL(url).searchParams.get('code')
-    if (!code) throw new Error(`the interaction is lost: ${url}`)
-    await obtain('id_token', () => redeem(balanced, clientOf(alg), { code, verifier }))
-  }
-}
-
-/** Signs out by a token that the previous key signed (OpenID Connect RP-Initiated Logout 1.0 §2). */
-async function signOut({ browser, jwt }: Awaited<ReturnType<typeof signIn>>): Promise<void> {
-  const page = await browser.get(
-    `/oauth/logout?${new URLSearchParams({ id_token_hint: jwt, post_logout_redirect_uri })}`,
-  )
-  const { url } = await browser.submit(page, '/oauth/logout/confirm', { logout: 'yes' })
-  if (url !== post_logout_redirect_uri) throw new Error(`signing out ended at ${url}`)
-}
-
-const askSigned = (resource: string, headers: Record<string, string> = {}) =>
-  token(balanced, machine, { grant_type: 'client_credentials', scope: 'read', resource }, headers)
-
-/** A client whose proofs carry the last nonce it was given, and that tries again once with another (RFC 9449 §8). */
-async function proving(): Promise<() => Promise<void>> {
-  const { privateKey, publicKey } = await generateKeyPair('ES256')
-  const jwk = await exportJWK(publicKey)
-  let nonce: string | undefined
-  const prove = () =>
-    new SignJWT({ htm: 'POST', htu: `${fleet.issuer}/oauth/token`, jti: randomUUID(), ...(nonce && { nonce }) })
-      .setIssuedAt()
-      .setProtectedHeader({ alg: 'ES256', typ: 'dpop+jwt', jwk })
-      .sign(privateKey)
-  const noting = alternating(0)
-  const server: Reachable = {
-    issuer: fleet.issuer,
-    async fetch(input, init) {
-      const response = await noting(input, init)
-      nonce = response.headers.get('dpop-nonce') ?? nonce
-      return response
-    },
-  }
-  const form = { grant_type: 'client_credentials', scope: 'read', resource: boundApi }
-  const ask = async () => token(server, machine, form, { dpop: await prove() })
-  return async () => {
-    await obtain('access_token', async () => {
-      const answer = await ask()
-      if (answer.error !== 'use_dpop_nonce') return answer
-      done['asked to use another DPoP nonce'] = (done['asked to use another DPoP nonce'] ?? 0) + 1
-      return ask()
-    })
-  }
 }
 
 const known = () => keys.list(fleet.operator.database.db)
@@ -218,12 +112,16 @@ describe('ENGINE R23: keys that rotate by the clock, under two processes and rel
   test('three times, and not one token is refused, nor any session, page, nonce or hint lost', {
     timeout: patienceMs * 2,
   }, async () => {
-    const load = [over('a browser came back', await comingBack(), breathMs / 2)]
-    for (const alg of algorithms) load.push(over(`${alg} refreshed`, await refreshing(alg)))
+    const load = [over('a browser came back', await traffic.comingBack(), breathMs / 2)]
+    for (const alg of algorithms) load.push(over(`${alg} refreshed`, await traffic.refreshing(alg)))
     load.push(
-      over('a person signed in', () => signIn(algorithms[(done['a person signed in'] ?? 0) % 4] ?? 'RS256'), 2_000),
-      over('a machine got a JWT', () => obtain('access_token', () => askSigned(signedApi))),
-      over('a machine proved its key', await proving()),
+      over(
+        'a person signed in',
+        () => traffic.signIn(algorithms[(done['a person signed in'] ?? 0) % 4] ?? 'RS256'),
+        2_000,
+      ),
+      over('a machine got a JWT', traffic.askForMachine(signedApi)),
+      over('a machine proved its key', await traffic.proving(boundApi)),
     )
     const recruiting = (async () => {
       for (let count = 0; count < 7; count++) {
@@ -244,14 +142,14 @@ describe('ENGINE R23: keys that rotate by the clock, under two processes and rel
     }
 
     for (let rotation = 1; rotation <= rotations; rotation++) {
-      const before = await Promise.all(algorithms.map(signIn))
-      const open = await Promise.all(algorithms.map(openSignIn))
+      const before = await Promise.all(algorithms.map(traffic.signIn))
+      const open = await Promise.all(algorithms.map(traffic.openSignIn))
       await until(`rotation ${rotation}`, async () =>
         (await Promise.all(byTheClock.map(rotated))).every((times) => times >= rotation),
       )
       for (const goOn of open) await goOn()
       for (const signedIn of before) {
-        await signOut(signedIn)
+        await traffic.signOut(signedIn)
         const { state } = (await known()).find(({ id }) => id === signedIn.key.id) ?? {}
         if (byTheClock.includes(signedIn.key.purpose)) expect(state).toBe('retired')
         done['signed out by a token of the previous key'] = (done['signed out by a token of the previous key'] ?? 0) + 1
