@@ -26,6 +26,7 @@ export type SoftToken = {
   config: Config
   /** The settings with others in place of the usual ones. */
   with(settings: Record<string, string>): Config
+  settings: Record<string, string>
   env: Record<string, string>
   /** What an operator is told about the token by `pkcs11-tool`, logged in. */
   tool(...args: string[]): Promise<string>
@@ -59,6 +60,7 @@ export async function createToken(label = 'postern'): Promise<SoftToken> {
   return {
     config: withSettings({}),
     with: withSettings,
+    settings,
     env: { ...settings, ...env },
     async tool(...args) {
       const { stdout, stderr } = await run('pkcs11-tool', ['--module', softhsm, '--login', '--pin', pin, ...args])
