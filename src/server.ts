@@ -16,7 +16,9 @@ import { startRemovingClients } from './jobs/client-removal.ts'
 import { startRotatingKeys } from './jobs/key-rotation.ts'
 import { startSweeping } from './jobs/sweep.ts'
 import { assertComplete, load as loadEncryptionKeys } from './keys/encryption-keys.ts'
+import type { KeyService } from './keys/key-service.ts'
 import { type Keyring, load as loadKeyring, publishedKids } from './keys/keyring.ts'
+import { open as openKeyService } from './keys/pkcs11.ts'
 import type { RotationDependencies } from './keys/rotation.ts'
 import { type KeyWatch, watchKeys } from './keys/watch.ts'
 import { createClientUses, noteUses } from './oidc/client-uses.ts'
@@ -72,6 +74,7 @@ export async function assemble(config: Config, { log, onStatement, ...options }:
     (message, details) => log.debug(details ?? {}, message),
   )
   let clients: ClientCache | undefined
+  let keyService: KeyService | undefined
   try {
     const { db } = database
     if (config.MIGRATE_ON_START) {
@@ -82,7 +85,8 @@ export async function assemble(config: Config, { log, onStatement, ...options }:
     }
     const envelope = createEnvelope(encryptionKeys)
     await assertComplete(db, envelope)
-    const keys: RotationDependencies = { config, db, envelope, keyService: undefined }
+    keyService = await openKeyService(config)
+    const keys: RotationDependencies = { config, db, envelope, keyService }
     const keyring = await loadKeyring(keys)
     const cache = createClientCache({ database, db, envelope })
     clients = cache
@@ -129,11 +133,13 @@ export async function assemble(config: Config, { log, onStatement, ...options }:
       findWayBack,
       async close() {
         await cache.stop()
+        await keyService?.close()
         await database.close()
       },
     }
   } catch (error) {
     await clients?.stop()
+    await keyService?.close()
     await database.close()
     throw error
   }
