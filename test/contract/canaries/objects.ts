@@ -29,11 +29,22 @@ const ways: Record<string, (value: unknown) => unknown> = {
 /** Prints what a server stands on, and the errors of a connection, in every way. */
 export async function print(scene: Scene, channels: Channels): Promise<void> {
   const marker = channels.marker(printed)
+  const short = scene.canaries.plant('secret in a body that cannot be read').slice(0, 16)
+  channels.write(printed, `what cannot be parsed in the log: ${logged(unparsable(short))}`)
   for (const [name, value] of Object.entries({ marker: { marker }, ...(await objects(scene)) })) {
     for (const [way, print] of Object.entries(ways)) {
       if (!exceptions[name]?.includes(way)) channels.write(printed, `${name} by ${way}: ${attempt(print, value)}`)
     }
     channels.write(printed, `${name} in the log: ${logged(value)}`)
+  }
+}
+
+/** What JSON.parse() says of a text that is short has all of it. */
+function unparsable(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch (error) {
+    return error
   }
 }
 
