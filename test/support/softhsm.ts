@@ -14,7 +14,7 @@ const run = promisify(execFile)
 const missing = [
   !existsSync(softhsm) && softhsm,
   !existsSync('/usr/bin/pkcs11-tool') && 'pkcs11-tool',
-  !(await import('pkcs11js' as string).catch(() => undefined)) && 'the package pkcs11js',
+  !(await import('pkcs11js' as string).catch(() => undefined)) && 'pkcs11js',
 ].filter(Boolean)
 
 /** Whether there is what the tests of tokens need. In CI they fail where it is not. */
