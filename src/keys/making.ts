@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto'
-import { randomId } from '../crypto/digests.ts'
 import { generate, isSigningAlgorithm, publicPart } from '../crypto/keys.ts'
 import { secret } from '../secret.ts'
 import type { NewKey } from '../stores/keys.ts'
@@ -7,7 +6,7 @@ import type { KeyService } from './key-service.ts'
 
 /** A new key for a purpose, made in the key-management service if there is one and it knows the algorithm. */
 export async function make(purpose: string, service: KeyService | undefined): Promise<NewKey> {
-  const id = randomId(16)
+  const id = randomBytes(16).toString('hex') // no `-` in front, which a command line takes for an option
   if (!isSigningAlgorithm(purpose)) return { id, purpose, value: secret(randomBytes(32).toString('base64url')) }
   if (service?.algorithms.includes(purpose)) {
     const { reference, publicJwk } = await service.generate(purpose, id)
