@@ -19,11 +19,11 @@ const statements = [
   )`,
   `create unique index keys_active on keys (purpose) where state = 'active'`,
   `create unique index keys_successor on keys (purpose) where state in ('pending', 'published')`,
-  `insert into keys (id, purpose, state, sealed, created_at, published_at, active_at, retired_at, removed_at)
-   select kid, alg, state, private_jwk_sealed, created_at, published_at, active_at, retired_at, removed_at
-   from signing_keys`,
+  // Used as from now, however old: nothing is to rotate while processes of the release before are being replaced.
   `insert into keys (id, purpose, state, sealed, created_at, published_at, active_at)
-   select name, name, 'active', value_sealed, created_at, created_at, created_at from shared_secrets`,
+   select kid, alg, state, private_jwk_sealed, created_at, created_at, now() from signing_keys`,
+  `insert into keys (id, purpose, state, sealed, created_at, published_at, active_at)
+   select name, name, 'active', value_sealed, created_at, created_at, now() from shared_secrets`,
   `drop table signing_keys, shared_secrets`,
   // The key-encryption keys, by id, that something may be sealed with.
   `create table encryption_keys (

@@ -15,9 +15,9 @@ import { listen } from './http/server.ts'
 import { startRemovingClients } from './jobs/client-removal.ts'
 import { startRotatingKeys } from './jobs/key-rotation.ts'
 import { startSweeping } from './jobs/sweep.ts'
-import { assertComplete, load as loadEncryptionKeys } from './keys/encryption-keys.ts'
+import { assertComplete, assertFitting, load as loadEncryptionKeys } from './keys/encryption-keys.ts'
 import type { KeyService } from './keys/key-service.ts'
-import { type Keyring, load as loadKeyring, publishedKids } from './keys/keyring.ts'
+import { assertUsable, type Keyring, load as loadKeyring, publishedKids } from './keys/keyring.ts'
 import { open as openKeyService } from './keys/pkcs11.ts'
 import type { RotationDependencies } from './keys/rotation.ts'
 import { type KeyWatch, watchKeys } from './keys/watch.ts'
@@ -77,17 +77,19 @@ export async function assemble(config: Config, { log, onStatement, ...options }:
   let keyService: KeyService | undefined
   try {
     const { db } = database
+    const envelope = createEnvelope(encryptionKeys)
     if (config.MIGRATE_ON_START) {
+      await assertFitting(db, envelope)
       const applied = await migrate(db)
       if (applied.length > 0) log.info({ applied }, 'migrated')
     } else if ((await pending(db)).length > 0) {
       throw new Error('The database schema is not up to date. Run: postern migrate')
     }
-    const envelope = createEnvelope(encryptionKeys)
     await assertComplete(db, envelope)
     keyService = await openKeyService(config)
     const keys: RotationDependencies = { config, db, envelope, keyService }
     const keyring = await loadKeyring(keys)
+    assertUsable(keyring)
     const cache = createClientCache({ database, db, envelope })
     clients = cache
     const resourceServers = createResourceServers(db, config.ISSUER)
@@ -213,7 +215,6 @@ export async function serve(config: Config, options: PosternOptions): Promise<Ru
     const jobs = [
       ...[startSweeping, startRemovingClients].map((start) => start({ database, log: options.log })),
       startRotatingKeys({ keys: postern.keys, log: options.log }),
-      watching,
     ]
     return {
       port: server.port,
@@ -223,6 +224,7 @@ export async function serve(config: Config, options: PosternOptions): Promise<Ru
         await new Promise((resolve) => setTimeout(resolve, config.SHUTDOWN_DELAY_SECONDS * 1000))
         await Promise.all([server.stop(config.SHUTDOWN_TIMEOUT_SECONDS * 1000), ...jobs.map((job) => job.stop())])
         await uses.stop()
+        await watching.stop() // last: what is served until then may seal something, with a key that has to be noted
         await postern.close()
       },
     }

@@ -54,7 +54,7 @@ export function operations(): Operation[] {
         items: z.array(
           z.object({
             purpose: z.string(),
-            kid: z.string().describe('The key that takes over.'),
+            kid: z.string().optional().describe('The key that takes over, unless it has yet to be made.'),
             takes_over_at: z.string(),
             is_done: z.boolean(),
           }),
@@ -63,22 +63,21 @@ export function operations(): Operation[] {
       async run(context, input) {
         await keys.lead(context.tx)
         const known = await keys.list(context.tx)
+        const rotating = rules(context.config)
         const rotated = []
         for (const active of known.filter(({ state }) => state === 'active')) {
-          if (input.purpose ? active.purpose === input.purpose : purpose.safeParse(active.purpose).success) {
+          if (!rotating.get(active.purpose)?.rotation) continue
+          if (input.purpose === undefined || active.purpose === input.purpose) {
             rotated.push(await advance(context.tx, context.keys, active))
           }
         }
-        if (rotated.length === 0) throw new Refusal('not-found', `There is no key for ${input.purpose}.`)
-        context.record({ type: 'keys.rotated', details: { keys: rotated.map(({ id }) => id) } })
-        return {
-          items: rotated.map(({ purpose: of, id, takesOverAt, isDone }) => ({
-            purpose: of,
-            kid: id,
-            takes_over_at: takesOverAt.toISOString(),
-            is_done: isDone,
-          })),
+        if (rotated.length === 0) {
+          throw new Refusal('conflict', `There is no key for ${input.purpose} that rotates under these settings.`, {
+            field: 'purpose',
+          })
         }
+        context.record({ type: 'keys.rotated', details: { keys: rotated } })
+        return { items: rotated }
       },
     }),
     operation({

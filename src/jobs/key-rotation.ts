@@ -19,7 +19,7 @@ export function startRotatingKeys({ keys, log }: { keys: RotationDependencies; l
   async function rotate(purpose: string, isStopped: () => boolean): Promise<number> {
     try {
       while (!isStopped()) {
-        const result = await takeStep(keys, purpose, new Date())
+        const result = await takeStep(keys, purpose)
         if ('nextAt' in result) return result.nextAt?.getTime() ?? 0
         log.info(about(result.taken), 'a key came further in its life')
       }

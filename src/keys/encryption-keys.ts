@@ -94,6 +94,12 @@ export async function assertComplete(db: Db, envelope: Envelope): Promise<void> 
   })
 }
 
+/** Refuses a database whose keys cannot be opened before a migration, by which `assertComplete` has to wait for its tables. */
+export async function assertFitting(db: Db, envelope: Envelope): Promise<void> {
+  const missing = [...new Set(await keys.sealingKeyIds(db))].filter((id) => !envelope.keyIds.includes(id))
+  if (missing.length > 0) throw new Error(incomplete(missing.map((id) => ({ id, since: undefined }))))
+}
+
 /**
  * Notes the key that this process seals with. To be repeated, so that one which goes on with an old key after others
  * took it for unused is noticed.

@@ -14,6 +14,8 @@ export type SigningKey = {
   state: keys.KeyState
   /** Signs with the private key. Of the key that signs for its algorithm, and of no other. */
   signer: { privateJwk: Secret<PrivateJwk> } | { sign(data: Buffer): Promise<Buffer> } | undefined
+  /** Why signing with it fails here, if it is known to. */
+  obstacle?: string | undefined
 }
 
 /** All keys of the provider, the same in every process. */
@@ -63,6 +65,12 @@ export async function load(dependencies: RotationDependencies): Promise<Keyring>
   }
 }
 
+/** Throws when this process cannot sign with a key that is in use. One that is running already does without it. */
+export function assertUsable({ signing }: Keyring): void {
+  const hindered = signing.find(({ obstacle }) => obstacle !== undefined)
+  if (hindered) throw new Error(hindered.obstacle)
+}
+
 /** The algorithms that tokens can be signed with now. */
 export function offeredAlgorithms({ signing }: Keyring): SigningAlgorithm[] {
   return signing.filter(({ signer }) => signer).map(({ alg }) => alg)
@@ -86,22 +94,21 @@ function signingKeys(all: readonly keys.OpenedKey[], dependencies: RotationDepen
       const { id: kid, purpose: alg, state, publicJwk, retiredAt, revokedAt } = key
       if (!isSigningAlgorithm(alg) || !publicJwk || revokedAt) return []
       if (state === 'removed' && (retiredAt?.getTime() ?? 0) < hintsFrom) return []
-      const signs = state === 'active' && allowed.has(alg)
-      return [{ kid, alg, publicJwk, state, signer: signs ? signerOf(key, dependencies) : undefined }]
+      const isUsed = state === 'active' && allowed.has(alg)
+      return [{ kid, alg, publicJwk, state, ...(isUsed ? signerOf(key, dependencies) : { signer: undefined }) }]
     })
 }
 
 function signerOf(
   { id, purpose, value, serviceReference }: keys.OpenedKey,
   { keyService }: RotationDependencies,
-): SigningKey['signer'] {
-  if (value) return { privateJwk: secret(JSON.parse(value.reveal())) }
-  if (!keyService || serviceReference === undefined) {
-    throw new Error(
-      `The ${purpose} key ${id} is kept by a key-management service, and none is configured. Set PKCS11_MODULE again.`,
-    )
+): Pick<SigningKey, 'signer' | 'obstacle'> {
+  if (value) return { signer: { privateJwk: secret(JSON.parse(value.reveal())) } }
+  if (keyService && serviceReference !== undefined) {
+    return { signer: { sign: (data) => keyService.sign(serviceReference, purpose as SigningAlgorithm, data) } }
   }
-  return { sign: (data) => keyService.sign(serviceReference, purpose as SigningAlgorithm, data) }
+  const obstacle = `The ${purpose} key ${id} is kept by a key-management service, and none is configured. Set PKCS11_MODULE again.`
+  return { signer: { sign: () => Promise.reject(new Error(obstacle)) }, obstacle }
 }
 
 function cookieKeys(all: readonly keys.OpenedKey[]): string[] {

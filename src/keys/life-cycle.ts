@@ -91,7 +91,9 @@ export function stepsAhead(keys: readonly Key[], purpose: string, { rotation }: 
   const steps: DueStep[] = []
   const at = (from: Date | undefined, afterMs = 0) => new Date((from?.getTime() ?? 0) + afterMs)
 
-  if (!active || (rotation && !next)) steps.push({ step: { kind: 'create', purpose }, at: at(active?.activeAt) })
+  if (!active && next)
+    steps.push({ step: { kind: 'activate', key: next }, at: at(undefined) }) // better soon than none
+  else if (!active || (rotation && !next)) steps.push({ step: { kind: 'create', purpose }, at: at(active?.activeAt) })
   if (!rotation) return steps
   if (next?.state === 'pending') {
     steps.push({ step: { kind: 'publish', key: next }, at: at(next.createdAt, settlingMs) })

@@ -3,7 +3,7 @@ import type { Envelope } from '../crypto/envelope.ts'
 import type { Db } from '../database/schema.ts'
 import * as audit from '../stores/audit.ts'
 import * as encryptionKeys from '../stores/encryption-keys.ts'
-import { listStale, type Place, places, replace, type StaleValue } from '../stores/sealed-values.ts'
+import { countAllByKey, listStale, type Place, places, replace, type StaleValue } from '../stores/sealed-values.ts'
 
 export type Resealing = {
   /** The key that everything is sealed with now, but for what the rest says. */
@@ -69,9 +69,22 @@ export async function reseal(
       },
     ])
   })
-  if (retired.length > 0) await sleep(answerMs)
+  if (retired.length > 0) {
+    await sleep(answerMs)
+    await noteAgain(db, envelope)
+  }
   const usedElsewhere = (await encryptionKeys.list(db)).map(({ id }) => id).filter((id) => id !== keyId)
   return { keyId, resealed, unreadable, isOutpaced, retired, usedElsewhere }
+}
+
+/**
+ * Notes the keys of what was sealed in the last moment, by a process that was about to end and will not say any more which
+ * key it uses.
+ */
+async function noteAgain(db: Db, { sealingKeyId }: Envelope): Promise<void> {
+  const used = [...(await countAllByKey(db)).keys()]
+  const others = used.filter((id) => id !== undefined && id !== sealingKeyId)
+  if (others.length > 0) await encryptionKeys.add(db, others as string[])
 }
 
 /** Goes through a place once. `found` is how many values another pass might find otherwise. */

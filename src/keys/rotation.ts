@@ -4,7 +4,7 @@ import type { Db, Tx } from '../database/schema.ts'
 import * as audit from '../stores/audit.ts'
 import * as keys from '../stores/keys.ts'
 import type { KeyService } from './key-service.ts'
-import { announcedAt, type DueStep, purposeOf, rules, type Step, stepsAhead } from './life-cycle.ts'
+import { announcedAt, type DueStep, purposeOf, rules, type Step, settlingMs, stepsAhead } from './life-cycle.ts'
 import { make } from './making.ts'
 
 export type RotationDependencies = {
@@ -16,28 +16,38 @@ export type RotationDependencies = {
 }
 
 /**
- * Takes the first step for a purpose that is due by `now`, if there is one and no other process is at it.
+ * Takes the first step for a purpose that is due, if there is one and no other process is at it.
  *
  * Each step is a transaction with its line in the audit, and what comes next is decided from what the database says:
- * a process that dies leaves a step undone or done, and any other goes on from there.
+ * a process that dies leaves a step undone or done, and any other goes on from there. What may take long, making a key
+ * and destroying one in a service, comes before, so that it keeps nobody waiting.
  *
+ * @param now the moment, asked for again when the step is written down
  * @returns the step that was taken, or else when the next one is due, as far as that is known
  */
-export function takeStep(
+export async function takeStep(
   dependencies: RotationDependencies,
   purpose: string,
-  now: Date,
+  now: () => Date = () => new Date(),
 ): Promise<{ taken: Step } | { nextAt: Date | undefined }> {
-  return dependencies.db.transaction().execute(async (tx) => {
-    if (!(await keys.tryLead(tx))) return { nextAt: undefined }
-    const { config, keyService } = dependencies
-    const [next] = ahead(await keys.list(tx), config).filter(
-      ({ step }) => purposeOf(step) === purpose && (step.kind !== 'destroy' || keyService),
-    )
-    if (!next || next.at > now) return { nextAt: next?.at }
-    await take(tx, dependencies, { step: next.step, at: now })
-    return { taken: next.step }
+  const { db, config, keyService } = dependencies
+  const find = async (on: Db) => firstDue(ahead(await keys.list(on), config), { purpose, at: now(), keyService })
+  const due = await find(db)
+  if (!due || due.at > now()) return { nextAt: due?.at }
+  const { step } = due
+  const made = step.kind === 'create' ? await make(purpose, keyService) : undefined
+  if (step.kind === 'destroy') await keyService?.destroy(step.key.serviceReference ?? '')
+
+  const isTaken = await db.transaction().execute(async (tx) => {
+    if (!(await keys.tryLead(tx))) return false
+    const found = await find(tx)
+    if (!found || !isSame(found.step, step)) return false
+    await take(tx, dependencies, { step, made, at: now() })
+    return true
   })
+  if (isTaken) return { taken: step }
+  if (made?.serviceReference !== undefined) await keyService?.destroy(made.serviceReference) // another was first
+  return { nextAt: undefined }
 }
 
 /** All steps that are known to lie ahead, the first one first. */
@@ -47,37 +57,41 @@ export function ahead(all: readonly keys.Key[], config: Config): DueStep[] {
     .sort((a, b) => a.at.getTime() - b.at.getTime())
 }
 
+/** The step to take next. To destroy a key is the last of those due: a service may not let that be done. */
+function firstDue(
+  steps: readonly DueStep[],
+  { purpose, at, keyService }: { purpose: string; at: Date; keyService: KeyService | undefined },
+): DueStep | undefined {
+  const own = steps.filter(({ step }) => purposeOf(step) === purpose && (step.kind !== 'destroy' || keyService))
+  return own.find((due) => due.at <= at && due.step.kind !== 'destroy') ?? own[0]
+}
+
+function isSame(a: Step, b: Step): boolean {
+  return a.kind === b.kind && ('key' in a ? a.key.id : '') === ('key' in b ? b.key.id : '')
+}
+
 /**
  * Has the next key take over from an active one ahead of time: now if everybody has it, and else as soon as they do.
  * The transaction has to lead.
  */
 export async function advance(
   tx: Tx,
-  dependencies: RotationDependencies,
+  { config }: RotationDependencies,
   active: keys.Key,
-): Promise<{ id: string; purpose: string; takesOverAt: Date; isDone: boolean }> {
+): Promise<{ purpose: string; kid: string | undefined; takes_over_at: string; is_done: boolean }> {
   const { purpose } = active
   const now = new Date()
-  const rotation = rules(dependencies.config).get(purpose)?.rotation
-  const find = async () => (await keys.list(tx)).find((key) => key.purpose === purpose && keys.isNext(key))
-  if (!(await find())) {
-    await keys.add(tx, dependencies.envelope, await make(purpose, dependencies.keyService), {
-      state: 'pending',
-      at: now,
-    })
-  }
-  const next = await find()
-  if (!next || !rotation) throw new Error(`The ${purpose} does not rotate.`)
-  const takesOverAt = announcedAt(next, rotation)
-  if (takesOverAt > now) {
-    await keys.requestRotation(tx, active.id, now)
-    return { id: next.id, purpose, takesOverAt, isDone: false }
-  }
-  await succeed(tx, { purpose, id: next.id, at: now })
-  return { id: next.id, purpose, takesOverAt: now, isDone: true }
+  const rotation = rules(config).get(purpose)?.rotation
+  if (!rotation) throw new Error(`The ${purpose} does not rotate.`)
+  const next = (await keys.list(tx)).find((key) => key.purpose === purpose && keys.isNext(key))
+  const takesOverAt = next ? announcedAt(next, rotation) : new Date(now.getTime() + settlingMs + rotation.rememberedMs)
+  const isDone = next !== undefined && takesOverAt <= now
+  if (isDone) await succeed(tx, { purpose, id: next.id, at: now })
+  else await keys.requestRotation(tx, active.id, now)
+  return { purpose, kid: next?.id, takes_over_at: (isDone ? now : takesOverAt).toISOString(), is_done: isDone }
 }
 
-/** Makes the first key for each purpose that has none, in whichever process comes first. */
+/** Sees to it that there is a key for each purpose, in whichever process comes first. */
 export async function makeMissing(dependencies: RotationDependencies, now: Date): Promise<void> {
   const isMissing = (all: readonly keys.Key[], purpose: string) =>
     !all.some((key) => key.purpose === purpose && key.state === 'active')
@@ -88,37 +102,35 @@ export async function makeMissing(dependencies: RotationDependencies, now: Date)
     await keys.lead(tx)
     const all = await keys.list(tx)
     for (const purpose of purposes.filter((one) => isMissing(all, one))) {
-      await create(tx, dependencies, { purpose, state: 'active', at: now })
+      const next = all.find((key) => key.purpose === purpose && keys.isNext(key))
+      const step: Step = next ? { kind: 'activate', key: next } : { kind: 'create', purpose }
+      const made = next ? undefined : await make(purpose, dependencies.keyService)
+      await take(tx, dependencies, { step, made, at: now })
     }
   })
 }
 
-async function take(tx: Tx, dependencies: RotationDependencies, { step, at }: DueStep): Promise<void> {
+async function take(
+  tx: Tx,
+  { envelope }: RotationDependencies,
+  { step, made, at }: { step: Step; made: keys.NewKey | undefined; at: Date },
+): Promise<void> {
+  const purpose = purposeOf(step)
   if (step.kind === 'create') {
-    const hasActive = (await keys.list(tx)).some((key) => key.purpose === step.purpose && key.state === 'active')
-    await create(tx, dependencies, { purpose: step.purpose, state: hasActive ? 'pending' : 'active', at })
+    if (!made) throw new Error('A key has to be made before it is added.')
+    const own = (await keys.list(tx)).filter((key) => key.purpose === purpose)
+    const state = own.some((key) => key.state === 'active') ? 'pending' : 'active'
+    await keys.add(tx, envelope, made, { state, at })
+    await audit.append(tx, [{ type: 'key.created', actor: 'system', details: { kid: made.id, purpose, state } }])
     return
   }
-  const { id, purpose } = step.key
+  const { id } = step.key
   if (step.kind === 'publish') await keys.publish(tx, id, at)
   if (step.kind === 'activate') await succeed(tx, { purpose, id, at })
   if (step.kind === 'remove') await keys.remove(tx, id, { at })
-  if (step.kind === 'destroy') {
-    await dependencies.keyService?.destroy(step.key.serviceReference ?? '')
-    await keys.setDestroyed(tx, id)
-  }
+  if (step.kind === 'destroy') await keys.setDestroyed(tx, id)
   const type = `key.${pastTenses[step.kind]}`
   await audit.append(tx, [{ type, actor: 'system', details: { kid: id, purpose } }])
-}
-
-async function create(
-  tx: Tx,
-  { envelope, keyService }: RotationDependencies,
-  { purpose, state, at }: { purpose: string; state: 'pending' | 'active'; at: Date },
-): Promise<void> {
-  const key = await make(purpose, keyService)
-  await keys.add(tx, envelope, key, { state, at })
-  await audit.append(tx, [{ type: 'key.created', actor: 'system', details: { kid: key.id, purpose, state } }])
 }
 
 const pastTenses = { publish: 'published', activate: 'activated', remove: 'removed', destroy: 'destroyed' } as const

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import type { Database } from '../database/connect.ts'
 import { listen } from '../database/notifications.ts'
@@ -13,7 +14,23 @@ export type KeyWatch = {
 }
 
 const checkEveryMs = 2_000
+const longestCheckMs = 5_000
 const staleAfterMs = 5_000 // twice that is the time that life-cycle.ts gives a change to settle
+
+/** Gives up on work that takes too long, such as over a connection that is lost without a word: the next may have another. */
+async function inTime<T>(work: Promise<T>): Promise<T> {
+  const limit = new AbortController()
+  const tooLate = sleep(longestCheckMs, undefined, { signal: limit.signal, ref: false }).then(() => {
+    throw new Error('The database did not answer in time.')
+  })
+  try {
+    return await Promise.race([work, tooLate])
+  } finally {
+    limit.abort()
+    tooLate.catch(() => {})
+    work.catch(() => {})
+  }
+}
 
 /**
  * Calls `onChange` with the new keys whenever they changed, in this process or another. A change is heard at once by
@@ -36,15 +53,20 @@ export function watchKeys(
   let isFailing = false
   let running = Promise.resolve()
 
+  /** The keys, if they are others than those that are known. */
+  async function findOthers(): Promise<Keyring | undefined> {
+    await record(dependencies.db, dependencies.envelope)
+    return (await keys.version(dependencies.db)) === known ? undefined : load(dependencies)
+  }
+
   async function check(): Promise<void> {
     isAwaited = false
     if (isStopped) return
     clearTimeout(timer)
     const now = Date.now()
     try {
-      await record(dependencies.db, dependencies.envelope)
-      if ((await keys.version(dependencies.db)) !== known) {
-        const keyring = await load(dependencies)
+      const keyring = await inTime(findOthers())
+      if (keyring) {
         onChange(keyring)
         known = keyring.version
       }

@@ -63,17 +63,13 @@ export function createProviders({
     }
   }
   const hosts = config.CLIENT_ID_METADATA_DOCUMENTS
-  const documents =
-    hosts.length > 0
-      ? createClientDocuments({
-          storage,
-          documents: createDocuments({ db: storage.db, throttleKey, fetch }),
-          hosts,
-        })
-      : undefined
+  const read = createDocuments({ db: storage.db, throttleKey, fetch })
   const pages = createPages({ render, findWayBack })
   const registration = createDynamicRegistration({ storage, verifyStatement })
 
-  return (keyring) =>
-    createProvider({ config, keyring, storage, pages, registration, resourceServers, documents, fetch })
+  return (keyring) => {
+    // Clients are of the engine that they were made for, and no other takes them.
+    const documents = hosts.length > 0 ? createClientDocuments({ storage, documents: read, hosts }) : undefined
+    return createProvider({ config, keyring, storage, pages, registration, resourceServers, documents, fetch })
+  }
 }

@@ -1,6 +1,6 @@
 import type { JWK } from 'jose'
 import { type Selectable, sql } from 'kysely'
-import type { Envelope } from '../crypto/envelope.ts'
+import { type Envelope, keyIdOf } from '../crypto/envelope.ts'
 import type { Db, Schema, Tx } from '../database/schema.ts'
 import { type Secret, secret } from '../secret.ts'
 
@@ -72,6 +72,22 @@ export async function open(db: Db, envelope: Envelope): Promise<OpenedKey[]> {
     ...toKey(row),
     value: row.sealed === null ? undefined : secret(envelope.open(row.sealed, identity(row))),
   }))
+}
+
+/** The ids of the key-encryption keys that keys are sealed with, be the schema of this release, an earlier one, or none. */
+export async function sealingKeyIds(db: Db): Promise<string[]> {
+  const columns = { keys: 'sealed', signing_keys: 'private_jwk_sealed', shared_secrets: 'value_sealed' }
+  const found = await Promise.all(
+    Object.entries(columns).map(async ([table, column]) => {
+      const { rows: there } = await sql<{ is: boolean }>`select to_regclass(${table}) is not null as is`.execute(db)
+      if (!there[0]?.is) return []
+      const { rows } = await sql<{ sealed: string }>`
+        select distinct left(${sql.ref(column)}, 12) as sealed from ${sql.table(table)}
+        where ${sql.ref(column)} is not null`.execute(db)
+      return rows.flatMap(({ sealed }) => keyIdOf(sealed) ?? [])
+    }),
+  )
+  return found.flat()
 }
 
 /**

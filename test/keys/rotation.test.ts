@@ -1,19 +1,22 @@
 import { Migrator } from 'kysely/migration'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import * as initial from '../../migrations/0001-initial.ts'
 import * as registration from '../../migrations/0002-registration.ts'
 import { parse } from '../../src/config.ts'
 import { createEnvelope, type Envelope } from '../../src/crypto/envelope.ts'
 import { generate, type PrivateJwk } from '../../src/crypto/keys.ts'
 import { open } from '../../src/database/open.ts'
-import { load } from '../../src/keys/keyring.ts'
+import type { KeyService } from '../../src/keys/key-service.ts'
+import { assertUsable, load } from '../../src/keys/keyring.ts'
 import { purposeOf } from '../../src/keys/life-cycle.ts'
+import { revoke } from '../../src/keys/revocation.ts'
 import { ahead, type RotationDependencies, takeStep } from '../../src/keys/rotation.ts'
 import { createLogger } from '../../src/log.ts'
 import { assemble, type Postern } from '../../src/server.ts'
 import * as keys from '../../src/stores/keys.ts'
 import { createDatabase, type TestDatabase } from '../support/database.ts'
 import { privateJwk } from '../support/keys.ts'
+import { operateOn } from '../support/operator.ts'
 import { environmentFor } from '../support/postern.ts'
 
 const day = 86_400_000
@@ -43,7 +46,7 @@ describe('a step in the life of a key', () => {
       const due = await nextStep()
       if (!due) throw new Error('there is always a next step')
       const outcomes = await Promise.all(
-        processes.map((postern) => takeStep(postern.keys, purposeOf(due.step), due.at)),
+        processes.map((postern) => takeStep(postern.keys, purposeOf(due.step), () => due.at)),
       )
       const taken = outcomes.filter((outcome) => 'taken' in outcome)
       expect(taken.length).toBeGreaterThan(0)
@@ -63,29 +66,30 @@ describe('a step in the life of a key', () => {
     const due = await nextStep()
     const purpose = due ? purposeOf(due.step) : ''
     const early = new Date((due?.at.getTime() ?? 0) - 1)
-    expect(await takeStep(first(), purpose, early)).toEqual({ nextAt: due?.at })
+    expect(await takeStep(first(), purpose, () => early)).toEqual({ nextAt: due?.at })
 
     await processes[1].database.db.transaction().execute(async (tx) => {
       await keys.lead(tx)
-      expect(await takeStep(first(), purpose, due?.at ?? new Date())).toEqual({ nextAt: undefined })
+      expect(await takeStep(first(), purpose, () => due?.at ?? new Date())).toEqual({ nextAt: undefined })
     })
-    expect(await takeStep(first(), purpose, due?.at ?? new Date())).toHaveProperty('taken')
+    expect(await takeStep(first(), purpose, () => due?.at ?? new Date())).toHaveProperty('taken')
   })
 
   test('that fails is not half taken', async () => {
     let due = await nextStep()
     while (due && due.step.kind !== 'activate') {
-      await takeStep(first(), purposeOf(due.step), due.at)
+      const { step, at } = due
+      await takeStep(first(), purposeOf(step), () => at)
       due = await nextStep()
     }
     const purpose = due ? purposeOf(due.step) : ''
     const before = await list()
     await database.query(`create function refuse() returns trigger language plpgsql as $$ begin raise 'no'; end $$`)
     await database.query('create trigger refuse before insert on audit_events execute function refuse()')
-    await expect(takeStep(first(), purpose, new Date(Date.now() + 40 * day))).rejects.toThrow('no')
+    await expect(takeStep(first(), purpose, () => new Date(Date.now() + 40 * day))).rejects.toThrow('no')
     expect(await list()).toEqual(before)
     await database.query('drop trigger refuse on audit_events')
-    expect(await takeStep(first(), purpose, new Date(Date.now() + 40 * day))).toMatchObject({
+    expect(await takeStep(first(), purpose, () => new Date(Date.now() + 40 * day))).toMatchObject({
       taken: { kind: 'activate' },
     })
   })
@@ -142,7 +146,7 @@ describe('the keys of a deployment from before', () => {
     for (;;) {
       const due = ahead(await keys.list(postern.database.db), settings)[0]
       if (!due || due.at.getTime() > until) break
-      await takeStep(postern.keys, purposeOf(due.step), due.at)
+      await takeStep(postern.keys, purposeOf(due.step), () => due.at)
     }
     const { signing } = await load(postern.keys)
     expect(signing.filter(({ alg }) => alg === 'RS256').map(({ state }) => state)).toEqual([
@@ -156,5 +160,112 @@ describe('the keys of a deployment from before', () => {
     })
     await postern.close()
     await old.drop()
+  })
+})
+
+describe('what stands in the way of a step', () => {
+  const service = (change: Partial<KeyService>): KeyService => ({
+    algorithms: [],
+    generate: async () => {
+      throw new Error('the service is away')
+    },
+    sign: async () => Buffer.alloc(0),
+    destroy: async () => {},
+    close: async () => {},
+    ...change,
+  })
+  let others: TestDatabase
+  let postern: Postern
+
+  beforeEach(async () => {
+    others = await createDatabase()
+    postern = await assemble(parse({ ...env, DATABASE_URL: others.url }), { log: createLogger('silent') })
+  })
+  afterEach(async () => {
+    await postern?.close()
+    await others?.drop()
+  })
+  const states = async (purpose: string) =>
+    (await keys.list(postern.database.db)).filter((key) => key.purpose === purpose).map(({ state }) => state)
+  const takeAll = async (dependencies: RotationDependencies, purpose: string, at: Date) => {
+    while ('taken' in (await takeStep(dependencies, purpose, () => at)));
+  }
+
+  test('is not a service that lets nobody destroy a key: all else goes on', async () => {
+    const refusing = service({
+      destroy: async () => {
+        throw new Error('CKR_ACTION_PROHIBITED')
+      },
+    })
+    await others.query(`update keys set service_reference = 'x', sealed = null where purpose = 'ES256'`)
+    const dependencies = { ...postern.keys, keyService: refusing }
+    for (const days of [1, 2, 32, 64, 96]) {
+      const at = new Date(Date.now() + days * day)
+      await takeAll(dependencies, 'ES256', at).catch((error) =>
+        expect(String(error)).toContain('CKR_ACTION_PROHIBITED'),
+      )
+    }
+    expect(await states('ES256')).toEqual(['removed', 'retired', 'active', 'pending'])
+  })
+
+  test('is not a service that is away, when a key without a next one is revoked', async () => {
+    const dependencies = { ...postern.keys, keyService: service({ algorithms: ['ES256'] }) }
+    await expect(takeStep(dependencies, 'ES256')).rejects.toThrow('the service is away')
+    const [key] = (await keys.list(postern.database.db)).filter(({ purpose }) => purpose === 'ES256')
+    await postern.database.db
+      .transaction()
+      .execute((tx) => revoke(tx, dependencies, { key: key as keys.Key, at: new Date() }))
+    expect(await states('ES256')).toEqual(['removed', 'active'])
+  })
+
+  test('keeps nobody waiting: while a service makes a key another one can be revoked', async () => {
+    const made = Promise.withResolvers<never>()
+    const slow = service({ algorithms: ['ES256'], generate: () => made.promise })
+    const making = takeStep({ ...postern.keys, keyService: slow }, 'ES256')
+    const [key] = (await keys.list(postern.database.db)).filter(({ purpose }) => purpose === 'RS256')
+    await postern.database.db.transaction().execute(async (tx) => {
+      await keys.lead(tx)
+      await revoke(tx, postern.keys, { key: key as keys.Key, at: new Date() })
+    })
+    expect(await states('RS256')).toEqual(['removed', 'active'])
+    made.reject(new Error('the service is away'))
+    await expect(making).rejects.toThrow('the service is away')
+  })
+
+  test('is not a next key that waits while there is none in use: it takes over, and no other is made', async () => {
+    await takeAll(postern.keys, 'ES256', new Date(Date.now() + 60_000))
+    await others.query(`update keys set state = 'removed' where purpose = 'ES256' and state = 'active'`)
+    await load(postern.keys)
+    expect(await states('ES256')).toEqual(['removed', 'active'])
+  })
+
+  test('is for a process without the service a reason not to start, but not to do without all other keys', async () => {
+    await others.query(
+      `update keys set service_reference = 'x', sealed = null where purpose = 'ES256' and state = 'active'`,
+    )
+    const keyring = await load(postern.keys)
+    expect(() => assertUsable(keyring)).toThrow('is kept by a key-management service, and none is configured')
+    expect(privateJwk(keyring, 'RS256')).toBeDefined()
+    await expect(
+      assemble(parse({ ...env, DATABASE_URL: others.url }), { log: createLogger('silent') }),
+    ).rejects.toThrow('Set PKCS11_MODULE again')
+  })
+})
+
+describe('an algorithm that is switched off again', () => {
+  test('keeps no other key from rotating, and does not rotate itself', async () => {
+    const others = await createDatabase()
+    const settings = { ...env, DATABASE_URL: others.url }
+    await (await assemble(parse({ ...settings, ALLOW_ML_DSA: 'true' }), { log: createLogger('silent') })).close()
+    const postern = await assemble(parse(settings), { log: createLogger('silent') })
+    const rotated = (await operateOn(postern, 'keys rotate', {})) as { items: { purpose: string }[] }
+    expect(rotated.items.map(({ purpose }) => purpose).sort()).toEqual(
+      ['ES256', 'EdDSA', 'PS256', 'RS256', 'cookie-key', 'dpop-nonce'].sort(),
+    )
+    await expect(operateOn(postern, 'keys rotate', { purpose: 'ML-DSA-65' })).rejects.toThrow(
+      'There is no key for ML-DSA-65 that rotates under these settings.',
+    )
+    await postern.close()
+    await others.drop()
   })
 })

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createRequestScope, run } from '../../src/oidc/request-scope.ts'
+import { rotateOnce } from '../support/keys.ts'
 import { startPostern, type TestPostern } from '../support/postern.ts'
 import { login } from '../support/relying-party.ts'
 import { createVisitor } from '../support/visitor.ts'
@@ -54,6 +55,14 @@ describe('a client with a document', () => {
       await look()
       expect(await look(), endpoint).toBe(await look())
     }
+  })
+
+  test('goes on when the keys change, and with them the engine that it was made for', async () => {
+    await login(postern, client('rotation'), { email })
+    const before = postern.server.postern.provider
+    await rotateOnce(postern, 'RS256')
+    expect(postern.server.postern.provider).not.toBe(before)
+    await login(postern, client('rotation'), { email })
   })
 
   test('is recorded once, however many name it first at the same moment', async () => {

@@ -32,7 +32,7 @@ export async function rotateUntil({ server }: TestPostern, moment: Date): Promis
   for (;;) {
     const [next] = ahead(await keys.list(database.db), dependencies.config)
     if (!next || next.at > moment) break
-    await takeStep(dependencies, purposeOf(next.step), next.at)
+    await takeStep(dependencies, purposeOf(next.step), () => next.at)
   }
   const version = await keys.version(database.db)
   await vi.waitFor(
@@ -46,6 +46,7 @@ export async function rotateUntil({ server }: TestPostern, moment: Date): Promis
 /** Goes on until the next key for a purpose takes over, and by as much further. */
 export async function rotateOnce(postern: TestPostern, purpose: string, furtherMs = 0): Promise<void> {
   const { keys: dependencies, database } = postern.server.postern
+  await rotateUntil(postern, new Date(Date.now() + 1_000)) // from the start there is none to take over
   const takeover = ahead(await keys.list(database.db), dependencies.config).find(
     ({ step }) => step.kind === 'activate' && step.key.purpose === purpose,
   )
