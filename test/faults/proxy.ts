@@ -1,7 +1,10 @@
 import { connect as connectTo, createServer, type Socket } from 'node:net'
 
-/** When the connection breaks: the statement not sent, sent and its end not awaited, or done and its answer lost. */
-export type Moment = 'before' | 'during' | 'after'
+/**
+ * When the connection breaks: the statement not sent, sent and its end not awaited, or done and its answer lost. Or it goes
+ * `silent`: neither side gets anything any more, nor hears that it is so.
+ */
+export type Moment = 'before' | 'during' | 'after' | 'silent'
 
 export type Cut = { match: (statement: string) => boolean; nth?: number; when: Moment }
 
@@ -53,6 +56,7 @@ export async function startProxy(databaseUrl: string): Promise<DatabaseProxy> {
       upstream.destroy()
     }
     let isAnswerLost = false
+    let isSilent = false
     for (const socket of [client, upstream]) {
       sockets.add(socket)
       socket.setNoDelay(true)
@@ -65,9 +69,14 @@ export async function startProxy(databaseUrl: string): Promise<DatabaseProxy> {
 
     const exchanges = exchangesOf()
     client.on('data', (data: Buffer) => {
+      if (isSilent) return
       for (const { bytes, statement } of exchanges(data)) {
         const moment = statement === undefined ? undefined : strike(statement)
         if (moment === 'before') return breakBoth()
+        if (moment === 'silent') {
+          isSilent = true
+          return
+        }
         if (moment === 'during') {
           upstream.end(bytes) // delivered, and PostgreSQL goes on with it
           client.destroy()
@@ -79,6 +88,7 @@ export async function startProxy(databaseUrl: string): Promise<DatabaseProxy> {
     })
     const answers = messagesOf(true)
     upstream.on('data', (data: Buffer) => {
+      if (isSilent) return
       const isReady = answers(data).some(({ type }) => type === 'Z')
       if (!isAnswerLost) client.write(data)
       else if (isReady) breakBoth()
