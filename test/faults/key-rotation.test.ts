@@ -1,6 +1,7 @@
 import { decodeProtectedHeader } from 'jose'
 import pg from 'pg'
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
+import { settlingMs } from '../../src/keys/life-cycle.ts'
 import type { ClientMetadata } from '../../src/stores/clients.ts'
 import * as keys from '../../src/stores/keys.ts'
 import { browserAt, getCode, login, refresh } from '../concurrency/journey.ts'
@@ -101,9 +102,9 @@ async function expectAgreement(): Promise<void> {
     for (const server of fleet.processes) {
       await vi.waitFor(async () => expect((await publishedBy(server)).kids).toEqual(published.toSorted()), patience)
     }
-    expect(
-      new Set(await Promise.all(fleet.processes.map(async (server) => (await publishedBy(server)).text))).size,
-    ).toBe(1)
+    // In the same order, which says that each has heard which of them sign. It may take as long as a change may to settle.
+    const texts = async () => Promise.all(fleet.processes.map(async (server) => (await publishedBy(server)).text))
+    await vi.waitFor(async () => expect(new Set(await texts()).size).toBe(1), { timeout: settlingMs, interval: 100 })
     for (const server of fleet.processes) {
       const signedBy: Record<string, string | undefined> = {}
       for (const one of logins) {
