@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { Config } from '../config.ts'
-import { isSigningAlgorithm } from '../crypto/keys.ts'
+import { isSigningAlgorithm, postQuantumAlgorithms, signingAlgorithms } from '../crypto/keys.ts'
 import { announcedAt, rules } from '../keys/life-cycle.ts'
 import { revoke } from '../keys/revocation.ts'
 import { advance, ahead } from '../keys/rotation.ts'
@@ -8,7 +8,7 @@ import * as keys from '../stores/keys.ts'
 import { type Operation, type OperationContext, operation, Refusal } from './operation.ts'
 
 const purpose = z
-  .enum(['RS256', 'PS256', 'ES256', 'EdDSA', 'ML-DSA-65', 'cookie-key', 'dpop-nonce'])
+  .enum([...signingAlgorithms, ...postQuantumAlgorithms, 'cookie-key', 'dpop-nonce'])
   .describe('What the key is for: an algorithm, cookie-key or dpop-nonce.')
 
 const shownKey = z.object({

@@ -1,4 +1,5 @@
 import argon2 from 'argon2'
+import { createTurns } from './turns.ts'
 
 // OWASP Password Storage Cheat Sheet: argon2id, 19 MiB, two passes, one lane.
 const parameters = { type: argon2.argon2id, memoryCost: 19_456, timeCost: 2, parallelism: 1 } as const
@@ -22,24 +23,11 @@ export type Passwords = {
 
 /** Password hashing with a bounded queue: a login storm waits, and then is told to, while tokens go on being issued. */
 export function createPasswords(): Passwords {
-  let running = 0
-  const waiting: Array<() => void> = []
-
-  async function bounded<T>(work: () => Promise<T>): Promise<T> {
-    if (running < concurrency) {
-      running += 1
-    } else {
-      if (waiting.length >= longestQueue) throw new TooBusy('Too many passwords are being checked.')
-      await new Promise<void>((resolve) => waiting.push(resolve)) // whoever finishes hands its place on
-    }
-    try {
-      return await work()
-    } finally {
-      const next = waiting.shift()
-      if (next) next()
-      else running -= 1
-    }
-  }
+  const bounded = createTurns({
+    atOnce: concurrency,
+    longestQueue,
+    refusal: () => new TooBusy('Too many passwords are being checked.'),
+  })
 
   return {
     hash: (password) => bounded(() => argon2.hash(password, parameters)),

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { Migrator } from 'kysely/migration'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import * as initial from '../../migrations/0001-initial.ts'
@@ -136,6 +137,14 @@ describe('the keys of a deployment from before', () => {
       ])
     }
     await before.close()
+
+    const strange = parse({ ...env, DATABASE_URL: old.url, ENCRYPTION_KEYS: randomBytes(32).toString('base64') })
+    const dump = () => old.query('select t::text from signing_keys t union all select t::text from shared_secrets t')
+    const untouched = await dump()
+    await expect(assemble({ ...strange, MIGRATE_ON_START: true }, { log: createLogger('silent') })).rejects.toThrow(
+      'Nothing was changed.',
+    )
+    expect(await dump()).toEqual(untouched)
 
     const postern = await assemble(settings, { log: createLogger('silent') })
     expect(privateJwk(postern.keyring, 'RS256')).toEqual(jwk)

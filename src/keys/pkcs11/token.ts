@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { createTurns } from '../../crypto/turns.ts'
 import { CKF, CKR } from './constants.ts'
 import { codeOf, findSlot, initialize, login, PinRefused, type TokenSettings } from './cryptoki.ts'
 import { type Cryptoki, type Handle, load } from './pkcs11js.ts'
-import { createTurns } from './turns.ts'
 
 /** A session with a token, for one operation at a time. */
 export type Session = {
@@ -56,7 +56,11 @@ const losses: readonly (number | undefined)[] = [
  */
 export async function openToken(settings: TokenSettings, retryAfterMs: number): Promise<Token> {
   const cryptoki = await load(settings.module)
-  const inTurn = createTurns({ atOnce: sessionsAtOnce, longestQueue })
+  const inTurn = createTurns({
+    atOnce: sessionsAtOnce,
+    longestQueue,
+    refusal: () => new Error('The key-management service is too slow for what is asked of it.'),
+  })
   let connection: Connection | undefined
   let connecting: Promise<void> | undefined
   let ending: Promise<void> | undefined

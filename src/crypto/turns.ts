@@ -1,10 +1,12 @@
-/** Lets only so many pieces of work run at once. The others wait for their turn, up to a number. */
+/** Lets only so many pieces of work run at once. The others wait for their turn, up to a number; beyond it, it throws `refusal()`. */
 export function createTurns({
   atOnce,
   longestQueue,
+  refusal,
 }: {
   atOnce: number
   longestQueue: number
+  refusal: () => Error
 }): <T>(work: () => Promise<T>) => Promise<T> {
   let running = 0
   const waiting: Array<() => void> = []
@@ -13,8 +15,7 @@ export function createTurns({
     if (running < atOnce) {
       running += 1
     } else {
-      if (waiting.length >= longestQueue)
-        throw new Error('The key-management service is too slow for what is asked of it.')
+      if (waiting.length >= longestQueue) throw refusal()
       await new Promise<void>((resolve) => waiting.push(resolve)) // whoever finishes hands its place on
     }
     try {
