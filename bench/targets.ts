@@ -7,12 +7,13 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import { pino } from 'pino'
 import { parse } from '../src/config.ts'
-import { record } from '../src/oidc/consent.ts'
+import { decide } from '../src/oidc/consent.ts'
 import { lifetimes } from '../src/oidc/lifetimes.ts'
 import { registerClient } from '../src/oidc/registration.ts'
 import { assemble, type Postern } from '../src/server.ts'
 import * as accounts from '../src/stores/accounts.ts'
 import * as clients from '../src/stores/clients.ts'
+import * as grants from '../src/stores/grants.ts'
 import { ask } from './ask.ts'
 import type { Memory, Usage } from './meter.ts'
 import { client, type Login, machines, mintCodes, people, redirectUri, scope, signIn } from './people.ts'
@@ -122,15 +123,13 @@ async function populate({ config, database: { db }, keyring, provider, storage }
       .transaction()
       .execute((tx) => accounts.create(tx, { email, emailVerified: true, profile: {}, passwordHash: 'none' }))
     if (account === 'email-taken') throw new Error(`${email} is taken`)
-    const grantId = await record(db, {
-      accountId: account.id,
-      clientId: client.client_id,
-      asked: approved,
-      approved,
-      shown: { name: client.client_name, host: new URL(redirectUri).host },
-      lifetimeSeconds: lifetimes(config).grant,
-      event: {},
-    })
+    const pair = { accountId: account.id, clientId: client.client_id }
+    const exp = Math.floor(Date.now() / 1000) + lifetimes(config).grant
+    const consent = { kind: 'Grant', exp, ...pair, ...decide(undefined, { asked: approved, approved }) }
+    const shown = { name: client.client_name, host: new URL(redirectUri).host }
+    const grantId = await db
+      .transaction()
+      .execute((tx) => grants.change(tx, pair, () => ({ payload: consent, shown, expiresAtSeconds: exp })))
     const cookie = { cookieName: 'postern_session', cookieKey: keyring.cookieKeys.reveal()[0] ?? '' }
     const login = { accountId: account.id, grantId }
     logins.push(await signIn(provider, login, { ...cookie, ttl: config.SESSION_TTL_SECONDS }))

@@ -60,14 +60,11 @@ export function operations(): Operation[] {
       output: shownResource.extend({ client_secret: z.string().optional() }),
       async run(context, input) {
         const { tx, config, record } = context
-        if (
-          input.identifier === adminResource(config.ISSUER).identifier ||
-          (await resourceServers.find(tx, input.identifier))
-        ) {
-          throw new Refusal('conflict', `There already is a resource server ${input.identifier}.`, {
-            field: 'identifier',
-          })
-        }
+        const taken = new Refusal('conflict', `There already is a resource server ${input.identifier}.`, {
+          field: 'identifier',
+        })
+        const isAdminApi = input.identifier === adminResource(config.ISSUER).identifier
+        if (isAdminApi || (await resourceServers.find(tx, input.identifier))) throw taken
         if (input.client_id !== undefined) await assertClient(context, input.client_id)
         const credentials = input.client_id === undefined ? await createCredentials(context, input) : undefined
         const server = {
@@ -79,7 +76,7 @@ export function operations(): Operation[] {
           clientId: credentials?.client_id ?? input.client_id,
           ownsClient: credentials !== undefined,
         }
-        await resourceServers.save(tx, server)
+        if ((await resourceServers.save(tx, server, { isNew: true })) === 'taken') throw taken
         record({ type: 'resource.created', resource: server.identifier, clientId: server.clientId })
         return { ...show(server), ...(credentials && { client_secret: String(credentials['client_secret']) }) }
       },
@@ -123,7 +120,7 @@ export function operations(): Operation[] {
       }),
       output: shownResource,
       async run(context, { identifier: wanted, ...changes }) {
-        const found = await get(context, wanted)
+        const found = await lock(context, wanted)
         if (changes.client_id !== undefined) await assertClient(context, changes.client_id)
         const server = {
           ...found,
@@ -150,7 +147,7 @@ export function operations(): Operation[] {
       input: z.strictObject({ identifier }),
       output: z.object({ identifier: z.string(), deleted: z.literal(true) }),
       async run(context, input) {
-        const { clientId, ownsClient } = await get(context, input.identifier)
+        const { clientId, ownsClient } = await lock(context, input.identifier)
         await resourceServers.destroy(context.tx, input.identifier)
         if (clientId !== undefined && ownsClient && (await resourceServers.isOnlyCredentials(context.tx, clientId))) {
           await clients.destroy(context.tx, clientId)
@@ -191,8 +188,12 @@ async function assertClient({ tx }: OperationContext, id: string): Promise<void>
   }
 }
 
-async function get({ tx }: OperationContext, wanted: string): Promise<resourceServers.ResourceServer> {
-  const found = await resourceServers.find(tx, wanted)
+/** The resource server, kept as it is until the transaction ends. */
+const lock = ({ tx }: OperationContext, wanted: string) => existing(resourceServers.lock(tx, wanted), wanted)
+const get = ({ tx }: OperationContext, wanted: string) => existing(resourceServers.find(tx, wanted), wanted)
+
+async function existing<T>(reading: Promise<T | undefined>, wanted: string): Promise<T> {
+  const found = await reading
   if (!found) throw new Refusal('not-found', `There is no resource server ${wanted}.`)
   return found
 }

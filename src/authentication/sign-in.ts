@@ -10,7 +10,7 @@ import { networkOf } from './networks.ts'
 export type SignInAttempt = { email: string; password: string; address: string; requestId: string }
 
 export type SignInOutcome =
-  | { accountId: string }
+  | { accountId: string; epoch: number }
   | { error: 'wrong-credentials' | 'busy' }
   | { error: 'too-many-attempts'; retryAfterSeconds: number }
 
@@ -59,10 +59,12 @@ export function createSignIn({
         return { error: 'wrong-credentials' }
       }
       const accountId = found.account.id
-      if (passwords.isOutdated(hashed)) await accounts.setPasswordHash(db, accountId, await passwords.hash(password))
+      if (passwords.isOutdated(hashed)) {
+        await accounts.renewPasswordHash(db, accountId, { from: hashed, to: await passwords.hash(password) })
+      }
       await throttles.succeed(db, { cleared: [pair.keyHash], refunded: [origin.keyHash, everywhere.keyHash] })
       await audit.append(db, [{ type: 'sign_in.succeeded', accountId, address, requestId }])
-      return { accountId }
+      return { accountId, epoch: found.account.epoch }
     } catch (error) {
       await refund()
       if (error instanceof TooBusy) return { error: 'busy' }

@@ -10,6 +10,7 @@ export type Schema = {
     email_canonical: string
     email_verified: boolean
     profile: Json
+    epoch: Generated<number>
     disabled_at: Moment | null
     created_at: Moment
     updated_at: Moment

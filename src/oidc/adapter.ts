@@ -5,6 +5,7 @@ import * as audit from '../stores/audit.ts'
 import * as grants from '../stores/grants.ts'
 import * as replays from '../stores/replays.ts'
 import { clientAdapter } from './client-adapter.ts'
+import { withStandingSignIn } from './parked-sign-ins.ts'
 import { fromStored, hashOf, ofFamily, toReference, toStored } from './payloads.ts'
 import { initialAccessTokenAdapter, registrationAccessTokenAdapter } from './registration-adapter.ts'
 import { current, type RequestScope } from './request-scope.ts'
@@ -54,8 +55,8 @@ function translating(adapter: Partial<Adapter>): Adapter {
   }
 }
 
-// Where the engine reads what it kept itself, and not what came from the wire.
-const readsReferences = (scope: RequestScope | undefined) =>
+// Where an interaction is over, and the engine goes by what it kept itself and not by what came from the wire.
+const isResuming = (scope: RequestScope | undefined) =>
   scope?.endpoint === 'resume' || scope?.endpoint === 'device-resume'
 
 function artifactAdapter(storage: Storage, model: string): Partial<Adapter> {
@@ -75,8 +76,9 @@ function artifactAdapter(storage: Storage, model: string): Partial<Adapter> {
     if (scope?.endpoint === 'token' && model === 'RefreshToken' && isWithin(storage.reuseWindowSeconds, artifact)) {
       return undefined
     }
+    const payload = fromStored(storage, artifact, id)
     return {
-      ...fromStored(storage, artifact, id),
+      ...(scope && isResuming(scope) ? await withStandingSignIn(storage, scope, payload) : payload),
       jti: id,
       ...(artifact.consumedAtMs !== undefined && { consumed: Math.floor(artifact.consumedAtMs / 1000) }),
     } as AdapterPayload
@@ -84,7 +86,7 @@ function artifactAdapter(storage: Storage, model: string): Partial<Adapter> {
 
   return {
     async find(id) {
-      if (id.startsWith('#') && !readsReferences(current())) return undefined
+      if (id.startsWith('#') && !isResuming(current())) return undefined
       const artifact = await load(hashOf(id))
       return artifact && recall(id, artifact)
     },
@@ -98,14 +100,16 @@ function artifactAdapter(storage: Storage, model: string): Partial<Adapter> {
     async upsert(id, payload) {
       const scope = current()
       const idHash = hashOf(id)
-      const isKnown = (await scope?.artifacts.get(idHash.toString('hex')))?.some((found) => found.model === model)
+      const known = (await scope?.artifacts.get(idHash.toString('hex')))?.find((found) => found.model === model)
       const artifact = toStored(storage, { model, id, idHash, payload: payload as Payload })
 
       if (model === 'ReplayDetection') {
         await replays.claim(db, idHash, new Date((payload.exp ?? 0) * 1000))
-      } else if (isKnown || id.startsWith('#')) {
+      } else if (scope && model === 'DeviceCode' && (known || id.startsWith('#'))) {
+        scope.decision = artifact
+      } else if (known) {
         scope?.artifacts.delete(idHash.toString('hex'))
-        const isSaved = await (model === 'DeviceCode' ? artifacts.decideDeviceCode : artifacts.update)(db, artifact)
+        const isSaved = await artifacts.update(db, artifact, known.payload)
         // An interaction that ended meanwhile stays ended; the route that saved it finds out when it resumes.
         if (!isSaved && model !== 'Interaction') throw new errors.InvalidGrant(`${model} is no longer there`)
       } else if (scope) {

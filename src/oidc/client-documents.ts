@@ -9,6 +9,7 @@ import * as audit from '../stores/audit.ts'
 import * as clients from '../stores/clients.ts'
 import { parse } from './client-metadata.ts'
 import { type Documents, refused } from './document-fetching.ts'
+import { endWhatWasNarrowed } from './narrowed-clients.ts'
 import { assertRoom, needsSecret, RefusedMetadata } from './registration.ts'
 import { current } from './request-scope.ts'
 import { scopes } from './scopes.ts'
@@ -139,6 +140,7 @@ async function keep(
         if (!active) throw new errors.InvalidClient('the client is disabled or was deleted')
         if (isDeepStrictEqual(active.metadata, metadata)) return // another request was first
         await clients.save(tx, envelope, metadata, origin)
+        await endWhatWasNarrowed(tx, clientId, active.metadata, metadata)
       }
       const { requestId, address } = current() ?? {}
       const type = isNew ? 'client.registered' : 'client.updated'

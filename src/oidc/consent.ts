@@ -1,6 +1,7 @@
 import type { Db, Tx } from '../database/schema.ts'
 import * as audit from '../stores/audit.ts'
 import * as grants from '../stores/grants.ts'
+import * as sessions from '../stores/sessions.ts'
 
 type Payload = Record<string, unknown>
 
@@ -102,13 +103,17 @@ type Pair = grants.Pair & {
   event: { requestId?: string | undefined; address?: string | undefined }
 }
 
-/** Records a decision for an account and a client, and returns the id of their grant. */
+/**
+ * Records a decision for an account and a client, and returns the id of their grant. `'session-ended'` when the session
+ * in which it was made is over by now: then nobody decided.
+ */
 export function record(
   db: Db,
-  { shown, event, asked, approved, ...pair }: Decision & Pair & { shown: Shown },
-): Promise<string> {
+  { shown, event, asked, approved, sessionUid, ...pair }: Decision & Pair & { shown: Shown; sessionUid: string },
+): Promise<string | 'session-ended'> {
   const { accountId, clientId } = pair
   return db.transaction().execute(async (tx) => {
+    if (!(await sessions.hold(tx, { uid: sessionUid, accountId }))) return 'session-ended'
     const { id: grantId } = await change(tx, pair, (current, { skipped = none }) => ({
       decided: decide(current, { asked, approved }),
       shown: { ...shown, skipped: combine(skipped, asked, minus) },

@@ -8,6 +8,7 @@ import { isFirstParty } from './first-party.ts'
 import { lifetimes } from './lifetimes.ts'
 import { asksBesides, type Prompts } from './prompts.ts'
 import { current } from './request-scope.ts'
+import { assertStillAllowed } from './resumed-requests.ts'
 import type { Storage } from './storage.ts'
 
 export type GrantDependencies = { config: Config; storage: Storage; prompts: Prompts }
@@ -19,6 +20,7 @@ export type GrantDependencies = { config: Config; storage: Storage; prompts: Pro
 export async function loadGrant(dependencies: GrantDependencies, ctx: KoaContextWithOIDC): Promise<Grant | undefined> {
   const { config, storage } = dependencies
   const { client, session } = ctx.oidc
+  assertStillAllowed(ctx)
   if (!client || !session?.accountId) return undefined
   const pair = { accountId: session.accountId, clientId: client.clientId }
   const stored = await storage.findGrant(pair)
@@ -30,7 +32,7 @@ export async function loadGrant(dependencies: GrantDependencies, ctx: KoaContext
 
   const now = Math.floor(Date.now() / 1000)
   const { grant: lifetime, grantRenewal } = lifetimes(config)
-  if (stored.expiresAtSeconds - now < grantRenewal) await grants.extend(storage.db, stored, now + lifetime)
+  if (stored.expiresAtSeconds - now < grantRenewal) await grants.extend(storage.db, stored.id, now + lifetime)
   return toGrant(ctx, isFirstParty(client) ? stored : { id: stored.id, payload: consented(stored) })
 }
 

@@ -37,8 +37,10 @@ export function keepClients(
     const found = await translated(clients.find(id))
     if (found?.isDocument !== false && isAsking()) {
       const described = await documents?.find(provider, id, found)
+      if (described) noteRead(id, await translated(clients.find(id)))
       if (described || found) return described
     }
+    noteRead(id, found)
     if (!found) return findElsewhere(id)
     let client = parsed.get(found)
     if (!client) {
@@ -48,6 +50,12 @@ export function keepClients(
     }
     return client
   }
+}
+
+/** Notes which version of a client the request goes by: the first it read. */
+function noteRead(id: string, found: ActiveClient | undefined): void {
+  const scope = current()
+  if (found && scope && !scope.clients.has(id)) scope.clients.set(id, found.updatedAtMs)
 }
 
 /**

@@ -1,15 +1,20 @@
 import { decodeJwt } from 'jose'
 import { interactionPolicy, type KoaContextWithOIDC } from 'oidc-provider'
+import { current } from './request-scope.ts'
 
 export type Prompts = interactionPolicy.DefaultPolicy
 /** The subject an account has towards a client that is told pairwise ones. */
 export type PairwiseSubject = (accountId: string, client: { [member: string]: unknown }) => Promise<string>
+
+/** The reason of a login prompt for somebody whose sign-in was ended before they came back from it. */
+export const signInEnded = 'sign_in_ended'
 
 /** What a person is asked for before an authorization request is answered, and when. */
 export function policy(pairwiseSubject: PairwiseSubject): Prompts {
   const prompts = interactionPolicy.base()
   prompts.add(new interactionPolicy.Prompt({ name: 'select_account', requestable: true }), 0)
   expectTheHintedPerson(prompts, pairwiseSubject)
+  tellOfEndedSignIns(prompts)
   return prompts
 }
 
@@ -33,6 +38,13 @@ function expectTheHintedPerson(prompts: Prompts, pairwiseSubject: PairwiseSubjec
   }
   checks.remove(reason)
   checks.add(new interactionPolicy.Check(reason, description, error, isSomebodyElse))
+}
+
+/** Has the sign-in page say why the sign-in that was just made does not count. */
+function tellOfEndedSignIns(prompts: Prompts): void {
+  const description = 'the sign-in has ended meanwhile'
+  const hasEnded = ({ oidc }: KoaContextWithOIDC) => current()?.hasSignInEnded === true && !oidc.session?.accountId
+  prompts.get('login')?.checks.add(new interactionPolicy.Check(signInEnded, description, 'login_required', hasEnded))
 }
 
 const aboutUndecided = ['op_scopes_missing', 'op_claims_missing', 'rs_scopes_missing']

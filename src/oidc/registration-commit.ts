@@ -7,6 +7,7 @@ import * as clients from '../stores/clients.ts'
 import * as registrationTokens from '../stores/registration-tokens.ts'
 import type { Stage } from '../stores/stages.ts'
 import { toError } from './dynamic-registration.ts'
+import { endWhatWasNarrowed } from './narrowed-clients.ts'
 import { assertRoom, originUnder, RefusedMetadata } from './registration.ts'
 import type { Permission, Registration, RequestScope } from './request-scope.ts'
 import type { Storage } from './storage.ts'
@@ -85,6 +86,7 @@ async function update(
   const isReplaced = secret?.isReplacement === true
   const metadata = isReplaced ? { ...saved, ...secretsOf(client) } : saved
   await clients.save(tx, storage.envelope, metadata, { isDynamic: true, policy })
+  await endWhatWasNarrowed(tx, id, record.metadata, metadata)
   if (isReplaced) {
     await clients.rotateSecret(tx, storage.envelope, id, {
       secret: secret.value,

@@ -11,7 +11,7 @@ import * as clientLifetimes from '../stores/client-lifetimes.ts'
 import * as clientRecords from '../stores/client-records.ts'
 import * as clients from '../stores/clients.ts'
 import { parse } from './client-metadata.ts'
-import { isFirstParty } from './first-party.ts'
+import { endWhatWasNarrowed } from './narrowed-clients.ts'
 import { scopes } from './scopes.ts'
 import type { Storage } from './storage.ts'
 
@@ -129,8 +129,7 @@ export async function updateClient(
     await clientLifetimes.setPolicy(tx, id, originUnder(policy))
   }
   await clients.save(tx, storage.envelope, metadata, { isDynamic: record.isDynamic, policy: policy.name })
-  // What nobody was asked for ends with the reason for not asking.
-  if (isFirstParty(active.metadata) && !isFirstParty(metadata)) await clients.revokeIssued(tx, id)
+  await endWhatWasNarrowed(tx, id, active.metadata, metadata)
   const { client_secret: secret, ...rest } = metadata
   return isSecretMissing ? { ...rest, client_secret: secret } : rest
 }

@@ -8,7 +8,15 @@ import type { FoundSession } from '../stores/sessions.ts'
 import type { SessionChange, SessionOrigin, Stage } from '../stores/stages.ts'
 
 /** Which of the engine's endpoints a request is for, as far as storage treats them differently. */
-export type Endpoint = 'authorization' | 'token' | 'resume' | 'device-resume' | 'logout' | 'registration' | 'other'
+export type Endpoint =
+  | 'authorization'
+  | 'token'
+  | 'resume'
+  | 'device'
+  | 'device-resume'
+  | 'logout'
+  | 'registration'
+  | 'other'
 
 type Payload = Record<string, unknown>
 
@@ -23,12 +31,19 @@ export type RequestScope = {
   artifacts: Map<string, Promise<FoundArtifact[]>>
   sessions: Map<string, { found: FoundSession; presentedId: string | undefined }>
   accounts: Map<string, Account>
+  /** When each client that was read had last been changed. */
+  clients: Map<string, number>
+  /** The sign-in that the request finishes. */
+  signIn: { accountId: string; epoch: number } | undefined
+  /** Whether the request came to finish a sign-in that has ended meanwhile. */
+  hasSignInEnded: boolean
   grants: Map<string, Payload>
   /** The code or token the request presented. */
   source: FoundArtifact | undefined
   /** The family of what is issued when nothing was presented: a new login. */
   newFamily: string | undefined
   claim: Stage['claim']
+  decision: Stage['decision']
   inserts: Artifact[]
   session: SessionChange | undefined
   endedSession: SessionOrigin | undefined
@@ -82,10 +97,14 @@ export function createRequestScope(about: Pick<RequestScope, 'endpoint' | 'reque
     artifacts: new Map(),
     sessions: new Map(),
     accounts: new Map(),
+    clients: new Map(),
+    signIn: undefined,
+    hasSignInEnded: false,
     grants: new Map(),
     source: undefined,
     newFamily: undefined,
     claim: undefined,
+    decision: undefined,
     inserts: [],
     session: undefined,
     endedSession: undefined,

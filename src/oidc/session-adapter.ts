@@ -3,6 +3,7 @@ import type { Adapter, AdapterPayload } from 'oidc-provider'
 import { sha256 } from '../crypto/digests.ts'
 import * as sessions from '../stores/sessions.ts'
 import type { SessionChange, SessionOrigin } from '../stores/stages.ts'
+import { originOf } from './basis.ts'
 import { current, note } from './request-scope.ts'
 import { type Storage, stageOf } from './storage.ts'
 
@@ -54,11 +55,7 @@ export function sessionAdapter(storage: Storage): Partial<Adapter> {
       const known = scope?.sessions.get(String(payload.uid))
       const before = known && (toPayload(known.found, id) as Payload)
       const change = difference(before, payload as Payload, {
-        origin: known && {
-          uid: known.found.uid,
-          presentedHash: known.presentedId === undefined ? undefined : sha256(known.presentedId),
-          accountId: known.found.accountId,
-        },
+        origin: known && originOf(known),
         idHash: id === known?.presentedId || id.startsWith('#') ? undefined : sha256(id),
         seal: (state) => envelope.seal(JSON.stringify(state), sessions.stateIdentity(String(payload.uid))),
       })

@@ -76,7 +76,9 @@ export function createStorage(dependencies: StorageDependencies): Storage {
 export function stageOf(part: Partial<stages.Stage>): stages.Stage {
   return {
     clientId: undefined,
+    basis: undefined,
     claim: undefined,
+    decision: undefined,
     inserts: [],
     session: undefined,
     endedSession: undefined,

@@ -2,6 +2,7 @@ import { errors } from 'oidc-provider'
 import { randomId, sha256 } from '../crypto/digests.ts'
 import { isUnavailable, isUnstorable } from '../database/connect.ts'
 import type { Artifact } from '../stores/artifacts.ts'
+import { basisOf } from './basis.ts'
 import { commitRegistration } from './registration-commit.ts'
 import type { RequestScope } from './request-scope.ts'
 import { type Storage, stageOf, TemporarilyUnavailable } from './storage.ts'
@@ -9,20 +10,23 @@ import { type Storage, stageOf, TemporarilyUnavailable } from './storage.ts'
 /**
  * Applies what a request staged, after the engine has answered and before a byte is sent.
  *
- * @returns `undefined` when it took effect; else the error to answer instead, with nothing written.
+ * @returns `undefined` when it took effect; otherwise nothing was written, and it is the error to answer instead, or
+ *   `'moved'` when what the request rested on has changed, so that the same request has another answer now.
  */
 export async function commit(
   storage: Storage,
   scope: RequestScope,
   { hasFailed, clientId }: { hasFailed: boolean; clientId?: string | undefined },
-): Promise<errors.OIDCProviderError | undefined> {
+): Promise<errors.OIDCProviderError | 'moved' | undefined> {
   // A token request that fails later than its code was consumed has not used the code.
   const isWithdrawn = hasFailed && (scope.endpoint === 'token' || scope.endpoint === 'registration')
-  const { claim, inserts } = isWithdrawn ? { claim: undefined, inserts: [] } : scope
+  const { claim, decision, inserts } = isWithdrawn ? { claim: undefined, decision: undefined, inserts: [] } : scope
   const stage = stageOf({
     clientId: scope.endpoint === 'token' && !hasFailed ? clientId : undefined,
+    basis: basisOf(scope, clientId, scope.session),
     claim,
-    inserts: claim && inserts.length === 0 ? [receipt()] : inserts,
+    decision,
+    inserts: (claim ?? decision) && inserts.length === 0 ? [receipt()] : inserts,
     session: scope.session,
     endedSession: scope.endedSession,
     audit: scope.audit,
@@ -33,9 +37,13 @@ export async function commit(
   try {
     if (hasRegistration) return await commitRegistration(storage, scope, stage)
     const { clientId: asking, session, endedSession, audit } = stage
-    const isEmpty = !asking && !claim && !stage.inserts.length && !session && !endedSession && !audit.length
+    const isEmpty = !asking && !stage.inserts.length && !session && !endedSession && !audit.length
     if (isEmpty) return undefined
-    return (await storage.apply(stage)) === 'applied' ? undefined : lost(scope)
+    const outcome = await storage.apply(stage)
+    if (outcome === 'applied') return undefined
+    if (outcome === 'lost' || !stage.basis) return lost(scope)
+    storage.clients.forget(stage.basis.client.id) // it may be what has moved
+    return 'moved'
   } catch (error) {
     if (isUnavailable(error)) return new TemporarilyUnavailable(error)
     if (isUnstorable(error)) return new errors.InvalidRequest('the request contains a character that cannot be stored')

@@ -12,11 +12,13 @@ export type Account = {
   /** Standard claims by name (OpenID Connect Core §5.1), without `sub` and the email ones. */
   profile: Record<string, unknown>
   isDisabled: boolean
+  /** Moved by whatever ends all sign-ins of the account. What was proven in an earlier epoch is worth nothing. */
+  epoch: number
 }
 
 export type Credentials = { account: Account; passwordHash: string | undefined }
 
-const columns = ['id', 'email', 'email_verified', 'profile', 'disabled_at'] as const
+const columns = ['id', 'email', 'email_verified', 'profile', 'disabled_at', 'epoch'] as const
 
 /** The form in which two spellings of an address are the same account: normalized, trimmed, lower case. */
 export function canonicalEmail(email: string): string {
@@ -77,16 +79,33 @@ export async function create(db: Tx, account: NewAccount): Promise<Account | 'em
     emailVerified: account.emailVerified,
     profile: account.profile,
     isDisabled: false,
+    epoch: 0,
   }
 }
 
-export async function setPasswordHash(db: Db, accountId: string, hash: string): Promise<void> {
+export async function setPasswordHash(tx: Tx, accountId: string, hash: string): Promise<void> {
   const now = new Date()
-  await db
+  await tx
     .insertInto('password_credentials')
     .values({ account_id: accountId, hash, updated_at: now })
     .onConflict((conflict) => conflict.column('account_id').doUpdateSet({ hash, updated_at: now }))
     .execute()
+}
+
+/** Replaces the hash of the same password with one of other parameters. `false` when a password was set meanwhile. */
+export async function renewPasswordHash(
+  db: Db,
+  accountId: string,
+  { from, to }: { from: string; to: string },
+): Promise<boolean> {
+  const row = await db
+    .updateTable('password_credentials')
+    .set({ hash: to, updated_at: new Date() })
+    .where('account_id', '=', accountId)
+    .where('hash', '=', from)
+    .returning('account_id')
+    .executeTakeFirst()
+  return row !== undefined
 }
 
 export type AccountChange = {
@@ -96,9 +115,9 @@ export type AccountChange = {
 }
 
 /** Changes what is given of an account. `'email-taken'` when the address belongs to another one. */
-export async function update(db: Db, id: string, change: AccountChange): Promise<'updated' | 'email-taken'> {
+export async function update(tx: Tx, id: string, change: AccountChange): Promise<'updated' | 'email-taken'> {
   try {
-    await db
+    await tx
       .updateTable('accounts')
       .set({
         updated_at: new Date(),
@@ -118,18 +137,14 @@ export async function update(db: Db, id: string, change: AccountChange): Promise
   return 'updated'
 }
 
-/** Deletes an account with its password, sessions, grants and tokens. Sessions and grants first, as a request locks them. */
+/** Deletes an account with its password, sessions, grants and tokens. */
 export async function destroy(tx: Tx, accountId: string): Promise<boolean> {
   await signOutEverywhere(tx, accountId)
   const row = await tx.deleteFrom('accounts').where('id', '=', accountId).returning('id').executeTakeFirst()
   return row !== undefined
 }
 
-/**
- * Disables an account and ends all it has: sessions, codes, tokens. Its grants, the record of what it
- * consented to, stay. They are locked before what is under them goes, so a token request in flight either
- * finishes before and is undone here, or finds nothing left to redeem.
- */
+/** Disables an account and signs it out everywhere. Its grants, the record of what it consented to, stay. */
 export async function disable(tx: Tx, accountId: string): Promise<boolean> {
   const row = await tx
     .updateTable('accounts')
@@ -143,15 +158,25 @@ export async function disable(tx: Tx, accountId: string): Promise<boolean> {
   return true
 }
 
-/** Ends every session of an account, and every code and token issued for it. */
+/**
+ * Ends every sign-in of an account, those that are not finished included, and every code and token issued for it.
+ *
+ * Rows are locked in the order in which a request locks them: account, sessions, grants, artifacts. A request in flight
+ * therefore either finishes before, and is undone here, or finds that what it relies on has moved.
+ */
 export async function signOutEverywhere(tx: Tx, accountId: string): Promise<void> {
-  await sessions.destroyByAccount(tx, accountId) // sessions before grants, as a request that writes both locks them
+  await tx
+    .updateTable('accounts')
+    .set((set) => ({ epoch: set('epoch', '+', 1) }))
+    .where('id', '=', accountId)
+    .execute()
+  await sessions.destroyByAccount(tx, accountId)
   await tx.selectFrom('grants').select('id').where('account_id', '=', accountId).orderBy('id').forUpdate().execute()
   await tx.deleteFrom('artifacts').where('account_id', '=', accountId).execute()
 }
 
-export async function enable(db: Db, accountId: string): Promise<boolean> {
-  const row = await db
+export async function enable(tx: Tx, accountId: string): Promise<boolean> {
+  const row = await tx
     .updateTable('accounts')
     .set({ disabled_at: null, updated_at: new Date() })
     .where('id', '=', accountId)
@@ -179,6 +204,7 @@ type Row = {
   email_verified: boolean
   profile: Record<string, unknown>
   disabled_at: Date | null
+  epoch: number
 }
 
 function toAccount(row: Row): Account {
@@ -188,5 +214,6 @@ function toAccount(row: Row): Account {
     emailVerified: row.email_verified,
     profile: row.profile,
     isDisabled: row.disabled_at !== null,
+    epoch: row.epoch,
   }
 }

@@ -37,7 +37,7 @@ const select = `
   select a.id_hash, a.model, a.grant_id, a.family, a.account_id, a.client_id, a.session_uid, a.payload,
     extract(epoch from a.expires_at)::float8 as expires_at, extract(epoch from a.consumed_at)::float8 * 1000 as consumed_at,
     g.payload as grant_payload,
-    u.id as u_id, u.email, u.email_verified, u.profile,
+    u.id as u_id, u.email, u.email_verified, u.profile, u.epoch,
     s.payload as s_payload, s.authorizations, s.account_id as s_account_id
   from artifacts a
   left join clients c on c.id = a.client_id
@@ -89,8 +89,11 @@ export async function consume(db: Db, model: string, idHash: Buffer): Promise<bo
   return row !== undefined
 }
 
-/** Replaces the payload of a live artifact. `false` if it is gone: what was destroyed is not brought back. */
-export async function update(db: Db, artifact: Artifact): Promise<boolean> {
+/**
+ * Replaces the payload of an artifact that is as it was read. `false` if it is not, or is gone: what was destroyed is not
+ * brought back, and of two requests that change the same one the second does not undo the first.
+ */
+export async function update(db: Db, artifact: Artifact, asRead: Payload): Promise<boolean> {
   const row = await db
     .updateTable('artifacts')
     .set({
@@ -103,25 +106,7 @@ export async function update(db: Db, artifact: Artifact): Promise<boolean> {
     .where('id_hash', '=', artifact.idHash)
     .where('model', '=', artifact.model)
     .where('destroyed_at', 'is', null)
-    .returning('model')
-    .executeTakeFirst()
-  return row !== undefined
-}
-
-/** Like `update`, for a device code: once approved or denied it cannot be decided again. */
-export async function decideDeviceCode(db: Db, artifact: Artifact): Promise<boolean> {
-  const row = await db
-    .updateTable('artifacts')
-    .set({
-      payload: JSON.stringify(artifact.payload),
-      grant_id: artifact.grantId ?? null,
-      account_id: artifact.accountId ?? null,
-      session_uid: artifact.sessionUid ?? null,
-    })
-    .where('id_hash', '=', artifact.idHash)
-    .where('model', '=', artifact.model)
-    .where('account_id', 'is', null)
-    .where(sql<boolean>`not payload ? 'error'`)
+    .where('payload', '=', sql<Payload>`${JSON.stringify(asRead)}::jsonb`)
     .returning('model')
     .executeTakeFirst()
   return row !== undefined
@@ -175,6 +160,7 @@ type Row = {
   email: string
   email_verified: boolean
   profile: Payload
+  epoch: number
   s_payload: Payload | null
   authorizations: Payload
   s_account_id: string | null
@@ -194,7 +180,14 @@ function toArtifact(row: Row): FoundArtifact {
     consumedAtMs: row.consumed_at ?? undefined,
     grant: row.grant_payload ?? undefined,
     account: row.u_id
-      ? { id: row.u_id, email: row.email, emailVerified: row.email_verified, profile: row.profile, isDisabled: false }
+      ? {
+          id: row.u_id,
+          email: row.email,
+          emailVerified: row.email_verified,
+          profile: row.profile,
+          isDisabled: false,
+          epoch: row.epoch,
+        }
       : undefined,
     session:
       row.s_payload && row.session_uid

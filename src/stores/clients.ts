@@ -2,6 +2,7 @@ import { sql } from 'kysely'
 import type { Envelope } from '../crypto/envelope.ts'
 import type { Db, Tx } from '../database/schema.ts'
 import { type Secret, secret as wrap } from '../secret.ts'
+import { revokeIssued } from './client-revocations.ts'
 
 /** Client metadata as RFC 7591 §2 spells it, the secret included. */
 export type ClientMetadata = Record<string, unknown> & { client_id: string }
@@ -207,12 +208,6 @@ export async function destroy(tx: Tx, id: string): Promise<boolean> {
   await tx.deleteFrom('artifacts').where('client_id', '=', id).execute()
   await announce(tx, id)
   return row !== undefined
-}
-
-/** Ends every code and token that was issued to a client for a person. Grants are locked first, as a request does. */
-export async function revokeIssued(tx: Tx, id: string): Promise<void> {
-  await tx.selectFrom('grants').select('id').where('client_id', '=', id).orderBy('id').forUpdate().execute()
-  await tx.deleteFrom('artifacts').where('client_id', '=', id).where('grant_id', 'is not', null).execute()
 }
 
 /** Disables or enables a client; while disabled neither it nor its tokens work anywhere. */

@@ -1,4 +1,4 @@
-import { CompiledQuery } from 'kysely'
+import { CompiledQuery, sql } from 'kysely'
 import { randomId } from '../crypto/digests.ts'
 import type { Db, Tx } from '../database/schema.ts'
 import type { Position } from './pages.ts'
@@ -95,12 +95,12 @@ export async function change(
   return row.id
 }
 
-/** Moves the end of a grant that is in use. */
-export async function extend(db: Db, { id, payload }: StoredGrant, expiresAtSeconds: number): Promise<void> {
+/** Moves the end of a grant that is in use. What it grants is not touched: it may have been narrowed meanwhile. */
+export async function extend(db: Db, id: string, expiresAtSeconds: number): Promise<void> {
   await db
     .updateTable('grants')
     .set({
-      payload: JSON.stringify({ ...payload, exp: expiresAtSeconds }),
+      payload: sql`payload || jsonb_build_object('exp', ${expiresAtSeconds}::bigint)`,
       expires_at: new Date(expiresAtSeconds * 1000),
     })
     .where('id', '=', id)

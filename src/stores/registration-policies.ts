@@ -1,4 +1,4 @@
-import type { Db } from '../database/schema.ts'
+import type { Db, Tx } from '../database/schema.ts'
 
 /** A stored policy: rules by name, laid over those of the built-in ones. */
 export type StoredPolicy = { name: string; rules: Record<string, unknown>; createdAt: Date; updatedAt: Date }
@@ -16,10 +16,10 @@ export async function list(db: Db): Promise<StoredPolicy[]> {
 }
 
 /** Creates a policy, or replaces the one of that name. */
-export async function save(db: Db, { name, rules }: { name: string; rules: Record<string, unknown> }): Promise<void> {
+export async function save(tx: Tx, { name, rules }: { name: string; rules: Record<string, unknown> }): Promise<void> {
   const now = new Date()
   const row = { rules: JSON.stringify(rules), updated_at: now }
-  await db
+  await tx
     .insertInto('registration_policies')
     .values({ name, ...row, created_at: now })
     .onConflict((conflict) => conflict.column('name').doUpdateSet(row))

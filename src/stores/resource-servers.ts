@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import type { Db } from '../database/schema.ts'
+import type { Db, Tx } from '../database/schema.ts'
 
 /** An API that accepts access tokens (RFC 8707 §1). */
 export type ResourceServer = {
@@ -34,6 +34,17 @@ export async function find(db: Db, identifier: string): Promise<ResourceServer |
   return row && toResourceServer(row)
 }
 
+/** Reads a resource server that is about to be changed, and locks it until the transaction ends. */
+export async function lock(tx: Tx, identifier: string): Promise<ResourceServer | undefined> {
+  const row = await tx
+    .selectFrom('resource_servers')
+    .select(columns)
+    .where('identifier', '=', identifier)
+    .forNoKeyUpdate()
+    .executeTakeFirst()
+  return row && toResourceServer(row)
+}
+
 export async function list(db: Db): Promise<ResourceServer[]> {
   const rows = await db.selectFrom('resource_servers').select(columns).orderBy('identifier').execute()
   return rows.map(toResourceServer)
@@ -48,8 +59,12 @@ export async function destroy(db: Db, identifier: string): Promise<boolean> {
   return row !== undefined
 }
 
-/** Creates a resource server, or replaces the one of that identifier. */
-export async function save(db: Db, server: ResourceServer): Promise<void> {
+/** Creates a resource server, or replaces the one of that identifier; with `isNew` it is `'taken'` when there is one. */
+export async function save(
+  tx: Tx,
+  server: ResourceServer,
+  { isNew = false }: { isNew?: boolean } = {},
+): Promise<'saved' | 'taken'> {
   const now = new Date()
   const row = {
     name: server.name,
@@ -60,11 +75,15 @@ export async function save(db: Db, server: ResourceServer): Promise<void> {
     owns_client: server.ownsClient ?? false,
     updated_at: now,
   }
-  await db
+  const saved = await tx
     .insertInto('resource_servers')
     .values({ identifier: server.identifier, ...row, created_at: now })
-    .onConflict((conflict) => conflict.column('identifier').doUpdateSet(row))
-    .execute()
+    .onConflict((conflict) =>
+      isNew ? conflict.column('identifier').doNothing() : conflict.column('identifier').doUpdateSet(row),
+    )
+    .returning('identifier')
+    .executeTakeFirst()
+  return saved ? 'saved' : 'taken'
 }
 
 /** Whether a client has no grant, so that all it can do is introspect, and no other resource server uses it. */

@@ -17,7 +17,8 @@ export type StoredSession = {
 export const stateIdentity = (uid: string): string => `sessions.state:${uid}`
 
 const select = `
-  select s.uid, s.id_hash, s.previous_id_hash, s.account_id, s.payload, s.authorizations, u.id as u_id, u.email, u.email_verified, u.profile
+  select s.uid, s.id_hash, s.previous_id_hash, s.account_id, s.payload, s.authorizations, u.id as u_id, u.email, u.email_verified, u.profile,
+    u.epoch
   from sessions s left join accounts u on u.id = s.account_id
   where s.destroyed_at is null and s.expires_at > $2 and u.disabled_at is null`
 
@@ -32,6 +33,7 @@ type Row = {
   email: string
   email_verified: boolean
   profile: Payload
+  epoch: number
 }
 
 async function run(db: Db, condition: string, key: unknown): Promise<Row[]> {
@@ -53,6 +55,19 @@ export async function findByIdHashes(db: Db, idHashes: Buffer[]): Promise<(Found
 export async function findByUid(db: Db, uid: string): Promise<FoundSession | undefined> {
   const [row] = await run(db, 's.uid = $1', uid)
   return row && toSession(row)
+}
+
+/** Locks a session of an account until the transaction ends, and says whether it still is one. */
+export async function hold(tx: Tx, { uid, accountId }: { uid: string; accountId: string }): Promise<boolean> {
+  const row = await tx
+    .selectFrom('sessions')
+    .select('uid')
+    .where('uid', '=', uid)
+    .where('account_id', '=', accountId)
+    .where('destroyed_at', 'is', null)
+    .forShare()
+    .executeTakeFirst()
+  return row !== undefined
 }
 
 /** Ends every session of an account. */
@@ -78,6 +93,7 @@ function toSession(row: Row): FoundSession {
           emailVerified: row.email_verified,
           profile: row.profile,
           isDisabled: false,
+          epoch: row.epoch,
         }
       : undefined,
   }

@@ -2,10 +2,10 @@ import { isConnectionFailure, isContention, isForeignKeyViolation } from '../dat
 import type { Db, Tx } from '../database/schema.ts'
 import { type Outcome, run, type Stage } from './stage-statement.ts'
 
-export type { Outcome, SessionChange, SessionOrigin, Stage } from './stage-statement.ts'
+export type { Basis, Outcome, SessionChange, SessionOrigin, Stage } from './stage-statement.ts'
 
 /**
- * Applies stages, several in one statement, and tells for each whether it was applied, lost, or failed.
+ * Applies stages, several in one statement, and tells for each what came of it, or that it failed.
  *
  * If the statement fails as a whole, the stages are applied one by one, so that one request never fails
  * another. A connection that breaks leaves open whether it took effect: then the new rows themselves are
@@ -64,7 +64,7 @@ async function applyAlone(db: Db, stage: Stage, cause: unknown): Promise<Outcome
       failure = error
     }
   }
-  if (isForeignKeyViolation(failure)) return 'lost' // the grant, account or client was deleted meanwhile
+  if (isForeignKeyViolation(failure)) return 'moved' // the grant, account or client was deleted meanwhile
   if (isContention(failure)) return runAlone(db, stage)
   if (!isConnectionFailure(failure)) throw failure
   if (await isApplied(db, stage)) return 'applied'

@@ -66,7 +66,9 @@ function siteOf({ postern }: typeof server): Site {
       await db.transaction().execute((tx) => accounts.create(tx, { email, emailVerified: true, profile, passwordHash }))
     },
     createClient: (metadata) => createClient(postern, metadata),
-    createResource: (resource) =>
-      resourceServers.save(db, { ...resource, tokenFormat: 'opaque', tokenTtlSeconds: undefined, clientId: undefined }),
+    async createResource(resource) {
+      const server = { ...resource, tokenFormat: 'opaque', tokenTtlSeconds: undefined, clientId: undefined } as const
+      await db.transaction().execute((tx) => resourceServers.save(tx, server))
+    },
   }
 }

@@ -38,6 +38,7 @@ describe('a client with a document', () => {
     })
     // What changed within the last minute is looked up again every two seconds, and this client is not to be.
     await postern.database.query(`update clients set updated_at = updated_at - interval '1 hour'`)
+    await visitor.get(`/oauth/authorize?${query}`) // reads the client as it is now
     postern.statements.splice(0)
     expect((await visitor.get(`/oauth/authorize?${query}`)).url).toContain('code=')
     const isByTheClock = (sql: string) =>

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { connect, type Database } from '../../src/database/connect.ts'
+import { stageOf } from '../../src/oidc/storage.ts'
 import * as artifacts from '../../src/stores/artifacts.ts'
 import * as grants from '../../src/stores/grants.ts'
 import * as replays from '../../src/stores/replays.ts'
@@ -57,16 +58,6 @@ function newArtifact(model: string, about: Partial<artifacts.Artifact> = {}): ar
   }
 }
 
-const stageOf = (part: Partial<stages.Stage>): stages.Stage => ({
-  clientId: undefined,
-  claim: undefined,
-  inserts: [],
-  session: undefined,
-  endedSession: undefined,
-  audit: [],
-  ...part,
-})
-
 async function store(...inserts: artifacts.Artifact[]): Promise<void> {
   const [result] = await stages.apply(database.db, [stageOf({ inserts })])
   expect(result).toEqual({ status: 'fulfilled', value: 'applied' })
@@ -118,7 +109,7 @@ describe('RFC 6749 §4.1.2: what can be used once', () => {
     const token = newArtifact('RefreshToken')
     await store(token)
     await artifacts.consume(database.db, token.model, token.idHash)
-    expect(await artifacts.update(database.db, { ...token, payload: { changed: true } })).toBe(true)
+    expect(await artifacts.update(database.db, { ...token, payload: { changed: true } }, token.payload)).toBe(true)
     expect(await find(token)).toMatchObject({ consumedAtMs: expect.any(Number), payload: { changed: true } })
     expect(await artifacts.consume(database.db, token.model, token.idHash)).toBe(false)
   })
@@ -127,14 +118,19 @@ describe('RFC 6749 §4.1.2: what can be used once', () => {
     const token = newArtifact('RefreshToken')
     await store(token)
     const later = inAnHour() + 600
-    await artifacts.update(database.db, { ...token, expiresAtSeconds: later })
+    await artifacts.update(database.db, { ...token, expiresAtSeconds: later }, token.payload)
     expect((await find(token))?.expiresAtSeconds).toBe(later)
-    await artifacts.update(database.db, { ...token, expiresAtSeconds: undefined })
+    await artifacts.update(database.db, { ...token, expiresAtSeconds: undefined }, token.payload)
     expect((await find(token))?.expiresAtSeconds).toBeUndefined()
   })
 })
 
 describe('RFC 8628 §3.3: a device code', () => {
+  async function decide(decision: artifacts.Artifact): Promise<boolean> {
+    const [result] = await stages.apply(database.db, [stageOf({ decision })])
+    return result?.status === 'fulfilled' && result.value === 'applied'
+  }
+
   test('is decided by one of twenty who decide at the same moment, whichever way', async () => {
     const { accountId, clientId, grantId } = await newGrant()
     const code = newArtifact('DeviceCode', { clientId })
@@ -142,7 +138,7 @@ describe('RFC 8628 §3.3: a device code', () => {
     const decisions = Array.from({ length: attempts }, (_, n) =>
       n % 2 ? { ...code, accountId, grantId } : { ...code, payload: { error: 'access_denied' } },
     )
-    const won = await Promise.all(decisions.map((decision) => artifacts.decideDeviceCode(database.db, decision)))
+    const won = await Promise.all(decisions.map(decide))
     expect(won.filter(Boolean)).toHaveLength(1)
     const found = await find(code)
     const isApproved = won.indexOf(true) % 2 === 1
@@ -155,8 +151,8 @@ describe('RFC 8628 §3.3: a device code', () => {
     const approved = { ...code, accountId, grantId }
     const denied = { ...code, payload: { error: 'access_denied' } }
     await store(code)
-    expect(await artifacts.decideDeviceCode(database.db, how === 'approved' ? approved : denied)).toBe(true)
-    for (const again of [approved, denied]) expect(await artifacts.decideDeviceCode(database.db, again)).toBe(false)
+    expect(await decide(how === 'approved' ? approved : denied)).toBe(true)
+    for (const again of [approved, denied]) expect(await decide(again)).toBe(false)
   })
 
   test('is found by its user code while it lives', async () => {
@@ -242,7 +238,7 @@ describe('nothing is issued', () => {
     const [late, good] = [newArtifact('AccessToken', gone), newArtifact('AccessToken', live)]
     const results = await stages.apply(database.db, [stageOf({ inserts: [late] }), stageOf({ inserts: [good] })])
     expect(results).toEqual([
-      { status: 'fulfilled', value: 'lost' },
+      { status: 'fulfilled', value: 'moved' },
       { status: 'fulfilled', value: 'applied' },
     ])
     expect([await find(late), await find(good)].map(Boolean)).toEqual([false, true])
@@ -276,7 +272,7 @@ describe('nothing is issued', () => {
       const outcomes = (await stages.apply(database.db, [...all, ...alone])).map((result) =>
         result.status === 'fulfilled' ? result.value : result.reason,
       )
-      expect(outcomes).toEqual(['lost', 'applied', 'lost', 'lost', 'applied', 'applied'])
+      expect(outcomes).toEqual(['moved', 'applied', 'moved', 'moved', 'applied', 'applied'])
       const used = `select consumed_at is not null as used from artifacts where model = 'AuthorizationCode' and client_id = $1`
       const issued = `select 1 from artifacts where model = 'AccessToken' and client_id = $1`
       const recorded = `select 1 from audit_events where type = 'test.issued' and client_id = $1`

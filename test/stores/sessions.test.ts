@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { connect, type Database } from '../../src/database/connect.ts'
+import { stageOf } from '../../src/oidc/storage.ts'
 import * as sessions from '../../src/stores/sessions.ts'
 import * as stages from '../../src/stores/stages.ts'
 import { createDatabase, type TestDatabase } from '../support/database.ts'
@@ -45,7 +46,7 @@ function changeOf(uid: string, part: Partial<stages.SessionChange>): stages.Stag
     expiresAtSeconds: inAnHour(),
     ...part,
   }
-  return { clientId: undefined, claim: undefined, inserts: [], session, endedSession: undefined, audit: [] }
+  return stageOf({ session })
 }
 
 const endOf = (uid: string): stages.Stage => ({

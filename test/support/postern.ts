@@ -81,15 +81,11 @@ export async function startPostern(
       return created
     },
     createClient: (metadata = {}) => createClient(server.postern, metadata),
-    createResource: (resource) =>
-      resourceServers.save(server.postern.database.db, {
-        name: resource.identifier,
-        scopes: { read: 'Read' },
-        tokenFormat: 'opaque',
-        tokenTtlSeconds: undefined,
-        clientId: undefined,
-        ...resource,
-      }),
+    async createResource(given) {
+      const defaults = { name: given.identifier, scopes: { read: 'Read' }, tokenFormat: 'opaque' as const }
+      const resource = { ...defaults, tokenTtlSeconds: undefined, clientId: undefined, ...given }
+      await server.postern.database.db.transaction().execute((tx) => resourceServers.save(tx, resource))
+    },
     async restart() {
       await server.stop()
       server = await begin()

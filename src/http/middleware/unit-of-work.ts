@@ -16,6 +16,7 @@ const authorizations: readonly string[] = [
 function endpointOf(path: string): Endpoint {
   if (authorizations.includes(path)) return 'authorization'
   if (path === '/oauth/token') return 'token'
+  if (path === '/device') return 'device'
   if (path.startsWith('/oauth/authorize/')) return 'resume'
   if (path.startsWith('/device/')) return 'device-resume'
   if (path === '/oauth/logout/confirm') return 'logout'
@@ -41,6 +42,11 @@ export function unitOfWork({ storage, provider }: { storage: Storage; provider: 
       })
       if (!error) return
       withdraw(ctx)
+      if (error === 'moved') {
+        ctx.status = 303
+        ctx.redirect(addressOf(ctx))
+        return
+      }
       if (scope.endpoint !== 'token' && scope.endpoint !== 'registration') throw error
 
       // What the engine answered did not take effect: nothing of it may be sent.
@@ -54,6 +60,13 @@ export function unitOfWork({ storage, provider }: { storage: Storage; provider: 
       if (scope.endpoint === 'token') provider.emit('grant.error', ctx as never, error)
     })
   }
+}
+
+/** Where the browser asks the same again, and has the answer that is right by now. A device's code is entered again. */
+function addressOf(ctx: Context): string {
+  if (ctx.method !== 'POST') return ctx.url
+  const { user_code: userCode } = (ctx as Partial<KoaContextWithOIDC>).oidc?.params ?? {}
+  return `${ctx.path}?${new URLSearchParams({ user_code: String(userCode) })}`
 }
 
 /** Takes back what the engine set for an answer that did not take effect. */

@@ -8,6 +8,7 @@ import type { Db } from '../../database/schema.ts'
 import * as consent from '../../oidc/consent.ts'
 import { type ConsentRequest, createConsentRequests } from '../../oidc/consent-request.ts'
 import { askerOf } from '../../oidc/grants.ts'
+import { signInEnded } from '../../oidc/prompts.ts'
 import { note } from '../../oidc/request-scope.ts'
 import type { ResourceServers } from '../../oidc/resource-servers.ts'
 import type { FindWayBack } from '../../oidc/way-back.ts'
@@ -26,6 +27,9 @@ export type InteractionDependencies = {
   findWayBack: FindWayBack
   grantLifetimeSeconds: number
 }
+
+/** The engine's account of a sign-in, with the epoch in which the password was verified. */
+type Login = NonNullable<InteractionResults['login']> & { epoch: number }
 
 const ownForm = z.object({ csrf: z.string().default(''), uid: z.string().default('') })
 const signInForm = ownForm.extend({ email: z.string().default(''), password: z.string().default('') })
@@ -94,8 +98,9 @@ export function interactionRoutes(dependencies: InteractionDependencies): Router
       await showSignIn(ctx, interaction, { error: outcome.error, email, retryAfterSeconds })
       return
     }
+    const { accountId, epoch } = outcome
     await finish(ctx, interaction, {
-      login: { accountId: outcome.accountId, ts: Math.floor(Date.now() / 1000), amr: ['pwd'], remember: true },
+      login: { accountId, epoch, ts: Math.floor(Date.now() / 1000), amr: ['pwd'], remember: true } as Login,
       select_account: {},
     })
   })
@@ -146,6 +151,7 @@ export function interactionRoutes(dependencies: InteractionDependencies): Router
 
     const grantId = await consent.record(db, {
       accountId: session.accountId,
+      sessionUid: session.uid,
       clientId: request.clientId,
       asked: request.asked,
       approved,
@@ -153,6 +159,10 @@ export function interactionRoutes(dependencies: InteractionDependencies): Router
       lifetimeSeconds: grantLifetimeSeconds,
       event: { requestId: ctx.state['requestId'], address: ctx.ip },
     })
+    if (grantId === 'session-ended') {
+      const { back } = await findWayBack(interaction.uid)
+      return ctx.throw(410, 'The sign-in has ended.', { page: 'expired', back })
+    }
     await finish(ctx, interaction, { consent: { grantId } })
   })
 
@@ -222,8 +232,13 @@ export function interactionRoutes(dependencies: InteractionDependencies): Router
       email: email ?? hint ?? known?.email ?? '',
       error,
       retryAfterSeconds,
-      reason:
-        isMismatch && isAgain ? 'account-mismatch' : isAgain && email === undefined ? 'reauthenticate' : undefined,
+      reason: prompt.reasons.includes(signInEnded)
+        ? 'sign-in-ended'
+        : isMismatch && isAgain
+          ? 'account-mismatch'
+          : isAgain && email === undefined
+            ? 'reauthenticate'
+            : undefined,
     })
   }
 

@@ -1,0 +1,163 @@
+/*
+ * One statement for any number of stages. Row locks are taken in one order: accounts, clients, sessions, grants,
+ * artifacts, and each by its key. All that ends something takes them in this order too, and changes the row that the
+ * others rest on first: whichever has the lock second sees what the first one did. A row that had to be waited for is
+ * read again as it is then. A data-modifying CTE runs to its end whether read or not.
+ *
+ * Rows are looked up by an array of their keys, besides being joined: of a set from JSON the planner believes it
+ * has a hundred rows, and would rather read a small table whole; of an array it asks the index.
+ */
+const keysOf = (section: string, key: string) =>
+  `any(array(select ${key} from json_to_recordset($1->'${section}') as k(id_hash text, uid text, id text,
+    account_id text, client_id text)))`
+
+// A request that was held up may write what it read long ago. Its cookie has to name the session still; or nobody
+// else has signed in there since; or who did is who signed in with this request. Else whoever planted a cookie
+// before a sign-in would own the session after it.
+const stillTheirs = (presentedHash: string, knownAccountId: string, accountId: string) =>
+  `(decode(${presentedHash}, 'hex') = o.id_hash or decode(${presentedHash}, 'hex') = o.previous_id_hash
+    or ${knownAccountId} is not distinct from o.account_id or ${accountId} = o.account_id)`
+
+const parts = {
+  usable: `usable as (
+    select c.n from json_to_recordset($1->'clients') as c(n int, id text) join clients k on k.id = c.id
+    where k.id = ${keysOf('clients', 'id')}
+      and k.disabled_at is null and k.deleted_at is null and (k.expires_at is null or k.expires_at > $2)
+    union all select value::int from json_array_elements_text($1->'clientless'))`,
+  // Each reads the one before, so that they run, and lock, in this order.
+  heldAccounts: `held_accounts as (select id, epoch, disabled_at from accounts
+    where id = ${keysOf('bases', 'account_id')} order by id for share)`,
+  heldClients: `held_clients as (select id, updated_at, disabled_at, deleted_at, expires_at from clients
+    where id = ${keysOf('bases', 'client_id')} and (select count(*) from held_accounts) >= 0 order by id for share)`,
+  // A session that two tabs both share could not be written by either.
+  heldSessions: `held_sessions as (select uid, id_hash, previous_id_hash, account_id, destroyed_at from sessions
+    where uid = ${keysOf('bases', 'uid')} and (select count(*) from held_clients) >= 0 order by uid for no key update)`,
+  based: `based as (
+    select b.n from json_to_recordset($1->'bases') as b(n int, account_id text, epoch int, client_id text,
+      client_updated_at timestamptz, uid text, presented_hash text, known_account_id text)
+    join held_accounts a on a.id = b.account_id and a.epoch = b.epoch and a.disabled_at is null
+    join held_clients k on k.id = b.client_id and date_trunc('milliseconds', k.updated_at) = b.client_updated_at
+      and k.disabled_at is null and k.deleted_at is null and (k.expires_at is null or k.expires_at > $2)
+    where b.uid is null or exists (select from held_sessions o where o.uid = b.uid and o.destroyed_at is null
+      and ${stillTheirs('b.presented_hash', 'b.known_account_id', 'b.account_id')}))`,
+  // Read by the claims below, so that it runs, and locks, before them.
+  locked: `locked as (select id from grants
+    where id = any(array(select value from json_array_elements_text($1->'grants'))) order by id for key share)`,
+  consumed: `consumed as (
+    update artifacts a set consumed_at = $2
+    from json_to_recordset($1->'consume') as c(n int, model text, id_hash text)
+    where a.id_hash = ${keysOf('consume', "decode(id_hash, 'hex')")}
+      and a.id_hash = decode(c.id_hash, 'hex') and a.model = c.model and a.consumed_at is null and a.destroyed_at is null
+      and c.n in (select n from standing) and (select count(*) from locked) >= 0
+    returning c.n)`,
+  destroyed: `destroyed as (
+    update artifacts a set destroyed_at = $2, payload = '{}'
+    from json_to_recordset($1->'destroy') as c(n int, model text, id_hash text)
+    where a.id_hash = ${keysOf('destroy', "decode(id_hash, 'hex')")}
+      and a.id_hash = decode(c.id_hash, 'hex') and a.model = c.model and a.destroyed_at is null
+      and c.n in (select n from standing)
+    returning c.n)`,
+  decided: `decided as (
+    update artifacts a set payload = d.payload, grant_id = d.grant_id, account_id = d.account_id, session_uid = d.session_uid
+    from json_to_recordset($1->'decisions') as d(n int, id_hash text, model text, payload jsonb, grant_id text,
+      account_id text, session_uid text)
+    where a.id_hash = ${keysOf('decisions', "decode(id_hash, 'hex')")}
+      and a.id_hash = decode(d.id_hash, 'hex') and a.model = d.model and a.account_id is null and not a.payload ? 'error'
+      and d.n in (select n from entitled)
+    returning d.n)`,
+  inserts: `inserted as (
+    insert into artifacts (id_hash, model, grant_id, family, account_id, client_id, session_uid, user_code_hash, payload,
+      expires_at, created_at)
+    select decode(i.id_hash, 'hex'), i.model, i.grant_id, i.family, i.account_id, i.client_id, i.session_uid,
+      decode(i.user_code_hash, 'hex'), i.payload, to_timestamp(i.expires_at), $2
+    from json_to_recordset($1->'inserts') as i(n int, id_hash text, model text, grant_id text, family text,
+      account_id text, client_id text, session_uid text, user_code_hash text, payload jsonb, expires_at float8)
+    where i.n in (select n from winners))`,
+  newSessions: `new_sessions as (
+    insert into sessions (uid, id_hash, account_id, payload, authorizations, expires_at, created_at)
+    select s.uid, decode(s.id_hash, 'hex'), s.account_id, s.changed, s.authorizations_changed, to_timestamp(s.expires_at), $2
+    from json_to_recordset($1->'newSessions') as s(n int, uid text, id_hash text, account_id text, changed jsonb,
+      authorizations_changed jsonb, expires_at float8)
+    where s.n in (select n from winners)
+    on conflict do nothing)`,
+  sessions: `changed_sessions as (
+    update sessions o set
+      id_hash = coalesce(decode(s.id_hash, 'hex'), o.id_hash),
+      previous_id_hash = case when s.id_hash is null then o.previous_id_hash when s.keeps_previous then o.id_hash end,
+      account_id = case when s.changed ? 'accountId' or 'accountId' = any(s.removed) then s.account_id else o.account_id end,
+      payload = (o.payload - s.removed) || s.changed,
+      authorizations = (o.authorizations - s.authorizations_removed) || s.authorizations_changed,
+      expires_at = to_timestamp(s.expires_at)
+    from json_to_recordset($1->'sessions') as s(n int, uid text, id_hash text, keeps_previous boolean, account_id text,
+      changed jsonb, removed text[], authorizations_changed jsonb, authorizations_removed text[], expires_at float8,
+      presented_hash text, known_account_id text)
+    where o.uid = ${keysOf('sessions', 'uid')} and o.uid = s.uid and o.destroyed_at is null and s.n in (select n from winners)
+      and ${stillTheirs('s.presented_hash', 's.known_account_id', 's.account_id')})`,
+  endedSessions: `ended_sessions as (
+    update sessions o set destroyed_at = $2, payload = '{}', authorizations = '{}'
+    from json_to_recordset($1->'endedSessions') as s(uid text, presented_hash text, known_account_id text)
+    where o.uid = ${keysOf('endedSessions', 'uid')} and o.uid = s.uid and o.destroyed_at is null
+      and ${stillTheirs('s.presented_hash', 's.known_account_id', 's.known_account_id')})`,
+  audit: `audited as (
+    insert into audit_events (occurred_at, type, actor, account_id, client_id, resource, grant_id, request_id, address, details)
+    select $2, e.type, e.actor, e."accountId", e."clientId", e.resource, e."grantId", e."requestId", e.address,
+      coalesce(e.details, '{}')
+    from json_to_recordset($1->'audit') as e(n int, type text, actor text, "accountId" text, "clientId" text,
+      resource text, "grantId" text, "requestId" text, address text, details jsonb)
+    where e.n in (select n from winners))`,
+}
+
+/** The parts of the document that a statement reads, each a list. */
+export type Section =
+  | 'clients'
+  | 'clientless'
+  | 'bases'
+  | 'uncontested'
+  | 'grants'
+  | 'consume'
+  | 'destroy'
+  | 'decisions'
+  | 'undecided'
+  | 'inserts'
+  | 'newSessions'
+  | 'sessions'
+  | 'endedSessions'
+  | 'audit'
+
+const union = (...names: (string | false)[]) =>
+  names
+    .filter((name) => name !== false)
+    .map((name) => `select n from ${name}`)
+    .join(' union all ')
+
+const numbers = (section: string) => `(select value::int from json_array_elements_text($1->'${section}'))`
+
+/** The statement for a document in which some sections have something. $1 is the document, $2 the time it is. */
+export function textFor(has: (section: Section) => boolean): string {
+  // Sections nobody needs are left out; the few texts that remain are each prepared once.
+  const claims = union(has('consume') && 'consumed', has('destroy') && 'destroyed')
+  const sections = [
+    parts.usable,
+    ...(has('bases') ? [parts.heldAccounts, parts.heldClients, parts.heldSessions, parts.based] : []),
+    `standing as (${union('usable', has('bases') && 'based')})`,
+    has('consume') && parts.locked,
+    has('consume') && parts.consumed,
+    has('destroy') && parts.destroyed,
+    `entitled as (select n from standing where n in ${numbers('uncontested')} ${claims && `union all ${claims}`})`,
+    has('decisions') && parts.decided,
+    `winners as (${
+      has('decisions')
+        ? `select n from entitled where n in ${numbers('undecided')} union all select n from decided`
+        : 'select n from entitled'
+    })`,
+    has('inserts') && parts.inserts,
+    has('newSessions') && parts.newSessions,
+    has('sessions') && parts.sessions,
+    has('endedSessions') && parts.endedSessions,
+    has('audit') && parts.audit,
+  ].filter((part) => part !== false)
+  const text = `with ${sections.join(',\n')} select n, n in (select n from winners) as won from standing`
+
+  // The type of $1 and $2 is fixed by a cast where they are first read.
+  return text.replaceAll('$1', '$1::json').replaceAll('$2', '$2::timestamptz')
+}
