@@ -40,6 +40,7 @@ export function keepClients(
       if (described || found) return described
     }
     if (!found) return findElsewhere(id)
+    if (found.isDocument && documents) return documents.recall(provider, found)
     let client = parsed.get(found)
     if (!client) {
       client = toClient(found)

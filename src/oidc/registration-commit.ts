@@ -7,7 +7,7 @@ import * as clients from '../stores/clients.ts'
 import * as registrationTokens from '../stores/registration-tokens.ts'
 import type { Stage } from '../stores/stages.ts'
 import { toError } from './dynamic-registration.ts'
-import { assertRoom, originUnder, RefusedMetadata } from './registration.ts'
+import { assertRoom, endWhatItHeldFor, originUnder, RefusedMetadata } from './registration.ts'
 import type { Permission, Registration, RequestScope } from './request-scope.ts'
 import type { Storage } from './storage.ts'
 
@@ -85,6 +85,7 @@ async function update(
   const isReplaced = secret?.isReplacement === true
   const metadata = isReplaced ? { ...saved, ...secretsOf(client) } : saved
   await clients.save(tx, storage.envelope, metadata, { isDynamic: true, policy })
+  await endWhatItHeldFor(tx, record.metadata, metadata)
   if (isReplaced) {
     await clients.rotateSecret(tx, storage.envelope, id, {
       secret: secret.value,

@@ -10,6 +10,7 @@ import * as accounts from '../stores/accounts.ts'
 import * as clientLifetimes from '../stores/client-lifetimes.ts'
 import * as clientRecords from '../stores/client-records.ts'
 import * as clients from '../stores/clients.ts'
+import * as resourceServers from '../stores/resource-servers.ts'
 import { parse } from './client-metadata.ts'
 import { isFirstParty } from './first-party.ts'
 import { scopes } from './scopes.ts'
@@ -124,15 +125,30 @@ export async function updateClient(
     Object.assign(properties, { client_secret: createSecret(), client_secret_expires_at: secretExpiry(policy) })
   }
   const metadata = check(registering, properties, policy)
+  if (metadata['token_endpoint_auth_method'] === 'none' && (await resourceServers.isUsing(tx, id))) {
+    throw new RefusedMetadata('token_endpoint_auth_method must not be none: an API introspects tokens as this client', {
+      field: 'token_endpoint_auth_method',
+    })
+  }
   if (moved !== undefined && moved !== record.policy) {
     await assertRoom(tx, policy)
     await clientLifetimes.setPolicy(tx, id, originUnder(policy))
   }
   await clients.save(tx, storage.envelope, metadata, { isDynamic: record.isDynamic, policy: policy.name })
-  // What nobody was asked for ends with the reason for not asking.
-  if (isFirstParty(active.metadata) && !isFirstParty(metadata)) await clients.revokeIssued(tx, id)
+  await endWhatItHeldFor(tx, active.metadata, metadata)
   const { client_secret: secret, ...rest } = metadata
   return isSecretMissing ? { ...rest, client_secret: secret } : rest
+}
+
+/**
+ * Ends what was issued to a client on the strength of something that it no longer is. Nobody was asked for what a
+ * first-party client got; and what was given to one that could prove who it is, anybody could use who names a public one.
+ */
+export async function endWhatItHeldFor(tx: Tx, before: Metadata, after: clients.ClientMetadata): Promise<void> {
+  const isPublic = (metadata: Metadata) => metadata['token_endpoint_auth_method'] === 'none'
+  const wasFirstParty = isFirstParty(before) && !isFirstParty(after)
+  const wasConfidential = !isPublic(before) && isPublic(after)
+  if (wasFirstParty || wasConfidential) await clients.revokeIssued(tx, after.client_id)
 }
 
 /** The policy of this name. Throws RefusedMetadata when there is none. */

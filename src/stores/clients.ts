@@ -209,10 +209,14 @@ export async function destroy(tx: Tx, id: string): Promise<boolean> {
   return row !== undefined
 }
 
-/** Ends every code and token that was issued to a client for a person. Grants are locked first, as a request does. */
+/** Ends every code and token issued to a client, not what manages it. Grants are locked first, as a request does. */
 export async function revokeIssued(tx: Tx, id: string): Promise<void> {
   await tx.selectFrom('grants').select('id').where('client_id', '=', id).orderBy('id').forUpdate().execute()
-  await tx.deleteFrom('artifacts').where('client_id', '=', id).where('grant_id', 'is not', null).execute()
+  await tx
+    .deleteFrom('artifacts')
+    .where('client_id', '=', id)
+    .where(sql<boolean>`(grant_id is not null or model = 'ClientCredentials')`)
+    .execute()
 }
 
 /** Disables or enables a client; while disabled neither it nor its tokens work anywhere. */
