@@ -66,6 +66,7 @@ const provider = new Provider(issuer, {
     registration: { secretFactory: () => randomId(), policies: { postern: async () => {} } },
     resourceServers: {
       find: async () => undefined,
+      registrationsOf: async () => new Map(),
       indicators: {
         getResourceServerInfo: async () => {
           throw new errors.InvalidTarget('unknown resource')

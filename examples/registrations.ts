@@ -12,6 +12,9 @@ type Values = Record<string, string>
 type Registered = { client_id: string; client_secret?: string | undefined }
 type Place = { dataDir: string; issuer: string; baseUrl: string; resource: string }
 
+/** The scope of the API. Its name begins with what it is of, so that it is no other's. */
+const scope = 'notes:read'
+
 /**
  * Registers what the examples need, through the operations that the command line is made of. What is made only
  * once, passwords and secrets, is kept in `DATA_DIR/<name>.env`, so that the next start finds it and each example
@@ -30,7 +33,7 @@ export async function register(
     backchannel_logout_session_required: true,
   })
   const resourceServer = await api('resource-server')
-  const machine = await client('machine', { client_name: 'Nightly report', scope: 'profile' })
+  const machine = await client('machine', { client_name: 'Nightly report', scope, resources: [resource] })
   const device = await client('device', {
     client_name: 'Terminal',
     grant_types: ['urn:ietf:params:oauth:grant-type:device_code'],
@@ -38,7 +41,7 @@ export async function register(
   })
   await keep('relying-party', { ...relyingParty, BASE_URL: baseUrl, PORT: portOf(baseUrl), API_URL: resource })
   await keep('resource-server', { ...resourceServer, RESOURCE: resource, PORT: portOf(resource) })
-  await keep('machine', { ...machine, RESOURCE: resource, SCOPE: 'profile' })
+  await keep('machine', { ...machine, RESOURCE: resource, SCOPE: scope })
   await keep('device', device)
   return { account: await account('ada@example.com'), relyingParty, resourceServer }
 
@@ -56,18 +59,15 @@ export async function register(
   /** Creates the API with its credentials. They are shown once, so if they were lost it is created anew. */
   async function api(name: string): Promise<Values> {
     const { CLIENT_ID: client_id, CLIENT_SECRET: client_secret } = await read(name)
+    const about = { identifier: resource, name: 'Field Notes API', scopes: { [scope]: 'Read your field notes' } }
     if (await isThere('resource show', { identifier: resource })) {
       if (client_id !== undefined && client_secret !== undefined && (await isThere('client show', { client_id }))) {
+        await run('resource update', about)
         return keepCredentials(name, { client_id, client_secret })
       }
       await run('resource delete', { identifier: resource })
     }
-    const created = await run('resource create', {
-      identifier: resource,
-      name: 'Field Notes API',
-      scopes: { profile: 'Read and keep your field notes' },
-    })
-    return keepCredentials(name, created as Registered)
+    return keepCredentials(name, (await run('resource create', about)) as Registered)
   }
 
   async function keepCredentials(name: string, { client_id, client_secret }: Registered): Promise<Values> {

@@ -24,6 +24,7 @@ import { type KeyWatch, watchKeys } from './keys/watch.ts'
 import { createClientUses, noteUses } from './oidc/client-uses.ts'
 import { type ClientCache, createClientCache } from './oidc/clients.ts'
 import { lifetimes } from './oidc/lifetimes.ts'
+import { warnOfMisnamedScopes } from './oidc/misnamed-scopes.ts'
 import { createProviders } from './oidc/providers.ts'
 import { createResourceServers, type ResourceServers } from './oidc/resource-servers.ts'
 import { createStorage, type Storage } from './oidc/storage.ts'
@@ -193,6 +194,7 @@ export async function serve(config: Config, options: PosternOptions): Promise<Ru
   }
 
   try {
+    await warnOfMisnamedScopes(database.db, options.log)
     let handler = createHandler()
     const server = await listen({
       handler: (req, res) => handler(req, res),

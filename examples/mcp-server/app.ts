@@ -4,7 +4,7 @@ import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/
 import Koa, { type Context, type Next } from 'koa'
 import { koaBody } from 'koa-body'
 import { type Claims, requireToken } from '../../src/resource-server/index.ts' // yours: 'postern/resource-server'
-import { createTools, scopes, scopesFor } from './tools.ts'
+import { createTools, needed, scopes, scopesFor } from './tools.ts'
 
 export type Settings = {
   issuer: string
@@ -19,6 +19,7 @@ export async function start({ issuer, resource, host, port }: Settings) {
   const mcp = requireToken({
     issuer,
     audience: resource,
+    scopes: needed, // for every request, whatever tool it is about
     // offline_access is no scope of this server. But many clients ask for what is listed and nothing else, and would get
     // no refresh token.
     metadata: { resource_name: 'Notes', scopes_supported: [...scopes, 'offline_access'] },

@@ -6,6 +6,9 @@ type Call = { params?: { name?: unknown } }
 /** All that its tools take. */
 export const scopes = ['notes:read', 'notes:write']
 
+/** What every request needs, those that are about no tool included. */
+export const needed = ['notes:read']
+
 /**
  * What a token has to allow for each tool. A client that lacks something asks for what the challenge names, and gets a
  * token for that alone: so whoever may write may read, or the next token would be good for one tool and not the other.
@@ -18,7 +21,7 @@ const scopesOf = new Map([
 /** The scopes that the messages of a request need, of which there are several in a batch. */
 export function scopesFor(body: unknown): string[] {
   const tools = [body].flat().map((message) => (message as Call | undefined)?.params?.name)
-  return [...new Set(tools.flatMap((name) => scopesOf.get(String(name)) ?? []))]
+  return [...new Set([...needed, ...tools.flatMap((name) => scopesOf.get(String(name)) ?? [])])]
 }
 
 /** The tools, over the notes of one person. */

@@ -45,7 +45,7 @@ export async function discover({ issuer, clientId, clientSecret, baseUrl, apiUrl
       const attempt = { state: oidc.randomState(), nonce: oidc.randomNonce(), verifier }
       const url = oidc.buildAuthorizationUrl(config, {
         redirect_uri: `${baseUrl}/callback`,
-        scope: 'openid profile email offline_access',
+        scope: `openid profile email offline_access${apiUrl ? ' notes:read' : ''}`,
         prompt: 'consent', // or there is no offline_access (OpenID Connect Core §11)
         ...(apiUrl && { resource: apiUrl }), // asked for here, it can be had by `refresh` (RFC 8707 §2)
         code_challenge: await oidc.calculatePKCECodeChallenge(verifier),

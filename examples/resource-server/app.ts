@@ -18,12 +18,13 @@ export async function start({ issuer, clientId, clientSecret, resource, host, po
   const api = requireToken({
     issuer,
     audience: resource,
+    scopes: ['notes:read'],
     introspection: { clientId, clientSecret },
-    metadata: { resource_name: 'Field Notes API', scopes_supported: ['profile'] },
+    metadata: { resource_name: 'Field Notes API' },
   })
   const router = new Router()
 
-  router.get('/api/protected', api.koa({ scopes: ['profile'] }), (ctx) => {
+  router.get('/api/protected', api.koa(), (ctx) => {
     const { sub, client_id, scope, exp } = ctx.state['token'] as Claims
     ctx.body = { message: `Hello, ${sub ?? client_id}.`, sub, client_id, scope, expires_at: exp }
   })

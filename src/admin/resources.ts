@@ -1,8 +1,10 @@
 import { z } from 'zod'
 import { adminResource } from '../oidc/admin-resource.ts'
 import { registerClient } from '../oidc/registration.ts'
+import { isScope } from '../oidc/scopes.ts'
 import * as clientRecords from '../stores/client-records.ts'
 import * as clients from '../stores/clients.ts'
+import * as grants from '../stores/grants.ts'
 import * as resourceServers from '../stores/resource-servers.ts'
 import { refusing } from './clients.ts'
 import { type Operation, type OperationContext, operation, Refusal } from './operation.ts'
@@ -19,6 +21,12 @@ const scopes = z
   .record(z.string().regex(/^[\x21\x23-\x5b\x5d-\x7e]+$/, 'must be scope tokens (RFC 6749 §3.3)'), z.string().max(200))
   .refine((given) => Object.keys(given).length > 0, 'must have a scope')
   .refine((given) => !Object.keys(given).some((name) => name.startsWith('postern:')), 'must not begin with postern:')
+  .refine((given) => !Object.keys(given).some(isScope), {
+    error: ({ input }) =>
+      `must not be named as scopes of OpenID Connect are: ${Object.keys(input as object)
+        .filter(isScope)
+        .join(', ')}; put the name of the API before it, such as notes:profile`,
+  })
 
 /** What can be said of a resource server, at first or later. */
 export const settings = {
@@ -141,7 +149,8 @@ export function operations(): Operation[] {
     operation({
       noun: 'resource',
       verb: 'delete',
-      summary: 'Delete a resource server, and the credentials that were made with it',
+      summary:
+        'Delete a resource server, with its tokens, what people consented to, and the credentials that were made with it',
       scope: 'postern:resources',
       http: { method: 'DELETE', path: '/resources/{identifier}', status: 204 },
       input: z.strictObject({ identifier }),
@@ -149,6 +158,7 @@ export function operations(): Operation[] {
       async run(context, input) {
         const { clientId, ownsClient } = await lock(context, input.identifier)
         await resourceServers.destroy(context.tx, input.identifier)
+        await grants.forgetResource(context.tx, input.identifier)
         if (clientId !== undefined && ownsClient && (await resourceServers.isOnlyCredentials(context.tx, clientId))) {
           await clients.destroy(context.tx, clientId)
           context.changed(clientId)
@@ -180,11 +190,18 @@ async function createCredentials(
   return created
 }
 
+/** An API asks about tokens as a client that proves who it is (RFC 7662 §2.1), and that does not change by itself. */
 async function assertClient({ tx }: OperationContext, id: string): Promise<void> {
+  await clients.lock(tx, id) // so that it does not become another meanwhile
   const found = await clientRecords.find(tx, id)
   if (!found) throw new Refusal('invalid', `There is no client ${id}.`, { field: 'client_id' })
   if (found.isDynamic) {
     throw new Refusal('invalid', 'must not be a client that registered itself', { field: 'client_id' })
+  }
+  if (found.metadata['token_endpoint_auth_method'] === 'none') {
+    throw new Refusal('invalid', 'must not be a public client: it has to authenticate to introspect', {
+      field: 'client_id',
+    })
   }
 }
 

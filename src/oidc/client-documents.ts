@@ -3,7 +3,7 @@ import type Provider from 'oidc-provider'
 import { errors } from 'oidc-provider'
 import { addressOf, documentPolicy, isAccepted } from '../registration/documents.ts'
 import * as policies from '../registration/policies.ts'
-import { effective, judge, type Metadata } from '../registration/policy.ts'
+import { effective, judge, type Metadata, within } from '../registration/policy.ts'
 import type { Policy } from '../registration/rules.ts'
 import * as audit from '../stores/audit.ts'
 import * as clients from '../stores/clients.ts'
@@ -24,6 +24,8 @@ export type ClientDocuments = {
    * @throws errors.InvalidClient saying what is wrong with the document, or that the client may not be used.
    */
   find(provider: Provider, clientId: string, known: clients.ActiveClient | undefined): Promise<Client | undefined>
+  /** A client by what its document said last, with no more than the policy allows by now. */
+  recall(provider: Provider, known: clients.ActiveClient): Promise<Client>
 }
 
 type Made = { client: Client; document: Metadata; policy: Policy }
@@ -47,6 +49,7 @@ export function createClientDocuments({
 }): ClientDocuments {
   const { db } = storage
   const made = new Map<string, Made>()
+  const recalled = new WeakMap<clients.ActiveClient, Pick<Made, 'client' | 'policy'>>()
   const policyOf = createPolicyLookup(storage)
 
   return {
@@ -67,6 +70,16 @@ export function createClientDocuments({
       made.delete(clientId)
       if (made.size >= remembered) made.delete(made.keys().next().value ?? '')
       made.set(clientId, { client, document, policy })
+      return client
+    },
+
+    async recall(provider, known) {
+      const policy = await translated(policyOf())
+      const before = recalled.get(known)
+      if (before?.policy === policy) return before.client
+      const metadata = within(known.metadata, { policy, ...circumstancesOf(storage) }) as clients.ClientMetadata
+      const client = Object.assign(parse(provider, metadata), { scope: metadata['scope'] })
+      recalled.set(known, { client, policy })
       return client
     },
   }
@@ -94,12 +107,7 @@ function make(
 ): Client {
   const metadata = effective(document, policy)
   const assertAllowed = (judged: Metadata) => {
-    const refusal = judge(judged, {
-      policy,
-      isLoopbackIssuer: storage.issuer.startsWith('http:'),
-      openScopes: Object.keys(scopes),
-      isOwnWord: true,
-    })
+    const refusal = judge(judged, { policy, ...circumstancesOf(storage) })
     if (refusal) throw refused(`is refused: ${refusal.message} (${refusal.rule})`)
   }
   assertAllowed(metadata) // first, because the engine takes its form for granted
@@ -109,6 +117,12 @@ function make(
   assertAllowed(defined(client))
   return client
 }
+
+const circumstancesOf = ({ issuer }: Storage) => ({
+  isLoopbackIssuer: issuer.startsWith('http:'),
+  openScopes: Object.keys(scopes),
+  isOwnWord: true,
+})
 
 function parsed(provider: Provider, metadata: clients.ClientMetadata): Client {
   try {

@@ -5,9 +5,10 @@ import * as accounts from '../stores/accounts.ts'
 import * as clientRecords from '../stores/client-records.ts'
 import * as grants from '../stores/grants.ts'
 import type { ConsentItem, Views } from '../views.ts'
-import { type GrantPayload, type Permissions, permissionsOf, type Shown } from './consent.ts'
+import { scopesFor } from './client-scopes.ts'
+import { type GrantPayload, type Permissions, permissionsOf, type Registrations, type Shown } from './consent.ts'
 import { askerOf } from './grants.ts'
-import { type ResourceServers, scopesFor } from './resource-servers.ts'
+import type { ResourceServers } from './resource-servers.ts'
 import { claimOf, isClaim, scopes } from './scopes.ts'
 
 /** What one interaction asks a person for: as data to decide on, and as the page shows it. */
@@ -16,6 +17,7 @@ export type ConsentRequest = {
   asked: Permissions
   required: string[]
   shown: Shown
+  registrations: Registrations
   page: Omit<Views['consent'], 'uid' | 'csrf' | 'error'>
 }
 
@@ -67,13 +69,21 @@ export function createConsentRequests({
     }
   }
 
+  /** Without the APIs that were registered since the person was sent here: the page may have shown another one. */
+  function ofShown(asked: Permissions, { iat }: Interaction, registrations: Registrations): Permissions {
+    const isShown = ([id]: [string, unknown]) => (registrations.get(id) ?? Number.POSITIVE_INFINITY) < (iat + 1) * 1000
+    return { ...asked, resources: Object.fromEntries(Object.entries(asked.resources).filter(isShown)) }
+  }
+
   return {
     async of(interaction: Interaction): Promise<ConsentRequest> {
       const clientId = String(interaction.params['client_id'])
       const accountId = String(interaction.session?.accountId)
       const [client, account] = await Promise.all([provider.Client.find(clientId), accounts.findById(db, accountId)])
       if (!client || !account) throw new errors.SessionNotFound('the client or the account is gone')
-      const asked = await askedOf(interaction, client)
+      const undecided = await askedOf(interaction, client)
+      const registrations = await resourceServers.registrationsOf(Object.keys(undecided.resources))
+      const asked = ofShown(undecided, interaction, registrations)
       const stored = await grants.find(db, accountId, clientId)
       const { rejected } = permissionsOf(stored?.payload as GrantPayload | undefined)
       const { verifiedHost, ...shown } = askerOf(client, String(interaction.params['redirect_uri'] ?? ''))
@@ -114,6 +124,7 @@ export function createConsentRequests({
         asked,
         required,
         shown,
+        registrations,
         page: {
           client: {
             ...shown,

@@ -1,6 +1,7 @@
 import type { Db, Tx } from '../database/schema.ts'
 import * as audit from '../stores/audit.ts'
 import * as grants from '../stores/grants.ts'
+import * as resourceServers from '../stores/resource-servers.ts'
 import * as sessions from '../stores/sessions.ts'
 
 type Payload = Record<string, unknown>
@@ -98,8 +99,13 @@ export function consented({ payload, shown }: Pick<grants.StoredGrant, 'payload'
   return skipped ? { ...grant, ...write(combine(read(grant), skipped, minus)) } : grant
 }
 
+/** When each API of a decision was registered, in milliseconds, as far as whoever decided knows. */
+export type Registrations = ReadonlyMap<string, number>
+
 type Pair = grants.Pair & {
   lifetimeSeconds: number
+  /** Without it no API is granted. */
+  registrations?: Registrations
   event: { requestId?: string | undefined; address?: string | undefined }
 }
 
@@ -109,11 +115,13 @@ type Pair = grants.Pair & {
  */
 export function record(
   db: Db,
-  { shown, event, asked, approved, sessionUid, ...pair }: Decision & Pair & { shown: Shown; sessionUid: string },
+  { shown, event, registrations, sessionUid, ...decision }: Decision & Pair & { shown: Shown; sessionUid: string },
 ): Promise<string | 'session-ended'> {
-  const { accountId, clientId } = pair
+  const { accountId, clientId, lifetimeSeconds } = decision
+  const pair = { accountId, clientId, lifetimeSeconds }
   return db.transaction().execute(async (tx) => {
     if (!(await sessions.hold(tx, { uid: sessionUid, accountId }))) return 'session-ended'
+    const [asked, approved] = await ofStanding(tx, [decision.asked, decision.approved], registrations)
     const { id: grantId } = await change(tx, pair, (current, { skipped = none }) => ({
       decided: decide(current, { asked, approved }),
       shown: { ...shown, skipped: combine(skipped, asked, minus) },
@@ -129,10 +137,11 @@ export function record(
  */
 export function skip(
   db: Db,
-  { requested, event, ...pair }: Pair & { requested: Permissions },
+  { requested: wanted, registrations, event, ...pair }: Pair & { requested: Permissions },
 ): Promise<{ id: string; payload: GrantPayload }> {
   const { accountId, clientId } = pair
   return db.transaction().execute(async (tx) => {
+    const [requested] = await ofStanding(tx, [wanted], registrations)
     let granted: Permissions | undefined
     const grant = await change(tx, pair, (current, { skipped = none, ...shown }) => {
       granted = undecided(current, requested)
@@ -151,9 +160,24 @@ export function skip(
   })
 }
 
+/** Permissions without those of an API that was deleted since it was shown, even if there is another one in its place. */
+async function ofStanding<All extends [Permissions, ...Permissions[]]>(
+  tx: Tx,
+  all: All,
+  registrations: Registrations = new Map(),
+): Promise<All> {
+  const ids = new Set(all.flatMap(({ resources }) => Object.keys(resources)))
+  const held = await resourceServers.holdRegistrations(tx, [...ids])
+  const isStanding = ([id]: [string, unknown]) => held.has(id) && held.get(id) === registrations.get(id)
+  return all.map((permissions) => ({
+    ...permissions,
+    resources: Object.fromEntries(Object.entries(permissions.resources).filter(isStanding)),
+  })) as All
+}
+
 async function change(
   tx: Tx,
-  { accountId, clientId, lifetimeSeconds }: Omit<Pair, 'event'>,
+  { accountId, clientId, lifetimeSeconds }: Omit<Pair, 'event' | 'registrations'>,
   decideOn: (
     current: GrantPayload | undefined,
     circumstances: Circumstances,

@@ -1,4 +1,4 @@
-import { type Configuration, errors } from 'oidc-provider'
+import type { Configuration } from 'oidc-provider'
 import type { Config } from '../config.ts'
 import { signingAlgorithms } from '../crypto/keys.ts'
 import type { Keyring } from '../keys/keyring.ts'
@@ -76,13 +76,14 @@ export function algorithms(signing: readonly string[]): NonNullable<Configuratio
   } as NonNullable<Configuration['enabledJWA']>
 }
 
-/** RFC 7009 §2.1: only the client a token was issued to may revoke it; others learn nothing about it. */
+/**
+ * RFC 7009 §2.1: only the client a token was issued to may revoke it. Others are answered as for a token that does not
+ * exist (§2.2), and learn nothing about it.
+ */
 async function mayRevoke(
   _ctx: unknown,
-  client: { clientId: string; clientAuthMethod?: string | undefined },
+  client: { clientId: string },
   token: { clientId?: string | undefined },
 ): Promise<boolean> {
-  if (token.clientId === client.clientId) return true
-  if (client.clientAuthMethod === 'none') return false
-  throw new errors.InvalidRequest('client is not authorized to revoke the presented token')
+  return token.clientId === client.clientId
 }

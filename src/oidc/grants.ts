@@ -8,10 +8,16 @@ import { isFirstParty } from './first-party.ts'
 import { lifetimes } from './lifetimes.ts'
 import { asksBesides, type Prompts } from './prompts.ts'
 import { current } from './request-scope.ts'
+import type { ResourceServers } from './resource-servers.ts'
 import { assertStillAllowed } from './resumed-requests.ts'
 import type { Storage } from './storage.ts'
 
-export type GrantDependencies = { config: Config; storage: Storage; prompts: Prompts }
+export type GrantDependencies = {
+  config: Config
+  storage: Storage
+  prompts: Prompts
+  resourceServers: Pick<ResourceServers, 'registrationsOf'>
+}
 
 /**
  * The remembered grant of this account to this client. Not used when what the person saw of the client has
@@ -55,7 +61,7 @@ function isAsSeen(
 
 /** Grants what was not decided yet, unless a page is about to be shown that asks for it or may change who is asked. */
 async function grantUnasked(
-  { config, storage, prompts }: GrantDependencies,
+  { config, storage, prompts, resourceServers }: GrantDependencies,
   ctx: KoaContextWithOIDC,
   { pair, stored }: { pair: grants.Pair; stored: grants.StoredGrant | undefined },
 ): Promise<{ id: string; payload: GrantPayload } | undefined> {
@@ -66,6 +72,7 @@ async function grantUnasked(
   return skip(storage.db, {
     ...pair,
     requested,
+    registrations: await resourceServers.registrationsOf(Object.keys(requested.resources)),
     lifetimeSeconds: lifetimes(config).grant,
     event: { requestId, address },
   })

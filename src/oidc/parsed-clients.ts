@@ -42,6 +42,7 @@ export function keepClients(
     }
     noteRead(id, found)
     if (!found) return findElsewhere(id)
+    if (found.isDocument && documents) return documents.recall(provider, found)
     let client = parsed.get(found)
     if (!client) {
       client = toClient(found)

@@ -1,5 +1,4 @@
-import { createHmac } from 'node:crypto'
-import Provider, { type Configuration, errors, type KoaContextWithOIDC } from 'oidc-provider'
+import Provider, { type Configuration, type KoaContextWithOIDC } from 'oidc-provider'
 import type { Config } from '../config.ts'
 import { sha256 } from '../crypto/digests.ts'
 import { type Keyring, offeredAlgorithms, type SigningKey } from '../keys/keyring.ts'
@@ -14,9 +13,12 @@ import { algorithms, features, routes } from './features.ts'
 import { permitOfflineAccess } from './first-party.ts'
 import { loadGrant } from './grants.ts'
 import { lifetimes } from './lifetimes.ts'
+import { narrowWhenUsed } from './narrowing.ts'
 import type { Pages } from './pages.ts'
+import { pairwiseSubjects } from './pairwise.ts'
 import { keepClients } from './parsed-clients.ts'
-import { type PairwiseSubject, policy } from './prompts.ts'
+import { policy } from './prompts.ts'
+import { refusePublicIntrospection } from './public-introspection.ts'
 import { current } from './request-scope.ts'
 import type { ResourceServers } from './resource-servers.ts'
 import { claimsByScope, claimsOf, scopes } from './scopes.ts'
@@ -46,11 +48,7 @@ export function createProvider(dependencies: ProviderDependencies): Provider {
   const isSecure = config.ISSUER.startsWith('https:')
   const cookie = { signed: true, httpOnly: true, sameSite: 'lax', secure: isSecure, overwrite: true } as const
 
-  const pairwiseSubject: PairwiseSubject = async (accountId, client) =>
-    createHmac('sha256', keyring.pairwiseSalt.reveal())
-      .update(`${String(client['sectorIdentifier'])}\0${accountId}`)
-      .digest('base64url')
-
+  const pairwiseSubject = pairwiseSubjects(keyring.pairwiseSalt)
   const prompts = policy(pairwiseSubject)
 
   const Engine = config.ALLOW_FORM_POST ? Provider : WithoutFormPost
@@ -75,12 +73,9 @@ export function createProvider(dependencies: ProviderDependencies): Provider {
     issueRefreshToken: async (_ctx, client, source) =>
       client.grantTypeAllowed('refresh_token') && source.scopes.has('offline_access'),
     revokeGrantPolicy: () => false, // consent outlives tokens; a person takes it back on the account page
-    extraTokenClaims: async (ctx, token) => {
-      assertOwnScope(ctx, token)
-      return token.kind === 'AccessToken' ? authenticationOf(ctx) : undefined
-    },
+    extraTokenClaims: async (ctx, token) => (token.kind === 'AccessToken' ? authenticationOf(ctx) : undefined),
     findAccount: (_ctx, sub) => translated(findAccount(storage, sub)),
-    loadExistingGrant: (ctx) => translated(loadGrant({ config, storage, prompts }, ctx)),
+    loadExistingGrant: (ctx) => translated(loadGrant({ config, storage, prompts, resourceServers }, ctx)),
     interactions: { url: (_ctx, interaction) => `/interaction/${interaction.uid}`, policy: prompts },
     extraParams: { scope: permitOfflineAccess },
     renderError: pages.renderError,
@@ -113,6 +108,8 @@ export function createProvider(dependencies: ProviderDependencies): Provider {
     return translated(replays.claim(storage.db, sha256(`${iss}\0${jti}`), expiresAt))
   }
   keepClients(provider, { storage, documents })
+  narrowWhenUsed(provider, resourceServers)
+  refusePublicIntrospection(provider)
   readAnyForm(provider)
   if (!config.ALLOW_FORM_POST) advertiseNoFormPost(provider)
 
@@ -122,17 +119,6 @@ export function createProvider(dependencies: ProviderDependencies): Provider {
   // Forwarded headers reach the engine only after http/middleware/origin.ts has pinned them to the issuer.
   provider.proxy = true
   return provider
-}
-
-/**
- * With client credentials nobody consents, so a client gets no scope of an API that it is not registered for.
- * The engine holds it to its `scope` for scopes of its own only, and has no other place to say so.
- */
-function assertOwnScope(ctx: KoaContextWithOIDC, token: { kind: string; scope?: string | undefined }): void {
-  if (token.kind !== 'ClientCredentials' || !token.scope) return
-  const allowed = ctx.oidc.client?.scope?.split(' ') ?? Object.keys(scopes)
-  const refused = token.scope.split(' ').find((name) => !allowed.includes(name))
-  if (refused) throw new errors.InvalidScope('requested scope is not allowed', refused)
 }
 
 /** When and how the person signed in, so that an API can ask for more (RFC 9068 §2.2.1, RFC 9470 §6). */

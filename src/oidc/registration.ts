@@ -10,6 +10,7 @@ import * as accounts from '../stores/accounts.ts'
 import * as clientLifetimes from '../stores/client-lifetimes.ts'
 import * as clientRecords from '../stores/client-records.ts'
 import * as clients from '../stores/clients.ts'
+import * as resourceServers from '../stores/resource-servers.ts'
 import { parse } from './client-metadata.ts'
 import { endWhatWasNarrowed } from './narrowed-clients.ts'
 import { scopes } from './scopes.ts'
@@ -124,6 +125,11 @@ export async function updateClient(
     Object.assign(properties, { client_secret: createSecret(), client_secret_expires_at: secretExpiry(policy) })
   }
   const metadata = check(registering, properties, policy)
+  if (metadata['token_endpoint_auth_method'] === 'none' && (await resourceServers.isUsing(tx, id))) {
+    throw new RefusedMetadata('token_endpoint_auth_method must not be none: an API introspects tokens as this client', {
+      field: 'token_endpoint_auth_method',
+    })
+  }
   if (moved !== undefined && moved !== record.policy) {
     await assertRoom(tx, policy)
     await clientLifetimes.setPolicy(tx, id, originUnder(policy))

@@ -1,7 +1,9 @@
 import { type Configuration, errors, type KoaContextWithOIDC } from 'oidc-provider'
 import type { Db } from '../database/schema.ts'
 import * as store from '../stores/resource-servers.ts'
-import { adminResource } from './admin-resource.ts'
+import { adminResource, isAdminScope } from './admin-resource.ts'
+import { type Registered, registeredScopes, scopesFor, unregistered } from './client-scopes.ts'
+import { isScope } from './scopes.ts'
 import { TemporarilyUnavailable } from './storage.ts'
 
 type Indicators = NonNullable<NonNullable<Configuration['features']>['resourceIndicators']>
@@ -9,6 +11,8 @@ type TokenFacts = { clientId?: string | undefined; aud?: string | string[] | und
 
 export type ResourceServers = {
   find(identifier: string): Promise<store.ResourceServer | undefined>
+  /** When each of these was registered, in milliseconds. */
+  registrationsOf(identifiers: readonly string[]): Promise<Map<string, number>>
   indicators: Pick<Indicators, 'getResourceServerInfo' | 'defaultResource' | 'useGrantedResource'>
   mayIntrospect(ctx: KoaContextWithOIDC, client: { clientId: string }, token: TokenFacts): Promise<boolean>
 }
@@ -40,28 +44,37 @@ export function createResourceServers(db: Db, issuer: string): ResourceServers {
   return {
     find,
 
+    async registrationsOf(identifiers) {
+      const found = await Promise.all(identifiers.map(find))
+      return new Map(found.flatMap((server) => (server ? [[server.identifier, server.createdAtMs ?? 0]] : [])))
+    },
+
     indicators: {
       async getResourceServerInfo(ctx, identifier, client) {
-        if (!mayAskFor(client, identifier)) throw new errors.InvalidTarget('resource is not allowed for this client')
         const server = await find(identifier)
-        // Nobody can consent to what is not theirs to give: only a machine gets tokens for the admin API.
-        const isOutOfReach = server === admin && ctx.oidc.params?.['grant_type'] !== 'client_credentials'
-        if (!server || isOutOfReach) throw new errors.InvalidTarget('unknown resource')
-        const isMachine = ctx.oidc.params?.['grant_type'] === 'client_credentials' // told so, instead of getting less
+        const scope = isMachine(ctx)
+          ? scopeOfMachine(ctx, client, server)
+          : scopeForPeople(client, identifier, server === admin ? undefined : server)
+        if (!server) throw new errors.InvalidTarget('unknown resource')
         return {
           audience: server.identifier,
-          scope: (isMachine ? Object.keys(server.scopes) : scopesFor(client, server)).join(' '),
+          scope: scope.join(' '),
           accessTokenFormat: server.tokenFormat,
           ...(server.tokenTtlSeconds !== undefined && { accessTokenTTL: server.tokenTtlSeconds }),
           ...(server.tokenFormat === 'jwt' && { jwt: { sign: { alg: 'RS256' as const } } }),
         }
       },
       // Without `resource` in the token request the token is for userinfo, not for an API that was merely consented to.
-      defaultResource: async (_ctx, _client, oneOf) => oneOf,
+      async defaultResource(ctx, _client, oneOf) {
+        const refused = isMachine(ctx) && !oneOf ? asked(ctx).find((name) => !isScope(name)) : undefined
+        if (refused !== undefined)
+          throw new errors.InvalidScope('requested scope is of an API: name its resource', refused)
+        return oneOf as never
+      },
       useGrantedResource: async () => false,
     },
 
-    // RFC 7662 §4: whoever may not ask gets exactly what is said of a token that does not exist.
+    // RFC 7662 §4: a client that may not ask is told what is said of a token that does not exist.
     async mayIntrospect(_ctx, client, token) {
       if (token.clientId === client.clientId) return true
       const audiences = [token.aud ?? []].flat()
@@ -71,18 +84,36 @@ export function createResourceServers(db: Db, issuer: string): ResourceServers {
   }
 }
 
-/** Whether a client may have tokens for a resource: for those its metadata lists, or for any if it has no list. */
-function mayAskFor(client: { [member: string]: unknown }, identifier: string): boolean {
-  const { resources } = client
-  return resources === undefined || (Array.isArray(resources) && resources.includes(identifier))
+const isMachine = ({ oidc }: KoaContextWithOIDC) => oidc.params?.['grant_type'] === 'client_credentials'
+const asked = ({ oidc }: KoaContextWithOIDC) => [...oidc.requestParamScopes].filter(Boolean)
+
+/** The scopes of an API that a client may ask people for. The admin API is not theirs to give, and is passed as none. */
+function scopeForPeople(client: Registered, identifier: string, server: store.ResourceServer | undefined): string[] {
+  if (unregistered(client, identifier)) throw new errors.InvalidTarget('resource is not allowed for this client')
+  if (!server) throw new errors.InvalidTarget('unknown resource')
+  return scopesFor(client, server)
 }
 
 /**
- * The scopes of a resource server that a client may ask people for. Its `scope` bounds them as it does those of OpenID
- * Connect (RFC 7591 §2): the engine knows only these. What is beyond is ignored (RFC 6749 §3.3), so that clients that ask
- * for all there is get what is theirs.
+ * The scopes of an API that a machine is registered for. Nobody consents to its tokens, so the registration alone
+ * decides. A scope beyond it is refused rather than left out, and without `scope` a token has all of them (RFC 6749 §3.3).
  */
-export function scopesFor({ scope }: { scope?: string | undefined }, server: store.ResourceServer): string[] {
-  const registered = scope?.split(' ')
-  return Object.keys(server.scopes).filter((name) => registered?.includes(name) ?? true)
+function scopeOfMachine(
+  ctx: KoaContextWithOIDC,
+  client: Registered,
+  server: store.ResourceServer | undefined,
+): string[] {
+  const registered = server ? registeredScopes(client, server) : []
+  // The same words for an API that does not exist: a client does not find out which ones there are.
+  if (registered.length === 0) {
+    throw new errors.InvalidTarget('the client is not registered for a scope of this resource')
+  }
+  const refused = asked(ctx).find((name) => !registered.includes(name))
+  if (refused !== undefined) throw new errors.InvalidScope('requested scope is not allowed', refused)
+  if (asked(ctx).length === 0 && ctx.oidc.params) {
+    // Nobody administers by default: scopes of the admin API are had by asking for them.
+    if (registered.some(isAdminScope)) throw new errors.InvalidScope('scope must name what the token is for', '')
+    ctx.oidc.params['scope'] = registered.join(' ')
+  }
+  return registered
 }

@@ -54,6 +54,11 @@ export const scopes: Record<string, Scope> = {
   },
 }
 
+/** Whether a scope is one of OpenID Connect. Its name is then no API's: it would be in the `scope` of any client. */
+export function isScope(name: string): boolean {
+  return Object.hasOwn(scopes, name)
+}
+
 /** Claims by scope, in the form the engine wants. */
 export const claimsByScope: Record<string, string[]> = Object.fromEntries(
   Object.entries(scopes).flatMap(([name, { claims }]) => {

@@ -60,6 +60,23 @@ export function judge(metadata: Metadata, circumstances: Circumstances): Refusal
   return undefined
 }
 
+/**
+ * Metadata that was judged before, with no more than the policy allows by now: its scopes and resources cut to what is
+ * listed. An empty `scope` is none, where one that is left out would be any.
+ */
+export function within(metadata: Metadata, { policy: { rules }, openScopes }: Circumstances): Metadata {
+  const circumstances = { isMachine: isMachine(metadata), openScopes, isOwnWord: true }
+  const scope = (metadata['scope'] ?? scopeRules.defaultScope(rules)) as string | undefined
+  const left = scope?.split(' ').filter((name) => scopeRules.allows(rules, name, circumstances))
+  const { resources: listed } = rules
+  const resources = (metadata['resources'] ?? (listed === '*' ? undefined : listed)) as string[] | undefined
+  return {
+    ...metadata,
+    ...(left ? { scope: left.join(' ') } : !scopeRules.allowsAny(rules) && { scope: '' }),
+    ...(resources && { resources: resources.filter((uri) => listed === '*' || listed.includes(uri)) }),
+  }
+}
+
 const wellFormed = z.looseObject(clientMetadata.shape)
 const deepest = 16 // levels; a JWK Set has three, and what copies or stores JSON gives up at some thousands
 

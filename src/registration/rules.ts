@@ -33,7 +33,7 @@ export const policyRules = z.strictObject({
   scopes: z
     .union([z.literal('*'), names.min(1)])
     .describe(
-      'Scopes a client may ask for. Of them, * stands for all but those of the admin API, and for no scope of an API with client_credentials unless the policy is administrative.',
+      'Scopes a client may ask for, or * for all but those of the admin API. With client_credentials a client may have a scope of an API only if the policy lists both the scope and, in resources, the API, or is administrative.',
     ),
   resources: z
     .union([z.literal('*'), z.array(z.string())])

@@ -31,7 +31,9 @@ export function allows(
   const listed = [rules.scopes].flat()
   if (name.startsWith(reservedPrefix) && isOwnWord) return false
   if (name.startsWith(reservedPrefix)) return listed.includes(name) || listed.includes(`${reservedPrefix}*`)
-  if (name !== '*' && listed.includes(name)) return true
-  // With client_credentials nobody consents, so a client would give itself access to an API.
+  // With client_credentials nobody consents, so a client would give itself access to an API. For that a policy lists
+  // both, scope and resource: a name alone is of any API that has it.
+  const isAllowedToMachines = rules.administrative || openScopes.includes(name) || rules.resources !== '*'
+  if (name !== '*' && listed.includes(name)) return !isMachine || isAllowedToMachines
   return allowsAny(rules) && (!isMachine || rules.administrative || openScopes.includes(name))
 }

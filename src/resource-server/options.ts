@@ -28,6 +28,8 @@ export type Options = Demands & {
   issuer: string
   /** This API: what clients ask for as `resource`, and their tokens name as `aud` (RFC 8707 §2). */
   audience: string
+  /** Lets in any token for this API, for one whose tokens carry no scopes. Otherwise `scopes` is needed. */
+  dangerouslyAcceptAnyScope?: true | undefined
   /** Ask about tokens. Without this they are JWTs, and verified with the published keys (RFC 9068 §4). */
   introspection?: Introspection | undefined
   /** `required` refuses tokens that are bound to no key. One that is bound always needs a proof (RFC 9449 §7). */
@@ -53,6 +55,7 @@ export type Settings = {
   audience: string
   introspection: { [Name in keyof Introspection]-?: NonNullable<Introspection[Name]> } | undefined
   demands: Demands
+  isAnyScopeEnough: boolean
   isBoundOnly: boolean
   replayStore: ReplayStore
   baseUrl: URL
@@ -74,12 +77,14 @@ export function settle(options: Options): Settings {
   assert(isAmount(timeoutMs) && timeoutMs > 0, 'timeoutMs must be a positive number')
   assert(isAmount(clockToleranceSeconds), 'clockToleranceSeconds must be a number')
   const demands = { scopes: options.scopes, maxAgeSeconds: options.maxAgeSeconds, acrValues: options.acrValues }
-  assertDemands(demands)
+  const isAnyScopeEnough = options.dangerouslyAcceptAnyScope === true
+  assertDemands({ ...demands, scopes: demands.scopes ?? [] }, { isAnyScopeEnough })
   return {
     issuer,
     audience,
     introspection: options.introspection === undefined ? undefined : settleIntrospection(options.introspection),
     demands,
+    isAnyScopeEnough,
     isBoundOnly: dpop === 'required',
     replayStore: options.replayStore ?? createReplayStore(),
     baseUrl: new URL(baseUrl),
@@ -99,10 +104,22 @@ function settleIntrospection(introspection: Partial<Introspection> | null): NonN
   return { clientId, clientSecret, cacheSeconds, cacheEntries, signed }
 }
 
-/** Throws at a demand that no token could meet, or that cannot be named in a challenge. */
-export function assertDemands({ scopes = [], maxAgeSeconds = 0, acrValues = [] }: Demands): void {
+/**
+ * Throws at a demand that no token could meet, or that cannot be named in a challenge. And at a list without a scope: a
+ * token is issued for an API whatever it is for, so that any client that can get one would be let in.
+ */
+export function assertDemands(
+  { scopes, maxAgeSeconds = 0, acrValues = [] }: Demands,
+  { isAnyScopeEnough }: Pick<Settings, 'isAnyScopeEnough'>,
+): void {
   const token = /^[\x21\x23-\x5b\x5d-\x7e]+$/ // scope-token, RFC 6749 §3.3
-  assert(Array.isArray(scopes) && scopes.every((scope) => token.test(scope)), 'scopes must be a list of scope tokens')
+  const isList = scopes === undefined || (Array.isArray(scopes) && scopes.every((scope) => token.test(scope)))
+  assert(isList, 'scopes must be a list of scope tokens')
+  assert(
+    scopes === undefined || scopes.length > 0 || isAnyScopeEnough,
+    "scopes must name what a token has to allow, such as ['notes:read']; without, any token for this API is let in. " +
+      'If its tokens carry no scopes, say dangerouslyAcceptAnyScope: true',
+  )
   assert(Array.isArray(acrValues) && acrValues.every((acr) => token.test(acr)), 'acrValues must be a list of values')
   assert(isAmount(maxAgeSeconds), 'maxAgeSeconds must be a number')
 }

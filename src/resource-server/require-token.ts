@@ -70,7 +70,7 @@ export function requireToken(options: Options): Guard {
   }
 
   function verifyWith(demands: Demands = {}): (request: HttpRequest) => Promise<Outcome> {
-    assertDemands(demands)
+    assertDemands(demands, settings)
     const effective = {
       scopes: demands.scopes ?? settings.demands.scopes,
       maxAgeSeconds: demands.maxAgeSeconds ?? settings.demands.maxAgeSeconds,

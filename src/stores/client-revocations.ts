@@ -1,9 +1,14 @@
+import { sql } from 'kysely'
 import type { Tx } from '../database/schema.ts'
 
-/** Ends every code and token that was issued to a client for a person. */
+/** Ends every code and token that was issued to a client, but not what manages it. */
 export async function revokeIssued(tx: Tx, id: string): Promise<void> {
   await lockGrants(tx, id)
-  await tx.deleteFrom('artifacts').where('client_id', '=', id).where('grant_id', 'is not', null).execute()
+  await tx
+    .deleteFrom('artifacts')
+    .where('client_id', '=', id)
+    .where(sql<boolean>`(grant_id is not null or model = 'ClientCredentials')`)
+    .execute()
 }
 
 /** Ends every code of a client that was not redeemed yet. */

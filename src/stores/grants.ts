@@ -107,6 +107,27 @@ export async function extend(db: Db, id: string, expiresAtSeconds: number): Prom
     .execute()
 }
 
+/**
+ * Takes a resource server out of every grant, consents and denials alike, and deletes the tokens that are for it. One that
+ * is registered under the same identifier later has none of them. Grants are locked before tokens and by id, as a request
+ * does, so that a token that is being issued is either deleted or refers to a grant without the resource.
+ */
+export async function forgetResource(tx: Tx, identifier: string): Promise<void> {
+  const locked = await sql<{ id: string }>`
+    select id from grants where payload->'resources' ? ${identifier} or payload->'rejected'->'resources' ? ${identifier}
+      or shown->'skipped'->'resources' ? ${identifier} order by id for update`.execute(tx)
+  const ids = locked.rows.map(({ id }) => id)
+  await sql`
+    update grants set
+      payload = payload #- array['resources', ${identifier}::text] #- array['rejected', 'resources', ${identifier}::text],
+      shown = shown #- array['skipped', 'resources', ${identifier}::text], updated_at = ${new Date()}
+    where id = any(${ids})`.execute(tx)
+  await sql`
+    delete from artifacts where model in ('AccessToken', 'ClientCredentials') and payload->>'aud' = ${identifier}`.execute(
+    tx,
+  )
+}
+
 /** Deletes a grant with everything issued under it, and says whose it was. */
 export async function destroy(db: Db, id: string): Promise<Pair | undefined> {
   const row = await db

@@ -13,6 +13,8 @@ export type ResourceServer = {
   clientId: string | undefined
   /** Whether that client was made with it, and ends with it. */
   ownsClient?: boolean
+  /** When it was registered. A token from before is of an API that had the same identifier, and was deleted. */
+  createdAtMs?: number
 }
 
 const columns = [
@@ -23,6 +25,7 @@ const columns = [
   'token_ttl_seconds',
   'client_id',
   'owns_client',
+  'created_at',
 ] as const
 
 export async function find(db: Db, identifier: string): Promise<ResourceServer | undefined> {
@@ -86,6 +89,32 @@ export async function save(
   return saved ? 'saved' : 'taken'
 }
 
+/** Whether an API introspects tokens as this client. */
+export async function isUsing(db: Db, clientId: string): Promise<boolean> {
+  const row = await db
+    .selectFrom('resource_servers')
+    .select('identifier')
+    .where('client_id', '=', clientId)
+    .executeTakeFirst()
+  return row !== undefined
+}
+
+/**
+ * When each of these APIs was registered, in milliseconds. They are not deleted before the transaction ends, so that
+ * a consent does not outlive the API that it names.
+ */
+export async function holdRegistrations(tx: Tx, identifiers: readonly string[]): Promise<Map<string, number>> {
+  if (identifiers.length === 0) return new Map()
+  const rows = await tx
+    .selectFrom('resource_servers')
+    .select(['identifier', 'created_at'])
+    .where('identifier', 'in', identifiers)
+    .orderBy('identifier')
+    .forKeyShare()
+    .execute()
+  return new Map(rows.map(({ identifier, created_at }) => [identifier, created_at.getTime()]))
+}
+
 /** Whether a client has no grant, so that all it can do is introspect, and no other resource server uses it. */
 export async function isOnlyCredentials(db: Db, clientId: string): Promise<boolean> {
   const row = await db
@@ -110,6 +139,7 @@ type Row = {
   token_ttl_seconds: number | null
   client_id: string | null
   owns_client: boolean
+  created_at: Date
 }
 
 function toResourceServer(row: Row): ResourceServer {
@@ -121,5 +151,6 @@ function toResourceServer(row: Row): ResourceServer {
     tokenTtlSeconds: row.token_ttl_seconds ?? undefined,
     clientId: row.client_id ?? undefined,
     ownsClient: row.owns_client,
+    createdAtMs: row.created_at.getTime(),
   }
 }

@@ -36,7 +36,11 @@ beforeAll(async () => {
     post_logout_redirect_uris: [`${appUrl}/signed-out`],
   })
   const api = await postern.createClient({ redirect_uris: [], response_types: [], grant_types: ['client_credentials'] })
-  await postern.createResource({ identifier: apiUrl, scopes: { profile: 'Know your name' }, clientId: api.client_id })
+  await postern.createResource({
+    identifier: apiUrl,
+    scopes: { 'notes:read': 'Read your field notes' },
+    clientId: api.client_id,
+  })
   const { issuer } = postern
   const credentialsOf = ({ client_id, client_secret }: ClientMetadata) => ({
     issuer,
@@ -117,7 +121,7 @@ describe.each([
 
     await press('Call the API')
     expect(await page.getByRole('status').innerText()).toContain('The API answered 200')
-    expect(await page.getByRole('status').innerText()).toContain('"scope": "profile"')
+    expect(await page.getByRole('status').innerText()).toContain('"scope": "notes:read"')
 
     await press('Sign out')
     expect(await heading()).toBe('Do you want to sign out?')

@@ -38,7 +38,7 @@ describe('postern client create, for the admin API', () => {
     const client = await create('--client-name', 'app', ...options)
     expect(client['scope'] ?? '').not.toContain('postern:')
     for (const scope of ['postern:clients', 'postern:audit']) {
-      await expect(adminToken(postern, client, scope)).rejects.toThrow(/invalid_scope|grant type is not allowed/)
+      await expect(adminToken(postern, client, scope)).rejects.toThrow(/invalid_target|grant type is not allowed/)
     }
   })
 })

@@ -5,7 +5,13 @@ import { expectNoFailures, isActive, token } from './journey.ts'
 import { count, createTally, overlap, patienceMs, printTable, rounds, settle } from './race.ts'
 
 const [opaque, signed] = ['https://opaque.example/', 'https://signed.example/']
-const machine = { grant_types: ['client_credentials'], redirect_uris: [], response_types: [], scope: 'read' }
+const machine = {
+  grant_types: ['client_credentials'],
+  redirect_uris: [],
+  response_types: [],
+  scope: 'read',
+  resources: [opaque, signed],
+}
 let fleet: Fleet
 let api: ClientMetadata
 

@@ -46,6 +46,7 @@ beforeAll(async () => {
     redirect_uris: [],
     response_types: [],
     scope: 'read',
+    resources: [signedApi, boundApi],
   })
   const server: Reachable = { issuer: fleet.issuer, fetch: alternating(0) }
   traffic = createTraffic({ server, clients: new Map(await Promise.all(made)), machine, email, obtain })

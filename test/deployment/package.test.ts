@@ -165,7 +165,7 @@ describe('postern/resource-server, in a project of its own', () => {
        const loaded = []
        registerHooks({ load: (url, context, next) => (loaded.push(url), next(url, context)) })
        const { requireToken } = await import('postern/resource-server')
-       const api = requireToken({ issuer: 'https://login.example', audience: 'https://api.example/' })
+       const api = requireToken({ issuer: 'https://login.example', audience: 'https://api.example/', scopes: ['read'] })
        const { status } = await api.request(new Request('https://api.example/notes'))
        console.log(JSON.stringify({ status, loaded: loaded.filter((url) => !url.startsWith('node:')) }))`,
     )

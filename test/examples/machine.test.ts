@@ -13,8 +13,13 @@ beforeAll(async () => {
   resource = `http://localhost:${port}/api`
   const metadata = { redirect_uris: [], response_types: [], grant_types: ['client_credentials'] }
   const api = await postern.createClient(metadata)
-  machine = await postern.createClient({ ...metadata, scope: 'profile email' })
-  await postern.createResource({ identifier: resource, scopes: { profile: '', email: '' }, clientId: api.client_id })
+  const scope = 'notes:read notes:write'
+  machine = await postern.createClient({ ...metadata, scope, resources: [resource] })
+  await postern.createResource({
+    identifier: resource,
+    scopes: { 'notes:read': '', 'notes:write': '' },
+    clientId: api.client_id,
+  })
   const server = run('examples/resource-server/main.ts', { ...settings(api), RESOURCE: resource, PORT: String(port) })
   await server.prints(/answers to tokens/)
 })
@@ -37,7 +42,7 @@ async function outcome(environment: Record<string, string>): Promise<{ code: num
 
 describe('RFC 6749 §4.4: a machine', () => {
   test('gets a token for an API, shows it, and is answered by the API', async () => {
-    const { code, output } = await outcome({ ...settings(machine), RESOURCE: resource, SCOPE: 'profile' })
+    const { code, output } = await outcome({ ...settings(machine), RESOURCE: resource, SCOPE: 'notes:read' })
     expect(output).toMatch(/"access_token": "[\w-]{43}"/)
     expect(output).toContain('protected answered 200')
     expect(output).toContain(`"message": "Hello, ${machine.client_id}."`)
@@ -45,7 +50,7 @@ describe('RFC 6749 §4.4: a machine', () => {
   })
 
   test('without the scope is told so by the API, and fails', async () => {
-    const { code, output } = await outcome({ ...settings(machine), RESOURCE: resource, SCOPE: 'email' })
+    const { code, output } = await outcome({ ...settings(machine), RESOURCE: resource, SCOPE: 'notes:write' })
     expect(output).toContain('protected answered 403')
     expect(output).toContain('insufficient_scope')
     expect(code).toBe(1)

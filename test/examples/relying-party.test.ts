@@ -29,7 +29,7 @@ beforeAll(async () => {
     response_types: [],
     grant_types: ['client_credentials'],
   })
-  await postern.createResource({ identifier: apiUrl, scopes: { profile: 'Read' }, clientId: api.client_id })
+  await postern.createResource({ identifier: apiUrl, scopes: { 'notes:read': 'Read' }, clientId: api.client_id })
   const apiProcess = run('examples/resource-server/main.ts', {
     ...credentials(api),
     RESOURCE: apiUrl,
@@ -178,7 +178,7 @@ describe('being signed in', () => {
     const { browser, page } = await signIn()
     const called = await browser.submit(page, '/call-api')
     expect(called.body).toContain('The API answered 200')
-    expect(called.body).toContain('&quot;scope&quot;: &quot;profile&quot;')
+    expect(called.body).toContain('&quot;scope&quot;: &quot;notes:read&quot;')
     expect(called.body).toContain(client.client_id)
   })
 

@@ -45,6 +45,7 @@ beforeAll(async () => {
     redirect_uris: [],
     response_types: [],
     scope: 'read',
+    resources: [resource],
   })
   const { issuer } = fleet
   const browser = browserAt({ issuer, fetch: balancer.fetch })

@@ -172,7 +172,7 @@ describe('a client that was used just now', () => {
     ['a signed token, of which nothing is stored', { scope: 'read', resource: 'https://signed.example/' }],
   ])('for %s is not removed, although its time for that is over', async (_what, form) => {
     await postern.createResource({ identifier: 'https://signed.example/', tokenFormat: 'jwt' })
-    const client = await postern.createClient({ ...machine, scope: 'read' })
+    const client = await postern.createClient({ ...machine, scope: 'read', resources: ['https://signed.example/'] })
     await change(client, `unused_expires_at = ${past}, ${itself}`)
     postern.server.postern.clients.forget(client.client_id)
     await expect.poll(async () => (await token(client, form)).status, { timeout: 6_000 }).toBe(200)

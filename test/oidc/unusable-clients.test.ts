@@ -6,7 +6,13 @@ import { type Answer, redeem, send } from '../support/wire.ts'
 
 const email = 'ada@example.com'
 const [opaque, signed] = ['https://opaque.example/', 'https://signed.example/']
-const machine = { grant_types: ['client_credentials'], redirect_uris: [], response_types: [], scope: 'read' }
+const machine = {
+  grant_types: ['client_credentials'],
+  redirect_uris: [],
+  response_types: [],
+  scope: 'read',
+  resources: [opaque, signed],
+}
 let postern: TestPostern
 
 beforeAll(async () => {

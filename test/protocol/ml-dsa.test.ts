@@ -170,6 +170,7 @@ describe('RFC 9964: with ALLOW_ML_DSA', () => {
     const { request } = requireToken({
       issuer: postern.issuer,
       audience: apis.opaque,
+      scopes: ['read'],
       introspection: { clientId: client.client_id, clientSecret: String(client['client_secret']), signed: true },
     })
     const headers = { authorization: `Bearer ${tokens.access_token}` }

@@ -1,3 +1,4 @@
+import { createHmac } from 'node:crypto'
 import { decodeProtectedHeader, jwtVerify } from 'jose'
 import * as oidc from 'openid-client'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -259,6 +260,22 @@ describe('OpenID Connect Core §8: subject identifiers', () => {
     const other = await subOf({ ...pairwise, redirect_uris: ['https://b.example/cb'] }, 'https://b.example/cb')
     expect(same).toBe(one)
     expect(new Set([one, other, sub]).size).toBe(3)
+  })
+
+  test('§8.1: of apps without a host on the web each is a sector of its own, whatever they return to', async () => {
+    const native = { subject_type: 'pairwise', application_type: 'native' }
+    const uris = [
+      ['com.bank.app:/cb', 'org.tracker.game:/cb', 'com.bank.app:/other'],
+      ['http://127.0.0.1/cb', 'http://127.0.0.1/other', 'http://[::1]/cb', 'http://localhost/cb'],
+    ].flat()
+    const subjects = await Promise.all(uris.map((uri) => subOf({ ...native, redirect_uris: [uri] }, uri)))
+    expect(new Set([...subjects, sub]).size).toBe(uris.length + 1)
+  })
+
+  test('§8.1: those of a web client stay what they were: of the host, and nothing else of it', async () => {
+    const salt = postern.server.postern.keyring.pairwiseSalt.reveal()
+    const expected = createHmac('sha256', salt).update(`rp.example\0${sub}`).digest('base64url')
+    expect(await subOf({ subject_type: 'pairwise' })).toBe(expected)
   })
 
   test('§8.1: the ID token, userinfo and introspection agree on it', async () => {

@@ -156,7 +156,7 @@ describe('RFC 6749 §6: a refresh token is bound to the client it was issued to'
 
 describe('RFC 6749 §4.4: client credentials', () => {
   test('give a token of the client itself, with the scopes it asked for at its API', async () => {
-    const client = await postern.createClient({ ...machine, scope: 'read write' })
+    const client = await postern.createClient({ ...machine, scope: 'read write', resources: ['https://api.example/'] })
     const config = await discover(postern, client)
     const tokens = await oidc.clientCredentialsGrant(config, { scope: 'read', resource: 'https://api.example/' })
     expect(tokens).toMatchObject({ scope: 'read', token_type: 'bearer' })
@@ -170,8 +170,9 @@ describe('RFC 6749 §4.4: client credentials', () => {
   })
 
   test('are refused for a scope the client is not registered for', async () => {
-    const config = await discover(postern, await postern.createClient({ ...machine, scope: 'read' }))
     const resource = 'https://api.example/'
+    const client = await postern.createClient({ ...machine, scope: 'read', resources: [resource] })
+    const config = await discover(postern, client)
     expect(await refusal(oidc.clientCredentialsGrant(config, { scope: 'write', resource }))).toMatchObject({
       error: 'invalid_scope',
     })

@@ -315,7 +315,41 @@ describe('RFC 7662 §2.1: asking needs credentials and a token', () => {
       expect(json['error']).toMatch(/^invalid_(client|request)$/)
     }
     const byPublic = await ask(undefined, tokens.access_token, { client_id: open.client_id })
-    expect(byPublic.json['active'] ?? false).toBe(false)
+    expect([byPublic.status, byPublic.json['error']]).toEqual([401, 'invalid_client'])
+  })
+
+  test.each(['application/json', jwtForm.accept])(
+    'a public client is told nothing, not even about its own tokens, be it %s',
+    async (accept) => {
+      const open = await postern.createClient({
+        token_endpoint_auth_method: 'none',
+        introspection_signed_response_alg: 'ES256',
+      })
+      const { tokens } = await login(postern, open, { email, scope })
+      const asked = (token: unknown) => ask(undefined, token, { client_id: open.client_id }, { accept })
+      const unknown = await asked('unknown')
+      expect([unknown.status, unknown.json['error']]).toEqual([401, 'invalid_client'])
+      expect(unknown.headers.get('www-authenticate')).toMatch(/^Basic /)
+      for (const token of [tokens.access_token, tokens.refresh_token]) {
+        const { status, text } = await asked(token)
+        expect([status, text]).toEqual([unknown.status, unknown.text])
+      }
+    },
+  )
+
+  test('an API is given no public client, and the one it has does not become public', async () => {
+    const open = await postern.createClient({ token_endpoint_auth_method: 'none' })
+    const own = await postern.createClient()
+    const identifier = 'https://guarded.example/'
+    const scopes = { read: 'Read' }
+    const { client_id } = open
+    await expect(operate(postern, 'resource create', { identifier, scopes, client_id })).rejects.toThrow('public')
+    await operate(postern, 'resource create', { identifier, scopes, client_id: own.client_id })
+    await expect(operate(postern, 'resource update', { identifier, client_id })).rejects.toThrow('public')
+    const changes = { client_id: own.client_id, token_endpoint_auth_method: 'none' }
+    await expect(operate(postern, 'client update', changes)).rejects.toThrow('an API introspects tokens as this client')
+    await operate(postern, 'resource delete', { identifier })
+    await operate(postern, 'client update', changes)
   })
 
   test('no token at all is a mistake', async () => {

@@ -106,6 +106,7 @@ describe('RFC 9068: a JWT access token', () => {
       redirect_uris: [],
       response_types: [],
       scope: 'read',
+      resources: [mail],
     })
     const config = await discover(postern, machine)
     const { access_token } = await oidc.clientCredentialsGrant(config, { resource: mail, scope: 'read' })

@@ -23,6 +23,7 @@ beforeAll(async () => {
   client = await postern.createClient({
     grant_types: ['authorization_code', 'refresh_token', 'client_credentials'],
     scope: 'openid offline_access read',
+    resources: [resource, 'https://switched.example/'],
   })
   await postern.createResource({ identifier: resource, tokenFormat: 'jwt', tokenTtlSeconds: ttlSeconds })
 })

@@ -31,6 +31,7 @@ describe.each(['opaque', 'jwt'] as const)('RFC 9470: an API that is sent %s acce
     const guard = requireToken({
       issuer: postern.issuer,
       audience: resource,
+      scopes: ['read'],
       ...(form === 'opaque' && {
         introspection: { clientId: api.client_id, clientSecret: String(api['client_secret']), cacheSeconds: 0 },
       }),
@@ -72,6 +73,7 @@ describe.each(['opaque', 'jwt'] as const)('RFC 9470: an API that is sent %s acce
       redirect_uris: [],
       response_types: [],
       scope: 'read',
+      resources: [resource],
     })
     const config = await oidc.discovery(
       new URL(postern.issuer),

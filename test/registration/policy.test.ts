@@ -336,14 +336,20 @@ describe('scopes', () => {
     expect(refusal({ scope: 'postern:clients' }, { builtIn: 'administrator' })).toBeUndefined()
   })
 
-  test('of an API are not for a client nobody consents to, unless they are named or an administrator says so', () => {
+  test('of an API are not for a client nobody consents to, unless scope and API are listed or an administrator says so', () => {
     expect(refusal({ scope: 'openid read' })).toBeUndefined()
     expect(refusal({ ...machine, scope: 'openid email' })).toBeUndefined()
     expect(against({ ...machine, scope: 'openid read' })).toEqual(['scope', 'scopes'])
     expect(against({ ...machine, scope: '*' })).toEqual(['scope', 'scopes'])
     const both = { grant_types: ['authorization_code', 'client_credentials'] }
     expect(against({ ...both, scope: 'read' })).toEqual(['scope', 'scopes'])
-    expect(refusal({ ...machine, scope: 'read' }, { rules: { scopes: ['read'] } })).toBeUndefined()
+    const listed = { scopes: ['read'], resources: ['https://api.example/'] }
+    expect(refusal({ ...machine, scope: 'read' }, { rules: listed })).toBeUndefined()
+    expect(against({ ...machine, scope: 'read' }, { rules: { ...listed, resources: '*' } })).toEqual([
+      'scope',
+      'scopes',
+    ])
+    expect(against({ ...machine, scope: 'read' }, { rules: { ...listed, scopes: '*' } })).toEqual(['scope', 'scopes'])
     expect(refusal({ ...machine, scope: 'read' }, { builtIn: 'administrator' })).toBeUndefined()
   })
 

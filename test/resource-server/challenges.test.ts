@@ -12,7 +12,8 @@ beforeAll(async () => {
 })
 afterAll(() => server?.stop())
 
-const guardWith = (options: Partial<Options> = {}) => requireToken({ issuer: server.issuer, audience, ...options })
+const guardWith = (options: Partial<Options> = {}) =>
+  requireToken({ issuer: server.issuer, audience, dangerouslyAcceptAnyScope: true, ...options })
 const ask = (headers: Record<string, string>, path = '/notes', by = guard) =>
   refusalOf(by.request(new Request(`https://api.example${path}`, { headers })))
 

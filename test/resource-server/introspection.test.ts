@@ -31,6 +31,7 @@ function guardWith(options: Partial<Options> = {}) {
   return requireToken({
     issuer: server.issuer,
     audience,
+    dangerouslyAcceptAnyScope: true,
     onUnavailable: ({ message }) => reasons.push(message),
     introspection: credentials,
     ...options,

@@ -198,7 +198,7 @@ describe('keys', () => {
       else res.writeHead(404).end()
       return true
     }
-    const below = requireToken({ issuer, audience })
+    const below = requireToken({ issuer, audience, scopes: ['read'] })
     expect(await ask(await server.sign({ iss: issuer }), below)).toMatchObject({ iss: issuer })
     server.intercept = undefined
     expect(asked).toEqual([
@@ -240,7 +240,13 @@ describe('keys', () => {
     'that take too long, since %s does, are not waited for: 503',
     async (slow) => {
       server.intercept = (path) => path === slow // and never answers
-      const impatient = requireToken({ issuer: server.issuer, audience, timeoutMs: 50, onUnavailable: () => {} })
+      const impatient = requireToken({
+        issuer: server.issuer,
+        audience,
+        scopes: ['read'],
+        timeoutMs: 50,
+        onUnavailable: () => {},
+      })
       expect(await refusalOf(ask(await server.sign(), impatient))).toMatchObject({ status: 503 })
       server.intercept = undefined
     },

@@ -2,7 +2,8 @@ import { describe, expect, test } from 'vitest'
 import { type Options, requireToken } from '../../src/resource-server/index.ts'
 
 const issuer = 'https://login.example'
-const guardOf = (audience: string, options: Partial<Options> = {}) => requireToken({ issuer, audience, ...options })
+const guardOf = (audience: string, options: Partial<Options> = {}) =>
+  requireToken({ issuer, audience, dangerouslyAcceptAnyScope: true, ...options })
 const get = (url: string, method = 'GET') => new Request(url, { method })
 
 describe('RFC 9728 §2: protected resource metadata', () => {

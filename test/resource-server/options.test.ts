@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { type Demands, type Options, requireToken } from '../../src/resource-server/index.ts'
 
-const good: Options = { issuer: 'https://login.example', audience: 'https://api.example/' }
+const good: Options = { issuer: 'https://login.example', audience: 'https://api.example/', scopes: ['read'] }
 const introspection = { clientId: 'api', clientSecret: 'secret' }
 
 describe('requireToken', () => {
@@ -48,6 +48,27 @@ describe('requireToken', () => {
     expect(() => guard.express(demands)).toThrow(TypeError)
     await expect(guard.request(new Request(good.audience), demands)).rejects.toThrow(TypeError)
     await expect(guard.verify(new Request(good.audience), demands)).rejects.toThrow(TypeError)
+  })
+
+  test.each([
+    ['no scopes', {}],
+    ['an empty list of scopes', { scopes: [] }],
+    ['an opt-out that is only nearly one', { dangerouslyAcceptAnyScope: 'yes' }],
+  ])('is not made with %s, which would let in any token for the API, and says what to do', (_what, options) => {
+    const { scopes: _, ...unscoped } = good
+    expect(() => requireToken({ ...unscoped, ...options } as Options)).toThrow(
+      /scopes must name .* \['notes:read'\].*dangerouslyAcceptAnyScope: true/,
+    )
+  })
+
+  test('makes no guard of a route that takes the scopes away', () => {
+    expect(() => requireToken(good).koa({ scopes: [] })).toThrow(/scopes must name/)
+  })
+
+  test('is made without scopes where that is asked for by its name', () => {
+    const { scopes: _, ...unscoped } = good
+    const guard = requireToken({ ...unscoped, dangerouslyAcceptAnyScope: true })
+    expect(() => guard.koa({ scopes: [] })).not.toThrow()
   })
 
   test('keeps secrets out of what it throws', () => {

@@ -28,7 +28,6 @@ beforeAll(async () => {
   postern = await startPostern()
   await postern.createAccount(email)
   app = await postern.createClient()
-  machine = await postern.createClient({ ...machineMetadata, scope: 'read write' })
   owner = await postern.createClient({ ...machineMetadata, introspection_signed_response_alg: 'ES256' })
   const other = { identifier: 'https://other.example/', scopes: { read: '' }, clientId: owner.client_id }
   await postern.createResource(other)
@@ -45,6 +44,8 @@ beforeAll(async () => {
     stops.push(await serve(frameworks[framework](guard), port))
     apis.set(`${framework} ${form}`, { url, guard })
   }
+  const resources = [other.identifier, ...[...apis.values()].map(({ url }) => url)]
+  machine = await postern.createClient({ ...machineMetadata, scope: 'read write', resources })
 })
 afterAll(async () => {
   for (const stop of stops) await stop()

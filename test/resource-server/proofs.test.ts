@@ -25,7 +25,13 @@ beforeAll(async () => {
 afterAll(() => server?.stop())
 
 const guardWith = (options: Partial<Options> = {}) =>
-  requireToken({ issuer: server.issuer, audience, onUnavailable: () => {}, ...options })
+  requireToken({
+    issuer: server.issuer,
+    audience,
+    dangerouslyAcceptAnyScope: true,
+    onUnavailable: () => {},
+    ...options,
+  })
 
 const boundTo = ({ jkt }: ProofKey) => server.sign({ cnf: { jkt } })
 

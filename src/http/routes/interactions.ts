@@ -156,6 +156,7 @@ export function interactionRoutes(dependencies: InteractionDependencies): Router
       asked: request.asked,
       approved,
       shown: request.shown,
+      registrations: request.registrations,
       lifetimeSeconds: grantLifetimeSeconds,
       event: { requestId: ctx.state['requestId'], address: ctx.ip },
     })

@@ -51,7 +51,7 @@ describe('examples/postern.yaml', () => {
       postern,
       `version: 1
 resources: { https://stock.example.com: { scopes: { stock.read: See the stock } } }
-clients: { stock-taker: { scope: stock.read } }`,
+clients: { stock-taker: { scope: stock.read, resources: [https://stock.example.com] } }`,
     )
     const of = (kind: string) => secrets.find((secret) => secret.kind === kind)
     const { json } = await send(postern, '/oauth/token', {
