@@ -19,6 +19,7 @@ import { type Connection, open } from './connection.ts'
 const connections = 16
 const day = 86_400
 const warmUpRequests = 20
+const refusedWithinSeconds = 30 // longer than the allowance of an hour lasts at full speed
 
 type Request = { method?: string; path: string; headers?: Record<string, string>; body?: string | undefined }
 type Kind = {
@@ -218,7 +219,9 @@ async function main(): Promise<void> {
     for (const [index, kind] of kinds(env.ISSUER).entries()) {
       if (!kind.name.includes(values.only)) continue
       const common = { port, address: `2001:db8:0:${index + 1}::1`, seconds } // a network of its own each
-      const burst = await phase(database, () => run(kind, { ...common, seconds: 4 * seconds, untilRefused: true }))
+      const burst = await phase(database, () =>
+        run(kind, { ...common, seconds: refusedWithinSeconds, untilRefused: true }),
+      )
       const sustained = await phase(database, () => run(kind, { ...common, untilRefused: false }))
       const rows = burst.rows + sustained.rows
       const perDay = (burst.refused > 0 ? burst.bytes : 0) + (sustained.bytes / sustained.seconds) * day

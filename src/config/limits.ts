@@ -22,7 +22,7 @@ export const limits = {
     .min(100)
     .default(40_000)
     .describe(
-      'How much is kept in an hour for people who have not signed in yet and for clients without a secret, from one IPv4 address or one /64 network of IPv6 addresses: about 1.5 kilobytes a sign-in. Raise it for an office of more than 20,000 sign-ins an hour, or where all requests come from one proxy that is not among TRUSTED_PROXIES.',
+      'How much is kept in an hour for people who have not signed in yet and for clients without a secret, from one IPv4 address or one /64 network of IPv6 addresses: about 2 kilobytes a sign-in. Raise it for an office of more than 15,000 sign-ins an hour, or where all requests come from one proxy that is not among TRUSTED_PROXIES.',
     ),
   KEPT_KILOBYTES_PER_CLIENT_PER_HOUR: positive
     .min(100)
