@@ -19,7 +19,7 @@ import { type Connection, open } from './connection.ts'
 const connections = 16
 const day = 86_400
 const warmUpRequests = 20
-const refusedWithinSeconds = 30 // longer than the allowance of an hour lasts at full speed
+const refusedWithinSeconds = 150 // longer than the allowance of an hour lasts at full speed
 
 type Request = { method?: string; path: string; headers?: Record<string, string>; body?: string | undefined }
 type Kind = {
