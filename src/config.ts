@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { findKeyMistake, keyRemedy } from './config/key-encryption-keys.ts'
 import { keyServiceMistakes, keyServiceSettings } from './config/key-service.ts'
+import { limits } from './config/limits.ts'
 import { secret } from './secret.ts'
 
 const seconds = z.coerce.number().int().positive()
@@ -150,18 +151,7 @@ export const environment = z
       .stringbool()
       .default(false)
       .describe('Let anybody register an app without a token, under the registration policy `open`.'),
-    OPEN_REGISTRATIONS_PER_HOUR: z.coerce
-      .number()
-      .int()
-      .positive()
-      .default(100)
-      .describe('How many registrations without a token are tried in an hour, by all together.'),
-    OPEN_REGISTRATIONS_PER_ADDRESS_PER_HOUR: z.coerce
-      .number()
-      .int()
-      .positive()
-      .default(10)
-      .describe('How many of them from one IPv4 address, or from one /64 network of IPv6 addresses.'),
+    ...limits,
     CLIENT_ID_METADATA_DOCUMENTS: list
       .refine((hosts) => hosts.every((host) => host === '*' || isHost(host.replace(/^\*\./, ''))), {
         error: 'must be * or hosts, comma separated, such as claude.ai or *.example.com',

@@ -9,6 +9,7 @@ import { createEnvelope } from './crypto/envelope.ts'
 import { createPasswords, type Passwords } from './crypto/passwords.ts'
 import { migrate, pending } from './database/migrate.ts'
 import { type OpenDatabase, open } from './database/open.ts'
+import { createAllowances } from './http/allowances.ts'
 import { createApp } from './http/app.ts'
 import { createCsrf } from './http/csrf.ts'
 import { listen } from './http/server.ts'
@@ -156,6 +157,7 @@ export async function serve(config: Config, options: PosternOptions): Promise<Ru
   const { database, storage, render } = postern
   const uses = createClientUses({ db: database.db, clients: postern.clients, log: options.log })
   const { throttleKey, csrfKey } = postern.keyring
+  const allowances = createAllowances(config) // of the process: other keys do not give them back
   let isStopping = false
   let watch: KeyWatch | undefined
 
@@ -173,6 +175,7 @@ export async function serve(config: Config, options: PosternOptions): Promise<Ru
       operations: operations(),
       operationDependencies: postern,
       throttleKey,
+      allowances,
       openRegistrations: config.OPEN_REGISTRATION
         ? {
             perHour: config.OPEN_REGISTRATIONS_PER_HOUR,
@@ -202,6 +205,7 @@ export async function serve(config: Config, options: PosternOptions): Promise<Ru
       trustedProxies: config.TRUSTED_PROXIES,
       host: config.HOST,
       port: config.PORT,
+      maxConnections: config.MAX_CONNECTIONS,
     })
     const watching = watchKeys(postern.keys, {
       database,

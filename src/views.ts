@@ -54,6 +54,7 @@ export type ErrorCode =
   | 'server-error'
   | 'already-done'
   | 'too-many-attempts'
+  | 'too-many-requests'
   | 'unavailable'
   | 'other-browser'
   | 'protocol'

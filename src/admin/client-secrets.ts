@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { createSecret, getPolicy, secretExpiry } from '../oidc/registration.ts'
 import { type Secret, secret as wrap } from '../secret.ts'
 import * as clients from '../stores/clients.ts'
+import * as registrationAccessTokens from '../stores/registration-access-tokens.ts'
 import { clientId, get } from './clients.ts'
 import { type Operation, type OperationContext, operation, Refusal } from './operation.ts'
 import { assertMayHandOn, scopesOf } from './privileges.ts'
@@ -32,7 +33,7 @@ const replaced = z.object({
   previous_secret_expires_at: z.string().optional(),
 })
 
-/** Secrets of clients: made here, or decided elsewhere, in a vault or by the provider the client comes from. */
+/** Secrets of clients: made here, or decided elsewhere, in a vault or by the provider the client comes from; and the token it manages itself with. */
 export function operations(): Operation[] {
   return [
     operation({
@@ -63,6 +64,25 @@ export function operations(): Operation[] {
         const outcome = await replace(context, id, { secret, overlapSeconds: overlap_seconds })
         context.record({ type: 'client.secret_set', clientId: id, details: { overlap_seconds } })
         return outcome
+      },
+    }),
+
+    operation({
+      noun: 'client',
+      verb: 'revoke-registration-token',
+      summary: 'Revoke the token with which a client changes its own registration; the client stays',
+      scope: 'postern:clients',
+      http: { method: 'DELETE', path: '/clients/{client_id}/registration-token', status: 204 },
+      input: z.strictObject({ client_id: clientId }),
+      output: z.object({ client_id: z.string(), revoked: z.literal(true) }),
+      async run(context, { client_id: id }) {
+        await clients.lock(context.tx, id)
+        await get(context, id) // so that one that is not there is told so
+        if ((await registrationAccessTokens.revoke(context.tx, id)) === 0) {
+          throw new Refusal('not-found', `The client ${id} has no registration access token.`)
+        }
+        context.record({ type: 'client.registration_token_revoked', clientId: id })
+        return { client_id: id, revoked: true as const }
       },
     }),
   ]

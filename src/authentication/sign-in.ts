@@ -55,7 +55,8 @@ export function createSignIn({
       const matches = await passwords.verify(hashed, password.slice(0, longestPassword))
 
       if (!found || !isUsable || !matches) {
-        await audit.append(db, [{ type: 'sign_in.failed', accountId: found?.account.id, address, requestId }])
+        const event = { type: 'sign_in.failed', accountId: found?.account.id, address, requestId, isByStranger: true }
+        await audit.append(db, [event])
         return { error: 'wrong-credentials' }
       }
       const accountId = found.account.id

@@ -121,6 +121,7 @@ export type Schema = {
     actor: string | null
     resource: string | null
     details: Json
+    expires_at: Moment | null
   }
   idempotency_keys: {
     key_hash: Buffer

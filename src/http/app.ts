@@ -8,6 +8,8 @@ import type { Secret } from '../secret.ts'
 import type { Render } from '../views.ts'
 import { problemDetails } from './admin/problems.ts'
 import { type AdminDependencies, adminRoutes } from './admin/routes.ts'
+import type { Allowances } from './allowances.ts'
+import { isByClient, logBadEnd } from './bad-ends.ts'
 import { refuseStrayDevices } from './middleware/device-resume.ts'
 import { errorPages } from './middleware/errors.ts'
 import { cacheableJwks, type PublishedKeys } from './middleware/jwks.ts'
@@ -16,6 +18,7 @@ import { onePath } from './middleware/paths.ts'
 import { registrationResponses } from './middleware/registration-responses.ts'
 import { logRequests } from './middleware/requests.ts'
 import { securityHeaders } from './middleware/security-headers.ts'
+import { boundStrangers } from './middleware/strangers.ts'
 import { unitOfWork } from './middleware/unit-of-work.ts'
 import { throttleUserCodes } from './middleware/user-codes.ts'
 import { assetRoutes } from './routes/assets.ts'
@@ -34,6 +37,7 @@ export type AppDependencies = InteractionDependencies &
     throttleKey: Secret<Buffer>
     /** How many clients may register themselves without a token; `undefined` is none. */
     openRegistrations: OpenRegistrations | undefined
+    allowances: Allowances
     isStopping: () => boolean
     jwks: PublishedKeys
   }
@@ -63,6 +67,7 @@ export function createApp(dependencies: AppDependencies): ReturnType<Provider['c
   provider.use(home.routes())
   provider.use(adminRoutes(dependencies).routes())
   provider.use(unitOfWork({ storage, provider }))
+  provider.use(boundStrangers({ allowances: dependencies.allowances, clients: storage.clients }))
   if (openRegistrations) provider.use(openRegistration({ db, throttleKey, limits: openRegistrations }))
   provider.use(cacheableJwks(dependencies.jwks))
   provider.use(registrationResponses())
@@ -72,7 +77,11 @@ export function createApp(dependencies: AppDependencies): ReturnType<Provider['c
   provider.on('server_error', (ctx, error) => {
     log.error({ err: error, requestId: ctx.state['requestId'] }, 'the engine failed')
   })
-  provider.on('error' as never, (error: unknown) => log.error({ err: error }, 'a response could not be sent'))
+  provider.on('error' as never, (error: unknown, ctx?: { state: Record<string, unknown> }) => {
+    const requestId = ctx?.state['requestId']
+    if (isByClient(error)) logBadEnd(log, error, requestId)
+    else log.error({ err: error, requestId }, 'a response could not be sent')
+  })
 
   return provider.callback() // composed here: what is added later would be ignored
 }

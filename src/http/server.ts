@@ -1,5 +1,6 @@
 import { createServer, type RequestListener, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { boundConnections } from './connections.ts'
 import { createOriginPin } from './middleware/origin.ts'
 
 export type HttpServer = {
@@ -14,14 +15,31 @@ export type ListenOptions = {
   trustedProxies: readonly string[]
   host: string
   port: number
+  maxConnections: number
 }
+
+const requestTimeoutMs = 30_000 // for all of a request, head and body
+const checkEveryMs = 1_000 // Node.js looks for slow requests every 30 s unless told otherwise
 
 const misdirected = 421 // RFC 9110 §15.5.20
 
 /** Listens, and lets only requests for the issuer's own host through to the handler. Probes may use any name. */
-export async function listen({ handler, issuer, trustedProxies, host, port }: ListenOptions): Promise<HttpServer> {
+export async function listen({
+  handler,
+  issuer,
+  trustedProxies,
+  host,
+  port,
+  maxConnections,
+}: ListenOptions): Promise<HttpServer> {
   const pin = createOriginPin({ issuer, trustedProxies })
-  const server = createServer({ keepAliveTimeout: 65_000, requestTimeout: 30_000 }, (req, res) => {
+  const timeouts = {
+    keepAliveTimeout: 65_000,
+    headersTimeout: requestTimeoutMs,
+    requestTimeout: requestTimeoutMs,
+    connectionsCheckingInterval: checkEveryMs,
+  }
+  const server = createServer(timeouts, (req, res) => {
     const pinned = pin(req)
     if ('refusal' in pinned && !req.url?.startsWith('/health/')) {
       res.writeHead(misdirected, { 'Content-Type': 'text/plain; charset=utf-8', 'Cache-Control': 'no-store' })
@@ -30,6 +48,7 @@ export async function listen({ handler, issuer, trustedProxies, host, port }: Li
     }
     handler(req, res)
   })
+  boundConnections(server, maxConnections)
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
     server.listen(port, host, () => resolve())

@@ -43,7 +43,8 @@ function remove(db: Db, id: string): Promise<boolean> {
     if (ended.isJunk) await lifetimes.erase(tx, id)
     else await clients.destroy(tx, id)
     const details = { reason: ended.reason }
-    await audit.append(tx, [{ type: 'client.removed', actor: 'system', clientId: id, details }])
+    const isByStranger = ended.isJunk // else the record of a client that is gone is kept
+    await audit.append(tx, [{ type: 'client.removed', actor: 'system', clientId: id, details, isByStranger }])
     return true
   })
 }

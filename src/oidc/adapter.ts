@@ -3,6 +3,7 @@ import { keyedHash } from '../crypto/digests.ts'
 import * as artifacts from '../stores/artifacts.ts'
 import * as audit from '../stores/audit.ts'
 import * as grants from '../stores/grants.ts'
+import { assertArtifactModel } from '../stores/models.ts'
 import * as replays from '../stores/replays.ts'
 import { clientAdapter } from './client-adapter.ts'
 import { withStandingSignIn } from './parked-sign-ins.ts'
@@ -32,6 +33,7 @@ function adapterOf(storage: Storage, model: string): Partial<Adapter> {
     case 'RegistrationAccessToken':
       return registrationAccessTokenAdapter(storage, artifactAdapter(storage, model))
     default:
+      assertArtifactModel(model)
       return artifactAdapter(storage, model)
   }
 }

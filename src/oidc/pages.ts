@@ -1,6 +1,7 @@
 import type { Configuration, KoaContextWithOIDC } from 'oidc-provider'
 import type { DeviceCodeError, ErrorCode, Render } from '../views.ts'
 import { askerOf } from './grants.ts'
+import { keptUserAgent } from './parameter-bounds.ts'
 import { current } from './request-scope.ts'
 import type { FindWayBack } from './way-back.ts'
 
@@ -48,7 +49,7 @@ export function createPages({ render, findWayBack }: { render: Render; findWayBa
     },
 
     device: {
-      deviceInfo: (ctx) => ({ ip: ctx.ip, ua: ctx.get('user-agent') }),
+      deviceInfo: (ctx) => ({ ip: ctx.ip, ua: keptUserAgent(ctx.get('user-agent')) }),
       async userCodeInputSource(ctx, _form, _out, error) {
         if (error?.name === 'AbortedError') {
           ctx.body = render('device-done', { outcome: 'denied', client: { name: clientName(ctx) } })

@@ -1,5 +1,6 @@
 import { inspect } from 'node:util'
 import type Provider from 'oidc-provider'
+import { errors } from 'oidc-provider'
 import { type ActiveClient, withSecret } from '../stores/clients.ts'
 import type { ClientDocuments } from './client-documents.ts'
 import { parse, withOpenScopes } from './client-metadata.ts'
@@ -21,6 +22,7 @@ export function keepClients(
   const findElsewhere = Client.find.bind(Client)
   const acceptPreviousSecret = acceptPreviousSecrets(provider)
   printById(provider)
+  endSecretsOnTime(provider)
   const parsed = new WeakMap<ActiveClient, Promise<Client>>()
 
   async function toClient(active: ActiveClient): Promise<Client> {
@@ -74,6 +76,20 @@ function printById({ Client: { prototype } }: Provider): void {
     return `[client ${this.clientId}]`
   }
   for (const name of ['toString', 'toJSON', inspect.custom]) Object.defineProperty(prototype, name, { value: print })
+}
+
+/**
+ * Ends a secret in the second that `client_secret_expires_at` says (RFC 7591 §3.2.1). The engine adds the tolerance that it
+ * has for the clocks of others, but it is this server that said when.
+ */
+function endSecretsOnTime({ Client: { prototype } }: Provider): void {
+  function check(this: Client, message: string, errorOverride?: string): void {
+    const { clientSecretExpiresAt: end } = this
+    if (!end || Date.now() / 1000 < end) return
+    const error = new errors.InvalidClient(message, `its secret expired at ${end}`)
+    throw errorOverride ? Object.assign(error, { error: errorOverride, message: errorOverride }) : error
+  }
+  Object.assign(prototype, { checkClientSecretExpiration: check })
 }
 
 /** Checks metadata as the engine does at registration, what it fetches for that included. */

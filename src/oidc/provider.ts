@@ -16,6 +16,7 @@ import { lifetimes } from './lifetimes.ts'
 import { narrowWhenUsed } from './narrowing.ts'
 import type { Pages } from './pages.ts'
 import { pairwiseSubjects } from './pairwise.ts'
+import { assertBounded } from './parameter-bounds.ts'
 import { keepClients } from './parsed-clients.ts'
 import { policy } from './prompts.ts'
 import { refusePublicIntrospection } from './public-introspection.ts'
@@ -77,7 +78,14 @@ export function createProvider(dependencies: ProviderDependencies): Provider {
     findAccount: (_ctx, sub) => translated(findAccount(storage, sub)),
     loadExistingGrant: (ctx) => translated(loadGrant({ config, storage, prompts, resourceServers }, ctx)),
     interactions: { url: (_ctx, interaction) => `/interaction/${interaction.uid}`, policy: prompts },
-    extraParams: { scope: permitOfflineAccess },
+    extraParams: {
+      // Called once the request is read, request object included, and known to be sent back to where it may be.
+      scope(ctx, scope, client) {
+        const { request, scope: asked } = ctx.oidc.body ?? ctx.query // the engine has taken these apart by now
+        assertBounded({ ...ctx.oidc.params, request, scope: asked ?? scope })
+        permitOfflineAccess(ctx, scope, client)
+      },
+    },
     renderError: pages.renderError,
     extraClientMetadata,
     cookies: {

@@ -1,7 +1,7 @@
 import { errors } from 'oidc-provider'
 import type { Tx } from '../database/schema.ts'
 import * as artifacts from '../stores/artifacts.ts'
-import type { AuditEvent } from '../stores/audit.ts'
+import * as audit from '../stores/audit.ts'
 import * as clientRecords from '../stores/client-records.ts'
 import * as clients from '../stores/clients.ts'
 import * as registrationTokens from '../stores/registration-tokens.ts'
@@ -11,6 +11,11 @@ import { endWhatWasNarrowed } from './narrowed-clients.ts'
 import { assertRoom, originUnder, RefusedMetadata } from './registration.ts'
 import type { Permission, Registration, RequestScope } from './request-scope.ts'
 import type { Storage } from './storage.ts'
+
+/** Whether no administrator had a part in it: a change by the client itself, or a client that nobody made a token for. */
+function isByStranger(type: string, permission: Permission | undefined): boolean {
+  return type === 'client.updated' || permission?.actor === 'anonymous' || permission?.policy === 'open'
+}
 
 type Given = { tx: Tx; storage: Storage; registration: Registration }
 
@@ -33,8 +38,12 @@ export async function commitRegistration(
       const given = { tx, storage, registration }
       await redeem(given, clientId)
       const event = clientId === undefined ? undefined : await change(given, clientId)
-      const lines = event ? [{ ...event, clientId, actor: registration.permission?.actor, requestId, address }] : []
-      await storage.applyIn(tx, { ...stage, audit: [...stage.audit, ...lines] })
+      if (event) {
+        const about = { clientId, actor: registration.permission?.actor, requestId, address }
+        const isEphemeral = isByStranger(event.type, registration.permission)
+        await audit.append(tx, [{ ...event, ...about, isByStranger: isEphemeral }])
+      }
+      await storage.applyIn(tx, stage)
     })
   } catch (error) {
     if (error instanceof RefusedMetadata) return toError(error)
@@ -53,7 +62,7 @@ async function redeem({ tx, registration: { redeemedTokenHash } }: Given, client
   if (!(await artifacts.destroy(tx, 'RegistrationAccessToken', redeemedTokenHash))) throw used('registration')
 }
 
-async function change(given: Given, clientId: string): Promise<AuditEvent> {
+async function change(given: Given, clientId: string): Promise<audit.AuditEvent> {
   const { tx, storage, registration } = given
   const { saved, destroyed, permission, policy } = registration
   if (destroyed !== undefined) {

@@ -14,7 +14,11 @@ export type AuditEvent = {
   requestId?: string | undefined
   address?: string | undefined
   details?: Record<string, unknown>
+  /** Whether strangers can cause it as often as they like. It is then recorded for a while, and not for good. */
+  isByStranger?: boolean
 }
+
+const strangersKeptMs = 30 * 86_400_000 // long enough to look into an attack, and what a network can cause is limited
 
 /** Appends events; give a transaction to have them stand or fall with their effect. */
 export async function append(db: Db, events: AuditEvent[]): Promise<void> {
@@ -34,6 +38,7 @@ export async function append(db: Db, events: AuditEvent[]): Promise<void> {
         request_id: event.requestId ?? null,
         address: event.address ?? null,
         details: JSON.stringify(event.details ?? {}),
+        expires_at: event.isByStranger ? new Date(occurredAt.getTime() + strangersKeptMs) : null,
       })),
     )
     .execute()

@@ -20,6 +20,8 @@ export type ActiveClient = {
   isUnused: boolean
   /** Whether its metadata is a document that it publishes itself. What is here is then what that said last. */
   isDocument: boolean
+  /** The registration policy it is under. */
+  policy: string | undefined
 }
 
 /** The channel on which every process hears that a client changed; the payload is the client id. */
@@ -34,7 +36,7 @@ export async function findActive(db: Db, envelope: Envelope, id: string): Promis
   const row = await db
     .selectFrom('clients')
     .select(['metadata', 'secret_sealed', 'previous_secret_sealed', 'previous_secret_expires_at'])
-    .select(['expires_at', 'updated_at', 'unused_expires_at', 'document'])
+    .select(['expires_at', 'updated_at', 'unused_expires_at', 'document', 'policy'])
     .where('id', '=', id)
     .where('disabled_at', 'is', null)
     .where('deleted_at', 'is', null)
@@ -56,6 +58,7 @@ export async function findActive(db: Db, envelope: Envelope, id: string): Promis
     updatedAtMs: row.updated_at.getTime(),
     isUnused: row.unused_expires_at !== null,
     isDocument: row.document,
+    policy: row.policy ?? undefined,
   }
 }
 

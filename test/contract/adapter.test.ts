@@ -460,6 +460,7 @@ describe('The sweep', () => {
     idempotency_keys: 'key_hash',
     sessions: 'uid',
     artifacts: 'id_hash',
+    audit_events: 'id',
     grants: 'id',
   }
   const insert = {
@@ -472,6 +473,8 @@ describe('The sweep', () => {
       select encode($1::bytea, 'hex'), sha256($1), '{}', $2, now()`,
     artifacts: `insert into artifacts (id_hash, model, payload, expires_at, created_at)
       select sha256($1::bytea), 'AccessToken', '{}', $2, now()`,
+    audit_events: `insert into audit_events (occurred_at, type, expires_at)
+      select now(), encode($1::bytea, 'hex'), $2::timestamptz`,
     grants: `with a as (insert into accounts (id, email, email_canonical, created_at, updated_at)
         select encode($1::bytea, 'hex'), encode($1, 'hex'), encode($1, 'hex'), now(), now() returning id)
       insert into grants (id, account_id, client_id, payload, expires_at, created_at, updated_at)

@@ -9,6 +9,7 @@ import { problemKinds } from '../../src/http/admin/problems.ts'
 import { version } from '../../src/server.ts'
 import { adminToken, call, createAdministrator } from '../support/admin.ts'
 import { startPostern, type TestPostern } from '../support/postern.ts'
+import { createToken, registered } from '../support/registration.ts'
 import { login } from '../support/relying-party.ts'
 import type { Answer } from '../support/wire.ts'
 
@@ -59,6 +60,7 @@ const examples: [operationId: string, example: (known: Known) => Example][] = [
     (known) => ({ path: { client_id: id(known, 'clientCreate') }, body: { overlap_seconds: 60 } }),
   ],
   ['clientSetSecret', (known) => ({ path: { client_id: id(known, 'clientCreate') }, body: { client_secret: secret } })],
+  ['clientRevokeRegistrationToken', (known) => ({ path: { client_id: id(known, 'selfRegistered') } })],
   ['clientDisable', (known) => ({ path: { client_id: id(known, 'clientCreate') } })],
   ['clientEnable', (known) => ({ path: { client_id: id(known, 'clientCreate') } })],
   ['clientDelete', (known) => ({ path: { client_id: id(known, 'clientCreate') } })],
@@ -101,7 +103,8 @@ beforeAll(async () => {
   await login(postern, await postern.createClient(), { email: 'grantor@example.com' })
   const [grant = {}] = await postern.database.query('select id from grants')
   const activeKey = postern.server.postern.keyring.signing.find(({ signer }) => signer)
-  const known: Known = { grant, activeKey: { kid: activeKey?.kid } }
+  const selfRegistered = await registered(postern, await createToken(postern))
+  const known: Known = { grant, activeKey: { kid: activeKey?.kid }, selfRegistered }
   let [{ seen } = { seen: 0 }] = await postern.database.query('select coalesce(max(id), 0) as seen from audit_events')
   for (const [operationId, example] of examples) {
     const operation = described().find((one) => one.operationId === operationId)

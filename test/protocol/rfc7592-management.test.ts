@@ -44,6 +44,29 @@ const authenticates = async ({ client_id }: Registered, secret: unknown) => {
   return (await send(postern, '/oauth/token', { form, headers })).json['error'] !== 'invalid_client'
 }
 
+describe('RFC 7592 §5: a registration access token that leaked', () => {
+  test('is revoked by an administrator, and the client stays', async () => {
+    const client = await registeredHere()
+    await operate(postern, 'client revoke-registration-token', { client_id: client.client_id })
+    for (const [method, body] of [['GET'], ['PUT', { redirect_uris }], ['DELETE']] as const) {
+      expect([method, (await manage(postern, client, method, body)).status]).toEqual([method, 401])
+    }
+    expect(await authenticates(client, client['client_secret'])).toBe(true)
+    const events = await postern.database.query(
+      `select actor, expires_at from audit_events where client_id = $1 and type = 'client.registration_token_revoked'`,
+      [client.client_id],
+    )
+    expect(events).toEqual([{ actor: 'operator:test', expires_at: null }])
+  })
+
+  test('cannot be revoked where there is none', async () => {
+    const { client_id } = await postern.createClient()
+    const revoke = (id: string) => operate(postern, 'client revoke-registration-token', { client_id: id })
+    await expect(revoke(client_id)).rejects.toThrow('no registration access token')
+    await expect(revoke('unknown')).rejects.toThrow('no client unknown')
+  })
+})
+
 describe('RFC 7592 §2: the client manages its registration', () => {
   test('all of it with openid-client: registers, reads, changes and deletes', async () => {
     const config = await oidc.dynamicClientRegistration(

@@ -1,10 +1,16 @@
 import { randomBytes } from 'node:crypto'
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { readFile } from 'node:fs/promises'
+import { fileURLToPath } from 'node:url'
+import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import { connect, type Database } from '../../src/database/connect.ts'
+import { adapterWith } from '../../src/oidc/adapter.ts'
+import type { Storage } from '../../src/oidc/storage.ts'
 import * as expired from '../../src/stores/expired.ts'
+import * as models from '../../src/stores/models.ts'
 import { createDatabase, type TestDatabase } from '../support/database.ts'
 
 const day = 86_400
+const engine = new URL('../../node_modules/oidc-provider/', import.meta.url)
 
 let testDatabase: TestDatabase
 let database: Database
@@ -14,7 +20,9 @@ beforeAll(async () => {
   database = connect({ url: testDatabase.url, poolSize: 8, preparedStatements: true, onError: () => {} })
 })
 beforeEach(async () => {
+  await testDatabase.query('alter table audit_events disable trigger all')
   for (const table of [...expired.tables].reverse()) await testDatabase.query(`delete from ${table}`)
+  await testDatabase.query('alter table audit_events enable trigger all')
 })
 afterAll(async () => {
   await database?.close()
@@ -26,8 +34,9 @@ const keptFor = {
   replays: 0,
   throttles: 0,
   idempotency_keys: 0,
-  sessions: day,
-  artifacts: day,
+  sessions: 300,
+  artifacts: 300,
+  audit_events: day,
   grants: 7 * day,
 } as const
 type Table = keyof typeof keptFor
@@ -48,6 +57,10 @@ async function add(table: Table, endedAgoSeconds: number): Promise<void> {
     artifacts: [
       `insert into artifacts (id_hash, model, payload, expires_at, created_at) values ($1, 'AccessToken', '{}', $2, now())`,
       [hash, expiresAt],
+    ],
+    audit_events: [
+      `insert into audit_events (occurred_at, type, expires_at) values (now(), $1, $2)`,
+      [name, expiresAt],
     ],
     grants: [
       `with account as (insert into accounts (id, email, email_canonical, created_at, updated_at)
@@ -119,6 +132,71 @@ describe.each(expired.tables)('of %s', (table) => {
     await user.end()
     expect(await expired.deleteBatch(database.db, table, 10)).toBe(1)
   })
+})
+
+const hour = 3_600
+/** How long after its end an artifact of each model is still kept. */
+const keptForModel: Record<models.ArtifactModel, number> = {
+  AccessToken: 300,
+  AuthorizationCode: 300,
+  ClientCredentials: 300,
+  DeviceCode: 300,
+  Interaction: hour,
+  PushedAuthorizationRequest: 300,
+  Receipt: 300,
+  RefreshToken: 300,
+  RegistrationAccessToken: 300,
+}
+const elsewhere = ['Client', 'Grant', 'IdToken', 'InitialAccessToken', 'ReplayDetection', 'Session'] // no artifacts
+const switchedOff = ['BackchannelAuthenticationRequest', 'PreAuthorizedCode'] // with the features that store them
+
+describe('the models of the engine', () => {
+  test('each have their retention in the table, and one without cannot be stored', async () => {
+    const source = await readFile(fileURLToPath(new URL('lib/models/index.js', engine)), 'utf8')
+    const names = [...source.matchAll(/^ {2}get(\w+),$/gm)].map(([, name = '']) => name)
+    const stored = names.filter((name) => ![...elsewhere, ...switchedOff, 'BaseModel', 'BaseToken'].includes(name))
+    expect([...stored, 'Receipt'].sort()).toEqual(Object.keys(models.keptSeconds).sort())
+    for (const name of switchedOff) expect(() => adapterWith({} as Storage)(name)).toThrow(`the model ${name}`)
+  })
+
+  test.each(Object.entries(keptForModel))(
+    '%s is kept %i seconds beyond its end, and no longer',
+    async (model, kept) => {
+      for (const [name, endedAgo] of [
+        ['gone', kept + 5],
+        ['kept', kept - 60],
+      ] as const) {
+        await testDatabase.query(
+          `insert into artifacts (id_hash, model, payload, expires_at, consumed_at, created_at)
+         values (sha256($1::bytea), $2, '{}', now() - make_interval(secs => $3), now(), now())`,
+          [name, model, endedAgo],
+        )
+      }
+      expect(await expired.deleteBatch(database.db, 'artifacts', 10)).toBe(1)
+      expect(await testDatabase.query(`select 1 from artifacts where id_hash = sha256('kept')`)).toHaveLength(1)
+    },
+  )
+})
+
+describe('the audit', () => {
+  test('loses only what was written with an end that has come, whoever deletes', async () => {
+    await add('audit_events', -60)
+    await expect(testDatabase.query('delete from audit_events')).rejects.toThrow('append-only')
+    await testDatabase.query(`insert into audit_events (occurred_at, type) values (now(), 'account.created')`)
+    await expect(testDatabase.query('delete from audit_events where expires_at is null')).rejects.toThrow('append-only')
+    await expect(testDatabase.query('update audit_events set expires_at = now()')).rejects.toThrow('append-only')
+    expect(await expired.deleteBatch(database.db, 'audit_events', 10)).toBe(0)
+    expect(await count('audit_events')).toBe(2)
+  })
+})
+
+test('while one process deletes, another leaves it alone', async () => {
+  for (let n = 0; n < 5; n++) await add('replays', 5)
+  const leader = await database.dedicated()
+  await leader.query(`select pg_advisory_lock(hashtextextended('postern sweep', 0))`)
+  expect(await expired.deleteBatch(database.db, 'replays', 10)).toBe(0)
+  await leader.end()
+  await vi.waitFor(async () => expect(await expired.deleteBatch(database.db, 'replays', 10)).toBe(5))
 })
 
 test('rows that never end are never swept', async () => {

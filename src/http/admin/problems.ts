@@ -4,6 +4,7 @@ import { z } from 'zod'
 import { Refusal } from '../../admin/operation.ts'
 import { isUnavailable, isUnstorable } from '../../database/connect.ts'
 import { adminPath } from '../../oidc/admin-resource.ts'
+import { isCutShort } from '../bad-ends.ts'
 
 export type ProblemKind = keyof typeof kinds
 
@@ -80,7 +81,8 @@ export function problemDetails({ log }: { log: Logger }): Middleware {
     try {
       await next()
     } catch (error) {
-      const problem = toProblem(error)
+      // Before the database is suspected: what a client does looks the same.
+      const problem = isCutShort(ctx.req, error) ? new Problem('malformed-request') : toProblem(error)
       if (problem.cause !== undefined) {
         log.error({ err: problem.cause, requestId: ctx.state['requestId'] }, 'an operation failed')
       }

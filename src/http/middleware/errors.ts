@@ -3,6 +3,8 @@ import { errors } from 'oidc-provider'
 import type { Logger } from 'pino'
 import { isUnavailable, isUnstorable } from '../../database/connect.ts'
 import type { ErrorCode, Render } from '../../views.ts'
+import { isCutShort, logBadEnd } from '../bad-ends.ts'
+import { TooManyRequests } from './strangers.ts'
 
 const codeByStatus: Record<number, ErrorCode> = {
   403: 'forbidden',
@@ -23,6 +25,11 @@ export function errorPages({ render, log }: { render: Render; log: Logger }): Mi
       await next()
       if (ctx.status === 404 && ctx.body === undefined) ctx.throw(404)
     } catch (error) {
+      if (isCutShort(ctx.req, error)) {
+        logBadEnd(log, error, ctx.state['requestId'])
+        ctx.status = 400 // for the line in the log: nobody is left to read it
+        return
+      }
       const { status: given, page, back } = error as Refusal
       const isNotFound = error instanceof errors.SessionNotFound
       const status = isUnavailable(error) ? 503 : isNotFound || isUnstorable(error) ? 400 : (given ?? 500)
@@ -30,11 +37,14 @@ export function errorPages({ render, log }: { render: Render; log: Logger }): Mi
         log.error({ err: error, requestId: ctx.state['requestId'] }, 'request failed')
       }
       if (status === 503) ctx.set('Retry-After', '2')
+      if (error instanceof TooManyRequests) ctx.set('Retry-After', String(error.retryAfterSeconds))
+      // What the engine would say of it, were it one of its own checks that refused.
+      const said = error instanceof errors.OIDCProviderError && error.expose && !isNotFound ? error : undefined
       const code = isNotFound
         ? 'expired'
         : status >= 500 && status !== 503
           ? 'server-error'
-          : (codeByStatus[status] ?? 'bad-request')
+          : (codeByStatus[status] ?? (said ? 'protocol' : 'bad-request'))
       ctx.status = status
       ctx.set('Cache-Control', 'no-store')
       if (ctx.accepts('json', 'html') === 'html') {
@@ -42,13 +52,16 @@ export function errorPages({ render, log }: { render: Render; log: Logger }): Mi
         ctx.body = render('error', {
           code: page ?? code,
           reference: status >= 500 ? ctx.state['requestId'] : undefined,
-          error: undefined,
-          errorDescription: undefined,
+          error: said?.error,
+          errorDescription: said?.error_description,
           back,
         })
       } else {
         ctx.body = {
-          error: status >= 500 ? (status === 503 ? 'temporarily_unavailable' : 'server_error') : 'invalid_request',
+          error:
+            said?.error ??
+            (status >= 500 ? (status === 503 ? 'temporarily_unavailable' : 'server_error') : 'invalid_request'),
+          ...(said && { error_description: said.error_description }),
         }
       }
     }

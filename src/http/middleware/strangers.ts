@@ -1,0 +1,101 @@
+import type { Context, Middleware } from 'koa'
+import { errors, type KoaContextWithOIDC } from 'oidc-provider'
+import { networkOf } from '../../authentication/networks.ts'
+import type { ClientCache } from '../../oidc/clients.ts'
+import { routes } from '../../oidc/features.ts'
+import { assertBounded } from '../../oidc/parameter-bounds.ts'
+import { current, type RequestScope } from '../../oidc/request-scope.ts'
+import type { ErrorCode } from '../../views.ts'
+import type { Allowance, Allowances } from '../allowances.ts'
+
+/** More was asked to be kept than a network or a client may have kept. */
+export class TooManyRequests extends errors.OIDCProviderError {
+  override name = 'TooManyRequests'
+  readonly retryAfterSeconds: number
+  readonly page: ErrorCode = 'too-many-requests'
+
+  constructor(retryAfterSeconds: number) {
+    super(429, 'temporarily_unavailable')
+    this.expose = true
+    this.error_description = `too many requests, try again in ${retryAfterSeconds} seconds`
+    this.retryAfterSeconds = retryAfterSeconds
+  }
+}
+
+type Charge = { allowance: Allowance; key: string; amount: number }
+type Engine = Partial<KoaContextWithOIDC>
+
+// What bench/leavings.ts measures: a row without its payload, its entries in the indexes included, and how much room a
+// byte of the payload takes once PostgreSQL has laid it out in pages.
+const rowBytes = 550
+const bytesPerByte = 1.5
+
+// Where a client says who it is before anything is kept for it.
+const authenticated: readonly string[] = [routes.pushed_authorization_request, routes.device_authorization]
+const byStrangers: readonly string[] = ['open', 'document'] // registration policies
+
+/**
+ * Counts what a request would have kept that nobody vouches for, after the engine has answered it and before anything is
+ * written. Signed-in people do not count; a client that authenticated counts by itself, and whoever else by network. In a
+ * process's memory, so that it costs no round trip.
+ */
+export function boundStrangers({ allowances, clients }: { allowances: Allowances; clients: ClientCache }): Middleware {
+  async function chargesOf(ctx: Context & Engine, scope: RequestScope): Promise<Charge[]> {
+    const network = networkOf(ctx.ip)
+    if (scope.endpoint === 'registration') {
+      const { permission, saved, destroyed } = scope.registration
+      const id = saved?.client_id ?? destroyed
+      if (!permission?.client || id === undefined || ctx.status >= 400) return []
+      return [
+        { allowance: allowances.changesByClient, key: id, amount: 1 },
+        { allowance: allowances.changesByNetwork, key: network, amount: 1 },
+      ]
+    }
+    const amount = bytesKeptBy(scope)
+    if (amount === 0 || scope.endpoint === 'token' || ctx.oidc?.session?.accountId !== undefined) return []
+    const byNetwork = { allowance: allowances.keptByNetwork, key: network, amount }
+    const client = authenticated.includes(ctx.path) ? ctx.oidc?.client : undefined
+    if (!client || client.clientAuthMethod === 'none') return [byNetwork]
+    const byClient = { allowance: allowances.keptByClient, key: client.clientId, amount }
+    const { policy = '' } = (await clients.find(client.clientId)) ?? {}
+    return byStrangers.includes(policy) ? [byClient, byNetwork] : [byClient]
+  }
+
+  return async (ctx, next) => {
+    await next()
+    const scope = current()
+    if (!scope) return
+    assertStateBounded(ctx)
+    const charges = await chargesOf(ctx, scope)
+    const seconds = Math.max(0, ...charges.map(({ allowance, key, amount }) => allowance.wait(key, amount)))
+    if (seconds > 0) {
+      withdraw(ctx)
+      throw new TooManyRequests(seconds)
+    }
+    for (const { allowance, key, amount } of charges) allowance.spend(key, amount)
+  }
+}
+
+/** How much the rows take that a request adds. */
+function bytesKeptBy({ inserts, session }: RequestScope): number {
+  const payloads = inserts.map(({ payload }) => payload)
+  if (session?.isNew) payloads.push(session.changed)
+  return payloads.reduce((sum, payload) => sum + rowBytes + bytesPerByte * JSON.stringify(payload).length, 0)
+}
+
+/** The end of a session keeps the `state` it came with (RP-Initiated Logout 1.0 §2); the engine takes any. */
+function assertStateBounded(ctx: Context & Engine): void {
+  if (ctx.path !== routes.end_session) return
+  try {
+    assertBounded({ state: ctx.oidc?.params?.['state'] })
+  } catch (error) {
+    withdraw(ctx)
+    throw error
+  }
+}
+
+/** Takes back what the engine set for an answer that is not given. */
+function withdraw(ctx: Context): void {
+  ctx.remove('Set-Cookie')
+  ctx.remove('Location')
+}

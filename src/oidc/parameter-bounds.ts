@@ -1,0 +1,54 @@
+import { errors } from 'oidc-provider'
+
+/**
+ * How many bytes each parameter of an authorization request may have. The parameters are kept with the request until
+ * the person has answered, so without a bound a stranger decides how much is kept.
+ */
+export const parameterBounds = {
+  acr_values: 1_024,
+  claims: 4_096,
+  claims_locales: 512,
+  client_id: 2_048, // a client id metadata document's is a URL
+  code_challenge: 128, // RFC 7636 §4.2
+  code_challenge_method: 32,
+  display: 32,
+  dpop_jkt: 128,
+  id_token_hint: 8_192, // one signed with ML-DSA has a signature of 4,412 characters
+  login_hint: 1_024,
+  max_age: 32,
+  nonce: 2_048,
+  prompt: 128,
+  redirect_uri: 2_048,
+  registration: 2_048,
+  request: 16_384, // kept as it is when it was pushed (RFC 9126 §3)
+  request_uri: 512,
+  resource: 4_096, // all values together (RFC 8707 §2)
+  response_mode: 64,
+  response_type: 64,
+  scope: 4_096,
+  state: 2_048,
+  ui_locales: 512,
+} as const satisfies Record<string, number>
+
+/** How much is kept of what a device says about itself: enough to recognise it by. */
+const longestUserAgent = 256 // characters
+
+/** The name a device calls itself by, as far as it is shown and kept. */
+export function keptUserAgent(given: string): string {
+  return given.slice(0, longestUserAgent)
+}
+
+/** @throws InvalidRequest naming the first parameter that is too long, and how long it may be. */
+export function assertBounded(parameters: Record<string, unknown>): void {
+  for (const name of Object.keys(parameterBounds) as (keyof typeof parameterBounds)[]) {
+    const most = parameterBounds[name]
+    if (bytesOf(parameters[name]) > most) {
+      throw new errors.InvalidRequest(`${name} is too long: it may have at most ${most} bytes`)
+    }
+  }
+}
+
+function bytesOf(value: unknown): number {
+  if (value === undefined) return 0
+  return [value].flat().reduce<number>((sum, item) => sum + Buffer.byteLength(String(item)), 0)
+}

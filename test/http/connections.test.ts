@@ -1,0 +1,60 @@
+import { once } from 'node:events'
+import { connect, type Socket } from 'node:net'
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
+import { startPostern, type TestPostern } from '../support/postern.ts'
+
+const most = 20
+let postern: TestPostern
+let port: number
+let sockets: Socket[] = []
+
+beforeAll(async () => {
+  postern = await startPostern({ MAX_CONNECTIONS: String(most) })
+  port = Number(new URL(postern.issuer).port)
+})
+afterEach(() => {
+  for (const socket of sockets) socket.destroy()
+  sockets = []
+})
+afterAll(() => postern?.stop())
+
+/** A connection that sends this much, and then no more. */
+async function hold(text: string): Promise<Socket> {
+  const socket = connect(port, 'localhost')
+  socket.on('error', () => {})
+  sockets.push(socket)
+  await once(socket, 'connect')
+  socket.resume()
+  socket.write(text)
+  return socket
+}
+
+const host = () => `Host: localhost:${port}\r\n`
+const stillOpen = () => sockets.filter((socket) => !socket.closed)
+
+describe('Connections are bounded', () => {
+  test.each([
+    ['nothing at all', () => ''],
+    ['half a head', () => `GET / HTTP/1.1\r\n${host()}X-`],
+    ['half a body', () => `POST /oauth/token HTTP/1.1\r\n${host()}Content-Length: 100\r\n\r\na=`],
+    ['a request, and then nothing', () => `GET /health/live HTTP/1.1\r\n${host()}\r\n`],
+  ])('for those who send %s, and the server can be reached all the same', async (_name, text) => {
+    for (let n = 0; n < 3 * most; n++) await hold(text())
+    await vi.waitFor(() => expect(stillOpen().length).toBeLessThanOrEqual(most))
+    for (let n = 0; n < 5; n++) {
+      const answer = await fetch(`${postern.issuer}/health/ready`, { headers: { connection: 'close' } })
+      expect(answer.status).toBe(200)
+    }
+    await vi.waitFor(() => expect(stillOpen().length).toBeLessThanOrEqual(most))
+  })
+
+  test('a connection that was just used stays, and the one that has waited longest goes', async () => {
+    const [first, second] = [await hold(''), await hold('')]
+    const answered = once(first, 'data')
+    first.write(`GET /health/live HTTP/1.1\r\n${host()}\r\n`)
+    await answered
+    for (let n = 0; n < most - 1; n++) await hold('')
+    await vi.waitFor(() => expect(second.closed).toBe(true))
+    expect(first.closed).toBe(false)
+  })
+})

@@ -1,0 +1,297 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { routes } from '../../src/oidc/features.ts'
+import type { ClientMetadata } from '../../src/stores/clients.ts'
+import { startPostern, type TestPostern } from '../support/postern.ts'
+import { createToken, manage, type Registered, redirect_uris, registered } from '../support/registration.ts'
+import { login } from '../support/relying-party.ts'
+import { createVisitor } from '../support/visitor.ts'
+import { type Answer, basic, type Sent, send } from '../support/wire.ts'
+
+const email = 'ada@example.com'
+const kilobytes = 100 // an hour and network: the least that can be set
+const changes = 5
+let postern: TestPostern
+let open: ClientMetadata
+let confidential: ClientMetadata
+
+beforeAll(async () => {
+  postern = await startPostern({
+    TRUSTED_PROXIES: '127.0.0.1,::1',
+    OPEN_REGISTRATION: 'true',
+    OPEN_REGISTRATIONS_PER_ADDRESS_PER_HOUR: '10',
+    KEPT_KILOBYTES_PER_NETWORK_PER_HOUR: String(kilobytes),
+    KEPT_KILOBYTES_PER_CLIENT_PER_HOUR: String(2 * kilobytes),
+    REGISTRATION_CHANGES_PER_CLIENT_PER_HOUR: String(changes),
+    REGISTRATION_CHANGES_PER_NETWORK_PER_HOUR: String(2 * changes),
+  })
+  await postern.createAccount(email)
+  const grants = ['authorization_code', 'refresh_token', 'urn:ietf:params:oauth:grant-type:device_code']
+  open = await postern.createClient({ token_endpoint_auth_method: 'none', grant_types: grants })
+  confidential = await postern.createClient({ grant_types: grants })
+})
+afterAll(() => postern?.stop())
+
+const authorization = () => ({
+  client_id: open.client_id,
+  response_type: 'code',
+  redirect_uri: 'https://rp.example/cb',
+  scope: 'openid',
+  code_challenge: 'E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbvhwGZSjQkE',
+  code_challenge_method: 'S256',
+  state: 'x'.repeat(500),
+})
+const query = () => new URLSearchParams(authorization())
+const client_id = () => open.client_id
+const html = { accept: 'text/html' }
+
+type Reach = { path?: () => string; sent?: () => Sent; keeps: 'rows' | 'nothing' }
+
+// Whatever somebody without an account or a credential can reach. A new route without a line here does not compile.
+const engine: Record<keyof typeof routes, Reach> = {
+  authorization: { path: () => `${routes.authorization}?${query()}`, sent: () => ({ headers: html }), keeps: 'rows' },
+  pushed_authorization_request: { sent: () => ({ form: authorization() }), keeps: 'rows' },
+  device_authorization: { sent: () => ({ form: { client_id: client_id(), scope: 'openid' } }), keeps: 'rows' },
+  code_verification: { sent: () => ({ headers: html }), keeps: 'rows' },
+  end_session: { sent: () => ({ headers: html }), keeps: 'rows' },
+  registration: { sent: () => ({ body: { redirect_uris } }), keeps: 'rows' },
+  token: {
+    sent: () => ({ form: { client_id: client_id(), grant_type: 'authorization_code', code: 'x', redirect_uri: 'x' } }),
+    keeps: 'nothing',
+  },
+  introspection: { sent: () => ({ form: { client_id: client_id(), token: 'x' } }), keeps: 'nothing' },
+  revocation: { sent: () => ({ form: { client_id: client_id(), token: 'x' } }), keeps: 'nothing' },
+  userinfo: { sent: () => ({ bearer: 'x' }), keeps: 'nothing' },
+  jwks: { keeps: 'nothing' },
+}
+const ours: Record<string, Reach> = {
+  'GET /device?user_code=': {
+    path: () => '/device?user_code=AAAA-AAAA',
+    sent: () => ({ headers: html }),
+    keeps: 'rows',
+  },
+  'the home page': { path: () => '/', keeps: 'nothing' },
+  'a page of an interaction': { path: () => '/interaction/unknown', keeps: 'nothing' },
+  'a form of an interaction': {
+    path: () => '/interaction/unknown/sign-in',
+    sent: () => ({ form: { email } }),
+    keeps: 'nothing',
+  },
+  'going on after an interaction': { path: () => '/oauth/authorize/unknown', keeps: 'nothing' },
+  'going on with a device': { path: () => '/device/unknown', keeps: 'nothing' },
+  'confirming the end of a session': {
+    path: () => '/oauth/logout/confirm',
+    sent: () => ({ form: { xsrf: 'x' } }),
+    keeps: 'nothing',
+  },
+  'the end of a session': { path: () => '/oauth/logout/success', keeps: 'nothing' },
+  'a registration': { path: () => '/oauth/register/unknown', sent: () => ({ bearer: 'x' }), keeps: 'nothing' },
+  'the admin API': { path: () => '/admin/api/clients', keeps: 'nothing' },
+  health: { path: () => '/health/ready', keeps: 'nothing' },
+  metadata: { path: () => '/.well-known/openid-configuration', keeps: 'nothing' },
+}
+const all: [string, Reach][] = [
+  ...Object.entries(engine).map(([name, reach]): [string, Reach] => [
+    name,
+    { path: () => routes[name as keyof typeof routes], ...reach },
+  ]),
+  ...Object.entries(ours),
+]
+const reachOf = (name: keyof typeof routes): Reach => ({ path: () => routes[name], ...engine[name] })
+const those = (keeps: Reach['keeps']) => all.filter(([, reach]) => reach.keeps === keeps)
+
+let networks = 0
+function newNetwork(): string {
+  networks += 1
+  return `2001:db8:${networks.toString(16)}:0`
+}
+
+function askFrom(network: string, { path, sent }: Reach): Promise<Answer> {
+  const { headers, ...rest } = sent?.() ?? {}
+  const address = `${network}::${Math.floor(Math.random() * 65_536).toString(16)}` // any of the /64
+  return send(postern, path?.() ?? '/', { ...rest, headers: { ...headers, 'x-forwarded-for': address } })
+}
+
+async function rows(): Promise<number> {
+  const tables = ['artifacts', 'sessions', 'replays', 'clients', 'audit_events']
+  const [row] = await postern.database.query(
+    `select ${tables.map((table) => `(select count(*) from ${table})::int`).join(' + ')} as n`,
+  )
+  return Number(row?.['n'])
+}
+
+/** Asks from one network until it is told to wait, or has asked more often than its allowance lasts for. */
+async function exhaust(network: string, reach: Reach): Promise<Answer[]> {
+  const answers: Answer[] = []
+  for (let n = 0; n < 40 && !answers.some(({ status }) => status === 429); n++) {
+    answers.push(...(await Promise.all(Array.from({ length: 5 }, () => askFrom(network, reach)))))
+  }
+  return answers
+}
+
+describe('What strangers have kept is counted by network', () => {
+  test.each(those('rows'))(
+    '%s: over the limit is refused, with when to come back, and writes no row',
+    async (_name, reach) => {
+      const network = newNetwork()
+      const answers = await exhaust(network, reach)
+      expect(answers.filter(({ status }) => status < 400).length).toBeGreaterThan(0)
+      expect(answers.some(({ status }) => status === 429)).toBe(true)
+
+      const before = await rows()
+      const refused = await Promise.all(Array.from({ length: 5 }, () => askFrom(network, reach)))
+      for (const { status, headers, json, text } of refused) {
+        expect(status, text).toBe(429)
+        expect(Number(headers.get('retry-after'))).toBeGreaterThan(0)
+        expect([headers.get('set-cookie'), headers.get('location')]).toEqual([null, null])
+        if (reach.sent?.().headers === html) expect(text).toContain('Too many requests')
+        else
+          expect(json).toMatchObject({
+            error: 'temporarily_unavailable',
+            error_description: expect.stringContaining('try again'),
+          })
+      }
+      expect(await rows()).toBe(before)
+      expect((await askFrom(newNetwork(), reach)).status).toBeLessThan(400)
+    },
+  )
+
+  test.each(those('nothing'))('%s writes no row, however often it is asked', async (_name, reach) => {
+    const network = newNetwork()
+    const before = await rows()
+    for (let n = 0; n < 5; n++) await askFrom(network, reach)
+    expect(await rows()).toBe(before)
+  })
+
+  test('all kinds of request from one network share its allowance', async () => {
+    const network = newNetwork()
+    await exhaust(network, reachOf('code_verification'))
+    for (const [name, reach] of those('rows')) {
+      if (name === 'registration') continue // counted by itself
+      expect([name, (await askFrom(network, reach)).status]).toEqual([name, 429])
+    }
+  })
+})
+
+describe('Who is known is not counted among the strangers of a network', () => {
+  const from = (network: string) => ({ 'x-forwarded-for': `${network}::1` })
+
+  test('a person who is signed in goes on where strangers have to wait', async () => {
+    const network = newNetwork()
+    const { visitor } = await login(postern, open, { email })
+    await exhaust(network, reachOf('authorization'))
+    const page = await visitor.get(`/oauth/authorize?${query()}&prompt=consent`, from(network))
+    expect([page.status, new URL(page.url).pathname]).toEqual([200, expect.stringContaining('/interaction/')])
+    expect((await createVisitor(postern.issuer).get(`/oauth/authorize?${query()}`, from(network))).status).toBe(429)
+  })
+
+  test('a client that authenticates is counted by itself, wherever it asks from', async () => {
+    const push = (network: string) =>
+      send(postern, '/oauth/par', {
+        form: { ...authorization(), client_id: confidential.client_id },
+        headers: {
+          ...from(network),
+          authorization: basic(confidential.client_id, String(confidential['client_secret'])),
+        },
+      })
+    const network = newNetwork()
+    await exhaust(network, reachOf('authorization'))
+    expect((await push(network)).status).toBe(201)
+    const answers: number[] = []
+    while (answers.length < 400 && !answers.includes(429)) answers.push((await push(newNetwork())).status)
+    expect(answers).toContain(429)
+    const before = await rows()
+    expect((await push(newNetwork())).status).toBe(429)
+    expect(await rows()).toBe(before)
+    expect((await askFrom(newNetwork(), reachOf('pushed_authorization_request'))).status).toBe(201)
+  })
+
+  test('a client that nobody vouches for is counted by network too, though it has a secret', async () => {
+    const network = newNetwork()
+    const headers = from(newNetwork())
+    const { json } = await send(postern, '/oauth/register', { body: { redirect_uris }, headers })
+    const stranger = json as ClientMetadata
+    const push = (headers: Record<string, string>) =>
+      send(postern, '/oauth/par', {
+        form: { ...authorization(), client_id: stranger.client_id },
+        headers: { ...headers, authorization: basic(stranger.client_id, String(stranger['client_secret'])) },
+      })
+    await exhaust(network, reachOf('authorization'))
+    expect((await push(from(network))).status).toBe(429)
+    expect((await push(from(newNetwork()))).status).toBe(201)
+  })
+})
+
+describe('RFC 7592 §2: changes by clients themselves', () => {
+  const change = async (client: Registered, network: string) => {
+    const { registration_access_token: bearer, registration_client_uri: uri, client_id } = client
+    const answer = await send(postern, new URL(uri).pathname, {
+      method: 'PUT',
+      bearer,
+      body: { client_id, redirect_uris, client_name: 'Changed' },
+      headers: { 'x-forwarded-for': `${network}::1` },
+    })
+    if (answer.status === 200) client.registration_access_token = String(answer.json['registration_access_token'])
+    return answer
+  }
+
+  test('count by client, and one that is refused changes nothing and keeps its token', async () => {
+    const client = await registered(postern, await createToken(postern))
+    for (let n = 0; n < changes; n++) expect((await change(client, newNetwork())).status).toBe(200)
+    const before = await rows()
+    const refused = await change(client, newNetwork())
+    expect([refused.status, Number(refused.headers.get('retry-after')) > 0]).toEqual([429, true])
+    expect(refused.json).toMatchObject({ error: 'temporarily_unavailable' })
+    expect(await rows()).toBe(before)
+    expect((await manage(postern, client, 'GET')).status).toBe(200)
+    expect((await manage(postern, client, 'DELETE')).status).toBe(429)
+  })
+
+  test('count by network, whichever client it is', async () => {
+    const network = newNetwork()
+    const token = await createToken(postern)
+    const answers: number[] = []
+    for (let client = 0; client < 4; client++) {
+      const one = await registered(postern, token)
+      for (let n = 0; n < changes - 1; n++) answers.push((await change(one, network)).status)
+    }
+    expect(answers.filter((status) => status === 200)).toHaveLength(2 * changes)
+    expect(answers.at(-1)).toBe(429)
+  })
+
+  test('a stranger with another token cannot use up what a client may change', async () => {
+    const client = await registered(postern, await createToken(postern))
+    for (let n = 0; n < 2 * changes; n++) await manage(postern, client, 'PUT', { redirect_uris }, 'not-the-token')
+    expect((await change(client, newNetwork())).status).toBe(200)
+  })
+})
+
+describe('The audit of what strangers cause', () => {
+  const ends = (condition: string, parameter: string) =>
+    postern.database.query(`select type, expires_at from audit_events where ${condition} = $1 order by id`, [parameter])
+
+  test('has an end for clients that nobody vouches for, and for failed sign-ins', async () => {
+    const { json } = await send(postern, '/oauth/register', {
+      body: { redirect_uris },
+      headers: { 'x-forwarded-for': `${newNetwork()}::1` },
+    })
+    const client = json as Registered
+    await manage(postern, client, 'PUT', { redirect_uris })
+    const [token = ''] = (await ends('client_id', client.client_id)).map(({ type }) => String(type))
+    expect(token).toBe('client.registered')
+    const events = await ends('client_id', client.client_id)
+    expect(events.map(({ type }) => type)).toEqual(['client.registered', 'client.updated'])
+    for (const { expires_at } of events) expect(expires_at).toBeInstanceOf(Date)
+
+    const visitor = createVisitor(postern.issuer)
+    await visitor.signIn(await visitor.get(`/oauth/authorize?${query()}`), email, 'wrong')
+    const failed = await ends('type', 'sign_in.failed')
+    expect(failed).toEqual([{ type: 'sign_in.failed', expires_at: expect.any(Date) }])
+  })
+
+  test('has none for what an administrator did, or vouched for with a token', async () => {
+    const client = await registered(postern, await createToken(postern))
+    expect(await ends('client_id', client.client_id)).toEqual([{ type: 'client.registered', expires_at: null }])
+    expect(await ends('type', 'registration_token.created')).not.toHaveLength(0)
+    for (const { expires_at } of await ends('type', 'registration_token.created')) expect(expires_at).toBeNull()
+  })
+})
