@@ -187,6 +187,7 @@ export async function serve(config: Config, options: PosternOptions): Promise<Ru
       resourceServers: postern.resourceServers,
       findWayBack: postern.findWayBack,
       grantLifetimeSeconds: lifetimes(config).grant,
+      interactionLifetimeSeconds: config.INTERACTION_TTL_SECONDS,
       isStopping: () => isStopping,
       jwks: {
         kids: publishedKids(keyring),

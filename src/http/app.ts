@@ -10,13 +10,14 @@ import { problemDetails } from './admin/problems.ts'
 import { type AdminDependencies, adminRoutes } from './admin/routes.ts'
 import type { Allowances } from './allowances.ts'
 import { isByClient, logBadEnd } from './bad-ends.ts'
-import { refuseStrayDevices } from './middleware/device-resume.ts'
+import { browserCookies } from './middleware/browser.ts'
 import { errorPages } from './middleware/errors.ts'
 import { cacheableJwks, type PublishedKeys } from './middleware/jwks.ts'
 import { type OpenRegistrations, openRegistration } from './middleware/open-registration.ts'
 import { onePath } from './middleware/paths.ts'
 import { registrationResponses } from './middleware/registration-responses.ts'
 import { logRequests } from './middleware/requests.ts'
+import { refuseStrays } from './middleware/resuming.ts'
 import { securityHeaders } from './middleware/security-headers.ts'
 import { boundStrangers } from './middleware/strangers.ts'
 import { unitOfWork } from './middleware/unit-of-work.ts'
@@ -38,6 +39,7 @@ export type AppDependencies = InteractionDependencies &
     /** How many clients may register themselves without a token; `undefined` is none. */
     openRegistrations: OpenRegistrations | undefined
     allowances: Allowances
+    interactionLifetimeSeconds: number
     isStopping: () => boolean
     jwks: PublishedKeys
   }
@@ -46,6 +48,7 @@ export type AppDependencies = InteractionDependencies &
 export function createApp(dependencies: AppDependencies): ReturnType<Provider['callback']> {
   const { provider, storage, render, log, db, issuer, version, isStopping, throttleKey, openRegistrations } =
     dependencies
+  const isSecure = issuer.startsWith('https:')
   const home = new Router()
   home.get('/', (ctx) => {
     ctx.body = render('home', { issuer, version })
@@ -58,7 +61,7 @@ export function createApp(dependencies: AppDependencies): ReturnType<Provider['c
     await next()
   })
   provider.use(logRequests(log))
-  provider.use(securityHeaders({ isSecure: issuer.startsWith('https:') }))
+  provider.use(securityHeaders({ isSecure }))
   provider.use(errorPages({ render, log }))
   provider.use(problemDetails({ log }))
   provider.use(onePath())
@@ -68,11 +71,12 @@ export function createApp(dependencies: AppDependencies): ReturnType<Provider['c
   provider.use(adminRoutes(dependencies).routes())
   provider.use(unitOfWork({ storage, provider }))
   provider.use(boundStrangers({ allowances: dependencies.allowances, clients: storage.clients }))
+  provider.use(browserCookies({ isSecure, lifetimeSeconds: dependencies.interactionLifetimeSeconds }))
   if (openRegistrations) provider.use(openRegistration({ db, throttleKey, limits: openRegistrations }))
   provider.use(cacheableJwks(dependencies.jwks))
   provider.use(registrationResponses())
   provider.use(throttleUserCodes({ db, throttleKey }))
-  provider.use(refuseStrayDevices(provider))
+  provider.use(refuseStrays(dependencies))
   provider.use(interactionRoutes(dependencies).routes())
   provider.on('server_error', (ctx, error) => {
     log.error({ err: error, requestId: ctx.state['requestId'] }, 'the engine failed')

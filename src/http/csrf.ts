@@ -1,24 +1,31 @@
 import { timingSafeEqual } from 'node:crypto'
 import type { Context } from 'koa'
 import { keyedHash } from '../crypto/digests.ts'
+import { bind } from '../oidc/browser.ts'
+import { current } from '../oidc/request-scope.ts'
 import type { Secret } from '../secret.ts'
 
 const page = 'other-browser' // the page to show: it says to go on where one began
 
 export type Csrf = {
-  /** The token of an interaction's forms. */
+  /** The token of an interaction's forms, in the browser that the interaction is bound to. */
   tokenFor(uid: string): string
   /** Throws a 403 unless the form is of this interaction and was sent from a page of ours. */
   assertOwnForm(ctx: Context, uid: string, form: { uid: string; csrf: string }): void
 }
 
 /**
- * Protects forms of interactions. The token is bound to the interaction, which the browser's cookie is bound
- * to; and where the browser says where a form came from, it must be from here.
+ * Protects forms of interactions. The token is bound to the interaction and to the browser that it began in;
+ * and where the browser says where a form came from, it must be from here.
  */
 export function createCsrf({ issuer, key }: { issuer: string; key: Secret<Buffer> }): Csrf {
-  const tokenFor = (uid: string) => keyedHash(key, uid).toString('base64url')
   const { origin } = new URL(issuer)
+
+  function tokenFor(uid: string): string {
+    const browser = current()?.browser
+    if (!browser) throw new Error('Forms of interactions are shown and read only where the browser is known.')
+    return keyedHash(key, `${uid}\0${bind(browser)}`).toString('base64url')
+  }
 
   return {
     tokenFor,

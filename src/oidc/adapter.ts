@@ -6,12 +6,13 @@ import * as grants from '../stores/grants.ts'
 import { assertArtifactModel } from '../stores/models.ts'
 import * as replays from '../stores/replays.ts'
 import { clientAdapter } from './client-adapter.ts'
+import { isOwn } from './own-interaction.ts'
 import { withStandingSignIn } from './parked-sign-ins.ts'
 import { fromStored, hashOf, ofFamily, toReference, toStored } from './payloads.ts'
 import { initialAccessTokenAdapter, registrationAccessTokenAdapter } from './registration-adapter.ts'
 import { current, type RequestScope } from './request-scope.ts'
 import { sessionAdapter } from './session-adapter.ts'
-import { type Storage, stageOf, translated } from './storage.ts'
+import { readOnce, type Storage, stageOf, translated } from './storage.ts'
 
 type Payload = Record<string, unknown>
 
@@ -65,11 +66,7 @@ function artifactAdapter(storage: Storage, model: string): Partial<Adapter> {
   const { db } = storage
 
   async function load(idHash: Buffer): Promise<artifacts.FoundArtifact | undefined> {
-    const scope = current()
-    const key = idHash.toString('hex')
-    const reading = scope?.artifacts.get(key) ?? storage.find(idHash)
-    scope?.artifacts.set(key, reading)
-    return (await reading).find((artifact) => artifact.model === model)
+    return (await readOnce(storage, idHash)).find((artifact) => artifact.model === model)
   }
 
   async function recall(id: string, artifact: artifacts.FoundArtifact): Promise<AdapterPayload | undefined> {
@@ -79,6 +76,8 @@ function artifactAdapter(storage: Storage, model: string): Partial<Adapter> {
       return undefined
     }
     const payload = fromStored(storage, artifact, id)
+    // To any other browser than the one it began in there is no such interaction, whatever its cookies say.
+    if (model === 'Interaction' && !isOwn(payload)) return undefined
     return {
       ...(scope && isResuming(scope) ? await withStandingSignIn(storage, scope, payload) : payload),
       jti: id,

@@ -1,5 +1,6 @@
 import { keyedHash, randomId, sha256 } from '../crypto/digests.ts'
 import { type Artifact, type FoundArtifact, identity } from '../stores/artifacts.ts'
+import { bind } from './browser.ts'
 import { current, type RequestScope } from './request-scope.ts'
 import type { Storage } from './storage.ts'
 
@@ -32,7 +33,8 @@ export function toStored(
   // `jti` is the bearer value itself; `consumed` is a column that no save may touch.
   const { jti: _jti, consumed: _consumed, userCode, ...rest } = payload
   const scope = current()
-  const body = model === 'Interaction' ? withoutBearers(rest, id) : rest
+  const body =
+    model === 'Interaction' ? { ...withoutBearers(rest, id), browser: scope?.browser && bind(scope.browser) } : rest
   const text = (name: string) => (typeof rest[name] === 'string' ? rest[name] : undefined)
   const params = rest['params'] as Payload | undefined
   return {

@@ -6,6 +6,7 @@ import type { AuditEvent } from '../stores/audit.ts'
 import type { ActiveClient, ClientMetadata } from '../stores/clients.ts'
 import type { FoundSession } from '../stores/sessions.ts'
 import type { SessionChange, SessionOrigin, Stage } from '../stores/stages.ts'
+import type { Browser } from './browser.ts'
 
 /** Which of the engine's endpoints a request is for, as far as storage treats them differently. */
 export type Endpoint =
@@ -28,6 +29,8 @@ export type RequestScope = {
   endpoint: Endpoint
   requestId: string
   address: string
+  /** Where interactions begin and go on. Without it there are none. */
+  browser: Browser | undefined
   artifacts: Map<string, Promise<FoundArtifact[]>>
   sessions: Map<string, { found: FoundSession; presentedId: string | undefined }>
   accounts: Map<string, Account>
@@ -94,6 +97,7 @@ export function run<T>(scope: RequestScope, work: () => Promise<T>): Promise<T> 
 export function createRequestScope(about: Pick<RequestScope, 'endpoint' | 'requestId' | 'address'>): RequestScope {
   return {
     ...about,
+    browser: undefined,
     artifacts: new Map(),
     sessions: new Map(),
     accounts: new Map(),

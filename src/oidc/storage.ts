@@ -9,6 +9,7 @@ import * as grants from '../stores/grants.ts'
 import * as sessions from '../stores/sessions.ts'
 import * as stages from '../stores/stages.ts'
 import type { ClientCache } from './clients.ts'
+import { current } from './request-scope.ts'
 
 export type StorageDependencies = {
   issuer: string
@@ -70,6 +71,15 @@ export function createStorage(dependencies: StorageDependencies): Storage {
     },
     applyIn: stages.applyIn,
   }
+}
+
+/** Reads artifacts under a hash, once for each request. */
+export function readOnce(storage: Storage, idHash: Buffer): Promise<artifacts.FoundArtifact[]> {
+  const scope = current()
+  const key = idHash.toString('hex')
+  const reading = scope?.artifacts.get(key) ?? storage.find(idHash)
+  scope?.artifacts.set(key, reading)
+  return reading
 }
 
 /** A stage with everything left out that is not given. */

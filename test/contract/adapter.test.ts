@@ -3,7 +3,7 @@ import type { AdapterPayload } from 'oidc-provider'
 import * as oidc from 'openid-client'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { adapterWith } from '../../src/oidc/adapter.ts'
-import { createRequestScope, type Endpoint, run } from '../../src/oidc/request-scope.ts'
+import { createRequestScope, current, type Endpoint, run } from '../../src/oidc/request-scope.ts'
 import { commit } from '../../src/oidc/unit-of-work.ts'
 import * as clients from '../../src/stores/clients.ts'
 import * as expired from '../../src/stores/expired.ts'
@@ -18,6 +18,7 @@ const email = 'ada@example.com'
 const scope = 'openid offline_access'
 const deviceGrant = 'urn:ietf:params:oauth:grant-type:device_code'
 const inAnHour = () => Math.floor(Date.now() / 1000) + 3600
+const browserCookie = { name: 'tests', value: randomBytes(32).toString('base64url') }
 const randomValue = () => randomBytes(32).toString('base64url')
 let postern: TestPostern
 let strict: TestPostern
@@ -44,6 +45,7 @@ const adapter = (model: string) => adapterWith(storage())(model)
 /** What one HTTP request does with the adapter, from its first read to the write at its end. */
 function request<T>(work: () => Promise<T>, endpoint: Endpoint = 'other'): Promise<T> {
   const scope = createRequestScope({ endpoint, requestId: 'r', address: '127.0.0.1' })
+  scope.browser = { presented: [browserCookie], bound: undefined }
   return run(scope, async () => {
     const result = await work()
     const error = await commit(storage(), scope, { hasFailed: false })
@@ -53,8 +55,11 @@ function request<T>(work: () => Promise<T>, endpoint: Endpoint = 'other'): Promi
 }
 
 const save = (model: string, id: string, payload: object) =>
-  adapter(model).upsert(id, { exp: inAnHour(), ...payload } as AdapterPayload, 3600)
-const find = (model: string, id: string) => adapter(model).find(id)
+  alone(() => adapter(model).upsert(id, { exp: inAnHour(), ...payload } as AdapterPayload, 3600))
+const find = (model: string, id: string) => alone(() => adapter(model).find(id))
+
+/** Does something in the request that is being served, or in one of its own. */
+const alone = <T>(work: () => Promise<T>): Promise<T> => (current() ? work() : request(work))
 
 const artifactModels = [
   'AuthorizationCode',
@@ -126,6 +131,34 @@ describe('A value of one model is nothing to another', () => {
       const found = await find(model, value)
       expect([model, found !== undefined, found?.consumed]).toEqual([model, true, undefined])
     }
+  })
+})
+
+describe('An interaction is found by nobody but the browser that it began in', () => {
+  const as = (value: string | undefined, work: () => Promise<unknown>) =>
+    request(() => {
+      const presented = value === undefined ? [] : [{ name: 'x', value }]
+      Object.assign(current() as object, { browser: { presented, bound: undefined } })
+      return work()
+    })
+
+  test('nor is one that was saved without a browser, as by an earlier release', async () => {
+    const [own, other, id, unbound] = [randomValue(), randomValue(), randomValue(), randomValue()]
+    await as(own, () => save('Interaction', id, { returnTo: '/' }))
+    await adapter('Interaction').upsert(unbound, { exp: inAnHour(), returnTo: '/' } as AdapterPayload, 3600)
+    expect(await as(own, () => find('Interaction', id))).toBeTruthy()
+    for (const browser of [other, undefined]) expect(await as(browser, () => find('Interaction', id))).toBeUndefined()
+    for (const browser of [own, undefined])
+      expect(await as(browser, () => find('Interaction', unbound))).toBeUndefined()
+    for (const value of [id, unbound]) expect(await adapter('Interaction').find(value)).toBeUndefined()
+  })
+
+  test('and stays so when it is saved again', async () => {
+    const [own, other, id] = [randomValue(), randomValue(), randomValue()]
+    await as(own, () => save('Interaction', id, { returnTo: '/' }))
+    await as(own, async () => save('Interaction', id, { ...(await find('Interaction', id)), result: {} }))
+    expect(await as(own, () => find('Interaction', id))).toMatchObject({ result: {} })
+    expect(await as(other, () => find('Interaction', id))).toBeUndefined()
   })
 })
 

@@ -49,6 +49,7 @@ describe('What a stolen database, or a stolen log, is worth', () => {
       'cookie postern_session',
       'cookie postern_interaction',
       'cookie postern_resume',
+      'cookie postern_browser',
       'signature of a cookie',
       'interaction',
       'code',

@@ -61,7 +61,7 @@ const everyKind = [
   'access_token', 'access_token of an administrator', 'refresh_token', 'id_token', 'id_token_hint', 'code',
   'code_verifier', 'DPoP proof', 'request_uri', 'device_code', 'user_code', 'user_code without its dash',
   'user code somebody tried',
-  'cookie postern_session', 'cookie postern_interaction', 'cookie postern_resume', 'signature of a cookie',
+  'cookie postern_session', 'cookie postern_interaction', 'cookie postern_resume', 'cookie postern_browser', 'signature of a cookie',
   'cookie somebody tried', 'interaction', 'csrf of a form', 'xsrf of a form',
   'password', 'password of an account', 'password that was set', 'password somebody tried',
   'password from standard input', 'beginning of the hash of a password',

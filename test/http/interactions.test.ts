@@ -146,7 +146,7 @@ describe('an interaction that is over', () => {
     expect(interactionCookies(started.visitor)).toHaveLength(2) // the value and its signature
     const callback = await completeLogin(started, email)
     expect(callback.searchParams.get('code')).toBeTruthy()
-    expect([...started.visitor.cookies.keys()].filter((key) => !key.startsWith('postern_session'))).toEqual([])
+    expect([...started.visitor.cookies.keys()].filter((key) => !/^postern_(session|browser)/.test(key))).toEqual([])
   })
 
   test('takes its cookies with it when the person cancels', async () => {

@@ -121,13 +121,14 @@ describe('every page', () => {
     )
     const cookies = response.headers.getSetCookie()
     expect(cookies.map((cookie) => cookie.split('=')[0]).sort()).toEqual([
+      expect.stringMatching(/^postern_browser_[\w-]{8}$/),
       'postern_interaction',
       'postern_interaction.sig',
       'postern_resume',
       'postern_resume.sig',
     ])
     for (const cookie of cookies)
-      expect(cookie).toMatch(/path=\/(interaction|oauth\/authorize)\/[^;]+; .*samesite=lax; httponly/i)
+      expect(cookie).toMatch(/path=\/((interaction|oauth\/authorize)\/[^;]+)?; .*samesite=lax; httponly/i)
   })
 })
 

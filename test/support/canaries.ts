@@ -81,7 +81,7 @@ export function createCanaries(): Canaries {
         const response = await fetch(input, init)
         for (const line of response.headers.getSetCookie()) {
           const [name, value] = (line.split(';')[0] ?? '').split(/=(.*)/)
-          if (value) collect(name?.endsWith('.sig') ? 'signature of a cookie' : `cookie ${name}`, value)
+          if (value) collect(name?.endsWith('.sig') ? 'signature of a cookie' : `cookie ${kindOf(name)}`, value)
         }
         for (const place of [String(input), response.headers.get('location') ?? '']) {
           const uid = /\/interaction\/([\w-]+)/.exec(place)?.[1]
@@ -130,6 +130,9 @@ function spellings(value: string): Set<string> {
     bytes.toString('base64url'),
   ])
 }
+
+/** The name of a cookie, without what only one browser's has. */
+const kindOf = (cookie: string | undefined) => cookie?.replace(/(_browser)_.*/, '$1')
 
 const isSecret = (value: unknown): value is Secret<unknown> =>
   typeof value === 'object' && value !== null && typeof (value as Partial<Secret>).reveal === 'function'

@@ -1,8 +1,8 @@
 import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core'
 import { chromiumPath } from './chromium-path.ts'
 
-/** A Chromium that talks to nobody but the pages it is sent to. */
-export function launchChromium(): Promise<Browser> {
+/** A Chromium that talks to nobody but the pages it is sent to, with more arguments if it takes any. */
+export function launchChromium(...args: string[]): Promise<Browser> {
   return chromium.launch({
     executablePath: chromiumPath,
     args: [
@@ -13,6 +13,7 @@ export function launchChromium(): Promise<Browser> {
       '--disable-background-networking',
       '--disable-component-update',
       '--disable-sync',
+      ...args,
     ],
   })
 }

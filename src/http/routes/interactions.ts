@@ -16,6 +16,7 @@ import * as accounts from '../../stores/accounts.ts'
 import type { Render, SignInError } from '../../views.ts'
 import type { Csrf } from '../csrf.ts'
 import { form, readForm, ticks } from '../forms.ts'
+import { refuseStray } from '../strays.ts'
 
 export type InteractionDependencies = {
   db: Db
@@ -169,7 +170,7 @@ export function interactionRoutes(dependencies: InteractionDependencies): Router
 
   return router
 
-  /** The interaction of this path, if this browser began it and it goes on. Else throws what to show. */
+  /** The interaction of this path, if this browser began it and it goes on. Otherwise throws what to show. */
   async function details(ctx: Context): Promise<Interaction> {
     const uid = String(ctx['params'].uid)
     let interaction: Interaction | undefined
@@ -178,10 +179,7 @@ export function interactionRoutes(dependencies: InteractionDependencies): Router
     } catch (error) {
       if (!(error instanceof errors.SessionNotFound)) throw error
     }
-    if (interaction?.uid === uid) return interaction
-    const wayBack = await findWayBack(uid)
-    const status = { 'already-done': 409, expired: 410 }[wayBack.page as string] ?? 400
-    return ctx.throw(status, 'This sign-in cannot go on.', wayBack)
+    return interaction?.uid === uid ? interaction : refuseStray(ctx, uid, findWayBack)
   }
 
   /** The fields of a form of this interaction. One from anywhere else is refused before anything in it is read. */

@@ -1,0 +1,273 @@
+import type { Browser, BrowserContext, Page as Tab } from 'playwright-core'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import type { ClientMetadata } from '../../src/stores/clients.ts'
+import { authorizationRequest, proceed } from '../concurrency/journey.ts'
+import { launchChromium, pretendOrigin } from '../support/chromium.ts'
+import { ask, createParkingVisitor, type HttpsPostern, startHttpsPostern } from '../support/https-postern.ts'
+import { password } from '../support/postern.ts'
+import { type Site, startSite, type Trap } from '../support/sibling.ts'
+import { formsOf, type Page, type Visitor } from '../support/visitor.ts'
+
+const deviceGrant = 'urn:ietf:params:oauth:grant-type:device_code'
+const scope = 'openid email'
+const mallory = 'mallory@example.com'
+let postern: HttpsPostern
+let site: Site
+let browser: Browser
+let context: BrowserContext
+let app: ClientMetadata
+let firstParty: ClientMetadata
+let unrelated: ClientMetadata
+
+beforeAll(async () => {
+  postern = await startHttpsPostern()
+  site = await startSite(postern)
+  await postern.createAccount(mallory)
+  const metadata = { grant_types: ['authorization_code', 'refresh_token', deviceGrant], response_types: ['code'] }
+  app = await postern.createClient(metadata)
+  firstParty = await postern.createClient({ ...metadata, first_party: true })
+  unrelated = await postern.createClient()
+  browser = await launchChromium('--host-resolver-rules=MAP *.example.test 127.0.0.1')
+})
+afterAll(async () => {
+  await browser?.close()
+  site?.stop()
+  await postern?.stop()
+})
+afterEach(() => context?.close())
+
+const begin = (visitor: Visitor, client: ClientMetadata, parameters: Record<string, string> = {}) =>
+  visitor.get(authorizationRequest(client, { scope, ...parameters }).path)
+
+/** A flow that an attacker brought so far in a browser of their own, and what the victim's is made to do with it. */
+type Bait = { visitor: Visitor; go: Trap['go']; deviceCode?: string }
+type Flow = [name: string, prepare: (client: ClientMetadata) => Promise<Bait>]
+type Attacker = ReturnType<typeof createParkingVisitor>
+
+async function beginDevice(client: ClientMetadata, visitor: Visitor): Promise<{ page: Page; deviceCode: string }> {
+  const { user_code, device_code } = await ask(postern, client, '/oauth/device_authorization', { scope })
+  const page = await visitor.submit(await visitor.get('/device'), '/device', { user_code: String(user_code) })
+  return { page, deviceCode: String(device_code) }
+}
+
+/** A device login that the attacker said yes to, up to where it asks for a sign-in. */
+const device =
+  (go: (attacker: Attacker, page: Page) => Promise<Trap['go']>) =>
+  async (client: ClientMetadata): Promise<Bait> => {
+    const attacker = createParkingVisitor(postern)
+    const { visitor } = attacker
+    const { page, deviceCode } = await beginDevice(client, visitor)
+    return { visitor, deviceCode, go: await go(attacker, await visitor.submit(page, '/device', { confirm: 'yes' })) }
+  }
+
+/** An authorization request of the attacker, with a session of theirs or without one. */
+const request =
+  (go: (attacker: Attacker, page: Page) => Promise<Trap['go']>, prompt?: string) =>
+  async (client: ClientMetadata): Promise<Bait> => {
+    const attacker = createParkingVisitor(postern)
+    const { visitor } = attacker
+    if (prompt) await proceed(visitor, await begin(visitor, unrelated), mallory)
+    return { visitor, go: await go(attacker, await begin(visitor, client, prompt ? { prompt } : {})) }
+  }
+
+const open = async (_: Attacker, { url }: Page) => ({ href: url })
+const resume =
+  (path: string) =>
+  async (_: Attacker, { url }: Page) => ({ href: url.replace('/interaction/', path) })
+const parked =
+  (answer: (visitor: Visitor, page: Page) => Promise<Page>) =>
+  async ({ park, visitor }: Attacker, page: Page) => ({ href: (await park(() => answer(visitor, page))).url })
+const sending =
+  (action: string, fields: Record<string, string> = {}) =>
+  async (_: Attacker, page: Page) =>
+    formOf(page, action, fields)
+
+function formOf(page: Page, suffix: string, fields: Record<string, string>): Trap['go'] {
+  const form = formsOf(page.body).find(({ action }) => new URL(action, page.url).pathname.endsWith(suffix))
+  if (!form) throw new Error(`no form to ${suffix} at ${page.url}`)
+  const all = Object.entries({ ...form.hidden, ...fields })
+  const action = new URL(form.action, page.url).href
+  return { form: { action, fields: all.map(([name, value]) => [name, String([value].flat()[0])]) } }
+}
+
+const signIn = (visitor: Visitor, page: Page) => visitor.signIn(page, mallory)
+const cancel = (visitor: Visitor, page: Page) => visitor.submit(page, '/abort')
+const allow = (visitor: Visitor, page: Page) => visitor.allow(page)
+const stay = (visitor: Visitor, page: Page) => visitor.submit(page, '/continue', { decision: 'continue' })
+
+/** Interactions of the attacker, tossed. */
+const interactions: Flow[] = [
+  ['a device that the attacker connected', device(resume('/device/'))],
+  ['a device that the attacker connected and signed in for', device(parked(signIn))],
+  ['a device that the attacker connected and cancelled', device(parked(cancel))],
+  ['the sign-in page of a device that the attacker connected', device(open)],
+  ['a request that was not answered', request(resume('/oauth/authorize/'))],
+  ['a sign-in', request(parked(signIn))],
+  ['a sign-in that was cancelled', request(parked(cancel))],
+  ['a consent', request(parked(allow), 'consent')],
+  ['a choice of account', request(parked(stay), 'select_account')],
+  ['a sign-in page', request(open)],
+  ['a consent page', request(open, 'consent')],
+  ['a page to choose the account', request(open, 'select_account')],
+  ['the form of a sign-in', request(sending('/sign-in', { email: mallory, password }))],
+  ['the form of a consent', request(sending('/consent', { decision: 'allow', scope: 'openid' }), 'consent')],
+  ['the form to cancel', request(sending('/abort'))],
+  ['the form to go on as shown', request(sending('/continue', { decision: 'continue' }), 'select_account')],
+  ['the form to use another account', request(sending('/continue', { decision: 'switch' }), 'select_account')],
+]
+
+/** Pages that a session was shown, tossed with the session. */
+const pagesOfSessions: Flow[] = [
+  [
+    'the page that shows a device’s code',
+    async (client) => {
+      const { visitor } = createParkingVisitor(postern)
+      const { page, deviceCode } = await beginDevice(client, visitor)
+      return { visitor, deviceCode, go: formOf(page, '/device', { confirm: 'yes' }) }
+    },
+  ],
+  [
+    'the page to sign out',
+    async () => {
+      const { visitor } = createParkingVisitor(postern)
+      await proceed(visitor, await begin(visitor, unrelated), mallory)
+      return { visitor, go: formOf(await visitor.get('/oauth/logout'), '/oauth/logout/confirm', { logout: 'yes' }) }
+    },
+  ],
+]
+
+/** What the victim did before: at which apps they signed in, and which app the attack is about. */
+const victims: [name: string, before: () => ClientMetadata[], at: () => ClientMetadata][] = [
+  ['is not signed in', () => [], () => app],
+  ['is signed in, and never consented to the app', () => [unrelated], () => app],
+  ['is signed in, and consented to the app before', () => [app], () => app],
+  ['is signed in, and the app is first-party', () => [firstParty], () => firstParty],
+]
+
+type BrowserState = Awaited<ReturnType<BrowserContext['storageState']>>
+type Victim = { email: string; isSignedIn: boolean; state: BrowserState }
+
+async function openBrowser(storageState?: BrowserState): Promise<void> {
+  context = await browser.newContext({ ignoreHTTPSErrors: true, ...(storageState && { storageState }) })
+  await pretendOrigin(context, 'https://rp.example')
+}
+
+let people = 0
+/** Somebody who used these apps in their browser. */
+async function createVictim(apps: ClientMetadata[]): Promise<Victim> {
+  const email = `victim-${++people}@example.com`
+  await postern.createAccount(email)
+  await openBrowser()
+  const page = await context.newPage()
+  for (const client of apps) {
+    await page.goto(postern.issuer + authorizationRequest(client, { scope }).path)
+    await signInAs(email, page)
+    if (client !== firstParty) await page.getByRole('button', { name: 'Allow' }).click()
+    await page.waitForURL('https://rp.example/**')
+  }
+  const state = await context.storageState()
+  await context.close()
+  return { email, isSignedIn: apps.length > 0, state }
+}
+
+async function signInAs(email: string, page: Tab): Promise<void> {
+  await page.getByLabel('Email').fill(email)
+  await page.getByLabel('Password').fill(password)
+  await page.getByRole('button', { name: 'Sign in' }).click()
+}
+
+/**
+ * The attacker's cookies as a sibling host can set them, under every name that a lenient server may take for ours. Chromium
+ * sends a name with a space of another alphabet before the prefix.
+ */
+function tossed({ cookies }: Visitor): string[] {
+  return [...cookies].flatMap(([key, { value, path }]) => {
+    const name = String(key.split(' ')[0])
+    const names = [name, name.replace(/^__Host-/, ''), name.replace(/^__Host-/, '__host-'), `\u00a0${name}`, `=${name}`]
+    return [...new Set(names)].map((given) => `${given}=${value}; Domain=example.test; Path=${path}; Secure; HttpOnly`)
+  })
+}
+
+async function whoIsSignedIn(): Promise<string> {
+  const page = await context.newPage()
+  await page.goto(`${postern.issuer}/oauth/logout`)
+  await page.getByRole('heading', { level: 1 }).waitFor()
+  const text = await page.locator('main').innerText()
+  return /\S+@example\.com/.exec(text)?.[0] ?? 'nobody'
+}
+
+/** Codes, consents and decided devices: what an attacker would gain, or a victim lose. */
+const consequences = () =>
+  postern.database.query(`
+    select 'code' as kind, encode(id_hash, 'hex') as id from artifacts where model = 'AuthorizationCode'
+    union all select 'grant', id || payload::text from grants
+    union all select 'device', encode(id_hash, 'hex') from artifacts
+      where model = 'DeviceCode' and (account_id is not null or payload ? 'error')
+    union all select 'session', uid from sessions where destroyed_at is not null
+    order by 1, 2`)
+
+/** Has the victim open the attacker's page, and asserts that it is in vain. */
+async function expectNothingFrom({ visitor, go, deviceCode }: Bait, victim: Victim, expected: RegExp): Promise<void> {
+  const before = await consequences()
+  site.lay({ cookies: tossed(visitor), go })
+  const page = await context.newPage()
+  await page.goto(site.trapUrl)
+  await page.waitForURL((url) => url.href !== site.trapUrl)
+  expect(await page.getByRole('heading', { level: 1 }).innerText()).toMatch(expected)
+
+  expect(await consequences()).toEqual(before)
+  if (deviceCode) {
+    const form = { grant_type: deviceGrant, device_code: deviceCode }
+    const answers = await Promise.all([app, firstParty].map((client) => ask(postern, client, '/oauth/token', form)))
+    for (const answer of answers) expect(answer).not.toHaveProperty('access_token')
+  }
+  expect(await whoIsSignedIn()).toBe(victim.isSignedIn ? victim.email : 'nobody')
+
+  // Had the browser not sent what was tossed, there was nothing to refuse.
+  const pairs = [...visitor.cookies].map(([key, { value }]) => `${key.split(' ')[0]}=${value}`)
+  const sent = site.received()
+  expect(sent.some((pair) => pairs.some((own) => own.replace(/^__Host-/, '') === pair))).toBe(true)
+  expect(sent.filter((pair) => pair.startsWith('__Host-') && pairs.includes(pair))).toEqual([])
+}
+
+describe.each(victims)('a person who %s and opens a page of a hostile sibling host', (_state, before, at) => {
+  let victim: Victim
+  let isAsBefore = false
+  beforeEach(async ({ onTestFailed }) => {
+    if (!isAsBefore) victim = await createVictim(before())
+    isAsBefore = true
+    onTestFailed(() => {
+      isAsBefore = false
+    })
+    await openBrowser(victim.state)
+  })
+
+  test.each(interactions)('does not go on with %s of the attacker', async (_flow, prepare) => {
+    await expectNothingFrom(await prepare(at()), victim, /^Continue where you started$/)
+  })
+
+  test.each(pagesOfSessions)('does not answer %s in the attacker’s session', async (_flow, prepare) => {
+    await expectNothingFrom(await prepare(at()), victim, /^(?!.*(is connected|signed out))/)
+  })
+})
+
+describe('a sibling host that makes the browser drop its cookies', () => {
+  test('gets a refusal, with a way back, and no sign-in of its own', async () => {
+    const victim = await createVictim([])
+    await openBrowser()
+    const own = await context.newPage()
+    await own.goto(postern.issuer + authorizationRequest(app, { scope }).path)
+    const bait = await request(parked(signIn))(app)
+
+    const flood = Array.from({ length: 400 }, (_, n) => `flood${n}=x; Domain=example.test; Path=/none; Secure`)
+    site.lay({ cookies: flood, go: { href: `${postern.issuer}/` } })
+    const other = await context.newPage()
+    await other.goto(site.trapUrl)
+    await other.waitForURL(`${postern.issuer}/`)
+    expect(await context.cookies(postern.issuer)).toEqual([])
+
+    await signInAs(victim.email, own)
+    await own.getByRole('heading', { name: 'Continue where you started' }).waitFor()
+    await expectNothingFrom(bait, victim, /^Continue where you started$/)
+  })
+})
