@@ -8,6 +8,8 @@ const page = 'other-browser' // the page to show: it says to go on where one beg
 export type Csrf = {
   /** The token of an interaction's forms. */
   tokenFor(uid: string): string
+  /** Throws a 403 unless the form was sent from a page of ours, as far as the browser says. */
+  assertOwnSite(ctx: Context): void
   /** Throws a 403 unless the form is of this interaction and was sent from a page of ours. */
   assertOwnForm(ctx: Context, uid: string, form: { uid: string; csrf: string }): void
 }
@@ -20,14 +22,19 @@ export function createCsrf({ issuer, key }: { issuer: string; key: Secret<Buffer
   const tokenFor = (uid: string) => keyedHash(key, uid).toString('base64url')
   const { origin } = new URL(issuer)
 
+  function assertOwnSite(ctx: Context): void {
+    const site = ctx.get('Sec-Fetch-Site')
+    const from = ctx.get('Origin')
+    if (site ? site !== 'same-origin' : from !== '' && from !== origin) {
+      ctx.throw(403, 'The form was sent from another site.', { page })
+    }
+  }
+
   return {
     tokenFor,
+    assertOwnSite,
     assertOwnForm(ctx, uid, form) {
-      const site = ctx.get('Sec-Fetch-Site')
-      const from = ctx.get('Origin')
-      if (site ? site !== 'same-origin' : from !== '' && from !== origin) {
-        ctx.throw(403, 'The form was sent from another site.', { page })
-      }
+      assertOwnSite(ctx)
       const expected = Buffer.from(tokenFor(uid))
       const given = Buffer.from(form.csrf)
       if (form.uid !== uid || given.length !== expected.length || !timingSafeEqual(given, expected)) {

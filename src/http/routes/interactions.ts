@@ -16,6 +16,7 @@ import * as accounts from '../../stores/accounts.ts'
 import type { Render, SignInError } from '../../views.ts'
 import type { Csrf } from '../csrf.ts'
 import { form, readForm, ticks } from '../forms.ts'
+import type { KnownBrowserCookie } from '../known-browser.ts'
 
 export type InteractionDependencies = {
   db: Db
@@ -23,6 +24,7 @@ export type InteractionDependencies = {
   render: Render
   csrf: Csrf
   signIn: SignIn
+  knownBrowserCookie: KnownBrowserCookie
   resourceServers: ResourceServers
   findWayBack: FindWayBack
   grantLifetimeSeconds: number
@@ -46,7 +48,7 @@ const longestEmail = 320 // RFC 5321 §4.5.3.1: 64 + 1 + 255
 
 /** Signing in, choosing the account, and consenting: what stands between an authorization request and its answer. */
 export function interactionRoutes(dependencies: InteractionDependencies): Router {
-  const { db, provider, render, csrf, signIn, findWayBack, grantLifetimeSeconds } = dependencies
+  const { db, provider, render, csrf, signIn, knownBrowserCookie, findWayBack, grantLifetimeSeconds } = dependencies
   const consentRequests = createConsentRequests(dependencies)
   const router = new Router({ prefix: '/interaction/:uid' })
 
@@ -88,7 +90,13 @@ export function interactionRoutes(dependencies: InteractionDependencies): Router
       return
     }
 
-    const outcome = await signIn({ email, password, address: ctx.ip, requestId: ctx.state['requestId'] })
+    const outcome = await signIn({
+      email,
+      password,
+      address: ctx.ip,
+      requestId: ctx.state['requestId'],
+      knownBrowser: knownBrowserCookie.read(ctx),
+    })
 
     if ('error' in outcome) {
       const retryAfterSeconds = 'retryAfterSeconds' in outcome ? outcome.retryAfterSeconds : undefined
@@ -99,6 +107,7 @@ export function interactionRoutes(dependencies: InteractionDependencies): Router
       return
     }
     const { accountId, epoch } = outcome
+    knownBrowserCookie.write(ctx, outcome.knownBrowser)
     await finish(ctx, interaction, {
       login: { accountId, epoch, ts: Math.floor(Date.now() / 1000), amr: ['pwd'], remember: true } as Login,
       select_account: {},
