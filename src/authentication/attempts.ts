@@ -6,6 +6,8 @@ import { networksOf } from './networks.ts'
 type Allowance = { burst: number; everySeconds: number }
 
 const daySeconds = 86_400
+/** For how long a network is known after somebody signed in to an account from there. */
+export const knownNetworkSeconds = 90 * daySeconds
 
 /**
  * How many wrong passwords there may be, at once and then one by one. SECURITY.md says what that comes to for attackers
@@ -26,7 +28,14 @@ export const allowances = {
 
 export type Attempt = {
   /** The ways in which the attempt may be made, in the order of preference. */
-  ways: ThrottleRule[][]
+  open: ThrottleRule[][]
+  /**
+   * How it may be made when none of these is open: the answer then is that of an attempt that has to wait, unless the
+   * password is right. It is looked at only if the account was signed in to from this network before.
+   */
+  blind: ThrottleRule[]
+  /** Marked if the account was signed in to from this network before. */
+  knownNetwork: Buffer
   /** What a success forgets, because it shows that the failures before were a person's own. */
   forgivable: ThrottleRule[]
 }
@@ -42,8 +51,9 @@ export type LimitsOf = (attempt: {
 
 /** Says what an attempt is limited by. What strangers can use up limits strangers only. */
 export function createLimits(throttleKey: Secret<Buffer>): LimitsOf {
+  const keyHash = (...about: string[]) => keyedHash(throttleKey, ['sign-in', ...about].join('\0'))
   const rule = ({ burst, everySeconds }: Allowance, times: number, ...about: string[]): ThrottleRule => ({
-    keyHash: keyedHash(throttleKey, ['sign-in', ...about].join('\0')),
+    keyHash: keyHash(...about),
     burst: burst * times,
     everySeconds: everySeconds / times,
   })
@@ -58,12 +68,14 @@ export function createLimits(throttleKey: Secret<Buffer>): LimitsOf {
     const own = knownBrowser === undefined ? [] : [rule(allowances.knownBrowser, 1, 'known browser', knownBrowser)]
     return {
       // A known browser that has used up its own attempts is a stranger. The reserve is for when the others are gone.
-      ways: [
+      open: [
         ...(own.length > 0 ? [own] : []),
         [...shared, rule(allowances.account, 1, 'account', email)],
         [...shared, ...reserves],
       ],
-      // Of the wider networks, others may have failures too.
+      blind: pairs,
+      knownNetwork: keyHash('known network', networks.at(-1)?.network ?? '', email),
+      // In the wider networks, others may have failed too.
       forgivable: [...own, ...pairs.slice(0, 1), ...reserves.slice(0, 1)],
     }
   }

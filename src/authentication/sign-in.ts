@@ -4,7 +4,7 @@ import type { Secret } from '../secret.ts'
 import * as accounts from '../stores/accounts.ts'
 import * as audit from '../stores/audit.ts'
 import * as throttles from '../stores/throttles.ts'
-import { createLimits } from './attempts.ts'
+import { createLimits, knownNetworkSeconds } from './attempts.ts'
 import { createKnownBrowsers } from './known-browsers.ts'
 
 export type SignInAttempt = {
@@ -45,41 +45,51 @@ export function createSignIn({
   const knownBrowsers = createKnownBrowsers(throttleKey)
 
   /** The account whose password this is. An account that cannot sign in costs as much as one that can. */
-  async function verified(found: accounts.Credentials | undefined, email: string, password: string) {
-    const hash = found?.account.isDisabled ? undefined : found?.passwordHash
-    const { matches, renewed } = await passwords.verify(hash ?? decoyHash, password.slice(0, longestPassword))
+  async function verified(
+    found: accounts.Credentials | undefined,
+    { email, password, isSuspect }: { email: string; password: string; isSuspect: boolean },
+  ): Promise<accounts.Account | undefined> {
+    const verify = (hash: string) => passwords.verify(hash, password.slice(0, longestPassword), { isSuspect })
+    const hash = usableHash(found)
+    const { matches, renewed } = await verify(hash ?? decoyHash)
     if (!found || hash === undefined || !matches) return undefined
     if (renewed === undefined) return found.account
     if (await accounts.renewPasswordHash(db, found.account.id, { from: hash, to: renewed })) return found.account
     // The hash is another one by now: of the same password if somebody signed in at the same moment, or of one that was
     // set meanwhile. It decides.
     const latest = await accounts.findCredentials(db, email)
-    const isUsable = latest?.passwordHash !== undefined && !latest.account.isDisabled
-    if (!isUsable || latest.account.id !== found.account.id) return undefined
-    return (await passwords.verify(latest.passwordHash ?? decoyHash, password)).matches ? latest.account : undefined
+    const isRight = (await verify(usableHash(latest) ?? decoyHash)).matches
+    return isRight && latest?.account.id === found.account.id ? latest.account : undefined
   }
 
   return async ({ email, password, address, requestId, knownBrowser }) => {
     const found = password.length <= longestPassword ? await accounts.findCredentials(db, email) : undefined
-    const { ways, forgivable } = limitsOf({
+    const { open, blind, knownNetwork, forgivable } = limitsOf({
       email: accounts.canonicalEmail(email),
       address,
       knownBrowser: found && knownBrowsers.counterOf(knownBrowser, found.account),
     })
-    const begun = await throttles.begin(db, ways)
+    const ways = [...open, blind]
+    const { way, waits, isMarked } = await throttles.begin(db, ways, { mark: knownNetwork })
+    const refusal = { error: 'too-many-attempts', retryAfterSeconds: Math.min(...waits.slice(0, open.length)) } as const
     // Not a line in the audit: the failures that led here are there, and these cost nobody anything.
-    if ('retryAfterSeconds' in begun) return { error: 'too-many-attempts', ...begun }
-    const counted = ways[begun.way] ?? []
+    if (way === undefined) return refusal
+    const counted = ways[way] ?? []
+    const isBlind = way === open.length
 
     try {
-      const account = await verified(found, email, password)
+      // Blind, as much is done for an account that was never signed in to from here, so that the time tells nothing.
+      const candidate = isBlind && !isMarked ? undefined : found
+      const account = await verified(candidate, { email, password, isSuspect: isBlind })
       if (!account) {
+        if (isBlind) return refusal
         const event = { type: 'sign_in.failed', accountId: found?.account.id, address, requestId, isByStranger: true }
         await audit.append(db, [event])
         return { error: 'wrong-credentials' }
       }
       const restored = counted.filter((rule) => !forgivable.includes(rule))
       await throttles.giveBack(db, { restored, forgotten: forgivable })
+      await throttles.mark(db, knownNetwork, knownNetworkSeconds)
       await audit.append(db, [{ type: 'sign_in.succeeded', accountId: account.id, address, requestId }])
       const { id: accountId, epoch } = account
       return { accountId, epoch, knownBrowser: knownBrowsers.remember(knownBrowser, account) }
@@ -89,4 +99,9 @@ export function createSignIn({
       throw error
     }
   }
+}
+
+/** The hash of an account that can sign in with a password. */
+function usableHash(found: accounts.Credentials | undefined): string | undefined {
+  return found?.account.isDisabled ? undefined : found?.passwordHash
 }

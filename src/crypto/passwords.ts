@@ -7,6 +7,7 @@ const parameters = { type: argon2.argon2id, memoryCost: 19_456, timeCost: 2, par
 // Of libuv's four threads, one is left for signing and DNS during a login storm.
 const concurrency = { signingIn: 2, administration: 1 }
 const longestQueue = 64 // at some 25 ms each this is under a second of waiting
+const longestForSuspects = 16 // so that whoever is throttled cannot fill the queue
 
 /**
  * The hash of 32 random bytes that nobody kept. It is verified against where there is no hash to verify, so that every
@@ -29,8 +30,8 @@ export type Verified = {
 export type Passwords = {
   /** An argon2id hash in PHC string form, for administrators: they do not wait behind visitors. Throws TooBusy. */
   hash(password: string): Promise<string>
-  /** Whether `password` belongs to `hashed`, for visitors. Throws TooBusy when the queue is full. */
-  verify(hashed: string, password: string): Promise<Verified>
+  /** Whether `password` belongs to `hashed`, for visitors. Throws TooBusy when the queue is full, for suspects earlier. */
+  verify(hashed: string, password: string, options?: { isSuspect?: boolean }): Promise<Verified>
 }
 
 /** Password hashing with bounded queues: a login storm waits, and then is told to, while tokens go on being issued. */
@@ -42,11 +43,14 @@ export function createPasswords(): Passwords {
   return {
     hash: (password) => inOwnTurn(() => argon2.hash(password, parameters)),
     // Renewed in the same turn: it would otherwise wait a second time, and a full queue would refuse a right password.
-    verify: (hashed, password) =>
-      inTurn(async () => {
-        const matches = await argon2.verify(hashed, password)
-        const isOutdated = matches && argon2.needsRehash(hashed, parameters)
-        return { matches, renewed: isOutdated ? await argon2.hash(password, parameters) : undefined }
-      }),
+    verify: (hashed, password, { isSuspect = false } = {}) =>
+      inTurn(
+        async () => {
+          const matches = await argon2.verify(hashed, password)
+          const isOutdated = matches && argon2.needsRehash(hashed, parameters)
+          return { matches, renewed: isOutdated ? await argon2.hash(password, parameters) : undefined }
+        },
+        isSuspect ? longestForSuspects : longestQueue,
+      ),
   }
 }

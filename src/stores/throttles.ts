@@ -7,8 +7,13 @@ import type { Db } from '../database/schema.ts'
  */
 export type ThrottleRule = { keyHash: Buffer; burst: number; everySeconds: number }
 
-/** Which of the ways an attempt takes, or the seconds after which there is one. */
-export type Begun = { way: number } | { retryAfterSeconds: number }
+export type Begun = {
+  /** Which of the ways the attempt takes; `undefined` when it has to wait. */
+  way: number | undefined
+  /** For each way, the seconds after which it is open; 0 is now. */
+  waits: number[]
+  isMarked: boolean
+}
 
 // The generic cell rate algorithm: a row holds nothing but the moment at which its allowance is whole again, and that is
 // when it expires. One statement on every process; the conditional update decides among attempts at the same moment.
@@ -35,28 +40,48 @@ const statement = `
     returning t.key_hash
   )
   select (select min(way) from chosen) as way, (select count(*) from chosen)::int as chosen,
-    (select array_agg(encode(key_hash, 'hex')) from counted) as counted, (select min(seconds) from waits) as seconds`
+    (select array_agg(encode(key_hash, 'hex')) from counted) as counted,
+    (select array_agg(greatest(ceil(seconds), 0) order by way) from waits) as waits,
+    exists (select from throttles where key_hash = $3 and expires_at > $2::timestamptz) as marked`
 
-type Row = { way: number | null; chosen: number; counted: string[] | null; seconds: number | null }
+type Row = { way: number | null; chosen: number; counted: string[] | null; waits: number[]; marked: boolean }
 
 /**
  * Begins an attempt, in the first way in which all keys have something left, and takes one from each of these keys. An
  * attempt that has to wait takes nothing, so that waiting never makes anybody wait longer.
  *
  * An attempt that loses a race for the last one of a key waits a second, as if it had come later.
+ *
+ * @param options.mark - A key to look up by the way, whose `isMarked` is asked for.
  */
-export async function begin(db: Db, ways: readonly (readonly ThrottleRule[])[], at: Date = new Date()): Promise<Begun> {
+export async function begin(
+  db: Db,
+  ways: readonly (readonly ThrottleRule[])[],
+  { mark, at = new Date() }: { mark?: Buffer; at?: Date } = {},
+): Promise<Begun> {
   const asked = ways.flatMap((rules, way) =>
     rules.map(({ keyHash, everySeconds: every, burst }) => ({ way, key: keyHash.toString('hex'), every, burst })),
   )
-  const { rows } = await db.executeQuery<Row>(CompiledQuery.raw(statement, [JSON.stringify(asked), at]))
-  const { way = null, chosen = 0, counted = null, seconds = null } = rows[0] ?? {}
-  if (way === null) return { retryAfterSeconds: Math.max(1, Math.ceil(seconds ?? 1)) }
-  if (counted?.length === chosen) return { way }
+  const parameters = [JSON.stringify(asked), at, mark ?? null]
+  const [row] = (await db.executeQuery<Row>(CompiledQuery.raw(statement, parameters))).rows
+  if (!row) throw new Error('An attempt was neither begun nor refused.')
+  const { way, chosen, counted, waits, marked: isMarked } = row
+  if (way === null || counted?.length === chosen) return { way: way ?? undefined, waits, isMarked }
   const taken = (ways[way] ?? []).filter(({ keyHash }) => counted?.includes(keyHash.toString('hex')))
   if (taken.length > 0) await giveBack(db, { restored: taken })
-  return { retryAfterSeconds: 1 }
+  return { way: undefined, waits: waits.map((seconds) => Math.max(1, seconds)), isMarked }
 }
+
+/** Marks a key for so many seconds from now. */
+export async function mark(db: Db, keyHash: Buffer, seconds: number): Promise<void> {
+  await db
+    .insertInto('throttles')
+    .values({ key_hash: keyHash, failures: 0, blocked_until: new Date(0), expires_at: inSeconds(seconds) })
+    .onConflict((conflict) => conflict.column('key_hash').doUpdateSet({ expires_at: inSeconds(seconds) }))
+    .execute()
+}
+
+const inSeconds = (seconds: number) => new Date(Date.now() + seconds * 1_000)
 
 /** Takes back an attempt: `restored` keys get this one back, and `forgotten` ones are as if never used. */
 export async function giveBack(

@@ -30,8 +30,11 @@ const dbOf = (process: number) => {
   if (!database) throw new Error('there is no database')
   return database.db
 }
-const begin = (ways: throttles.ThrottleRule[][], seconds = 0, process = 0) =>
-  throttles.begin(dbOf(process), ways, at(seconds))
+/** The way an attempt takes, or how long it waits for one. */
+async function begin(ways: throttles.ThrottleRule[][], seconds = 0, process = 0) {
+  const { way, waits } = await throttles.begin(dbOf(process), ways, { at: at(seconds) })
+  return way === undefined ? { retryAfterSeconds: Math.min(...waits) } : { way }
+}
 
 /** How often an attempt may be made at a moment. */
 async function countAttempts(ways: throttles.ThrottleRule[][], seconds = 0): Promise<number> {
@@ -119,5 +122,27 @@ describe('an attempt with several ways', () => {
     await countAttempts([[shared, other]])
     expect(await begin([[shared, mine]])).toHaveProperty('retryAfterSeconds')
     expect(await begin([[shared, mine], [mine]])).toEqual({ way: 1 })
+  })
+
+  test('is told how long each of them stays closed', async () => {
+    const ways = [[newRule({ burst: 1, everySeconds: 100 })], [newRule({ burst: 1, everySeconds: 7 })], [newRule()]]
+    for (let count = 0; count < 2; count++) await begin(ways)
+    expect(await throttles.begin(dbOf(0), ways, { at: at(0) })).toEqual({ way: 2, waits: [100, 7, 0], isMarked: false })
+  })
+})
+
+describe('a mark', () => {
+  test('is there for as long as it was made for, and under its own key alone', async () => {
+    const [marked, other] = [randomBytes(32), randomBytes(32)]
+    await throttles.mark(dbOf(0), marked, 60)
+    const isMarked = async (mark: Buffer, seconds: number) =>
+      (await throttles.begin(dbOf(1), [[newRule()]], { mark, at: at(seconds) })).isMarked
+    expect([await isMarked(marked, 0), await isMarked(other, 0), await isMarked(marked, 3_600)]).toEqual([
+      true,
+      false,
+      false,
+    ])
+    await throttles.mark(dbOf(0), marked, 7_200)
+    expect(await isMarked(marked, 3_600)).toBe(true)
   })
 })

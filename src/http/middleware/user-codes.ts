@@ -29,8 +29,8 @@ export function throttleUserCodes(
       burst: allowance.burst * times,
       everySeconds: allowance.everySeconds / times,
     }))
-    const begun = await translated(throttles.begin(db, [rules]))
-    if ('retryAfterSeconds' in begun) throw new TooMany('codes', begun.retryAfterSeconds)
+    const { way, waits } = await translated(throttles.begin(db, [rules]))
+    if (way === undefined) throw new TooMany('codes', Math.min(...waits))
     const found = await find(...code)
     if (found) await translated(throttles.giveBack(db, { restored: rules }))
     return found
