@@ -11,8 +11,8 @@ import { migrate, pending } from './database/migrate.ts'
 import { type OpenDatabase, open } from './database/open.ts'
 import { createAllowances } from './http/allowances.ts'
 import { createApp } from './http/app.ts'
+import { createBrowserSignIn } from './http/browser-sign-in.ts'
 import { createCsrf } from './http/csrf.ts'
-import { createKnownBrowserCookie } from './http/known-browser.ts'
 import { listen } from './http/server.ts'
 import { startRemovingClients } from './jobs/client-removal.ts'
 import { startRotatingKeys } from './jobs/key-rotation.ts'
@@ -160,8 +160,10 @@ export async function serve(config: Config, options: PosternOptions): Promise<Ru
   const { throttleKey, csrfKey } = postern.keyring
   // What belongs to the process is made once; a handler is made whenever the keys change.
   const allowances = createAllowances(config) // of the process: other keys do not give them back
-  const signIn = createSignIn({ db: database.db, passwords: postern.passwords, throttleKey })
-  const knownBrowserCookie = createKnownBrowserCookie(config.ISSUER)
+  const signIn = createBrowserSignIn({
+    issuer: config.ISSUER,
+    signIn: createSignIn({ db: database.db, passwords: postern.passwords, throttleKey }),
+  })
   let isStopping = false
   let watch: KeyWatch | undefined
 
@@ -188,7 +190,6 @@ export async function serve(config: Config, options: PosternOptions): Promise<Ru
         : undefined,
       csrf: createCsrf({ issuer: config.ISSUER, key: csrfKey }),
       signIn,
-      knownBrowserCookie,
       resourceServers: postern.resourceServers,
       findWayBack: postern.findWayBack,
       grantLifetimeSeconds: lifetimes(config).grant,

@@ -3,7 +3,6 @@ import type { Context } from 'koa'
 import type Provider from 'oidc-provider'
 import { errors, type Interaction, type InteractionResults } from 'oidc-provider'
 import { z } from 'zod'
-import type { SignIn } from '../../authentication/sign-in.ts'
 import type { Db } from '../../database/schema.ts'
 import * as consent from '../../oidc/consent.ts'
 import { type ConsentRequest, createConsentRequests } from '../../oidc/consent-request.ts'
@@ -14,17 +13,16 @@ import type { ResourceServers } from '../../oidc/resource-servers.ts'
 import type { FindWayBack } from '../../oidc/way-back.ts'
 import * as accounts from '../../stores/accounts.ts'
 import type { Render, SignInError } from '../../views.ts'
+import type { BrowserSignIn } from '../browser-sign-in.ts'
 import type { Csrf } from '../csrf.ts'
 import { form, readForm, ticks } from '../forms.ts'
-import type { KnownBrowserCookie } from '../known-browser.ts'
 
 export type InteractionDependencies = {
   db: Db
   provider: Provider
   render: Render
   csrf: Csrf
-  signIn: SignIn
-  knownBrowserCookie: KnownBrowserCookie
+  signIn: BrowserSignIn
   resourceServers: ResourceServers
   findWayBack: FindWayBack
   grantLifetimeSeconds: number
@@ -48,7 +46,7 @@ const longestEmail = 320 // RFC 5321 §4.5.3.1: 64 + 1 + 255
 
 /** Signing in, choosing the account, and consenting: what stands between an authorization request and its answer. */
 export function interactionRoutes(dependencies: InteractionDependencies): Router {
-  const { db, provider, render, csrf, signIn, knownBrowserCookie, findWayBack, grantLifetimeSeconds } = dependencies
+  const { db, provider, render, csrf, signIn, findWayBack, grantLifetimeSeconds } = dependencies
   const consentRequests = createConsentRequests(dependencies)
   const router = new Router({ prefix: '/interaction/:uid' })
 
@@ -90,13 +88,7 @@ export function interactionRoutes(dependencies: InteractionDependencies): Router
       return
     }
 
-    const outcome = await signIn({
-      email,
-      password,
-      address: ctx.ip,
-      requestId: ctx.state['requestId'],
-      knownBrowser: knownBrowserCookie.read(ctx),
-    })
+    const outcome = await signIn(ctx, { email, password })
 
     if ('error' in outcome) {
       const retryAfterSeconds = 'retryAfterSeconds' in outcome ? outcome.retryAfterSeconds : undefined
@@ -107,7 +99,6 @@ export function interactionRoutes(dependencies: InteractionDependencies): Router
       return
     }
     const { accountId, epoch } = outcome
-    knownBrowserCookie.write(ctx, outcome.knownBrowser)
     await finish(ctx, interaction, {
       login: { accountId, epoch, ts: Math.floor(Date.now() / 1000), amr: ['pwd'], remember: true } as Login,
       select_account: {},
