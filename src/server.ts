@@ -11,6 +11,7 @@ import { migrate, pending } from './database/migrate.ts'
 import { type OpenDatabase, open } from './database/open.ts'
 import { createAllowances } from './http/allowances.ts'
 import { createApp } from './http/app.ts'
+import { createBrowserSignIn } from './http/browser-sign-in.ts'
 import { createCsrf } from './http/csrf.ts'
 import { listen } from './http/server.ts'
 import { startRemovingClients } from './jobs/client-removal.ts'
@@ -157,7 +158,12 @@ export async function serve(config: Config, options: PosternOptions): Promise<Ru
   const { database, storage, render } = postern
   const uses = createClientUses({ db: database.db, clients: postern.clients, log: options.log })
   const { throttleKey, csrfKey } = postern.keyring
+  // What belongs to the process is made once; a handler is made whenever the keys change.
   const allowances = createAllowances(config) // of the process: other keys do not give them back
+  const signIn = createBrowserSignIn({
+    issuer: config.ISSUER,
+    signIn: createSignIn({ db: database.db, passwords: postern.passwords, throttleKey }),
+  })
   let isStopping = false
   let watch: KeyWatch | undefined
 
@@ -183,7 +189,7 @@ export async function serve(config: Config, options: PosternOptions): Promise<Ru
           }
         : undefined,
       csrf: createCsrf({ issuer: config.ISSUER, key: csrfKey }),
-      signIn: createSignIn({ db: database.db, passwords: postern.passwords, throttleKey }),
+      signIn,
       resourceServers: postern.resourceServers,
       findWayBack: postern.findWayBack,
       grantLifetimeSeconds: lifetimes(config).grant,

@@ -45,7 +45,7 @@ export type ConsentResource = {
 export type SignInError = 'wrong-credentials' | 'too-many-attempts' | 'incomplete' | 'busy'
 export type SignInReason = 'reauthenticate' | 'account-mismatch' | 'sign-in-ended'
 export type ConsentError = 'nothing-granted' | 'invalid'
-export type DeviceCodeError = 'no-code' | 'not-found' | 'expired' | 'used' | 'other'
+export type DeviceCodeError = 'no-code' | 'not-found' | 'expired' | 'used' | 'too-many' | 'other'
 export type ErrorCode =
   | 'expired'
   | 'not-found'

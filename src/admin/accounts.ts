@@ -59,12 +59,13 @@ export function operations(): Operation[] {
         claims: claims.optional(),
       }),
       output: shownAccount,
-      async run({ tx, passwords, record }, input) {
+      prepare: ({ passwords }, input) => passwords.hash(input.password.reveal()),
+      async run({ tx, record }, input, passwordHash) {
         const created = await accounts.create(tx, {
           email: input.email,
           emailVerified: input.email_verified,
           profile: { ...input.claims, ...(input.name !== undefined && { name: input.name }) },
-          passwordHash: await passwords.hash(input.password.reveal()),
+          passwordHash,
         })
         if (created === 'email-taken') {
           throw new Refusal('conflict', `There already is an account with the address ${input.email}.`, {
@@ -148,9 +149,10 @@ export function operations(): Operation[] {
       http: { method: 'PUT', path: '/accounts/{account}/password' },
       input: z.strictObject({ account, password }),
       output: shownAccount,
-      async run({ tx, passwords, record }, input) {
+      prepare: ({ passwords }, input) => passwords.hash(input.password.reveal()),
+      async run({ tx, record }, input, passwordHash) {
         const found = await get(tx, input.account)
-        await accounts.setPasswordHash(tx, found.id, await passwords.hash(input.password.reveal()))
+        await accounts.setPasswordHash(tx, found.id, passwordHash)
         await accounts.signOutEverywhere(tx, found.id) // whoever knew the old one may be signed in
         record({ type: 'account.password_set', accountId: found.id })
         return show(found)

@@ -9,13 +9,23 @@ import type { Operation, OperationDependencies, Performer } from './operation.ts
  * @returns the output, as its schema shows it.
  * @throws Refusal when it cannot be done; nothing was written then.
  */
-export function execute(
+export async function execute(
   operation: Operation,
   dependencies: OperationDependencies,
   input: unknown,
   by: Performer,
 ): Promise<unknown> {
-  return within(dependencies, (tx, changed) => perform(operation, { dependencies, tx, changed, by }, input))
+  const prepared = await prepare(operation, dependencies, input)
+  return within(dependencies, (tx, changed) => perform(operation, { dependencies, tx, changed, by, prepared }, input))
+}
+
+/** Does what an operation has to do before its transaction: a wait there would hold a connection, and locks. */
+export async function prepare(
+  operation: Operation,
+  dependencies: OperationDependencies,
+  input: unknown,
+): Promise<unknown> {
+  return operation.prepare?.(dependencies, operation.input.parse(input))
 }
 
 /** A transaction for operations, after which this process forgets the clients they changed. */
@@ -39,7 +49,8 @@ export async function perform(
     tx,
     changed,
     by,
-  }: { dependencies: OperationDependencies; tx: Tx; changed: Set<string>; by: Performer },
+    prepared,
+  }: { dependencies: OperationDependencies; tx: Tx; changed: Set<string>; by: Performer; prepared?: unknown },
   input: unknown,
 ): Promise<unknown> {
   const events: audit.AuditEvent[] = []
@@ -53,6 +64,7 @@ export async function perform(
       changed: (id) => changed.add(id),
     },
     operation.input.parse(input),
+    prepared,
   )
   const expected = operation.http.method === 'GET' ? 0 : 1
   if (events.length !== expected) {

@@ -1,7 +1,7 @@
 import { keyedHash, sha256 } from '../crypto/digests.ts'
 import type { Secret } from '../secret.ts'
 import * as idempotencyKeys from '../stores/idempotency-keys.ts'
-import { perform, within } from './execute.ts'
+import { perform, prepare, within } from './execute.ts'
 import { type Operation, type OperationDependencies, type Performer, Refusal } from './operation.ts'
 
 const keptMs = 86_400_000 // long enough for whoever tries again, short enough for what the answer may hold
@@ -13,7 +13,7 @@ const keptMs = 86_400_000 // long enough for whoever tries again, short enough f
  *
  * @throws Refusal when the key came with another request before.
  */
-export function executeOnce(
+export async function executeOnce(
   operation: Operation,
   dependencies: OperationDependencies,
   input: unknown,
@@ -26,6 +26,7 @@ export function executeOnce(
   const requestHash = keyedHash(hashKey, `idempotent request\0${JSON.stringify(sorted(input))}`)
   const identity = idempotencyKeys.identity(keyHash)
   const { envelope } = dependencies.storage
+  const prepared = await prepare(operation, dependencies, input)
 
   return within(dependencies, async (tx, changed) => {
     const expiresAt = new Date(Date.now() + keptMs)
@@ -36,7 +37,7 @@ export function executeOnce(
       }
       return { output: JSON.parse(envelope.open(claim.responseSealed, identity)), isReplayed: true }
     }
-    const output = await perform(operation, { dependencies, tx, changed, by }, input)
+    const output = await perform(operation, { dependencies, tx, changed, by, prepared }, input)
     await idempotencyKeys.keep(tx, keyHash, envelope.seal(JSON.stringify(output), identity))
     return { output, isReplayed: false }
   })

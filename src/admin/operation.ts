@@ -41,7 +41,11 @@ export type OperationContext = OperationDependencies & {
 }
 
 /** One thing an operator can do. The command line and the admin API are generated from it. */
-export type Operation<Input extends z.ZodObject = z.ZodObject, Output extends z.ZodType = z.ZodType> = {
+export type Operation<
+  Input extends z.ZodObject = z.ZodObject,
+  Output extends z.ZodType = z.ZodType,
+  Prepared = unknown,
+> = {
   noun: string
   verb: string
   /** Begins with a verb and ends without a period. */
@@ -53,13 +57,15 @@ export type Operation<Input extends z.ZodObject = z.ZodObject, Output extends z.
   /** Its options; `.describe()` is their documentation. The first may go without its name at the command line. */
   input: Input
   output: Output
+  /** What takes long and needs no transaction, such as hashing. It is done before one begins, and given to `run`. */
+  prepare?(dependencies: OperationDependencies, input: z.output<Input>): Promise<Prepared>
   /** Throws a Refusal when it cannot be done. */
-  run(context: OperationContext, input: z.output<Input>): Promise<z.input<Output>>
+  run(context: OperationContext, input: z.output<Input>, prepared: Prepared): Promise<z.input<Output>>
 }
 
 /** An operation with its types checked. */
-export function operation<Input extends z.ZodObject, Output extends z.ZodType>(
-  definition: Operation<Input, Output>,
+export function operation<Input extends z.ZodObject, Output extends z.ZodType, Prepared = undefined>(
+  definition: Operation<Input, Output, Prepared>,
 ): Operation {
   return definition as unknown as Operation
 }

@@ -1,16 +1,28 @@
-import { keyedHash } from '../crypto/digests.ts'
-import { type Passwords, TooBusy } from '../crypto/passwords.ts'
+import { decoyHash, type Passwords, TooBusy } from '../crypto/passwords.ts'
 import type { Db } from '../database/schema.ts'
 import type { Secret } from '../secret.ts'
 import * as accounts from '../stores/accounts.ts'
 import * as audit from '../stores/audit.ts'
 import * as throttles from '../stores/throttles.ts'
-import { networkOf } from './networks.ts'
+import { createLimits, knownNetworkSeconds } from './attempts.ts'
+import { createKnownBrowsers } from './known-browsers.ts'
 
-export type SignInAttempt = { email: string; password: string; address: string; requestId: string }
+export type SignInAttempt = {
+  email: string
+  password: string
+  address: string
+  requestId: string
+  /** The cookie of browsers that have signed in before, as it was sent. */
+  knownBrowser: string | undefined
+}
 
 export type SignInOutcome =
-  | { accountId: string; epoch: number }
+  | {
+      accountId: string
+      epoch: number
+      /** The cookie by which this browser is known from now on. */
+      knownBrowser: string
+    }
   | { error: 'wrong-credentials' | 'busy' }
   | { error: 'too-many-attempts'; retryAfterSeconds: number }
 
@@ -19,6 +31,7 @@ export type SignIn = (attempt: SignInAttempt) => Promise<SignInOutcome>
 
 const longestPassword = 1_024 // characters; hashing is bounded, whatever is sent
 
+/** Makes the one sign-in of this process. What it needs outlives a change of keys. */
 export function createSignIn({
   db,
   passwords,
@@ -28,48 +41,67 @@ export function createSignIn({
   passwords: Passwords
   throttleKey: Secret<Buffer>
 }): SignIn {
-  // Verified against when the account is unknown or disabled, so every refusal costs one argon2 run.
-  const decoyHash = passwords.hash('no account has this password')
-  decoyHash.catch(() => {}) // reported by the attempt that awaits it
+  const limitsOf = createLimits(throttleKey)
+  const knownBrowsers = createKnownBrowsers(throttleKey)
 
-  return async ({ email, password, address, requestId }) => {
-    const canonical = accounts.canonicalEmail(email)
-    const key = (kind: string, ...parts: string[]) => keyedHash(throttleKey, [kind, ...parts].join('\0'))
-    const network = networkOf(address)
-    // By the address as typed, whether or not an account has it, so throttling tells nothing. A person who
-    // signs in from one place is not kept out by guesses from another: there only the guesses slow down.
-    const pair = { keyHash: key('account+address', canonical, network), free: 5, longestDelaySeconds: 900 }
-    const origin = { keyHash: key('address', network), free: 50, longestDelaySeconds: 300 }
-    const everywhere = { keyHash: key('account', canonical), free: 200, longestDelaySeconds: 5 }
+  /** The account whose password this is. An account that cannot sign in costs as much as one that can. */
+  async function verified(
+    found: accounts.Credentials | undefined,
+    { email, password, isSuspect }: { email: string; password: string; isSuspect: boolean },
+  ): Promise<accounts.Account | undefined> {
+    const verify = (hash: string) => passwords.verify(hash, password.slice(0, longestPassword), { isSuspect })
+    const hash = usableHash(found)
+    const { matches, renewed } = await verify(hash ?? decoyHash)
+    if (!found || hash === undefined || !matches) return undefined
+    if (renewed === undefined) return found.account
+    if (await accounts.renewPasswordHash(db, found.account.id, { from: hash, to: renewed })) return found.account
+    // The hash is another one by now: of the same password if somebody signed in at the same moment, or of one that was
+    // set meanwhile. It decides.
+    const latest = await accounts.findCredentials(db, email)
+    const isRight = (await verify(usableHash(latest) ?? decoyHash)).matches
+    return isRight && latest?.account.id === found.account.id ? latest.account : undefined
+  }
 
-    const retryAfterSeconds = await throttles.begin(db, [pair, origin, everywhere])
-    // Not a line in the audit: the failures that led here are there, and these cost whoever sends them nothing.
-    if (retryAfterSeconds > 0) return { error: 'too-many-attempts', retryAfterSeconds }
-    const refund = () =>
-      throttles.succeed(db, { cleared: [], refunded: [pair.keyHash, origin.keyHash, everywhere.keyHash] })
+  return async ({ email, password, address, requestId, knownBrowser }) => {
+    const found = password.length <= longestPassword ? await accounts.findCredentials(db, email) : undefined
+    const { open, blind, knownNetwork, forgivable } = limitsOf({
+      email: accounts.canonicalEmail(email),
+      address,
+      knownBrowser: found && knownBrowsers.counterOf(knownBrowser, found.account),
+    })
+    const ways = [...open, blind]
+    const { way, waits, isMarked } = await throttles.begin(db, ways, { mark: knownNetwork })
+    const refusal = { error: 'too-many-attempts', retryAfterSeconds: Math.min(...waits.slice(0, open.length)) } as const
+    // Not a line in the audit: the failures that led here are there, and these cost nobody anything.
+    if (way === undefined) return refusal
+    const counted = ways[way] ?? []
+    const isBlind = way === open.length
 
     try {
-      const found = password.length <= longestPassword ? await accounts.findCredentials(db, email) : undefined
-      const isUsable = found?.passwordHash !== undefined && !found.account.isDisabled
-      const hashed = isUsable && found.passwordHash ? found.passwordHash : await decoyHash
-      const matches = await passwords.verify(hashed, password.slice(0, longestPassword))
-
-      if (!found || !isUsable || !matches) {
+      // Blind, as much is done for an account that was never signed in to from here, so that the time tells nothing.
+      const candidate = isBlind && !isMarked ? undefined : found
+      const account = await verified(candidate, { email, password, isSuspect: isBlind })
+      if (!account) {
+        if (isBlind) return refusal
         const event = { type: 'sign_in.failed', accountId: found?.account.id, address, requestId, isByStranger: true }
         await audit.append(db, [event])
         return { error: 'wrong-credentials' }
       }
-      const accountId = found.account.id
-      if (passwords.isOutdated(hashed)) {
-        await accounts.renewPasswordHash(db, accountId, { from: hashed, to: await passwords.hash(password) })
-      }
-      await throttles.succeed(db, { cleared: [pair.keyHash], refunded: [origin.keyHash, everywhere.keyHash] })
-      await audit.append(db, [{ type: 'sign_in.succeeded', accountId, address, requestId }])
-      return { accountId, epoch: found.account.epoch }
+      const restored = counted.filter((rule) => !forgivable.includes(rule))
+      await throttles.giveBack(db, { restored, forgotten: forgivable })
+      await throttles.mark(db, knownNetwork, knownNetworkSeconds)
+      await audit.append(db, [{ type: 'sign_in.succeeded', accountId: account.id, address, requestId }])
+      const { id: accountId, epoch } = account
+      return { accountId, epoch, knownBrowser: knownBrowsers.remember(knownBrowser, account) }
     } catch (error) {
-      await refund()
+      await throttles.giveBack(db, { restored: counted }) // the password was not looked at, or nobody was told
       if (error instanceof TooBusy) return { error: 'busy' }
       throw error
     }
   }
+}
+
+/** The hash of an account that can sign in with a password. */
+function usableHash(found: accounts.Credentials | undefined): string | undefined {
+  return found?.account.isDisabled ? undefined : found?.passwordHash
 }

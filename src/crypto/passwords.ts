@@ -4,34 +4,53 @@ import { createTurns } from './turns.ts'
 // OWASP Password Storage Cheat Sheet: argon2id, 19 MiB, two passes, one lane.
 const parameters = { type: argon2.argon2id, memoryCost: 19_456, timeCost: 2, parallelism: 1 } as const
 
-const concurrency = 2 // of libuv's four threads, so that signing and DNS keep two during a login storm
+// Of libuv's four threads, one is left for signing and DNS during a login storm.
+const concurrency = { signingIn: 2, administration: 1 }
 const longestQueue = 64 // at some 25 ms each this is under a second of waiting
+const longestForSuspects = 16 // so that whoever is throttled cannot fill the queue
+
+/**
+ * The hash of 32 random bytes that nobody kept. It is verified against where there is no hash to verify, so that every
+ * refusal costs the same. It is no secret: no password is known to match it, and none would sign anybody in.
+ */
+export const decoyHash =
+  '$argon2id$v=19$m=19456,p=1,t=2$1aACgO8BOln1I2lpRO8fBg$3mjcu9JHM0UTXVG/xHbgQftqHN90WLTNscuJmdMAiBc'
 
 /** More people are signing in at this moment than passwords can be checked. Try again shortly. */
 export class TooBusy extends Error {
   override name = 'TooBusy'
 }
 
-export type Passwords = {
-  /** An argon2id hash in PHC string form. Throws TooBusy when the queue is full. */
-  hash(password: string): Promise<string>
-  /** Whether `password` belongs to `hashed`. Throws TooBusy when the queue is full. */
-  verify(hashed: string, password: string): Promise<boolean>
-  /** Whether a hash was made with other parameters than today's, and should be replaced at the next sign-in. */
-  isOutdated(hashed: string): boolean
+export type Verified = {
+  matches: boolean
+  /** Another hash of the same password, to store in place of one that was made with other parameters than today's. */
+  renewed: string | undefined
 }
 
-/** Password hashing with a bounded queue: a login storm waits, and then is told to, while tokens go on being issued. */
+export type Passwords = {
+  /** An argon2id hash in PHC string form, for administrators: they do not wait behind visitors. Throws TooBusy. */
+  hash(password: string): Promise<string>
+  /** Whether `password` belongs to `hashed`, for visitors. Throws TooBusy when the queue is full, for suspects earlier. */
+  verify(hashed: string, password: string, options?: { isSuspect?: boolean }): Promise<Verified>
+}
+
+/** Password hashing with bounded queues: a login storm waits, and then is told to, while tokens go on being issued. */
 export function createPasswords(): Passwords {
-  const bounded = createTurns({
-    atOnce: concurrency,
-    longestQueue,
-    refusal: () => new TooBusy('Too many passwords are being checked.'),
-  })
+  const refusal = () => new TooBusy('Too many passwords are being checked.')
+  const inTurn = createTurns({ atOnce: concurrency.signingIn, longestQueue, refusal })
+  const inOwnTurn = createTurns({ atOnce: concurrency.administration, longestQueue, refusal })
 
   return {
-    hash: (password) => bounded(() => argon2.hash(password, parameters)),
-    verify: (hashed, password) => bounded(() => argon2.verify(hashed, password)),
-    isOutdated: (hashed) => argon2.needsRehash(hashed, parameters),
+    hash: (password) => inOwnTurn(() => argon2.hash(password, parameters)),
+    // Renewed in the same turn: it would otherwise wait a second time, and a full queue would refuse a right password.
+    verify: (hashed, password, { isSuspect = false } = {}) =>
+      inTurn(
+        async () => {
+          const matches = await argon2.verify(hashed, password)
+          const isOutdated = matches && argon2.needsRehash(hashed, parameters)
+          return { matches, renewed: isOutdated ? await argon2.hash(password, parameters) : undefined }
+        },
+        isSuspect ? longestForSuspects : longestQueue,
+      ),
   }
 }

@@ -21,7 +21,7 @@ import { refuseStrays } from './middleware/resuming.ts'
 import { securityHeaders } from './middleware/security-headers.ts'
 import { boundStrangers } from './middleware/strangers.ts'
 import { unitOfWork } from './middleware/unit-of-work.ts'
-import { throttleUserCodes } from './middleware/user-codes.ts'
+import { ownUserCodesOnly, throttleUserCodes } from './middleware/user-codes.ts'
 import { assetRoutes } from './routes/assets.ts'
 import { healthRoutes } from './routes/health.ts'
 import { type InteractionDependencies, interactionRoutes } from './routes/interactions.ts'
@@ -75,7 +75,8 @@ export function createApp(dependencies: AppDependencies): ReturnType<Provider['c
   if (openRegistrations) provider.use(openRegistration({ db, throttleKey, limits: openRegistrations }))
   provider.use(cacheableJwks(dependencies.jwks))
   provider.use(registrationResponses())
-  provider.use(throttleUserCodes({ db, throttleKey }))
+  provider.use(ownUserCodesOnly(dependencies))
+  throttleUserCodes(provider, { db, throttleKey })
   provider.use(refuseStrays(dependencies))
   provider.use(interactionRoutes(dependencies).routes())
   provider.on('server_error', (ctx, error) => {

@@ -10,6 +10,8 @@ const page = 'other-browser' // the page to show: it says to go on where one beg
 export type Csrf = {
   /** The token of an interaction's forms, in the browser that the interaction is bound to. */
   tokenFor(uid: string): string
+  /** Throws a 403 unless the form was sent from a page of ours, as far as the browser says. */
+  assertOwnSite(ctx: Context): void
   /** Throws a 403 unless the form is of this interaction and was sent from a page of ours. */
   assertOwnForm(ctx: Context, uid: string, form: { uid: string; csrf: string }): void
 }
@@ -27,14 +29,19 @@ export function createCsrf({ issuer, key }: { issuer: string; key: Secret<Buffer
     return keyedHash(key, `${uid}\0${bind(browser)}`).toString('base64url')
   }
 
+  function assertOwnSite(ctx: Context): void {
+    const site = ctx.get('Sec-Fetch-Site')
+    const from = ctx.get('Origin')
+    if (site ? site !== 'same-origin' : from !== '' && from !== origin) {
+      ctx.throw(403, 'The form was sent from another site.', { page })
+    }
+  }
+
   return {
     tokenFor,
+    assertOwnSite,
     assertOwnForm(ctx, uid, form) {
-      const site = ctx.get('Sec-Fetch-Site')
-      const from = ctx.get('Origin')
-      if (site ? site !== 'same-origin' : from !== '' && from !== origin) {
-        ctx.throw(403, 'The form was sent from another site.', { page })
-      }
+      assertOwnSite(ctx)
       const expected = Buffer.from(tokenFor(uid))
       const given = Buffer.from(form.csrf)
       if (form.uid !== uid || given.length !== expected.length || !timingSafeEqual(given, expected)) {

@@ -33,6 +33,8 @@ function adapterOf(storage: Storage, model: string): Partial<Adapter> {
       return initialAccessTokenAdapter(storage)
     case 'RegistrationAccessToken':
       return registrationAccessTokenAdapter(storage, artifactAdapter(storage, model))
+    case 'ReplayDetection': // kept in a table of its own
+      return artifactAdapter(storage, model)
     default:
       assertArtifactModel(model)
       return artifactAdapter(storage, model)

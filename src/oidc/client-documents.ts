@@ -1,12 +1,17 @@
 import { isDeepStrictEqual } from 'node:util'
 import type Provider from 'oidc-provider'
 import { errors } from 'oidc-provider'
+import { networksOf } from '../authentication/networks.ts'
+import { keyedHash } from '../crypto/digests.ts'
+import type { Tx } from '../database/schema.ts'
 import { addressOf, documentPolicy, isAccepted } from '../registration/documents.ts'
 import * as policies from '../registration/policies.ts'
 import { effective, judge, type Metadata, within } from '../registration/policy.ts'
 import type { Policy } from '../registration/rules.ts'
+import type { Secret } from '../secret.ts'
 import * as audit from '../stores/audit.ts'
 import * as clients from '../stores/clients.ts'
+import * as rateLimits from '../stores/rate-limits.ts'
 import { parse } from './client-metadata.ts'
 import { type Documents, refused } from './document-fetching.ts'
 import { endWhatWasNarrowed } from './narrowed-clients.ts'
@@ -14,6 +19,7 @@ import { assertRoom, needsSecret, RefusedMetadata } from './registration.ts'
 import { current } from './request-scope.ts'
 import { scopes } from './scopes.ts'
 import { type Storage, translated } from './storage.ts'
+import { TooMany } from './too-many.ts'
 
 type Client = InstanceType<Provider['Client']>
 
@@ -32,6 +38,8 @@ type Made = { client: Client; document: Metadata; policy: Policy }
 
 const policyFreshMs = 5_000 // the same bound on staleness as for clients
 const remembered = 1_000 // clients, as many as documents are kept
+const windowSeconds = 3_600
+const accepted = { most: 300, reserved: 60 } // new documents in an hour, and how many of them are for networks with none yet
 
 /**
  * Clients whose id is the address of their metadata (draft-ietf-oauth-client-id-metadata-document-02). What a document
@@ -42,15 +50,26 @@ export function createClientDocuments({
   storage,
   documents,
   hosts,
+  throttleKey,
 }: {
   storage: Storage
   documents: Documents
   hosts: readonly string[]
+  throttleKey: Secret<Buffer>
 }): ClientDocuments {
   const { db } = storage
   const made = new Map<string, Made>()
   const recalled = new WeakMap<clients.ActiveClient, Pick<Made, 'client' | 'policy'>>()
   const policyOf = createPolicyLookup(storage)
+  const keyHash = (...about: string[]) => keyedHash(throttleKey, ['accepted documents', ...about].join('\0'))
+
+  /** Counts a new client for everybody: only what was accepted. */
+  async function count(tx: Tx): Promise<void> {
+    const own = keyHash('of', networksOf(current()?.address ?? '').at(-1)?.network ?? '')
+    const everyone = { keyHash: keyHash('everyone'), ...accepted }
+    const seconds = await rateLimits.takeShared(tx, { own, everyone, windowSeconds })
+    if (seconds > 0) throw new TooMany('client id metadata documents were new', seconds)
+  }
 
   return {
     async find(provider, clientId, known) {
@@ -66,7 +85,7 @@ export function createClientDocuments({
       if (known && before?.document === document && before.policy === policy) return before.client
 
       const client = make({ provider, storage }, clientId, document, policy)
-      await translated(keep(storage, client, { policy, known }))
+      await translated(keep(storage, client, { policy, known, count }))
       made.delete(clientId)
       if (made.size >= remembered) made.delete(made.keys().next().value ?? '')
       made.set(clientId, { client, document, policy })
@@ -137,7 +156,11 @@ function parsed(provider: Provider, metadata: clients.ClientMetadata): Client {
 async function keep(
   { db, envelope, clients: cache }: Storage,
   client: Client,
-  { policy, known }: { policy: Policy; known: clients.ActiveClient | undefined },
+  {
+    policy,
+    known,
+    count,
+  }: { policy: Policy; known: clients.ActiveClient | undefined; count: (tx: Tx) => Promise<void> },
 ): Promise<void> {
   const metadata = defined(client)
   const { client_id: clientId } = metadata
@@ -148,7 +171,9 @@ async function keep(
     await db.transaction().execute(async (tx) => {
       if (!known) await assertRoom(tx, policy)
       const isNew = (await clients.save(tx, envelope, metadata, origin, { isNew: true })) === 'saved'
-      if (!isNew) {
+      if (isNew) {
+        await count(tx)
+      } else {
         await clients.lock(tx, clientId)
         const active = await clients.findActive(tx, envelope, clientId)
         if (!active) throw new errors.InvalidClient('the client is disabled or was deleted')

@@ -1,5 +1,5 @@
 import { errors } from 'oidc-provider'
-import { networkOf } from '../authentication/networks.ts'
+import { networksOf } from '../authentication/networks.ts'
 import { keyedHash } from '../crypto/digests.ts'
 import type { Db } from '../database/schema.ts'
 import { readDocument } from '../registration/documents.ts'
@@ -8,6 +8,7 @@ import type { Secret } from '../secret.ts'
 import * as rateLimits from '../stores/rate-limits.ts'
 import { current, type RequestScope } from './request-scope.ts'
 import { translated } from './storage.ts'
+import { TooMany } from './too-many.ts'
 
 export type Documents = {
   /** What the document at this address says, as far as it is client metadata. The same object until that is asked anew. */
@@ -21,18 +22,11 @@ const staleSeconds = 3_600 // how much longer a document is good for while it ca
 const remembered = 1_000 // documents
 const largestBytes = 5_120 // draft-ietf-oauth-client-id-metadata-document-02 §8.7
 const windowSeconds = 3_600
+// Anybody can name an address to be fetched, and would otherwise have any number of requests sent to it. A part is for
+// networks from which none was asked for yet.
 const limits = {
-  unknown: { perNetwork: 30, perEverybody: 300 },
-  known: { perNetwork: 60, perEverybody: 600 }, // of each document
-}
-
-/** Anybody can name an address to be fetched, and would else have any number of requests sent to it. */
-class TooManyDocuments extends errors.OIDCProviderError {
-  constructor() {
-    super(429, 'temporarily_unavailable')
-    this.expose = true
-    this.error_description = 'too many client id metadata documents were asked for, try again later'
-  }
+  unknown: { perNetwork: 30, perEverybody: 300, reserved: 60 }, // of each host
+  known: { perNetwork: 60, perEverybody: 600, reserved: 120 }, // of each document
 }
 
 /**
@@ -54,18 +48,29 @@ export function createDocuments({
   const failures = new WeakMap<RequestScope, { clientId: string; error: unknown }>()
   const keyHash = (...about: string[]) => keyedHash(throttleKey, ['client id metadata document', ...about].join('\0'))
 
-  /** Counted apart for documents that were accepted before: strangers do not use up what is for those. */
-  async function isWithinLimits(clientId: string, isKnown: boolean): Promise<boolean> {
-    const { perNetwork, perEverybody } = isKnown ? limits.known : limits.unknown
+  /**
+   * Counts a request for a document, and says how many seconds there are to wait. Those that were accepted before are
+   * counted apart: strangers do not use up what is for them.
+   */
+  async function count(clientId: string, isKnown: boolean): Promise<number> {
+    const { perNetwork, perEverybody, reserved } = isKnown ? limits.known : limits.unknown
+    const networks = networksOf(current()?.address ?? '')
     const about = isKnown ? [clientId] : []
-    const own = { keyHash: keyHash('of', networkOf(current()?.address ?? ''), ...about), most: perNetwork }
-    const everyone = { keyHash: keyHash('everyone', ...about), most: perEverybody }
-    return (await translated(rateLimits.take(db, { own, everyone, windowSeconds }))) === 0
+    const ofNetworks = networks.map(({ network, allowance }) => ({
+      keyHash: keyHash('of', network, ...about),
+      most: perNetwork * allowance,
+    }))
+    const seconds = await rateLimits.take(db, { limits: ofNetworks, windowSeconds })
+    if (seconds > 0) return seconds
+    const target = isKnown ? clientId : new URL(clientId).host
+    return rateLimits.takeShared(db, {
+      own: keyHash('asked by', networks.at(-1)?.network ?? '', target),
+      everyone: { keyHash: keyHash('everyone', target), most: perEverybody, reserved },
+      windowSeconds,
+    })
   }
 
-  async function ask(clientId: string, isKnown: boolean): Promise<Response | errors.OIDCProviderError> {
-    const isWithin = await isWithinLimits(clientId, isKnown)
-    if (!isWithin) return new TooManyDocuments()
+  async function ask(clientId: string): Promise<Response | errors.OIDCProviderError> {
     try {
       const response = await get(clientId, { headers: { accept: 'application/json' }, redirect: 'manual' })
       return response.status === 200 ? response : refused('could not be fetched')
@@ -74,10 +79,10 @@ export function createDocuments({
     }
   }
 
-  async function load(clientId: string, isKnown: boolean): Promise<Kept> {
+  async function load(clientId: string): Promise<Kept> {
     const before = kept.get(clientId)
     const now = Date.now()
-    const answer = await ask(clientId, isKnown)
+    const answer = await ask(clientId)
     if (!(answer instanceof Response)) {
       if (!before || now > before.goodUntilMs) throw answer
       before.freshUntilMs = now + freshSeconds.least * 1000
@@ -103,9 +108,16 @@ export function createDocuments({
       const scope = current()
       const failed = scope && failures.get(scope)
       if (failed?.clientId === clientId) throw failed.error
-      const pending = reading.get(clientId) ?? load(clientId, isKnown).finally(() => reading.delete(clientId))
-      reading.set(clientId, pending)
       try {
+        // Each request is held to its own limits, and waits for no other's: a stranger who is over theirs would be refused
+        // together with everybody who asked at the same moment.
+        const seconds = reading.has(clientId) ? 0 : await translated(count(clientId, isKnown))
+        if (seconds > 0) {
+          if (before && Date.now() < before.goodUntilMs) return before.metadata
+          throw new TooMany('client id metadata documents were asked for', seconds)
+        }
+        const pending = reading.get(clientId) ?? load(clientId).finally(() => reading.delete(clientId))
+        reading.set(clientId, pending)
         return (await pending).metadata
       } catch (error) {
         if (scope) failures.set(scope, { clientId, error })

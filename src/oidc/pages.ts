@@ -3,6 +3,7 @@ import type { DeviceCodeError, ErrorCode, Render } from '../views.ts'
 import { askerOf } from './grants.ts'
 import { keptUserAgent } from './parameter-bounds.ts'
 import { current } from './request-scope.ts'
+import { TooMany } from './too-many.ts'
 import type { FindWayBack } from './way-back.ts'
 
 type Features = NonNullable<Configuration['features']>
@@ -22,6 +23,7 @@ const deviceErrors: Record<string, DeviceCodeError> = {
   NotFoundError: 'not-found',
   ExpiredError: 'expired',
   AlreadyUsedError: 'used',
+  TooMany: 'too-many',
 }
 
 export function createPages({ render, findWayBack }: { render: Render; findWayBack: FindWayBack }): Pages {
@@ -56,7 +58,8 @@ export function createPages({ render, findWayBack }: { render: Render; findWayBa
           return
         }
         const isInputError = error && error.name in deviceErrors
-        if (isInputError) ctx.status = 400
+        if (isInputError) ctx.status = error instanceof TooMany ? error.statusCode : 400
+        if (error instanceof TooMany) ctx.set('Retry-After', String(error.retryAfterSeconds))
         ctx.body = render('device-code', {
           action: ctx.oidc.urlFor('code_verification'),
           xsrf: xsrf(ctx),
@@ -65,7 +68,6 @@ export function createPages({ render, findWayBack }: { render: Render; findWayBa
         })
       },
       async userCodeConfirmSource(ctx, _form, client, device, userCode) {
-        ctx.state['isUserCodeKnown'] = true
         const { ip, ua } = device as { ip?: string; ua?: string }
         ctx.body = render('device-confirm', {
           action: ctx.oidc.urlFor('code_verification'),
@@ -76,7 +78,6 @@ export function createPages({ render, findWayBack }: { render: Render; findWayBa
         })
       },
       async successSource(ctx) {
-        ctx.state['isUserCodeKnown'] = true
         ctx.body = render('device-done', { outcome: 'approved', client: { name: clientName(ctx) } })
       },
     },

@@ -69,7 +69,8 @@ export function createProviders({
 
   return (keyring) => {
     // Clients are of the engine that they were made for, and no other takes them.
-    const documents = hosts.length > 0 ? createClientDocuments({ storage, documents: read, hosts }) : undefined
+    const documents =
+      hosts.length > 0 ? createClientDocuments({ storage, documents: read, hosts, throttleKey }) : undefined
     return createProvider({ config, keyring, storage, pages, registration, resourceServers, documents, fetch })
   }
 }

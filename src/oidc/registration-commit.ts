@@ -75,6 +75,7 @@ async function change(given: Given, clientId: string): Promise<audit.AuditEvent>
   const { tokenId } = permission
   if (tokenId !== undefined && !(await registrationTokens.use(tx, tokenId))) throw used('initial')
   await assertRoom(tx, policy)
+  await registration.count?.(tx)
   const origin = { isDynamic: true, registrationTokenId: tokenId, ...originUnder(policy) }
   await clients.save(tx, storage.envelope, saved, origin)
   return { type: 'client.registered', details: { policy: policy.name } }

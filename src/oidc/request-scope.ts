@@ -1,4 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
+import type { Tx } from '../database/schema.ts'
 import type { Policy } from '../registration/rules.ts'
 import type { Account } from '../stores/accounts.ts'
 import type { Artifact, FoundArtifact } from '../stores/artifacts.ts'
@@ -71,6 +72,8 @@ export type Permission = {
 export type Registration = {
   /** What a request without a token is let in by, where registration is open. It is of no use to another request. */
   openBearer: string | undefined
+  /** Counts a client that is registered without a token, in the transaction that saves it. Throws when there are too many. */
+  count: ((tx: Tx) => Promise<void>) | undefined
   permission: Permission | undefined
   policy: Policy | undefined
   /** All scopes of the client. The engine only sees those it knows. */
@@ -116,6 +119,7 @@ export function createRequestScope(about: Pick<RequestScope, 'endpoint' | 'reque
     revocations: new Map(),
     registration: {
       openBearer: undefined,
+      count: undefined,
       permission: undefined,
       policy: undefined,
       scope: undefined,

@@ -4,36 +4,85 @@ import type { Db } from '../database/schema.ts'
 /** How often something may happen under one key until its window ends, which begins with the first time. */
 export type RateLimit = { keyHash: Buffer; most: number }
 
-// One statement for any number of processes. What is over the limit of its own is not counted for all: else whoever
-// asks often enough would use up what is meant for everybody.
-const counting = `on conflict (key_hash) do update set
-    failures = case when t.expires_at <= $3::timestamptz then 1 else t.failures + 1 end,
-    expires_at = case when t.expires_at <= $3::timestamptz then excluded.expires_at else t.expires_at end
-  returning t.failures, t.expires_at`
+const counting = `
+    failures = case when t.expires_at <= $2::timestamptz then 1 else t.failures + 1 end,
+    expires_at = case when t.expires_at <= $2::timestamptz then excluded.expires_at else t.expires_at end`
+const window = `$2::timestamptz + $3 * interval '1 second'`
 
-const statement = `
-  with own as (
+// One statement for any number of processes, and all keys or none: what is over one limit is not counted under another.
+const ownStatement = `
+  with asked as (
+    select decode(r.key, 'hex') as key_hash, r.most from json_to_recordset($1::json) as r(key text, most int)
+  ), exceeded as (
+    select max(t.expires_at) as until from asked a join throttles t on t.key_hash = a.key_hash
+    where t.expires_at > $2::timestamptz and t.failures >= a.most
+  ), counted as (
     insert into throttles as t (key_hash, failures, blocked_until, expires_at)
-    values ($1, 1, to_timestamp(0), $3::timestamptz + $4 * interval '1 second') ${counting}
-  ), everyone as (
-    insert into throttles as t (key_hash, failures, blocked_until, expires_at)
-    select $2, 1, to_timestamp(0), $3::timestamptz + $4 * interval '1 second' from own where failures <= $5 ${counting}
+    select key_hash, 1, to_timestamp(0), ${window} from asked where (select until from exceeded) is null order by key_hash
+    on conflict (key_hash) do update set ${counting}
+      where t.expires_at <= $2::timestamptz or t.failures < (select most from asked a where a.key_hash = t.key_hash)
+    returning t.key_hash
   )
-  select extract(epoch from max(expires_at) - $3::timestamptz)::float8 as seconds from (
-    select expires_at from own where failures > $5 union all select expires_at from everyone where failures > $6
-  ) exceeded`
+  select extract(epoch from (select until from exceeded) - $2::timestamptz)::float8 as seconds,
+    (select count(*) from counted)::int as counted`
 
 /**
- * Counts one more time that something happens, under a key of its own and under one for everyone.
+ * Counts one more time that something happens, under each of several keys.
  *
- * @returns 0 when it is within both limits, else the seconds after which to try again.
+ * @returns 0 when it is within all limits, otherwise the seconds after which to try again.
  */
 export async function take(
   db: Db,
-  { own, everyone, windowSeconds }: { own: RateLimit; everyone: RateLimit; windowSeconds: number },
+  { limits, windowSeconds }: { limits: readonly RateLimit[]; windowSeconds: number },
 ): Promise<number> {
-  const parameters = [own.keyHash, everyone.keyHash, new Date(), windowSeconds, own.most, everyone.most]
-  const { rows } = await db.executeQuery<{ seconds: number | null }>(CompiledQuery.raw(statement, parameters))
-  const seconds = rows[0]?.seconds ?? 0
-  return seconds > 0 ? Math.ceil(seconds) : 0
+  const asked = limits.map(({ keyHash, most }) => ({ key: keyHash.toString('hex'), most }))
+  const { rows } = await db.executeQuery<{ seconds: number | null; counted: number }>(
+    CompiledQuery.raw(ownStatement, [JSON.stringify(asked), new Date(), windowSeconds]),
+  )
+  const { seconds = 0, counted = 0 } = rows[0] ?? {}
+  if (seconds) return Math.max(1, Math.ceil(seconds))
+  return counted === limits.length ? 0 : 1 // others took what was left at the same moment
+}
+
+const sharedStatement = `
+  with again as (
+    select 1 from throttles where key_hash = $1 and expires_at > $2::timestamptz
+  ), everyone as (
+    insert into throttles as t (key_hash, failures, blocked_until, expires_at) values ($4, 1, to_timestamp(0), ${window})
+    on conflict (key_hash) do update set ${counting}
+      where t.expires_at <= $2::timestamptz
+        or t.failures < $5::int - case when exists (select from again) then $6::int else 0 end
+    returning t.key_hash
+  ), own as (
+    insert into throttles as t (key_hash, failures, blocked_until, expires_at)
+    select $1, 1, to_timestamp(0), ${window} from everyone
+    on conflict (key_hash) do update set ${counting}
+    returning t.key_hash
+  )
+  select (select count(*) from everyone)::int as counted, (select count(*) from own)::int as own,
+    (select extract(epoch from expires_at - $2::timestamptz)::float8 from throttles where key_hash = $4) as seconds`
+
+/**
+ * Counts one more time that something happens, out of what all have in common. A part of it is reserved for those that
+ * have had nothing yet in this window, so that a few cannot use up what is for all.
+ *
+ * @param own - Whose it is.
+ * @returns 0 when there was something left, otherwise the seconds after which to try again.
+ */
+export async function takeShared(
+  db: Db,
+  { own, everyone, windowSeconds }: { own: Buffer; everyone: RateLimit & { reserved: number }; windowSeconds: number },
+): Promise<number> {
+  const { rows } = await db.executeQuery<{ seconds: number | null; counted: number }>(
+    CompiledQuery.raw(sharedStatement, [
+      own,
+      new Date(),
+      windowSeconds,
+      everyone.keyHash,
+      everyone.most,
+      everyone.reserved,
+    ]),
+  )
+  const { seconds, counted = 0 } = rows[0] ?? {}
+  return counted > 0 ? 0 : Math.max(1, Math.ceil(seconds ?? 1))
 }

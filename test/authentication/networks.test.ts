@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { networkOf } from '../../src/authentication/networks.ts'
+import { networkOf, networksOf } from '../../src/authentication/networks.ts'
 
 describe('what guesses are counted by', () => {
   test.each([
@@ -13,5 +13,21 @@ describe('what guesses are counted by', () => {
     ['not an address', 'not an address'],
   ])('of %s is %s', (address, network) => {
     expect(networkOf(address)).toBe(network)
+  })
+
+  test.each([
+    ['192.0.2.7', ['192.0.2.7']],
+    ['2001:db8:1:2:3:4:5:6', ['2001:db8:1:2::/64', '2001:db8:1:0::/56', '2001:db8:1::/48']],
+    ['2001:db8:1:abcd::1', ['2001:db8:1:abcd::/64', '2001:db8:1:ab00::/56', '2001:db8:1::/48']],
+    ['::1', ['0:0:0:0::/64', '0:0:0:0::/56', '0:0:0::/48']],
+    ['not an address', ['not an address']],
+  ])('and of %s, with the wider ones, are %s', (address, networks) => {
+    expect(networksOf(address).map(({ network }) => network)).toEqual(networks)
+  })
+
+  test('has a larger allowance the wider it is', () => {
+    const allowances = networksOf('2001:db8::1').map(({ allowance }) => allowance)
+    expect(allowances).toEqual([...new Set(allowances)].toSorted((a, b) => a - b))
+    expect(allowances.at(0)).toBe(1)
   })
 })

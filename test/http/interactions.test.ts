@@ -146,7 +146,8 @@ describe('an interaction that is over', () => {
     expect(interactionCookies(started.visitor)).toHaveLength(2) // the value and its signature
     const callback = await completeLogin(started, email)
     expect(callback.searchParams.get('code')).toBeTruthy()
-    expect([...started.visitor.cookies.keys()].filter((key) => !/^postern_(session|browser)/.test(key))).toEqual([])
+    const lasting = /^postern_(session|browser|known)/ // of the browser, and not of this interaction
+    expect([...started.visitor.cookies.keys()].filter((key) => !lasting.test(key))).toEqual([])
   })
 
   test('takes its cookies with it when the person cancels', async () => {

@@ -188,11 +188,11 @@ describe('OpenID Connect Core §3.1.2.1: max_age and login_hint', () => {
     expect(answerOf(await ask({ max_age: maxAge })).get('error')).toBe('invalid_request')
   })
 
-  test('login_hint is filled in, whatever it is', async () => {
+  test('login_hint is filled in, whatever it is, up to its bound', async () => {
     visitor = createVisitor(postern.issuer)
     expect((await ask({ login_hint: grace })).body).toContain(`value="${grace}"`)
     expect((await ask({ login_hint: '"><b>' })).body).toContain('value="&quot;&gt;&lt;b&gt;"')
-    expect((await ask({ login_hint: 'x'.repeat(5_000) })).status).toBe(200)
+    expect((await ask({ login_hint: 'x'.repeat(1_024) })).status).toBe(200)
   })
 })
 

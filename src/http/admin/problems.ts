@@ -2,6 +2,7 @@ import type { Context, Middleware } from 'koa'
 import type { Logger } from 'pino'
 import { z } from 'zod'
 import { Refusal } from '../../admin/operation.ts'
+import { TooBusy } from '../../crypto/passwords.ts'
 import { isUnavailable, isUnstorable } from '../../database/connect.ts'
 import { adminPath } from '../../oidc/admin-resource.ts'
 import { isCutShort } from '../bad-ends.ts'
@@ -64,6 +65,8 @@ function toProblem(error: unknown): Problem {
     const errors = field === undefined ? undefined : [{ field, detail: message, ...(rule !== undefined && { rule }) }]
     return new Problem(error.kind, message, { ...(errors && { errors }) })
   }
+  if (error instanceof TooBusy)
+    return new Problem('unavailable', 'Too many passwords are being set. Try again shortly.')
   // Of the engine's errors only those arrive that its storage makes of the database's; the router's are of Koa.
   const { status } = error as { status?: unknown }
   if (status === 503 || isUnavailable(error)) return new Problem('unavailable', undefined, { cause: error })

@@ -4,6 +4,7 @@ import type { KoaContextWithOIDC } from 'oidc-provider'
 import { routes } from '../../oidc/features.ts'
 import { createRequestScope, type Endpoint, run } from '../../oidc/request-scope.ts'
 import type { Storage } from '../../oidc/storage.ts'
+import { TooMany } from '../../oidc/too-many.ts'
 import { commit } from '../../oidc/unit-of-work.ts'
 
 // Where a client asks for something to begin with (RFC 6749 §3.1, RFC 9126 §2, RFC 8628 §3.1).
@@ -51,6 +52,7 @@ export function unitOfWork({ storage, provider }: { storage: Storage; provider: 
 
       // What the engine answered did not take effect: nothing of it may be sent.
       ctx.status = error.statusCode
+      if (error instanceof TooMany) ctx.set('Retry-After', String(error.retryAfterSeconds))
       // RFC 6750 §3
       if (ctx.status === 401) ctx.set('WWW-Authenticate', `Bearer realm="${storage.issuer}", error="${error.error}"`)
       ctx.body = {

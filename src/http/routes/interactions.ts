@@ -3,7 +3,6 @@ import type { Context } from 'koa'
 import type Provider from 'oidc-provider'
 import { errors, type Interaction, type InteractionResults } from 'oidc-provider'
 import { z } from 'zod'
-import type { SignIn } from '../../authentication/sign-in.ts'
 import type { Db } from '../../database/schema.ts'
 import * as consent from '../../oidc/consent.ts'
 import { type ConsentRequest, createConsentRequests } from '../../oidc/consent-request.ts'
@@ -14,6 +13,7 @@ import type { ResourceServers } from '../../oidc/resource-servers.ts'
 import type { FindWayBack } from '../../oidc/way-back.ts'
 import * as accounts from '../../stores/accounts.ts'
 import type { Render, SignInError } from '../../views.ts'
+import type { BrowserSignIn } from '../browser-sign-in.ts'
 import type { Csrf } from '../csrf.ts'
 import { form, readForm, ticks } from '../forms.ts'
 import { refuseStray } from '../strays.ts'
@@ -23,7 +23,7 @@ export type InteractionDependencies = {
   provider: Provider
   render: Render
   csrf: Csrf
-  signIn: SignIn
+  signIn: BrowserSignIn
   resourceServers: ResourceServers
   findWayBack: FindWayBack
   grantLifetimeSeconds: number
@@ -89,7 +89,7 @@ export function interactionRoutes(dependencies: InteractionDependencies): Router
       return
     }
 
-    const outcome = await signIn({ email, password, address: ctx.ip, requestId: ctx.state['requestId'] })
+    const outcome = await signIn(ctx, { email, password })
 
     if ('error' in outcome) {
       const retryAfterSeconds = 'retryAfterSeconds' in outcome ? outcome.retryAfterSeconds : undefined

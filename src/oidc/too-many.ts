@@ -1,0 +1,13 @@
+import { errors } from 'oidc-provider'
+
+/** More came than is let in. RFC 6585 §4 */
+export class TooMany extends errors.OIDCProviderError {
+  readonly retryAfterSeconds: number
+
+  constructor(what: string, retryAfterSeconds: number) {
+    super(429, 'temporarily_unavailable')
+    this.expose = true
+    this.error_description = `too many ${what}, try again later`
+    this.retryAfterSeconds = retryAfterSeconds
+  }
+}
