@@ -194,7 +194,7 @@ async function createCredentials(
 async function assertClient({ tx }: OperationContext, id: string): Promise<void> {
   await clients.lock(tx, id) // so that it does not become another meanwhile
   const found = await clientRecords.find(tx, id)
-  if (!found) throw new Refusal('invalid', 'must be the id of a client', { field: 'client_id' })
+  if (!found) throw new Refusal('invalid', `There is no client ${id}.`, { field: 'client_id' })
   if (found.isDynamic) {
     throw new Refusal('invalid', 'must not be a client that registered itself', { field: 'client_id' })
   }
