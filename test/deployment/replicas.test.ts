@@ -1,7 +1,7 @@
-import { type ChildProcess, execFile, spawn, spawnSync } from 'node:child_process'
+import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { request } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -16,13 +16,10 @@ import { freePort, password, type TestPostern } from '../support/postern.ts'
 import { login } from '../support/relying-party.ts'
 import { createVisitor } from '../support/visitor.ts'
 import { build, type Composition, type Image, readComposition, type Service, surroundings } from './dockerfile.ts'
+import { hasNginx, startNginx } from './nginx.ts'
 
 const run = promisify(execFile)
 const repository = fileURLToPath(new URL('../..', import.meta.url))
-const sbin = { PATH: `${process.env['PATH']}:/usr/sbin` } // where nginx is, and an ordinary user does not look
-
-// `npm test` asks for nothing but Node.js; where a run is meant to be complete, a missing nginx is a failure.
-const hasNginx = process.env['CI'] !== undefined || spawnSync('nginx', ['-v'], { env: sbin }).status === 0
 const replicaNames = ['provider-1', 'provider-2'] as const
 
 const variables = { ENCRYPTION_KEYS: randomBytes(32).toString('base64'), POSTGRES_PASSWORD: 'not-used-here' }
@@ -72,30 +69,6 @@ async function startReplica(name: string): Promise<Replica> {
   for (const deadline = Date.now() + 30_000; ; await sleep(100)) {
     if (await run(probe, probeArgs, { env }).catch(() => undefined)) return replica
     if (child.exitCode !== null || Date.now() > deadline) throw new Error(replica.output.join('\n'))
-  }
-}
-
-async function startProxy(port: number): Promise<ChildProcess> {
-  let conf = (await readFile(join(repository, 'deploy/nginx.conf'), 'utf8'))
-    .replace('listen 8080;', `listen 127.0.0.1:${port};`)
-    .replace('/tmp/nginx.pid', join(folder, 'nginx.pid'))
-  for (const [index, name] of replicaNames.entries()) {
-    conf = conf.replace(`server ${name}:3000 `, `server 127.0.0.1:${replicas[index]?.port} `)
-  }
-  await writeFile(join(folder, 'nginx.conf'), conf)
-  const args = ['-p', folder, '-c', join(folder, 'nginx.conf'), '-g', 'daemon off;']
-  const child = spawn('nginx', args, { env: sbin, stdio: ['ignore', 'ignore', 'pipe'] })
-  let complaints = ''
-  child.stderr.setEncoding('utf8').on('data', (chunk: string) => {
-    complaints += chunk
-  })
-  const failed = once(child, 'error').then(([error]) => String(error))
-  for (const deadline = Date.now() + 10_000; ; await sleep(50)) {
-    if ((await fetch(`http://127.0.0.1:${port}/health/live`).catch(() => undefined))?.status === 404) return child
-    const error = await Promise.race([failed, Promise.resolve(undefined)])
-    if (error || child.exitCode !== null || Date.now() > deadline) {
-      throw new Error(`nginx, which stands before the replicas, did not start: ${error ?? complaints}`)
-    }
   }
 }
 
@@ -235,7 +208,8 @@ describe('its steps, one after another', () => {
     let client: ClientMetadata
 
     beforeAll(async () => {
-      proxy = await startProxy(Number(new URL(issuer).port))
+      const upstreams = Object.fromEntries(replicaNames.map((name, index) => [name, Number(replicas[index]?.port)]))
+      proxy = (await startNginx(folder, { port: Number(new URL(issuer).port), upstreams })).child
       const postern = async (args: string[], input?: string) =>
         JSON.parse((await runIn(serviceOf(first), ['node', 'dist/src/cli.js', ...args], input)).stdout)
       await postern(['account', 'create', '--email', 'ada@example.com'], `${password}\n`)
