@@ -118,6 +118,13 @@ function readOptions(operation: Operation, args: string[]): Record<string, strin
         return [name, list?.length === 1 ? list[0] : list]
       }),
     )
+    // Other users of a machine can read the arguments of all programs on it, and shells keep them.
+    const secret = fieldsOf(operation).find(([name, schema]) => schema.meta()?.['secret'] && given[name] !== undefined)
+    if (secret) {
+      throw new Usage(
+        `--${optionOf(secret[0])}: is not taken as an argument, which others could read. Leave it out: it is asked for then, or read from standard input.`,
+      )
+    }
     // `client delete abc` reads better than `client delete --client-id abc`: the first option may go without its name.
     const [first] = names
     if (positionals.length > 0 && first !== undefined) given[first] ??= positionals[0]
@@ -147,9 +154,10 @@ function overview(): string {
 function help(operation: Operation): string {
   const { noun, verb, summary } = operation
   const descriptions = descriptionsOf(operation.input)
-  const options = Object.keys(operation.input.shape).map(
-    (name) => [`--${optionOf(name)}`, descriptions[name] ?? ''] as const,
-  )
+  const options = fieldsOf(operation).map(([name, schema]) => {
+    const place = schema.meta()?.['secret'] ? ' It is asked for, or read from standard input, and no argument.' : ''
+    return [`--${optionOf(name)}`, `${descriptions[name] ?? ''}${place}`] as const
+  })
   const width = Math.max(0, ...options.map(([name]) => name.length))
   const lines = options.map(([name, description]) => `  ${name.padEnd(width)}  ${description}`)
   return [`postern ${noun} ${verb}: ${summary}.`, ...(lines.length > 0 ? ['', ...lines] : [])].join('\n')

@@ -1,4 +1,6 @@
 import { z } from 'zod'
+import { databaseMistakes, databaseSettings } from './config/database.ts'
+import { maskDatabaseUrl } from './config/database-url.ts'
 import { findKeyMistake, keyRemedy } from './config/key-encryption-keys.ts'
 import { keyServiceMistakes, keyServiceSettings } from './config/key-service.ts'
 import { limits } from './config/limits.ts'
@@ -71,17 +73,7 @@ export const environment = z
       .describe('Public URL of this server, without a trailing slash. Default: http://localhost:PORT.'),
     PORT: z.coerce.number().int().min(0).max(65535).default(3000).describe('Port to listen on; 0 picks a free one.'),
     HOST: z.string().default('127.0.0.1').describe('Address to listen on. Use 0.0.0.0 in a container.'),
-    DATABASE_URL: z
-      .string()
-      .regex(/^postgres(ql)?:\/\//, 'must start with postgres://')
-      .transform((url) => secret(url))
-      .optional()
-      .describe('PostgreSQL 15 or newer. Without it an embedded PostgreSQL keeps its data in DATA_DIR.'),
-    DATABASE_POOL_SIZE: z.coerce.number().int().min(2).max(200).default(10).describe('Connections per process.'),
-    DATABASE_PREPARED_STATEMENTS: z
-      .stringbool()
-      .default(true)
-      .describe('Named prepared statements. Switch off behind a transaction-pooling proxy.'),
+    ...databaseSettings,
     MIGRATE_ON_START: z.stringbool().default(true).describe('Apply missing migrations when the server starts.'),
     DATA_DIR: z.string().default('.data').describe('Where the embedded PostgreSQL and its generated keys live.'),
     ENCRYPTION_KEYS: keys
@@ -193,7 +185,9 @@ export const environment = z
     ...together,
   })
   .superRefine((env, context) => {
-    for (const { name, message } of keyServiceMistakes(env)) context.addIssue({ code: 'custom', path: [name], message })
+    for (const { name, message } of [...databaseMistakes(env), ...keyServiceMistakes(env)]) {
+      context.addIssue({ code: 'custom', path: [name], message })
+    }
   }, together)
   .transform((env) => ({ ...env, ISSUER: env.ISSUER ?? `http://localhost:${env.PORT}` }))
 
@@ -223,7 +217,8 @@ export function parse(env: Record<string, string | undefined>): Config {
 export function describe(config: Config): string {
   return Object.entries(config)
     .map(([name, value]) => {
-      const shown = name === 'DATABASE_URL' && config.DATABASE_URL ? maskPassword(config.DATABASE_URL.reveal()) : value
+      const shown =
+        name === 'DATABASE_URL' && config.DATABASE_URL ? maskDatabaseUrl(config.DATABASE_URL.reveal()) : value
       return `${name}=${listed(shown)}`
     })
     .join('\n')
@@ -233,16 +228,4 @@ function listed(value: unknown): string {
   if (!Array.isArray(value)) return String(value ?? '')
   const items = value.map(String)
   return items.some((item) => item.startsWith('[object')) ? JSON.stringify(value) : items.join(',')
-}
-
-function maskPassword(url: string): string {
-  try {
-    const parsed = new URL(url)
-    if (/@/.test(parsed.pathname + parsed.search + parsed.hash)) return '[secret]' // the password ended the host
-    if (parsed.password) parsed.password = '[secret]'
-    if (parsed.searchParams.has('password')) parsed.searchParams.set('password', '[secret]') // libpq's other way
-    return decodeURI(parsed.href)
-  } catch {
-    return '[secret]'
-  }
 }

@@ -130,6 +130,9 @@ function explain(error: unknown, config: Config): string {
   if (code === '28P01' || code === '28000') return 'The database refused the user or password in DATABASE_URL.'
   if (code === 'ECONNREFUSED' || code === 'ENOTFOUND')
     return `The database in DATABASE_URL cannot be reached (${code}).`
+  if (/^(ERR_TLS_|CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_)/.test(code ?? '')) {
+    return `The database in DATABASE_URL did not prove who it is (${code}). Its certificate has to be for the host that is named there, and issued by the authority in sslrootcert or, without that, by a public one.`
+  }
   const { cause } = error as { cause?: { message?: string } }
   return [message, cause?.message].filter(Boolean).join(' ')
 }

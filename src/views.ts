@@ -2,16 +2,12 @@ import { createHash } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import nunjucks from 'nunjucks'
+import { type Client, filters, type Links } from './views/askers.ts'
 
-/**
- * The app that asks. `host` is where its answer is sent: of the two, only the host cannot be made up. `verifiedHost` is
- * where it publishes its client id metadata document, if it has one: that host says that the app is its own.
- */
-export type Client = {
-  name: string
-  host: string
-  verifiedHost: string | undefined
-}
+export type { Client } from './views/askers.ts'
+
+/** A link back to where the person came from. It says where it leads. */
+export type Back = { href: string; label: string }
 
 export type Account = {
   name: string
@@ -83,13 +79,7 @@ export type Views = {
   consent: {
     uid: string
     csrf: string
-    /** `isDynamic`: it registered itself and no administrator has reviewed it. */
-    client: Client & {
-      uri: string | undefined
-      policyUri: string | undefined
-      tosUri: string | undefined
-      isDynamic: boolean
-    }
+    client: Client & Links
     account: Account
     scopes: readonly ConsentItem[]
     claims: readonly ConsentClaim[]
@@ -111,16 +101,16 @@ export type Views = {
   }
   'device-done': {
     outcome: 'approved' | 'denied'
-    client: { name: string }
+    client: Client | undefined
   }
   'sign-out': {
     action: string
     xsrf: string
-    client: { name: string } | undefined
+    client: Client | undefined
     account: Account | undefined
   }
   'signed-out': {
-    client: { name: string; uri: string | undefined } | undefined
+    back: Back | undefined
   }
   error: {
     code: ErrorCode
@@ -129,7 +119,7 @@ export type Views = {
     /** The OAuth error code and description; shown for `protocol` only. */
     error: string | undefined
     errorDescription: string | undefined
-    back: { href: string; label: string } | undefined
+    back: Back | undefined
   }
   home: {
     issuer: string
@@ -186,9 +176,7 @@ export function createViews({
   environment.addFilter('monogram', monogram)
   environment.addFilter('tint', tint)
   environment.addFilter('address', address)
-  environment.addFilter('isLoopback', isLoopback)
-  environment.addFilter('isOfApp', isOfApp)
-  environment.addFilter('webAddress', webAddress)
+  for (const [name, filter] of Object.entries(filters)) environment.addFilter(name, filter)
   for (const name of names) environment.getTemplate(`${name}.njk`, true)
 
   return { render: (name, data) => environment.render(`${name}.njk`, data) }
@@ -208,20 +196,4 @@ function tint(host: string): number {
 /** An identifier as people read addresses: `https://api.example.com/` is `api.example.com`. */
 function address(identifier: string): string {
   return identifier.replace(/^https?:\/\//, '').replace(/\/$/, '')
-}
-
-/** Whether a host is the person's own machine, where "you return to 127.0.0.1:33418" would say nothing. */
-function isLoopback(host: string): boolean {
-  return /^(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?$/i.test(host)
-}
-
-/** Whether what is there is an app on the person's device, which may be any: nobody can say whose it is (RFC 8252 §8.6). */
-function isOfApp(host: string): boolean {
-  return isLoopback(host) || host.endsWith(':')
-}
-
-/** The address if it leads to the web, else nothing: escaping does not stop `javascript:` in an href. */
-function webAddress(uri: string | undefined): string | undefined {
-  const url = uri === undefined ? null : URL.parse(uri)
-  return url && (url.protocol === 'https:' || url.protocol === 'http:') ? url.href : undefined
 }

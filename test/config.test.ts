@@ -4,7 +4,7 @@ import { expect, describe as suite, test } from 'vitest'
 import { type Config, describe, environment, InvalidConfiguration, parse } from '../src/config.ts'
 
 const key = () => randomBytes(32).toString('base64')
-const url = 'postgres://postern:hunter2-very-secret@db.example/postern'
+const url = 'postgres://postern:hunter2-very-secret@db.example/postern?sslmode=verify-full'
 
 /** What is said of an environment with mistakes. */
 function mistakes(env: Record<string, string>): string {
@@ -258,29 +258,134 @@ suite('issuers of software statements', () => {
   })
 })
 
+suite('a DATABASE_URL', () => {
+  const good = { ENCRYPTION_KEYS: key() }
+  const at = (DATABASE_URL: string, more = {}) => mistakes({ ...good, DATABASE_URL, ...more })
+  const demanded = 'DATABASE_URL must have sslmode=verify-full'
+
+  test.each([
+    'postgres://u:p@localhost/postern',
+    'postgres://u:p@LocalHost:5433/postern',
+    'postgresql://u:p@127.0.0.1/postern',
+    'postgres://u:p@127.8.9.1/postern',
+    'postgres://u:p@[::1]:5433/postern',
+    'postgres://u:p@%6cocalhost/postern',
+    'postgres://u:p@%2Frun%2Fpostgresql/postern',
+    'postgres://u:p@%2Frun%2Fpostgresql:5433/postern',
+    'postgres:///postern?host=/run/postgresql',
+    'postgres://u:p@/postern?host=/run/postgresql',
+    'postgres://u:p@/postern?host=%2Frun%2Fpostgresql',
+    'postgres://u:p@db.example/postern?host=/run/postgresql',
+    'postgres://u:p@db.example/postern?host=localhost',
+    'postgres:///postern?host=::1',
+    'postgres://u:p@localhost/postern?sslmode=disable',
+    'postgres://u:p@localhost/postern?sslmode=no-verify',
+    'postgres://u:p@db.example/postern?sslmode=verify-full',
+    'postgres://u:p@db.example/postern?sslrootcert=/ca.pem&sslmode=verify-full',
+    'postgres://u:p@10.0.0.5/postern?sslmode=verify-full',
+    'postgres://u:p@[fd00::1]/postern?sslmode=verify-full',
+    'postgres://u:p@db.example/postern?sslmode=disable&sslmode=verify-full', // the last of two counts
+  ])('that stays on this machine, or is verified, is accepted: %s', (address) => {
+    expect(at(address)).toBe('none')
+  })
+
+  test.each([
+    'postgres://u:p@db.example/postern',
+    'postgres://u:p@db.example/postern?sslmode=disable',
+    'postgres://u:p@db.example/postern?sslmode=allow',
+    'postgres://u:p@db.example/postern?sslmode=prefer',
+    'postgres://u:p@db.example/postern?sslmode=require',
+    'postgres://u:p@db.example/postern?sslmode=no-verify',
+    'postgres://u:p@db.example/postern?sslmode=verify-ca',
+    'postgres://u:p@db.example/postern?sslmode=verify-full&sslmode=disable',
+    'postgres://u:p@db.example/postern?SSLMODE=verify-full',
+    'postgres://u:p@db.example/postern?ssl=true',
+    'postgres://u:p@db.example/postern?sslrootcert=/ca.pem',
+    'postgres://u:p@db.example/postern#?sslmode=verify-full',
+    'postgres://u:p@10.0.0.5/postern',
+    'postgres://u:p@0.0.0.0/postern',
+    'postgres://u:p@[fd00::1]/postern',
+    'postgres://u:p@[::]/postern',
+    'postgres://u:p@[::ffff:10.0.0.5]/postern',
+    'postgres://u:p@128.0.0.1/postern',
+    'postgres://u:p@127.1/postern', // such spellings are resolved as names
+    'postgres://u:p@2130706433/postern',
+    'postgres://u:p@db.localhost/postern',
+    'postgres://u:p@localhost./postern',
+    'postgres://u:p@localhost.example/postern',
+    'postgres://u:p@127.0.0.1.example/postern',
+    'postgres://localhost@db.example/postern',
+    'postgres://localhost:localhost@db.example/localhost',
+    'postgres://u:p@localhost/postern?host=db.example',
+    'postgres://u:p@localhost/postern?host=localhost&host=db.example',
+    'postgres:///postern?host=db.example',
+    'postgres://u:p@localhost/postern?host=db.example&sslmode=require',
+    'postgres://u:p@%64b.example/postern',
+    'postgres://u:1/localhost@localhost/postern', // the slash ended the host, which is `u`
+  ])('that leaves this machine unverified is refused: %s', (address) => {
+    expect(at(address)).toContain(demanded)
+    expect(at(address)).toContain('Add ?sslmode=verify-full')
+    expect(at(address, { INSECURE_DATABASE_CONNECTION: 'false' })).toContain(demanded)
+    expect(at(address, { INSECURE_DATABASE_CONNECTION: 'true' })).toBe('none')
+  })
+
+  test.each([
+    ['without a host', 'postgres:///postern', 'must name its host'],
+    ['with a user and no host', 'postgres://u:p@/postern', 'must name its host'],
+    ['with an empty host', 'postgres:///postern?host=&sslmode=verify-full', 'must name its host'],
+    ['with several hosts', 'postgres://u:p@localhost,db.example/postern', 'must name one host'],
+    ['with several ports', 'postgres://u:p@localhost:1,db.example:2/postern', 'must be a URL'],
+    ['with several hosts in a parameter', 'postgres:///p?host=localhost,db.example', 'must name one host'],
+    ['with a mode that is none', 'postgres://u:p@localhost/postern?sslmode=verify_full', 'must have an sslmode that'],
+    ['in another case', 'postgres://u:p@localhost/postern?sslmode=VERIFY-FULL', 'must have an sslmode that'],
+    ['for other rules', 'postgres://u:p@localhost/postern?uselibpqcompat=true', 'must not have uselibpqcompat'],
+    ['that is no URL', 'postgres://u:hunter2@[not a host/postern', 'must be a URL'],
+  ])('%s is refused whatever else is allowed', (_what, address, problem) => {
+    for (const INSECURE_DATABASE_CONNECTION of ['false', 'true']) {
+      const message = at(address, { INSECURE_DATABASE_CONNECTION })
+      expect(message).toContain(`DATABASE_URL ${problem}`)
+      expect(message).not.toContain('hunter2')
+    }
+  })
+})
+
 suite('secrets', () => {
   const encryptionKey = key()
   const config: Config = parse({ DATABASE_URL: url, ENCRYPTION_KEYS: encryptionKey })
 
   test('are masked when the configuration is described, and the rest is not', () => {
     const text = describe(config)
-    expect(text).toContain('DATABASE_URL=postgres://postern:[secret]@db.example/postern')
+    expect(text).toContain('DATABASE_URL=postgres://postern:[secret]@db.example/postern?sslmode=verify-full')
     expect(text).toContain('ENCRYPTION_KEYS=[secret]')
     expect(text).toContain('PORT=3000')
     expect(text).not.toContain('hunter2')
     expect(text).not.toContain(encryptionKey)
   })
 
-  test('are masked wherever a password can stand in a database address', () => {
-    for (const address of [
-      'postgres://db.example/postern?user=postern&password=hunter2-very-secret',
-      'postgres:///postern?host=/run/postgresql&password=hunter2-very-secret',
-      'postgres://postern:hunter2-very-secret@[not a host/postern',
-      'postgres://postern:hunter2-very-secret%40x@db.example/postern',
-    ]) {
-      const text = describe(parse({ DATABASE_URL: address, ENCRYPTION_KEYS: encryptionKey }))
-      expect(text).not.toContain('hunter2')
-    }
+  const localhost = 'postgres://localhost/postern'
+  test.each([
+    `${localhost}?user=postern&password=hunter2-very-secret`,
+    `${localhost}?PASSWORD=hunter2-very-secret`,
+    `${localhost}?Password=hunter2-very-secret&sslmode=disable`,
+    `${localhost}?pass%77ord=hunter2-very-secret`,
+    `${localhost}?sslpassword=hunter2-very-secret`,
+    `${localhost}?passfile=hunter2-very-secret`,
+    `${localhost}?sslmode=disable&password=hunter2-very-secret&password=x`,
+    'postgres:///postern?host=/run/postgresql&password=hunter2-very-secret',
+    'postgres://postern@/postern?host=/run/postgresql&password=hunter2-very-secret',
+    'postgres://postern:hunter2-very-secret%40x@localhost/postern',
+    'postgres://postern:100%hunter2-very-secret@localhost/postern',
+  ])('are masked wherever a password can stand in a database address: %s', (address) => {
+    const text = describe(parse({ DATABASE_URL: address, ENCRYPTION_KEYS: encryptionKey }))
+    expect(text).toMatch(/^DATABASE_URL=.*\[secret\]/m)
+    expect(text).not.toContain('hunter2')
+  })
+
+  test('do not keep the rest of a database address from being shown', () => {
+    const address =
+      'postgres://ada@db.example:5433/postern?sslmode=verify-full&sslrootcert=/etc/ca.pem&application_name=x'
+    const text = describe(parse({ DATABASE_URL: address, ENCRYPTION_KEYS: encryptionKey }))
+    expect(text).toContain(`DATABASE_URL=${address}`)
   })
 
   test('cannot be printed by accident', () => {

@@ -6,10 +6,17 @@ import { assets, createViews, type ViewName, type Views, versionOfAssets } from 
 const { render } = createViews()
 const hostile = '<script>alert("x")</script>'
 const interaction = { uid: 'uid-1', csrf: 'token-1' }
-const client = { name: 'Ledger', host: 'ledger.example.com', verifiedHost: undefined }
+const client = { name: 'Ledger', host: 'ledger.example.com', isReviewed: true, document: undefined }
+/** One that registered itself. */
+const stranger = { ...client, isReviewed: false }
 /** One that is described by a document of its own. */
-const published = { name: 'Assistant', host: 'assistant.example', verifiedHost: 'assistant.example' }
-const unreviewed = { uri: undefined, policyUri: undefined, tosUri: undefined, isDynamic: true }
+const published = {
+  name: 'Assistant',
+  host: 'assistant.example',
+  isReviewed: false,
+  document: { host: 'assistant.example', address: 'https://assistant.example/apps/client.json' },
+}
+const noLinks = { uri: undefined, policyUri: undefined, tosUri: undefined }
 const account = { name: 'Ada Lovelace', email: 'ada@example.com' }
 const email = {
   name: 'email',
@@ -40,7 +47,7 @@ const examples: Views = {
   'continue-as': { ...interaction, client, account },
   consent: {
     ...interaction,
-    client: { ...client, uri: undefined, policyUri: undefined, tosUri: undefined, isDynamic: false },
+    client: { ...client, ...noLinks },
     account,
     scopes: [openid, email],
     claims: [{ name: 'phone_number', title: 'Your phone number', values: [], checked: true }],
@@ -57,7 +64,7 @@ const examples: Views = {
   },
   'device-done': { outcome: 'approved', client },
   'sign-out': { action: '/oauth/logout/confirm', xsrf: 'token-1', client: undefined, account: undefined },
-  'signed-out': { client: undefined },
+  'signed-out': { back: undefined },
   error: { code: 'expired', reference: undefined, error: undefined, errorDescription: undefined, back: undefined },
   home: { issuer: 'https://id.example.com', version: '1.0.0' },
 }
@@ -77,23 +84,26 @@ const variants: { [Name in ViewName]: readonly Partial<Views[Name]>[] } = {
     { client: published },
     { client: { ...published, host: client.host } },
     { client: { ...published, host: '127.0.0.1:33418' } },
+    { client: stranger },
+    { client: { ...stranger, host: 'com.example.app:' } },
   ],
-  'continue-as': [{ account: { name: '', email: 'ada@example.com' } }],
+  'continue-as': [{ account: { name: '', email: 'ada@example.com' } }, { client: stranger }, { client: published }],
   consent: [
     { error: 'nothing-granted' },
     { error: 'invalid' },
     { scopes: [], claims: [], resources: [] },
-    { client: { ...unreviewed, ...published } },
-    { client: { ...unreviewed, ...published, host: 'com.example.app:' } },
+    { client: { ...noLinks, ...published } },
+    { client: { ...noLinks, ...published, host: 'notes.example' } },
+    { client: { ...noLinks, ...published, host: 'com.example.app:' } },
+    { client: { ...noLinks, ...client, host: 'com.example.app:' } },
+    { client: { ...noLinks, ...stranger, host: '' } },
     {
       client: {
-        name: 'Agent',
+        ...stranger,
         host: '127.0.0.1:33418',
-        verifiedHost: undefined,
         uri: 'https://agent.example.com',
         policyUri: 'https://agent.example.com/privacy',
         tosUri: 'https://agent.example.com/terms',
-        isDynamic: true,
       },
     },
   ],
@@ -101,13 +111,17 @@ const variants: { [Name in ViewName]: readonly Partial<Views[Name]>[] } = {
     error,
     userCode: 'WDJB-MJHT',
   })),
-  'device-confirm': [{ device: { ip: '203.0.113.24', userAgent: 'Television/1.0' } }],
-  'device-done': [{ outcome: 'denied' }],
-  'sign-out': [{ client, account }],
-  'signed-out': [
-    { client: { name: 'Ledger', uri: undefined } },
-    { client: { name: 'Ledger', uri: 'https://a.example' } },
+  'device-confirm': [
+    { device: { ip: '203.0.113.24', userAgent: 'Television/1.0' } },
+    { client: { ...stranger, host: '' } },
+    { client: { ...published, host: '' } },
   ],
+  'device-done': [{ outcome: 'denied' }, { client: undefined }],
+  'sign-out': [
+    { client, account },
+    { client: published, account },
+  ],
+  'signed-out': [{ back: { href: 'https://a.example', label: 'Back to Ledger' } }],
   error: (
     [
       'not-found',
@@ -200,11 +214,11 @@ describe.each(names)('the %s page', (name) => {
 
   test('throws when something it shows is missing', () => {
     const shown: { [Name in ViewName]: readonly string[] } = {
-      'sign-in': ['uid', 'csrf', 'email', 'client.name', 'client.host'],
-      'continue-as': ['uid', 'csrf', 'client.name', 'client.host', 'account.email'],
-      consent: ['uid', 'csrf', 'client.name', 'client.host', 'account.email'],
+      'sign-in': ['uid', 'csrf', 'email', 'client', 'client.name'],
+      'continue-as': ['uid', 'csrf', 'client', 'client.name', 'account.email'],
+      consent: ['uid', 'csrf', 'client', 'client.name', 'account.email'],
       'device-code': ['action', 'xsrf'],
-      'device-confirm': ['action', 'xsrf', 'userCode', 'client.name', 'client.host'],
+      'device-confirm': ['action', 'xsrf', 'userCode', 'client', 'client.name'],
       'device-done': ['client.name'],
       'sign-out': ['action', 'xsrf'],
       'signed-out': [],
@@ -271,54 +285,162 @@ describe('the consent page', () => {
     expect(html.indexOf('name="decision" value="deny"')).toBeLessThan(html.indexOf('name="decision" value="allow"'))
   })
 
+  const reviewed = { ...client, ...noLinks }
+  const textOf = (html: string) => html.replace(/<style[\s\S]*?<\/style>|<[^>]+>/g, '').replace(/\s+/g, ' ')
+
   test('says when nobody has reviewed the app, and only then', () => {
-    const reviewed = examples['consent'].client
     expect(page({})).not.toContain('Nobody here has reviewed this app')
-    expect(page({ client: { ...reviewed, isDynamic: true } })).toContain('Nobody here has reviewed this app')
+    expect(page({ client: { ...reviewed, isReviewed: false } })).toContain('Nobody here has reviewed this app')
   })
 
-  test('shows the host that says an app is its own before what the app calls itself', () => {
-    const html = page({ client: { ...unreviewed, ...published } })
+  test('shows the host that says an app is its own before the app calls itself anything', () => {
+    const html = page({ client: { ...noLinks, ...published } })
     expect(html).toMatch(/<title>assistant\.example asks/)
     expect(html).toMatch(/<h1><bdi class="name" dir="ltr">assistant\.example<\/bdi>/)
     expect(html).toContain('Verified by its address')
-    expect(html).toContain('It calls itself <bdi>Assistant</bdi>.')
+    expect(html).toContain('It calls itself <bdi>“Assistant”</bdi></p>')
     expect(html).toContain('Nobody here has reviewed this app')
     expect(html).not.toContain('It registered itself')
     expect(page({})).not.toContain('Verified')
   })
 
-  test('says where one returns to when that is not the host that was verified', () => {
-    const you = 'You return to <bdi dir="ltr">notes.example</bdi>'
-    expect(page({ client: { ...unreviewed, ...published } })).not.toContain('You return to')
-    expect(page({ client: { ...unreviewed, ...published, host: 'notes.example' } })).toContain(you)
+  test('shows the whole address of a document: its path may be what tells tenants of the host apart', () => {
+    for (const host of ['assistant.example', 'notes.example', '127.0.0.1:33418', 'com.example.app:', '']) {
+      const html = page({ client: { ...noLinks, ...published, host } })
+      expect(html, host).toContain('<bdi dir="ltr">assistant.example/apps/client.json</bdi>')
+    }
   })
+
+  test('goes by the host that gets the answer, and verifies nothing, where a document is somewhere else', () => {
+    const html = page({ client: { ...noLinks, ...published, host: 'evil.example' } })
+    expect(html).toMatch(/<title>evil\.example asks/)
+    expect(html).toMatch(/<h1><bdi class="name" dir="ltr">evil\.example<\/bdi>/)
+    expect(html).not.toContain('Verified')
+    expect(html).toContain('Its description is somewhere else, at')
+    expect(textOf(html)).toContain('You return to evil.example, which need not have to do with assistant.example.')
+    expect(textOf(html)).toContain('Continue only if you know and trust evil.example.')
+    expect(textOf(html)).not.toContain('trust assistant.example')
+  })
+
+  test.each(['assistant.example:8443', 'app.assistant.example', 'example'])(
+    'verifies no app that is returned to at %s, which is another host than that of its document',
+    (host) => {
+      expect(page({ client: { ...noLinks, ...published, host } })).not.toContain('Verified')
+    },
+  )
 
   test.each(['localhost:33418', '127.0.0.1', '[::1]:1', 'com.example.app:'])(
     'verifies no app that is returned to at %s: any app on the device could be',
     (host) => {
-      const html = page({ client: { ...unreviewed, ...published, host } })
+      const html = page({ client: { ...noLinks, ...published, host } })
       expect(html).not.toContain('Verified')
       expect(html).toContain('Any app on this device can say that it is from <bdi dir="ltr">assistant.example</bdi>')
     },
   )
 
-  test('links to the web only', () => {
-    const uris = {
-      uri: 'javascript:alert(1)',
-      policyUri: 'data:text/html,x',
-      tosUri: 'https://ledger.example.com/terms',
+  test('takes a scheme of an app’s own for nothing to trust, whoever registered the app', () => {
+    for (const isReviewed of [true, false]) {
+      const html = page({ client: { ...reviewed, isReviewed, host: 'com.google.android.gm:' } })
+      expect(html).toContain('An app on this device')
+      expect(textOf(html)).toContain('by com.google.android.gm. Any app can claim that address, whoever made it.')
+      expect(textOf(html)).not.toMatch(/Address: com|trust com|com\.google\.android\.gm:/)
     }
-    const html = page({ client: { ...examples['consent'].client, ...uris } })
-    expect([...html.matchAll(/<a href="([^"]*)"/g)].map(([, href]) => href)).toEqual([uris.tosUri])
+  })
+
+  test('lets a stranger’s app on the device continue only for whoever has just opened it', () => {
+    for (const host of ['com.google.android.gm:', '127.0.0.1:33418']) {
+      const text = textOf(page({ client: { ...reviewed, isReviewed: false, host } }))
+      expect(text).toContain('Any app on this device can say that it is this one.')
+      expect(text).toContain('Continue only if you have just opened it yourself.')
+      expect(text).not.toContain('know and trust')
+    }
+  })
+
+  const uris = {
+    uri: 'javascript:alert(1)',
+    policyUri: 'data:text/html,x',
+    tosUri: 'https://ledger.example.com/terms',
+  }
+  const hrefs = (html: string) => [...html.matchAll(/<a href="([^"]*)"/g)].map(([, href]) => href)
+
+  test('links to the web only', () => {
+    expect(hrefs(page({ client: { ...reviewed, ...uris } }))).toEqual([uris.tosUri])
+  })
+
+  test.each<[who: string, asker: Views['consent']['client'], linked: string[]]>([
+    ['a reviewed app anywhere', { ...client, ...noLinks }, ['rp.example', 'accounts.google.example']],
+    ['a stranger to where the answer goes', { ...stranger, ...noLinks, host: 'rp.example' }, ['rp.example']],
+    ['a stranger on the device to nowhere', { ...stranger, ...noLinks, host: 'com.rp.app:' }, []],
+    ['a stranger’s device to nowhere', { ...stranger, ...noLinks, host: '' }, []],
+    [
+      'a document on the device to its host',
+      {
+        ...published,
+        ...noLinks,
+        host: '127.0.0.1:1',
+        document: { host: 'rp.example', address: 'https://rp.example/c' },
+      },
+      ['rp.example'],
+    ],
+    [
+      'a document somewhere else not to its host',
+      {
+        ...published,
+        ...noLinks,
+        host: 'evil.example',
+        document: { host: 'rp.example', address: 'https://rp.example/c' },
+      },
+      [],
+    ],
+  ])('links for %s, and says of every page where it is', (_who, asker, linked) => {
+    const html = page({
+      client: { ...asker, uri: 'https://rp.example/', policyUri: 'https://accounts.google.example/privacy' },
+    })
+    expect(hrefs(html).map((href) => new URL(String(href)).host)).toEqual(linked)
+    for (const host of ['rp.example', 'accounts.google.example']) {
+      expect(html).toContain(`<span class="leads"><bdi dir="ltr">${host}</bdi></span>`)
+    }
   })
 })
 
-test('the signed-out page links to the web only', () => {
-  expect(render('signed-out', { client: { name: 'x', uri: 'javascript:alert(1)' } })).not.toContain('<a ')
-  expect(render('signed-out', { client: { name: 'x', uri: 'https://a.example/' } })).toContain(
-    'href="https://a.example/"',
-  )
+describe('a name that a stranger chose', () => {
+  const hostile = 'Acme”. You return to accounts.acme.example. It is “good" «yes» „so‟ ＂x＂ ❞'
+  const pages = (name: string) =>
+    names.flatMap((view) =>
+      [stranger, { ...published, host: 'evil.example' }, { ...stranger, host: '' }].flatMap((asker) => {
+        const data = examples[view] as { client?: object }
+        return data.client ? [render(view, { ...data, client: { ...data.client, ...asker, name } } as never)] : []
+      }),
+    )
+
+  test('is in quotation marks on every page that shows it, which none of its own end', () => {
+    const shown = pages(hostile)
+    expect(shown.length).toBeGreaterThan(10)
+    let quotations = 0
+    for (const html of shown) {
+      const text = html.replace(/<[^>]+>/g, '')
+      for (const [, quoted = ''] of text.matchAll(/“([^”]*)”/g)) {
+        if (!quoted.includes('Acme')) continue
+        quotations += 1
+        expect(quoted).toBe('Acme’. You return to accounts.acme.example. It is ’good’ ’yes’ ’so’ ’x’ ’')
+      }
+      expect(text.replace(/“[^”]*”/g, '')).not.toContain('Acme')
+    }
+    expect(quotations).toBeGreaterThan(10)
+  })
+
+  test('stays in an element of its own, so that its direction does not reach beyond', () => {
+    for (const html of pages('שלום')) {
+      const body = html.slice(html.indexOf('<body'))
+      expect(
+        body.replace(/<bdi[^>]*>[^<]*<\/bdi>/g, '').replace(/<span class="tile[^>]*>[^<]*<\/span>/g, ''),
+      ).not.toContain('שלום')
+    }
+  })
+
+  test('is no quotation where an administrator chose it', () => {
+    expect(render('consent', examples.consent)).not.toContain('“Ledger”')
+  })
 })
 
 test('the error page shows an OAuth error for the protocol only', () => {

@@ -15,7 +15,7 @@ const password = z
   .max(longestPassword)
   .transform((value) => secret(value))
   .meta({ secret: true })
-  .describe('Password. At the command line, left out, it is asked for, or read from standard input.')
+  .describe('Password.')
 const account = z.string().min(1).max(320).describe('The id of the account, or its email address.')
 
 const decidedByPostern = ['sub', 'email', 'email_verified', 'iss', 'aud', 'exp', 'iat', 'nonce', 'acr', 'amr', 'azp']

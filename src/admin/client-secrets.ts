@@ -25,7 +25,7 @@ export const chosenSecret = z
   .regex(/^[\x20-\x7e]*$/, 'must be printable ASCII characters (RFC 6749 §A.2)')
   .transform((value) => wrap(value))
   .meta({ secret: true })
-  .describe('The secret. At the command line, left out, it is asked for, or read from standard input.')
+  .describe('The secret.')
 
 const replaced = z.object({
   client_id: z.string(),

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { adminResource } from '../oidc/admin-resource.ts'
 import { registerClient } from '../oidc/registration.ts'
 import { isScope } from '../oidc/scopes.ts'
+import { displayName } from '../registration/names.ts'
 import * as clientRecords from '../stores/client-records.ts'
 import * as clients from '../stores/clients.ts'
 import * as grants from '../stores/grants.ts'
@@ -30,7 +31,7 @@ const scopes = z
 
 /** What can be said of a resource server, at first or later. */
 export const settings = {
-  name: z.string().min(1).max(longestName).describe('Name shown to people.'),
+  name: displayName.describe('Name shown to people.'),
   scopes: scopes.describe(
     'Its scopes, each with the sentence people read when asked for consent: "read=Read your files,write".',
   ),

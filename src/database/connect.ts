@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { Kysely, PostgresDialect, type PostgresPoolClient } from 'kysely'
 import pg from 'pg'
+import { clientOf } from './client.ts'
 import type { Db, Schema } from './schema.ts'
 
 const statementTimeoutMs = 10_000
@@ -35,8 +36,8 @@ export type ConnectOptions = {
  * process; a server that only accepts reads (a standby after a failover) is refused like one that is down.
  */
 export function connect({ url, poolSize, preparedStatements, onError, onStatement }: ConnectOptions): Database {
+  const Client = clientOf(url)
   const options: pg.ClientConfig = {
-    connectionString: url,
     application_name: 'postern',
     connectionTimeoutMillis: connectionTimeoutMs,
     keepAlive: true,
@@ -49,6 +50,7 @@ export function connect({ url, poolSize, preparedStatements, onError, onStatemen
   }
   const pool = new pg.Pool({
     ...options,
+    Client,
     max: poolSize,
     idleTimeoutMillis: 60_000,
     maxLifetimeSeconds: connectionLifetimeSeconds,
@@ -70,7 +72,7 @@ export function connect({ url, poolSize, preparedStatements, onError, onStatemen
   return {
     db,
     async dedicated() {
-      const client = new pg.Client(options)
+      const client = new Client(options)
       client.on('error', onError)
       await client.connect()
       return client

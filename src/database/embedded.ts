@@ -1,7 +1,8 @@
 import { realpath } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import pg from 'pg'
+import type pg from 'pg'
+import { clientOf } from './client.ts'
 import * as cluster from './cluster.ts'
 import { alone } from './lock.ts'
 import * as postmaster from './postmaster.ts'
@@ -119,8 +120,8 @@ async function attach(port: number, password: string, paths: cluster.Paths): Pro
 }
 
 async function connect(url: string): Promise<pg.Client> {
-  const client = new pg.Client({
-    connectionString: url,
+  const Client = clientOf(url)
+  const client = new Client({
     application_name: 'postern-embedded',
     connectionTimeoutMillis: 5_000,
     keepAlive: true,

@@ -2,12 +2,11 @@ import type Provider from 'oidc-provider'
 import { errors, type Interaction } from 'oidc-provider'
 import type { Db } from '../database/schema.ts'
 import * as accounts from '../stores/accounts.ts'
-import * as clientRecords from '../stores/client-records.ts'
 import * as grants from '../stores/grants.ts'
 import type { ConsentItem, Views } from '../views.ts'
+import { askerOf } from './askers.ts'
 import { scopesFor } from './client-scopes.ts'
 import { type GrantPayload, type Permissions, permissionsOf, type Registrations, type Shown } from './consent.ts'
-import { askerOf } from './grants.ts'
 import type { ResourceServers } from './resource-servers.ts'
 import { claimOf, isClaim, scopes } from './scopes.ts'
 
@@ -86,7 +85,7 @@ export function createConsentRequests({
       const asked = ofShown(undecided, interaction, registrations)
       const stored = await grants.find(db, accountId, clientId)
       const { rejected } = permissionsOf(stored?.payload as GrantPayload | undefined)
-      const { verifiedHost, ...shown } = askerOf(client, String(interaction.params['redirect_uri'] ?? ''))
+      const asker = askerOf(client, String(interaction.params['redirect_uri'] ?? ''))
       const required = ['openid', ...String(client['required_scopes'] ?? '').split(' ')].filter((name) =>
         asked.scopes.includes(name),
       )
@@ -123,16 +122,14 @@ export function createConsentRequests({
         clientId,
         asked,
         required,
-        shown,
+        shown: { name: asker.name, host: asker.host },
         registrations,
         page: {
           client: {
-            ...shown,
-            verifiedHost,
+            ...asker,
             uri: client.clientUri,
             policyUri: client.policyUri,
             tosUri: client.tosUri,
-            isDynamic: await clientRecords.isDynamic(db, clientId),
           },
           account: { name: String(account.profile['name'] ?? ''), email: account.email },
           scopes: asked.scopes.map((name) =>

@@ -89,6 +89,7 @@ export function createDocuments({
       return before
     }
     kept.delete(clientId)
+    if (!isJson(answer)) throw refused('must be served as application/json')
     const body = Buffer.from(await answer.arrayBuffer())
     if (body.length > largestBytes) throw refused(`is longer than ${largestBytes} bytes`)
     const document = readDocument(clientId, body.toString())
@@ -125,6 +126,14 @@ export function createDocuments({
       }
     },
   }
+}
+
+/**
+ * Whether a server says that this is JSON (draft §4). Where anybody can store a file or have text repeated, it rarely says
+ * so of theirs.
+ */
+function isJson({ headers }: Response): boolean {
+  return /^application\/([\w!#$&^.+-]+\+)?json\s*(;|$)/i.test(headers.get('content-type') ?? '')
 }
 
 /** Why a document makes no client. */

@@ -1,9 +1,8 @@
 import type { Grant, KoaContextWithOIDC } from 'oidc-provider'
 import type { Config } from '../config.ts'
-import { addressOf } from '../registration/documents.ts'
 import * as grants from '../stores/grants.ts'
-import type { Client as Asker } from '../views.ts'
-import { consented, type GrantPayload, type Permissions, type Shown, skip, undecided } from './consent.ts'
+import { shownOf } from './askers.ts'
+import { consented, type GrantPayload, type Permissions, skip, undecided } from './consent.ts'
 import { isFirstParty } from './first-party.ts'
 import { lifetimes } from './lifetimes.ts'
 import { asksBesides, type Prompts } from './prompts.ts'
@@ -92,17 +91,4 @@ function requestedOf({ oidc }: KoaContextWithOIDC): Permissions {
     claims: [...oidc.requestParamClaims].filter((claim) => !undecidable.includes(claim)),
     resources: Object.fromEntries(resources),
   }
-}
-
-/** Who asks, as every page shows it. */
-export function askerOf(client: Parameters<typeof shownOf>[0], redirectUri: string): Asker {
-  return { ...shownOf(client, redirectUri), verifiedHost: addressOf(client.clientId)?.host }
-}
-
-/** What the consent page says about a client. */
-export function shownOf(client: { clientId: string; clientName?: string | undefined }, redirectUri: string): Shown {
-  const url = URL.parse(redirectUri)
-  // Only of a web address does the host say who gets the answer; with a scheme of an app's own anyone can write one.
-  const host = url && /^https?:$/.test(url.protocol) ? url.host : (url?.protocol ?? '')
-  return { name: client.clientName ?? client.clientId, host }
 }

@@ -1,10 +1,10 @@
 import type { Configuration, KoaContextWithOIDC } from 'oidc-provider'
-import type { DeviceCodeError, ErrorCode, Render } from '../views.ts'
-import { askerOf } from './grants.ts'
+import type { Client as Asker, DeviceCodeError, ErrorCode, Render } from '../views.ts'
+import { askerOf } from './askers.ts'
 import { keptUserAgent } from './parameter-bounds.ts'
 import { current } from './request-scope.ts'
 import { TooMany } from './too-many.ts'
-import type { FindWayBack } from './way-back.ts'
+import { backTo, type FindWayBack } from './way-back.ts'
 
 type Features = NonNullable<Configuration['features']>
 
@@ -38,15 +38,13 @@ export function createPages({ render, findWayBack }: { render: Render; findWayBa
         ctx.body = render('sign-out', {
           action: ctx.oidc.urlFor('end_session_confirm'),
           xsrf: xsrf(ctx),
-          client: client && { name: client.clientName ?? client.clientId },
+          client: client && askerOf(client),
           account: account && { name: String(account.profile['name'] ?? account.email), email: account.email },
         })
       },
       async postLogoutSuccessSource(ctx) {
         const { client } = ctx.oidc
-        ctx.body = render('signed-out', {
-          client: client && { name: client.clientName ?? client.clientId, uri: client.clientUri },
-        })
+        ctx.body = render('signed-out', { back: client && backTo([client.clientUri], askerOf(client)) })
       },
     },
 
@@ -54,7 +52,7 @@ export function createPages({ render, findWayBack }: { render: Render; findWayBa
       deviceInfo: (ctx) => ({ ip: ctx.ip, ua: keptUserAgent(ctx.get('user-agent')) }),
       async userCodeInputSource(ctx, _form, _out, error) {
         if (error?.name === 'AbortedError') {
-          ctx.body = render('device-done', { outcome: 'denied', client: { name: clientName(ctx) } })
+          ctx.body = render('device-done', { outcome: 'denied', client: askerIn(ctx) })
           return
         }
         const isInputError = error && error.name in deviceErrors
@@ -73,12 +71,12 @@ export function createPages({ render, findWayBack }: { render: Render; findWayBa
           action: ctx.oidc.urlFor('code_verification'),
           xsrf: xsrf(ctx),
           userCode,
-          client: askerOf(client, ''), // a device has no address to return to
+          client: askerOf(client), // a device has no address to return to
           device: { ip, userAgent: ua },
         })
       },
       async successSource(ctx) {
-        ctx.body = render('device-done', { outcome: 'approved', client: { name: clientName(ctx) } })
+        ctx.body = render('device-done', { outcome: 'approved', client: askerIn(ctx) })
       },
     },
 
@@ -99,9 +97,8 @@ export function createPages({ render, findWayBack }: { render: Render; findWayBa
   }
 }
 
-function clientName(ctx: KoaContextWithOIDC): string {
-  const { client } = ctx.oidc
-  return client ? (client.clientName ?? client.clientId) : ''
+function askerIn({ oidc: { client } }: KoaContextWithOIDC): Asker | undefined {
+  return client && askerOf(client)
 }
 
 function codeOf(error: Error): ErrorCode {

@@ -2,6 +2,7 @@ import { inspect } from 'node:util'
 import type Provider from 'oidc-provider'
 import { errors } from 'oidc-provider'
 import { type ActiveClient, withSecret } from '../stores/clients.ts'
+import { noteReviewed } from './askers.ts'
 import type { ClientDocuments } from './client-documents.ts'
 import { parse, withOpenScopes } from './client-metadata.ts'
 import { acceptPreviousSecrets } from './previous-secrets.ts'
@@ -28,6 +29,7 @@ export function keepClients(
   async function toClient(active: ActiveClient): Promise<Client> {
     const metadata = withSecret(active)
     const client = parse(provider, metadata)
+    if (!active.isDynamic) noteReviewed(client)
     // OpenID Connect Core §8.1: the redirect URIs have to be among those that the document there lists.
     if (client.sectorIdentifierUri !== undefined) await validate(provider, withOpenScopes(metadata))
     if (active.previousSecret) acceptPreviousSecret(client, active.previousSecret)

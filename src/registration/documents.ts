@@ -11,11 +11,12 @@ const secrets = ['client_secret', 'client_secret_expires_at']
 
 /**
  * The address that a client id is, if its document may be there: https, with a path, and neither user information, dot
- * segments nor a fragment (draft-ietf-oauth-client-id-metadata-document-02 §3). Of several spellings of one address only
+ * segments, a query nor a fragment (draft-ietf-oauth-client-id-metadata-document-02 §3). A query the draft would rather
+ * not have, and here there is none, because many a page answers with what its query says. Of several spellings of one address only
  * that of the URL Standard will do, so that one document is one client.
  */
 export function addressOf(clientId: string): URL | undefined {
-  if (clientId.length > longestId || !/^https:\/\/[^#]*$/.test(clientId)) return undefined
+  if (clientId.length > longestId || !/^https:\/\/[^?#]*$/.test(clientId)) return undefined
   const found = read(clientId)
   if ('problem' in found) return undefined
   return clientId.startsWith(`${found.url.origin}/`) ? found.url : undefined

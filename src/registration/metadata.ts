@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { displayName } from './names.ts'
 
 const text = z.string().min(1)
 const flag = z.boolean()
@@ -10,14 +11,6 @@ const scope = z
   .regex(
     /^[\x21\x23-\x5b\x5d-\x7e]+( [\x21\x23-\x5b\x5d-\x7e]+)*$/,
     'must be scope tokens, separated by single spaces (RFC 6749 §3.3)',
-  )
-
-// People read it when asked for consent: nothing in it may rearrange or hide what stands around it.
-const name = text
-  .max(200)
-  .refine(
-    (shown) => !/[\p{Cc}\u00ad\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff]/u.test(shown),
-    'must not contain characters that control how text is shown',
   )
 
 const resource = z
@@ -32,7 +25,7 @@ const resource = z
 // biome-ignore format: it is a table
 export const clientMetadata = z.strictObject({
   // RFC 7591 §2, OpenID Connect Dynamic Client Registration 1.0 §2
-  client_name: name.describe('Name shown to people.'),
+  client_name: displayName.describe('Name shown to people.'),
   redirect_uris: list.describe('Where people return to after signing in, matched character by character.'),
   grant_types: list.describe('Grants the client may use: authorization_code, refresh_token, client_credentials or urn:ietf:params:oauth:grant-type:device_code, and implicit where it is allowed.'),
   response_types: list.describe('What the client may ask the authorization endpoint for, and empty when it never sends people there.'),

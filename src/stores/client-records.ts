@@ -69,12 +69,6 @@ export async function listAdministered(db: Db): Promise<ClientRecord[]> {
   return rows.map(toRecord)
 }
 
-/** Whether a client registered itself rather than being registered by an administrator. */
-export async function isDynamic(db: Db, id: string): Promise<boolean> {
-  const row = await db.selectFrom('clients').select('dynamic').where('id', '=', id).executeTakeFirst()
-  return row?.dynamic ?? true
-}
-
 type Row = {
   id: string
   metadata: Record<string, unknown>

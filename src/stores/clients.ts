@@ -18,6 +18,8 @@ export type ActiveClient = {
   updatedAtMs: number
   /** Whether it is to be removed unless it is used. */
   isUnused: boolean
+  /** Whether it registered itself, or is described by a document, so that no administrator knows it. */
+  isDynamic: boolean
   /** Whether its metadata is a document that it publishes itself. What is here is then what that said last. */
   isDocument: boolean
   /** The registration policy it is under. */
@@ -36,7 +38,7 @@ export async function findActive(db: Db, envelope: Envelope, id: string): Promis
   const row = await db
     .selectFrom('clients')
     .select(['metadata', 'secret_sealed', 'previous_secret_sealed', 'previous_secret_expires_at'])
-    .select(['expires_at', 'updated_at', 'unused_expires_at', 'document', 'policy'])
+    .select(['expires_at', 'updated_at', 'unused_expires_at', 'dynamic', 'document', 'policy'])
     .where('id', '=', id)
     .where('disabled_at', 'is', null)
     .where('deleted_at', 'is', null)
@@ -57,6 +59,7 @@ export async function findActive(db: Db, envelope: Envelope, id: string): Promis
     expiresAtMs: row.expires_at?.getTime(),
     updatedAtMs: row.updated_at.getTime(),
     isUnused: row.unused_expires_at !== null,
+    isDynamic: row.dynamic,
     isDocument: row.document,
     policy: row.policy ?? undefined,
   }

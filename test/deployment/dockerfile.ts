@@ -94,11 +94,21 @@ export type Service = {
   ports?: string[]
   restart?: string
   stop_grace_period?: string
+  user?: string
+  cap_drop?: string[]
+  cap_add?: string[]
+  privileged?: boolean
+  security_opt?: string[]
+  read_only?: boolean
+  tmpfs?: string[]
+  secrets?: string[]
+  networks?: string[]
 }
 
 export type Composition = {
   services: Record<string, Service>
-  networks: Record<string, { ipam: { config: { subnet: string }[] } }>
+  networks: Record<string, { internal?: boolean; ipam?: { config: { subnet: string }[] } }>
+  secrets: Record<string, { file?: string }>
 }
 
 /** Reads docker-compose.yml, with its variables filled in as `docker compose` does it. */

@@ -1,4 +1,4 @@
-import { type ChildProcess, execFile, spawn, spawnSync } from 'node:child_process'
+import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
@@ -16,16 +16,13 @@ import { freePort, password, type TestPostern } from '../support/postern.ts'
 import { login } from '../support/relying-party.ts'
 import { createVisitor } from '../support/visitor.ts'
 import { build, type Composition, type Image, readComposition, type Service, surroundings } from './dockerfile.ts'
+import { hasNginx, startNginx } from './nginx.ts'
 
 const run = promisify(execFile)
 const repository = fileURLToPath(new URL('../..', import.meta.url))
-const sbin = { PATH: `${process.env['PATH']}:/usr/sbin` } // where nginx is, and an ordinary user does not look
-
-// `npm test` asks for nothing but Node.js; where a run is meant to be complete, a missing nginx is a failure.
-const hasNginx = process.env['CI'] !== undefined || spawnSync('nginx', ['-v'], { env: sbin }).status === 0
 const replicaNames = ['provider-1', 'provider-2'] as const
 
-const variables = { ENCRYPTION_KEYS: randomBytes(32).toString('base64'), POSTGRES_PASSWORD: 'not-used-here' }
+const variables = { POSTERN_PASSWORD: 'not-used-here', POSTGRES_PASSWORD: 'not-used-here-either' }
 
 type Replica = { child: ChildProcess; port: number; output: string[] }
 
@@ -45,6 +42,8 @@ function environmentOf({ environment = {} }: Service, port?: number): Record<str
     ...environment,
     ISSUER: issuer,
     DATABASE_URL: database.url,
+    INSECURE_DATABASE_CONNECTION: '', // that is for the network of the composition
+    ...(environment['ENCRYPTION_KEYS_FILE'] && { ENCRYPTION_KEYS_FILE: join(folder, 'encryption_keys') }),
     TRUSTED_PROXIES: '127.0.0.0/8',
     HOST: '127.0.0.1',
     ...(port !== undefined && { PORT: String(port) }),
@@ -75,30 +74,6 @@ async function startReplica(name: string): Promise<Replica> {
   }
 }
 
-async function startProxy(port: number): Promise<ChildProcess> {
-  let conf = (await readFile(join(repository, 'deploy/nginx.conf'), 'utf8'))
-    .replace('listen 8080;', `listen 127.0.0.1:${port};`)
-    .replace('/tmp/nginx.pid', join(folder, 'nginx.pid'))
-  for (const [index, name] of replicaNames.entries()) {
-    conf = conf.replace(`server ${name}:3000 `, `server 127.0.0.1:${replicas[index]?.port} `)
-  }
-  await writeFile(join(folder, 'nginx.conf'), conf)
-  const args = ['-p', folder, '-c', join(folder, 'nginx.conf'), '-g', 'daemon off;']
-  const child = spawn('nginx', args, { env: sbin, stdio: ['ignore', 'ignore', 'pipe'] })
-  let complaints = ''
-  child.stderr.setEncoding('utf8').on('data', (chunk: string) => {
-    complaints += chunk
-  })
-  const failed = once(child, 'error').then(([error]) => String(error))
-  for (const deadline = Date.now() + 10_000; ; await sleep(50)) {
-    if ((await fetch(`http://127.0.0.1:${port}/health/live`).catch(() => undefined))?.status === 404) return child
-    const error = await Promise.race([failed, Promise.resolve(undefined)])
-    if (error || child.exitCode !== null || Date.now() > deadline) {
-      throw new Error(`nginx, which stands before the replicas, did not start: ${error ?? complaints}`)
-    }
-  }
-}
-
 /** The status of a request that names another host than the one it is sent to, which `fetch` cannot do. */
 function statusFor(host: string, path: string): Promise<number | undefined> {
   return new Promise((resolve, reject) => {
@@ -119,6 +94,7 @@ const requestsOf = ({ output }: Replica) =>
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'postern-deployment-'))
+  await writeFile(join(folder, 'encryption_keys'), `${randomBytes(32).toString('base64')}\n`)
   const port = await freePort()
   issuer = `http://localhost:${port}`
   composition = await readComposition(join(repository, 'docker-compose.yml'), variables)
@@ -165,7 +141,7 @@ describe('the image', () => {
 })
 
 describe('docker-compose.yml', () => {
-  test.each(['ENCRYPTION_KEYS', 'POSTGRES_PASSWORD'])(
+  test.each(['POSTERN_PASSWORD', 'POSTGRES_PASSWORD'])(
     'does not start without %s, and says how to make it',
     async (name) => {
       const reading = readComposition(join(repository, 'docker-compose.yml'), { ...variables, [name]: '' })
@@ -190,8 +166,60 @@ describe('docker-compose.yml', () => {
   })
 
   test('believes the forwarded headers of its own network, and no other', () => {
-    const subnet = composition.networks['inner']?.ipam.config[0]?.subnet
+    const subnet = composition.networks['inner']?.ipam?.config[0]?.subnet
     for (const name of replicaNames) expect(serviceOf(name).environment?.['TRUSTED_PROXIES']).toBe(subnet)
+  })
+
+  test('confines every service: no capability, no way to a privilege, nothing written to its image', () => {
+    expect(Object.keys(composition.services)).toEqual(['database', 'migrate', ...replicaNames, 'proxy'])
+    for (const [name, service] of Object.entries(composition.services)) {
+      expect(service, name).toMatchObject({
+        cap_drop: ['ALL'],
+        security_opt: ['no-new-privileges:true'],
+        read_only: true,
+        tmpfs: expect.arrayContaining(['/tmp']),
+      })
+      expect(service.cap_add ?? service.privileged, name).toBeUndefined()
+      expect(service.user ?? (service.image === 'postern' && image.user), name).toMatch(/^(postgres|nginx|node)$/)
+    }
+  })
+
+  test('publishes one port, of the proxy, to this machine alone', () => {
+    const ports = Object.entries(composition.services).flatMap(([name, service]) =>
+      (service.ports ?? []).map((port) => [name, port]),
+    )
+    expect(ports).toEqual([['proxy', '127.0.0.1:8080:8080']])
+  })
+
+  test('keeps the encryption keys out of every environment, in a file that only Postern has', () => {
+    expect(composition.secrets).toEqual({ encryption_keys: { file: './secrets/encryption_keys' } })
+    for (const [name, { environment = {}, secrets = [], image: from }] of Object.entries(composition.services)) {
+      expect(environment, name).not.toHaveProperty('ENCRYPTION_KEYS')
+      expect(secrets, name).toEqual(from === 'postern' ? ['encryption_keys'] : [])
+      if (from === 'postern') expect(environment['ENCRYPTION_KEYS_FILE']).toBe('/run/secrets/encryption_keys')
+    }
+  })
+
+  test('connects in clear only on a network inside, which only the database and Postern are on', () => {
+    expect(composition.networks['storage']).toEqual({ internal: true })
+    const on = (network: string) =>
+      Object.keys(composition.services).filter((name) => serviceOf(name).networks?.includes(network))
+    expect(on('storage')).toEqual(['database', 'migrate', ...replicaNames])
+    expect(serviceOf('database').networks).toEqual(['storage'])
+    for (const name of ['migrate', ...replicaNames]) {
+      const { environment = {} } = serviceOf(name)
+      expect(environment['INSECURE_DATABASE_CONNECTION']).toBe('true')
+      expect(String(environment['DATABASE_URL'])).toMatch(/^postgres:\/\/postern:not-used-here@database:5432\/postern$/)
+    }
+  })
+
+  test('gives the password of the superuser to the database alone', () => {
+    for (const [name, { environment = {} }] of Object.entries(composition.services)) {
+      const has = Object.values(environment).some((value) => value.includes(variables.POSTGRES_PASSWORD))
+      expect(has, name).toBe(name === 'database')
+    }
+    expect(serviceOf('database').environment).not.toHaveProperty('POSTGRES_USER')
+    expect(serviceOf('database').volumes).toContain('./deploy/database.sh:/docker-entrypoint-initdb.d/postern.sh:ro')
   })
 
   test('leaves a replica more time to stop than it takes by itself', () => {
@@ -205,7 +233,7 @@ describe('docker-compose.yml', () => {
   test('mounts deploy/nginx.conf, which names these replicas and listens at the published port', async () => {
     const { volumes, ports } = serviceOf('proxy')
     expect(volumes).toEqual(['./deploy/nginx.conf:/etc/nginx/nginx.conf:ro'])
-    expect(ports).toEqual(['8080:8080'])
+    expect(ports).toEqual(['127.0.0.1:8080:8080'])
     const conf = await readFile(join(repository, 'deploy/nginx.conf'), 'utf8')
     expect(conf).toContain('listen 8080;')
     const upstreams = [...conf.matchAll(/^\s+server ([\w-]+):(\d+) /gm)].map(([, name, port]) => [name, port])
@@ -235,7 +263,8 @@ describe('its steps, one after another', () => {
     let client: ClientMetadata
 
     beforeAll(async () => {
-      proxy = await startProxy(Number(new URL(issuer).port))
+      const upstreams = Object.fromEntries(replicaNames.map((name, index) => [name, Number(replicas[index]?.port)]))
+      proxy = (await startNginx(folder, { port: Number(new URL(issuer).port), upstreams })).child
       const postern = async (args: string[], input?: string) =>
         JSON.parse((await runIn(serviceOf(first), ['node', 'dist/src/cli.js', ...args], input)).stdout)
       await postern(['account', 'create', '--email', 'ada@example.com'], `${password}\n`)

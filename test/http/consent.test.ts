@@ -331,8 +331,22 @@ describe('the consent page', () => {
 
   test('warns of an app that registered itself, and of no other', async () => {
     expect((await ask({})).page.body).not.toContain('Nobody here has reviewed this app.')
+    client = await postern.createClient() // one that no process knows yet
+    config = await discover(postern, client)
     await postern.database.query('update clients set dynamic = true where id = $1', [client.client_id])
-    expect((await ask({})).page.body).toContain('Nobody here has reviewed this app.')
+    const { body } = (await ask({})).page
+    expect(body).toContain('Nobody here has reviewed this app.')
+    expect(body).toContain('<bdi class="name">“Test app”</bdi>')
+  })
+
+  test('does not repeat a name that a stranger could not register today', async () => {
+    await postern.database.query(
+      `update clients set dynamic = true, metadata = metadata || '{"client_name": "Acme\u3164"}' where id = $1`,
+      [client.client_id],
+    )
+    const { body } = (await ask({})).page
+    expect(body).toContain(`<bdi class="name">“${client.client_id}”</bdi>`)
+    expect(body).not.toContain('Acme')
   })
 
   test('lets nothing an app says of itself become markup or a script', async () => {

@@ -73,7 +73,7 @@ describe('RFC 9111 §4.2.1: a document is fresh', () => {
 })
 
 describe('how often a document is read', () => {
-  const unknown = (n: number) => documents.read(`${clientId}?${n}`, { isKnown: false })
+  const unknown = (n: number) => documents.read(`${clientId}/${n}`, { isKnown: false })
 
   test('is limited for each that is known, and apart from that for those that are not', async () => {
     fails()
@@ -85,7 +85,7 @@ describe('how often a document is read', () => {
     const [failed, limited] = ['invalid_client', 'temporarily_unavailable']
     expect(await refusals(read, 61)).toEqual([...Array(60).fill(failed), limited])
     expect(await refusals(unknown, 31)).toEqual([...Array(30).fill(failed), limited])
-    expect(await refusals(() => documents.read(`${clientId}?known`, { isKnown: true }), 1)).toEqual([failed])
+    expect(await refusals(() => documents.read(`${clientId}/known`, { isKnown: true }), 1)).toEqual([failed])
     expect(asked).toBe(91)
   })
 })
@@ -108,10 +108,66 @@ describe('a document that cannot be read again', () => {
   test('counts as it is once it can be read, whatever it says', async () => {
     at(0)
     await read()
-    answer = () => new Response('gone')
+    answer = () => new Response('gone', { headers: { 'content-type': 'application/json' } })
     at(301)
     await expect(read()).rejects.toMatchObject({ error_description: expect.stringContaining('not a JSON object') })
     fails()
     await expect(read()).rejects.toMatchObject({ error_description: expect.stringContaining('could not be fetched') })
+  })
+})
+
+describe('draft-ietf-oauth-client-id-metadata-document §4: the media type of a document', () => {
+  const served = (type: string | undefined) => {
+    const body = JSON.stringify({ client_id: clientId, client_name: 'App' })
+    answer = () =>
+      new Response(new TextEncoder().encode(body), { headers: type === undefined ? {} : { 'content-type': type } })
+  }
+
+  test.each([
+    'application/json',
+    'application/json; charset=utf-8',
+    'application/json;charset=utf-8',
+    'Application/JSON ; charset="utf-8"',
+    'application/oauth-client+json',
+    'application/vnd.example.client-v1.0+json; profile=x',
+  ])('may be %s', async (type) => {
+    served(type)
+    expect(await read()).toEqual({ client_name: 'App' })
+  })
+
+  test.each([
+    undefined,
+    '',
+    'text/plain',
+    'text/html',
+    'text/json',
+    'text/x+json',
+    'application/octet-stream',
+    'application/javascript',
+    'application/jsonp',
+    'application/json5',
+    'application/x-ndjson',
+    'application/+json',
+    'application/x-www-form-urlencoded',
+    'image/svg+xml',
+    'multipart/form-data; boundary=application/json',
+    'text/html, application/json',
+    'text/plain; type=application/json',
+    'application/json, text/html',
+  ])('may not be %s, as it is of what anybody can store or have repeated', async (type) => {
+    served(type)
+    const refusal = { error: 'invalid_client', error_description: expect.stringContaining('must be served as') }
+    await expect(read()).rejects.toMatchObject(refusal)
+  })
+
+  test('counts at once when it changes', async () => {
+    at(0)
+    served('application/json')
+    await read()
+    at(301)
+    served('text/plain')
+    await expect(read()).rejects.toMatchObject({ error: 'invalid_client' })
+    fails()
+    await expect(read()).rejects.toMatchObject({ error: 'invalid_client' })
   })
 })

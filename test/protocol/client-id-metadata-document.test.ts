@@ -195,6 +195,8 @@ describe('§3: a client whose id is the address of its metadata', () => {
   test.each([
     ['http', () => publish().replace('https:', 'http:')],
     ['a fragment', () => `${publish()}#here`],
+    ['a query', () => `${publish()}?json=1&x=octet`],
+    ['an empty query', () => `${publish()}?`],
     ['user information', () => publish().replace('https://', 'https://claude.ai@')],
     ['dot segments', () => publish().replace('/apps/', '/apps/../apps/')],
     ['dot segments in disguise', () => publish().replace('/apps/', '/apps/%2e%2E/apps/')],
@@ -253,6 +255,24 @@ describe('§4: a document', () => {
     const client_id = publish()
     published.set(new URL(client_id).pathname, { body })
     expect(await ask(client_id)).toMatchObject(refusedFor('is not a JSON object'))
+  })
+
+  test.each<[what: string, headers: OutgoingHttpHeaders]>([
+    ['as text', { 'content-type': 'text/plain' }],
+    ['as a page', { 'content-type': 'text/html; charset=utf-8' }],
+    [
+      'as a file to keep',
+      { 'content-type': 'application/octet-stream', 'content-disposition': 'attachment; filename=client.json' },
+    ],
+  ])('that is served %s, as a file is that anybody stored there, is refused', async (_what, headers) => {
+    const client_id = publish({}, { headers })
+    expect(await ask(client_id)).toMatchObject(refusedFor('must be served as application/json'))
+    expect(await auditOf(client_id)).toEqual([])
+  })
+
+  test('may be served as a more specific kind of JSON', async () => {
+    const headers = { 'content-type': 'application/oauth-client+json' }
+    expect(await ask(publish({}, { headers }))).toMatchObject(isAsked)
   })
 
   test('may have scopes of an API where the policy lists them', async () => {

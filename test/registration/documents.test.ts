@@ -22,3 +22,15 @@ describe('the host of a document is accepted', () => {
     expect(url && isAccepted(url, hosts)).toBe(expected)
   })
 })
+
+describe('the address of a document', () => {
+  test.each([
+    'https://app.example/client.json?',
+    'https://app.example/client.json?json=1&x=octet',
+    'https://app.example/?client.json',
+    'https://app.example/client.json?#',
+    'https://app.example/client.json#x',
+  ])('has no query and no fragment: %s', (id) => {
+    expect(addressOf(id)).toBeUndefined()
+  })
+})

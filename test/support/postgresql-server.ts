@@ -1,12 +1,13 @@
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { globSync } from 'node:fs'
-import { chown, mkdtemp, rm } from 'node:fs/promises'
+import { chown, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import pg from 'pg'
+import type { Certificate } from './certificate.ts'
 import { freePort } from './postern.ts'
 
 const run = promisify(execFile)
@@ -21,12 +22,22 @@ export const serverPrograms: string | undefined = globSync('/usr/lib/postgresql/
 
 /** A PostgreSQL of the system's, as an operator has it: roles that own a database each, and no superuser to work as. */
 export type PostgresqlServer = {
+  port: number
   /** Creates an empty database that belongs to a role of the same name. */
-  createDatabase(name: string): Promise<string>
+  createDatabase(name: string, password?: string): Promise<string>
   stop(): Promise<void>
 }
 
-export async function startPostgresql(): Promise<PostgresqlServer> {
+type Options = {
+  certificate?: Certificate
+  /** How everybody but the superuser `admin` is asked who they are, as pg_hba.conf spells it. */
+  authentication?: 'trust' | 'password' | 'scram-sha-256'
+}
+
+export async function startPostgresql({
+  certificate,
+  authentication = 'trust',
+}: Options = {}): Promise<PostgresqlServer> {
   if (!serverPrograms) throw new Error('There is no PostgreSQL server in /usr/lib/postgresql.')
   const programs = serverPrograms
   const folder = await mkdtemp(join(tmpdir(), 'postern-postgresql-'))
@@ -34,16 +45,30 @@ export async function startPostgresql(): Promise<PostgresqlServer> {
   const data = join(folder, 'data')
   const asked = [`--pgdata=${data}`, '--username=admin', '--auth=trust', '--encoding=UTF8', '--no-locale', '--no-sync']
   await run(join(programs, 'initdb'), asked, surroundings)
+  const rules = ['host all admin 127.0.0.1/32 trust', `host all all 127.0.0.1/32 ${authentication}`]
+  await writeFile(join(data, 'pg_hba.conf'), `${rules.join('\n')}\n`)
   const port = await freePort()
-  const settings = ['listen_addresses=127.0.0.1', 'unix_socket_directories=', 'fsync=off'].flatMap((one) => ['-c', one])
-  const server = spawn(join(programs, 'postgres'), ['-D', data, '-p', String(port), ...settings], surroundings)
+  const settings = ['listen_addresses=127.0.0.1', 'unix_socket_directories=', 'fsync=off']
+  if (certificate) {
+    for (const [name, text] of [['server.crt', certificate.cert] as const, ['server.key', certificate.key] as const]) {
+      await writeFile(join(data, name), text, { mode: 0o600 })
+      if (owner) await chown(join(data, name), owner.uid, owner.gid)
+    }
+    settings.push('ssl=on')
+  }
+  const server = spawn(
+    join(programs, 'postgres'),
+    ['-D', data, '-p', String(port), ...settings.flatMap((one) => ['-c', one])],
+    surroundings,
+  )
   let complaints = ''
   server.stderr.setEncoding('utf8').on('data', (chunk: string) => {
     complaints += chunk
   })
   const killAtExit = () => server.kill('SIGQUIT')
   process.on('exit', killAtExit)
-  const url = (name: string, role: string) => `postgres://${role}:not-asked@127.0.0.1:${port}/${name}`
+  const url = (name: string, role: string, password = 'not-asked') =>
+    `postgres://${role}:${password}@127.0.0.1:${port}/${name}`
 
   async function administer(statements: string[]): Promise<void> {
     const client = new pg.Client({ connectionString: url('postgres', 'admin') })
@@ -66,9 +91,11 @@ export async function startPostgresql(): Promise<PostgresqlServer> {
     if (server.exitCode !== null || Date.now() > deadline) throw new Error(`PostgreSQL did not start: ${complaints}`)
   }
   return {
-    async createDatabase(name) {
-      await administer([`create role ${name} login`, `create database ${name} owner ${name}`])
-      return url(name, name)
+    port,
+    async createDatabase(name, password) {
+      const secret = password === undefined ? '' : ` password '${password}'`
+      await administer([`create role ${name} login${secret}`, `create database ${name} owner ${name}`])
+      return url(name, name, password)
     },
     async stop() {
       process.off('exit', killAtExit)

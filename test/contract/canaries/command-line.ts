@@ -16,17 +16,15 @@ export const mistakes = 'command line: what is wrong'
 export const settings = 'postern config'
 
 type Env = Record<string, string>
+export type Command = string[] | { args: string[]; env?: Env; input?: string }
 type Outcome = { args: string[]; code: number; stdout: string; stderr: string }
 
 /** Runs commands of a shell with this environment, one after the other, some with more in it from then on. */
-export async function runAll(
-  env: Env,
-  commands: (string[] | { args: string[]; env: Env })[],
-): Promise<{ logged: string; outcomes: Outcome[] }> {
+export async function runAll(env: Env, commands: Command[]): Promise<{ logged: string; outcomes: Outcome[] }> {
   const { PATH = '' } = process.env
   const path = join(import.meta.dirname, 'many-commands.ts')
   const child = spawn(process.execPath, [path], { env: { PATH, ...env }, stdio: ['pipe', 'pipe', 'inherit', 'pipe'] })
-  child.stdin?.end(JSON.stringify(commands.map((one) => (Array.isArray(one) ? { args: one, env: {} } : one))))
+  child.stdin?.end(JSON.stringify(commands.map((one) => (Array.isArray(one) ? { args: one } : one))))
   const [logged, written] = await Promise.all([text(child.stdout as Readable), text(child.stdio[3] as Readable)])
   return { logged, outcomes: JSON.parse(written) as Outcome[] }
 }

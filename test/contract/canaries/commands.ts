@@ -3,11 +3,12 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { operations } from '../../../src/admin/operations.ts'
 import type { Canaries } from '../../support/canaries.ts'
+import type { Command } from './command-line.ts'
 
 const redirect = ['--redirect-uris', 'https://rp.example/cb']
 
 /** Everything there is to do, in an order in which each finds what it needs. What is made goes by the marker. */
-export async function everything(canaries: Canaries, folder: string, marker: string): Promise<string[][]> {
+export async function everything(canaries: Canaries, folder: string, marker: string): Promise<Command[]> {
   const email = `${marker}@example.com`
   const file = join(folder, 'postern.yaml')
   await writeFile(
@@ -17,15 +18,15 @@ clients:
   made: { policy: administrator, redirect_uris: [https://rp.example/cb] }
   chosen: { policy: administrator, redirect_uris: [https://rp.example/cb], client_secret: { env: CHOSEN_SECRET } }`,
   )
-  const secret = () => canaries.plant('secret given as an option')
+  const secret = () => `${canaries.plant('secret given at standard input')}\n`
   return [
-    ['account', 'create', '--email', email, '--password', secret()],
+    { args: ['account', 'create', '--email', email], input: secret() },
     ['account', 'update', email, '--claims', '{"a": "b"}'],
-    ['account', 'set-password', email, '--password', secret()],
+    { args: ['account', 'set-password', email], input: secret() },
     ...['show', 'disable', 'enable'].map((verb) => ['account', verb, email]),
     ['client', 'create', '--client-id', marker, ...redirect],
     ['client', 'update', marker, '--client-name', 'Renamed'],
-    ['client', 'set-secret', marker, '--client-secret', secret()],
+    { args: ['client', 'set-secret', marker], input: secret() },
     ...['show', 'rotate-secret', 'disable', 'enable'].map((verb) => ['client', verb, marker]),
     ['resource', 'create', 'https://cli.example', '--scopes', 'read=Read'],
     ['resource', 'update', 'https://cli.example', '--name', 'An API'],

@@ -1,9 +1,12 @@
 // Runs `postern` many times in one process, each as if it were the only one, and writes what each wrote as JSON to the
 // fourth of its files. What is logged goes where it always goes.
 import { writeFileSync } from 'node:fs'
+import { Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 
-const commands = JSON.parse(await text(process.stdin)) as { args: string[]; env: Record<string, string> }[]
+type Command = { args: string[]; env?: Record<string, string>; input?: string }
+
+const commands = JSON.parse(await text(process.stdin)) as Command[]
 const outcomes: { args: string[]; code: number; stdout: string; stderr: string }[] = []
 const exit = process.exit.bind(process)
 
@@ -11,8 +14,9 @@ process.exit = (code) => {
   process.exitCode = Number(code)
   throw new Error('This is where the process ends.')
 }
-for (const [index, { args, env }] of commands.entries()) {
+for (const [index, { args, env = {}, input = '' }] of commands.entries()) {
   Object.assign(process.env, env)
+  Object.defineProperty(process, 'stdin', { value: Readable.from([Buffer.from(input)]), configurable: true })
   const outcome = { args, code: 0, stdout: '', stderr: '' }
   for (const name of ['stdout', 'stderr'] as const) {
     process[name].write = (chunk: string | Uint8Array) => {

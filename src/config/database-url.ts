@@ -1,0 +1,129 @@
+import { isIPv4 } from 'node:net'
+
+/** A connection as DATABASE_URL describes it. There is no second reading: what is judged here is what is connected to. */
+export type DatabaseAddress = {
+  /** A name, an IP address, or the folder of a Unix socket. */
+  host: string
+  port: string
+  user: string
+  password: string
+  database: string | undefined
+  /** `unverified` encrypts without asking who is at the other end. */
+  tls: 'none' | 'unverified' | 'verified'
+  /** Whether it says `verify-full`, the one mode that means to verify whatever reads it. */
+  isFullyVerified: boolean
+  /** Files in PEM: the authority that is trusted, and a certificate and key of this client. */
+  files: { ca: string | undefined; cert: string | undefined; key: string | undefined }
+  /** Those of the other parameters that a driver is given. */
+  parameters: Record<string, string>
+}
+
+// As node-postgres understands them, which verifies with all but `no-verify` and `disable`.
+const tlsBySslmode: Record<string, DatabaseAddress['tls']> = {
+  disable: 'none',
+  'no-verify': 'unverified',
+  allow: 'verified',
+  prefer: 'verified',
+  require: 'verified',
+  'verify-ca': 'verified',
+  'verify-full': 'verified',
+}
+const tlsBySsl: Record<string, DatabaseAddress['tls']> = {
+  false: 'none',
+  '0': 'none',
+  'no-verify': 'unverified',
+  true: 'verified',
+  '1': 'verified',
+}
+
+const ofTheDriver = [
+  ...['application_name', 'fallback_application_name', 'client_encoding', 'options', 'sslnegotiation'],
+  ...['statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout', 'query_timeout'],
+]
+/** Parameters whose values are no secret. */
+const inTheClear = [...ofTheDriver, 'host', 'port', 'user', 'sslmode', 'ssl', 'sslrootcert', 'sslcert', 'sslkey']
+
+const noHost = '-' // stands where a URL has a user and no host, which would be no URL; it is no name of a host, either
+
+/** Reads a DATABASE_URL, or says what is wrong with it, without repeating any of it: a part may be the password. */
+export function readDatabaseUrl(text: string): DatabaseAddress | { problem: string } {
+  const url = parsed(text)
+  if (!url) return { problem: 'must be a URL, in which special characters of user and password are percent-encoded' }
+  const { host, port, user, password, sslmode, ssl, sslrootcert, sslcert, sslkey, ...others } = Object.fromEntries(
+    url.searchParams,
+  )
+  const server = host || decoded(url.hostname === noHost ? '' : url.hostname).replace(/^\[(.*)\]$/, '$1')
+  if (!server) return { problem: 'must name its host: localhost, another one, or ?host=/folder/of/a/socket' }
+  if (server.includes(',')) return { problem: 'must name one host' }
+  if ('uselibpqcompat' in others) return { problem: 'must not have uselibpqcompat' }
+  const files = { ca: sslrootcert, cert: sslcert, key: sslkey }
+  const tls = sslmode
+    ? tlsBySslmode[sslmode]
+    : Object.values(files).some(Boolean)
+      ? 'verified'
+      : tlsBySsl[ssl || 'false']
+  if (!tls) return { problem: `must have an sslmode that is one of ${Object.keys(tlsBySslmode).join(', ')}` }
+  return {
+    host: server,
+    port: port || url.port,
+    user: user || decoded(url.username),
+    password: password || decoded(url.password),
+    database: decoded(url.pathname.slice(1)) || undefined,
+    tls,
+    isFullyVerified: sslmode === 'verify-full',
+    files,
+    parameters: Object.fromEntries(Object.entries(others).filter(([name]) => ofTheDriver.includes(name))),
+  }
+}
+
+/**
+ * Why a DATABASE_URL must not be used, if it must not. Beyond this machine `verify-full` alone proves that the database
+ * is the one who answers (libpq, "Protection Provided in Different Modes").
+ */
+export function databaseUrlProblem(
+  text: string,
+  { isInsecureAllowed }: { isInsecureAllowed: boolean },
+): string | undefined {
+  const address = readDatabaseUrl(text)
+  if ('problem' in address) return address.problem
+  if (address.isFullyVerified || isInsecureAllowed || isOnThisMachine(address.host)) return undefined
+  return (
+    'must have sslmode=verify-full, because its host is neither on the loopback interface nor a Unix socket: without, ' +
+    'somebody on the way could read and change everything. Add ?sslmode=verify-full, and &sslrootcert=/path/to/ca.pem ' +
+    'unless a public authority issued the certificate of the database. Only if nobody else is on the network between ' +
+    'the two, set INSECURE_DATABASE_CONNECTION=true instead'
+  )
+}
+
+/** The address with only those of its parts in the clear that are known to be no secret. */
+export function maskDatabaseUrl(text: string): string {
+  const url = parsed(text)
+  if (!url || /@/.test(url.pathname + url.search + url.hash)) return '[secret]' // the password ended the host
+  if (url.password) url.password = '[secret]'
+  for (const name of [...url.searchParams.keys()]) {
+    if (!inTheClear.includes(name)) url.searchParams.set(name, '[secret]')
+  }
+  return decoded(url.href)
+}
+
+/** Names that something else may answer to, such as `db.localhost` or `127.1`, do not count. */
+function isOnThisMachine(host: string): boolean {
+  return (
+    host.startsWith('/') || /^localhost$/i.test(host) || host === '::1' || (isIPv4(host) && host.startsWith('127.'))
+  )
+}
+
+function parsed(text: string): URL | undefined {
+  return URL.parse(text.replace(/^(postgres(?:ql)?:\/\/[^/?#]*@)(?=[/?#]|$)/, `$1${noHost}`)) ?? undefined
+}
+
+/** Text with percent-encoding undone where there is one, since a password may have a percent sign of its own. */
+function decoded(text: string): string {
+  return text.replace(/(%[0-9a-f]{2})+/gi, (encoded) => {
+    try {
+      return decodeURIComponent(encoded)
+    } catch {
+      return encoded
+    }
+  })
+}

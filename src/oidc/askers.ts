@@ -1,0 +1,39 @@
+import type Provider from 'oidc-provider'
+import { addressOf } from '../registration/documents.ts'
+import { nameProblem } from '../registration/names.ts'
+import type { Client as Asker } from '../views.ts'
+import type { Shown } from './consent.ts'
+
+type Client = InstanceType<Provider['Client']>
+
+const reviewed = new WeakSet<Client>()
+
+/** Notes that an administrator registered this client, and so answers for what it calls itself. */
+export function noteReviewed(client: Client): void {
+  reviewed.add(client)
+}
+
+/** Who asks, as every page shows it. */
+export function askerOf(client: Client, redirectUri = ''): Asker {
+  const document = addressOf(client.clientId)
+  return {
+    ...shownOf(client, redirectUri),
+    isReviewed: reviewed.has(client),
+    document: document && { host: document.host, address: client.clientId },
+  }
+}
+
+/** What the consent page says about a client, so that the person is asked again when that changes. */
+export function shownOf(client: Client, redirectUri: string): Shown {
+  const url = URL.parse(redirectUri)
+  // Only of a web address does the host say who gets the answer; with a scheme of an app's own anyone can write one.
+  const host = url && /^https?:$/.test(url.protocol) ? url.host : (url?.protocol ?? '')
+  return { name: nameOf(client), host }
+}
+
+/** What a client calls itself; of a stranger only what may be registered now, whenever it was. */
+function nameOf(client: Client): string {
+  const { clientName, clientId } = client
+  if (clientName === undefined || (!reviewed.has(client) && nameProblem(clientName))) return clientId
+  return clientName
+}

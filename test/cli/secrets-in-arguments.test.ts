@@ -1,0 +1,55 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { operations } from '../../src/admin/operations.ts'
+import { postern as commandLine } from '../support/command-line.ts'
+import { startPostern, type TestPostern } from '../support/postern.ts'
+
+const secret = 'correct-horse-battery-staple'
+let postern: TestPostern
+
+beforeAll(async () => {
+  postern = await startPostern()
+})
+afterAll(() => postern?.stop())
+
+const run = (args: string[], input = '') => commandLine(args, { env: postern.env, input })
+
+/** Every option of every command whose value is a secret. */
+const secretOptions = operations().flatMap(({ noun, verb, input }) =>
+  Object.entries(input.shape)
+    .filter(([, schema]) => (schema as { meta(): Record<string, unknown> | undefined }).meta()?.['secret'])
+    .map(([name]) => ({ command: [noun, verb], option: `--${name.replaceAll('_', '-')}` })),
+)
+
+describe('a secret', () => {
+  test('is an option of the commands that this is about', () => {
+    expect(secretOptions.map(({ command, option }) => [...command, option].join(' ')).sort()).toEqual([
+      'account create --password',
+      'account set-password --password',
+      'client set-secret --client-secret',
+    ])
+  })
+
+  const commandLines = secretOptions.flatMap(({ command, option }) => [
+    [...command, 'ada@example.com', option, secret].join(' '),
+    [...command, `${option}=${secret}`, option, secret].join(' '),
+  ])
+  test.each(commandLines)('is not taken as an argument, where others could read it: %s', async (line) => {
+    const { code, stdout, stderr } = await run(line.split(' '), `${secret}\n`)
+    expect([code, stdout]).toEqual([2, ''])
+    expect(stderr).toContain('is not taken as an argument, which others could read.')
+    expect(stderr).toContain('read from standard input')
+    expect(stderr).not.toContain(secret)
+  })
+
+  test('is read from standard input', async () => {
+    const created = await run(['account', 'create', '--email', 'ada@example.com'], `${secret}\n`)
+    expect([created.code, created.stderr]).toEqual([0, ''])
+    expect(await run(['account', 'set-password', 'ada@example.com'], `${secret}-2`)).toMatchObject({ code: 0 })
+  })
+
+  test('is said to be no argument by --help', async () => {
+    for (const { command } of secretOptions) {
+      expect((await run([...command, '--help'])).stdout).toContain('read from standard input, and no argument.')
+    }
+  })
+})

@@ -1,0 +1,168 @@
+import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { type AddressInfo, createServer, type Server } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { connect } from '../../src/database/connect.ts'
+import { createCertificate } from '../support/certificate.ts'
+import { postern } from '../support/command-line.ts'
+import { type PostgresqlServer, serverPrograms, startPostgresql } from '../support/postgresql-server.ts'
+
+const password = 'S3cret-217200d9d86d'
+
+/** Connects as a server does. Says whether the connection is encrypted. */
+async function attempt(url: string): Promise<unknown> {
+  const database = connect({ url, poolSize: 2, preparedStatements: true, onError: () => {} })
+  try {
+    const client = await database.dedicated()
+    try {
+      const { rows } = await client.query('select ssl from pg_stat_ssl where pid = pg_backend_pid()')
+      return rows[0]
+    } finally {
+      await client.end()
+    }
+  } finally {
+    await database.close()
+  }
+}
+
+describe('a server that asks for the password in a form that gives it away', () => {
+  let standIn: Server
+  let heard: Buffer
+
+  /** A stand-in for the database on the way to it. It asks for a password, and notes what it is told. */
+  async function startStandIn(question: Buffer): Promise<string> {
+    heard = Buffer.alloc(0)
+    standIn = createServer((socket) => {
+      socket.once('data', (startup: Buffer) => {
+        heard = Buffer.concat([heard, startup])
+        socket.write(question)
+        socket.on('data', (answer: Buffer) => {
+          heard = Buffer.concat([heard, answer])
+          socket.end()
+        })
+      })
+      socket.on('error', () => {})
+    })
+    standIn.listen(0, '127.0.0.1')
+    await once(standIn, 'listening')
+    return `postgres://postern:${password}@127.0.0.1:${(standIn.address() as AddressInfo).port}/postern`
+  }
+
+  afterEach(() => new Promise((resolve) => standIn.close(resolve)))
+
+  // PostgreSQL's protocol 3.0, "Message Formats": Byte1('R'), the length, the kind, and for MD5 a salt.
+  test.each([
+    ['AuthenticationCleartextPassword', Buffer.from('R\0\0\0\x08\0\0\0\x03', 'latin1'), 'in clear'],
+    ['AuthenticationMD5Password', Buffer.from('R\0\0\0\x0c\0\0\0\x05salt', 'latin1'), 'hashed with MD5'],
+  ])('by %s without TLS is told nothing, and the operator what to do', async (_name, question, how) => {
+    const url = await startStandIn(question)
+    await expect(attempt(url)).rejects.toThrow(`The database asks for the password ${how}, and did not get it.`)
+    expect(heard.toString('latin1')).toContain('user\0postern\0')
+    expect(heard.toString('latin1')).not.toContain(password)
+    expect(heard.length).toBe(heard.readInt32BE(0)) // the startup message and nothing after it
+  })
+})
+
+describe.runIf(serverPrograms)('a PostgreSQL with TLS', () => {
+  let folder: string
+  let server: PostgresqlServer
+  let url: string
+  const own = createCertificate()
+  let address: (host: string, parameters?: Record<string, string>) => string
+  const file = (name: string) => join(folder, name)
+
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'postern-tls-'))
+    await writeFile(file('ca.pem'), own.cert)
+    await writeFile(file('other.pem'), createCertificate().cert)
+    server = await startPostgresql({ certificate: own, authentication: 'password' })
+    url = await server.createDatabase('postern', password)
+    address = (host, parameters = {}) => {
+      const changed = new URL(url)
+      changed.hostname = host
+      for (const [name, value] of Object.entries(parameters)) changed.searchParams.set(name, value)
+      return changed.href
+    }
+  }, 60_000)
+  afterAll(async () => {
+    await server?.stop()
+    if (folder) await rm(folder, { recursive: true })
+  })
+
+  test('that is verified may ask for the password in clear', async () => {
+    const verified = address('localhost', { sslmode: 'verify-full', sslrootcert: file('ca.pem') })
+    expect(await attempt(verified)).toEqual({ ssl: true })
+  })
+
+  test('that is not verified may not', async () => {
+    for (const sslmode of ['disable', 'no-verify']) {
+      await expect(attempt(address('localhost', { sslmode })), sslmode).rejects.toThrow('did not get it')
+    }
+  })
+
+  test('whose certificate another authority issued is refused', async () => {
+    const untrusted = address('localhost', { sslmode: 'verify-full', sslrootcert: file('other.pem') })
+    await expect(attempt(untrusted)).rejects.toMatchObject({ code: 'DEPTH_ZERO_SELF_SIGNED_CERT' })
+    const unknown = address('localhost', { sslmode: 'verify-full' })
+    await expect(attempt(unknown)).rejects.toMatchObject({ code: 'DEPTH_ZERO_SELF_SIGNED_CERT' })
+  })
+
+  test('that does not prove who it is keeps a server from starting, which says what to do', async () => {
+    const DATABASE_URL = address('127.0.0.1', { sslmode: 'verify-full', sslrootcert: file('ca.pem') })
+    const env = { DATABASE_URL, ENCRYPTION_KEYS: randomBytes(32).toString('base64') }
+    const { code, stderr } = await postern(['start'], { env })
+    expect(code).toBe(1)
+    expect(stderr).toContain('did not prove who it is (ERR_TLS_CERT_ALTNAME_INVALID). Its certificate has to be for')
+  })
+
+  test('whose certificate is for another host is refused', async () => {
+    const elsewhere = address('127.0.0.1', { sslmode: 'verify-full', sslrootcert: file('ca.pem') })
+    await expect(attempt(elsewhere)).rejects.toMatchObject({ code: 'ERR_TLS_CERT_ALTNAME_INVALID' })
+  })
+
+  test('is verified whatever the environment says of certificates, hosts and modes', async () => {
+    const misleading = {
+      NODE_TLS_REJECT_UNAUTHORIZED: '0',
+      PGHOST: 'database.invalid',
+      PGSSLMODE: 'no-verify',
+      PGSSLNEGOTIATION: 'direct',
+    }
+    const before = { ...process.env }
+    Object.assign(process.env, misleading)
+    try {
+      const [good, bad] = ['ca.pem', 'other.pem'].map((name) =>
+        address('localhost', { sslmode: 'verify-full', sslrootcert: file(name) }),
+      )
+      expect(await attempt(String(good))).toEqual({ ssl: true })
+      await expect(attempt(String(bad))).rejects.toMatchObject({ code: 'DEPTH_ZERO_SELF_SIGNED_CERT' })
+    } finally {
+      for (const name of Object.keys(misleading)) delete process.env[name]
+      Object.assign(process.env, before)
+    }
+  })
+
+  test('is not connected to without a file that the address names, and the operator is told which', async () => {
+    const missing = address('localhost', { sslmode: 'verify-full', sslrootcert: file('nowhere.pem') })
+    await expect(attempt(missing)).rejects.toThrow('The sslrootcert in DATABASE_URL cannot be read (ENOENT).')
+  })
+
+  test('goes on being connected to while a file is replaced', async () => {
+    const name = file('replaced.pem')
+    await writeFile(name, createCertificate().cert)
+    const replaced = address('localhost', { sslmode: 'verify-full', sslrootcert: name })
+    const database = connect({ url: replaced, poolSize: 1, preparedStatements: true, onError: () => {} })
+    try {
+      await expect(database.dedicated()).rejects.toMatchObject({ code: 'DEPTH_ZERO_SELF_SIGNED_CERT' })
+      await writeFile(name, createCertificate().cert) // of somebody else still
+      await rm(name)
+      await expect(database.dedicated()).rejects.toMatchObject({ code: 'DEPTH_ZERO_SELF_SIGNED_CERT' })
+      await writeFile(name, own.cert)
+      await (await database.dedicated()).end()
+    } finally {
+      await database.close()
+    }
+  })
+})
