@@ -34,6 +34,8 @@ export type Trait =
   /** A code or a token was issued already. */
   | 'issued'
   | 'refresh'
+  /** A client has been authenticated, and waits for its answer. */
+  | 'authenticated'
   /** The flow is complete, and its tokens are in use. */
   | 'complete'
 
@@ -140,7 +142,7 @@ const flights: Place[] = [
     const { visitor, address, verifier } = await answerAndStop(world, 'consent')
     return { marks: [world.accountId], finish: () => follow(world, visitor, { path: address, verifier }) }
   }),
-  place('the redemption of a code in flight', ['issued'], async (world) => {
+  place('the redemption of a code in flight', ['issued', 'authenticated'], async (world) => {
     const { codes } = await getCode(world)
     const [code = { code: '', verifier: '' }] = codes
     return {
@@ -148,7 +150,7 @@ const flights: Place[] = [
       finish: async () => lootOf(await redeem(world, code)),
     }
   }),
-  place('a refresh in flight', ['issued', 'refresh'], async (world) => ({
+  place('a refresh in flight', ['issued', 'refresh', 'authenticated'], async (world) => ({
     marks: [world.accountId],
     finish: async () => lootOf(await refresh(world.here, world.client, String(world.first.refreshTokens[0]))),
   })),
@@ -164,7 +166,7 @@ const flights: Place[] = [
       },
     }
   }),
-  place('the poll of a device in flight', ['issued', 'device'], async (world) => {
+  place('the poll of a device in flight', ['issued', 'device', 'authenticated'], async (world) => {
     const device = await beginDevice(world, world.scope)
     await enterCode(stolen(world), device.userCode)
     return {

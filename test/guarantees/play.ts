@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { overlap } from '../concurrency/race.ts'
 import type { Deployment } from './deployment.ts'
 import { refreshes } from './goes-on.ts'
 import type { Operation } from './operations.ts'
@@ -9,12 +10,15 @@ import { createWorld, type Loot, type World, type WorldOptions } from './world.t
 /** A row of the matrix: an operation, how many processes take part, and which of the two holds the flows. */
 export type Row = { operation: Operation; processes: 1 | 2; lane: 0 | 1 }
 
+/** How often each cell is played. After the first time a request in flight is not held up but raced. */
+export const rounds = Number(process.env['STILL_TRUE_ROUNDS'] ?? 1)
+
 /** Has a flow wait in a place, does the operation, lets the flow go on, and tells what is left that must not be. */
-export async function play(deployment: Deployment, row: Row, place: Place): Promise<string[]> {
+export async function play(deployment: Deployment, row: Row, place: Place, round = 0): Promise<string[]> {
   const { operation } = row
   const world = await createWorld(deployment, optionsOf(row, place))
   const parked = await place.park(world)
-  const loot = await around(world, parked, () => operation.perform(world))
+  const loot = await around(world, parked, round, () => operation.perform(world))
   return settle(world, operation, loot, Date.now() + operation.staleForMs)
 }
 
@@ -27,7 +31,13 @@ export async function playControl(deployment: Deployment, row: Row): Promise<voi
 }
 
 /** Does something while a flow is parked, or while the write of its request is on its way to the database. */
-async function around(world: World, { marks, finish }: Parked, perform: () => Promise<unknown>): Promise<Loot> {
+async function around(
+  world: World,
+  { marks, finish }: Parked,
+  round: number,
+  perform: () => Promise<unknown>,
+): Promise<Loot> {
+  if (marks && round > 0) return (await overlap(round, finish, perform))[0]
   if (!marks) {
     await perform()
     return finish()

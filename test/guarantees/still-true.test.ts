@@ -2,10 +2,10 @@ import { afterAll, beforeAll, describe, test } from 'vitest'
 import { type Deployment, deploy } from './deployment.ts'
 import { nothingAtAll, type Operation, operations } from './operations.ts'
 import { places } from './places.ts'
-import { play, playControl, type Row } from './play.ts'
+import { play, playControl, type Row, rounds } from './play.ts'
 import { createTable } from './table.ts'
 
-const timeout = 120_000 // for many at once on a machine with other things to do
+const timeout = 120_000 * rounds // for many at once on a machine with other things to do
 
 const table = createTable(places)
 let deployment: Deployment
@@ -42,9 +42,11 @@ describe.each([1, 2] as const)('with %i server processes', (processes) => {
     const row = rowOf(operation, processes)
     for (const place of places.filter((one) => operation.sparing(one) === undefined)) {
       test.concurrent(`${place.name} ${operation.verdict}`, { timeout }, async ({ expect }) => {
-        const remains = await play(deployment, row, place).catch((error: Error) => error)
-        table.add({ row, place, remains })
-        expect(remains).toEqual([])
+        for (let round = 0; round < rounds; round++) {
+          const remains = await play(deployment, row, place, round).catch((error: Error) => error)
+          table.add({ row, place, remains })
+          expect.soft(remains).toEqual([])
+        }
       })
     }
     test.concurrent(`what else there is goes on where a flow ${operation.verdict}`, { timeout }, async () => {
