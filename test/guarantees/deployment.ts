@@ -44,7 +44,9 @@ export async function deploy({ apis }: { apis: number }): Promise<Deployment> {
   const machine = { redirect_uris: [], response_types: [], grant_types: ['client_credentials'] }
   const apiClient = await fleet.createClient(machine)
   const stranger = await fleet.createClient()
-  for (let number = 0; number < apis; number++) await resourceServers.save(db, apiOf(number, apiClient.client_id))
+  await db.transaction().execute(async (tx) => {
+    for (let number = 0; number < apis; number++) await resourceServers.save(tx, apiOf(number, apiClient.client_id))
+  })
   const passwordHash = await fleet.operator.passwords.hash(password)
 
   const scope = Object.keys(adminScopes).join(' ')
@@ -87,7 +89,7 @@ export async function deploy({ apis }: { apis: number }): Promise<Deployment> {
   }
 }
 
-export function apiOf(number: number, clientId: string): resourceServers.ResourceServer {
+function apiOf(number: number, clientId: string): resourceServers.ResourceServer {
   return {
     identifier: `https://api-${number}.example/`,
     name: `Notes ${number}`,

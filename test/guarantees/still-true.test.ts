@@ -37,6 +37,26 @@ describe.each([
   }
 })
 
+test('few cells have nothing to end, and each says why', ({ expect }) => {
+  const spared = operations.flatMap((operation) =>
+    places.flatMap((place) => {
+      const reason = operation.sparing(place)
+      return reason === undefined ? [] : [reason]
+    }),
+  )
+  const counted = [...new Set(spared)].map((reason) => [reason, spared.filter((one) => one === reason).length])
+  expect(Object.fromEntries(counted)).toEqual({
+    'a device has no redirect URI': 5,
+    'it is a sign-in of its own, in another browser': 5,
+    'its tokens are still those of the client': 1,
+    'offline access outlives the session (OpenID Connect Core §11)': 1,
+    'the person was asked': 4,
+    'the secret was right when it was presented, and the refresh token is of no use without the new one': 3,
+    'what it asks for is issued to the public client': 14,
+    'what was issued to the client before was issued to it': 2,
+  })
+})
+
 describe.each([1, 2] as const)('with %i server processes', (processes) => {
   for (const operation of operations) {
     const row = rowOf(operation, processes)
