@@ -28,6 +28,8 @@ export default defineConfig({
     testTimeout: 60_000,
     hookTimeout: 120_000,
     maxWorkers: 2,
+    maxConcurrency: 24, // of tests that say so themselves; they mostly wait
+
     reporters: ['default'],
   },
 })

@@ -6,6 +6,14 @@ import { connect as connectTo, createServer, type Socket } from 'node:net'
  */
 export type Moment = 'before' | 'during' | 'after' | 'silent'
 
+/** A statement that waits on its way to PostgreSQL, and its connection with it. */
+export type HeldStatement = {
+  /** Resolves when a statement waits, with its text. */
+  reached: Promise<string>
+  /** Lets it go on. Without one that waits, none is going to. */
+  release(): void
+}
+
 export type Cut = { match: (statement: string) => boolean; nth?: number; when: Moment }
 
 /** A network between a server and its PostgreSQL, which breaks when a test says so. */
@@ -16,6 +24,8 @@ export type DatabaseProxy = {
   statements: string[]
   /** Breaks the connection at the nth statement that matches (the first is 0). Resolves when that happened. */
   cut(cut: Cut): Promise<void>
+  /** Holds up the next statement that matches, by its text and by all that is sent with it. */
+  hold(match: (statement: string, bytes: Buffer) => boolean): HeldStatement
   /** Forgets a cut that has not happened. */
   heal(): void
   /** Breaks every connection and refuses new ones. */
@@ -31,6 +41,8 @@ export async function startProxy(databaseUrl: string): Promise<DatabaseProxy> {
   const statements: string[] = []
   const sockets = new Set<Socket>()
   let pending: (Cut & { seen: number; done: () => void }) | undefined
+  let awaited: { match: (statement: string, bytes: Buffer) => boolean; hold: (statement: string) => void } | undefined
+  let onRelease = () => {}
   let isRefusing = false
 
   /** Whether it is this statement the connection breaks at. */
@@ -57,6 +69,11 @@ export async function startProxy(databaseUrl: string): Promise<DatabaseProxy> {
     }
     let isAnswerLost = false
     let isSilent = false
+    let waiting: Buffer[] | undefined // behind a statement that is held, and that first
+    const letThrough = () => {
+      for (const bytes of waiting ?? []) upstream.write(bytes)
+      waiting = undefined
+    }
     for (const socket of [client, upstream]) {
       sockets.add(socket)
       socket.setNoDelay(true)
@@ -83,7 +100,14 @@ export async function startProxy(databaseUrl: string): Promise<DatabaseProxy> {
           return
         }
         if (moment === 'after') isAnswerLost = true
-        upstream.write(bytes)
+        if (statement !== undefined && awaited?.match(statement, bytes)) {
+          waiting = []
+          onRelease = letThrough
+          awaited.hold(statement)
+          awaited = undefined
+        }
+        if (waiting) waiting.push(bytes)
+        else upstream.write(bytes)
       }
     })
     const answers = messagesOf(true)
@@ -108,6 +132,18 @@ export async function startProxy(databaseUrl: string): Promise<DatabaseProxy> {
       new Promise((resolve) => {
         pending = { ...cut, seen: 0, done: resolve }
       }),
+    hold(match) {
+      const reached = Promise.withResolvers<string>()
+      awaited = { match, hold: reached.resolve }
+      onRelease = () => {}
+      return {
+        reached: reached.promise,
+        release() {
+          awaited = undefined
+          onRelease()
+        },
+      }
+    },
     heal() {
       pending = undefined
     },

@@ -54,14 +54,23 @@ export type Fleet = {
 const repository = join(import.meta.dirname, '..', '..')
 const readyWithinMs = 30_000
 
-/** Starts that many processes of one deployment; nobody listens at the issuer itself, as behind a load balancer. */
-export async function startFleet(settings: Record<string, string> = {}, size = 2): Promise<Fleet> {
+/**
+ * Starts that many processes of one deployment; nobody listens at the issuer itself, as behind a load balancer.
+ * `databaseUrl` is how each of them gets to the database.
+ */
+export async function startFleet(
+  settings: Record<string, string> = {},
+  size = 2,
+  databaseUrl: (url: string, index: number) => string = (url) => url,
+): Promise<Fleet> {
   const database = await createDatabase()
   const { PORT: _, ...shared } = await environmentFor(database.url)
   const env = { ...shared, LOG_LEVEL: 'warn', ...settings }
   const config = parse({ ...env, PORT: '0' })
   const ports = await Promise.all(Array.from({ length: size }, freePort))
-  const processes = ports.map((port) => serverProcess({ ...env, PORT: String(port) }, port, config.ISSUER))
+  const processes = ports.map((port, index) =>
+    serverProcess({ ...env, PORT: String(port), DATABASE_URL: databaseUrl(database.url, index) }, port, config.ISSUER),
+  )
   // One after the other: the first makes the keys that the others load.
   for (const process of processes) await process.start()
   const operator = await assemble(config, { log: createLogger('silent') })

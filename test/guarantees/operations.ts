@@ -1,0 +1,249 @@
+import { beginLogout, browserAt, snapshot } from '../concurrency/journey.ts'
+import { apiScopes, stalenessMs } from './deployment.ts'
+import { refreshes, refreshesWithNewSecret, returnsElsewhere, signsIn, signsInElsewhere } from './goes-on.ts'
+import type { Place, Trait } from './places.ts'
+import type { Remain } from './remains.ts'
+import { type Driver, otherRedirectUri, request, type World } from './world.ts'
+
+/** Something that ends what was issued or is under way. */
+export type Operation = {
+  /** Completes the sentence that begins with a place. */
+  verdict: string
+  perform(world: World): Promise<unknown>
+  /** Whether this must not be left of a flow that began before. */
+  ends(remain: Remain): boolean
+  /** What goes on all the same, or may begin again: a server that breaks everything is no safer. Throws if it does not. */
+  goesOn?(world: World, outcome: unknown): Promise<unknown>
+  /** Who is at the browser afterwards. */
+  driver: Driver
+  /** How long a process may still know things as they were. */
+  staleForMs: number
+  /** Metadata of the client, where it matters. */
+  client?: Record<string, unknown>
+  /** Whether codes are redeemed for tokens of the API. */
+  isAboutApi?: boolean
+  scope?: (place: Place) => string
+  /** Why it ends nothing that is in this place, where that is so. */
+  sparing(place: Place): string | undefined
+}
+
+const everything = () => true
+const tokens = ({ what }: Remain) => what !== 'session'
+const scopes =
+  (...names: string[]) =>
+  ({ scopes }: Remain) =>
+    names.some((name) => scopes.includes(name))
+const nothing = () => undefined
+const unless =
+  (reasons: Partial<Record<Trait, string>>) =>
+  ({ traits }: Place) =>
+    traits.map((trait) => reasons[trait]).find((reason) => reason !== undefined)
+
+const firstParty = { first_party: true }
+const newPassword = 'another horse battery staple'
+const identified = ({ api: identifier }: World) => ({ identifier })
+const named = ({ client: { client_id } }: World) => ({ client_id })
+const administer =
+  (command: string, input: (world: World) => Record<string, unknown>) =>
+  (world: World): Promise<unknown> =>
+    world.deployment.administer(world.there, command, input(world))
+const signsInAgain = (world: World) => signsIn(world)
+const account = ({ accountId }: World) => ({ account: accountId })
+
+/** What ends everything of an account: everybody who is in has to be out. */
+const ofAccount = { ends: everything, driver: 'thief', staleForMs: 0, client: firstParty, sparing: nothing } as const
+
+/** What everything has to outlive, or the cells of the matrix would prove nothing. */
+export const nothingAtAll: Operation = {
+  ...ofAccount,
+  verdict: 'is worth nothing after nothing happened',
+  perform: async () => {},
+  goesOn: signsInAgain,
+  driver: 'person',
+  client: {},
+}
+
+export const operations: Operation[] = [
+  {
+    ...ofAccount,
+    verdict: 'is worth nothing after the password was set',
+    perform: administer('account set-password', (world) => ({ ...account(world), password: newPassword })),
+    goesOn: (world) => signsIn(world, newPassword),
+  },
+  {
+    ...ofAccount,
+    verdict: 'is worth nothing after the account was disabled and enabled',
+    async perform(world) {
+      await administer('account disable', account)(world)
+      await administer('account enable', account)(world)
+    },
+    goesOn: signsInAgain,
+  },
+  {
+    ...ofAccount,
+    verdict: 'is worth nothing after the account was disabled',
+    perform: administer('account disable', account),
+  },
+  {
+    ...ofAccount,
+    verdict: 'is worth nothing after the account was deleted',
+    perform: administer('account delete', account),
+  },
+  {
+    ...ofAccount,
+    verdict: 'is worth nothing after the person signed out',
+    perform: async ({ there, browser }) => (await beginLogout(browserAt(there, browser.cookies)))(),
+    // Offline access outlives the session it was given in (OpenID Connect Core §11).
+    scope: ({ traits }) => (traits.includes('issued') ? 'openid email' : 'openid email offline_access'),
+    sparing: unless({
+      'sign-in': 'it is a sign-in of its own, in another browser',
+      refresh: 'offline access outlives the session (OpenID Connect Core §11)',
+    }),
+    goesOn: signsInAgain,
+  },
+  {
+    verdict: 'brings no token after the grant was revoked',
+    async perform(world) {
+      const grants = { account_id: world.accountId, client_id: world.client.client_id }
+      const { json } = await world.deployment.administer(world.there, 'grant list', grants)
+      const [{ id } = { id: '' }] = json['items'] as { id: string }[]
+      await world.deployment.administer(world.there, 'grant revoke', { id })
+    },
+    ends: tokens,
+    driver: 'nobody',
+    staleForMs: 0,
+    sparing: nothing,
+    goesOn: signsInAgain,
+  },
+  {
+    verdict: 'has no scope that the person took back',
+    perform: narrowConsent,
+    ends: scopes('email', 'write'),
+    driver: 'nobody',
+    staleForMs: 0,
+    sparing: nothing,
+    goesOn: refreshes,
+  },
+  {
+    verdict: 'brings no token after the client stopped being first-party',
+    client: firstParty,
+    perform: administer('client update', (world) => ({ ...named(world), first_party: null })),
+    ends: tokens,
+    driver: 'nobody',
+    staleForMs: 0,
+    sparing: unless({ consent: 'the person was asked' }),
+    goesOn: signsInAgain,
+  },
+  {
+    verdict: 'brings no code to a redirect URI that was removed',
+    perform: administer('client update', (world) => ({ ...named(world), redirect_uris: [otherRedirectUri] })),
+    ends: tokens,
+    driver: 'person',
+    staleForMs: 0,
+    sparing: unless({
+      device: 'a device has no redirect URI',
+      refresh: 'what was issued to the client before was issued to it',
+      complete: 'what was issued to the client before was issued to it',
+    }),
+    goesOn: returnsElsewhere,
+  },
+  {
+    verdict: 'has no scope that was taken from the client',
+    perform: administer('client update', (world) => ({ ...named(world), scope: 'openid offline_access read' })),
+    ends: scopes('email', 'write'),
+    driver: 'person',
+    staleForMs: stalenessMs,
+    sparing: nothing,
+    goesOn: refreshes,
+  },
+  {
+    verdict: 'has no scope that the API does not have any more',
+    isAboutApi: true,
+    perform: administer('resource update', (world) => ({ ...identified(world), scopes: { read: apiScopes.read } })),
+    ends: scopes('write'),
+    driver: 'person',
+    staleForMs: stalenessMs,
+    sparing: nothing,
+    goesOn: refreshes,
+  },
+  {
+    verdict: 'is not let in by an API that was deleted',
+    isAboutApi: true,
+    perform: administer('resource delete', identified),
+    ends: ({ at, scopes }) => at === 'the API' && scopes.includes('read'),
+    driver: 'person',
+    staleForMs: stalenessMs,
+    sparing: nothing,
+    goesOn: refreshes,
+  },
+  {
+    verdict: 'is not let in by another API with the address of one that was deleted',
+    isAboutApi: true,
+    async perform(world) {
+      const { there, deployment } = world
+      await administer('resource delete', identified)(world)
+      const { client_id } = deployment.apiClient
+      await deployment.administer(there, 'resource create', { ...identified(world), scopes: apiScopes, client_id })
+    },
+    ends: ({ at, scopes }) => at === 'the API' && scopes.includes('read'),
+    driver: 'nobody',
+    staleForMs: stalenessMs,
+    sparing: nothing,
+    goesOn: refreshes,
+  },
+  {
+    verdict: 'is worth nothing to a client that was disabled',
+    perform: administer('client disable', named),
+    ends: tokens,
+    driver: 'person',
+    staleForMs: stalenessMs,
+    sparing: nothing,
+    goesOn: signsInElsewhere,
+  },
+  {
+    verdict: 'is worth nothing to a client that was deleted',
+    perform: administer('client delete', named),
+    ends: tokens,
+    driver: 'person',
+    staleForMs: stalenessMs,
+    sparing: nothing,
+    goesOn: signsInElsewhere,
+  },
+  {
+    verdict: 'is worth nothing after the client lost its secret, and so anybody could use it',
+    async perform(world) {
+      await administer('client update', (world) => ({ ...named(world), token_endpoint_auth_method: 'none' }))(world)
+      world.client['token_endpoint_auth_method'] = 'none'
+    },
+    ends: tokens,
+    driver: 'nobody',
+    staleForMs: 0,
+    sparing: ({ traits }) =>
+      traits.includes('issued') ? undefined : 'what it asks for is issued to the public client',
+    goesOn: signsInAgain,
+  },
+  {
+    verdict: 'brings no token to who knows a secret that was replaced',
+    perform: administer('client rotate-secret', (world) => ({ ...named(world), overlap_seconds: 0 })),
+    ends: tokens,
+    driver: 'person',
+    staleForMs: 0,
+    sparing: unless({
+      complete: 'its tokens are still those of the client',
+      authenticated:
+        'the secret was right when it was presented, and the refresh token is of no use without the new one',
+    }),
+    goesOn: refreshesWithNewSecret,
+  },
+]
+
+/** The person un-ticks two things on the consent page, in another tab. */
+async function narrowConsent(world: World): Promise<void> {
+  const tab = browserAt(world.there, snapshot(world.browser))
+  const page = await tab.get(request(world, { prompt: 'consent' }).path)
+  await tab.submit(page, '/consent', {
+    decision: 'allow',
+    scope: ['openid', 'offline_access'],
+    resource_scope: `${world.api} read`,
+  })
+}

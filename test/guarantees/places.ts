@@ -1,0 +1,244 @@
+import { sha256 } from '../../src/crypto/digests.ts'
+import { type Answer, call, refresh, token } from '../concurrency/journey.ts'
+import type { Page, Visitor } from '../support/visitor.ts'
+import {
+  asksFirst,
+  clickThrough,
+  deviceGrant,
+  follow,
+  issuedBy,
+  type Loot,
+  noLoot,
+  redeem,
+  request,
+  stolen,
+  stoppingBrowser,
+  type World,
+} from './world.ts'
+
+/** A point between two steps of a flow, at which somebody may leave it for as long as they like. */
+export type Place = {
+  /** The subject of a sentence. */
+  name: string
+  traits: Trait[]
+  park(world: World): Promise<Parked>
+}
+
+/** What distinguishes places, as far as an operation ends the one and not the other. */
+export type Trait =
+  /** The person signs in there, in a browser of its own. */
+  | 'sign-in'
+  /** The person has answered a consent page. */
+  | 'consent'
+  | 'device'
+  /** A code or a token was issued already. */
+  | 'issued'
+  | 'refresh'
+  /** A client has been authenticated, and waits for its answer. */
+  | 'authenticated'
+  /** The flow is complete, and its tokens are in use. */
+  | 'complete'
+
+export type Parked = {
+  /** Goes on from there, and returns what is got. */
+  finish(): Promise<Loot>
+  /** For a request in flight: what its write carries, and no write of another request. */
+  marks?: (string | Buffer)[]
+}
+
+const place = (name: string, traits: Trait[], park: Place['park']): Place => ({ name, traits, park })
+
+/** Places where nothing happens until somebody goes on. */
+const parkedPlaces: Place[] = [
+  place('a sign-in page that was opened', ['sign-in'], async (world) => {
+    const { stopping, visitor } = stoppingBrowser(world.here)
+    const asked = request(world)
+    const page = await stopping.get(asked.path)
+    return { finish: () => goOn(world, visitor, page, asked.verifier) }
+  }),
+  place('a sign-in that was posted and not followed', ['sign-in'], async (world) => {
+    const { visitor, address, verifier } = await signInAndStop(world)
+    return { finish: () => follow(world, visitor, { path: address, verifier }) }
+  }),
+  place('an account that was chosen and not followed', [], async (world) => {
+    const { visitor, address, verifier } = await answerAndStop(world, 'select_account')
+    return { finish: () => follow(world, visitor, { path: address, verifier }) }
+  }),
+  place('a consent that was posted and not followed', ['consent'], async (world) => {
+    const { visitor, address, verifier } = await answerAndStop(world, 'consent')
+    return { finish: () => follow(world, visitor, { path: address, verifier }) }
+  }),
+  place('a pushed request that was not used', [], async (world) => {
+    const { path, verifier } = await push(world)
+    return { finish: () => follow(world, stolen(world), { path, verifier }) }
+  }),
+  place('a code that was not redeemed', ['issued'], async (world) => {
+    const loot = await getCode(world)
+    return { finish: async () => loot }
+  }),
+  place('a sign-in for a device that was posted and not followed', ['sign-in', 'device'], async (world) => {
+    const device = await beginDevice(world, world.scope)
+    const { stopping, visitor } = stoppingBrowser(world.here)
+    const page = await enterCode(stopping, device.userCode)
+    const { url } = await stopping.signIn(page, world.email)
+    return { finish: () => approve(world, visitor, url, device.deviceCode) }
+  }),
+  place('a consent for a device that was posted and not followed', ['consent', 'device'], async (world) => {
+    const device = await beginDevice(world, `${world.scope} profile`) // which is new, so that a page asks for it
+    const { stopping, visitor } = stoppingBrowser(world.here, stolen(world).cookies)
+    const { url } = await stopping.allow(await enterCode(stopping, device.userCode))
+    return { finish: () => approve(world, visitor, url, device.deviceCode) }
+  }),
+  place('a device that was approved and did not poll', ['issued', 'device'], async (world) => {
+    const device = await beginDevice(world, world.scope)
+    const page = await enterCode(stolen(world), device.userCode)
+    if (page.status !== 200) throw new Error(`the device was not approved: ${page.status}`)
+    return { finish: async () => ({ ...noLoot, deviceCodes: [device.deviceCode] }) }
+  }),
+  place('a login that was complete', ['issued', 'complete'], async (world) => ({
+    finish: async () => ({ ...noLoot, browsers: [stolen(world)], ...world.first }),
+  })),
+]
+
+/** Requests that have read all they need, and whose write is on its way. */
+const flights: Place[] = [
+  place('a sign-in on its way to be kept', ['sign-in'], async (world) => {
+    const { stopping, visitor } = stoppingBrowser(world.here)
+    const asked = request(world)
+    const page = await stopping.get(asked.path)
+    return {
+      marks: marksOf(page),
+      async finish() {
+        const { url } = await stopping.signIn(page, world.email)
+        return follow(world, visitor, { path: url, verifier: asked.verifier })
+      },
+    }
+  }),
+  place('a consent on its way to be kept', ['consent'], async (world) => {
+    const { stopping, visitor } = stoppingBrowser(world.here, stolen(world).cookies)
+    const asked = request(world, { prompt: 'consent' })
+    const page = await stopping.get(asked.path)
+    return {
+      marks: marksOf(page),
+      async finish() {
+        const { url } = await stopping.allow(page)
+        return follow(world, visitor, { path: url, verifier: asked.verifier })
+      },
+    }
+  }),
+  place('an authorization request in flight', [], async (world) => {
+    const asked = request(world)
+    return { marks: [world.accountId], finish: () => follow(world, stolen(world), asked) }
+  }),
+  place('a pushed request in flight', [], async (world) => {
+    const asked = await push(world)
+    return { marks: [world.accountId], finish: () => follow(world, stolen(world), asked) }
+  }),
+  place('a sign-in in flight', ['sign-in'], async (world) => {
+    const { visitor, address, verifier } = await signInAndStop(world)
+    return { marks: [world.accountId], finish: () => follow(world, visitor, { path: address, verifier }) }
+  }),
+  place('a consent in flight', ['consent'], async (world) => {
+    const { visitor, address, verifier } = await answerAndStop(world, 'consent')
+    return { marks: [world.accountId], finish: () => follow(world, visitor, { path: address, verifier }) }
+  }),
+  place('the redemption of a code in flight', ['issued', 'authenticated'], async (world) => {
+    const { codes } = await getCode(world)
+    const [code = { code: '', verifier: '' }] = codes
+    return {
+      marks: [world.accountId],
+      finish: async () => lootOf(await redeem(world, code)),
+    }
+  }),
+  place('a refresh in flight', ['issued', 'refresh', 'authenticated'], async (world) => ({
+    marks: [world.accountId],
+    finish: async () => lootOf(await refresh(world.here, world.client, String(world.first.refreshTokens[0]))),
+  })),
+  place('the approval of a device in flight', ['device'], async (world) => {
+    const device = await beginDevice(world, world.scope)
+    const browser = stolen(world)
+    const shown = await browser.submit(await browser.get('/device'), '/device', { user_code: device.userCode })
+    return {
+      marks: [world.accountId],
+      async finish() {
+        await clickThrough(world, browser, await browser.submit(shown, '/device', { confirm: 'yes' }))
+        return { ...noLoot, deviceCodes: [device.deviceCode] }
+      },
+    }
+  }),
+  place('the poll of a device in flight', ['issued', 'device', 'authenticated'], async (world) => {
+    const device = await beginDevice(world, world.scope)
+    await enterCode(stolen(world), device.userCode)
+    return {
+      marks: [world.accountId],
+      finish: async () => lootOf(await token(world.here, world.client, pollOf(device))),
+    }
+  }),
+]
+
+const lootOf = (answer: Answer): Loot => ({ ...noLoot, ...issuedBy(answer) })
+
+async function goOn(world: World, visitor: Visitor, page: Page, verifier: string): Promise<Loot> {
+  const { url } = await clickThrough(world, visitor, page)
+  return follow(world, visitor, { path: url, verifier })
+}
+
+async function signInAndStop(world: World) {
+  const { stopping, visitor } = stoppingBrowser(world.here)
+  const { path, verifier } = request(world)
+  const { url } = await stopping.signIn(await stopping.get(path), world.email)
+  return { visitor, address: url, verifier }
+}
+
+async function answerAndStop(world: World, prompt: 'select_account' | 'consent') {
+  const { stopping, visitor } = stoppingBrowser(world.here, stolen(world).cookies)
+  const { path, verifier } = request(world, { prompt })
+  const page = await stopping.get(path)
+  const answered =
+    prompt === 'consent'
+      ? await stopping.allow(page)
+      : await stopping.submit(page, '/continue', { decision: 'continue' })
+  return { visitor, address: answered.url, verifier }
+}
+
+async function push(world: World): Promise<{ path: string; verifier: string }> {
+  const { path, verifier } = request(world)
+  const form = Object.fromEntries(new URL(path, world.here.issuer).searchParams)
+  const { json } = await call(world.here, '/oauth/par', { client: world.client, form })
+  const query = new URLSearchParams({ client_id: world.client.client_id, request_uri: String(json['request_uri']) })
+  return { path: `/oauth/authorize?${query}`, verifier }
+}
+
+async function getCode(world: World): Promise<Loot> {
+  const loot = await follow({ ...world, driver: 'person' }, stolen(world), request(world, { prompt: asksFirst(world) }))
+  if (loot.codes.length === 0) throw new Error('no code came of the authorization request')
+  return { ...loot, browsers: [] }
+}
+
+/** RFC 8628 §3.4 */
+const pollOf = ({ deviceCode }: { deviceCode: string }) => ({ grant_type: deviceGrant, device_code: deviceCode })
+
+async function beginDevice({ here, client, api }: World, scope: string) {
+  const form = { client_id: client.client_id, scope, ...(scope.includes('read') && { resource: api }) }
+  const { json, text } = await call(here, '/oauth/device_authorization', { client, form })
+  if (!json['device_code']) throw new Error(text)
+  return { deviceCode: String(json['device_code']), userCode: String(json['user_code']) }
+}
+
+async function enterCode(visitor: Visitor, userCode: string): Promise<Page> {
+  const shown = await visitor.submit(await visitor.get('/device'), '/device', { user_code: userCode })
+  return visitor.submit(shown, '/device', { confirm: 'yes' })
+}
+
+async function approve(world: World, visitor: Visitor, address: string, deviceCode: string): Promise<Loot> {
+  await clickThrough(world, visitor, await visitor.get(address))
+  return { ...noLoot, browsers: [visitor], deviceCodes: [deviceCode] }
+}
+
+/** What the interaction of a page is stored under. */
+function marksOf({ url }: Page): (string | Buffer)[] {
+  const hash = sha256(String(new URL(url).pathname.split('/')[2]))
+  return [hash, hash.toString('hex')]
+}
+
+export const places: Place[] = [...parkedPlaces, ...flights]

@@ -1,0 +1,76 @@
+import { afterAll, beforeAll, describe, test } from 'vitest'
+import { type Deployment, deploy } from './deployment.ts'
+import { nothingAtAll, type Operation, operations } from './operations.ts'
+import { places } from './places.ts'
+import { play, playControl, type Row, rounds } from './play.ts'
+import { createTable } from './table.ts'
+
+const timeout = 120_000 * rounds // for many at once on a machine with other things to do
+
+const table = createTable(places)
+let deployment: Deployment
+
+beforeAll(async () => {
+  deployment = await deploy({ apis: 2 * (operations.length + 2) * (places.length + 1) })
+})
+afterAll(async () => {
+  const { STILL_TRUE_TABLE: path } = process.env
+  if (path) table.write(path)
+  await deployment?.stop()
+})
+
+const rowOf = (operation: Operation, processes: 1 | 2): Row => ({
+  ...{ operation, processes },
+  lane: operations.indexOf(operation) % 2 === 0 ? 0 : 1,
+})
+
+describe.each([
+  { at: 'userinfo', isAboutApi: false },
+  { at: 'the API', isAboutApi: true },
+])('where nothing ends it, and its code is redeemed for $at', ({ at, isAboutApi }) => {
+  for (const place of places) {
+    test.concurrent(`${place.name} is worth something`, { timeout }, async ({ expect }) => {
+      const remains = await play(deployment, rowOf({ ...nothingAtAll, isAboutApi }, 2), place)
+      const entry = expect.stringMatching(at === 'userinfo' ? /userinfo openid email$/ : /the API read write$/)
+      expect(remains).toEqual(expect.arrayContaining([entry]))
+    })
+  }
+})
+
+test('few cells have nothing to end, and each says why', ({ expect }) => {
+  const spared = operations.flatMap((operation) =>
+    places.flatMap((place) => {
+      const reason = operation.sparing(place)
+      return reason === undefined ? [] : [reason]
+    }),
+  )
+  const counted = [...new Set(spared)].map((reason) => [reason, spared.filter((one) => one === reason).length])
+  expect(Object.fromEntries(counted)).toEqual({
+    'a device has no redirect URI': 5,
+    'it is a sign-in of its own, in another browser': 5,
+    'its tokens are still those of the client': 1,
+    'offline access outlives the session (OpenID Connect Core §11)': 1,
+    'the person was asked': 4,
+    'the secret was right when it was presented, and the refresh token is of no use without the new one': 3,
+    'what it asks for is issued to the public client': 14,
+    'what was issued to the client before was issued to it': 2,
+  })
+})
+
+describe.each([1, 2] as const)('with %i server processes', (processes) => {
+  for (const operation of operations) {
+    const row = rowOf(operation, processes)
+    for (const place of places.filter((one) => operation.sparing(one) === undefined)) {
+      test.concurrent(`${place.name} ${operation.verdict}`, { timeout }, async ({ expect }) => {
+        for (let round = 0; round < rounds; round++) {
+          const remains = await play(deployment, row, place, round).catch((error: Error) => error)
+          table.add({ row, place, remains })
+          expect.soft(remains).toEqual([])
+        }
+      })
+    }
+    test.concurrent(`what else there is goes on where a flow ${operation.verdict}`, { timeout }, async () => {
+      await playControl(deployment, row)
+    })
+  }
+})
