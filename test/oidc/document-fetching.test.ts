@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import { connect, type Database } from '../../src/database/connect.ts'
 import { createDocuments, type Documents } from '../../src/oidc/document-fetching.ts'
+import { createRequestScope, run } from '../../src/oidc/request-scope.ts'
 import { secret } from '../../src/secret.ts'
 import { createDatabase, type TestDatabase } from '../support/database.ts'
 
@@ -87,6 +88,32 @@ describe('how often a document is read', () => {
     expect(await refusals(unknown, 31)).toEqual([...Array(30).fill(failed), limited])
     expect(await refusals(() => documents.read(`${clientId}/known`, { isKnown: true }), 1)).toEqual([failed])
     expect(asked).toBe(91)
+  })
+})
+
+describe('a stranger who asks for more documents than they may', () => {
+  const readFrom = (address: string, name: string) =>
+    run(createRequestScope({ endpoint: 'authorization', requestId: 'x', address }), () =>
+      documents.read(`${clientId}?${name}`, { isKnown: false }).then(
+        () => 'read',
+        ({ error }) => error,
+      ),
+    )
+  const limited = 'temporarily_unavailable'
+
+  test('keeps nobody from reading one from elsewhere, not even at the same moment', async () => {
+    for (let n = 0; n < 30; n++) await readFrom('192.0.2.1', `${n}`)
+    answer = () => Response.json({ client_id: `${clientId}?one` })
+    const answers = await Promise.all([readFrom('192.0.2.1', 'one'), readFrom('198.51.100.1', 'one')])
+    expect(answers).toEqual([limited, 'read'])
+  })
+
+  test('at a host, from many networks, leaves some for networks that have asked for none', async () => {
+    fails()
+    const outcomes = []
+    for (let n = 0; n < 250; n++) outcomes.push(await readFrom(`192.0.2.${n % 10}`, `${n}`))
+    expect(outcomes.at(-1)).toBe(limited)
+    expect(await readFrom('198.51.100.1', 'x')).toBe('invalid_client')
   })
 })
 

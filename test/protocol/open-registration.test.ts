@@ -144,6 +144,39 @@ describe('R19: open registrations are limited', () => {
     expect([status, headers.get('retry-after')]).toEqual([429, expect.stringMatching(/^\d+$/)])
   })
 
+  test('in all only as far as they succeed: what is refused, from many addresses, takes nothing from the others', async () => {
+    for (let host = 1; host <= 5; host++) {
+      for (let again = 0; again < perAddress; again++) {
+        expect((await open({}, `198.51.100.${host}`)).status).toBe(400)
+      }
+    }
+    expect((await open({ redirect_uris }, '192.0.2.2')).status).toBe(201)
+  })
+
+  test('in all so that something is left for networks that have registered nothing', async () => {
+    for (let host = 1; host <= 2; host++) {
+      for (let again = 0; again < perAddress; again++) {
+        expect((await open({ redirect_uris }, `198.51.100.${host}`)).status).toBe(201)
+      }
+    }
+    const first = await open({ redirect_uris }, '2001:db8:1::1')
+    expect(first.status).toBe(201)
+    const again = await open({ redirect_uris }, '2001:db8:1:2::1')
+    expect([again.status, again.json['error'], Number(again.headers.get('retry-after')) > 3_000]).toEqual([
+      429,
+      'temporarily_unavailable',
+      true,
+    ])
+  })
+
+  test('by each /56 and /48 too, whatever the /64', async () => {
+    const statuses = []
+    for (let site = 0; site < 4 * perAddress + 2; site++) {
+      statuses.push((await open({}, `2001:db8:7:${site.toString(16)}00::1`)).status)
+    }
+    expect(statuses).toEqual([...Array(4 * perAddress).fill(400), 429, 429])
+  })
+
   test('and one that is over the limit of its address uses up nothing of what is for all', async () => {
     for (let attempt = 0; attempt < 3 * perHour; attempt++) await open()
     expect((await open({ redirect_uris }, '192.0.2.2')).status).toBe(201)

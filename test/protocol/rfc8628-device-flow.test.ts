@@ -174,6 +174,30 @@ describe('RFC 8628 §5: what somebody might try', () => {
     expect((await enter(createVisitor(postern.issuer), user_code)).status).toBe(429)
   })
 
+  test('§5.1: nothing that another site sends counts as a guess, nor what comes without the session of a form', async () => {
+    postern.logged.length = 0
+    const visitor = createVisitor(postern.issuer)
+    await visitor.get('/device')
+    const evil = { origin: 'https://evil.example', 'sec-fetch-site': 'cross-site' }
+    for (let n = 0; n < 15; n++) {
+      const statuses = [
+        await visitor.post('/device', { x: '1' }, evil),
+        await createVisitor(postern.issuer).post('/device', { x: '1' }, evil),
+        await createVisitor(postern.issuer).post('/device', { user_code: 'BBBB-BBBB', xsrf: 'x' }),
+        await visitor.post('/device', { user_code: 'BBBB-BBBB', xsrf: 'guessed' }),
+        await visitor.post('/device', { user_code: 'BBBB-BBBB' }, { 'sec-fetch-site': 'same-site' }),
+      ].map(({ status, headers }) => [status, headers.get('content-type')?.startsWith('text/html')])
+      expect(statuses).toEqual([403, 403, 400, 400, 403].map((status) => [status, true]))
+    }
+    const forged = createVisitor(postern.issuer)
+    forged.cookies.set('postern_session /', { value: 'made-up', path: '/' })
+    expect((await forged.post('/device', { user_code: 'BBBB-BBBB', xsrf: 'x' })).status).toBe(400)
+    expect(await postern.database.query('select 1 from throttles')).toEqual([])
+    expect(postern.logged.some((line) => JSON.parse(line).level >= 50)).toBe(false)
+    const { user_code } = await begin()
+    expect((await enter(visitor, user_code)).status).toBe(200)
+  })
+
   test('§5.1: right codes do not count as guesses', async () => {
     for (let n = 0; n < 12; n++) {
       const { user_code } = await begin('openid')

@@ -42,7 +42,7 @@ export function ownUserCodesOnly({ provider, csrf }: { provider: Provider; csrf:
   return async (ctx, next) => {
     if (ctx.path !== '/device' || ctx.method !== 'POST') return next()
     csrf.assertOwnSite(ctx)
-    if (ctx.cookies.get(provider.cookieName('session')) === undefined) {
+    if (ctx.cookies.get(provider.cookieName('session'), { signed: true }) === undefined) {
       ctx.throw(400, 'The code was sent without the session of its form.', { page: 'expired' })
     }
     await next()
