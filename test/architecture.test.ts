@@ -49,6 +49,21 @@ const fences: { packages: RegExp; values: string[]; types: string[] }[] = [
   { packages: /^oidc-provider\/./, values: [], types: [] }, // its inside changes with any release
 ]
 
+/**
+ * Store functions that change rows outside a transaction, and what decides there, if not a lock that the caller holds: a
+ * value that was read before may be another by the time it is written back.
+ */
+const decidedByTheStatement: Record<string, string> = {
+  'accounts.renewPasswordHash': 'the hash has to be the one that was read',
+  'artifacts.consume': 'it has to be unused',
+  'artifacts.update': 'the payload has to be the one that was read',
+  'client-lifetimes.touch': 'writes the time, and reads the rest in the statement',
+  'grants.extend': 'writes the time, and leaves what is granted as it is',
+  'keys.setPublicJwk': 'a key never has another public part',
+  'registration-tokens.revoke': 'writes the time',
+  'throttles.mark': 'writes the time',
+}
+
 const longestFile = 260 // lines; beyond that it is one table or two modules
 
 function read(pattern: string): Source[] {
@@ -189,6 +204,21 @@ const importsHaveNoCycle: Rule = (sources) => {
 const sources = wholeSources.flatMap((folder) => read(`${folder}/**/*.ts`))
 const templates = read('templates/**/*.njk')
 
+/** The store functions of a file that change rows and are not given a transaction. */
+function changesOutsideTransactions({ path, text }: Source): string[] {
+  if (!path.startsWith('src/stores/')) return []
+  const functions = text.split(/^(?=(?:export )?(?:async )?function )/m)
+  return functions
+    .filter((code) => /^[^)]*?\bdb: Db\b/.test(code) && /updateTable\(|doUpdateSet\(|`\s*update \w+ set/.test(code))
+    .map((code) => `${path.slice('src/stores/'.length, -'.ts'.length)}.${/function (\w+)/.exec(code)?.[1]}`)
+}
+
+const writesAreConditional: Rule = (all) =>
+  all
+    .flatMap(changesOutsideTransactions)
+    .filter((name) => !Object.hasOwn(decidedByTheStatement, name))
+    .map((name) => `${name} changes rows outside a transaction of its caller`)
+
 /** Says that a rule finds nothing here, and, so that this means something, that it finds what it is for. */
 function holds(rule: Rule, where: Source[], ...wrong: Source[][]): void {
   for (const example of wrong) expect(rule(example), example.map(({ text }) => text).join('\n')).not.toEqual([])
@@ -248,6 +278,24 @@ describe('the source', () => {
       file('src/oidc/a.ts', 'await sql<Row>`select 1`.execute(db)'),
       file('src/admin/a.ts', `await db.selectFrom('accounts').execute()`),
     )
+  })
+
+  test('changes rows in a transaction of the caller, or on a condition in the statement itself', () => {
+    holds(
+      writesAreConditional,
+      sources,
+      file('src/stores/a.ts', `export async function save(db: Db) {\n  await db.updateTable('a').set({ b })\n}`),
+      file(
+        'src/stores/a.ts',
+        'export async function save(\n  db: Db,\n) {\n  await sql`update a set b = 1`.execute(db)\n}',
+      ),
+      file(
+        'src/stores/a.ts',
+        `export function put(db: Db) {\n  return db.insertInto('a').onConflict((c) => c.doUpdateSet(row))\n}`,
+      ),
+    )
+    const written = sources.flatMap(changesOutsideTransactions)
+    expect(written.sort()).toEqual(Object.keys(decidedByTheStatement).sort())
   })
 
   test('reads the environment in main.ts and cli.ts alone', () => {
