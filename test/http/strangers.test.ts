@@ -112,7 +112,8 @@ function askFrom(network: string, { path, sent }: Reach): Promise<Answer> {
 }
 
 async function rows(): Promise<number> {
-  const tables = ['artifacts', 'sessions', 'replays', 'clients', 'audit_events']
+  // Keys are made by the clock, whoever asks for what.
+  const tables = ['artifacts', 'sessions', 'replays', 'clients', `audit_events where type not like 'key.%'`]
   const [row] = await postern.database.query(
     `select ${tables.map((table) => `(select count(*) from ${table})::int`).join(' + ')} as n`,
   )
