@@ -23,6 +23,8 @@ export type Operation = {
   /** Whether codes are redeemed for tokens of the API. */
   isAboutApi?: boolean
   scope?: (place: Place) => string
+  /** Where it matters which of the two came first when they are raced, since what came first may stay. */
+  isOrdered?: (place: Place) => boolean
   /** Why it ends nothing that is in this place, where that is so. */
   sparing(place: Place): string | undefined
 }
@@ -95,6 +97,7 @@ export const operations: Operation[] = [
     perform: async ({ there, browser }) => (await beginLogout(browserAt(there, browser.cookies)))(),
     // Offline access outlives the session it was given in (OpenID Connect Core §11).
     scope: ({ traits }) => (traits.includes('issued') ? 'openid email' : 'openid email offline_access'),
+    isOrdered: () => true,
     sparing: unless({
       'sign-in': 'it is a sign-in of its own, in another browser',
       refresh: 'offline access outlives the session (OpenID Connect Core §11)',
@@ -112,6 +115,7 @@ export const operations: Operation[] = [
     ends: tokens,
     driver: 'nobody',
     staleForMs: 0,
+    isOrdered: ({ traits }) => traits.includes('consent'),
     sparing: nothing,
     goesOn: signsInAgain,
   },
@@ -121,6 +125,7 @@ export const operations: Operation[] = [
     ends: scopes('email', 'write'),
     driver: 'nobody',
     staleForMs: 0,
+    isOrdered: ({ traits }) => traits.includes('consent'),
     sparing: nothing,
     goesOn: refreshes,
   },
@@ -140,6 +145,7 @@ export const operations: Operation[] = [
     ends: tokens,
     driver: 'person',
     staleForMs: 0,
+    isOrdered: ({ traits }) => traits.includes('issued'),
     sparing: unless({
       device: 'a device has no redirect URI',
       refresh: 'what was issued to the client before was issued to it',

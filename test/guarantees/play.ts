@@ -18,7 +18,8 @@ export async function play(deployment: Deployment, row: Row, place: Place, round
   const { operation } = row
   const world = await createWorld(deployment, optionsOf(row, place))
   const parked = await place.park(world)
-  const loot = await around(world, parked, round, () => operation.perform(world))
+  const isRaced = round > 0 && !operation.isOrdered?.(place)
+  const loot = await around(world, { ...parked, ...(isRaced && { round }) }, () => operation.perform(world))
   return settle(world, operation, loot, Date.now() + operation.staleForMs)
 }
 
@@ -33,11 +34,10 @@ export async function playControl(deployment: Deployment, row: Row): Promise<voi
 /** Does something while a flow is parked, or while the write of its request is on its way to the database. */
 async function around(
   world: World,
-  { marks, finish }: Parked,
-  round: number,
+  { marks, finish, round }: Parked & { round?: number },
   perform: () => Promise<unknown>,
 ): Promise<Loot> {
-  if (marks && round > 0) return (await overlap(round, finish, perform))[0]
+  if (marks && round !== undefined) return (await overlap(round, finish, perform))[0]
   if (!marks) {
     await perform()
     return finish()

@@ -11,7 +11,7 @@ const table = createTable(places)
 let deployment: Deployment
 
 beforeAll(async () => {
-  deployment = await deploy({ apis: 2 * (operations.length + 2) * (places.length + 1) })
+  deployment = await deploy({ apis: 2 * (operations.length + 2) * (places.length + 2) * rounds })
 })
 afterAll(async () => {
   const { STILL_TRUE_TABLE: path } = process.env
