@@ -1,7 +1,6 @@
 import argon2 from 'argon2'
 import type * as oidc from 'openid-client'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import * as keys from '../../src/stores/keys.ts'
 import { operate } from '../support/operator.ts'
 import { password, startPostern, type TestPostern } from '../support/postern.ts'
 import { beginLogin, discover } from '../support/relying-party.ts'
@@ -74,16 +73,12 @@ async function expectOneAnswer(status: number, secret: string, address?: (n: num
 
 describe('a refusal is the same for an account there is, one there is not, and a disabled one', () => {
   test('after the keys changed while more people signed in than passwords can be checked', async () => {
-    const { postern: running } = postern.server
-    const next = `select 1 from keys where purpose = 'RS256' and state = 'published'`
-    await expect.poll(() => postern.database.query(next), { timeout: 20_000 }).toHaveLength(1)
-    await postern.database.query(`update keys set published_at = published_at - interval '2 hours'`)
     await whileQueueIsFull(async () => {
-      const before = running.keyring.version
-      await operate(postern, 'keys rotate', { purpose: 'RS256' })
-      await expect.poll(() => running.keyring.version, { timeout: 20_000 }).not.toBe(before)
-      const latest = await keys.version(running.database.db)
-      await expect.poll(() => running.keyring.version, { timeout: 20_000 }).toBe(latest)
+      postern.logged.length = 0
+      await operate(postern, 'keys rotate', {})
+      await expect
+        .poll(() => postern.logged.some((line) => line.includes('the keys changed')), { timeout: 20_000 })
+        .toBe(true)
     })
     await expectOneAnswer(401, 'wrong')
     expect((await (await atSignIn())('ada@example.com', password)).status).toBe(200)
