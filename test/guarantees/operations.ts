@@ -1,4 +1,5 @@
-import { beginLogout, browserAt, snapshot } from '../concurrency/journey.ts'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type Answer, beginLogout, browserAt, call, snapshot } from '../concurrency/journey.ts'
 import { apiScopes, stalenessMs } from './deployment.ts'
 import { refreshes, refreshesWithNewSecret, returnsElsewhere, signsIn, signsInElsewhere } from './goes-on.ts'
 import type { Place, Trait } from './places.ts'
@@ -230,7 +231,7 @@ export const operations: Operation[] = [
   },
   {
     verdict: 'brings no token to who knows a secret that was replaced',
-    perform: administer('client rotate-secret', (world) => ({ ...named(world), overlap_seconds: 0 })),
+    perform: replaceSecret,
     ends: tokens,
     driver: 'person',
     staleForMs: 0,
@@ -242,6 +243,18 @@ export const operations: Operation[] = [
     goesOn: refreshesWithNewSecret,
   },
 ]
+
+/** Gives the client another secret, and waits until the process of the flow has heard of it (docs/operations.md). */
+async function replaceSecret(world: World): Promise<Answer> {
+  const { deployment, here, there, client } = world
+  const input = { ...named(world), overlap_seconds: 0 }
+  const answer = await deployment.administer(there, 'client rotate-secret', input)
+  for (const until = Date.now() + stalenessMs; Date.now() < until; await sleep(50)) {
+    const { status } = await call(here, '/oauth/introspect', { client, form: { token: 'none' } })
+    if (status === 401) return answer
+  }
+  throw new Error('the old secret is still accepted')
+}
 
 /** The person un-ticks two things on the consent page, in another tab. */
 async function narrowConsent(world: World): Promise<void> {
