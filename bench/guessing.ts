@@ -60,7 +60,7 @@ function scenes(sizes: number[]): Scene[] {
           addressOf: () => ownNetworks.office,
         }))
       : []),
-    { name: 'IPv4', target: 'everybody' as const, addresses, addressOf: ipv4 },
+    ...(addresses > 1_000 ? [] : [{ name: 'IPv4', target: 'everybody' as const, addresses, addressOf: ipv4 }]),
   ])
 }
 

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { allowances } from '../../src/authentication/attempts.ts'
 import type { ClientMetadata } from '../../src/stores/clients.ts'
 import { environmentFor, password, startPostern, type TestPostern } from '../support/postern.ts'
+import { shownRefusal } from '../support/refusals.ts'
 import { beginLogin, discover } from '../support/relying-party.ts'
 import { createVisitor, formsOf, type Page, type Visitor } from '../support/visitor.ts'
 
@@ -114,9 +115,9 @@ describe('a stranger who guesses', () => {
     const answers = []
     for (const name of [email, 'mallory@example.com', 'made-up@example.com']) {
       const answer = await (await atSignIn())({ address: office, email: name, password: 'wrong' })
-      answers.push([answer.status, shown(answer, name)])
+      answers.push(shownRefusal(answer, name))
     }
-    expect(answers[0]?.[0]).toBe(429)
+    expect(answers[0]).toMatchObject({ status: 429 })
     for (const answer of answers) expect(answer).toEqual(answers[0])
   })
 
@@ -180,18 +181,6 @@ describe('the cookie of a browser that is known', () => {
     expect(JSON.stringify(entries())).not.toContain('ada')
   })
 })
-
-/** A page without what differs from one request to the next. */
-function shown({ body, headers }: Page, name: string): unknown {
-  const { date: _1, 'x-request-id': _2, 'content-length': _3, 'retry-after': _4, ...rest } = Object.fromEntries(headers)
-  const page = body
-    .replaceAll(name, 'EMAIL')
-    .replaceAll(/\/interaction\/[^/"]+/g, '/interaction/UID')
-    .replaceAll(/name="(uid|csrf)" value="[^"]+"/g, '')
-    .replaceAll(/in \d+ (second|minute)s?/g, 'in a while')
-  const cookie = rest['set-cookie']?.replaceAll(/postern_browser_[\w-]+=[^;]+|expires=[^;]+/g, '')
-  return { rest: { ...rest, 'set-cookie': cookie }, page }
-}
 
 /** A second process's worth of server, on the same data. */
 async function startSecond(): Promise<{ address: string; stop(): Promise<void> }> {

@@ -1,0 +1,25 @@
+import type { Page } from './visitor.ts'
+
+/** What a stranger sees of a refused sign-in, without what differs from one request to the next. */
+export function shownRefusal({ status, headers, body }: Page, email: string): object {
+  const {
+    date: _1,
+    'x-request-id': _2,
+    'content-length': _3,
+    'retry-after': wait,
+    ...rest
+  } = Object.fromEntries(headers)
+  return {
+    status,
+    headers: {
+      ...rest,
+      'set-cookie': rest['set-cookie']?.replaceAll(/postern_browser_[\w.-]+=[^;]+|expires=[^;]+/g, ''),
+      'retry-after': wait !== undefined && Number(wait) > 0,
+    },
+    body: body
+      .replaceAll(email, 'EMAIL')
+      .replaceAll(/\/interaction\/[^/"]+/g, '/interaction/UID')
+      .replaceAll(/name="(uid|csrf)" value="[^"]+"/g, '')
+      .replaceAll(/in \d+ (second|minute)s?/g, 'in a while'),
+  }
+}
