@@ -6,10 +6,14 @@ const positive = z.coerce.number().int().positive()
 export const limits = {
   OPEN_REGISTRATIONS_PER_HOUR: positive
     .default(100)
-    .describe('How many registrations without a token are tried in an hour, by all together.'),
+    .describe(
+      'How many registrations without a token may succeed in an hour. A fifth is left to networks without any.',
+    ),
   OPEN_REGISTRATIONS_PER_ADDRESS_PER_HOUR: positive
     .default(10)
-    .describe('How many of them from one IPv4 address, or from one /64 network of IPv6 addresses.'),
+    .describe(
+      'How many of them may be tried from one IPv4 address or /64 network. A /56 has twice as many, a /48 four times.',
+    ),
   REGISTRATION_CHANGES_PER_CLIENT_PER_HOUR: positive
     .default(60)
     .describe('How often in an hour a client may change or delete its own registration.'),
