@@ -38,7 +38,7 @@ describe('what a page says about where one returns to', () => {
     const config = await discover(postern, client)
     const { page } = await beginLogin(config, { issuer: postern.issuer, redirect_uri: redirectUri })
     expect(page.body).not.toContain('www.mybank.example')
-    expect(page.body).toContain('com.example.app:')
+    expect(page.body).toContain('An app on this device')
   })
 })
 

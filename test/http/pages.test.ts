@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { ClientMetadata } from '../../src/stores/clients.ts'
 import { password, startPostern, type TestPostern } from '../support/postern.ts'
 import { beginLogin, discover, login } from '../support/relying-party.ts'
-import { createVisitor, type Page } from '../support/visitor.ts'
+import { createVisitor, formsOf, type Page } from '../support/visitor.ts'
 
 let postern: TestPostern
 let client: ClientMetadata
@@ -161,7 +161,11 @@ describe('an error', () => {
         .map((line) => JSON.parse(line))
         .find(({ requestId, err }) => requestId === reference && err)
       expect(entry).toMatchObject({ msg: 'request failed', err: { code: '42P01' } })
-      const json = await visitor.post(`${postern.issuer}/device`, {}, { accept: 'application/json' })
+      const [form] = formsOf(page.body)
+      const fields = { ...form?.hidden, email, password }
+      const json = await visitor.post(new URL(String(form?.action), page.url).href, fields, {
+        accept: 'application/json',
+      })
       expect(json.status).toBe(500)
       expect(JSON.parse(json.body)).toEqual({ error: 'server_error' })
     } finally {

@@ -176,6 +176,8 @@ describe('a client that was used just now', () => {
     await change(client, `unused_expires_at = ${past}, ${itself}`)
     postern.server.postern.clients.forget(client.client_id)
     await expect.poll(async () => (await token(client, form)).status, { timeout: 6_000 }).toBe(200)
+    const isNoted = `select 1 from clients where id = $1 and unused_expires_at is null`
+    await expect.poll(() => postern.database.query(isNoted, [client.client_id])).toHaveLength(1)
     await removeIn(postern.server.postern, other)
     expect([await state(client), await removals(client)]).toEqual(['there', []])
   })
