@@ -71,7 +71,13 @@ export async function build(context: string, into: string): Promise<Image> {
 /** What a program of ours needs of this process's environment, and none of its settings. */
 export function surroundings(): Record<string, string> {
   const { PATH = '', HOME = '' } = process.env
-  return { PATH, HOME, npm_config_prefer_offline: 'true', npm_config_update_notifier: 'false' }
+  // Behind a proxy that has an authority of its own, npm cannot install without these.
+  const authorities = ['NODE_EXTRA_CA_CERTS', 'SSL_CERT_FILE', 'SSL_CERT_DIR'].flatMap((name) => {
+    const value = process.env[name]
+    return value === undefined ? [] : [[name, value] as const]
+  })
+  const quietly = { npm_config_prefer_offline: 'true', npm_config_update_notifier: 'false' }
+  return { PATH, HOME, ...quietly, ...Object.fromEntries(authorities) }
 }
 
 async function instructions(path: string): Promise<{ name: string; rest: string }[]> {

@@ -45,7 +45,7 @@ beforeAll(async () => {
     cwd: elsewhere,
     env: surroundings(),
   })
-}, 600_000) // it compiles, and installs from the registry
+}, 180_000)
 
 afterAll(async () => {
   if (server && server.exitCode === null) {
