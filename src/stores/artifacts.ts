@@ -1,6 +1,7 @@
 import { CompiledQuery, sql } from 'kysely'
 import type { Db, Tx } from '../database/schema.ts'
 import type { Account } from './accounts.ts'
+import { accountOf, type JoinedAccount, joinedColumns } from './joined-accounts.ts'
 import type { StoredSession } from './sessions.ts'
 
 export type Payload = Record<string, unknown>
@@ -37,7 +38,7 @@ const select = `
   select a.id_hash, a.model, a.grant_id, a.family, a.account_id, a.client_id, a.session_uid, a.payload,
     extract(epoch from a.expires_at)::float8 as expires_at, extract(epoch from a.consumed_at)::float8 * 1000 as consumed_at,
     g.payload as grant_payload,
-    u.id as u_id, u.email, u.email_verified, u.profile, u.epoch,
+    ${joinedColumns},
     s.payload as s_payload, s.authorizations, s.account_id as s_account_id
   from artifacts a
   left join clients c on c.id = a.client_id
@@ -144,7 +145,7 @@ export async function revoke(tx: Tx, { grantId, family, sessionUid }: Revocation
   return Number(numDeletedRows)
 }
 
-type Row = {
+type Row = JoinedAccount & {
   id_hash: Buffer
   model: string
   grant_id: string | null
@@ -156,11 +157,6 @@ type Row = {
   expires_at: number | null
   consumed_at: number | null
   grant_payload: Payload | null
-  u_id: string | null
-  email: string
-  email_verified: boolean
-  profile: Payload
-  epoch: number
   s_payload: Payload | null
   authorizations: Payload
   s_account_id: string | null
@@ -179,16 +175,7 @@ function toArtifact(row: Row): FoundArtifact {
     expiresAtSeconds: row.expires_at ?? undefined,
     consumedAtMs: row.consumed_at ?? undefined,
     grant: row.grant_payload ?? undefined,
-    account: row.u_id
-      ? {
-          id: row.u_id,
-          email: row.email,
-          emailVerified: row.email_verified,
-          profile: row.profile,
-          isDisabled: false,
-          epoch: row.epoch,
-        }
-      : undefined,
+    account: accountOf(row),
     session:
       row.s_payload && row.session_uid
         ? {

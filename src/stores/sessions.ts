@@ -1,6 +1,7 @@
 import { CompiledQuery } from 'kysely'
 import type { Db, Tx } from '../database/schema.ts'
 import type { Account } from './accounts.ts'
+import { accountOf, type JoinedAccount, joinedColumns } from './joined-accounts.ts'
 
 type Payload = Record<string, unknown>
 
@@ -17,23 +18,17 @@ export type StoredSession = {
 export const stateIdentity = (uid: string): string => `sessions.state:${uid}`
 
 const select = `
-  select s.uid, s.id_hash, s.previous_id_hash, s.account_id, s.payload, s.authorizations, u.id as u_id, u.email, u.email_verified, u.profile,
-    u.epoch
+  select s.uid, s.id_hash, s.previous_id_hash, s.account_id, s.payload, s.authorizations, ${joinedColumns}
   from sessions s left join accounts u on u.id = s.account_id
   where s.destroyed_at is null and s.expires_at > $2 and u.disabled_at is null`
 
-type Row = {
+type Row = JoinedAccount & {
   uid: string
   id_hash: Buffer
   previous_id_hash: Buffer | null
   account_id: string | null
   payload: Payload
   authorizations: Payload
-  u_id: string | null
-  email: string
-  email_verified: boolean
-  profile: Payload
-  epoch: number
 }
 
 async function run(db: Db, condition: string, key: unknown): Promise<Row[]> {
@@ -86,15 +81,6 @@ function toSession(row: Row): FoundSession {
     accountId: row.account_id ?? undefined,
     payload: row.payload,
     authorizations: row.authorizations,
-    account: row.u_id
-      ? {
-          id: row.u_id,
-          email: row.email,
-          emailVerified: row.email_verified,
-          profile: row.profile,
-          isDisabled: false,
-          epoch: row.epoch,
-        }
-      : undefined,
+    account: accountOf(row),
   }
 }
