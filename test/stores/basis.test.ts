@@ -84,7 +84,8 @@ const moves: [string, Move][] = Object.entries({
   'the client was changed': (tx) =>
     execute(tx, `update clients set updated_at = updated_at + interval '1 millisecond' where id = $1`),
   'the client was disabled': (tx) => clients.setDisabled(tx, id, true),
-  'the client was past its lifetime': (tx) => execute(tx, 'update clients set expires_at = now() where id = $1'),
+  'the client was past its lifetime': (tx) =>
+    execute(tx, `update clients set expires_at = now() - interval '1 second' where id = $1`),
 })
 
 function code(): Artifact {
