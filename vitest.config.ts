@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs'
+import { join } from 'node:path'
 import { defineConfig } from 'vitest/config'
 import { chromiumPath } from './test/support/chromium-path.ts'
 
@@ -9,6 +10,9 @@ const ofText = ['test/architecture.test.ts', 'test/documentation.test.ts']
 const hasBrowser = process.env['CI'] !== undefined || existsSync(chromiumPath)
 if (!hasBrowser) process.stderr.write(`There is no Chromium at ${chromiumPath}: the browser tests are left out.\n`)
 const inBrowser = hasBrowser ? [] : ['test/browser/**']
+
+// Most of what a short process does is to compile. It is done once.
+process.env['NODE_COMPILE_CACHE'] ??= join(import.meta.dirname, 'node_modules/.cache/node')
 
 export default defineConfig({
   test: {
@@ -27,7 +31,7 @@ export default defineConfig({
     setupFiles: ['src/runtime.ts'],
     testTimeout: 60_000,
     hookTimeout: 120_000,
-    maxWorkers: 2,
+    maxWorkers: 3, // of two processors: some tests mostly wait
     maxConcurrency: 24, // of tests that say so themselves; they mostly wait
 
     reporters: ['default'],

@@ -1,5 +1,5 @@
 import type { Browser, BrowserContext, Page as Tab } from 'playwright-core'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { ClientMetadata } from '../../src/stores/clients.ts'
 import { authorizationRequest, proceed } from '../concurrency/journey.ts'
 import { launchChromium, pretendOrigin } from '../support/chromium.ts'
@@ -15,6 +15,7 @@ let postern: HttpsPostern
 let site: Site
 let browser: Browser
 let context: BrowserContext
+let tab: Tab
 let app: ClientMetadata
 let firstParty: ClientMetadata
 let unrelated: ClientMetadata
@@ -28,13 +29,15 @@ beforeAll(async () => {
   firstParty = await postern.createClient({ ...metadata, first_party: true })
   unrelated = await postern.createClient()
   browser = await launchChromium('--host-resolver-rules=MAP *.example.test 127.0.0.1')
+  context = await browser.newContext({ ignoreHTTPSErrors: true })
+  await pretendOrigin(context, 'https://rp.example')
+  tab = await context.newPage()
 })
 afterAll(async () => {
   await browser?.close()
   site?.stop()
   await postern?.stop()
 })
-afterEach(() => context?.close())
 
 const begin = (visitor: Visitor, client: ClientMetadata, parameters: Record<string, string> = {}) =>
   visitor.get(authorizationRequest(client, { scope, ...parameters }).path)
@@ -144,30 +147,22 @@ const victims: [name: string, before: () => ClientMetadata[], at: () => ClientMe
   ['is signed in, and the app is first-party', () => [firstParty], () => firstParty],
 ]
 
-type BrowserState = Awaited<ReturnType<BrowserContext['storageState']>>
-type Victim = { email: string; isSignedIn: boolean; state: BrowserState }
-
-async function openBrowser(storageState?: BrowserState): Promise<void> {
-  context = await browser.newContext({ ignoreHTTPSErrors: true, ...(storageState && { storageState }) })
-  await pretendOrigin(context, 'https://rp.example')
-}
+type Cookies = Awaited<ReturnType<BrowserContext['cookies']>>
+type Victim = { email: string; isSignedIn: boolean; cookies: Cookies }
 
 let people = 0
 /** Somebody who used these apps in their browser. */
 async function createVictim(apps: ClientMetadata[]): Promise<Victim> {
   const email = `victim-${++people}@example.com`
   await postern.createAccount(email)
-  await openBrowser()
-  const page = await context.newPage()
+  await context.clearCookies()
   for (const client of apps) {
-    await page.goto(postern.issuer + authorizationRequest(client, { scope }).path)
-    await signInAs(email, page)
-    if (client !== firstParty) await page.getByRole('button', { name: 'Allow' }).click()
-    await page.waitForURL('https://rp.example/**')
+    await tab.goto(postern.issuer + authorizationRequest(client, { scope }).path)
+    await signInAs(email, tab)
+    if (client !== firstParty) await tab.getByRole('button', { name: 'Allow' }).click()
+    await tab.waitForURL('https://rp.example/**')
   }
-  const state = await context.storageState()
-  await context.close()
-  return { email, isSignedIn: apps.length > 0, state }
+  return { email, isSignedIn: apps.length > 0, cookies: await context.cookies() }
 }
 
 async function signInAs(email: string, page: Tab): Promise<void> {
@@ -189,10 +184,8 @@ function tossed({ cookies }: Visitor): string[] {
 }
 
 async function whoIsSignedIn(): Promise<string> {
-  const page = await context.newPage()
-  await page.goto(`${postern.issuer}/oauth/logout`)
-  await page.getByRole('heading', { level: 1 }).waitFor()
-  const text = await page.locator('main').innerText()
+  await tab.goto(`${postern.issuer}/oauth/logout`)
+  const text = await tab.locator('main').innerText()
   return /\S+@example\.com/.exec(text)?.[0] ?? 'nobody'
 }
 
@@ -210,10 +203,9 @@ const consequences = () =>
 async function expectNothingFrom({ visitor, go, deviceCode }: Bait, victim: Victim, expected: RegExp): Promise<void> {
   const before = await consequences()
   site.lay({ cookies: tossed(visitor), go })
-  const page = await context.newPage()
-  await page.goto(site.trapUrl)
-  await page.waitForURL((url) => url.href !== site.trapUrl)
-  expect(await page.getByRole('heading', { level: 1 }).innerText()).toMatch(expected)
+  await tab.goto(site.trapUrl)
+  await tab.waitForURL((url) => url.href !== site.trapUrl)
+  expect(await tab.getByRole('heading', { level: 1 }).innerText()).toMatch(expected)
 
   expect(await consequences()).toEqual(before)
   if (deviceCode) {
@@ -239,7 +231,8 @@ describe.each(victims)('a person who %s and opens a page of a hostile sibling ho
     onTestFailed(() => {
       isAsBefore = false
     })
-    await openBrowser(victim.state)
+    await context.clearCookies()
+    await context.addCookies(victim.cookies)
   })
 
   test.each(interactions)('does not go on with %s of the attacker', async (_flow, prepare) => {
@@ -254,7 +247,6 @@ describe.each(victims)('a person who %s and opens a page of a hostile sibling ho
 describe('a sibling host that makes the browser drop its cookies', () => {
   test('gets a refusal, with a way back, and no sign-in of its own', async () => {
     const victim = await createVictim([])
-    await openBrowser()
     const own = await context.newPage()
     await own.goto(postern.issuer + authorizationRequest(app, { scope }).path)
     const bait = await request(parked(signIn))(app)

@@ -10,6 +10,7 @@ import { assemble } from '../../src/server.ts'
 import * as sessions from '../../src/stores/sessions.ts'
 import { postern } from '../support/command-line.ts'
 import { createDatabase, type TestDatabase } from '../support/database.ts'
+import { inherited } from '../support/inherited.ts'
 import { environmentFor } from '../support/postern.ts'
 
 const newKey = () => randomBytes(32).toString('base64')
@@ -109,9 +110,8 @@ describe('postern secrets rotate', () => {
     await database.query(`create function dawdle() returns trigger language plpgsql as
       $$ begin perform pg_sleep(0.5); return null; end $$`)
     await database.query('create trigger dawdle before update on sessions execute function dawdle()')
-    const { PATH = '' } = process.env
     const rotating = spawn(process.execPath, ['src/cli.ts', 'secrets', 'rotate'], {
-      env: { PATH, ...env, ENCRYPTION_KEYS: `${newer},${older}` },
+      env: { ...inherited, ...env, ENCRYPTION_KEYS: `${newer},${older}` },
     })
     await expect.poll(() => countUnder(after), { timeout: 20_000 }).toBeGreaterThan(0)
     rotating.kill('SIGKILL')

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
+import { inherited } from '../support/inherited.ts'
 
 export const repository = join(import.meta.dirname, '../..')
 
@@ -19,9 +20,7 @@ const running = new Set<Example>()
 
 /** Runs a program of examples/ in a process of its own, with these settings and no others. */
 export function run(path: string, settings: Record<string, string> = {}, words: string[] = []): Example {
-  return watch(
-    spawn(process.execPath, [path, ...words], { cwd: repository, env: { PATH: process.env['PATH'], ...settings } }),
-  )
+  return watch(spawn(process.execPath, [path, ...words], { cwd: repository, env: { ...inherited, ...settings } }))
 }
 
 /** `leadsGroup` says that it was started detached, and has to be stopped with its children. */

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { createDatabase, type TestDatabase } from '../support/database.ts'
+import { inherited } from '../support/inherited.ts'
 import { environmentFor } from '../support/postern.ts'
 
 const main = join(import.meta.dirname, '../../src/main.ts')
@@ -30,7 +31,7 @@ async function start(settings: Record<string, string> = {}): Promise<ChildProces
   const fresh = await environmentFor(database.url)
   encryptionKeys ??= fresh['ENCRYPTION_KEYS'] // the database has secrets under them from the first start on
   env = { ...fresh, ENCRYPTION_KEYS: String(encryptionKeys), ...settings }
-  const started = spawn(process.execPath, [main], { env: { PATH: process.env['PATH'], ...env } })
+  const started = spawn(process.execPath, [main], { env: { ...inherited, ...env } })
   child = started
   let output = ''
   await new Promise<void>((resolve, reject) => {

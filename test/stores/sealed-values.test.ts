@@ -13,6 +13,7 @@ import { createDatabase, type TestDatabase } from '../support/database.ts'
 
 const [older, newer] = [1, 2].map(() => secret(randomBytes(32).toString('base64'))) as [never, never]
 const before = createEnvelope([older])
+const during = createEnvelope([older, newer]) // a process that was not restarted yet with the newer one first
 const after = createEnvelope([newer, older])
 const onlyNew = createEnvelope([newer])
 
@@ -221,7 +222,7 @@ describe('replacing a value', () => {
     await plantClients(ids)
     const rotateSecret = (id: string) =>
       database.db.transaction().execute((tx) =>
-        clients.rotateSecret(tx, before, id, {
+        clients.rotateSecret(tx, during, id, {
           secret: `new secret of ${id}`,
           secretExpiresAtSeconds: 0,
           overlapSeconds: 60,

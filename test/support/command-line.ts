@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
+import { inherited } from './inherited.ts'
 
 const repository = join(import.meta.dirname, '..', '..')
 
@@ -11,8 +12,10 @@ export async function postern(
   args: string[],
   { env, input = '', cwd = repository }: { env: Record<string, string>; input?: string; cwd?: string },
 ): Promise<Outcome> {
-  const { PATH = '' } = process.env
-  const child = spawn(process.execPath, [join(repository, 'src/cli.ts'), ...args], { cwd, env: { PATH, ...env } })
+  const child = spawn(process.execPath, [join(repository, 'src/cli.ts'), ...args], {
+    cwd,
+    env: { ...inherited, ...env },
+  })
   const output = { stdout: '', stderr: '' }
   for (const name of ['stdout', 'stderr'] as const) {
     child[name].setEncoding('utf8').on('data', (chunk: string) => {

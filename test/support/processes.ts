@@ -8,6 +8,7 @@ import { createLogger } from '../../src/log.ts'
 import { assemble, type Postern } from '../../src/server.ts'
 import type { ClientMetadata } from '../../src/stores/clients.ts'
 import { createDatabase, type TestDatabase } from './database.ts'
+import { inherited } from './inherited.ts'
 import { operateOn } from './operator.ts'
 import { createClient, environmentFor, freePort, password } from './postern.ts'
 
@@ -129,8 +130,7 @@ export function serverProcess(shared: Record<string, string>, port: number, issu
     fetch: through,
     async start() {
       agent = new Agent({ keepAlive: true, maxSockets: 64 })
-      const { PATH = '' } = process.env
-      const started = spawn(process.execPath, ['src/main.ts'], { cwd: repository, env: { PATH, ...env } })
+      const started = spawn(process.execPath, ['src/main.ts'], { cwd: repository, env: { ...inherited, ...env } })
       child = started
       process.on('exit', killAtExit)
       for (const stream of [started.stdout, started.stderr]) collectLines(stream, output)

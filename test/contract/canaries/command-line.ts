@@ -6,6 +6,7 @@ import type { Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import type { Scene } from '../../support/circulation.ts'
 import { postern as runPostern } from '../../support/command-line.ts'
+import { inherited } from '../../support/inherited.ts'
 import { signingKid } from '../../support/keys.ts'
 import type { Channels } from './channels.ts'
 import { everything, theRest, unfit } from './commands.ts'
@@ -21,9 +22,11 @@ type Outcome = { args: string[]; code: number; stdout: string; stderr: string }
 
 /** Runs commands of a shell with this environment, one after the other, some with more in it from then on. */
 export async function runAll(env: Env, commands: Command[]): Promise<{ logged: string; outcomes: Outcome[] }> {
-  const { PATH = '' } = process.env
   const path = join(import.meta.dirname, 'many-commands.ts')
-  const child = spawn(process.execPath, [path], { env: { PATH, ...env }, stdio: ['pipe', 'pipe', 'inherit', 'pipe'] })
+  const child = spawn(process.execPath, [path], {
+    env: { ...inherited, ...env },
+    stdio: ['pipe', 'pipe', 'inherit', 'pipe'],
+  })
   child.stdin?.end(JSON.stringify(commands.map((one) => (Array.isArray(one) ? { args: one } : one))))
   const [logged, written] = await Promise.all([text(child.stdout as Readable), text(child.stdio[3] as Readable)])
   return { logged, outcomes: JSON.parse(written) as Outcome[] }

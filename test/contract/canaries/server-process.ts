@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
+import { inherited } from '../../support/inherited.ts'
 
 const repository = join(import.meta.dirname, '..', '..', '..')
 const longestMs = 60_000
@@ -21,10 +22,9 @@ export function startServer(
   env: Record<string, string>,
   { args = [], options = [] }: { args?: string[]; options?: string[] } = {},
 ): Server {
-  const { PATH = '' } = process.env
   const child = spawn(process.execPath, [...options, 'src/main.ts', ...args], {
     cwd: repository,
-    env: { PATH, ...env },
+    env: { ...inherited, ...env },
   })
   const output: string[] = []
   for (const stream of [child.stdout, child.stderr]) {
