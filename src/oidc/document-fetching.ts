@@ -101,10 +101,15 @@ export function createDocuments({
     return read
   }
 
+  function findFresh(clientId: string): Kept | undefined {
+    const found = kept.get(clientId)
+    return found && Date.now() < found.freshUntilMs ? found : undefined
+  }
+
   return {
     async read(clientId, { isKnown }) {
-      const before = kept.get(clientId)
-      if (before && Date.now() < before.freshUntilMs) return before.metadata
+      const fresh = findFresh(clientId)
+      if (fresh) return fresh.metadata
       // The engine looks a client up again to tell it what went wrong. That is no reason to ask again.
       const scope = current()
       const failed = scope && failures.get(scope)
@@ -113,7 +118,11 @@ export function createDocuments({
         // Each request is held to its own limits, and waits for no other's: a stranger who is over theirs would be refused
         // together with everybody who asked at the same moment.
         const seconds = reading.has(clientId) ? 0 : await translated(count(clientId, isKnown))
+        // Another request may have read it while this one was counted.
+        const readMeanwhile = findFresh(clientId)
+        if (readMeanwhile) return readMeanwhile.metadata
         if (seconds > 0) {
+          const before = kept.get(clientId)
           if (before && Date.now() < before.goodUntilMs) return before.metadata
           throw new TooMany('client id metadata documents were asked for', seconds)
         }
