@@ -104,6 +104,8 @@ function newNetwork(): string {
   networks += 1
   return `2001:db8:${networks.toString(16)}:0`
 }
+/** One of the 65,536 networks of a /48. */
+const within = (network: string, n: number) => `${network.slice(0, -2)}:${n.toString(16)}`
 
 function askFrom(network: string, { path, sent }: Reach): Promise<Answer> {
   const { headers, ...rest } = sent?.() ?? {}
@@ -161,6 +163,23 @@ describe('What strangers have kept is counted by network', () => {
     const before = await rows()
     for (let n = 0; n < 5; n++) await askFrom(network, reach)
     expect(await rows()).toBe(before)
+  })
+
+  test.each([
+    ['/56', 2, 1],
+    ['/48', 4, 256],
+  ])('the networks of a %s have %i times the allowance of one, together', async (_prefix, times, apart) => {
+    const [one, many] = [newNetwork(), newNetwork()]
+    const reach = reachOf('code_verification')
+    const letIn = async (networkOf: (n: number) => string) => {
+      let count = 0
+      while (count < 1_000 && (await askFrom(networkOf(count), reach)).status === 200) count += 1
+      return count
+    }
+    const most = await letIn(() => one)
+    const together = await letIn((n) => within(many, (n % 200) * apart))
+    expect(together).toBeGreaterThan(most * times * 0.9)
+    expect(together).toBeLessThan(most * times * 1.1)
   })
 
   test('all kinds of request from one network share its allowance', async () => {

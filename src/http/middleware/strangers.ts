@@ -1,6 +1,6 @@
 import type { Context, Middleware } from 'koa'
 import { errors, type KoaContextWithOIDC } from 'oidc-provider'
-import { networkOf } from '../../authentication/networks.ts'
+import { networksOf } from '../../authentication/networks.ts'
 import type { ClientCache } from '../../oidc/clients.ts'
 import { routes } from '../../oidc/features.ts'
 import { assertBounded } from '../../oidc/parameter-bounds.ts'
@@ -41,24 +41,25 @@ const byStrangers: readonly string[] = ['open', 'document'] // registration poli
  */
 export function boundStrangers({ allowances, clients }: { allowances: Allowances; clients: ClientCache }): Middleware {
   async function chargesOf(ctx: Context & Engine, scope: RequestScope): Promise<Charge[]> {
-    const network = networkOf(ctx.ip)
+    // Whoever has a /48 has 65,536 networks of the size that a household is given.
+    const byNetwork = (allowance: Allowance, amount: number): Charge[] =>
+      networksOf(ctx.ip).map(({ network, allowance: times }) => ({ allowance, key: network, amount: amount / times }))
     if (scope.endpoint === 'registration') {
       const { permission, saved, destroyed } = scope.registration
       const id = saved?.client_id ?? destroyed
       if (!permission?.client || id === undefined || ctx.status >= 400) return []
       return [
         { allowance: allowances.changesByClient, key: id, amount: 1 },
-        { allowance: allowances.changesByNetwork, key: network, amount: 1 },
+        ...byNetwork(allowances.changesByNetwork, 1),
       ]
     }
     const amount = bytesKeptBy(scope)
     if (amount === 0 || scope.endpoint === 'token' || ctx.oidc?.session?.accountId !== undefined) return []
-    const byNetwork = { allowance: allowances.keptByNetwork, key: network, amount }
     const client = authenticated.includes(ctx.path) ? ctx.oidc?.client : undefined
-    if (!client || client.clientAuthMethod === 'none') return [byNetwork]
+    if (!client || client.clientAuthMethod === 'none') return byNetwork(allowances.keptByNetwork, amount)
     const byClient = { allowance: allowances.keptByClient, key: client.clientId, amount }
     const { policy = '' } = (await clients.find(client.clientId)) ?? {}
-    return byStrangers.includes(policy) ? [byClient, byNetwork] : [byClient]
+    return byStrangers.includes(policy) ? [byClient, ...byNetwork(allowances.keptByNetwork, amount)] : [byClient]
   }
 
   return async (ctx, next) => {
