@@ -5,6 +5,7 @@ import { type Keyring, offeredAlgorithms, type SigningKey } from '../keys/keyrin
 import * as accounts from '../stores/accounts.ts'
 import * as replays from '../stores/replays.ts'
 import { adapterWith } from './adapter.ts'
+import { assertBrief } from './client-assertions.ts'
 import type { ClientDocuments } from './client-documents.ts'
 import { extraClientMetadata } from './client-metadata.ts'
 import { type DynamicRegistration, readAnyForm } from './dynamic-registration.ts'
@@ -68,6 +69,7 @@ export function createProvider(dependencies: ProviderDependencies): Provider {
       : ['code'],
     enabledJWA: algorithms(offeredAlgorithms(keyring)),
     clientAuthMethods: ['none', 'client_secret_basic', 'client_secret_post', 'client_secret_jwt', 'private_key_jwt'],
+    assertJwtClientAuthClaimsAndHeader: assertBrief,
     pkce: { required: (_ctx, client) => requiresPkce(config, client) },
     allowOmittingSingleRegisteredRedirectUri: false,
     rotateRefreshToken: () => true,
