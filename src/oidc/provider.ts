@@ -115,7 +115,10 @@ export function createProvider(dependencies: ProviderDependencies): Provider {
   // What a proof's identifier is checked with must be one step, or two requests at once both pass.
   provider.ReplayDetection.unique = async (iss, jti, exp) => {
     const expiresAt = new Date(Math.max(Number(exp) * 1000, Date.now()) + proofWindowMs)
-    return translated(replays.claim(storage.db, sha256(`${iss}\0${jti}`), expiresAt))
+    const idHash = sha256(`${iss}\0${jti}`)
+    const isFirst = await translated(replays.claim(storage.db, idHash, expiresAt))
+    if (isFirst) current()?.claimedOnce.push(idHash)
+    return isFirst
   }
   keepClients(provider, { storage, documents })
   narrowWhenUsed(provider, resourceServers)

@@ -1,10 +1,11 @@
 import type { Context, Middleware } from 'koa'
 import { errors, type KoaContextWithOIDC } from 'oidc-provider'
 import { networksOf } from '../../authentication/networks.ts'
-import type { ClientCache } from '../../oidc/clients.ts'
 import { routes } from '../../oidc/features.ts'
 import { assertBounded } from '../../oidc/parameter-bounds.ts'
 import { current, type RequestScope } from '../../oidc/request-scope.ts'
+import type { Storage } from '../../oidc/storage.ts'
+import * as replays from '../../stores/replays.ts'
 import type { ErrorCode } from '../../views.ts'
 import type { Allowance, Allowances } from '../allowances.ts'
 
@@ -39,7 +40,7 @@ const byStrangers: readonly string[] = ['open', 'document'] // registration poli
  * written. Signed-in people do not count; a client that authenticated counts by itself, and whoever else by network. In a
  * process's memory, so that it costs no round trip.
  */
-export function boundStrangers({ allowances, clients }: { allowances: Allowances; clients: ClientCache }): Middleware {
+export function boundStrangers({ allowances, storage }: { allowances: Allowances; storage: Storage }): Middleware {
   async function chargesOf(ctx: Context & Engine, scope: RequestScope): Promise<Charge[]> {
     // Whoever has a /48 has 65,536 networks of the size that a household is given.
     const byNetwork = (allowance: Allowance, amount: number): Charge[] =>
@@ -58,8 +59,15 @@ export function boundStrangers({ allowances, clients }: { allowances: Allowances
     const client = authenticated.includes(ctx.path) ? ctx.oidc?.client : undefined
     if (!client || client.clientAuthMethod === 'none') return byNetwork(allowances.keptByNetwork, amount)
     const byClient = { allowance: allowances.keptByClient, key: client.clientId, amount }
-    const { policy = '' } = (await clients.find(client.clientId)) ?? {}
+    const { policy = '' } = (await storage.clients.find(client.clientId)) ?? {}
     return byStrangers.includes(policy) ? [byClient, ...byNetwork(allowances.keptByNetwork, amount)] : [byClient]
+  }
+
+  /** Forgets the proof of a push that came to nothing (RFC 9449 §10.1). An assertion stays used: it tells who asks. */
+  async function forgetProof(ctx: Context & Engine, { claimedOnce }: RequestScope): Promise<void> {
+    const isByAssertion = ctx.oidc?.client?.clientAuthMethod?.endsWith('_jwt') ?? false
+    if (ctx.path !== routes.pushed_authorization_request || isByAssertion) return
+    for (const idHash of claimedOnce) await replays.release(storage.db, idHash)
   }
 
   return async (ctx, next) => {
@@ -69,6 +77,7 @@ export function boundStrangers({ allowances, clients }: { allowances: Allowances
     assertStateBounded(ctx)
     const charges = await chargesOf(ctx, scope)
     const seconds = Math.max(0, ...charges.map(({ allowance, key, amount }) => allowance.wait(key, amount)))
+    if (seconds > 0 || ctx.status >= 400) await forgetProof(ctx, scope)
     if (seconds > 0) {
       withdraw(ctx)
       throw new TooManyRequests(seconds)
