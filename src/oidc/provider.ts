@@ -22,6 +22,7 @@ import { keepClients } from './parsed-clients.ts'
 import { policy } from './prompts.ts'
 import { refusePublicIntrospection } from './public-introspection.ts'
 import { current } from './request-scope.ts'
+import { narrowClaims } from './requested-claims.ts'
 import type { ResourceServers } from './resource-servers.ts'
 import { claimsByScope, claimsOf, scopes } from './scopes.ts'
 import { type Storage, translated } from './storage.ts'
@@ -85,6 +86,7 @@ export function createProvider(dependencies: ProviderDependencies): Provider {
       scope(ctx, scope, client) {
         const { request, scope: asked } = ctx.oidc.body ?? ctx.query // the engine has taken these apart by now
         assertBounded({ ...ctx.oidc.params, request, scope: asked ?? scope })
+        narrowClaims(ctx, client)
         permitOfflineAccess(ctx, scope, client)
       },
     },
