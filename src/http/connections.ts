@@ -31,7 +31,10 @@ export function boundConnections(server: Server, most: number): void {
     // Until all of the request is there, it is still the client that is waited for.
     if (req.headers['content-length'] === undefined && req.headers['transfer-encoding'] === undefined)
       waiting.delete(socket)
-    else req.once('end', () => waiting.delete(socket))
+    else
+      req.once('end', () => {
+        if (!res.closed) waiting.delete(socket) // a body that nobody read ends after the answer
+      })
     res.once('close', () => {
       if (open.has(socket)) waiting.add(socket)
     })

@@ -38,6 +38,14 @@ describe('Connections are bounded', () => {
     ['half a head', () => `GET / HTTP/1.1\r\n${host()}X-`],
     ['half a body', () => `POST /oauth/token HTTP/1.1\r\n${host()}Content-Length: 100\r\n\r\na=`],
     ['a request, and then nothing', () => `GET /health/live HTTP/1.1\r\n${host()}\r\n`],
+    [
+      'a body that nobody reads, and then nothing',
+      () => `POST /nothing HTTP/1.1\r\n${host()}Content-Length: 2\r\n\r\naa`,
+    ],
+    ['an empty body, and then nothing', () => `POST /nothing HTTP/1.1\r\n${host()}Content-Length: 0\r\n\r\n`],
+    ['two requests at once, and then nothing', () => `GET /health/live HTTP/1.1\r\n${host()}\r\n`.repeat(2)],
+    ['half a body that nobody reads', () => `POST /nothing HTTP/1.1\r\n${host()}Content-Length: 100\r\n\r\naa`],
+    ['a request and half a head', () => `GET /health/live HTTP/1.1\r\n${host()}\r\nGET /`],
   ])('for those who send %s, and the server can be reached all the same', async (_name, text) => {
     for (let n = 0; n < 3 * most; n++) await hold(text())
     await vi.waitFor(() => expect(stillOpen().length).toBeLessThanOrEqual(most))
