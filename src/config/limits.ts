@@ -35,7 +35,5 @@ export const limits = {
   MAX_CONNECTIONS: positive
     .min(10)
     .default(2_000)
-    .describe(
-      'Connections each process keeps open. One more closes the one that has waited longest for its client to send something.',
-    ),
+    .describe('Connections each process keeps open. One more closes the one that has waited longest for its client.'),
 }

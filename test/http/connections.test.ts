@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
 import { startPostern, type TestPostern } from '../support/postern.ts'
 
@@ -54,6 +55,25 @@ describe('Connections are bounded', () => {
       expect(answer.status).toBe(200)
     }
     await vi.waitFor(() => expect(stillOpen().length).toBeLessThanOrEqual(most))
+  })
+
+  test('for those who do not take their answers, and the server can be reached all the same', async () => {
+    const request = `GET /.well-known/openid-configuration HTTP/1.1\r\n${host()}\r\n`
+    for (let n = 0; n < most; n++) {
+      const socket = await hold('')
+      socket.pause()
+      socket.write(request.repeat(2_000)) // more than the buffers between the two have room for
+    }
+    const isIdle = async () => {
+      const before = sockets.map(({ bytesRead }) => bytesRead)
+      await sleep(500)
+      expect(sockets.map(({ bytesRead }) => bytesRead)).toEqual(before)
+    }
+    await vi.waitFor(isIdle, { timeout: 20_000 })
+    for (let n = 0; n < 3; n++) {
+      const answer = await fetch(`${postern.issuer}/health/ready`, { headers: { connection: 'close' } })
+      expect(answer.status).toBe(200)
+    }
   })
 
   test('a connection that was just used stays, and the one that has waited longest goes', async () => {
