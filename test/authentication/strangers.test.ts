@@ -127,7 +127,9 @@ describe('a stranger who guesses', () => {
     await guess(allowances.network.burst + 5, (n) => ({ address: office, email: `nobody${n}@example.com` }))
     await postern.database.query(`update throttles set expires_at = expires_at + interval '10 minutes'`) // however long it took
     const lines = (type: string) =>
-      postern.database.query('select account_id, address, expires_at from audit_events where type = $1', [type])
+      postern.database.query('select account_id, address, expires_at from audit_events where type = $1 order by id', [
+        type,
+      ])
     const [failed, tried] = [await lines('sign_in.failed'), await lines('sign_in.tried')]
     await guess(2, () => ({ address: office }))
     await guess(2, () => ({ address: office, email: 'mallory@example.com' }))
