@@ -20,6 +20,11 @@ export function networksOf(address: string): CountedNetwork[] {
   return prefixes.map(({ bits, allowance }) => ({ network: prefixOf(address, bits), allowance }))
 }
 
+/** The widest of these networks: that of a whole site. */
+export function widestNetworkOf(address: string): string {
+  return networksOf(address).at(-1)?.network ?? address
+}
+
 function prefixOf(address: string, bits: number): string {
   const [head = '', tail] = (address.split('%')[0] ?? '').toLowerCase().split('::')
   const left = head === '' ? [] : head.split(':')

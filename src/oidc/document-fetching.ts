@@ -1,5 +1,5 @@
 import { errors } from 'oidc-provider'
-import { networksOf } from '../authentication/networks.ts'
+import { networksOf, widestNetworkOf } from '../authentication/networks.ts'
 import { keyedHash } from '../crypto/digests.ts'
 import type { Db } from '../database/schema.ts'
 import { readDocument } from '../registration/documents.ts'
@@ -54,9 +54,9 @@ export function createDocuments({
    */
   async function count(clientId: string, isKnown: boolean): Promise<number> {
     const { perNetwork, perEverybody, reserved } = isKnown ? limits.known : limits.unknown
-    const networks = networksOf(current()?.address ?? '')
+    const address = current()?.address ?? ''
     const about = isKnown ? [clientId] : []
-    const ofNetworks = networks.map(({ network, allowance }) => ({
+    const ofNetworks = networksOf(address).map(({ network, allowance }) => ({
       keyHash: keyHash('of', network, ...about),
       most: perNetwork * allowance,
     }))
@@ -64,7 +64,7 @@ export function createDocuments({
     if (seconds > 0) return seconds
     const target = isKnown ? clientId : new URL(clientId).host
     return rateLimits.takeShared(db, {
-      own: keyHash('asked by', networks.at(-1)?.network ?? '', target),
+      own: keyHash('asked by', widestNetworkOf(address), target),
       everyone: { keyHash: keyHash('everyone', target), most: perEverybody, reserved },
       windowSeconds,
     })
