@@ -1,7 +1,7 @@
 import { keyedHash } from '../crypto/digests.ts'
 import type { Secret } from '../secret.ts'
 import type { ThrottleRule } from '../stores/throttles.ts'
-import { networksOf } from './networks.ts'
+import { networksOf, widestNetworkOf } from './networks.ts'
 
 type Allowance = { burst: number; everySeconds: number }
 
@@ -74,7 +74,7 @@ export function createLimits(throttleKey: Secret<Buffer>): LimitsOf {
         [...shared, ...reserves],
       ],
       blind: pairs,
-      knownNetwork: keyHash('known network', networks.at(-1)?.network ?? '', email),
+      knownNetwork: keyHash('known network', widestNetworkOf(address), email),
       // In the wider networks, others may have failed too.
       forgivable: [...own, ...pairs.slice(0, 1), ...reserves.slice(0, 1)],
     }

@@ -1,6 +1,6 @@
 import { isIPv6 } from 'node:net'
 
-/** A network that attempts are counted by, and how many times the allowance of an address it has. */
+/** A network that something is counted by, and how many times the allowance of an address it has. */
 export type CountedNetwork = { network: string; allowance: number }
 
 // A household or a machine is given a /64, and larger sites a /56 or a /48 (RFC 6177 §2): each has smaller ones without
@@ -15,15 +15,14 @@ const prefixes = [
  * The networks of an address, the narrowest first: an IPv4 address alone, or the /64, /56 and /48 of an IPv6 one. IPv4
  * addresses beside each other mostly belong to different customers, so nothing wider is counted there.
  */
-export function networksOf(address: string): [CountedNetwork, ...CountedNetwork[]] {
+export function networksOf(address: string): CountedNetwork[] {
   if (!isIPv6(address)) return [{ network: address, allowance: 1 }]
-  const [narrowest, ...wider] = prefixes.map(({ bits, allowance }) => ({ network: prefixOf(address, bits), allowance }))
-  return narrowest ? [narrowest, ...wider] : [{ network: address, allowance: 1 }]
+  return prefixes.map(({ bits, allowance }) => ({ network: prefixOf(address, bits), allowance }))
 }
 
-/** The narrowest network of an address, by which single machines are told apart. */
-export function networkOf(address: string): string {
-  return networksOf(address)[0].network
+/** The widest of these networks: that of a whole site. */
+export function widestNetworkOf(address: string): string {
+  return networksOf(address).at(-1)?.network ?? address
 }
 
 function prefixOf(address: string, bits: number): string {

@@ -20,13 +20,13 @@ export const limits = {
   REGISTRATION_CHANGES_PER_NETWORK_PER_HOUR: positive
     .default(600)
     .describe(
-      'How many such changes come in an hour from one IPv4 address, or from one /64 network of IPv6 addresses.',
+      'How many such changes may come in an hour from one IPv4 address or /64 network. A /56 has twice as many, a /48 four times.',
     ),
   KEPT_KILOBYTES_PER_NETWORK_PER_HOUR: positive
     .min(100)
     .default(40_000)
     .describe(
-      'How much is kept in an hour for people who have not signed in yet and for clients without a secret, from one IPv4 address or one /64 network of IPv6 addresses: about 2 kilobytes a sign-in. Raise it for an office of more than 15,000 sign-ins an hour, or where all requests come from one proxy that is not among TRUSTED_PROXIES.',
+      'How much is kept in an hour for people who have not signed in yet and for clients without a secret, from one IPv4 address or /64 network: about 2 kilobytes a sign-in. A /56 has twice as much, a /48 four times. Raise it for an office of more than 15,000 sign-ins an hour, or where all requests come from one proxy that is not among TRUSTED_PROXIES.',
     ),
   KEPT_KILOBYTES_PER_CLIENT_PER_HOUR: positive
     .min(100)
@@ -35,7 +35,5 @@ export const limits = {
   MAX_CONNECTIONS: positive
     .min(10)
     .default(2_000)
-    .describe(
-      'Connections each process keeps open. One more closes the one that has waited longest for its client to send something.',
-    ),
+    .describe('Connections each process keeps open. One more closes the one that has waited longest for its client.'),
 }

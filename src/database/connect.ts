@@ -63,7 +63,7 @@ export function connect({ url, poolSize, preparedStatements, onError, onStatemen
     dialect: new PostgresDialect({
       pool: {
         options: pool.options,
-        connect: async () => instrument(await pool.connect(), { preparedStatements, onStatement }),
+        connect: async () => instrument(await checkOut(pool), { preparedStatements, onStatement }),
         end: () => pool.end(),
       },
     }),
@@ -78,6 +78,17 @@ export function connect({ url, poolSize, preparedStatements, onError, onStatemen
       return client
     },
     close: () => db.destroy(),
+  }
+}
+
+const unconnected = new WeakSet<object>() // failures before anything was asked
+
+async function checkOut(pool: pg.Pool): Promise<pg.PoolClient> {
+  try {
+    return await pool.connect()
+  } catch (error) {
+    unconnected.add(error as object)
+    throw error
   }
 }
 
@@ -145,10 +156,19 @@ export function isConnectionFailure(error: unknown): boolean {
   )
 }
 
-/** Whether the database is away, read-only, full or out of connections, rather than the statement wrong. */
+/**
+ * Whether the database is away, read-only, full or out of connections, rather than the statement wrong. It also is
+ * when it refuses us or does not prove who it is, as with a certificate or a password that has expired.
+ */
 export function isUnavailable(error: unknown): boolean {
   const code = codeOf(error) ?? ''
-  return isConnectionFailure(error) || exhausted.test(code) || code === '57014' || isContention(error)
+  return (
+    unconnected.has(Object(error)) ||
+    isConnectionFailure(error) ||
+    exhausted.test(code) ||
+    code === '57014' ||
+    isContention(error)
+  )
 }
 
 /** A serialization failure, a deadlock or a lock timeout: nothing was done, and trying once more may help. */

@@ -14,7 +14,7 @@ const remembered = 20_000 // keys, some 200 bytes each: forgetting the one unuse
  * An allowance that is kept in the memory of this process, so that counting costs no round trip. What a key may spend at
  * once is what it may spend in an hour; over a day that is 25 hours' worth at most.
  */
-export function createAllowance({ perHour }: { perHour: number }): Allowance {
+function createAllowance({ perHour }: { perHour: number }): Allowance {
   const known = new Map<string, { left: number; atMs: number }>() // in the order of their last use
 
   function leftOf(key: string, now: number): number {

@@ -70,7 +70,7 @@ export function createApp(dependencies: AppDependencies): ReturnType<Provider['c
   provider.use(home.routes())
   provider.use(adminRoutes(dependencies).routes())
   provider.use(unitOfWork({ storage, provider }))
-  provider.use(boundStrangers({ allowances: dependencies.allowances, clients: storage.clients }))
+  provider.use(boundStrangers({ allowances: dependencies.allowances, storage }))
   provider.use(browserCookies({ isSecure, lifetimeSeconds: dependencies.interactionLifetimeSeconds }))
   if (openRegistrations) provider.use(openRegistration({ db, throttleKey, limits: openRegistrations }))
   provider.use(cacheableJwks(dependencies.jwks))

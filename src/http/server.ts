@@ -16,9 +16,10 @@ export type ListenOptions = {
   host: string
   port: number
   maxConnections: number
+  /** How long a client may take to send all of a request, head and body. */
+  requestTimeoutMs?: number
 }
 
-const requestTimeoutMs = 30_000 // for all of a request, head and body
 const checkEveryMs = 1_000 // Node.js looks for slow requests every 30 s unless told otherwise
 
 const misdirected = 421 // RFC 9110 §15.5.20
@@ -31,6 +32,7 @@ export async function listen({
   host,
   port,
   maxConnections,
+  requestTimeoutMs = 30_000,
 }: ListenOptions): Promise<HttpServer> {
   const pin = createOriginPin({ issuer, trustedProxies })
   const timeouts = {

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import type Provider from 'oidc-provider'
 import { errors } from 'oidc-provider'
-import { networksOf } from '../authentication/networks.ts'
+import { widestNetworkOf } from '../authentication/networks.ts'
 import { keyedHash } from '../crypto/digests.ts'
 import type { Tx } from '../database/schema.ts'
 import { addressOf, documentPolicy, isAccepted } from '../registration/documents.ts'
@@ -65,7 +65,7 @@ export function createClientDocuments({
 
   /** Counts a new client for everybody: only what was accepted. */
   async function count(tx: Tx): Promise<void> {
-    const own = keyHash('of', networksOf(current()?.address ?? '').at(-1)?.network ?? '')
+    const own = keyHash('of', widestNetworkOf(current()?.address ?? ''))
     const everyone = { keyHash: keyHash('everyone'), ...accepted }
     const seconds = await rateLimits.takeShared(tx, { own, everyone, windowSeconds })
     if (seconds > 0) throw new TooMany('client id metadata documents were new', seconds)

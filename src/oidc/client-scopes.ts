@@ -1,6 +1,6 @@
 import { reservedPrefix } from '../registration/rules.ts'
 import type { ResourceServer } from '../stores/resource-servers.ts'
-import { isScope } from './scopes.ts'
+import { isScope, scopeOf } from './scopes.ts'
 
 /** What a client is registered for, as the engine has it. */
 export type Registered = { scope?: string | undefined; [member: string]: unknown }
@@ -18,6 +18,12 @@ export function unregistered({ resources }: Registered, identifier: string): boo
 export function openScopes({ scope }: Registered, names: Iterable<string>): string[] {
   const registered = words(scope)
   return [...names].filter((name) => isScope(name) && (registered?.includes(name) ?? true))
+}
+
+/** Whether a client may have a claim that it asks for by name: one of its scopes has it, or no scope has. */
+export function mayHaveClaim(client: Registered, name: string): boolean {
+  const scope = scopeOf(name)
+  return scope === undefined || openScopes(client, [scope]).length > 0
 }
 
 /**

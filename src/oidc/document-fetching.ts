@@ -1,5 +1,5 @@
 import { errors } from 'oidc-provider'
-import { networksOf } from '../authentication/networks.ts'
+import { networksOf, widestNetworkOf } from '../authentication/networks.ts'
 import { keyedHash } from '../crypto/digests.ts'
 import type { Db } from '../database/schema.ts'
 import { readDocument } from '../registration/documents.ts'
@@ -54,9 +54,9 @@ export function createDocuments({
    */
   async function count(clientId: string, isKnown: boolean): Promise<number> {
     const { perNetwork, perEverybody, reserved } = isKnown ? limits.known : limits.unknown
-    const networks = networksOf(current()?.address ?? '')
+    const address = current()?.address ?? ''
     const about = isKnown ? [clientId] : []
-    const ofNetworks = networks.map(({ network, allowance }) => ({
+    const ofNetworks = networksOf(address).map(({ network, allowance }) => ({
       keyHash: keyHash('of', network, ...about),
       most: perNetwork * allowance,
     }))
@@ -64,7 +64,7 @@ export function createDocuments({
     if (seconds > 0) return seconds
     const target = isKnown ? clientId : new URL(clientId).host
     return rateLimits.takeShared(db, {
-      own: keyHash('asked by', networks.at(-1)?.network ?? '', target),
+      own: keyHash('asked by', widestNetworkOf(address), target),
       everyone: { keyHash: keyHash('everyone', target), most: perEverybody, reserved },
       windowSeconds,
     })
@@ -101,10 +101,15 @@ export function createDocuments({
     return read
   }
 
+  function findFresh(clientId: string): Kept | undefined {
+    const found = kept.get(clientId)
+    return found && Date.now() < found.freshUntilMs ? found : undefined
+  }
+
   return {
     async read(clientId, { isKnown }) {
-      const before = kept.get(clientId)
-      if (before && Date.now() < before.freshUntilMs) return before.metadata
+      const fresh = findFresh(clientId)
+      if (fresh) return fresh.metadata
       // The engine looks a client up again to tell it what went wrong. That is no reason to ask again.
       const scope = current()
       const failed = scope && failures.get(scope)
@@ -113,7 +118,11 @@ export function createDocuments({
         // Each request is held to its own limits, and waits for no other's: a stranger who is over theirs would be refused
         // together with everybody who asked at the same moment.
         const seconds = reading.has(clientId) ? 0 : await translated(count(clientId, isKnown))
+        // Another request may have read it while this one was counted.
+        const readMeanwhile = findFresh(clientId)
+        if (readMeanwhile) return readMeanwhile.metadata
         if (seconds > 0) {
+          const before = kept.get(clientId)
           if (before && Date.now() < before.goodUntilMs) return before.metadata
           throw new TooMany('client id metadata documents were asked for', seconds)
         }

@@ -1,5 +1,12 @@
 import Provider, { type Grant } from 'oidc-provider'
-import { openScopes, type Registered, registeredScopes, scopesFor, unregistered } from './client-scopes.ts'
+import {
+  mayHaveClaim,
+  openScopes,
+  type Registered,
+  registeredScopes,
+  scopesFor,
+  unregistered,
+} from './client-scopes.ts'
 import type { ResourceServers } from './resource-servers.ts'
 
 type Token = {
@@ -10,7 +17,7 @@ type Token = {
   scopes: Set<string>
   iat: number
 }
-type Permissions = { openid?: { scope?: string }; resources?: Record<string, string> }
+type Permissions = { openid?: { scope?: string; claims?: string[] }; resources?: Record<string, string> }
 type Find<Found> = (value: string, options?: object) => Promise<Found | undefined>
 type Model<Found> = { find: Find<Found> }
 
@@ -31,8 +38,11 @@ export function narrowWhenUsed(provider: Provider, { find: findServer }: Resourc
     if (!client) return grant
     const { openid, resources } = grant as Permissions
     // What was found is kept for the request, so it is not changed in place.
-    if (openid)
-      Object.assign(grant, { openid: { ...openid, scope: openScopes(client, words(openid.scope)).join(' ') } })
+    if (openid) {
+      const scope = openScopes(client, words(openid.scope)).join(' ')
+      const claims = openid.claims?.filter((name) => mayHaveClaim(client, name))
+      Object.assign(grant, { openid: { ...openid, scope, ...(claims && { claims }) } })
+    }
     if (!resources) return grant
     const left = await Promise.all(
       Object.entries(resources).map(async ([identifier, scope]) => {

@@ -5,6 +5,7 @@ import { type Keyring, offeredAlgorithms, type SigningKey } from '../keys/keyrin
 import * as accounts from '../stores/accounts.ts'
 import * as replays from '../stores/replays.ts'
 import { adapterWith } from './adapter.ts'
+import { assertBrief } from './client-assertions.ts'
 import type { ClientDocuments } from './client-documents.ts'
 import { extraClientMetadata } from './client-metadata.ts'
 import { type DynamicRegistration, readAnyForm } from './dynamic-registration.ts'
@@ -21,6 +22,7 @@ import { keepClients } from './parsed-clients.ts'
 import { policy } from './prompts.ts'
 import { refusePublicIntrospection } from './public-introspection.ts'
 import { current } from './request-scope.ts'
+import { narrowClaims } from './requested-claims.ts'
 import type { ResourceServers } from './resource-servers.ts'
 import { claimsByScope, claimsOf, scopes } from './scopes.ts'
 import { type Storage, translated } from './storage.ts'
@@ -68,6 +70,7 @@ export function createProvider(dependencies: ProviderDependencies): Provider {
       : ['code'],
     enabledJWA: algorithms(offeredAlgorithms(keyring)),
     clientAuthMethods: ['none', 'client_secret_basic', 'client_secret_post', 'client_secret_jwt', 'private_key_jwt'],
+    assertJwtClientAuthClaimsAndHeader: assertBrief,
     pkce: { required: (_ctx, client) => requiresPkce(config, client) },
     allowOmittingSingleRegisteredRedirectUri: false,
     rotateRefreshToken: () => true,
@@ -83,6 +86,7 @@ export function createProvider(dependencies: ProviderDependencies): Provider {
       scope(ctx, scope, client) {
         const { request, scope: asked } = ctx.oidc.body ?? ctx.query // the engine has taken these apart by now
         assertBounded({ ...ctx.oidc.params, request, scope: asked ?? scope })
+        narrowClaims(ctx, client)
         permitOfflineAccess(ctx, scope, client)
       },
     },
@@ -113,7 +117,10 @@ export function createProvider(dependencies: ProviderDependencies): Provider {
   // What a proof's identifier is checked with must be one step, or two requests at once both pass.
   provider.ReplayDetection.unique = async (iss, jti, exp) => {
     const expiresAt = new Date(Math.max(Number(exp) * 1000, Date.now()) + proofWindowMs)
-    return translated(replays.claim(storage.db, sha256(`${iss}\0${jti}`), expiresAt))
+    const idHash = sha256(`${iss}\0${jti}`)
+    const isFirst = await translated(replays.claim(storage.db, idHash, expiresAt))
+    if (isFirst) current()?.claimedOnce.push(idHash)
+    return isFirst
   }
   keepClients(provider, { storage, documents })
   narrowWhenUsed(provider, resourceServers)

@@ -52,6 +52,8 @@ export type RequestScope = {
   session: SessionChange | undefined
   endedSession: SessionOrigin | undefined
   audit: AuditEvent[]
+  /** The identifiers that were claimed, of proofs and assertions. */
+  claimedOnce: Buffer[]
   revocations: Map<string, Promise<void>>
   registration: Registration
 }
@@ -116,6 +118,7 @@ export function createRequestScope(about: Pick<RequestScope, 'endpoint' | 'reque
     session: undefined,
     endedSession: undefined,
     audit: [],
+    claimedOnce: [],
     revocations: new Map(),
     registration: {
       openBearer: undefined,

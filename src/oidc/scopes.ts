@@ -74,6 +74,11 @@ export function isClaim(name: string): boolean {
   return Object.hasOwn(allClaims, name)
 }
 
+/** The scope that a claim comes with, if there is one. */
+export function scopeOf(claim: string): string | undefined {
+  return Object.entries(scopes).find(([, { claims }]) => Object.hasOwn(claims, claim))?.[0]
+}
+
 /** The value of one claim of an account, or `undefined`. */
 export function claimOf(account: Account, name: string): unknown {
   return isClaim(name) ? allClaims[name]?.(account) : undefined

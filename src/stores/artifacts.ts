@@ -33,6 +33,7 @@ export type FoundArtifact = Omit<Artifact, 'userCodeHash'> & {
 export const identity = (model: string, idHash: Buffer): string =>
   `artifacts.payload:${model}:${idHash.toString('hex')}`
 
+// A pushed request is found for as long as it is kept: a sign-in that was begun with it asks whether it was answered.
 // The client and account gates are here, not in a sweep: a token of a disabled or deleted one is dead at once.
 const select = `
   select a.id_hash, a.model, a.grant_id, a.family, a.account_id, a.client_id, a.session_uid, a.payload,
@@ -45,7 +46,7 @@ const select = `
   left join grants g on g.id = a.grant_id
   left join accounts u on u.id = a.account_id
   left join sessions s on s.uid = a.session_uid and s.destroyed_at is null and s.expires_at > $2
-  where a.destroyed_at is null and (a.expires_at is null or a.expires_at > $2)
+  where a.destroyed_at is null and (a.expires_at is null or a.expires_at > $2 or a.model = 'PushedAuthorizationRequest')
     and u.disabled_at is null and c.disabled_at is null and c.deleted_at is null
     and (a.client_id is null or c.id is not null) and (c.expires_at is null or c.expires_at > $3)`
 

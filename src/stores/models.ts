@@ -12,7 +12,7 @@ export const keptSeconds = {
   ClientCredentials: briefly,
   DeviceCode: briefly,
   Interaction: 3_600, // so that a page left open says that it expired or was answered, and leads back to the app
-  PushedAuthorizationRequest: briefly,
+  PushedAuthorizationRequest: 3_600, // so that of several sign-ins begun with one, only one is answered
   Receipt: briefly,
   RefreshToken: briefly,
   RegistrationAccessToken: briefly, // has no expiry: it goes with its client

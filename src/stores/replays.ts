@@ -13,3 +13,8 @@ export async function claim(db: Db, idHash: Buffer, expiresAt: Date): Promise<bo
     .executeTakeFirst()
   return row !== undefined
 }
+
+/** Forgets an identifier, as if it had not been seen. */
+export async function release(db: Db, idHash: Buffer): Promise<void> {
+  await db.deleteFrom('replays').where('id_hash', '=', idHash).execute()
+}

@@ -12,13 +12,14 @@ const home = '203.0.113.1'
 const office = '198.51.100.1'
 let postern: TestPostern
 let client: ClientMetadata
+let accountId: string
 let config: oidc.Configuration
 
 beforeAll(async () => {
   postern = await startPostern({ TRUSTED_PROXIES: '127.0.0.1,::1' })
   client = await postern.createClient()
   config = await discover(postern, client)
-  await postern.createAccount(email)
+  accountId = (await postern.createAccount(email)).id
   await postern.createAccount('mallory@example.com')
 })
 afterAll(() => postern?.stop())
@@ -113,6 +114,22 @@ describe('a stranger who guesses', () => {
     }
     expect(answers[0]).toMatchObject({ status: 429 })
     for (const answer of answers) expect(answer).toEqual(answers[0])
+  })
+
+  test('in a network that is over its limit, leaves a line for each guess that was looked at, and for no other', async () => {
+    expect(isLetIn(await signIn(office))).toBe(true)
+    await guess(allowances.network.burst + 5, (n) => ({ address: office, email: `nobody${n}@example.com` }))
+    await postern.database.query(`update throttles set expires_at = expires_at + interval '10 minutes'`) // however long it took
+    const lines = (type: string) =>
+      postern.database.query('select account_id, address, expires_at from audit_events where type = $1 order by id', [
+        type,
+      ])
+    const [failed, tried] = [await lines('sign_in.failed'), await lines('sign_in.tried')]
+    await guess(2, () => ({ address: office }))
+    await guess(2, () => ({ address: office, email: 'mallory@example.com' }))
+    const line = { account_id: accountId, address: office, expires_at: expect.any(Date) }
+    expect(await lines('sign_in.tried')).toEqual([...tried, line, line])
+    expect(await lines('sign_in.failed')).toEqual(failed)
   })
 
   test('at two processes, has no more guesses than at one', async () => {

@@ -4,8 +4,9 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { type AddressInfo, createServer, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { sql } from 'kysely'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
-import { connect } from '../../src/database/connect.ts'
+import { connect, isUnavailable } from '../../src/database/connect.ts'
 import { createCertificate } from '../support/certificate.ts'
 import { postern } from '../support/command-line.ts'
 import { type PostgresqlServer, serverPrograms, startPostgresql } from '../support/postgresql-server.ts'
@@ -147,6 +148,22 @@ describe.runIf(serverPrograms)('a PostgreSQL with TLS', () => {
   test('is not connected to without a file that the address names, and the operator is told which', async () => {
     const missing = address('localhost', { sslmode: 'verify-full', sslrootcert: file('nowhere.pem') })
     await expect(attempt(missing)).rejects.toThrow('The sslrootcert in DATABASE_URL cannot be read (ENOENT).')
+  })
+
+  test.each<[what: string, host: string, parameters: () => Record<string, string>]>([
+    ['whose certificate is not trusted', 'localhost', () => ({ sslrootcert: file('other.pem') })],
+    ['whose certificate is for another host', '127.0.0.1', () => ({ sslrootcert: file('ca.pem') })],
+    ['that refuses the password', 'localhost', () => ({ sslrootcert: file('ca.pem'), password: 'another' })],
+  ])('%s counts as away', async (_what, host, parameters) => {
+    const url = address(host, { sslmode: 'verify-full', ...parameters() })
+    const database = connect({ url, poolSize: 1, preparedStatements: true, onError: () => {} })
+    try {
+      const failure = await sql`select 1`.execute(database.db).catch((error: unknown) => error)
+      expect(failure).toBeInstanceOf(Error)
+      expect(isUnavailable(failure)).toBe(true)
+    } finally {
+      await database.close()
+    }
   })
 
   test('goes on being connected to while a file is replaced', async () => {

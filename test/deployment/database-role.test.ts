@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import pg from 'pg'
@@ -48,6 +49,10 @@ describe.runIf(serverPrograms)('deploy/database.sh', () => {
     const sql = `select pg_get_userbyid(datdba) as owner, datacl::text like '%{=%' or datacl::text like '%,=%' as is_public
       from pg_database where datname = 'postern'`
     expect(await query(sql)).toEqual([{ owner: 'postern', is_public: false }])
+  })
+
+  test('has the password in the arguments of no process', async () => {
+    expect(await readFile(script, 'utf8')).not.toContain('$POSTERN_PASSWORD')
   })
 
   test('is all that Postern needs', async () => {

@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
 import { startPostern, type TestPostern } from '../support/postern.ts'
 
@@ -38,6 +39,14 @@ describe('Connections are bounded', () => {
     ['half a head', () => `GET / HTTP/1.1\r\n${host()}X-`],
     ['half a body', () => `POST /oauth/token HTTP/1.1\r\n${host()}Content-Length: 100\r\n\r\na=`],
     ['a request, and then nothing', () => `GET /health/live HTTP/1.1\r\n${host()}\r\n`],
+    [
+      'a body that nobody reads, and then nothing',
+      () => `POST /nothing HTTP/1.1\r\n${host()}Content-Length: 2\r\n\r\naa`,
+    ],
+    ['an empty body, and then nothing', () => `POST /nothing HTTP/1.1\r\n${host()}Content-Length: 0\r\n\r\n`],
+    ['two requests at once, and then nothing', () => `GET /health/live HTTP/1.1\r\n${host()}\r\n`.repeat(2)],
+    ['half a body that nobody reads', () => `POST /nothing HTTP/1.1\r\n${host()}Content-Length: 100\r\n\r\naa`],
+    ['a request and half a head', () => `GET /health/live HTTP/1.1\r\n${host()}\r\nGET /`],
   ])('for those who send %s, and the server can be reached all the same', async (_name, text) => {
     for (let n = 0; n < 3 * most; n++) await hold(text())
     await vi.waitFor(() => expect(stillOpen().length).toBeLessThanOrEqual(most))
@@ -46,6 +55,25 @@ describe('Connections are bounded', () => {
       expect(answer.status).toBe(200)
     }
     await vi.waitFor(() => expect(stillOpen().length).toBeLessThanOrEqual(most))
+  })
+
+  test('for those who do not take their answers, and the server can be reached all the same', async () => {
+    const request = `GET /.well-known/openid-configuration HTTP/1.1\r\n${host()}\r\n`
+    for (let n = 0; n < most; n++) {
+      const socket = await hold('')
+      socket.pause()
+      socket.write(request.repeat(2_000)) // more than the buffers between the two have room for
+    }
+    const isIdle = async () => {
+      const before = sockets.map(({ bytesRead }) => bytesRead)
+      await sleep(500)
+      expect(sockets.map(({ bytesRead }) => bytesRead)).toEqual(before)
+    }
+    await vi.waitFor(isIdle, { timeout: 20_000 })
+    for (let n = 0; n < 3; n++) {
+      const answer = await fetch(`${postern.issuer}/health/ready`, { headers: { connection: 'close' } })
+      expect(answer.status).toBe(200)
+    }
   })
 
   test('a connection that was just used stays, and the one that has waited longest goes', async () => {

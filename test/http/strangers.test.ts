@@ -1,3 +1,5 @@
+import { randomUUID } from 'node:crypto'
+import { SignJWT } from 'jose'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { routes } from '../../src/oidc/features.ts'
 import type { ClientMetadata } from '../../src/stores/clients.ts'
@@ -5,7 +7,7 @@ import { startPostern, type TestPostern } from '../support/postern.ts'
 import { createToken, manage, type Registered, redirect_uris, registered } from '../support/registration.ts'
 import { login } from '../support/relying-party.ts'
 import { createVisitor } from '../support/visitor.ts'
-import { type Answer, basic, type Sent, send } from '../support/wire.ts'
+import { type Answer, basic, createKey, type Sent, send } from '../support/wire.ts'
 
 const email = 'ada@example.com'
 const kilobytes = 100 // an hour and network: the least that can be set
@@ -104,6 +106,8 @@ function newNetwork(): string {
   networks += 1
   return `2001:db8:${networks.toString(16)}:0`
 }
+/** One of the 65,536 networks of a /48. */
+const within = (network: string, n: number) => `${network.slice(0, -2)}:${n.toString(16)}`
 
 function askFrom(network: string, { path, sent }: Reach): Promise<Answer> {
   const { headers, ...rest } = sent?.() ?? {}
@@ -163,6 +167,23 @@ describe('What strangers have kept is counted by network', () => {
     expect(await rows()).toBe(before)
   })
 
+  test.each([
+    ['/56', 2, 1],
+    ['/48', 4, 256],
+  ])('the networks of a %s have %i times the allowance of one, together', async (_prefix, times, apart) => {
+    const [one, many] = [newNetwork(), newNetwork()]
+    const reach = reachOf('code_verification')
+    const letIn = async (networkOf: (n: number) => string) => {
+      let count = 0
+      while (count < 1_000 && (await askFrom(networkOf(count), reach)).status === 200) count += 1
+      return count
+    }
+    const most = await letIn(() => one)
+    const together = await letIn((n) => within(many, (n % 200) * apart))
+    expect(together).toBeGreaterThan(most * times * 0.9)
+    expect(together).toBeLessThan(most * times * 1.1)
+  })
+
   test('all kinds of request from one network share its allowance', async () => {
     const network = newNetwork()
     await exhaust(network, reachOf('code_verification'))
@@ -170,6 +191,36 @@ describe('What strangers have kept is counted by network', () => {
       if (name === 'registration') continue // counted by itself
       expect([name, (await askFrom(network, reach)).status]).toEqual([name, 429])
     }
+  })
+})
+
+describe('RFC 9449 §10.1: the proof of a pushed request that came to nothing', () => {
+  const proof = async () => {
+    const { key, jwks } = await createKey()
+    const { kty, crv, x, y } = jwks.keys[0] as Record<string, string>
+    const claims = { htm: 'POST', htu: `${postern.issuer}/oauth/par`, iat: Math.floor(Date.now() / 1000) }
+    return new SignJWT({ ...claims, jti: randomUUID() })
+      .setProtectedHeader({ alg: 'ES256', typ: 'dpop+jwt', jwk: { kty, crv, x, y } as never })
+      .sign(key)
+  }
+  const push = (network: string, dpop: string, more: Record<string, string> = {}) =>
+    send(postern, '/oauth/par', {
+      form: { ...authorization(), ...more },
+      headers: { dpop, 'x-forwarded-for': `${network}::1` },
+    })
+
+  test.each([
+    ['because too much was kept already', 429, {}],
+    ['because it was malformed', 400, { nonce: 'x'.repeat(5_000) }],
+  ])('%s leaves no row, and is good once more', async (_why, status, more) => {
+    const network = newNetwork()
+    if (status === 429) await exhaust(network, reachOf('authorization'))
+    const dpop = await proof()
+    const before = await rows()
+    expect((await push(network, dpop, more)).status).toBe(status)
+    expect(await rows()).toBe(before)
+    expect((await push(newNetwork(), dpop)).status).toBe(201)
+    expect((await push(newNetwork(), dpop)).status).toBe(400)
   })
 })
 

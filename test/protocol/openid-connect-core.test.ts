@@ -1,8 +1,9 @@
 import { createHmac } from 'node:crypto'
 import { decodeProtectedHeader, jwtVerify } from 'jose'
 import * as oidc from 'openid-client'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { idTokenAlg } from '../support/id-tokens.ts'
+import { operate } from '../support/operator.ts'
 import { startPostern, type TestPostern } from '../support/postern.ts'
 import { createToken, registered } from '../support/registration.ts'
 import { authorize, beginLogin, discover, login } from '../support/relying-party.ts'
@@ -234,6 +235,31 @@ describe('OpenID Connect Core §5.5: the claims parameter', () => {
       expectedState: begun.state,
     })
     expect(tokens.claims()).not.toHaveProperty('nickname')
+  })
+
+  test.each([{}, { first_party: true }])(
+    'gives nothing that a scope of the client does not stand for, and asks nobody for it: %o',
+    async (metadata) => {
+      const client = await postern.createClient({ scope: 'openid email', ...metadata })
+      const asked = { id_token: { nickname: null, email: null, acr: null }, userinfo: { locale: null, email: null } }
+      const { config, tokens } = await login(postern, client, { email, claims: JSON.stringify(asked) })
+      expect(tokens.claims()).toMatchObject({ email })
+      expect(tokens.claims()).not.toHaveProperty('nickname')
+      expect(await oidc.fetchUserInfo(config, tokens.access_token, sub)).toEqual({ sub, email })
+      const [grant] = await postern.database.query('select payload from grants where client_id = $1', [
+        client.client_id,
+      ])
+      expect(grant).toMatchObject({ payload: { openid: { claims: ['email'] } } })
+    },
+  )
+
+  test('gives nothing any more when the client loses the scope', async () => {
+    const client = await postern.createClient({ scope: 'openid profile' })
+    const { config, tokens } = await login(postern, client, { email, claims })
+    await operate(postern, 'client update', { client_id: client.client_id, scope: 'openid' })
+    await vi.waitFor(async () => expect(await oidc.fetchUserInfo(config, tokens.access_token, sub)).toEqual({ sub }), {
+      timeout: 6_000,
+    })
   })
 
   test.each(['[]', '{', '{"id_token":[]}', '{"id_token":{"acr":{"essential":true,"values":"x"}}}'])(

@@ -129,9 +129,16 @@ describe('RFC 7523 §3: an assertion', () => {
     ['about nobody', { sub: undefined }],
     ['expired', { exp: Math.floor(Date.now() / 1000) - 60 }],
     ['that never expires', { exp: undefined }],
+    ['that expires in more than an hour', { exp: Math.floor(Date.now() / 1000) + 3_700 }],
+    ['that expires after the end of all dates', { exp: 1e300 }],
     ['not valid yet', { nbf: Math.floor(Date.now() / 1000) + 600 }],
     ['without an identifier', { jti: undefined }],
   ])('%s is refused', async (_why, claims) => expectRefused(await assertion({ claims })))
+
+  test('§3: may be good for an hour', async () => {
+    const exp = Math.floor(Date.now() / 1000) + 3_590
+    expect((await present(await assertion({ claims: { exp } }))).status).toBe(200)
+  })
 
   test('about another client, signed by this one, is refused', async () => {
     await expectRefused(await assertion({ claims: { iss: other.client_id, sub: other.client_id } }))

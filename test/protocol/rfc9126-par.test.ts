@@ -1,6 +1,7 @@
 import * as oidc from 'openid-client'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
 import type { ClientMetadata } from '../../src/stores/clients.ts'
+import * as expired from '../../src/stores/expired.ts'
 import { startPostern, type TestPostern } from '../support/postern.ts'
 import { completeLogin, discover, visit } from '../support/relying-party.ts'
 import { age, answerOf, send } from '../support/wire.ts'
@@ -26,6 +27,7 @@ beforeAll(async () => {
   }
 })
 afterAll(() => postern?.stop())
+afterEach(() => vi.useRealTimers())
 
 const push = (who: ClientMetadata | undefined, differing: Record<string, string> = {}) =>
   send(postern, '/oauth/par', { client: who, form: { client_id: client.client_id, ...request, ...differing } })
@@ -116,9 +118,20 @@ describe('RFC 9126 §4: the request_uri', () => {
     expect(later.page.body).toContain('invalid_request_uri')
   })
 
+  test('is good for one login, however long two of them are open', async () => {
+    const { json } = await push(client)
+    const first = await use(json['request_uri'])
+    const second = await use(json['request_uri'])
+    await age(postern, 'PushedAuthorizationRequest', 3_000)
+    while ((await expired.deleteBatch(postern.server.postern.database.db, 'artifacts', 100)) > 0);
+    expect(answerOf(await completeLogin(first, email))).toHaveProperty('code')
+    const replay = await completeLogin(second, email).then(answerOf, () => ({}))
+    expect(replay).not.toHaveProperty('code')
+  })
+
   test('is refused after it expired, and when it never was', async () => {
     const { json } = await push(client)
-    await age(postern, 'PushedAuthorizationRequest', 120)
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 61_000 })
     for (const uri of [json['request_uri'], 'urn:ietf:params:oauth:request_uri:unknown']) {
       const { page } = await use(uri)
       expect([page.status, page.body.includes('invalid_request_uri')]).toEqual([400, true])

@@ -142,7 +142,7 @@ const keptForModel: Record<models.ArtifactModel, number> = {
   ClientCredentials: 300,
   DeviceCode: 300,
   Interaction: hour,
-  PushedAuthorizationRequest: 300,
+  PushedAuthorizationRequest: hour,
   Receipt: 300,
   RefreshToken: 300,
   RegistrationAccessToken: 300,

@@ -1,5 +1,5 @@
 import type { Middleware } from 'koa'
-import { networksOf } from '../../authentication/networks.ts'
+import { networksOf, widestNetworkOf } from '../../authentication/networks.ts'
 import { keyedHash, randomId } from '../../crypto/digests.ts'
 import type { Db } from '../../database/schema.ts'
 import { routes } from '../../oidc/features.ts'
@@ -35,8 +35,7 @@ export function openRegistration({
     if (!scope || !isRegistration || ctx.headers.authorization !== undefined) return next()
 
     // Under its own network a request counts however it ends: a refused registration is work too.
-    const networks = networksOf(ctx.ip)
-    const limits = networks.map(({ network, allowance }) => ({
+    const limits = networksOf(ctx.ip).map(({ network, allowance }) => ({
       keyHash: keyHash('of', network),
       most: perAddressPerHour * allowance,
     }))
@@ -49,7 +48,7 @@ export function openRegistration({
       return
     }
     // Under everybody's it counts only together with the client that comes of it.
-    const own = keyHash('registered by', networks.at(-1)?.network ?? '')
+    const own = keyHash('registered by', widestNetworkOf(ctx.ip))
     scope.registration.count = async (tx) => {
       const secondsForAll = await rateLimits.takeShared(tx, { own, everyone, windowSeconds })
       if (secondsForAll > 0) throw tooMany(secondsForAll)

@@ -82,6 +82,9 @@ function clientAddress(
   return address
 }
 
-function plainAddress(address: string): string {
-  return address.startsWith('::ffff:') && isIP(address.slice(7)) === 4 ? address.slice(7) : address
+/** An address without what some proxies write around it: a port, the brackets of that, and the IPv6 form of IPv4. */
+function plainAddress(written: string): string {
+  const [, bracketed, dotted] = /^(?:\[(.+)\](?::\d+)?|([\d.]+):\d+)$/.exec(written) ?? []
+  const address = bracketed ?? dotted ?? written
+  return /^::ffff:/i.test(address) && isIP(address.slice(7)) === 4 ? address.slice(7) : address
 }

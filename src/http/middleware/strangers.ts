@@ -1,10 +1,11 @@
 import type { Context, Middleware } from 'koa'
 import { errors, type KoaContextWithOIDC } from 'oidc-provider'
-import { networkOf } from '../../authentication/networks.ts'
-import type { ClientCache } from '../../oidc/clients.ts'
+import { networksOf } from '../../authentication/networks.ts'
 import { routes } from '../../oidc/features.ts'
 import { assertBounded } from '../../oidc/parameter-bounds.ts'
 import { current, type RequestScope } from '../../oidc/request-scope.ts'
+import type { Storage } from '../../oidc/storage.ts'
+import * as replays from '../../stores/replays.ts'
 import type { ErrorCode } from '../../views.ts'
 import type { Allowance, Allowances } from '../allowances.ts'
 
@@ -39,26 +40,34 @@ const byStrangers: readonly string[] = ['open', 'document'] // registration poli
  * written. Signed-in people do not count; a client that authenticated counts by itself, and whoever else by network. In a
  * process's memory, so that it costs no round trip.
  */
-export function boundStrangers({ allowances, clients }: { allowances: Allowances; clients: ClientCache }): Middleware {
+export function boundStrangers({ allowances, storage }: { allowances: Allowances; storage: Storage }): Middleware {
   async function chargesOf(ctx: Context & Engine, scope: RequestScope): Promise<Charge[]> {
-    const network = networkOf(ctx.ip)
+    // Whoever has a /48 has 65,536 networks of the size that a household is given.
+    const byNetwork = (allowance: Allowance, amount: number): Charge[] =>
+      networksOf(ctx.ip).map(({ network, allowance: times }) => ({ allowance, key: network, amount: amount / times }))
     if (scope.endpoint === 'registration') {
       const { permission, saved, destroyed } = scope.registration
       const id = saved?.client_id ?? destroyed
       if (!permission?.client || id === undefined || ctx.status >= 400) return []
       return [
         { allowance: allowances.changesByClient, key: id, amount: 1 },
-        { allowance: allowances.changesByNetwork, key: network, amount: 1 },
+        ...byNetwork(allowances.changesByNetwork, 1),
       ]
     }
     const amount = bytesKeptBy(scope)
     if (amount === 0 || scope.endpoint === 'token' || ctx.oidc?.session?.accountId !== undefined) return []
-    const byNetwork = { allowance: allowances.keptByNetwork, key: network, amount }
     const client = authenticated.includes(ctx.path) ? ctx.oidc?.client : undefined
-    if (!client || client.clientAuthMethod === 'none') return [byNetwork]
+    if (!client || client.clientAuthMethod === 'none') return byNetwork(allowances.keptByNetwork, amount)
     const byClient = { allowance: allowances.keptByClient, key: client.clientId, amount }
-    const { policy = '' } = (await clients.find(client.clientId)) ?? {}
-    return byStrangers.includes(policy) ? [byClient, byNetwork] : [byClient]
+    const { policy = '' } = (await storage.clients.find(client.clientId)) ?? {}
+    return byStrangers.includes(policy) ? [byClient, ...byNetwork(allowances.keptByNetwork, amount)] : [byClient]
+  }
+
+  /** Forgets the proof of a push that came to nothing (RFC 9449 §10.1). An assertion stays used: it tells who asks. */
+  async function forgetProof(ctx: Context & Engine, { claimedOnce }: RequestScope): Promise<void> {
+    const isByAssertion = ctx.oidc?.client?.clientAuthMethod?.endsWith('_jwt') ?? false
+    if (ctx.path !== routes.pushed_authorization_request || isByAssertion) return
+    for (const idHash of claimedOnce) await replays.release(storage.db, idHash)
   }
 
   return async (ctx, next) => {
@@ -68,6 +77,7 @@ export function boundStrangers({ allowances, clients }: { allowances: Allowances
     assertStateBounded(ctx)
     const charges = await chargesOf(ctx, scope)
     const seconds = Math.max(0, ...charges.map(({ allowance, key, amount }) => allowance.wait(key, amount)))
+    if (seconds > 0 || ctx.status >= 400) await forgetProof(ctx, scope)
     if (seconds > 0) {
       withdraw(ctx)
       throw new TooManyRequests(seconds)

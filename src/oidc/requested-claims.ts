@@ -1,0 +1,15 @@
+import type { KoaContextWithOIDC } from 'oidc-provider'
+import { mayHaveClaim, type Registered } from './client-scopes.ts'
+
+/**
+ * Takes claims that the client is not registered for out of those that a request names. Its `scope` bounds what it learns
+ * of a person, however it asks. A claim that is not returned is no error (OpenID Connect Core §5.5.1).
+ */
+export function narrowClaims({ oidc: { params = {} } }: KoaContextWithOIDC, client: Registered): void {
+  const { claims } = params
+  if (typeof claims !== 'string' || client.scope === undefined) return
+  const { userinfo, id_token, ...others } = JSON.parse(claims) as Record<string, Record<string, unknown> | undefined>
+  const narrowed = (asked: Record<string, unknown> | undefined) =>
+    asked && Object.fromEntries(Object.entries(asked).filter(([name]) => mayHaveClaim(client, name)))
+  params['claims'] = JSON.stringify({ ...others, userinfo: narrowed(userinfo), id_token: narrowed(id_token) })
+}

@@ -1,0 +1,64 @@
+import { once } from 'node:events'
+import { connect, type Socket } from 'node:net'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { type HttpServer, listen } from '../../src/http/server.ts'
+
+const requestTimeoutMs = 1_000
+const checkedWithinMs = 2_500 // a second after it is over, and some more where much is going on
+let server: HttpServer
+
+beforeAll(async () => {
+  server = await listen({
+    handler: (req, res) => {
+      const answer = () => res.end('answered')
+      req.resume().once('end', () => setTimeout(answer, req.url === '/slow' ? 2 * requestTimeoutMs : 0))
+    },
+    issuer: 'http://localhost',
+    trustedProxies: [],
+    host: '127.0.0.1',
+    port: 0,
+    maxConnections: 10,
+    requestTimeoutMs,
+  })
+})
+afterAll(() => server?.stop(0))
+
+/** Sends text to the server, and more of it as long as the connection is open. Returns what it said, and after how long. */
+async function say(text: string, more = ''): Promise<{ answer: string; afterMs: number }> {
+  const beganAt = Date.now()
+  const socket: Socket = connect(server.port, '127.0.0.1')
+  let answer = ''
+  socket.setEncoding('latin1').on('data', (chunk: string) => {
+    answer += chunk
+  })
+  socket.on('error', () => {})
+  socket.write(text)
+  const drip = setInterval(() => socket.write(more), 100)
+  await once(socket, 'close')
+  clearInterval(drip)
+  return { answer, afterMs: Date.now() - beganAt }
+}
+
+const head = 'Host: localhost\r\nConnection: close\r\n'
+
+describe('RFC 9110 §15.5.9: a client that takes too long to send its request', () => {
+  test.each([
+    ['nothing of it', '', ''],
+    ['half a head', `GET / HTTP/1.1\r\n${head}X-`, ''],
+    ['a head, letter by letter', `GET / HTTP/1.1\r\n${head}X-`, 'x'],
+    ['half a body', `POST / HTTP/1.1\r\n${head}Content-Length: 100\r\n\r\na`, ''],
+    ['a body, letter by letter', `POST / HTTP/1.1\r\n${head}Content-Length: 100\r\n\r\na`, 'a'],
+    ['a chunk after the other', `POST / HTTP/1.1\r\n${head}Transfer-Encoding: chunked\r\n\r\n`, '1\r\na\r\n'],
+  ])('has its connection closed: %s', async (_what, text, more) => {
+    const { answer, afterMs } = await say(text, more)
+    expect(answer).toMatch(/^(HTTP\/1\.1 408 |$)/)
+    expect(afterMs).toBeGreaterThan(requestTimeoutMs - 100)
+    expect(afterMs).toBeLessThan(requestTimeoutMs + checkedWithinMs)
+  })
+})
+
+test('an answer may take longer than a request', async () => {
+  const { answer, afterMs } = await say(`GET /slow HTTP/1.1\r\n${head}\r\n`)
+  expect(answer).toMatch(/^HTTP\/1\.1 200 .*answered/s)
+  expect(afterMs).toBeGreaterThan(2 * requestTimeoutMs - 100)
+})
