@@ -8,7 +8,7 @@ import { compare, compareClients, type Remembered } from './compare.ts'
 import { operations } from './operations.ts'
 import { type Options, parseOptions, usage } from './options.ts'
 import { describeMachine, type Measured, toMemoryTable, toTable } from './report.ts'
-import { administer, startMemory, startPostern, type Target } from './targets.ts'
+import { administer, startMemory, startOther, startPostern, type Target } from './targets.ts'
 
 const settingsQuery = `select split_part(version(), ' on ', 1) as version, current_setting('fsync') as fsync,
   current_setting('synchronous_commit') as synchronous_commit`
@@ -60,7 +60,7 @@ async function benchOperations({ generator, targets, common, options, tell }: Be
   targets.push(await startMemory(common))
   targets.push(await startPostern({ ...common, name: 'Postern' }))
   if (options.against) {
-    targets.push(await startPostern({ ...common, name: `Postern of ${options.against}`, root: options.against }))
+    targets.push(await startOther(options.against, { ...common, name: `Postern of ${options.against}` }))
   }
   if (options.rows > 0) {
     tell(`writing ${options.rows} rows a table …`)

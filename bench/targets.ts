@@ -4,6 +4,7 @@ import { open } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { pathToFileURL } from 'node:url'
 import pg from 'pg'
 import { pino } from 'pino'
 import { parse } from '../src/config.ts'
@@ -57,7 +58,6 @@ export async function startMemory({ alg, logDir }: { alg: string; logDir: string
 /** Postern as `npm start` runs it, on a database of its own. */
 export async function startPostern({
   name,
-  root = checkout,
   server,
   alg,
   rows = 0,
@@ -65,7 +65,6 @@ export async function startPostern({
   logDir,
 }: {
   name: string
-  root?: string | undefined
   server: string
   alg: string
   rows?: number
@@ -90,7 +89,7 @@ export async function startPostern({
     const logins = await populate(postern, alg)
     await register(postern, machineCount)
     if (rows > 0) await fill(env.DATABASE_URL, rows)
-    const child = await start({ file: join(root, 'src/main.ts'), env, log: join(logDir, `${database}.log`) })
+    const child = await start({ file: join(checkout, 'src/main.ts'), env, log: join(logDir, `${database}.log`) })
     await ready(child, port)
     return {
       name,
@@ -109,6 +108,13 @@ export async function startPostern({
     await dispose()
     throw error
   }
+}
+
+/** Starts the Postern of another checkout, which sets its own database up. */
+export async function startOther(other: string, options: Parameters<typeof startPostern>[0]): Promise<Target> {
+  const theirs = pathToFileURL(join(resolve(other), 'bench/targets.ts')).href
+  const targets = (await import(theirs)) as { startPostern: typeof startPostern }
+  return targets.startPostern(options)
 }
 
 async function populate({ config, database: { db }, keyring, provider, storage }: Postern, alg: string) {
