@@ -1,8 +1,13 @@
+import { once } from 'node:events'
+import { connect } from 'node:net'
+import { gzipSync } from 'node:zlib'
+import { base64url } from 'jose'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { operate } from '../support/operator.ts'
 import { startPostern, type TestPostern } from '../support/postern.ts'
 import { beginLogin, discover } from '../support/relying-party.ts'
 import { createVisitor } from '../support/visitor.ts'
+import { send } from '../support/wire.ts'
 
 let postern: TestPostern
 
@@ -73,4 +78,117 @@ describe('Fetch §3.2: an origin that is null', () => {
     })
     expect(answer.headers.get('access-control-allow-origin')).not.toBe('null')
   })
+})
+
+/** Sends bytes as they are, and returns the status of each answer until the connection ends. */
+async function statusesOf(text: string): Promise<number[]> {
+  const socket = connect(postern.config.PORT, 'localhost')
+  let answer = ''
+  socket.setEncoding('latin1').on('data', (chunk: string) => {
+    answer += chunk
+  })
+  socket.on('error', () => {}) // one that is reset has ended, too
+  socket.end(text)
+  await once(socket, 'close')
+  return [...answer.matchAll(/^HTTP\/1\.1 (\d{3}) /gm)].map(([, status]) => Number(status))
+}
+
+const isServing = async () => (await send(postern, '/health/live')).status === 200
+
+describe('RFC 9112 §11.2: a request that one server may end elsewhere than another', () => {
+  const hidden = 'GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n'
+  const of = (...lines: string[]) =>
+    `POST /oauth/token HTTP/1.1\r\nHost: localhost:${postern.config.PORT}\r\n${lines.join('\r\n')}\r\n\r\n`
+  const chunked = 'Transfer-Encoding: chunked'
+  const length = `Content-Length: ${hidden.length}`
+
+  test.each<[string, () => string]>([
+    ['a length, and chunks', () => of(length, chunked)],
+    ['chunks, and a length', () => of(chunked, length)],
+    ['two lengths', () => of('Content-Length: 0', length)],
+    ['a list of lengths', () => of(`Content-Length: 0, ${hidden.length}`)],
+    ['a length with a sign', () => of('Content-Length: +5')],
+    ['chunks that are not the last coding', () => of('Transfer-Encoding: chunked, identity')],
+    ['a coding like chunks', () => of('Transfer-Encoding: xchunked')],
+    ['a space before the colon', () => of('Transfer-Encoding : chunked')],
+    ['a line that goes on in the next', () => of('X-A: b', ' Transfer-Encoding: chunked')],
+    ['a line that ends without a carriage return', () => of(`X-A: b\n${chunked}`)],
+    ['a chunk whose length is no number', () => `${of(chunked)}0x1\r\na\r\n0\r\n\r\n`],
+  ])('is refused, with all that comes after it: %s', async (_what, text) => {
+    expect(await statusesOf(text() + hidden)).toEqual([400])
+    expect(await isServing()).toBe(true)
+  })
+
+  test.each<[string, () => string, number]>([
+    ['two names of the host', () => of('Host: evil.example', 'Content-Length: 0'), 400],
+    ['no name of the host', () => 'GET / HTTP/1.1\r\n\r\n', 400],
+    [
+      'another host, in an absolute address',
+      () => 'GET http://evil.example/ HTTP/1.1\r\nHost: evil.example\r\n\r\n',
+      421,
+    ],
+  ])('is refused with %s', async (_what, text, status) => {
+    expect((await statusesOf(text()))[0]).toBe(status)
+  })
+
+  test('is refused with more headers than anybody sends, and the server goes on', async () => {
+    const many = Array.from({ length: 3_000 }, (_, n) => `X-${n}: a`)
+    expect([[], [431]]).toContainEqual(await statusesOf(of(...many))) // it may be reset while it still sends
+    expect(await isServing()).toBe(true)
+  })
+})
+
+describe('RFC 9110 §8.4: a body that is much larger than what was sent', () => {
+  const bomb = gzipSync(Buffer.alloc(50_000_000, 'a'))
+
+  test.each(['/oauth/token', '/oauth/register', '/oauth/par', '/interaction/x/sign-in'])(
+    'is refused at %s, whatever it unpacks to',
+    async (path) => {
+      const response = await fetch(postern.issuer + path, {
+        method: 'POST',
+        headers: {
+          'content-type': path === '/oauth/register' ? 'application/json' : 'application/x-www-form-urlencoded',
+          'content-encoding': 'gzip',
+        },
+        body: bomb,
+      })
+      expect(response.status).toBeGreaterThanOrEqual(400)
+      expect(response.status).toBeLessThan(500)
+      expect(await isServing()).toBe(true)
+    },
+  )
+})
+
+describe('RFC 8725 §3.11: a token that costs much to look at', () => {
+  const part = (value: unknown) => base64url.encode(JSON.stringify(value))
+  const long = base64url.encode(Buffer.alloc(4_096, 0xff)) // a modulus of 32,768 bits
+  const rsa = { kty: 'RSA', n: long, e: long }
+  const derived = { alg: 'PBES2-HS256+A128KW', enc: 'A128GCM', p2c: 1_000_000_000, p2s: 'AAAA' }
+  const expensive: [string, string][] = [
+    ['of which a key is derived a thousand million times', `${part(derived)}.AAAA.AAAA.AAAA.AAAA`],
+    ['that is compressed', `${part({ alg: 'dir', enc: 'A128GCM', zip: 'DEF' })}..AAAA.AAAA.AAAA`],
+    ['signed by a key of 32,768 bits', `${part({ alg: 'RS256', typ: 'dpop+jwt', jwk: rsa })}.${part({})}.${long}`],
+    ['of nothing but brackets', `${base64url.encode('['.repeat(5_000))}.${part({})}.AAAA`],
+  ]
+  const client_assertion_type = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer'
+  const form = { grant_type: 'client_credentials' }
+  const places: [string, (token: string) => ReturnType<typeof send>][] = [
+    [
+      'a client assertion',
+      (client_assertion) =>
+        send(postern, '/oauth/token', { form: { ...form, client_assertion_type, client_assertion } }),
+    ],
+    ['a DPoP proof', (dpop) => send(postern, '/oauth/token', { form, headers: { dpop } })],
+    ['a request object', (request) => send(postern, '/oauth/par', { form: { client_id: 'nobody', request } })],
+    ['a token to sign out with', (hint) => send(postern, `/oauth/logout?id_token_hint=${hint}`)],
+  ]
+
+  test.each(places.flatMap(([place, ask]) => expensive.map(([what, token]) => [place, what, token, ask] as const)))(
+    'is refused as %s: %s',
+    async (_place, _what, token, ask) => {
+      const { status } = await ask(token)
+      expect(status).toBeGreaterThanOrEqual(400)
+      expect(status).toBeLessThan(500)
+    },
+  )
 })

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { idTokenAlg } from '../support/id-tokens.ts'
 import { operate } from '../support/operator.ts'
 import { startPostern, type TestPostern } from '../support/postern.ts'
-import { createToken, registered } from '../support/registration.ts'
+import { createToken, register, registered } from '../support/registration.ts'
 import { authorize, beginLogin, discover, login } from '../support/relying-party.ts'
 import { createVisitor, tickboxes } from '../support/visitor.ts'
 import { answerOf, publishedKeys, redeem, send } from '../support/wire.ts'
@@ -298,6 +298,32 @@ describe('OpenID Connect Core §8: subject identifiers', () => {
     for (const uri of uris) subjects.push(await subOf({ ...native, redirect_uris: [uri] }, uri))
     expect(new Set([...subjects, sub]).size).toBe(uris.length + 1)
   })
+
+  const deviceCode = 'urn:ietf:params:oauth:grant-type:device_code'
+  const device = { subject_type: 'pairwise', grant_types: [deviceCode], redirect_uris: [], response_types: [] }
+  const ofBank = { jwks_uri: 'https://bank.example/jwks' }
+  const alsoOnWeb = {
+    grant_types: ['authorization_code', deviceCode],
+    redirect_uris: ['https://bank.example/cb'],
+    response_types: ['code'],
+  }
+  test.each([
+    ['none', {}],
+    ['none', ofBank],
+    ['none', { ...ofBank, ...alsoOnWeb }],
+    ['client_secret_basic', {}],
+    ['client_secret_basic', ofBank],
+    ['client_secret_basic', { ...ofBank, ...alsoOnWeb }],
+    ['private_key_jwt', {}],
+    ['private_key_jwt', { ...ofBank, ...alsoOnWeb }],
+  ])(
+    '§8.1: a device that authenticates with %s is of no host whose keys it does not have: %o',
+    async (method, more) => {
+      const metadata = { ...device, token_endpoint_auth_method: method, ...more }
+      const { status, json } = await register(postern, metadata, await createToken(postern))
+      expect([status, json['error']]).toEqual([400, 'invalid_client_metadata'])
+    },
+  )
 
   test('§8.1: those of a web client stay what they were: of the host, and nothing else of it', async () => {
     const salt = postern.server.postern.keyring.pairwiseSalt.reveal()
