@@ -26,6 +26,7 @@ export type Schema = {
     registration_token_id: string | null
     previous_secret_sealed: string | null
     previous_secret_expires_at: Moment | null
+    credential_version: Generated<number>
     last_used_at: Moment | null
     expires_at: Moment | null
     unused_expires_at: Moment | null

@@ -26,7 +26,7 @@ export function basisOf(
 
   const known = presented?.found.account
   const proof = [signIn, known && { accountId: known.id, epoch: known.epoch }].find((p) => p?.accountId === accountId)
-  const updatedAtMs = clients.get(clientId)
+  const updatedAtMs = clients.get(clientId)?.updatedAtMs
   if (!proof) throw new Error('A session would be given an account that nobody signed in to.')
   if (updatedAtMs === undefined) throw new Error(`The client ${clientId} was not read in this request.`)
   return {

@@ -60,7 +60,7 @@ export function keepClients(
 /** Notes which version of a client the request goes by: the first it read. */
 function noteRead(id: string, found: ActiveClient | undefined): void {
   const scope = current()
-  if (found && scope && !scope.clients.has(id)) scope.clients.set(id, found.updatedAtMs)
+  if (found && scope && !scope.clients.has(id)) scope.clients.set(id, found)
 }
 
 /**

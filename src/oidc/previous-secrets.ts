@@ -1,11 +1,15 @@
 import type Provider from 'oidc-provider'
 import type { ActiveClient } from '../stores/clients.ts'
+import { current } from './request-scope.ts'
 
 type Client = InstanceType<Provider['Client']>
 type PreviousSecret = NonNullable<ActiveClient['previousSecret']>
 
 /** What the engine keeps of a client's secret as keys, to verify `client_secret_jwt` with (RFC 7523 §2.2). */
-type SymmetricKeys = Iterable<{ use: string; k: string }> & { selectForVerify(options: object): object[] }
+type SymmetricKeys = Iterable<{ use: string; k: string }> & {
+  selectForVerify(options: object): object[]
+  getKeyObject(key: object, ...rest: unknown[]): unknown
+}
 
 /**
  * Teaches the engine that a client may have two secrets for a while, so that one can be replaced without an outage.
@@ -26,6 +30,7 @@ export function acceptPreviousSecrets({
     const matches = await Promise.all(
       secrets.map((clientSecret) => compare.call({ clientSecret } as Client, presented)),
     )
+    noteWhich(!matches[0])
     return matches.includes(true)
   }
 
@@ -46,6 +51,19 @@ function verifyWith(client: Client, previous: PreviousSecret): void {
     ...select(options),
     ...(isGood(previous) ? previousKeys.selectForVerify(options) : []),
   ]
+  // Keys are tried one after the other until one verifies the assertion.
+  const getKeyObject = keys.getKeyObject.bind(keys)
+  const previousKey = new Set<object>(previousKeys)
+  keys.getKeyObject = (key, ...rest) => {
+    noteWhich(previousKey.has(key))
+    return getKeyObject(key, ...rest)
+  }
+}
+
+/** Notes which secret the client of this request had, since the one before may end while the request is under way. */
+function noteWhich(isPrevious: boolean): void {
+  const scope = current()
+  if (scope) scope.isByPreviousSecret = isPrevious
 }
 
 const isGood = ({ expiresAtMs }: PreviousSecret) => expiresAtMs > Date.now()

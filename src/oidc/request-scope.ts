@@ -35,8 +35,10 @@ export type RequestScope = {
   artifacts: Map<string, Promise<FoundArtifact[]>>
   sessions: Map<string, { found: FoundSession; presentedId: string | undefined }>
   accounts: Map<string, Account>
-  /** When each client that was read had last been changed. */
-  clients: Map<string, number>
+  /** Each client that was read, as it was the first time. */
+  clients: Map<string, Pick<ActiveClient, 'updatedAtMs' | 'credentialVersion'>>
+  /** Whether the client was authenticated by the secret before its last rotation. */
+  isByPreviousSecret: boolean
   /** The sign-in that the request finishes. */
   signIn: { accountId: string; epoch: number } | undefined
   /** Whether the request came to finish a sign-in that has ended meanwhile. */
@@ -107,6 +109,7 @@ export function createRequestScope(about: Pick<RequestScope, 'endpoint' | 'reque
     sessions: new Map(),
     accounts: new Map(),
     clients: new Map(),
+    isByPreviousSecret: false,
     signIn: undefined,
     hasSignInEnded: false,
     grants: new Map(),

@@ -85,7 +85,7 @@ export function readOnce(storage: Storage, idHash: Buffer): Promise<artifacts.Fo
 /** A stage with everything left out that is not given. */
 export function stageOf(part: Partial<stages.Stage>): stages.Stage {
   return {
-    clientId: undefined,
+    client: undefined,
     basis: undefined,
     claim: undefined,
     decision: undefined,

@@ -2,6 +2,7 @@ import { errors } from 'oidc-provider'
 import { randomId, sha256 } from '../crypto/digests.ts'
 import { isUnavailable, isUnstorable } from '../database/connect.ts'
 import type { Artifact } from '../stores/artifacts.ts'
+import type { Stage } from '../stores/stages.ts'
 import { basisOf } from './basis.ts'
 import { commitRegistration } from './registration-commit.ts'
 import type { RequestScope } from './request-scope.ts'
@@ -22,7 +23,7 @@ export async function commit(
   const isWithdrawn = hasFailed && (scope.endpoint === 'token' || scope.endpoint === 'registration')
   const { claim, decision, inserts } = isWithdrawn ? { claim: undefined, decision: undefined, inserts: [] } : scope
   const stage = stageOf({
-    clientId: scope.endpoint === 'token' && !hasFailed ? clientId : undefined,
+    client: scope.endpoint === 'token' && !hasFailed ? authenticated(scope, clientId) : undefined,
     basis: basisOf(scope, clientId, scope.session),
     claim,
     decision,
@@ -36,19 +37,29 @@ export async function commit(
   const hasRegistration = saved !== undefined || destroyed !== undefined || redeemedTokenHash !== undefined
   try {
     if (hasRegistration) return await commitRegistration(storage, scope, stage)
-    const { clientId: asking, session, endedSession, audit } = stage
-    const isEmpty = !asking && !stage.inserts.length && !session && !endedSession && !audit.length
+    const { client, session, endedSession, audit } = stage
+    const isEmpty = !client && !stage.inserts.length && !session && !endedSession && !audit.length
     if (isEmpty) return undefined
     const outcome = await storage.apply(stage)
     if (outcome === 'applied') return undefined
-    if (outcome === 'lost' || !stage.basis) return lost(scope)
-    storage.clients.forget(stage.basis.client.id) // it may be what has moved
-    return 'moved'
+    const asking = client ?? stage.basis?.client
+    if (outcome === 'lost' || !asking) return lost(scope)
+    storage.clients.forget(asking.id) // it may be what has moved
+    return client
+      ? new errors.InvalidClientAuth('the client may not be used, or its credentials were replaced')
+      : 'moved'
   } catch (error) {
     if (isUnavailable(error)) return new TemporarilyUnavailable(error)
     if (isUnstorable(error)) return new errors.InvalidRequest('the request contains a character that cannot be stored')
     throw error
   }
+}
+
+/** The client of a token request, and by which of its credentials it was authenticated. */
+function authenticated({ clients, isByPreviousSecret }: RequestScope, id: string | undefined): Stage['client'] {
+  if (id === undefined) return undefined
+  const version = clients.get(id)?.credentialVersion
+  return { id, credentialVersion: version !== undefined && isByPreviousSecret ? version - 1 : version }
 }
 
 function lost(scope: RequestScope): errors.OIDCProviderError {

@@ -2,6 +2,7 @@ import { sql } from 'kysely'
 import type { Envelope } from '../crypto/envelope.ts'
 import type { Db, Tx } from '../database/schema.ts'
 import { type Secret, secret as wrap } from '../secret.ts'
+import { versionAfterSave } from './client-credentials.ts'
 import { revokeIssued } from './client-revocations.ts'
 
 /** Client metadata as RFC 7591 §2 spells it, the secret included. */
@@ -14,6 +15,8 @@ export type ActiveClient = {
   secret: Secret | undefined
   /** The secret before the last rotation, for as long as both are good. */
   previousSecret: { value: Secret; expiresAtMs: number } | undefined
+  /** The number of its credentials. A secret that is accepted beside the current one has the number before. */
+  credentialVersion: number
   expiresAtMs: number | undefined
   updatedAtMs: number
   /** Whether it is to be removed unless it is used. */
@@ -37,7 +40,7 @@ export const previousIdentity = (id: string): string => `clients.previous_secret
 export async function findActive(db: Db, envelope: Envelope, id: string): Promise<ActiveClient | undefined> {
   const row = await db
     .selectFrom('clients')
-    .select(['metadata', 'secret_sealed', 'previous_secret_sealed', 'previous_secret_expires_at'])
+    .select(['metadata', 'secret_sealed', 'previous_secret_sealed', 'previous_secret_expires_at', 'credential_version'])
     .select(['expires_at', 'updated_at', 'unused_expires_at', 'dynamic', 'document', 'policy'])
     .where('id', '=', id)
     .where('disabled_at', 'is', null)
@@ -56,6 +59,7 @@ export async function findActive(db: Db, envelope: Envelope, id: string): Promis
             expiresAtMs: row.previous_secret_expires_at.getTime(),
           }
         : undefined,
+    credentialVersion: row.credential_version,
     expiresAtMs: row.expires_at?.getTime(),
     updatedAtMs: row.updated_at.getTime(),
     isUnused: row.unused_expires_at !== null,
@@ -130,7 +134,7 @@ export async function save(
         ? conflict.column('id').doNothing()
         : conflict
             .column('id')
-            .doUpdateSet(row)
+            .doUpdateSet({ ...row, credential_version: versionAfterSave })
             .where('clients.deleted_at', 'is', null)
             .where('clients.disabled_at', 'is', null),
     )
@@ -176,17 +180,17 @@ export async function rotateSecret(
   const endMs = Number(row.metadata['client_secret_expires_at'] ?? 0) * 1000 || Number.POSITIVE_INFINITY
   const previousEndMs = Math.min(now.getTime() + overlapSeconds * 1000, endMs)
   const previousExpiresAt = previousEndMs > now.getTime() ? new Date(previousEndMs) : undefined
+  const previous = envelope.open(row.secret_sealed, identity(id))
   await tx
     .updateTable('clients')
-    .set({
+    .set((set) => ({
       metadata: JSON.stringify({ ...row.metadata, client_secret_expires_at: secretExpiresAtSeconds }),
       secret_sealed: envelope.seal(secret, identity(id)),
-      previous_secret_sealed: previousExpiresAt
-        ? envelope.seal(envelope.open(row.secret_sealed, identity(id)), previousIdentity(id))
-        : null,
+      previous_secret_sealed: previousExpiresAt ? envelope.seal(previous, previousIdentity(id)) : null,
       previous_secret_expires_at: previousExpiresAt ?? null,
+      credential_version: set('credential_version', '+', 1),
       updated_at: now,
-    })
+    }))
     .where('id', '=', id)
     .execute()
   await announce(tx, id)

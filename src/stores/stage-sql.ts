@@ -20,9 +20,12 @@ const stillTheirs = (presentedHash: string, knownAccountId: string, accountId: s
 
 const parts = {
   usable: `usable as (
-    select c.n from json_to_recordset($1->'clients') as c(n int, id text) join clients k on k.id = c.id
+    select c.n from json_to_recordset($1->'clients') as c(n int, id text, credential_version int)
+    join clients k on k.id = c.id
     where k.id = ${keysOf('clients', 'id')}
       and k.disabled_at is null and k.deleted_at is null and (k.expires_at is null or k.expires_at > $2)
+      and (c.credential_version = k.credential_version
+        or c.credential_version = k.credential_version - 1 and k.previous_secret_expires_at > $2)
     union all select value::int from json_array_elements_text($1->'clientless'))`,
   // Each reads the one before, so that they run, and lock, in this order.
   heldAccounts: `held_accounts as (select id, epoch, disabled_at from accounts

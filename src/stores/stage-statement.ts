@@ -39,8 +39,11 @@ export type Basis = {
 
 /** Everything one request writes. It is applied whole, or not at all when its basis has moved or the claim is lost. */
 export type Stage = {
-  /** The client of a token request. One that may not be used at this moment, whatever a process remembers, loses. */
-  clientId: string | undefined
+  /**
+   * The client of a token request, and the number of the credentials by which it was authenticated. Nothing is written when
+   * it may not be used at this moment, or would not be authenticated by these any more, whatever a process remembers.
+   */
+  client: { id: string; credentialVersion: number | undefined } | undefined
   basis: Basis | undefined
   /** The single-use artifact this request redeems; of concurrent requests claiming the same one, one wins. */
   claim: { model: string; idHash: Buffer; grantId: string | undefined; how: 'consume' | 'destroy' } | undefined
@@ -64,8 +67,10 @@ export async function run(db: Db, stages: Stage[]): Promise<Outcome[]> {
     )
   const changes = numbered.flatMap(({ n, session }) => (session ? [toSessionRow(n, session)] : []))
   const document: Record<Section, unknown[]> = {
-    clients: numbered.flatMap(({ n, clientId: id }) => (id === undefined ? [] : [{ n, id }])),
-    clientless: numbered.filter(({ clientId, basis }) => clientId === undefined && !basis).map(({ n }) => n),
+    clients: numbered.flatMap(({ n, client }) =>
+      client ? [{ n, id: client.id, credential_version: client.credentialVersion }] : [],
+    ),
+    clientless: numbered.filter(({ client, basis }) => !client && !basis).map(({ n }) => n),
     bases: numbered.flatMap(({ n, basis }) => (basis ? [toBasisRow(n, basis)] : [])),
     uncontested: numbered.filter(({ claim }) => !claim).map(({ n }) => n),
     grants: numbered.flatMap(({ claim }) => claim?.grantId ?? []),

@@ -64,7 +64,7 @@ async function applyAlone(db: Db, stage: Stage, cause: unknown): Promise<Outcome
       failure = error
     }
   }
-  if (isForeignKeyViolation(failure)) return 'moved' // the grant, account or client was deleted meanwhile
+  if (isForeignKeyViolation(failure)) return stage.basis ? 'moved' : 'lost' // the grant, account or client was deleted meanwhile
   if (isContention(failure)) return runAlone(db, stage)
   if (!isConnectionFailure(failure)) throw failure
   if (await isApplied(db, stage)) return 'applied'

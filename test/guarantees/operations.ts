@@ -235,11 +235,7 @@ export const operations: Operation[] = [
     ends: tokens,
     driver: 'person',
     staleForMs: 0,
-    sparing: unless({
-      complete: 'its tokens are still those of the client',
-      authenticated:
-        'the secret was right when it was presented, and the refresh token is of no use without the new one',
-    }),
+    sparing: unless({ complete: 'its tokens are still those of the client' }),
     goesOn: refreshesWithNewSecret,
   },
 ]

@@ -34,8 +34,6 @@ export type Trait =
   /** A code or a token was issued already. */
   | 'issued'
   | 'refresh'
-  /** A client has been authenticated, and waits for its answer. */
-  | 'authenticated'
   /** The flow is complete, and its tokens are in use. */
   | 'complete'
 
@@ -142,7 +140,7 @@ const flights: Place[] = [
     const { visitor, address, verifier } = await answerAndStop(world, 'consent')
     return { marks: [world.accountId], finish: () => follow(world, visitor, { path: address, verifier }) }
   }),
-  place('the redemption of a code in flight', ['issued', 'authenticated'], async (world) => {
+  place('the redemption of a code in flight', ['issued'], async (world) => {
     const { codes } = await getCode(world)
     const [code = { code: '', verifier: '' }] = codes
     return {
@@ -150,7 +148,7 @@ const flights: Place[] = [
       finish: async () => lootOf(await redeem(world, code)),
     }
   }),
-  place('a refresh in flight', ['issued', 'refresh', 'authenticated'], async (world) => ({
+  place('a refresh in flight', ['issued', 'refresh'], async (world) => ({
     marks: [world.accountId],
     finish: async () => lootOf(await refresh(world.here, world.client, String(world.first.refreshTokens[0]))),
   })),
@@ -166,7 +164,7 @@ const flights: Place[] = [
       },
     }
   }),
-  place('the poll of a device in flight', ['issued', 'device', 'authenticated'], async (world) => {
+  place('the poll of a device in flight', ['issued', 'device'], async (world) => {
     const device = await beginDevice(world, world.scope)
     await enterCode(stolen(world), device.userCode)
     return {

@@ -51,7 +51,6 @@ test('few cells have nothing to end, and each says why', ({ expect }) => {
     'its tokens are still those of the client': 1,
     'offline access outlives the session (OpenID Connect Core §11)': 1,
     'the person was asked': 4,
-    'the secret was right when it was presented, and the refresh token is of no use without the new one': 3,
     'what it asks for is issued to the public client': 14,
     'what was issued to the client before was issued to it': 2,
   })

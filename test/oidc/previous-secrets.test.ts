@@ -75,6 +75,21 @@ describe('a client whose secret was rotated', () => {
     expect(rest).not.toHaveProperty('previous_secret_expires_at')
   })
 
+  test.each(methods)(
+    'with %s gets nothing for its previous secret when that ends during the request',
+    async (method) => {
+      const client = await postern.createClient({ ...machine, token_endpoint_auth_method: method })
+      const { client_secret: secret } = await rotate(client, 600)
+      const end = () =>
+        postern.database.query(`update clients set previous_secret_expires_at = now() where id = $1`, [
+          client.client_id,
+        ])
+      expect([await opens(client, client['client_secret']), await opens(client, secret)]).toEqual([true, true])
+      await end() // which this process does not hear of
+      expect([await opens(client, client['client_secret']), await opens(client, secret)]).toEqual([false, true])
+    },
+  )
+
   test('twice has the two newest', async () => {
     const client = await postern.createClient(machine)
     const second = await rotate(client, 600)

@@ -238,7 +238,7 @@ describe('nothing is issued', () => {
     const [late, good] = [newArtifact('AccessToken', gone), newArtifact('AccessToken', live)]
     const results = await stages.apply(database.db, [stageOf({ inserts: [late] }), stageOf({ inserts: [good] })])
     expect(results).toEqual([
-      { status: 'fulfilled', value: 'moved' },
+      { status: 'fulfilled', value: 'lost' },
       { status: 'fulfilled', value: 'applied' },
     ])
     expect([await find(late), await find(good)].map(Boolean)).toEqual([false, true])
@@ -265,7 +265,9 @@ describe('nothing is issued', () => {
         const claim = code && { model: code.model, idHash: code.idHash, grantId, how: 'consume' as const }
         const inserts = [newArtifact('AccessToken', { clientId })]
         const audit = [{ type: 'test.issued', clientId }]
-        return [{ claim, inserts, audit }, { inserts, audit }, {}].map((part) => stageOf({ clientId, ...part }))
+        return [{ claim, inserts, audit }, { inserts, audit }, {}].map((part) =>
+          stageOf({ client: { id: clientId, credentialVersion: 0 }, ...part }),
+        )
       }
       const all = [off, live].flatMap((login, index) => stagesOf(login, codes[index]).slice(0, 1))
       const alone = [off, live].flatMap((login) => stagesOf(login, undefined).slice(1))
