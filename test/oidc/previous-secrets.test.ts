@@ -47,8 +47,12 @@ describe('a client whose secret was rotated', () => {
     return status === 200
   }
 
-  async function rotate({ client_id }: ClientMetadata, overlap_seconds: number): Promise<Record<string, unknown>> {
-    return (await operate(postern, 'client rotate-secret', { client_id, overlap_seconds })) as Record<string, unknown>
+  /** Rotates the secret, and waits until the server has heard of it. */
+  async function rotate(client: ClientMetadata, overlap_seconds: number): Promise<Record<string, unknown>> {
+    const { client_id } = client
+    const rotated = (await operate(postern, 'client rotate-secret', { client_id, overlap_seconds })) as typeof client
+    await vi.waitFor(async () => expect(await opens(client, rotated['client_secret'])).toBe(true), 10_000)
+    return rotated
   }
 
   /** As if that many seconds had gone by, while the client is kept as it was read: that takes under five of them. */
