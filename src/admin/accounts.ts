@@ -152,8 +152,9 @@ export function operations(): Operation[] {
       prepare: ({ passwords }, input) => passwords.hash(input.password.reveal()),
       async run({ tx, record }, input, passwordHash) {
         const found = await get(tx, input.account)
+        // Whoever knew the old one may be signed in. First, because deleting an account locks it before its password.
+        if (!(await accounts.signOutEverywhere(tx, found.id))) throw unknown(input.account)
         await accounts.setPasswordHash(tx, found.id, passwordHash)
-        await accounts.signOutEverywhere(tx, found.id) // whoever knew the old one may be signed in
         record({ type: 'account.password_set', accountId: found.id })
         return show(found)
       },
@@ -213,6 +214,8 @@ async function get(tx: Tx, idOrEmail: string): Promise<accounts.Account> {
   const account = idOrEmail.includes('@')
     ? await accounts.findByEmail(tx, idOrEmail)
     : await accounts.findById(tx, idOrEmail)
-  if (!account) throw new Refusal('not-found', `There is no account ${idOrEmail}.`)
+  if (!account) throw unknown(idOrEmail)
   return account
 }
+
+const unknown = (idOrEmail: string) => new Refusal('not-found', `There is no account ${idOrEmail}.`)

@@ -162,17 +162,21 @@ export async function disable(tx: Tx, accountId: string): Promise<boolean> {
  * Ends every sign-in of an account, those that are not finished included, and every code and token issued for it.
  *
  * Rows are locked in the order in which a request locks them: account, sessions, grants, artifacts. A request in flight
- * therefore either finishes before, and is undone here, or finds that what it relies on has moved.
+ * therefore either finishes before, and is undone here, or finds that what it relies on has moved. `false` when there is
+ * no such account.
  */
-export async function signOutEverywhere(tx: Tx, accountId: string): Promise<void> {
-  await tx
+export async function signOutEverywhere(tx: Tx, accountId: string): Promise<boolean> {
+  const row = await tx
     .updateTable('accounts')
     .set((set) => ({ epoch: set('epoch', '+', 1) }))
     .where('id', '=', accountId)
-    .execute()
+    .returning('id')
+    .executeTakeFirst()
+  if (!row) return false
   await sessions.destroyByAccount(tx, accountId)
   await tx.selectFrom('grants').select('id').where('account_id', '=', accountId).orderBy('id').forUpdate().execute()
   await tx.deleteFrom('artifacts').where('account_id', '=', accountId).execute()
+  return true
 }
 
 export async function enable(tx: Tx, accountId: string): Promise<boolean> {
