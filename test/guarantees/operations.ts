@@ -235,6 +235,7 @@ export const operations: Operation[] = [
     ends: tokens,
     driver: 'person',
     staleForMs: 0,
+    isOrdered: ({ traits }) => traits.includes('issued'),
     sparing: unless({ complete: 'its tokens are still those of the client' }),
     goesOn: refreshesWithNewSecret,
   },
