@@ -317,7 +317,7 @@ describe('the consent page', () => {
     expect(html).toMatch(/<h1><bdi class="name" dir="ltr">evil\.example<\/bdi>/)
     expect(html).not.toContain('Verified')
     expect(html).toContain('Its description is somewhere else, at')
-    expect(textOf(html)).toContain('You return to evil.example, which need not have to do with assistant.example.')
+    expect(textOf(html)).toContain('You return to evil.example, which may have nothing to do with assistant.example.')
     expect(textOf(html)).toContain('Continue only if you know and trust evil.example.')
     expect(textOf(html)).not.toContain('trust assistant.example')
   })
