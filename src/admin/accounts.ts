@@ -18,7 +18,8 @@ const password = z
   .describe('Password.')
 const account = z.string().min(1).max(320).describe('The id of the account, or its email address.')
 
-const decidedByPostern = ['sub', 'email', 'email_verified', 'iss', 'aud', 'exp', 'iat', 'nonce', 'acr', 'amr', 'azp']
+// biome-ignore format: it is a list
+const decidedByPostern = ['sub', 'email', 'email_verified', 'updated_at', 'iss', 'aud', 'exp', 'iat', 'nonce', 'acr', 'amr', 'azp']
 const claims = z
   .record(z.string(), z.unknown())
   .refine((given) => !Object.keys(given).some((name) => decidedByPostern.includes(name)), {

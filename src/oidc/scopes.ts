@@ -24,7 +24,8 @@ export const scopes: Record<string, Scope> = {
     description: 'Your name and what else your profile says about you.',
     claims: {
       ...fromProfile('name', 'given_name', 'family_name', 'middle_name', 'nickname', 'preferred_username', 'profile'),
-      ...fromProfile('picture', 'website', 'gender', 'birthdate', 'zoneinfo', 'locale', 'updated_at'),
+      ...fromProfile('picture', 'website', 'gender', 'birthdate', 'zoneinfo', 'locale'),
+      updated_at: (account) => Math.floor(account.updatedAt.getTime() / 1000),
     },
   },
   email: {

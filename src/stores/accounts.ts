@@ -12,13 +12,15 @@ export type Account = {
   /** Standard claims by name (OpenID Connect Core §5.1), without `sub` and the email ones. */
   profile: Record<string, unknown>
   isDisabled: boolean
+  /** When what is known of the person last changed: not when a password was set or the account disabled. */
+  updatedAt: Date
   /** Moved by whatever ends all sign-ins of the account. What was proven in an earlier epoch is worth nothing. */
   epoch: number
 }
 
 export type Credentials = { account: Account; passwordHash: string | undefined }
 
-const columns = ['id', 'email', 'email_verified', 'profile', 'disabled_at', 'epoch'] as const
+const columns = ['id', 'email', 'email_verified', 'profile', 'disabled_at', 'accounts.updated_at', 'epoch'] as const
 
 /** The form in which two spellings of an address are the same account: normalized, trimmed, lower case. */
 export function canonicalEmail(email: string): string {
@@ -79,6 +81,7 @@ export async function create(db: Tx, account: NewAccount): Promise<Account | 'em
     emailVerified: account.emailVerified,
     profile: account.profile,
     isDisabled: false,
+    updatedAt: now,
     epoch: 0,
   }
 }
@@ -148,7 +151,7 @@ export async function destroy(tx: Tx, accountId: string): Promise<boolean> {
 export async function disable(tx: Tx, accountId: string): Promise<boolean> {
   const row = await tx
     .updateTable('accounts')
-    .set({ disabled_at: new Date(), updated_at: new Date() })
+    .set({ disabled_at: new Date() })
     .where('id', '=', accountId)
     .where('disabled_at', 'is', null)
     .returning('id')
@@ -182,7 +185,7 @@ export async function signOutEverywhere(tx: Tx, accountId: string): Promise<bool
 export async function enable(tx: Tx, accountId: string): Promise<boolean> {
   const row = await tx
     .updateTable('accounts')
-    .set({ disabled_at: null, updated_at: new Date() })
+    .set({ disabled_at: null })
     .where('id', '=', accountId)
     .returning('id')
     .executeTakeFirst()
@@ -208,6 +211,7 @@ type Row = {
   email_verified: boolean
   profile: Record<string, unknown>
   disabled_at: Date | null
+  updated_at: Date
   epoch: number
 }
 
@@ -218,6 +222,7 @@ function toAccount(row: Row): Account {
     emailVerified: row.email_verified,
     profile: row.profile,
     isDisabled: row.disabled_at !== null,
+    updatedAt: row.updated_at,
     epoch: row.epoch,
   }
 }

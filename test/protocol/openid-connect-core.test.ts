@@ -4,7 +4,7 @@ import * as oidc from 'openid-client'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { idTokenAlg } from '../support/id-tokens.ts'
 import { operate } from '../support/operator.ts'
-import { startPostern, type TestPostern } from '../support/postern.ts'
+import { password, startPostern, type TestPostern } from '../support/postern.ts'
 import { createToken, register, registered } from '../support/registration.ts'
 import { authorize, beginLogin, discover, login } from '../support/relying-party.ts'
 import { createVisitor, tickboxes } from '../support/visitor.ts'
@@ -270,6 +270,45 @@ describe('OpenID Connect Core §5.5: the claims parameter', () => {
       expect(answerOf(page.url)).toMatchObject({ error: 'invalid_request' })
     },
   )
+})
+
+describe('OpenID Connect Core §5.1: updated_at', () => {
+  const person = 'grace@example.com'
+  const updatedAt = async () => {
+    const { config, tokens } = await login(postern, await postern.createClient(), {
+      email: person,
+      scope: 'openid profile',
+    })
+    return (await oidc.fetchUserInfo(config, tokens.access_token, oidc.skipSubjectCheck))['updated_at']
+  }
+  const longAgo = () =>
+    postern.database.query(`update accounts set updated_at = '2001-09-09T01:46:40.9Z' where email = $1`, [person])
+
+  test('is when a claim of the person last changed, in seconds since 1970', async () => {
+    await postern.createAccount(person)
+    await longAgo()
+    expect(await updatedAt()).toBe(1_000_000_000)
+    await operate(postern, 'account update', { account: person, claims: { name: 'Grace Hopper' } })
+    const now = Date.now() / 1000
+    expect(await updatedAt()).toSatisfy((at) => Number.isInteger(at) && at > now - 60 && at <= now + 1)
+  })
+
+  test.each<[string, Record<string, unknown>]>([
+    ['account set-password', { password }],
+    ['account disable', {}],
+    ['account enable', {}],
+  ])('is not moved by %s', async (operation, input) => {
+    await longAgo()
+    await operate(postern, operation, { account: person, ...input })
+    await operate(postern, 'account enable', { account: person })
+    expect(await updatedAt()).toBe(1_000_000_000)
+  })
+
+  test.each(['create', 'update'])('is not for an operator to say: account %s', async (verb) => {
+    const named = verb === 'create' ? { email: 'new@example.com', password } : { account: person }
+    const asked = operate(postern, `account ${verb}`, { ...named, claims: { updated_at: 1 } })
+    await expect(asked).rejects.toThrow('updated_at')
+  })
 })
 
 describe('OpenID Connect Core §8: subject identifiers', () => {
