@@ -153,8 +153,7 @@ export async function lock(tx: Tx, id: string): Promise<void> {
  * Gives a client another secret; the one it had stays good for `overlapSeconds`, though no longer than it was made
  * for. Of two rotations in a row the first secret is dead.
  *
- * @returns until when the previous secret is good, if it is; `undefined` when there is no such client, or it has no
- * secret to rotate.
+ * @returns until when the previous secret is good, if it is; `undefined` when there is no client of this id with a secret.
  */
 export async function rotateSecret(
   tx: Tx,
@@ -180,17 +179,18 @@ export async function rotateSecret(
   const endMs = Number(row.metadata['client_secret_expires_at'] ?? 0) * 1000 || Number.POSITIVE_INFINITY
   const previousEndMs = Math.min(now.getTime() + overlapSeconds * 1000, endMs)
   const previousExpiresAt = previousEndMs > now.getTime() ? new Date(previousEndMs) : undefined
-  const previous = envelope.open(row.secret_sealed, identity(id))
   await tx
     .updateTable('clients')
-    .set((set) => ({
+    .set({
       metadata: JSON.stringify({ ...row.metadata, client_secret_expires_at: secretExpiresAtSeconds }),
       secret_sealed: envelope.seal(secret, identity(id)),
-      previous_secret_sealed: previousExpiresAt ? envelope.seal(previous, previousIdentity(id)) : null,
+      previous_secret_sealed: previousExpiresAt
+        ? envelope.seal(envelope.open(row.secret_sealed, identity(id)), previousIdentity(id))
+        : null,
       previous_secret_expires_at: previousExpiresAt ?? null,
-      credential_version: set('credential_version', '+', 1),
+      credential_version: sql<number>`credential_version + 1`,
       updated_at: now,
-    }))
+    })
     .where('id', '=', id)
     .execute()
   await announce(tx, id)
