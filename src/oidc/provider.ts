@@ -11,7 +11,6 @@ import { extraClientMetadata } from './client-metadata.ts'
 import { type DynamicRegistration, readAnyForm } from './dynamic-registration.ts'
 import { externalKey } from './external-keys.ts'
 import { algorithms, features, routes } from './features.ts'
-import { permitOfflineAccess } from './first-party.ts'
 import { loadGrant } from './grants.ts'
 import { lifetimes } from './lifetimes.ts'
 import { narrowWhenUsed } from './narrowing.ts'
@@ -23,9 +22,11 @@ import { policy } from './prompts.ts'
 import { refusePublicIntrospection } from './public-introspection.ts'
 import { current } from './request-scope.ts'
 import { narrowClaims } from './requested-claims.ts'
+import { settleScope } from './requested-scopes.ts'
 import type { ResourceServers } from './resource-servers.ts'
 import { claimsByScope, claimsOf, scopes } from './scopes.ts'
 import { type Storage, translated } from './storage.ts'
+import { rememberTarget } from './targets.ts'
 
 export type ProviderDependencies = {
   config: Config
@@ -74,8 +75,10 @@ export function createProvider(dependencies: ProviderDependencies): Provider {
     pkce: { required: (_ctx, client) => requiresPkce(config, client) },
     allowOmittingSingleRegisteredRedirectUri: false,
     rotateRefreshToken: () => true,
-    issueRefreshToken: async (_ctx, client, source) =>
-      client.grantTypeAllowed('refresh_token') && source.scopes.has('offline_access'),
+    async issueRefreshToken(ctx, client, source) {
+      rememberTarget(ctx, source)
+      return client.grantTypeAllowed('refresh_token') && source.scopes.has('offline_access')
+    },
     revokeGrantPolicy: () => false, // consent outlives tokens; a person takes it back on the account page
     extraTokenClaims: async (ctx, token) => (token.kind === 'AccessToken' ? authenticationOf(ctx) : undefined),
     findAccount: (_ctx, sub) => translated(findAccount(storage, sub)),
@@ -87,7 +90,7 @@ export function createProvider(dependencies: ProviderDependencies): Provider {
         const { request, scope: asked } = ctx.oidc.body ?? ctx.query // the engine has taken these apart by now
         assertBounded({ ...ctx.oidc.params, request, scope: asked ?? scope })
         narrowClaims(ctx, client)
-        permitOfflineAccess(ctx, scope, client)
+        settleScope(ctx, client)
       },
     },
     renderError: pages.renderError,

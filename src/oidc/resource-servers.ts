@@ -3,8 +3,8 @@ import type { Db } from '../database/schema.ts'
 import * as store from '../stores/resource-servers.ts'
 import { adminResource, isAdminScope } from './admin-resource.ts'
 import { type Registered, registeredScopes, scopesFor, unregistered } from './client-scopes.ts'
-import { isScope } from './scopes.ts'
 import { TemporarilyUnavailable } from './storage.ts'
+import { isMachine, targets } from './targets.ts'
 
 type Indicators = NonNullable<NonNullable<Configuration['features']>['resourceIndicators']>
 type TokenFacts = { clientId?: string | undefined; aud?: string | string[] | undefined }
@@ -64,14 +64,7 @@ export function createResourceServers(db: Db, issuer: string): ResourceServers {
           ...(server.tokenFormat === 'jwt' && { jwt: { sign: { alg: 'RS256' as const } } }),
         }
       },
-      // Without `resource` in the token request the token is for userinfo, not for an API that was merely consented to.
-      async defaultResource(ctx, _client, oneOf) {
-        const refused = isMachine(ctx) && !oneOf ? asked(ctx).find((name) => !isScope(name)) : undefined
-        if (refused !== undefined)
-          throw new errors.InvalidScope('requested scope is of an API: name its resource', refused)
-        return oneOf as never
-      },
-      useGrantedResource: async () => false,
+      ...targets({ admin, list: async () => [...(await all()).values()] }),
     },
 
     // RFC 7662 §4: a client that may not ask is told what is said of a token that does not exist.
@@ -84,7 +77,6 @@ export function createResourceServers(db: Db, issuer: string): ResourceServers {
   }
 }
 
-const isMachine = ({ oidc }: KoaContextWithOIDC) => oidc.params?.['grant_type'] === 'client_credentials'
 const asked = ({ oidc }: KoaContextWithOIDC) => [...oidc.requestParamScopes].filter(Boolean)
 
 /** The scopes of an API that a client may ask people for. The admin API is not theirs to give, and is passed as none. */

@@ -147,8 +147,12 @@ const judgeScope: Judge = (metadata, { policy: { rules }, openScopes, isOwnWord 
 
 const judgeResources: Judge = (metadata, { policy: { rules } }) => {
   const allowed = rules.resources
-  if (allowed === '*' || texts(metadata['resources']).every((uri) => allowed.includes(uri))) return undefined
-  return refuse('resources', 'resources', 'resources may only include what the policy lists')
+  const { resources, default_resource: byDefault } = metadata
+  if (allowed !== '*' && !texts(resources).every((uri) => allowed.includes(uri))) {
+    return refuse('resources', 'resources', 'resources may only include what the policy lists')
+  }
+  if (resources === undefined || texts(byDefault).every((uri) => texts(resources).includes(uri))) return undefined
+  return refuse('default_resource', 'resources', 'default_resource must be one of resources')
 }
 
 // biome-ignore format: it is a table
@@ -204,7 +208,7 @@ function withImpliedGrants({ grant_types: grants, response_types: responses }: M
 }
 
 const standard = (value: string, allowed: readonly string[]) => (allowed.includes(value) ? value : allowed[0])
-const texts = (value: unknown) => [value].flat().filter((item) => typeof item === 'string')
+const texts = (value: unknown): string[] => [value].flat().filter((item) => typeof item === 'string')
 const sorted = (words: string) => words.split(' ').sort().join(' ')
 const isMachine = (metadata: Metadata) => texts(metadata['grant_types']).includes('client_credentials')
 const nestsDeeper = (value: unknown, levels: number): boolean =>

@@ -223,7 +223,7 @@ describe('OpenID Connect Core §5.5: claims asked for by name', () => {
 describe('OpenID Connect Core §11: offline_access', () => {
   test.each([
     ['with prompt=consent and refresh tokens is asked for', { prompt: 'consent' }, {}, true],
-    ['without prompt=consent is left out', {}, {}, false],
+    ['without prompt=consent is asked for as well', {}, {}, true],
     [
       'for an app without refresh tokens is left out',
       { prompt: 'consent' },
