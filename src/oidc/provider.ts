@@ -12,6 +12,7 @@ import { type DynamicRegistration, readAnyForm } from './dynamic-registration.ts
 import { externalKey } from './external-keys.ts'
 import { algorithms, features, routes } from './features.ts'
 import { loadGrant } from './grants.ts'
+import { introspectJwts } from './introspected-jwts.ts'
 import { lifetimes } from './lifetimes.ts'
 import { narrowWhenUsed } from './narrowing.ts'
 import type { Pages } from './pages.ts'
@@ -80,7 +81,9 @@ export function createProvider(dependencies: ProviderDependencies): Provider {
       return client.grantTypeAllowed('refresh_token') && source.scopes.has('offline_access')
     },
     revokeGrantPolicy: () => false, // consent outlives tokens; a person takes it back on the account page
-    extraTokenClaims: async (ctx, token) => (token.kind === 'AccessToken' ? authenticationOf(ctx) : undefined),
+    // A token of a machine is about the machine: introspection of an opaque one says so as a JWT does (RFC 9068 §2.2).
+    extraTokenClaims: async (ctx, token) =>
+      token.kind === 'AccessToken' ? authenticationOf(ctx) : { sub: token.clientId },
     findAccount: (_ctx, sub) => translated(findAccount(storage, sub)),
     loadExistingGrant: (ctx) => translated(loadGrant({ config, storage, prompts, resourceServers }, ctx)),
     interactions: { url: (_ctx, interaction) => `/interaction/${interaction.uid}`, policy: prompts },
@@ -127,6 +130,7 @@ export function createProvider(dependencies: ProviderDependencies): Provider {
   }
   keepClients(provider, { storage, documents })
   narrowWhenUsed(provider, resourceServers)
+  introspectJwts(provider)
   refusePublicIntrospection(provider)
   readAnyForm(provider)
   if (!config.ALLOW_FORM_POST) advertiseNoFormPost(provider)
