@@ -55,6 +55,7 @@ export async function discover({ issuer, clientId, clientSecret, baseUrl, apiUrl
       const url = oidc.buildAuthorizationUrl(config, {
         redirect_uri: `${baseUrl}/callback`,
         scope: `openid profile email offline_access${apiUrl ? ' notes:read' : ''}`,
+        prompt: 'consent', // to show the page each time: without it people are asked once, and it is remembered
         ...(apiUrl && { resource: apiUrl }), // the tokens are then for this API (RFC 8707 §2)
         code_challenge: await oidc.calculatePKCECodeChallenge(verifier),
         code_challenge_method: 'S256',
