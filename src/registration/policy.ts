@@ -120,7 +120,8 @@ const judgePrivileges: Judge = (metadata, { policy: { rules } }) => {
   if (metadata['first_party'] === true && !rules.first_party) {
     return refuse('first_party', 'first_party', 'first_party can only be set by an administrator')
   }
-  const field = ['require_pkce', 'required_scopes'].find((name) => metadata[name] !== undefined)
+  const administrative = ['require_pkce', 'required_scopes', 'dangerously_introspect_userinfo_tokens']
+  const field = administrative.find((name) => metadata[name] !== undefined)
   if (!field || rules.administrative) return undefined
   return refuse(field, 'administrative', `${field} can only be set by an administrator`)
 }

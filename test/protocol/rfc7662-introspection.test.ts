@@ -173,6 +173,55 @@ describe('RFC 7662 §2.2: a JWT access token', () => {
   })
 })
 
+describe('an API that goes by scopes of OpenID Connect', () => {
+  const inactive = { status: 200, text: '{"active":false}' }
+  const machine = { grant_types: ['client_credentials'], redirect_uris: [], response_types: [] }
+  const reasons = () =>
+    postern.logged
+      .splice(0)
+      .map((line) => JSON.parse(line))
+      .filter(({ msg }) => /^introspection is answered with inactive/.test(msg))
+
+  test('is told about tokens for userinfo, of every client, once an administrator marked its own', async () => {
+    const own = await postern.createClient(machine)
+    const { tokens } = await login(postern, client, { email, scope: 'openid email' })
+    expect(await ask(own, tokens.access_token)).toMatchObject(inactive)
+    await operate(postern, 'client update', { client_id: own.client_id, dangerously_introspect_userinfo_tokens: true })
+    await expect
+      .poll(async () => (await ask(own, tokens.access_token)).json, { timeout: 6_000 })
+      .toMatchObject({ active: true, scope: 'openid email', client_id: client.client_id })
+    expect(await ask(stranger, tokens.access_token)).toMatchObject(inactive)
+  })
+
+  test('is told nothing about refresh tokens, or tokens for an API', async () => {
+    const own = await postern.createClient({ ...machine, dangerously_introspect_userinfo_tokens: true })
+    const { tokens } = await login(postern, client, { ...forApi, scope: 'openid read offline_access' })
+    for (const token of [tokens.refresh_token, tokens.access_token]) {
+      expect(await ask(own, token)).toMatchObject(inactive)
+    }
+  })
+
+  test('finds the reason of a refusal in the log, with what to do, and nothing secret', async () => {
+    const own = await postern.createClient(machine)
+    const { tokens } = await login(postern, client, { email, scope: 'openid email' })
+    const { tokens: atApi } = await login(postern, client, forApi)
+    postern.logged.splice(0)
+    const answer = await ask(own, tokens.access_token)
+    await ask(own, atApi.access_token)
+    await ask(own, 'unknown')
+    const lines = reasons()
+    expect(lines).toMatchObject([
+      {
+        requestId: answer.headers.get('x-request-id'),
+        clientId: own.client_id,
+        msg: expect.stringMatching(/for userinfo.*--dangerously-introspect-userinfo-tokens true/),
+      },
+      { clientId: own.client_id, msg: expect.stringMatching(/token is for https:\/\/api\.example\//) },
+    ])
+    expect(JSON.stringify(lines)).not.toContain(tokens.access_token)
+  })
+})
+
 describe('RFC 9701 §5: as a signed JWT', () => {
   test('to whoever accepts it', async () => {
     const { tokens } = await login(postern, client, forApi)

@@ -102,7 +102,7 @@ describe('what an operator changes of a resource', () => {
       scopes: { write: 'Write' },
       clientId: client.client_id,
     })
-    const byOther = { clientId: 'another', aud: identifier }
+    const byOther = { kind: 'AccessToken', clientId: 'another', aud: identifier }
     expect(await resourceServers.mayIntrospect({} as never, { clientId: client.client_id }, byOther)).toBe(true)
     await operate(postern, 'resource delete', { identifier })
     later()

@@ -85,6 +85,7 @@ describe('the engine', () => {
       first_party: true,
       resources: ['https://api.example'],
       default_resource: 'https://api.example',
+      dangerously_introspect_userinfo_tokens: true,
     }
     expect(Object.keys(everything).sort()).toEqual(Object.keys(shape).sort())
     expect(clientMetadata.parse(everything)).toEqual(everything)
