@@ -3,7 +3,11 @@ import type Provider from 'oidc-provider'
 
 type Token = { kind: string; jti: string; remainingTTL: number; adapter: Adapter; [member: string]: unknown }
 type Adapter = { upsert(id: string, payload: object, expiresIn: number): Promise<unknown> }
-type Model = { IN_PAYLOAD: string[]; prototype: { save(this: Token): Promise<string> } }
+type Model = {
+  IN_PAYLOAD: string[]
+  prototype: { save(this: Token): Promise<string> }
+  find(value: string, options?: object): Promise<unknown>
+}
 type Context = { route?: string; params?: Record<string, unknown>; entity(key: string, value: unknown): void }
 
 /**
@@ -16,6 +20,11 @@ type Context = { route?: string; params?: Record<string, unknown>; entity(key: s
  */
 export function introspectJwts(provider: Provider): void {
   for (const model of [provider.AccessToken, provider.ClientCredentials] as unknown as Model[]) keepJwts(model)
+
+  // At userinfo, which some APIs' tokens open as well. At introspection the engine is given what it is kept under.
+  const accessTokens = provider.AccessToken as unknown as Model
+  const find = accessTokens.find.bind(accessTokens)
+  accessTokens.find = (value, options) => find(isStructured(value) ? handleOf(value) : value, options)
 
   // The engine refuses structured tokens once the client is known, and looks tokens up by what is in `params` after that.
   const context = provider.OIDCContext.prototype as unknown as Context
@@ -40,7 +49,9 @@ function keepJwts({ IN_PAYLOAD, prototype }: Model): void {
   }
 }
 
+const prefix = 'jwt:'
+
 /** Opaque tokens have no dot. */
-const isStructured = (token: string) => token.includes('.')
+const isStructured = (token: string) => token.includes('.') && !token.startsWith(prefix)
 /** What a JWT is kept under. It is no JWT to the engine. */
-const handleOf = (token: string) => `jwt:${token}`
+const handleOf = (token: string) => prefix + token

@@ -80,6 +80,14 @@ export function createProvider(dependencies: ProviderDependencies): Provider {
       rememberTarget(ctx, source)
       return client.grantTypeAllowed('refresh_token') && source.scopes.has('offline_access')
     },
+    formats: {
+      customizers: {
+        async jwt(_ctx, { aud }, parts) {
+          const { tokenTypeHeader: typ = 'at+jwt' } = (await resourceServers.find(String(aud))) ?? {}
+          parts.header = { ...parts.header, typ }
+        },
+      },
+    },
     revokeGrantPolicy: () => false, // consent outlives tokens; a person takes it back on the account page
     // A token of a machine is about the machine: introspection of an opaque one says so as a JWT does (RFC 9068 §2.2).
     extraTokenClaims: async (ctx, token) =>

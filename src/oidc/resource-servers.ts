@@ -5,6 +5,7 @@ import * as store from '../stores/resource-servers.ts'
 import { adminResource, isAdminScope } from './admin-resource.ts'
 import { type Registered, registeredScopes, scopesFor, unregistered } from './client-scopes.ts'
 import { current } from './request-scope.ts'
+import { scopesOfUserinfo } from './scopes.ts'
 import { TemporarilyUnavailable } from './storage.ts'
 import { isMachine, targets } from './targets.ts'
 
@@ -57,6 +58,9 @@ export function createResourceServers({ db, issuer, log }: { db: Db; issuer: str
         const scope = isMachine(ctx)
           ? scopeOfMachine(ctx, client, server)
           : scopeForPeople(client, identifier, server === admin ? undefined : server)
+        // What people are asked for is that of the API alone. What they give of OpenID Connect is in its token, too.
+        const isIssuing = ctx.oidc.route === 'token' && !isMachine(ctx)
+        if (server?.servesUserinfo && isIssuing) scope.push(...scopesOfUserinfo)
         if (!server) throw new errors.InvalidTarget('unknown resource')
         return {
           audience: server.identifier,

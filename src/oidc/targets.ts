@@ -89,7 +89,8 @@ function ofGrant(ctx: KoaContextWithOIDC, client: Registered): string | undefine
 function grantedOf({ oidc }: KoaContextWithOIDC, { resource, scopes }: Source): string[] {
   const asked = oidc.params?.['scope'] ? oidc.requestParamScopes : scopes
   const grant = oidc.entities.Grant
-  return [resource ?? []].flat().filter((identifier) => grant?.getResourceScopeFiltered(identifier, asked))
+  const ofApis = new Set([...asked].filter((name) => !isScope(name)))
+  return [resource ?? []].flat().filter((identifier) => grant?.getResourceScopeFiltered(identifier, ofApis))
 }
 
 /** The APIs that a client's own metadata names. */

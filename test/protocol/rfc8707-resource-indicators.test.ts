@@ -116,7 +116,7 @@ describe('RFC 9068: a JWT access token', () => {
 
   test('does not open userinfo', async () => {
     const { tokens } = await login(postern, client, { email, scope: 'openid read', ...at(mail) })
-    expect((await send(postern, '/oauth/userinfo', { bearer: tokens.access_token })).status).toBe(401)
+    expect((await send(postern, '/oauth/userinfo', { bearer: tokens.access_token })).status).toBe(403)
   })
 })
 
