@@ -95,7 +95,7 @@ export async function assemble(config: Config, { log, onStatement, ...options }:
     assertUsable(keyring)
     const cache = createClientCache({ database, db, envelope })
     clients = cache
-    const resourceServers = createResourceServers(db, config.ISSUER)
+    const resourceServers = createResourceServers({ db, issuer: config.ISSUER, log })
     const storage = createStorage({
       issuer: config.ISSUER,
       db,

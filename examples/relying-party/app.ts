@@ -45,9 +45,7 @@ export async function start({ host, port, ...settings }: Settings & { host: stri
   })
 
   router.post('/refresh', fromOwnPage, (ctx) =>
-    withTokens(ctx, undefined, async (session, user, accessToken) => {
-      const claims = await provider.userinfo(user.sub, accessToken)
-      session.user = { ...user, claims }
+    withTokens(ctx, undefined, async (session, { claims }) => {
       session.outcome = { title: 'You have new tokens', isGood: true, details: { claims: Object.keys(claims) } }
     }),
   )

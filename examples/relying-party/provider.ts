@@ -24,6 +24,8 @@ export type User = {
   refreshToken: string | undefined
 }
 
+type Tokens = oidc.TokenEndpointResponse & oidc.TokenEndpointResponseHelpers
+
 const logoutEvent = 'http://schemas.openid.net/event/backchannel-logout'
 
 /** Everything this app says to the provider, and believes of what it says. */
@@ -38,6 +40,13 @@ export async function discover({ issuer, clientId, clientSecret, baseUrl, apiUrl
   const keys = jose.createRemoteJWKSet(new URL(String(config.serverMetadata().jwks_uri)))
   const seenLogoutTokens = new Map<string, number>()
 
+  /** What the provider says about them. The ID token has it where the access token is for an API, and not for userinfo. */
+  async function claimsOf(tokens: Tokens): Promise<Record<string, unknown>> {
+    const { sub = '', ...claims } = tokens.claims() ?? ({} as Partial<oidc.IDToken>)
+    const isForUserinfo = tokens.scope?.split(' ').includes('openid')
+    return isForUserinfo ? oidc.fetchUserInfo(config, tokens.access_token, sub) : { sub, ...claims }
+  }
+
   return {
     /** Where to send someone who wants to sign in: the code flow with PKCE. */
     async begin(): Promise<{ url: string; attempt: Attempt }> {
@@ -46,8 +55,8 @@ export async function discover({ issuer, clientId, clientSecret, baseUrl, apiUrl
       const url = oidc.buildAuthorizationUrl(config, {
         redirect_uri: `${baseUrl}/callback`,
         scope: `openid profile email offline_access${apiUrl ? ' notes:read' : ''}`,
-        prompt: 'consent', // or there is no offline_access (OpenID Connect Core §11)
-        ...(apiUrl && { resource: apiUrl }), // asked for here, it can be had by `refresh` (RFC 8707 §2)
+        prompt: 'consent', // to show the page each time: without it people are asked once, and it is remembered
+        ...(apiUrl && { resource: apiUrl }), // the tokens are then for this API (RFC 8707 §2)
         code_challenge: await oidc.calculatePKCECodeChallenge(verifier),
         code_challenge_method: 'S256',
         state: attempt.state,
@@ -68,24 +77,20 @@ export async function discover({ issuer, clientId, clientSecret, baseUrl, apiUrl
       return {
         sub,
         sid: typeof sid === 'string' ? sid : undefined,
-        claims: await oidc.fetchUserInfo(config, tokens.access_token, sub),
+        claims: await claimsOf(tokens),
         idToken: tokens.id_token ?? '',
         refreshToken: tokens.refresh_token,
       }
     },
 
-    /** What the provider says about them now, as far as they share it. */
-    userinfo: (sub: string, accessToken: string): Promise<Record<string, unknown>> =>
-      oidc.fetchUserInfo(config, accessToken, sub),
-
     /**
-     * Exchanges the refresh token for a new one, which must be kept whatever happens next, and an access token:
-     * with `resource` for that API and nothing else, without it for the provider's own userinfo (RFC 8707 §2.2).
+     * Exchanges the refresh token for a new one, which must be kept whatever happens next, and an access token: with
+     * `resource` for that API and nothing else, without it for what the one before was for (RFC 8707 §2.2).
      */
     async refresh(user: User, resource?: string): Promise<{ user: User; accessToken: string }> {
       const tokens = await oidc.refreshTokenGrant(config, String(user.refreshToken), resource ? { resource } : {})
       const refreshToken = tokens.refresh_token ?? user.refreshToken
-      return { user: { ...user, refreshToken }, accessToken: tokens.access_token }
+      return { user: { ...user, refreshToken, claims: await claimsOf(tokens) }, accessToken: tokens.access_token }
     },
 
     /** Gives the tokens back, and says where to send the browser so that the provider signs it out as well. */

@@ -37,6 +37,12 @@ export const settings = {
   ),
   token_format: z.enum(['opaque', 'jwt']).describe('How its access tokens look: opaque, or jwt (RFC 9068).'),
   token_ttl_seconds: z.int().positive().max(86_400).describe('Lifetime of its access tokens. Default: the setting.'),
+  token_type_header: z
+    .enum(['at+jwt', 'JWT'])
+    .describe('The typ of its JWTs: at+jwt (RFC 9068), or JWT for a library that does not know it.'),
+  serves_userinfo: z
+    .boolean()
+    .describe('Whether its access tokens open userinfo as well. The API then learns what the app may.'),
   client_id: z.string().describe('An existing client to introspect tokens as.'),
 }
 
@@ -46,6 +52,8 @@ const shownResource = z.object({
   scopes: z.record(z.string(), z.string()),
   token_format: z.enum(['opaque', 'jwt']),
   token_ttl_seconds: z.int().optional(),
+  token_type_header: z.enum(['at+jwt', 'JWT']),
+  serves_userinfo: z.boolean(),
   client_id: z.string().optional(),
 })
 
@@ -64,6 +72,8 @@ export function operations(): Operation[] {
         name: settings.name.optional(),
         token_format: settings.token_format.default('opaque'),
         token_ttl_seconds: settings.token_ttl_seconds.optional(),
+        token_type_header: settings.token_type_header.default('at+jwt'),
+        serves_userinfo: settings.serves_userinfo.default(false),
         client_id: settings.client_id.optional().describe(`${settings.client_id.description} Default: a new one.`),
       }),
       output: shownResource.extend({ client_secret: z.string().optional() }),
@@ -82,6 +92,8 @@ export function operations(): Operation[] {
           scopes: input.scopes,
           tokenFormat: input.token_format,
           tokenTtlSeconds: input.token_ttl_seconds,
+          tokenTypeHeader: input.token_type_header,
+          servesUserinfo: input.serves_userinfo,
           clientId: credentials?.client_id ?? input.client_id,
           ownsClient: credentials !== undefined,
         }
@@ -125,6 +137,8 @@ export function operations(): Operation[] {
         name: settings.name.optional(),
         token_format: settings.token_format.optional(),
         token_ttl_seconds: settings.token_ttl_seconds.nullable().optional(),
+        token_type_header: settings.token_type_header.optional(),
+        serves_userinfo: settings.serves_userinfo.optional(),
         client_id: settings.client_id.optional(),
       }),
       output: shownResource,
@@ -138,6 +152,8 @@ export function operations(): Operation[] {
           tokenFormat: changes.token_format ?? found.tokenFormat,
           tokenTtlSeconds:
             changes.token_ttl_seconds === undefined ? found.tokenTtlSeconds : (changes.token_ttl_seconds ?? undefined),
+          tokenTypeHeader: changes.token_type_header ?? found.tokenTypeHeader,
+          servesUserinfo: changes.serves_userinfo ?? found.servesUserinfo,
           clientId: changes.client_id ?? found.clientId,
           ownsClient: found.ownsClient === true && (changes.client_id ?? found.clientId) === found.clientId,
         }
@@ -223,6 +239,8 @@ function show(server: resourceServers.ResourceServer): z.input<typeof shownResou
     scopes: server.scopes,
     token_format: server.tokenFormat,
     token_ttl_seconds: server.tokenTtlSeconds,
+    token_type_header: server.tokenTypeHeader ?? 'at+jwt',
+    serves_userinfo: server.servesUserinfo ?? false,
     client_id: server.clientId,
   }
 }

@@ -54,6 +54,8 @@ export type Schema = {
     token_ttl_seconds: number | null
     client_id: string | null
     owns_client: Generated<boolean>
+    token_type_header: Generated<string>
+    serves_userinfo: Generated<boolean>
     created_at: Moment
     updated_at: Moment
   }

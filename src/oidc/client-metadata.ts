@@ -26,7 +26,15 @@ const words = (scope: unknown) => (typeof scope === 'string' ? scope.split(' ').
 
 /** Metadata of our own, and what the engine does not check itself. It asks once for each property. */
 export const extraClientMetadata: NonNullable<Configuration['extraClientMetadata']> = {
-  properties: ['require_pkce', 'required_scopes', 'first_party', 'resources', 'software_statement'],
+  properties: [
+    'require_pkce',
+    'required_scopes',
+    'first_party',
+    'resources',
+    'default_resource',
+    'dangerously_introspect_userinfo_tokens',
+    'software_statement',
+  ],
   validator(_ctx, name, value, metadata) {
     if (name === 'require_pkce' && value !== undefined && typeof value !== 'boolean') {
       throw new errors.InvalidClientMetadata('require_pkce must be a boolean')

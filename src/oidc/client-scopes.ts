@@ -20,6 +20,11 @@ export function openScopes({ scope }: Registered, names: Iterable<string>): stri
   return [...names].filter((name) => isScope(name) && (registered?.includes(name) ?? true))
 }
 
+/** The scopes of OpenID Connect that a person cannot refuse without refusing the whole request. */
+export function requiredScopes({ required_scopes: required }: Registered): string[] {
+  return ['openid', ...(typeof required === 'string' ? (words(required) ?? []) : [])]
+}
+
 /** Whether a client may have a claim that it asks for by name: one of its scopes has it, or no scope has. */
 export function mayHaveClaim(client: Registered, name: string): boolean {
   const scope = scopeOf(name)

@@ -5,7 +5,7 @@ import * as accounts from '../stores/accounts.ts'
 import * as grants from '../stores/grants.ts'
 import type { ConsentItem, Views } from '../views.ts'
 import { askerOf } from './askers.ts'
-import { scopesFor } from './client-scopes.ts'
+import { requiredScopes, scopesFor } from './client-scopes.ts'
 import { type GrantPayload, type Permissions, permissionsOf, type Registrations, type Shown } from './consent.ts'
 import type { ResourceServers } from './resource-servers.ts'
 import { claimOf, isClaim, scopes } from './scopes.ts'
@@ -28,6 +28,7 @@ type Details = {
   missingOIDCScope?: string[]
   missingOIDCClaims?: string[]
   missingResourceScopes?: Record<string, string[]>
+  deniedRequiredScopes?: string[]
 }
 
 export function createConsentRequests({
@@ -40,15 +41,16 @@ export function createConsentRequests({
   resourceServers: ResourceServers
 }) {
   /**
-   * What was never decided. With `prompt=consent` everything that is requested, what was denied included; and also
+   * What was never decided, and what was denied and is required by now. With `prompt=consent` everything that is requested, what was denied included; and also
    * when nothing is new and a native app has the person asked all the same.
    */
   async function askedOf({ prompt, params }: Interaction, client: Client): Promise<Permissions> {
-    const { missingOIDCScope, missingOIDCClaims, missingResourceScopes } = prompt.details as Details
-    const isNew = Boolean(missingOIDCScope ?? missingOIDCClaims ?? missingResourceScopes)
+    const details = prompt.details as Details
+    const { missingOIDCScope, missingOIDCClaims, missingResourceScopes, deniedRequiredScopes } = details
+    const isNew = Boolean(missingOIDCScope ?? missingOIDCClaims ?? missingResourceScopes ?? deniedRequiredScopes)
     if (isNew && !words(params['prompt']).includes('consent')) {
       return {
-        scopes: missingOIDCScope ?? [],
+        scopes: [...(missingOIDCScope ?? []), ...(deniedRequiredScopes ?? [])],
         claims: missingOIDCClaims ?? [],
         resources: missingResourceScopes ?? {},
       }
@@ -86,9 +88,7 @@ export function createConsentRequests({
       const stored = await grants.find(db, accountId, clientId)
       const { rejected } = permissionsOf(stored?.payload as GrantPayload | undefined)
       const asker = askerOf(client, String(interaction.params['redirect_uri'] ?? ''))
-      const required = ['openid', ...String(client['required_scopes'] ?? '').split(' ')].filter((name) =>
-        asked.scopes.includes(name),
-      )
+      const required = requiredScopes(client).filter((name) => asked.scopes.includes(name))
 
       const item = (
         name: string,

@@ -8,6 +8,7 @@ import {
   unregistered,
 } from './client-scopes.ts'
 import type { ResourceServers } from './resource-servers.ts'
+import { scopesOfUserinfo } from './scopes.ts'
 
 type Token = {
   clientId?: string
@@ -48,12 +49,9 @@ export function narrowWhenUsed(provider: Provider, { find: findServer }: Resourc
       Object.entries(resources).map(async ([identifier, scope]) => {
         const server = unregistered(client, identifier) ? undefined : await findServer(identifier)
         const offered = server ? scopesFor(client, server) : []
-        return [
-          identifier,
-          words(scope)
-            .filter((name) => offered.includes(name))
-            .join(' '),
-        ] as const
+        const left = words(scope).filter((name) => offered.includes(name))
+        const ofPeople = server?.servesUserinfo && left.length > 0 ? words(grant.getOIDCScopeFiltered(userinfo)) : []
+        return [identifier, [...left, ...ofPeople].join(' ')] as const
       }),
     )
     return Object.assign(grant, { resources: Object.fromEntries(left.filter(([, scope]) => scope !== '')) })
@@ -63,9 +61,10 @@ export function narrowWhenUsed(provider: Provider, { find: findServer }: Resourc
     const grant = await grantOf(token)
     if (!grant) return token // which the engine refuses
     if (token.aud === undefined) return cut(token, grant.getOIDCScopeFiltered(token.scopes))
-    return (await isOfItsApi(token))
-      ? cut(token, grant.getResourceScopeFiltered(String(token.aud), token.scopes))
-      : undefined
+    if (!(await isOfItsApi(token))) return undefined
+    const left = cut(token, grant.getResourceScopeFiltered(String(token.aud), token.scopes))
+    const opensUserinfo = routeOf() === 'userinfo' && (await findServer(String(token.aud)))?.servesUserinfo
+    return left && opensUserinfo ? Object.assign(left, { aud: undefined }) : left
   }
 
   async function narrowClientCredentials(token: Token): Promise<Token | undefined> {
@@ -131,4 +130,5 @@ function cut(token: Token, scope: string): Token | undefined {
 }
 
 const routeOf = () => (Provider.ctx?.oidc as { route?: string } | undefined)?.route
+const userinfo = new Set(scopesOfUserinfo)
 const words = (scope: string | undefined) => scope?.split(' ').filter(Boolean) ?? []

@@ -1,5 +1,6 @@
 import { decodeJwt } from 'jose'
 import { interactionPolicy, type KoaContextWithOIDC } from 'oidc-provider'
+import { requiredScopes } from './client-scopes.ts'
 import { current } from './request-scope.ts'
 
 export type Prompts = interactionPolicy.DefaultPolicy
@@ -15,6 +16,7 @@ export function policy(pairwiseSubject: PairwiseSubject): Prompts {
   prompts.add(new interactionPolicy.Prompt({ name: 'select_account', requestable: true }), 0)
   expectTheHintedPerson(prompts, pairwiseSubject)
   tellOfEndedSignIns(prompts)
+  askAgainForRequiredScopes(prompts)
   return prompts
 }
 
@@ -45,6 +47,28 @@ function tellOfEndedSignIns(prompts: Prompts): void {
   const description = 'the sign-in has ended meanwhile'
   const hasEnded = ({ oidc }: KoaContextWithOIDC) => current()?.hasSignInEnded === true && !oidc.session?.accountId
   prompts.get('login')?.checks.add(new interactionPolicy.Check(signInEnded, description, 'login_required', hasEnded))
+}
+
+/**
+ * Asks again for what was denied and is required by now. A denial is remembered, and the person would otherwise be locked
+ * out of an app that cannot do without.
+ */
+function askAgainForRequiredScopes(prompts: Prompts): void {
+  const denied = ({ oidc }: KoaContextWithOIDC) => {
+    const rejected = oidc.grant?.getRejectedOIDCScope().split(' ') ?? []
+    return requiredScopes(oidc.client ?? {}).filter(
+      (name) => rejected.includes(name) && oidc.requestParamOIDCScopes.has(name),
+    )
+  }
+  const description = 'required scopes not granted'
+  const check = new interactionPolicy.Check(
+    'required_scopes_denied',
+    description,
+    'consent_required',
+    (ctx) => denied(ctx).length > 0,
+    (ctx) => (denied(ctx).length > 0 ? { deniedRequiredScopes: denied(ctx) } : {}),
+  )
+  prompts.get('consent')?.checks.add(check)
 }
 
 const aboutUndecided = ['op_scopes_missing', 'op_claims_missing', 'rs_scopes_missing']

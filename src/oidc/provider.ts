@@ -11,8 +11,8 @@ import { extraClientMetadata } from './client-metadata.ts'
 import { type DynamicRegistration, readAnyForm } from './dynamic-registration.ts'
 import { externalKey } from './external-keys.ts'
 import { algorithms, features, routes } from './features.ts'
-import { permitOfflineAccess } from './first-party.ts'
 import { loadGrant } from './grants.ts'
+import { introspectJwts } from './introspected-jwts.ts'
 import { lifetimes } from './lifetimes.ts'
 import { narrowWhenUsed } from './narrowing.ts'
 import type { Pages } from './pages.ts'
@@ -23,9 +23,11 @@ import { policy } from './prompts.ts'
 import { refusePublicIntrospection } from './public-introspection.ts'
 import { current } from './request-scope.ts'
 import { narrowClaims } from './requested-claims.ts'
+import { settleScope } from './requested-scopes.ts'
 import type { ResourceServers } from './resource-servers.ts'
 import { claimsByScope, claimsOf, scopes } from './scopes.ts'
 import { type Storage, translated } from './storage.ts'
+import { rememberTarget } from './targets.ts'
 
 export type ProviderDependencies = {
   config: Config
@@ -74,10 +76,22 @@ export function createProvider(dependencies: ProviderDependencies): Provider {
     pkce: { required: (_ctx, client) => requiresPkce(config, client) },
     allowOmittingSingleRegisteredRedirectUri: false,
     rotateRefreshToken: () => true,
-    issueRefreshToken: async (_ctx, client, source) =>
-      client.grantTypeAllowed('refresh_token') && source.scopes.has('offline_access'),
+    async issueRefreshToken(ctx, client, source) {
+      rememberTarget(ctx, source)
+      return client.grantTypeAllowed('refresh_token') && source.scopes.has('offline_access')
+    },
+    formats: {
+      customizers: {
+        async jwt(_ctx, { aud }, parts) {
+          const { tokenTypeHeader: typ = 'at+jwt' } = (await resourceServers.find(String(aud))) ?? {}
+          parts.header = { ...parts.header, typ }
+        },
+      },
+    },
     revokeGrantPolicy: () => false, // consent outlives tokens; a person takes it back on the account page
-    extraTokenClaims: async (ctx, token) => (token.kind === 'AccessToken' ? authenticationOf(ctx) : undefined),
+    // A token of a machine is about the machine: introspection of an opaque one says so as a JWT does (RFC 9068 §2.2).
+    extraTokenClaims: async (ctx, token) =>
+      token.kind === 'AccessToken' ? authenticationOf(ctx) : { sub: token.clientId },
     findAccount: (_ctx, sub) => translated(findAccount(storage, sub)),
     loadExistingGrant: (ctx) => translated(loadGrant({ config, storage, prompts, resourceServers }, ctx)),
     interactions: { url: (_ctx, interaction) => `/interaction/${interaction.uid}`, policy: prompts },
@@ -87,7 +101,7 @@ export function createProvider(dependencies: ProviderDependencies): Provider {
         const { request, scope: asked } = ctx.oidc.body ?? ctx.query // the engine has taken these apart by now
         assertBounded({ ...ctx.oidc.params, request, scope: asked ?? scope })
         narrowClaims(ctx, client)
-        permitOfflineAccess(ctx, scope, client)
+        settleScope(ctx, client)
       },
     },
     renderError: pages.renderError,
@@ -124,6 +138,7 @@ export function createProvider(dependencies: ProviderDependencies): Provider {
   }
   keepClients(provider, { storage, documents })
   narrowWhenUsed(provider, resourceServers)
+  introspectJwts(provider)
   refusePublicIntrospection(provider)
   readAnyForm(provider)
   if (!config.ALLOW_FORM_POST) advertiseNoFormPost(provider)

@@ -1,26 +1,29 @@
 import { type Configuration, errors, type KoaContextWithOIDC } from 'oidc-provider'
+import type { Logger } from 'pino'
 import type { Db } from '../database/schema.ts'
 import * as store from '../stores/resource-servers.ts'
 import { adminResource, isAdminScope } from './admin-resource.ts'
 import { type Registered, registeredScopes, scopesFor, unregistered } from './client-scopes.ts'
-import { isScope } from './scopes.ts'
+import { current } from './request-scope.ts'
+import { scopesOfUserinfo } from './scopes.ts'
 import { TemporarilyUnavailable } from './storage.ts'
+import { isMachine, targets } from './targets.ts'
 
 type Indicators = NonNullable<NonNullable<Configuration['features']>['resourceIndicators']>
-type TokenFacts = { clientId?: string | undefined; aud?: string | string[] | undefined }
+type TokenFacts = { kind: string; clientId?: string | undefined; aud?: string | string[] | undefined }
 
 export type ResourceServers = {
   find(identifier: string): Promise<store.ResourceServer | undefined>
   /** When each of these was registered, in milliseconds. */
   registrationsOf(identifiers: readonly string[]): Promise<Map<string, number>>
   indicators: Pick<Indicators, 'getResourceServerInfo' | 'defaultResource' | 'useGrantedResource'>
-  mayIntrospect(ctx: KoaContextWithOIDC, client: { clientId: string }, token: TokenFacts): Promise<boolean>
+  mayIntrospect(ctx: KoaContextWithOIDC, client: Registered & { clientId: string }, token: TokenFacts): Promise<boolean>
 }
 
 const freshMs = 5_000 // the same bound on staleness as for clients
 
 /** The resource servers, of which there are few: read together, at most every five seconds. */
-export function createResourceServers(db: Db, issuer: string): ResourceServers {
+export function createResourceServers({ db, issuer, log }: { db: Db; issuer: string; log: Logger }): ResourceServers {
   const admin = adminResource(issuer)
   let servers: Promise<Map<string, store.ResourceServer>> | undefined
   let readAt = 0
@@ -55,6 +58,9 @@ export function createResourceServers(db: Db, issuer: string): ResourceServers {
         const scope = isMachine(ctx)
           ? scopeOfMachine(ctx, client, server)
           : scopeForPeople(client, identifier, server === admin ? undefined : server)
+        // What people are asked for is that of the API alone. What they give of OpenID Connect is in its token, too.
+        const isIssuing = ctx.oidc.route === 'token' && !isMachine(ctx)
+        if (server?.servesUserinfo && isIssuing) scope.push(...scopesOfUserinfo)
         if (!server) throw new errors.InvalidTarget('unknown resource')
         return {
           audience: server.identifier,
@@ -64,14 +70,7 @@ export function createResourceServers(db: Db, issuer: string): ResourceServers {
           ...(server.tokenFormat === 'jwt' && { jwt: { sign: { alg: 'RS256' as const } } }),
         }
       },
-      // Without `resource` in the token request the token is for userinfo, not for an API that was merely consented to.
-      async defaultResource(ctx, _client, oneOf) {
-        const refused = isMachine(ctx) && !oneOf ? asked(ctx).find((name) => !isScope(name)) : undefined
-        if (refused !== undefined)
-          throw new errors.InvalidScope('requested scope is of an API: name its resource', refused)
-        return oneOf as never
-      },
-      useGrantedResource: async () => false,
+      ...targets({ admin, list: async () => [...(await all()).values()] }),
     },
 
     // RFC 7662 §4: a client that may not ask is told what is said of a token that does not exist.
@@ -79,13 +78,27 @@ export function createResourceServers(db: Db, issuer: string): ResourceServers {
       if (token.clientId === client.clientId) return true
       const audiences = [token.aud ?? []].flat()
       const audience = await Promise.all(audiences.map(find))
-      return audience.some((server) => server?.clientId === client.clientId)
+      if (audience.some((server) => server?.clientId === client.clientId)) return true
+      const isForUserinfo = token.kind !== 'RefreshToken' && token.aud === undefined
+      if (isForUserinfo && client['dangerously_introspect_userinfo_tokens'] === true) return true
+      log.info(
+        { requestId: current()?.requestId, clientId: client.clientId },
+        `introspection is answered with inactive: ${refusalOf(client.clientId, token)}`,
+      )
+      return false
     },
   }
 }
 
-const isMachine = ({ oidc }: KoaContextWithOIDC) => oidc.params?.['grant_type'] === 'client_credentials'
 const asked = ({ oidc }: KoaContextWithOIDC) => [...oidc.requestParamScopes].filter(Boolean)
+
+/** Why a client may not introspect a token, for the log: the client is not told that there is one. */
+function refusalOf(clientId: string, { kind, aud }: TokenFacts): string {
+  if (kind === 'RefreshToken') return 'the token is the refresh token of another client'
+  if (aud !== undefined) return `the token is for ${aud}, which introspects as another client`
+  const command = `postern client update ${clientId} --dangerously-introspect-userinfo-tokens true`
+  return `the token is for userinfo. Have apps ask for one for the API, with resource=, or accept all apps: ${command}`
+}
 
 /** The scopes of an API that a client may ask people for. The admin API is not theirs to give, and is passed as none. */
 function scopeForPeople(client: Registered, identifier: string, server: store.ResourceServer | undefined): string[] {

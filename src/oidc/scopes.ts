@@ -60,6 +60,9 @@ export function isScope(name: string): boolean {
   return Object.hasOwn(scopes, name)
 }
 
+/** The scopes that userinfo answers something for. */
+export const scopesOfUserinfo: readonly string[] = Object.keys(scopes).filter((name) => name !== 'offline_access')
+
 /** Claims by scope, in the form the engine wants. */
 export const claimsByScope: Record<string, string[]> = Object.fromEntries(
   Object.entries(scopes).flatMap(([name, { claims }]) => {

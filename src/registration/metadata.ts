@@ -19,8 +19,8 @@ const resource = z
 
 /**
  * The client metadata that can be given, spelled as the specifications spell it: what the engine knows as it is
- * configured, and `require_pkce`, `required_scopes`, `first_party` and `resources`, which are Postern's own. What the
- * server sets itself, such as `client_id` and `client_secret`, is not among it.
+ * configured, and what is Postern's own. What the server sets itself, such as `client_id` and `client_secret`, is not
+ * among it.
  */
 // biome-ignore format: it is a table
 export const clientMetadata = z.strictObject({
@@ -87,6 +87,8 @@ export const clientMetadata = z.strictObject({
   required_scopes: scope.describe('Scopes that a person cannot refuse without refusing the whole request, separated by spaces.'),
   first_party: flag.describe('Whether people are not asked for consent, because the operator answers for the client.'),
   resources: z.array(resource).describe('Resource identifiers (RFC 8707) the client may ask tokens for, any when left out.'),
+  dangerously_introspect_userinfo_tokens: flag.describe('Whether the client may introspect the access tokens that any client has for userinfo. Dangerous: an API that accepts these accepts the tokens of every app.'),
+  default_resource: resource.describe('Resource identifier that requests without one are for when they ask for scopes of that API, or for none. By default the only one of resources.'),
 }).partial()
 
 /** Client metadata as an administrator gives it. */

@@ -120,7 +120,8 @@ const judgePrivileges: Judge = (metadata, { policy: { rules } }) => {
   if (metadata['first_party'] === true && !rules.first_party) {
     return refuse('first_party', 'first_party', 'first_party can only be set by an administrator')
   }
-  const field = ['require_pkce', 'required_scopes'].find((name) => metadata[name] !== undefined)
+  const administrative = ['require_pkce', 'required_scopes', 'dangerously_introspect_userinfo_tokens']
+  const field = administrative.find((name) => metadata[name] !== undefined)
   if (!field || rules.administrative) return undefined
   return refuse(field, 'administrative', `${field} can only be set by an administrator`)
 }
@@ -147,8 +148,12 @@ const judgeScope: Judge = (metadata, { policy: { rules }, openScopes, isOwnWord 
 
 const judgeResources: Judge = (metadata, { policy: { rules } }) => {
   const allowed = rules.resources
-  if (allowed === '*' || texts(metadata['resources']).every((uri) => allowed.includes(uri))) return undefined
-  return refuse('resources', 'resources', 'resources may only include what the policy lists')
+  const { resources, default_resource: byDefault } = metadata
+  if (allowed !== '*' && !texts(resources).every((uri) => allowed.includes(uri))) {
+    return refuse('resources', 'resources', 'resources may only include what the policy lists')
+  }
+  if (resources === undefined || texts(byDefault).every((uri) => texts(resources).includes(uri))) return undefined
+  return refuse('default_resource', 'resources', 'default_resource must be one of resources')
 }
 
 // biome-ignore format: it is a table
@@ -204,7 +209,7 @@ function withImpliedGrants({ grant_types: grants, response_types: responses }: M
 }
 
 const standard = (value: string, allowed: readonly string[]) => (allowed.includes(value) ? value : allowed[0])
-const texts = (value: unknown) => [value].flat().filter((item) => typeof item === 'string')
+const texts = (value: unknown): string[] => [value].flat().filter((item) => typeof item === 'string')
 const sorted = (words: string) => words.split(' ').sort().join(' ')
 const isMachine = (metadata: Metadata) => texts(metadata['grant_types']).includes('client_credentials')
 const nestsDeeper = (value: unknown, levels: number): boolean =>

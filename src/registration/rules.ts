@@ -51,7 +51,9 @@ export const policyRules = z.strictObject({
   unused_ttl_seconds: seconds.describe('Time after which a client that was never used is removed, or null for never.'),
   secret_ttl_seconds: seconds.describe('Lifetime of a client secret, or null for no end.'),
   first_party: z.boolean().describe('Whether a client may be first party, so that nobody is asked for consent.'),
-  administrative: z.boolean().describe('Whether require_pkce and required_scopes may be set.'),
+  administrative: z
+    .boolean()
+    .describe('Whether require_pkce, required_scopes and dangerously_introspect_userinfo_tokens may be set.'),
   software_statement: z
     .enum(['optional', 'required', 'refused'])
     .describe('Whether a software statement (RFC 7591 §2.3) may or must be presented.'),

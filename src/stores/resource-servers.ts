@@ -9,6 +9,10 @@ export type ResourceServer = {
   scopes: Record<string, string>
   tokenFormat: 'opaque' | 'jwt'
   tokenTtlSeconds: number | undefined
+  /** The `typ` of its JWTs. */
+  tokenTypeHeader?: 'at+jwt' | 'JWT' | undefined
+  /** Whether its tokens are good for userinfo as well. */
+  servesUserinfo?: boolean | undefined
   /** The client the API introspects tokens as. */
   clientId: string | undefined
   /** Whether that client was made with it, and ends with it. */
@@ -25,6 +29,8 @@ const columns = [
   'token_ttl_seconds',
   'client_id',
   'owns_client',
+  'token_type_header',
+  'serves_userinfo',
   'created_at',
 ] as const
 
@@ -76,6 +82,8 @@ export async function save(
     token_ttl_seconds: server.tokenTtlSeconds ?? null,
     client_id: server.clientId ?? null,
     owns_client: server.ownsClient ?? false,
+    token_type_header: server.tokenTypeHeader ?? 'at+jwt',
+    serves_userinfo: server.servesUserinfo ?? false,
     updated_at: now,
   }
   const saved = await tx
@@ -139,6 +147,8 @@ type Row = {
   token_ttl_seconds: number | null
   client_id: string | null
   owns_client: boolean
+  token_type_header: string
+  serves_userinfo: boolean
   created_at: Date
 }
 
@@ -151,6 +161,8 @@ function toResourceServer(row: Row): ResourceServer {
     tokenTtlSeconds: row.token_ttl_seconds ?? undefined,
     clientId: row.client_id ?? undefined,
     ownsClient: row.owns_client,
+    tokenTypeHeader: row.token_type_header === 'JWT' ? 'JWT' : 'at+jwt',
+    servesUserinfo: row.serves_userinfo,
     createdAtMs: row.created_at.getTime(),
   }
 }

@@ -71,12 +71,12 @@ describe('a token for this API with the scope', () => {
       scope: 'openid notes:read offline_access',
       resource,
     })
-    const forApi = await oidc.refreshTokenGrant(config, String(tokens.refresh_token), { resource })
-    const { status, body } = await call(`bearer ${forApi.access_token}`)
+    const { status, body } = await call(`bearer ${tokens.access_token}`)
     expect(status).toBe(200)
     expect(body).toMatchObject({ sub: account.id, client_id: client.client_id })
 
-    const forUserinfo = await call(`Bearer ${tokens.access_token}`)
+    const { access_token } = await oidc.refreshTokenGrant(config, String(tokens.refresh_token), { scope: 'openid' })
+    const forUserinfo = await call(`Bearer ${access_token}`)
     expect(forUserinfo).toMatchObject({ status: 401, challenge: expect.stringContaining('error="invalid_token"') })
   })
 })

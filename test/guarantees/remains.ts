@@ -52,13 +52,13 @@ async function redeemAll(world: World, loot: Loot): Promise<Loot> {
   }
 }
 
-/** Refreshes every refresh token twice: for userinfo, and for the API. */
+/** Refreshes every refresh token for userinfo, with all it may be told there and with nothing but the person, and for the API. */
 async function refreshAll(world: World, { accessTokens, refreshTokens }: Issued): Promise<Issued> {
   const rotated = await Promise.all(
     refreshTokens.map(async (first) => {
       const kept = { accessTokens: [] as string[], refreshToken: first }
-      for (const resource of [{}, { resource: world.api }]) {
-        const form = { grant_type: 'refresh_token', refresh_token: kept.refreshToken, ...resource }
+      for (const target of [{ scope: 'openid email' }, { scope: 'openid' }, { resource: world.api }]) {
+        const form = { grant_type: 'refresh_token', refresh_token: kept.refreshToken, ...target }
         const answer = await token(world.here, world.client, form)
         if (answer.status !== 200) continue
         const { accessToken, refreshToken = kept.refreshToken } = tokensOf(answer)

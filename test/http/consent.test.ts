@@ -1,9 +1,11 @@
 import * as oidc from 'openid-client'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { ClientMetadata } from '../../src/stores/clients.ts'
+import { operate } from '../support/operator.ts'
 import { startPostern, type TestPostern } from '../support/postern.ts'
 import { beginLogin, completeLogin, discover, login } from '../support/relying-party.ts'
 import { createVisitor, type Page, tickboxes, type Visitor } from '../support/visitor.ts'
+import { answerOf } from '../support/wire.ts'
 
 let postern: TestPostern
 let client: ClientMetadata
@@ -223,7 +225,7 @@ describe('OpenID Connect Core §5.5: claims asked for by name', () => {
 describe('OpenID Connect Core §11: offline_access', () => {
   test.each([
     ['with prompt=consent and refresh tokens is asked for', { prompt: 'consent' }, {}, true],
-    ['without prompt=consent is left out', {}, {}, false],
+    ['without prompt=consent is asked for as well', {}, {}, true],
     [
       'for an app without refresh tokens is left out',
       { prompt: 'consent' },
@@ -274,6 +276,26 @@ describe('an answer that does not fit the question', () => {
     await visitor.submit(page, '/consent', { decision: 'allow', scope: [] })
     const { tokens } = await login(postern, client, { email, visitor, scope: 'openid profile email' })
     expect(tokens.scope?.split(' ').sort()).toEqual(['openid', 'profile'])
+  })
+
+  test('is asked again for what was denied before the app required it, and for nothing else', async () => {
+    const asked = { email, scope: 'openid profile email' }
+    const { visitor } = await login(postern, client, { ...asked, scopes: ['profile'] })
+    await operate(postern, 'client update', { client_id: client.client_id, required_scopes: 'email phone' })
+
+    const silent = await ask({ visitor, scope: asked.scope, prompt: 'none' })
+    expect(answerOf(silent.page.url)).toMatchObject({ error: 'consent_required' })
+    expect(isBack((await ask({ visitor, scope: 'openid profile' })).page)).toBe(true)
+    const { page } = await ask({ visitor, scope: asked.scope })
+    expect(tickboxes(page.body)).toMatchObject([{ value: 'email', isChecked: true, isDisabled: true }])
+
+    const refused = await visitor.submit(page, '/consent', { decision: 'deny' })
+    expect(answerOf(refused.url)).toMatchObject({ error: 'access_denied' })
+    const again = await ask({ visitor, scope: asked.scope })
+    expect(names(again.page)).toEqual(['email'])
+    expect(isBack(await visitor.submit(again.page, '/consent', { decision: 'allow' }))).toBe(true)
+    const { tokens } = await login(postern, client, { ...asked, visitor, prompt: 'none' })
+    expect(tokens.scope?.split(' ').sort()).toEqual(['email', 'openid', 'profile'])
   })
 
   test('cannot widen what the app is registered for (RFC 7591 §2)', async () => {

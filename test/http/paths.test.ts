@@ -45,6 +45,7 @@ describe('a path has one spelling, since what is decided by path would be got ar
         client_id: client.client_id,
         response_type: 'code',
         redirect_uri: 'https://rp.example/cb',
+        scope: 'openid',
         code_challenge: 'x'.repeat(43),
         code_challenge_method: 'S256',
       },

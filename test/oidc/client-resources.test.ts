@@ -199,7 +199,7 @@ describe('the admin API as a resource', () => {
     expect(tokens.scope).toBe('openid')
     const invalidScope = [400, 'invalid_scope']
     expect(said(await credentials(client, { resource: own, scope: 'read postern:clients:read' }))).toEqual(invalidScope)
-    expect(said(await credentials(client, { scope: 'postern:clients:read' }))).toEqual(invalidScope)
+    expect(said(await credentials(client, { scope: 'postern:clients:read' }))).toEqual(invalidTarget)
   })
 
   test('is out of reach of a client whose list of resources leaves it out', async () => {

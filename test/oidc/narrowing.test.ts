@@ -12,6 +12,8 @@ const people = ['openid', 'profile', 'email', 'offline_access']
 const ofApi = ['read', 'write']
 const everything = [...people, ...ofApi]
 const scope = everything.join(' ')
+/** What a refresh for userinfo asks for: one that asks for all is for the API of the login. */
+const ofPeople = { scope: people.join(' ') }
 const documents = new Map<string, string>()
 const document = async (input: unknown) =>
   new Response(documents.get(String(input)) ?? '', { headers: { 'content-type': 'application/json' } })
@@ -65,9 +67,9 @@ async function createHolder(metadata: Record<string, unknown>, kind: 'registered
   heard()
   const { config, visitor, tokens } = await login(postern, client, { email, scope, resource: api })
   const holder = { client, owner, api, email, config, visitor }
-  const held = { userinfo: tokens.access_token, api: '', refresh: String(tokens.refresh_token), machine: '' }
+  const held = { userinfo: '', api: tokens.access_token, refresh: String(tokens.refresh_token), machine: '' }
   const whole: Holder = { ...holder, tokens: held }
-  held.api = String((await refresh(whole, { resource: api })).json['access_token'])
+  held.userinfo = String((await refresh(whole, ofPeople)).json['access_token'])
   if (kind === 'registered') held.machine = String((await credentials(whole)).json['access_token'])
   return whole
 }
@@ -126,8 +128,9 @@ type Use = {
 
 // biome-ignore format: it is a table
 const uses: Record<string, Use> = {
-  'a refreshed token':                        { shows: people.slice(0, 3), of: async (holder) => scopesOf(await refresh(holder)) },
-  'a refreshed token at userinfo':            { shows: people.slice(0, 3), of: async (holder) => userinfo(String((await refresh(holder)).json['access_token'])) },
+  'a refreshed token':                        { shows: people.slice(0, 3), of: async (holder) => scopesOf(await refresh(holder, ofPeople)) },
+  'a refreshed token at userinfo':            { shows: people.slice(0, 3), of: async (holder) => userinfo(String((await refresh(holder, ofPeople)).json['access_token'])) },
+  'a refreshed token that names no API':      { shows: ofApi, of: async (holder) => scopesOf(await refresh(holder)) },
   'a refreshed token for the API':            { shows: ofApi, of: async (holder) => scopesOf(await refresh(holder, { resource: holder.api })) },
   'userinfo':                                 { shows: people.slice(0, 3), of: ({ tokens }) => userinfo(tokens.userinfo) },
   'userinfo as a JWT':                        { shows: people.slice(0, 3), of: ({ tokens }) => userinfo(tokens.userinfo), metadata: { userinfo_signed_response_alg: 'RS256' } },
@@ -244,10 +247,10 @@ describe('what was narrowed', () => {
     const holder = await createHolder({}, 'registered')
     await update(holder, { scope: 'openid offline_access' })
     heard()
-    expect(scopesOf(await refresh(holder))).not.toContain('email')
+    expect(scopesOf(await refresh(holder, ofPeople))).not.toContain('email')
     await update(holder, { scope })
     heard()
-    expect(scopesOf(await refresh(holder))).toContain('email')
+    expect(scopesOf(await refresh(holder, ofPeople))).toContain('email')
   })
 
   test('is revoked all the same: a token that lost everything does not come back (RFC 7009 §2)', async () => {

@@ -81,13 +81,17 @@ describe('a client whose end this process has not heard of', () => {
 describe('a client that has an end', () => {
   test('is refused from then on, by a process that has known it since before', async () => {
     const client = await postern.createClient(machine)
+    const request = { grant_type: 'client_credentials', scope: 'read', resource: opaque }
     await postern.database.query(`update clients set expires_at = now() + interval '1 second' where id = $1`, [
       client.client_id,
     ])
     postern.server.postern.clients.forget(client.client_id)
-    expect(said(await ask(client, { grant_type: 'client_credentials' }))).toEqual([200, undefined])
+    expect(said(await ask(client, request))).toEqual([200, undefined])
     await expect
-      .poll(async () => said(await ask(client, { grant_type: 'client_credentials' })), { interval: 50, timeout: 5_000 })
+      .poll(async () => said(await ask(client, request)), {
+        interval: 50,
+        timeout: 5_000,
+      })
       .toEqual([401, 'invalid_client'])
   })
 })

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { ClientMetadata } from '../../src/stores/clients.ts'
 import { startPostern, type TestPostern } from '../support/postern.ts'
 import { beginLogin, completeLogin, discover, login } from '../support/relying-party.ts'
-import { createVisitor, type Visitor } from '../support/visitor.ts'
+import { createVisitor, tickboxes, type Visitor } from '../support/visitor.ts'
 import { answerOf } from '../support/wire.ts'
 
 const email = 'ada@example.com'
@@ -181,10 +181,32 @@ describe('OpenID Connect Core §3.1.2.1: prompt and max_age with a person presen
     expect(answerOf(url)).toMatchObject({ code: expect.any(String) })
   })
 
-  test('§11: offline_access without prompt=consent is ignored', async () => {
+  test('§11: offline_access without prompt=consent takes the tick of the person, which is remembered', async () => {
     const own = await postern.createClient()
-    const { tokens } = await login(postern, own, { email, scope: 'openid offline_access', prompt: undefined })
-    expect(tokens.refresh_token).toBeUndefined()
-    expect(tokens.scope).toBe('openid')
+    const asked = { email, scope: 'openid offline_access', prompt: undefined }
+    const { tokens, visitor } = await login(postern, own, asked)
+    expect(tokens).toMatchObject({ scope: 'openid offline_access', refresh_token: expect.any(String) })
+    const again = await login(postern, own, { ...asked, visitor, prompt: 'none' })
+    expect(again.tokens).toMatchObject({ scope: 'openid offline_access', refresh_token: expect.any(String) })
+  })
+
+  test('§11: offline_access that was not ticked is not given, and not asked for again', async () => {
+    const own = await postern.createClient()
+    const asked = { email, scope: 'openid offline_access', prompt: undefined }
+    const { tokens, visitor } = await login(postern, own, { ...asked, scopes: ['openid'] })
+    expect([tokens.scope, tokens.refresh_token]).toEqual(['openid', undefined])
+    const again = await login(postern, own, { ...asked, visitor, prompt: 'none' })
+    expect([again.tokens.scope, again.tokens.refresh_token]).toEqual(['openid', undefined])
+  })
+
+  test('§11: offline_access is asked for of people who decided on the rest before', async () => {
+    const own = await postern.createClient()
+    const { visitor } = await login(postern, own, { email, scope: 'openid email' })
+    const itself = await discover(postern, own)
+    const asked = { issuer: postern.issuer, visitor, scope: 'openid email offline_access' }
+    const silent = await beginLogin(itself, { ...asked, prompt: 'none' })
+    expect(answerOf(silent.page.url)).toMatchObject({ error: 'consent_required' })
+    const { page } = await beginLogin(itself, asked)
+    expect(tickboxes(page.body).map(({ value }) => value)).toEqual(['offline_access'])
   })
 })

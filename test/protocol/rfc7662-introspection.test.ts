@@ -1,4 +1,4 @@
-import { jwtVerify } from 'jose'
+import { decodeJwt, decodeProtectedHeader, generateKeyPair, jwtVerify, SignJWT, UnsecuredJWT } from 'jose'
 import * as oidc from 'openid-client'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { ClientMetadata } from '../../src/stores/clients.ts'
@@ -73,6 +73,152 @@ describe('RFC 7662 §2.2: who may ask is told about the token', () => {
       expect((await ask(client, tokens.access_token, { token_type_hint })).json['active']).toBe(true)
       expect((await ask(client, tokens.refresh_token, { token_type_hint })).json['active']).toBe(true)
     }
+  })
+})
+
+describe('RFC 7662 §2.2: a token of a machine is about the machine', () => {
+  test.each(['opaque', 'jwt'])('%s', async (format) => {
+    const metadata = { grant_types: ['client_credentials'], redirect_uris: [], response_types: [], scope: 'read' }
+    const machine = await postern.createClient({ ...metadata, resources: [`https://${format}.example/`] })
+    const { json } = await send(postern, '/oauth/token', {
+      client: machine,
+      form: { grant_type: 'client_credentials' },
+    })
+    expect((await ask(api, json['access_token'])).json).toMatchObject({
+      active: true,
+      sub: machine.client_id,
+      client_id: machine.client_id,
+      aud: `https://${format}.example/`,
+      scope: 'read',
+    })
+  })
+})
+
+describe('RFC 7662 §2.2: a JWT access token', () => {
+  const resource = 'https://jwt.example/'
+  const forJwts = { ...forApi, scope: 'openid read offline_access', resource, tokenParameters: { resource } }
+  const inactive = { status: 200, text: '{"active":false}' }
+
+  test('is told about as its own claims have it, to its API and to its client, and to nobody else', async () => {
+    const { tokens } = await login(postern, client, forJwts)
+    const { jti: _jti, ...claims } = decodeJwt(tokens.access_token)
+    for (const who of [api, client]) {
+      expect((await ask(who, tokens.access_token)).json).toEqual({ ...claims, active: true, token_type: 'Bearer' })
+    }
+    expect(await ask(stranger, tokens.access_token)).toMatchObject(inactive)
+    const answer = await ask(api, tokens.access_token, {}, jwtForm)
+    expect((await jwtVerify(answer.text, await publishedKeys(postern))).payload['token_introspection']).toMatchObject({
+      active: true,
+      aud: resource,
+    })
+  })
+
+  test('of a client with pairwise subjects has the same sub as its claims', async () => {
+    const own = await postern.createClient({ subject_type: 'pairwise' })
+    const { tokens } = await login(postern, own, forJwts)
+    expect((await ask(api, tokens.access_token)).json['sub']).toBe(decodeJwt(tokens.access_token).sub)
+  })
+
+  // biome-ignore format: it is a table
+  const ends: Record<string, (held: { own: ClientMetadata; email: string; refresh: string }) => Promise<unknown>> = {
+    'its login is revoked':        ({ own, refresh }) => send(postern, '/oauth/revoke', { client: own, form: { token: refresh } }),
+    'its account is disabled':     ({ email }) => operate(postern, 'account disable', { account: email }),
+    'its account is deleted':      ({ email }) => operate(postern, 'account delete', { account: email }),
+    'its client is disabled':      ({ own }) => operate(postern, 'client disable', { client_id: own.client_id }),
+    'its client is deleted':       ({ own }) => operate(postern, 'client delete', { client_id: own.client_id }),
+    'it has expired':              () => age(postern, 'AccessToken', 700),
+  }
+
+  test.each(Object.keys(ends))('is inactive once %s', async (what) => {
+    const own = await postern.createClient()
+    const { email } = await postern.createAccount(`${what.replaceAll(' ', '-')}@example.com`)
+    const { tokens } = await login(postern, own, { ...forJwts, email })
+    expect((await ask(api, tokens.access_token)).json['active']).toBe(true)
+    await ends[what]?.({ own, email, refresh: String(tokens.refresh_token) })
+    expect(await ask(api, tokens.access_token)).toMatchObject(inactive)
+  })
+
+  test('does nothing at userinfo', async () => {
+    const { tokens } = await login(postern, client, forJwts)
+    for (const bearer of [tokens.access_token, `jwt:${tokens.access_token}`]) {
+      expect([401, 403]).toContain((await send(postern, '/oauth/userinfo', { bearer })).status)
+    }
+  })
+
+  test('of somebody else, or that was tampered with, is inactive like anything that only looks like one', async () => {
+    const { tokens } = await login(postern, client, forJwts)
+    const [header, payload, signature = ''] = tokens.access_token.split('.')
+    const { privateKey } = await generateKeyPair('RS256')
+    const claims = decodeJwt(tokens.access_token)
+    const { kid = '' } = decodeProtectedHeader(tokens.access_token)
+    const looksLikeOne = {
+      'signed by somebody else': await new SignJWT(claims).setProtectedHeader({ alg: 'RS256', kid }).sign(privateKey),
+      'signed by nobody': new UnsecuredJWT(claims).encode(),
+      'without its signature': `${header}.${payload}.`,
+      'with another signature': `${header}.${payload}.${signature.startsWith('A') ? 'B' : 'A'}${signature.slice(1)}`,
+      'cut short': tokens.access_token.slice(0, -1),
+      'made longer': `${tokens.access_token}A`,
+      'with a dot more': `${tokens.access_token}.`,
+      'encrypted, by its form': `${header}.a.b.c.d`,
+      'a header alone': `${header}.`,
+      'an ID token': String(tokens.id_token),
+      'its own id': String(claims.jti),
+      'dots alone': '..',
+    }
+    for (const [what, token] of Object.entries(looksLikeOne)) {
+      for (const who of [api, client, stranger]) {
+        expect([what, await ask(who, token)]).toMatchObject([what, inactive])
+      }
+    }
+  })
+})
+
+describe('an API that goes by scopes of OpenID Connect', () => {
+  const inactive = { status: 200, text: '{"active":false}' }
+  const machine = { grant_types: ['client_credentials'], redirect_uris: [], response_types: [] }
+  const reasons = () =>
+    postern.logged
+      .splice(0)
+      .map((line) => JSON.parse(line))
+      .filter(({ msg }) => /^introspection is answered with inactive/.test(msg))
+
+  test('is told about tokens for userinfo, of every client, once an administrator marked its own', async () => {
+    const own = await postern.createClient(machine)
+    const { tokens } = await login(postern, client, { email, scope: 'openid email' })
+    expect(await ask(own, tokens.access_token)).toMatchObject(inactive)
+    await operate(postern, 'client update', { client_id: own.client_id, dangerously_introspect_userinfo_tokens: true })
+    await expect
+      .poll(async () => (await ask(own, tokens.access_token)).json, { timeout: 6_000 })
+      .toMatchObject({ active: true, scope: 'openid email', client_id: client.client_id })
+    expect(await ask(stranger, tokens.access_token)).toMatchObject(inactive)
+  })
+
+  test('is told nothing about refresh tokens, or tokens for an API', async () => {
+    const own = await postern.createClient({ ...machine, dangerously_introspect_userinfo_tokens: true })
+    const { tokens } = await login(postern, client, { ...forApi, scope: 'openid read offline_access' })
+    for (const token of [tokens.refresh_token, tokens.access_token]) {
+      expect(await ask(own, token)).toMatchObject(inactive)
+    }
+  })
+
+  test('finds the reason of a refusal in the log, with what to do, and nothing secret', async () => {
+    const own = await postern.createClient(machine)
+    const { tokens } = await login(postern, client, { email, scope: 'openid email' })
+    const { tokens: atApi } = await login(postern, client, forApi)
+    postern.logged.splice(0)
+    const answer = await ask(own, tokens.access_token)
+    await ask(own, atApi.access_token)
+    await ask(own, 'unknown')
+    const lines = reasons()
+    expect(lines).toMatchObject([
+      {
+        requestId: answer.headers.get('x-request-id'),
+        clientId: own.client_id,
+        msg: expect.stringMatching(/for userinfo.*--dangerously-introspect-userinfo-tokens true/),
+      },
+      { clientId: own.client_id, msg: expect.stringMatching(/token is for https:\/\/api\.example\//) },
+    ])
+    expect(JSON.stringify(lines)).not.toContain(tokens.access_token)
   })
 })
 

@@ -1,4 +1,4 @@
-import { jwtVerify } from 'jose'
+import { decodeProtectedHeader, jwtVerify } from 'jose'
 import * as oidc from 'openid-client'
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
 import { parse } from '../../src/config.ts'
@@ -23,7 +23,7 @@ beforeAll(async () => {
   client = await postern.createClient({
     grant_types: ['authorization_code', 'refresh_token', 'client_credentials'],
     scope: 'openid offline_access read',
-    resources: [resource, 'https://switched.example/'],
+    resources: [resource, 'https://switched.example/', 'https://typed.example/'],
   })
   await postern.createResource({ identifier: resource, tokenFormat: 'jwt', tokenTtlSeconds: ttlSeconds })
 })
@@ -102,7 +102,7 @@ describe('what an operator changes of a resource', () => {
       scopes: { write: 'Write' },
       clientId: client.client_id,
     })
-    const byOther = { clientId: 'another', aud: identifier }
+    const byOther = { kind: 'AccessToken', clientId: 'another', aud: identifier }
     expect(await resourceServers.mayIntrospect({} as never, { clientId: client.client_id }, byOther)).toBe(true)
     await operate(postern, 'resource delete', { identifier })
     later()
@@ -123,5 +123,19 @@ describe('what an operator changes of a resource', () => {
     expect(await issued()).toEqual([3, 45])
     await operate(postern, 'resource update', { identifier, token_format: 'opaque', token_ttl_seconds: null })
     expect(await issued()).toEqual([1, postern.config.ACCESS_TOKEN_TTL_SECONDS])
+  })
+
+  test('holds for the typ of its JWTs, and for no other API', async () => {
+    const identifier = 'https://typed.example/'
+    const api = { identifier, scopes: { read: 'Read' }, token_format: 'jwt', token_type_header: 'JWT' }
+    await operate(postern, 'resource create', api)
+    const typOf = async (at: string) => decodeProtectedHeader((await byCredentials(at)).access_token).typ
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 60_000 }) // after all that the tests before looked at
+    expect([await typOf(identifier), await typOf(resource)]).toEqual(['JWT', 'at+jwt'])
+    await operate(postern, 'resource update', { identifier, token_type_header: 'at+jwt' })
+    later()
+    expect(await typOf(identifier)).toBe('at+jwt')
+    const wrong = operate(postern, 'resource update', { identifier, token_type_header: 'jws' })
+    await expect(wrong).rejects.toThrow(/token_type_header/)
   })
 })

@@ -84,6 +84,8 @@ describe('the engine', () => {
       required_scopes: 'openid',
       first_party: true,
       resources: ['https://api.example'],
+      default_resource: 'https://api.example',
+      dangerously_introspect_userinfo_tokens: true,
     }
     expect(Object.keys(everything).sort()).toEqual(Object.keys(shape).sort())
     expect(clientMetadata.parse(everything)).toEqual(everything)

@@ -27,7 +27,7 @@ export type Login = { page: Page; verifier: string; visitor: Visitor; nonce: str
 
 /**
  * Begins an authorization request with PKCE in a visitor's browser, and returns the page it leads to. A
- * parameter given as `undefined` is left out.
+ * parameter given as `undefined` is left out, and one given as a list is repeated.
  */
 export async function beginLogin(
   config: oidc.Configuration,
@@ -45,8 +45,10 @@ export async function beginLogin(
     state,
     ...parameters,
   }
-  const sent = Object.entries(asked).filter(([, value]) => value !== undefined)
-  const url = oidc.buildAuthorizationUrl(config, Object.fromEntries(sent) as Record<string, string>)
+  const sent = Object.entries(asked).flatMap(([name, value]) =>
+    value === undefined ? [] : [value].flat().map((item) => [name, String(item)]),
+  )
+  const url = oidc.buildAuthorizationUrl(config, new URLSearchParams(sent))
   return { page: await browser.get(url.href), verifier, visitor: browser, nonce, state }
 }
 

@@ -45,7 +45,8 @@ async function policyEntries(tx: Tx): Promise<Entry[]> {
 async function apiEntries(tx: Tx, records: readonly clientRecords.ClientRecord[]): Promise<Entry[]> {
   const exported = new Set(records.map(({ id }) => id))
   return (await resourceServers.list(tx)).map((server) => {
-    const { name, scopes, token_format, token_ttl_seconds, client_id } = resources.membersOf(server)
+    const { name, scopes, token_format, token_ttl_seconds, token_type_header, serves_userinfo, client_id } =
+      resources.membersOf(server)
     const isExported = client_id === undefined || exported.has(client_id)
     return {
       name: server.identifier,
@@ -54,6 +55,8 @@ async function apiEntries(tx: Tx, records: readonly clientRecords.ClientRecord[]
         scopes: inOrderOf(Object.keys(scopes).sort(), scopes),
         ...(token_format !== 'opaque' && { token_format }),
         token_ttl_seconds,
+        ...(token_type_header !== 'at+jwt' && { token_type_header }),
+        ...(serves_userinfo && { serves_userinfo }),
         ...(isExported && { client_id }),
       },
       comment: isExported ? undefined : `It introspects tokens as ${client_id}, which no administrator registered.`,

@@ -25,6 +25,8 @@ export async function reconcile(
     scopes: declared.scopes,
     token_format: declared.token_format,
     token_ttl_seconds: declared.token_ttl_seconds,
+    token_type_header: declared.token_type_header,
+    serves_userinfo: declared.serves_userinfo,
     client_id: declared.client_id ?? found.clientId, // the credentials it was created with, if none are declared
   }
   const differences = differencesBetween(flatten(membersOf(found)), flatten(wanted))
@@ -56,6 +58,8 @@ export function membersOf(server: resourceServers.ResourceServer): DeclaredResou
     scopes: server.scopes,
     token_format: server.tokenFormat,
     token_ttl_seconds: server.tokenTtlSeconds,
+    token_type_header: server.tokenTypeHeader ?? 'at+jwt',
+    serves_userinfo: server.servesUserinfo ?? false,
     client_id: server.clientId,
   }
 }

@@ -6,7 +6,8 @@ import * as clients from '../clients.ts'
 import * as registrationPolicies from '../registration-policies.ts'
 import * as resources from '../resources.ts'
 
-const { name, scopes, token_format, token_ttl_seconds, client_id } = resources.settings
+const { name, scopes, token_format, token_ttl_seconds, token_type_header, serves_userinfo, client_id } =
+  resources.settings
 
 const secretSource = z
   .strictObject({
@@ -21,6 +22,8 @@ const resource = z.strictObject({
   scopes,
   token_format: token_format.default('opaque'),
   token_ttl_seconds: token_ttl_seconds.optional(),
+  token_type_header: token_type_header.default('at+jwt'),
+  serves_userinfo: serves_userinfo.default(false),
   client_id: client_id.optional(),
 })
 
