@@ -126,7 +126,7 @@ function session(): Session {
     env: process.env,
     by: { actor: `operator:${userInfo().username}` },
     async withPostern(work) {
-      const postern = await assemble(parse(process.env), { log: createLogger('silent') })
+      const postern = await assemble(parse(process.env), { log: createLogger('silent'), mustExist: true })
       try {
         return await work(postern)
       } finally {
