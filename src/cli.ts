@@ -12,7 +12,8 @@ import { run as exportAll } from './cli/export.ts'
 import * as secrets from './cli/secrets.ts'
 import type { Session } from './cli/session.ts'
 import { readSecret } from './cli/terminal.ts'
-import { Usage } from './cli/usage.ts'
+import { asksForHelp, misuse, suggestion, Usage } from './cli/usage.ts'
+import { inPlainWords } from './config/plain-words.ts'
 import { describe, InvalidConfiguration, parse } from './config.ts'
 import { migrate } from './database/migrate.ts'
 import { open } from './database/open.ts'
@@ -20,10 +21,12 @@ import { createLogger } from './log.ts'
 import { main as start } from './main.ts'
 import { assemble, version } from './server.ts'
 
-const commands: Record<string, { summary: string; run: (args: string[]) => Promise<void> }> = {
-  start: { summary: 'Start the server', run: () => start(process.env) },
-  migrate: { summary: 'Bring the database schema up to date', run: migrateDatabase },
-  config: { summary: 'Show the effective settings, secrets masked', run: showConfig },
+type Command = { summary: string; run: (args: string[]) => Promise<void> }
+
+const commands: Record<string, Command> = {
+  start: withoutOptions('start', 'Start the server', () => start(process.env)),
+  migrate: withoutOptions('migrate', 'Bring the database schema up to date', migrateDatabase),
+  config: withoutOptions('config', 'Show the effective settings, secrets masked', showConfig),
   apply: {
     summary: 'Bring policies, resources and clients to the state of a file',
     run: (args) => apply(args, session()),
@@ -37,6 +40,14 @@ const commands: Record<string, { summary: string; run: (args: string[]) => Promi
     summary: 'Show the encryption keys by their ids, and how much is under each',
     run: (args) => secrets.list(args, session()),
   },
+}
+
+function withoutOptions(name: string, summary: string, perform: () => Promise<void>): Command {
+  const text = `postern ${name}: ${summary}.\n\n  It has no options: settings come from the environment.`
+  return {
+    summary,
+    run: async (args) => (asksForHelp(args, text) ? console.log(text) : await perform()),
+  }
 }
 
 async function migrateDatabase(): Promise<void> {
@@ -56,36 +67,58 @@ async function showConfig(): Promise<void> {
 async function run(args: string[]): Promise<void> {
   const [first, second, ...rest] = args
   if (first === '--version' || first === '-v') return console.log(version)
-  if (!first || first === 'help' || first === '--help' || first === '-h') return console.log(overview())
+  if (first === 'help' && second !== undefined) return await run([...args.slice(1), '--help'])
+  if (!first || first === 'help' || isHelp(first)) return console.log(overview())
   const command = commands[first]
   if (command) return await command.run(args.slice(1))
   const commandOfTwo = commands[`${first} ${second}`]
   if (commandOfTwo) return await commandOfTwo.run(rest)
 
+  const verbs = verbsOf(first)
+  if (verbs.length === 0) throw new Usage(`There is no such command.${suggestion(first, nouns())}\n\n${overview()}`)
   const ofNoun = operations().filter(({ noun }) => noun === first)
-  if (ofNoun.length === 0) throw new Usage(`There is no such command.\n\n${overview()}`)
   const named = ofNoun.find(({ verb }) => verb === second)
   // `postern audit` has but one thing to do.
   const found = named ?? (ofNoun.length === 1 && (!second || second.startsWith('-')) ? ofNoun[0] : undefined)
-  if (!found) throw new Usage(`"${first}" needs one of: ${ofNoun.map(({ verb }) => verb).join(', ')}.`)
+  if (!found) {
+    if (args.some(isHelp)) return console.log(overview(first))
+    const meant = second === undefined ? '' : suggestion(second, verbs)
+    throw new Usage(`"${first}" needs one of: ${verbs.join(', ')}.${meant}`)
+  }
   const options = named ? rest : args.slice(1)
-  if (options.includes('--help') || options.includes('-h')) return console.log(help(found))
+  if (options.some(isHelp)) return console.log(help(found))
   await execute(found, options)
 }
 
+const isHelp = (argument: string) => argument === '--help' || argument === '-h'
+/** Every command with what it does. */
+const summaries = () => [
+  ...Object.entries(commands).map(([name, { summary }]) => [name, summary] as const),
+  ...operations().map(({ noun, verb, summary }) => [`${noun} ${verb}`, summary] as const),
+]
+const nouns = () => [...new Set(summaries().map(([name]) => name.split(' ')[0] ?? ''))]
+const verbsOf = (noun: string) =>
+  summaries().flatMap(([name]) => (name.startsWith(`${noun} `) ? [name.slice(noun.length + 1)] : []))
+
 async function execute(operation: Operation, args: string[]): Promise<void> {
   const values = fromText(operation.input, readOptions(operation, args))
-  for (const [name, schema] of fieldsOf(operation)) {
-    if (values[name] === undefined && schema.meta()?.['secret']) values[name] = await readSecret(name)
-  }
-  const input = operation.input.safeParse(values)
-  if (!input.success) {
-    const lines = input.error.issues.map(({ path, message }) => `  --${optionOf(path.join('.'))}: ${message}`)
-    throw new Usage(`${lines.join('\n')}\n\n${help(operation)}`)
-  }
+  const asked = fieldsOf(operation)
+    .filter(([name, schema]) => values[name] === undefined && schema.meta()?.['secret'])
+    .map(([name]) => name)
+  assertFits(operation, values, asked) // before anybody types a secret for nothing
+  for (const name of asked) values[name] = await readSecret(name)
+  assertFits(operation, values)
   const { by, withPostern } = session()
   const output = await withPostern((postern) => executeOperation(operation, postern, values, by))
   console.log(JSON.stringify(output, null, 2))
+}
+
+function assertFits(operation: Operation, values: Record<string, unknown>, except: readonly string[] = []): void {
+  const { error } = operation.input.safeParse(values, { error: inPlainWords })
+  const issues = error?.issues.filter(({ path }) => !except.includes(String(path[0]))) ?? []
+  if (issues.length === 0) return
+  const lines = issues.map(({ path, message }) => `  --${optionOf(path.join('.'))}: ${message}`)
+  throw new Usage(`${lines.join('\n')}\n\n${help(operation)}`)
 }
 
 function session(): Session {
@@ -93,7 +126,7 @@ function session(): Session {
     env: process.env,
     by: { actor: `operator:${userInfo().username}` },
     async withPostern(work) {
-      const postern = await assemble(parse(process.env), { log: createLogger('silent') })
+      const postern = await assemble(parse(process.env), { log: createLogger('silent'), mustExist: true })
       try {
         return await work(postern)
       } finally {
@@ -132,15 +165,13 @@ function readOptions(operation: Operation, args: string[]): Record<string, strin
     return given
   } catch (error) {
     if (error instanceof Usage) throw error
-    throw new Usage(`${(error as Error).message}\n\n${help(operation)}`)
+    throw new Usage(`${misuse(error, options)}\n\n${help(operation)}`)
   }
 }
 
-function overview(): string {
-  const lines = [
-    ...Object.entries(commands).map(([name, { summary }]) => [name, summary] as const),
-    ...operations().map(({ noun, verb, summary }) => [`${noun} ${verb}`, summary] as const),
-  ]
+/** All commands, or those of one noun. */
+function overview(noun?: string): string {
+  const lines = summaries().filter(([name]) => noun === undefined || name.startsWith(`${noun} `))
   const width = Math.max(...lines.map(([name]) => name.length))
   return [
     `Postern ${version}, a self-hosted OpenID Provider.`,

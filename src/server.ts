@@ -8,7 +8,7 @@ import type { Config } from './config.ts'
 import { createEnvelope } from './crypto/envelope.ts'
 import { createPasswords, type Passwords } from './crypto/passwords.ts'
 import { migrate, pending } from './database/migrate.ts'
-import { type OpenDatabase, open } from './database/open.ts'
+import { assertCreated, assertMigrated, type OpenDatabase, open } from './database/open.ts'
 import { createAllowances } from './http/allowances.ts'
 import { createApp } from './http/app.ts'
 import { createBrowserSignIn } from './http/browser-sign-in.ts'
@@ -57,6 +57,8 @@ export type PosternOptions = {
   onStatement?: (sql: string) => void
   /** How what clients name is fetched; by default the guarded way. */
   fetch?: typeof globalThis.fetch
+  /** Refuses to create a database: a command that is run in another folder would have an empty one. */
+  mustExist?: boolean
 }
 
 /** The version in package.json. */
@@ -67,6 +69,7 @@ export const version: string = (() => {
 
 /** Opens the database, brings it up to date, loads the keys and builds the engine. */
 export async function assemble(config: Config, { log, onStatement, ...options }: PosternOptions): Promise<Postern> {
+  if (options.mustExist) await assertCreated(config) // first: the next line creates a key where there is none
   const encryptionKeys = await loadEncryptionKeys(config)
   const database = await open(
     config,
@@ -80,6 +83,7 @@ export async function assemble(config: Config, { log, onStatement, ...options }:
   let keyService: KeyService | undefined
   try {
     const { db } = database
+    if (options.mustExist) await assertMigrated(config, database)
     const envelope = createEnvelope(encryptionKeys)
     if (config.MIGRATE_ON_START) {
       await assertFitting(db, envelope)

@@ -88,7 +88,7 @@ function readOptions(args: string[]) {
       help: values.help,
     }
   } catch (error) {
-    throw new Usage(`${misuse(error)}\n\n${help}`)
+    throw new Usage(`${misuse(error, options)}\n\n${help}`)
   }
 }
 

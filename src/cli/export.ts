@@ -18,10 +18,10 @@ export async function run(args: string[], { withPostern }: Session): Promise<voi
 }
 
 function readOptions(args: string[]) {
+  const options = { output: { type: 'string', short: 'o' }, help: { type: 'boolean', short: 'h' } } as const
   try {
-    const options = { output: { type: 'string', short: 'o' }, help: { type: 'boolean', short: 'h' } } as const
     return parseArgs({ args, options, strict: true }).values
   } catch (error) {
-    throw new Usage(`${misuse(error)}\n\n${help}`)
+    throw new Usage(`${misuse(error, options)}\n\n${help}`)
   }
 }

@@ -1,10 +1,9 @@
-import { parseArgs } from 'node:util'
 import { type Resealing, reseal } from '../keys/resealing.ts'
 import type { Postern } from '../server.ts'
 import * as encryptionKeys from '../stores/encryption-keys.ts'
 import { countAllByKey } from '../stores/sealed-values.ts'
 import type { Session } from './session.ts'
-import { misuse, Usage } from './usage.ts'
+import { asksForHelp } from './usage.ts'
 
 const rotateHelp = `postern secrets rotate: Encrypt everything under the first of the encryption keys, while the server runs.
 
@@ -87,14 +86,6 @@ async function keysText({ keys: { db, envelope } }: Postern): Promise<string> {
 function table(rows: readonly (readonly string[])[]): string[] {
   const widths = rows[0]?.map((_, index) => Math.max(...rows.map((row) => row[index]?.length ?? 0))) ?? []
   return rows.map((row) => `  ${row.map((cell, index) => cell.padEnd(widths[index] ?? 0)).join('  ')}`.trimEnd())
-}
-
-function asksForHelp(args: string[], help: string): boolean {
-  try {
-    return parseArgs({ args, options: { help: { type: 'boolean', short: 'h' } }, strict: true }).values.help === true
-  } catch (error) {
-    throw new Usage(`${misuse(error)}\n\n${help}`)
-  }
 }
 
 const print = (text: string) => void process.stdout.write(text)

@@ -34,3 +34,8 @@ export async function pending(db: Db): Promise<string[]> {
   const all = await migrator(db).getMigrations()
   return all.filter(({ executedAt }) => !executedAt).map(({ name }) => name)
 }
+
+/** Whether no migration was ever applied. */
+export async function isEmpty(db: Db): Promise<boolean> {
+  return (await migrator(db).getMigrations()).every(({ executedAt }) => !executedAt)
+}

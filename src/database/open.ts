@@ -1,6 +1,10 @@
+import { resolve } from 'node:path'
+import { maskDatabaseUrl } from '../config/database-url.ts'
 import type { Config } from '../config.ts'
 import { type Secret, secret } from '../secret.ts'
+import { isThere, pathsIn } from './cluster.ts'
 import { type ConnectOptions, connect, type Database } from './connect.ts'
+import { isEmpty } from './migrate.ts'
 
 /** Its address has the password in it. */
 export type OpenDatabase = Database & { url: Secret }
@@ -30,4 +34,22 @@ export async function open(
       await embedded?.stop()
     },
   }
+}
+
+/** Refuses to go on where an embedded database would be created. */
+export async function assertCreated(config: Config): Promise<void> {
+  const { cluster } = pathsIn(resolve(config.DATA_DIR))
+  if (config.DATABASE_URL || (await isThere(cluster))) return
+  throw new Error(
+    `There is no database in ${cluster}, where DATA_DIR=${config.DATA_DIR} is in this folder. Run this in the folder that the server runs in, or set DATA_DIR or DATABASE_URL as the server has it. A new database is created by postern start.`,
+  )
+}
+
+/** Refuses to go on where all tables would be created. */
+export async function assertMigrated(config: Config, { db }: Database): Promise<void> {
+  if (!(await isEmpty(db))) return
+  const place = config.DATABASE_URL ? maskDatabaseUrl(config.DATABASE_URL.reveal()) : `in ${resolve(config.DATA_DIR)}`
+  throw new Error(
+    `The database ${place} has no tables of Postern. Set DATABASE_URL or DATA_DIR as the server has it. In a new database, postern start or postern migrate creates them.`,
+  )
 }

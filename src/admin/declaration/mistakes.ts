@@ -1,7 +1,7 @@
 import type { z } from 'zod'
+import { closest } from '../../config/suggestions.ts'
 import type { Path } from './document.ts'
 import { declaration } from './schema.ts'
-import { closest } from './suggestions.ts'
 
 /** What is wrong, and with which member. */
 export type Mistake = { path: Path; message: string }

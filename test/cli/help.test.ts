@@ -1,0 +1,96 @@
+import { execFile } from 'node:child_process'
+import { mkdtemp, readdir, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { operations } from '../../src/admin/operations.ts'
+import { postern as commandLine } from '../support/command-line.ts'
+
+const own = ['start', 'migrate', 'config', 'apply', 'export', 'secrets rotate', 'secrets list']
+const ofOperations = operations().map(({ noun, verb }) => `${noun} ${verb}`)
+/** One operation stands for all of them, whose options are read by the same lines. */
+const commands = [...own, 'account create']
+
+let folder: string
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'postern-help-'))
+})
+afterAll(() => rm(folder, { recursive: true, force: true }))
+
+/** At a port that nothing can listen on, so that a server that starts after all ends at once. */
+const run = (line: string) =>
+  commandLine(line.split(' '), { env: { DATA_DIR: join(folder, 'data'), HOST: '192.0.2.1' } })
+
+describe('--help', () => {
+  test.each([...commands.map((command) => `${command} --help`), 'start -h', 'help migrate', 'help keys rotate'])(
+    'of a command runs nothing: %s',
+    async (line) => {
+      const { code, stdout, stderr } = await run(line)
+      expect([code, stderr]).toEqual([0, ''])
+      expect(stdout).toContain(`postern ${line.replace(/^help | (--help|-h)$/g, '')}: `)
+      expect(await readdir(folder)).toEqual([])
+    },
+  )
+
+  test.each(['account', 'secrets'])('of a noun lists what can be done with it: %s', async (noun) => {
+    const { code, stdout } = await run(`${noun} --help`)
+    expect(code).toBe(0)
+    const named = [...own, ...ofOperations].filter((name) => name.startsWith(`${noun} `))
+    for (const name of named) expect(stdout).toContain(`postern ${name} `)
+    expect(stdout).not.toContain('postern client ')
+  })
+})
+
+describe('an unknown option', () => {
+  test.each(commands)('is refused before anything runs: %s --dry-rum', async (command) => {
+    const { code, stdout, stderr } = await run(`${command} --dry-rum`)
+    expect([code, stdout]).toEqual([2, ''])
+    expect(stderr).toContain("Unknown option '--dry-rum'.")
+    expect(stderr).toContain(`postern ${command}: `)
+    expect(await readdir(folder)).toEqual([])
+  })
+
+  test.each([
+    ['apply --dry-rum', '--dry-run'],
+    ['export --ouput=x', '--output'],
+    ['account create --emial ada@example.com', '--email'],
+    ['client create --redirect-uri https://app.example/cb', '--redirect-uris'],
+    ['migrate --hepl', '--help'],
+  ])('is answered with the one that was probably meant: %s', async (line, meant) => {
+    expect((await run(line)).stderr).toContain(`Did you mean ${meant}?`)
+  })
+
+  test('does not have its value repeated, which may be a secret', async () => {
+    expect((await run('account create --pasword=hunter2')).stderr).not.toContain('hunter2')
+  })
+})
+
+describe('an unknown command', () => {
+  test.each([
+    ['acount list', 'account'],
+    ['migrat', 'migrate'],
+    ['account lst', 'list'],
+    ['secrets rotat', 'rotate'],
+  ])('is answered with the one that was probably meant: %s', async (line, meant) => {
+    const { code, stderr } = await run(line)
+    expect(code).toBe(2)
+    expect(stderr).toContain(`Did you mean ${meant}?`)
+  })
+})
+
+describe('npm start', () => {
+  test('hands its options on, so that its --help runs nothing either', async () => {
+    const { stdout } = await promisify(execFile)('npm', ['start', '--silent', '--', '--help'])
+    expect(stdout).toContain('postern start: ')
+  })
+})
+
+describe('a question', () => {
+  test('comes after what is missing is said: a password is not typed for nothing', async () => {
+    const { code, stderr } = await run('account create')
+    expect(code).toBe(2)
+    expect(stderr).toContain('--email: is required')
+    expect(stderr).not.toContain('--password: is required')
+  })
+})
