@@ -1,6 +1,5 @@
 import { type Configuration, errors, type KoaContextWithOIDC } from 'oidc-provider'
 import type { ResourceServer } from '../stores/resource-servers.ts'
-import { isAdminScope } from './admin-resource.ts'
 import { type Registered, registeredScopes, scopesFor, unregistered } from './client-scopes.ts'
 import { isScope } from './scopes.ts'
 
@@ -39,14 +38,12 @@ export function targets({ admin, list }: Known): Pick<Indicators, 'defaultResour
     const all = new Set(candidates.flatMap(askedAt))
     if (byDefault && askedAt(byDefault).length === all.size) return byDefault.identifier
     // A client that lists its APIs is told which of them it may mean, and no other finds out which there are.
-    const mine = candidates.filter(({ identifier }) => own.includes(identifier) || all.values().some(isAdminScope))
-    if (candidates.length > 0)
-      throw askWith(
-        mine.map(({ identifier }) => identifier),
-        [...all],
-      )
-    if (isMachine(ctx) && ofApis[0] !== undefined)
-      throw new errors.InvalidScope('requested scope is not allowed', ofApis[0])
+    const isTold = (identifier: string) => own.includes(identifier) || identifier === admin.identifier
+    const told = candidates.map(({ identifier }) => identifier).filter(isTold)
+    if (candidates.length > 0) throw askWith(told, [...all])
+    const [refused] = ofApis
+    if (isMachine(ctx) && refused !== undefined)
+      throw new errors.InvalidScope('requested scope is not allowed', refused)
     return undefined // what nobody knows is ignored, and is not in the answer's `scope` (RFC 6749 §3.3, §5.1)
   }
 

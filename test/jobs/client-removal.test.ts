@@ -169,7 +169,7 @@ describe('a client that was used just now', () => {
 
   test.each([
     ['a token', {}],
-    ['a signed token, of which nothing is stored', { scope: 'read', resource: 'https://signed.example/' }],
+    ['a signed token', { scope: 'read', resource: 'https://signed.example/' }],
   ])('for %s is not removed, although its time for that is over', async (_what, form) => {
     await postern.createResource({ identifier: 'https://signed.example/', tokenFormat: 'jwt' })
     const client = await postern.createClient({ ...machine, scope: 'read', resources: ['https://signed.example/'] })
