@@ -14,7 +14,7 @@ import type { Session } from './cli/session.ts'
 import { confirm, readSecret } from './cli/terminal.ts'
 import { asksForHelp, misuse, suggestion, Usage } from './cli/usage.ts'
 import { inPlainWords } from './config/plain-words.ts'
-import { describe, InvalidConfiguration, parse } from './config.ts'
+import { type Config, describe, InvalidConfiguration, misspelt, parse } from './config.ts'
 import { migrate } from './database/migrate.ts'
 import { open } from './database/open.ts'
 import { createLogger } from './log.ts'
@@ -50,8 +50,17 @@ function withoutOptions(name: string, summary: string, perform: () => Promise<vo
   }
 }
 
+/** The settings of a command, which tells on standard error what was probably misspelt: its output may be read by a program. */
+function settings(): Config {
+  const config = parse(process.env)
+  for (const { name, meant } of misspelt(process.env)) {
+    console.error(`${name} is no setting. Did you mean ${meant}?`)
+  }
+  return config
+}
+
 async function migrateDatabase(): Promise<void> {
-  const database = await open(parse(process.env), { onError: () => {} }, () => {})
+  const database = await open(settings(), { onError: () => {} }, () => {})
   try {
     const applied = await migrate(database.db)
     console.log(applied.length > 0 ? `Applied: ${applied.join(', ')}` : 'The schema is up to date.')
@@ -61,7 +70,7 @@ async function migrateDatabase(): Promise<void> {
 }
 
 async function showConfig(): Promise<void> {
-  console.log(describe(parse(process.env)))
+  console.log(describe(settings()))
 }
 
 async function run(args: string[]): Promise<void> {
@@ -140,7 +149,7 @@ function session(): Session {
     env: process.env,
     by: { actor: `operator:${userInfo().username}` },
     async withPostern(work) {
-      const postern = await assemble(parse(process.env), { log: createLogger('silent'), mustExist: true })
+      const postern = await assemble(settings(), { log: createLogger('silent'), mustExist: true })
       try {
         return await work(postern)
       } finally {
