@@ -11,10 +11,10 @@ import { run as apply } from './cli/apply.ts'
 import { run as exportAll } from './cli/export.ts'
 import * as secrets from './cli/secrets.ts'
 import type { Session } from './cli/session.ts'
-import { readSecret } from './cli/terminal.ts'
+import { confirm, readSecret } from './cli/terminal.ts'
 import { asksForHelp, misuse, suggestion, Usage } from './cli/usage.ts'
 import { inPlainWords } from './config/plain-words.ts'
-import { describe, InvalidConfiguration, parse } from './config.ts'
+import { type Config, describe, InvalidConfiguration, misspelt, parse } from './config.ts'
 import { migrate } from './database/migrate.ts'
 import { open } from './database/open.ts'
 import { createLogger } from './log.ts'
@@ -50,8 +50,17 @@ function withoutOptions(name: string, summary: string, perform: () => Promise<vo
   }
 }
 
+/** The settings of a command, which tells on standard error what was probably misspelt: its output may be read by a program. */
+function settings(): Config {
+  const config = parse(process.env)
+  for (const { name, meant } of misspelt(process.env)) {
+    console.error(`${name} is no setting. Did you mean ${meant}?`)
+  }
+  return config
+}
+
 async function migrateDatabase(): Promise<void> {
-  const database = await open(parse(process.env), { onError: () => {} }, () => {})
+  const database = await open(settings(), { onError: () => {} }, () => {})
   try {
     const applied = await migrate(database.db)
     console.log(applied.length > 0 ? `Applied: ${applied.join(', ')}` : 'The schema is up to date.')
@@ -61,7 +70,7 @@ async function migrateDatabase(): Promise<void> {
 }
 
 async function showConfig(): Promise<void> {
-  console.log(describe(parse(process.env)))
+  console.log(describe(settings()))
 }
 
 async function run(args: string[]): Promise<void> {
@@ -101,16 +110,30 @@ const verbsOf = (noun: string) =>
   summaries().flatMap(([name]) => (name.startsWith(`${noun} `) ? [name.slice(noun.length + 1)] : []))
 
 async function execute(operation: Operation, args: string[]): Promise<void> {
-  const values = fromText(operation.input, readOptions(operation, args))
+  const { given, isAgreed } = readOptions(operation, args)
+  const values = fromText(operation.input, given)
   const asked = fieldsOf(operation)
     .filter(([name, schema]) => values[name] === undefined && schema.meta()?.['secret'])
     .map(([name]) => name)
   assertFits(operation, values, asked) // before anybody types a secret for nothing
   for (const name of asked) values[name] = await readSecret(name)
   assertFits(operation, values)
+  if (operation.isDestructive && !isAgreed && !(await isWanted(operation, values))) {
+    console.error('Nothing was changed.')
+    process.exitCode = 1
+    return
+  }
   const { by, withPostern } = session()
   const output = await withPostern((postern) => executeOperation(operation, postern, values, by))
   console.log(JSON.stringify(output, null, 2))
+}
+
+/** Asks whoever is at a terminal. A script has nobody to ask, and goes on. */
+async function isWanted({ summary }: Operation, values: Record<string, unknown>): Promise<boolean> {
+  if (!process.stdin.isTTY) return true
+  if (!process.stderr.isTTY) throw new Usage('This asks first, and its question would not be seen. Add --yes.')
+  const of = Object.values(values).map((value) => JSON.stringify(value)) // quoted: it may have control characters
+  return await confirm(`${summary}: ${of.join(', ')}. It cannot be undone. Go on?`)
 }
 
 function assertFits(operation: Operation, values: Record<string, unknown>, except: readonly string[] = []): void {
@@ -126,7 +149,7 @@ function session(): Session {
     env: process.env,
     by: { actor: `operator:${userInfo().username}` },
     async withPostern(work) {
-      const postern = await assemble(parse(process.env), { log: createLogger('silent'), mustExist: true })
+      const postern = await assemble(settings(), { log: createLogger('silent'), mustExist: true })
       try {
         return await work(postern)
       } finally {
@@ -140,14 +163,20 @@ function session(): Session {
 const optionOf = (name: string) => name.replaceAll('_', '-')
 const fieldsOf = ({ input }: Operation) => Object.entries(input.shape) as [string, z.ZodType][]
 
-function readOptions(operation: Operation, args: string[]): Record<string, string | string[] | undefined> {
+type Given = Record<string, string | string[] | undefined>
+
+function readOptions(operation: Operation, args: string[]): { given: Given; isAgreed: boolean } {
   const names = fieldsOf(operation).map(([name]) => name)
-  const options = Object.fromEntries(names.map((name) => [optionOf(name), { type: 'string', multiple: true }] as const))
+  const options = {
+    ...Object.fromEntries(names.map((name) => [optionOf(name), { type: 'string', multiple: true }] as const)),
+    ...(operation.isDestructive && { yes: { type: 'boolean', short: 'y' } as const }),
+  }
   try {
     const { values, positionals } = parseArgs({ args, options, allowPositionals: true, strict: true })
-    const given: Record<string, string | string[] | undefined> = Object.fromEntries(
+    const texts = values as Record<string, string[] | undefined>
+    const given: Given = Object.fromEntries(
       names.map((name) => {
-        const list = values[optionOf(name)]
+        const list = texts[optionOf(name)]
         return [name, list?.length === 1 ? list[0] : list]
       }),
     )
@@ -162,7 +191,7 @@ function readOptions(operation: Operation, args: string[]): Record<string, strin
     const [first] = names
     if (positionals.length > 0 && first !== undefined) given[first] ??= positionals[0]
     if (positionals.length > 1) throw new Usage(`There is a word too many.\n\n${help(operation)}`) // it may be a secret
-    return given
+    return { given, isAgreed: 'yes' in values }
   } catch (error) {
     if (error instanceof Usage) throw error
     throw new Usage(`${misuse(error, options)}\n\n${help(operation)}`)
@@ -185,10 +214,13 @@ function overview(noun?: string): string {
 function help(operation: Operation): string {
   const { noun, verb, summary } = operation
   const descriptions = descriptionsOf(operation.input)
-  const options = fieldsOf(operation).map(([name, schema]) => {
+  const options: [string, string][] = fieldsOf(operation).map(([name, schema]) => {
     const place = schema.meta()?.['secret'] ? ' It is asked for, or read from standard input, and no argument.' : ''
-    return [`--${optionOf(name)}`, `${descriptions[name] ?? ''}${place}`] as const
+    return [`--${optionOf(name)}`, `${descriptions[name] ?? ''}${place}`]
   })
+  if (operation.isDestructive) {
+    options.push(['-y, --yes', 'Do not ask first. Where there is no terminal to ask at, it is done without asking.'])
+  }
   const width = Math.max(0, ...options.map(([name]) => name.length))
   const lines = options.map(([name, description]) => `  ${name.padEnd(width)}  ${description}`)
   return [`postern ${noun} ${verb}: ${summary}.`, ...(lines.length > 0 ? ['', ...lines] : [])].join('\n')

@@ -1,12 +1,13 @@
 import { z } from 'zod'
 import { databaseMistakes, databaseSettings } from './config/database.ts'
 import { maskDatabaseUrl } from './config/database-url.ts'
+import { pauseSeconds, seconds, secondsOrNone } from './config/durations.ts'
 import { findKeyMistake, keyRemedy } from './config/key-encryption-keys.ts'
 import { keyServiceMistakes, keyServiceSettings } from './config/key-service.ts'
 import { limits } from './config/limits.ts'
+import { inPlainWords } from './config/plain-words.ts'
+import { closest } from './config/suggestions.ts'
 import { secret } from './secret.ts'
-
-const seconds = z.coerce.number().int().positive()
 
 const list = z
   .string()
@@ -110,10 +111,7 @@ export const environment = z
     REFRESH_TOKEN_FAMILY_TTL_SECONDS: seconds
       .default(31_536_000)
       .describe('Lifetime of a login kept alive by refresh tokens, however often they are rotated.'),
-    REFRESH_TOKEN_REUSE_WINDOW_SECONDS: z.coerce
-      .number()
-      .int()
-      .min(0)
+    REFRESH_TOKEN_REUSE_WINDOW_SECONDS: secondsOrNone
       .default(10)
       .describe('A duplicate of a refresh token within this time fails without revoking the family; 0 is strict.'),
     SESSION_TTL_SECONDS: seconds.default(1_209_600).describe('Lifetime of an unused sign-in session.'),
@@ -163,9 +161,7 @@ export const environment = z
         'Whose software statements are believed, as a JSON list: of each its `issuer`, and its keys as `jwks_uri` or as `jwks`.',
       ),
     SHUTDOWN_TIMEOUT_SECONDS: seconds.default(15).describe('Time for requests in flight before a stop is forced.'),
-    SHUTDOWN_DELAY_SECONDS: z.coerce
-      .number()
-      .min(0)
+    SHUTDOWN_DELAY_SECONDS: pauseSeconds
       .default(0)
       .describe('Time between not being ready any more and refusing connections, for a load balancer to notice.'),
   })
@@ -205,12 +201,28 @@ export class InvalidConfiguration extends Error {
  */
 export function parse(env: Record<string, string | undefined>): Config {
   const set = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== undefined && value !== ''))
-  const result = environment.safeParse(set)
+  const result = environment.safeParse(set, { error: inPlainWords })
   if (!result.success) {
-    const lines = result.error.issues.map((issue) => `  ${issue.path.join('.')} ${issue.message}`)
-    throw new InvalidConfiguration(`The configuration has mistakes:\n${lines.join('\n')}`)
+    const lines = [
+      ...result.error.issues.map((issue) => `${issue.path.join('.')} ${issue.message}`),
+      ...misspelt(set).map(({ name, meant }) => `${name} is no setting. Did you mean ${meant}?`),
+    ]
+    throw new InvalidConfiguration(`The configuration has mistakes:\n${lines.map((line) => `  ${line}`).join('\n')}`)
   }
   return Object.freeze(result.data)
+}
+
+/**
+ * Names of variables that are no settings and were probably meant to be, each with the setting. Others are of other
+ * programs: only a name that differs in a letter or two is told.
+ */
+export function misspelt(env: Record<string, string | undefined>): { name: string; meant: string }[] {
+  const known = Object.keys(environment.in.shape)
+  const unknown = Object.keys(env).filter((name) => !known.includes(name))
+  return unknown.flatMap((name) => {
+    const meant = closest(name, known, name.length > 5 ? 2 : 1)
+    return meant === undefined ? [] : [{ name, meant }]
+  })
 }
 
 /** The effective settings as `NAME=value` lines with secrets masked. */

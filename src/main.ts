@@ -1,7 +1,7 @@
 import './runtime.ts'
 import cluster from 'node:cluster'
 import type { Logger } from 'pino'
-import { type Config, InvalidConfiguration, parse } from './config.ts'
+import { type Config, InvalidConfiguration, misspelt, parse } from './config.ts'
 import { load as loadEncryptionKeys } from './keys/encryption-keys.ts'
 import { createLogger, endAtFaults } from './log.ts'
 import { assemble, serve } from './server.ts'
@@ -22,6 +22,10 @@ export async function main(env: Record<string, string | undefined>): Promise<voi
   }
   const log = createLogger(config.LOG_LEVEL)
   endAtFaults(log)
+  if (cluster.isPrimary) {
+    for (const { name, meant } of misspelt(env))
+      log.warn({ name, meant }, 'there is no such setting: one like it exists')
+  }
   try {
     if (cluster.isPrimary && config.WORKERS > 1) await supervise(config, log)
     else await run(config, log)

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { inspect } from 'node:util'
 import { expect, describe as suite, test } from 'vitest'
-import { type Config, describe, environment, InvalidConfiguration, parse } from '../src/config.ts'
+import { type Config, describe, environment, InvalidConfiguration, misspelt, parse } from '../src/config.ts'
 
 const key = () => randomBytes(32).toString('base64')
 const url = 'postgres://postern:hunter2-very-secret@db.example/postern?sslmode=verify-full'
@@ -52,6 +52,57 @@ suite('settings', () => {
     ]) {
       expect(message).toContain(name)
     }
+  })
+
+  const numbers = ['PORT', 'WORKERS', 'DATABASE_POOL_SIZE', 'MAX_CONNECTIONS', 'KEPT_KILOBYTES_PER_CLIENT_PER_HOUR']
+  const times = Object.keys(environment.in.shape).filter((name) => /_SECONDS$/.test(name))
+  const choices = ['LOG_LEVEL', 'REQUIRE_PKCE', 'ALLOW_FORM_POST', 'MIGRATE_ON_START', 'SOFTWARE_STATEMENT_ISSUERS']
+  const wrong = ['abc', '-1', '1e99', '1.5', '10 minutes', '[]', '[{}]', '[1]', '{', 'NaN', 'Infinity', '0x', '1_000']
+  test.each([...numbers, ...times, ...choices])('are told to be wrong in words for people: %s', (name) => {
+    for (const value of wrong) {
+      const message = mistakes({ [name]: value })
+      if (message === 'none') continue
+      expect(message, value).toMatch(new RegExp(`\\n  ${name}\\S* (must|is|has) `))
+      expect(message, value).not.toMatch(/invalid|expected|received|too (small|big)|NaN|option/i)
+    }
+  })
+
+  test.each(times)('that are times are seconds, or as people write them: %s', (name) => {
+    const read = (value: string) => (parse({ [name]: value }) as Record<string, unknown>)[name]
+    expect(['90', '90s', '10m', '1h', '1d', '1.5h'].map(read)).toEqual([90, 90, 600, 3600, 86_400, 5400])
+    for (const value of ['10x', '1h30', 'm', '-1h', '10 minutes']) {
+      expect(mistakes({ [name]: value })).toContain(`${name} must be whole seconds, or a time such as 10m, 1h or 7d`)
+    }
+  })
+
+  test('that are misspelt are told with the one that was probably meant', () => {
+    for (const meant of Object.keys(environment.in.shape).filter((name) => name.length > 5)) {
+      const without = meant.slice(0, 2) + meant.slice(3)
+      const swapped = `${meant.slice(0, 2)}${meant[3]}${meant[2]}${meant.slice(4)}`
+      for (const name of [without, swapped, meant.toLowerCase(), `${meant}S`]) {
+        if (name !== meant) expect(misspelt({ [name]: 'x' })).toEqual([{ name, meant }])
+      }
+    }
+    expect(misspelt({ ACESS_TOKEN_TTL_SECONDS: '60' })).toEqual([
+      { name: 'ACESS_TOKEN_TTL_SECONDS', meant: 'ACCESS_TOKEN_TTL_SECONDS' },
+    ])
+  })
+
+  test('are not confused with what other programs have in the environment', () => {
+    const others = [
+      'PATH',
+      'HOME',
+      'USER',
+      'HOSTNAME',
+      'DATABASE_USER',
+      'DATABASE_NAME',
+      'PGHOST',
+      'PGPORT',
+      'NODE_ENV',
+    ]
+    const kubernetes = ['POSTERN_PORT', 'POSTERN_SERVICE_HOST', 'POSTERN_SERVICE_PORT', 'LOG_FILE', 'PWD', 'SHLVL', '_']
+    expect(misspelt(Object.fromEntries([...others, ...kubernetes].map((name) => [name, 'x'])))).toEqual([])
+    expect(misspelt(Object.fromEntries(Object.keys(environment.in.shape).map((name) => [name, 'x'])))).toEqual([])
   })
 
   test('of a PKCS #11 token are complete or none at all', () => {

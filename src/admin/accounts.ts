@@ -199,6 +199,7 @@ export function operations(): Operation[] {
       summary: 'Delete an account with its sessions, grants and tokens',
       scope: 'postern:accounts',
       http: { method: 'DELETE', path: '/accounts/{account}', status: 204 },
+      isDestructive: true,
       input: z.strictObject({ account }),
       output: z.object({ id: z.string(), deleted: z.literal(true) }),
       async run({ tx, record }, input) {

@@ -73,6 +73,7 @@ export function operations(): Operation[] {
       summary: 'Revoke the token with which a client changes its own registration; the client stays',
       scope: 'postern:clients',
       http: { method: 'DELETE', path: '/clients/{client_id}/registration-token', status: 204 },
+      isDestructive: true,
       input: z.strictObject({ client_id: clientId }),
       output: z.object({ client_id: z.string(), revoked: z.literal(true) }),
       async run(context, { client_id: id }) {

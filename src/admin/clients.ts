@@ -139,6 +139,7 @@ export function operations(): Operation[] {
       summary: 'Delete a client with everything issued to it',
       scope: 'postern:clients',
       http: { method: 'DELETE', path: '/clients/{client_id}', status: 204 },
+      isDestructive: true,
       input: z.strictObject({ client_id: clientId }),
       output: z.object({ client_id: z.string(), deleted: z.literal(true) }),
       async run(context, { client_id: id }) {

@@ -57,6 +57,7 @@ export function operations(): Operation[] {
       summary: 'Take back a grant with everything issued under it',
       scope: 'postern:accounts',
       http: { method: 'DELETE', path: '/grants/{id}', status: 204 },
+      isDestructive: true,
       input: z.strictObject({ id: z.string().min(1).describe('The id of the grant.') }),
       output: z.object({ id: z.string(), revoked: z.literal(true) }),
       async run({ tx, record }, { id }) {

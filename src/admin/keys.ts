@@ -86,6 +86,7 @@ export function operations(): Operation[] {
       summary: 'End everything a key is good for at once, because somebody else may have it',
       scope: 'postern:keys',
       http: { method: 'POST', path: '/keys/{kid}/revoke' },
+      isDestructive: true,
       input: z.strictObject({ kid: z.string().describe('The key, as `keys list` shows it.') }),
       output: z.object({
         kid: z.string(),

@@ -54,6 +54,8 @@ export type Operation<
   scope: AdminScope
   /** Where it is below `/admin/api`; `{name}` is a field of the input. GET changes nothing. */
   http: { method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'; path: `/${string}`; status?: 200 | 201 | 204 }
+  /** Whether it destroys what nobody can bring back. The command line then asks first. */
+  isDestructive?: true
   /** Its options; `.describe()` is their documentation. The first may go without its name at the command line. */
   input: Input
   output: Output

@@ -68,6 +68,7 @@ export function operations(): Operation[] {
       summary: 'Delete a registration policy; a built-in one of that name is as it was',
       scope: 'postern:registration',
       http: { method: 'DELETE', path: '/registration-policies/{name}', status: 204 },
+      isDestructive: true,
       input: z.strictObject({ name }),
       output: z.object({ name: z.string(), deleted: z.literal(true) }),
       async run({ tx, record }, input) {

@@ -103,6 +103,7 @@ export function operations(): Operation[] {
       summary: 'Revoke a registration token; clients it registered stay',
       scope: 'postern:registration',
       http: { method: 'DELETE', path: '/registration-tokens/{id}', status: 204 },
+      isDestructive: true,
       input: z.strictObject({ id: z.string().min(1).describe('The id of the token, not its value.') }),
       output: z.object({ id: z.string(), revoked: z.literal(true) }),
       async run({ tx, record }, { id }) {

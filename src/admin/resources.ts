@@ -170,6 +170,7 @@ export function operations(): Operation[] {
         'Delete a resource server, with its tokens, what people consented to, and the credentials that were made with it',
       scope: 'postern:resources',
       http: { method: 'DELETE', path: '/resources/{identifier}', status: 204 },
+      isDestructive: true,
       input: z.strictObject({ identifier }),
       output: z.object({ identifier: z.string(), deleted: z.literal(true) }),
       async run(context, input) {

@@ -1,8 +1,8 @@
-/** The name that was probably meant: one that takes few edits to reach, for how long it is. */
-export function closest(name: string, names: readonly string[]): string | undefined {
+/** The name that was probably meant: one that takes few edits to reach, for how long it is, and no more than `most`. */
+export function closest(name: string, names: readonly string[], most = Number.POSITIVE_INFINITY): string | undefined {
   const near = names
     .map((candidate) => ({ candidate, edits: editsBetween(name.toLowerCase(), candidate.toLowerCase()) }))
-    .filter(({ candidate, edits }) => edits <= Math.max(1, Math.floor(candidate.length / 3)))
+    .filter(({ candidate, edits }) => edits <= Math.min(most, Math.max(1, Math.floor(candidate.length / 3))))
     .sort((a, b) => a.edits - b.edits)
   return near[0]?.candidate
 }

@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
 import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -92,5 +93,36 @@ describe('a question', () => {
     expect(code).toBe(2)
     expect(stderr).toContain('--email: is required')
     expect(stderr).not.toContain('--password: is required')
+  })
+})
+
+describe('a setting that is misspelt', () => {
+  const env = { ACESS_TOKEN_TTL_SECONDS: 'hunter2' }
+
+  test('is told by a command on standard error, without its value', async () => {
+    const { code, stdout, stderr } = await commandLine(['config'], { env })
+    expect([code, stderr]).toEqual([
+      0,
+      'ACESS_TOKEN_TTL_SECONDS is no setting. Did you mean ACCESS_TOKEN_TTL_SECONDS?\n',
+    ])
+    expect(stdout).toContain('ACCESS_TOKEN_TTL_SECONDS=600')
+  })
+
+  test('is told together with the mistakes that come of it', async () => {
+    const { code, stderr } = await commandLine(['start'], {
+      env: { DATABASE_URL: 'postgres://127.0.0.1:1/none', ENCRYPTION_KEY: 'hunter2' },
+    })
+    expect(code).toBe(2)
+    expect(stderr).toContain('ENCRYPTION_KEYS is required')
+    expect(stderr).toContain('ENCRYPTION_KEY is no setting. Did you mean ENCRYPTION_KEYS?')
+    expect(stderr).not.toContain('hunter2')
+  })
+
+  test('is told by a server that starts', async () => {
+    const key = randomBytes(32).toString('base64')
+    const nowhere = { DATABASE_URL: 'postgres://127.0.0.1:1/none', ENCRYPTION_KEYS: key }
+    const { stdout, stderr } = await commandLine(['start'], { env: { ...env, ...nowhere } })
+    expect(stdout + stderr).toContain('"meant":"ACCESS_TOKEN_TTL_SECONDS"')
+    expect(stdout + stderr).not.toContain('hunter2')
   })
 })

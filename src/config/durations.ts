@@ -1,0 +1,17 @@
+import { z } from 'zod'
+
+const unitSeconds: Record<string, number> = { s: 1, m: 60, h: 3_600, d: 86_400 }
+
+const read = (value: unknown) => {
+  const [, count, unit] = /^\s*(\d+(?:\.\d+)?)\s*([smhd])\s*$/.exec(String(value)) ?? []
+  return count !== undefined && unit !== undefined ? Math.round(Number(count) * (unitSeconds[unit] ?? 1)) : value
+}
+
+const error: z.core.$ZodErrorMap = ({ code }) =>
+  code === 'invalid_type' ? 'must be whole seconds, or a time such as 10m, 1h or 7d' : undefined
+
+/** Seconds, as a number or as people write them: `90`, `10m`, `1h`, `7d`. */
+export const seconds = z.preprocess(read, z.coerce.number({ error }).int({ error }).positive())
+export const secondsOrNone = z.preprocess(read, z.coerce.number({ error }).int({ error }).min(0))
+/** Of a pause of this process, which may be shorter than a second. */
+export const pauseSeconds = z.preprocess(read, z.coerce.number({ error }).min(0))
