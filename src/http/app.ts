@@ -11,6 +11,7 @@ import { type AdminDependencies, adminRoutes } from './admin/routes.ts'
 import type { Allowances } from './allowances.ts'
 import { isByClient, logBadEnd } from './bad-ends.ts'
 import { browserCookies } from './middleware/browser.ts'
+import { emptyResponses } from './middleware/empty-responses.ts'
 import { errorPages } from './middleware/errors.ts'
 import { cacheableJwks, type PublishedKeys } from './middleware/jwks.ts'
 import { type OpenRegistrations, openRegistration } from './middleware/open-registration.ts'
@@ -63,6 +64,7 @@ export function createApp(dependencies: AppDependencies): ReturnType<Provider['c
   })
   provider.use(logRequests(log))
   provider.use(securityHeaders({ isSecure }))
+  provider.use(emptyResponses)
   provider.use(errorPages({ render, log }))
   provider.use(problemDetails({ log }))
   provider.use(onePath())
