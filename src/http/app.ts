@@ -11,10 +11,12 @@ import { type AdminDependencies, adminRoutes } from './admin/routes.ts'
 import type { Allowances } from './allowances.ts'
 import { isByClient, logBadEnd } from './bad-ends.ts'
 import { browserCookies } from './middleware/browser.ts'
+import { emptyResponses } from './middleware/empty-responses.ts'
 import { errorPages } from './middleware/errors.ts'
 import { cacheableJwks, type PublishedKeys } from './middleware/jwks.ts'
 import { type OpenRegistrations, openRegistration } from './middleware/open-registration.ts'
 import { onePath } from './middleware/paths.ts'
+import { postedRequests } from './middleware/posted-requests.ts'
 import { registrationResponses } from './middleware/registration-responses.ts'
 import { logRequests } from './middleware/requests.ts'
 import { refuseStrays } from './middleware/resuming.ts'
@@ -62,9 +64,11 @@ export function createApp(dependencies: AppDependencies): ReturnType<Provider['c
   })
   provider.use(logRequests(log))
   provider.use(securityHeaders({ isSecure }))
+  provider.use(emptyResponses)
   provider.use(errorPages({ render, log }))
   provider.use(problemDetails({ log }))
   provider.use(onePath())
+  provider.use(postedRequests())
   provider.use(healthRoutes({ db, hasCurrentKeys: dependencies.jwks.isCurrent, isStopping }).routes())
   provider.use(assetRoutes().routes())
   provider.use(home.routes())

@@ -69,7 +69,7 @@ describe('every page', () => {
       expect(page.body).toContain('<h1')
       expect(page.body).not.toMatch(/<script|<style|\sstyle="|\son[a-z]+="/)
       expect(directives(String(page.headers.get('content-security-policy')))['script-src']).toEqual(["'report-sample'"])
-      expect(page.headers.get('cache-control')).toContain('no-store')
+      expect(page.headers.get('cache-control')).toBe('no-store, no-transform')
     },
   )
 

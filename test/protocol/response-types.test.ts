@@ -140,7 +140,7 @@ describe('with ALLOW_IMPLICIT_AND_HYBRID and ALLOW_FORM_POST', () => {
     const [form] = formsOf(page.body)
     expect([page.status, form?.action]).toEqual([200, 'https://rp.example/cb'])
     expect(form?.hidden).toMatchObject({ state: [state], iss: [postern.issuer], code: [expect.any(String)] })
-    expect(page.headers.get('cache-control')).toBe('no-store')
+    expect(page.headers.get('cache-control')).toBe('no-store, no-transform')
   })
 
   test('and they are advertised', async () => {

@@ -34,6 +34,11 @@ const revoke = (token: unknown, who: { client?: ClientMetadata; client_id?: stri
   })
 
 describe('RFC 7009 §2.1: a client revokes its own tokens', () => {
+  test('the answer has no content, and so no content type (RFC 9110 §8.3)', async () => {
+    const answer = await revoke('unknown', { client })
+    expect([answer.status, answer.text, answer.headers.get('content-type')]).toEqual([200, '', null])
+  })
+
   test.each([undefined, 'access_token', 'refresh_token', 'nonsense'])(
     'a refresh token, with the access tokens of the same login (hint %s)',
     async (hint) => {

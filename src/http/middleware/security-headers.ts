@@ -23,6 +23,7 @@ export function securityHeaders({ isSecure }: { isSecure: boolean }): Middleware
     ctx.set('Permissions-Policy', 'camera=(), geolocation=(), microphone=()')
     if (isSecure) ctx.set('Strict-Transport-Security', 'max-age=63072000; includeSubDomains')
     await next()
-    if (ctx.response.is('html') && !ctx.response.get('Cache-Control')) ctx.set('Cache-Control', 'no-store')
+    // A proxy that rewrites pages breaks them, such as one that hides e-mail addresses (RFC 9111 §5.2.2.6).
+    if (ctx.response.is('html')) ctx.set('Cache-Control', 'no-store, no-transform')
   }
 }
