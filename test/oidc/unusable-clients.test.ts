@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { ClientMetadata } from '../../src/stores/clients.ts'
 import { startPostern, type TestPostern } from '../support/postern.ts'
@@ -26,6 +27,7 @@ afterAll(() => postern?.stop())
 /** Changes a client as another process does, in the moment before this one hears of it. */
 async function unheard(change: string, { client_id }: ClientMetadata): Promise<void> {
   const { clients } = postern.server.postern
+  await sleep(300) // it may not have heard yet that the client was created
   await clients.find(client_id)
   await postern.database.query(`update clients set ${change} where id = $1`, [client_id])
   expect(await clients.find(client_id)).toBeDefined() // or the test would show nothing
