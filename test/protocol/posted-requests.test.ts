@@ -40,7 +40,7 @@ describe('OpenID Connect Core §3.1.2.1, RP-Initiated Logout §2: a request may 
       const location = new URL(String(answer.headers.get('location')), postern.issuer)
       expect([answer.status, location.origin, location.pathname]).toEqual([303, postern.issuer, path])
       expect([...location.searchParams]).toEqual([...new URLSearchParams(body)])
-      expect(answer.headers.get('cache-control')).toBe('no-store')
+      expect(answer.headers.get('cache-control')).toBe('no-store, no-transform')
       expect(answer.headers.getSetCookie()).toEqual([])
     },
   )
