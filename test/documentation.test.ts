@@ -101,6 +101,22 @@ describe('docs/specifications.md', () => {
   })
 })
 
+describe('SECURITY.md', () => {
+  const [, model = ''] = read('SECURITY.md').split('## Threat model')
+  const named = [...model.matchAll(/`([^`\s]+)`/g)].map(([, name = '']) => name)
+  const paths = named.filter((name) => /^[\w-]+\/.*\.ts$/.test(name))
+  const tests = named.filter((name) => /^[a-z\d-]+(\/[a-z\d-]+)*$/.test(name))
+
+  test('names tests and files that are there', () => {
+    expect(tests.length).toBeGreaterThan(10)
+    const files = globSync('test/**/*.test.ts', { cwd: repository }).map((file) => file.replaceAll('\\', '/'))
+    const isThere = (name: string) => files.some((file) => new RegExp(`/${name}(-[a-z\\d-]+)?\\.test\\.ts$`).test(file))
+    expect(tests.filter((name) => !isThere(name))).toEqual([])
+    expect(paths.length).toBeGreaterThan(1)
+    expect(paths.filter((path) => !existsSync(join(repository, path)))).toEqual([])
+  })
+})
+
 describe('every document', () => {
   test('links to files and headings that are there', () => {
     expect(documents.length).toBeGreaterThan(10)

@@ -1,4 +1,5 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { decodeProtectedHeader } from 'jose'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import type { ClientMetadata } from '../../src/stores/clients.ts'
 import { type Fleet, startFleet } from '../support/processes.ts'
 import type { Visitor } from '../support/visitor.ts'
@@ -15,6 +16,7 @@ import {
   isActive,
   login,
   opensUserinfo,
+  type Reachable,
   redeem,
   refresh,
   tokensOf,
@@ -267,4 +269,27 @@ describe('what an administrator ends stays ended when a refresh overlaps it', ()
     }
     expectNoFailures(fleet)
   })
+})
+
+test('a signing key that is revoked signs nothing more at any process, and none publishes it', async () => {
+  const email = await newAccount()
+  const logins = await Promise.all(fleet.processes.map((server) => login(server, client, { email })))
+  const kids: string[] = []
+  const refreshed = fleet.processes.map((server, index) => {
+    let { refreshToken } = logins[index] as { refreshToken: string }
+    return async () => {
+      const answer = await refresh(server, client, refreshToken)
+      refreshToken = String(tokensOf(answer).refreshToken)
+      return String(decodeProtectedHeader(String(answer.json['id_token'])).kid)
+    }
+  })
+  for (const kidAt of refreshed) kids.push(await kidAt())
+  expect(new Set(kids).size).toBe(1)
+  const [kid = ''] = kids
+  await fleet.operate('keys revoke', { kid })
+  for (const [index, kidAt] of refreshed.entries()) {
+    await vi.waitFor(async () => expect(await kidAt()).not.toBe(kid), 5_000)
+    expect((await call(fleet.processes[index] as Reachable, '/oauth/jwks')).text).not.toContain(kid)
+  }
+  expectNoFailures(fleet)
 })

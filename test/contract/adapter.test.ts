@@ -346,6 +346,28 @@ describe('A hash out of a stolen database opens nothing', () => {
   })
 })
 
+describe('A secret of one row is none in another', () => {
+  const moves = {
+    'to another client':
+      'update clients set secret_sealed = (select secret_sealed from clients where id = $2) where id = $1',
+    'to another column': `update clients set secret_sealed = null, previous_secret_sealed = secret_sealed,
+       previous_secret_expires_at = now() + interval '1 hour' where id = any(array[$1, $2])`,
+  }
+
+  test.each(Object.entries(moves))('%s it authenticates nobody', async (_where, move) => {
+    const [target, source] = [await postern.createClient(), await postern.createClient()]
+    await postern.database.query(move, [target.client_id, source.client_id])
+    postern.server.postern.clients.forget(target.client_id)
+    for (const secret of [source['client_secret'], target['client_secret']]) {
+      const answer = await send(postern, '/oauth/introspect', {
+        client: { ...target, client_secret: secret },
+        form: { token: 'none' },
+      })
+      expect(answer.status).toBe(500)
+    }
+  })
+})
+
 describe('Expiry needs no sweep', () => {
   test('what expired is refused while its row is still there', async () => {
     const { tokens, visitor } = await login(postern, client, { email, scope })

@@ -175,6 +175,11 @@ describe('a database of our own', () => {
     wrong.password = 'wrong'
     await expect(query(wrong.href, 'select 1')).rejects.toMatchObject({ code: '28P01' })
 
+    const { password } = new URL(url)
+    if (isLinux) {
+      const commandLine = await readFile(`/proc/${await getPostmaster(dataDir)}/cmdline`, 'utf8')
+      expect([commandLine.includes(dataDir), commandLine.includes(password)]).toEqual([true, false])
+    }
     expect((await stat(join(dataDir, 'postgresql.password'))).mode & 0o777).toBe(0o600)
     expect((await stat(join(dataDir, 'postgresql.log'))).mode & 0o777).toBe(0o600)
     expect((await stat(dataDir)).mode & 0o707).toBe(0o700)

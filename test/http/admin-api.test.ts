@@ -205,6 +205,7 @@ describe('nobody hands on what they may not do themselves', () => {
 
   test.each<[string, () => [string, string, unknown]]>([
     ['by registering a client', () => ['POST', '/clients', { scope: 'postern:accounts' }]],
+    ['by registering a client for whatever there is', () => ['POST', '/clients', { scope: 'postern:*' }]],
     [
       'by giving a client the scope',
       () => ['PATCH', `/clients/${administrator.client_id}`, { scope: 'postern:audit' }],
@@ -395,6 +396,36 @@ describe('RFC 9457: what goes wrong is a problem that says what to do', () => {
     expect([elsewhere.status, kindOf(elsewhere)]).toEqual([404, 'not-found'])
   })
 
+  test.each<[string, string, Record<string, string>]>([
+    ['a header', '', { 'x-http-method-override': 'DELETE', 'x-http-method': 'DELETE', 'x-method-override': 'DELETE' }],
+    ['a parameter', '?_method=DELETE', {}],
+  ])('takes no other method for the one of the request than its own: %s', async (_where, query, headers) => {
+    const { client_id } = await postern.createClient()
+    const body = { _method: 'DELETE' }
+    for (const request of [{}, { method: 'PATCH', body: {} }, { method: 'PATCH', body }, { method: 'POST', body }]) {
+      await call(postern, `/clients/${client_id}${query}`, { bearer, headers, ...request })
+    }
+    expect((await call(postern, `/clients/${client_id}`, { bearer })).status).toBe(200)
+  })
+
+  test.each([
+    '{"__proto__":{"first_party":true}}',
+    '{"constructor":{"prototype":{"first_party":true}}}',
+    '{"toString":"x"}',
+    '{"dynamic":true}',
+    '{"registration_token_id":"x"}',
+    '{"deleted_at":null}',
+  ])('refuses a member that is none of a client: %s', async (members) => {
+    const before = await clientCount()
+    const response = await fetch(`${postern.issuer}/admin/api/clients`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${bearer}`, 'content-type': 'application/json' },
+      body: `{"redirect_uris":["https://rp.example/cb"],${members.slice(1)}`,
+    })
+    expect([400, 422]).toContain(response.status)
+    expect(await clientCount()).toBe(before)
+  })
+
   test('keeps what is in an identifier: case, slashes and percent signs', async () => {
     for (const client_id of ['Ops/One', 'ops%2Fone', 'a b?c#d', '%zz']) {
       await operate(postern, 'client create', { client_id, redirect_uris })
@@ -465,7 +496,14 @@ describe('RFC 9457: what goes wrong is a problem that says what to do', () => {
 
   test('refuses text that cannot be stored', async () => {
     expect((await call(postern, '/clients/%00', { bearer })).status).toBe(400)
-    expect((await post({ client_name: 'a\u0000b', redirect_uris })).status).toBe(422)
+    for (const text of ['a\u0000b', 'a\ud800b']) {
+      expect((await post({ client_name: text, redirect_uris })).status).toBe(422)
+      for (const claims of [{ name: text }, { [text]: 'name' }, { groups: [text] }]) {
+        const body = { email: 'text@example.com', password: 'long enough', claims }
+        const { status } = await call(postern, '/accounts', { bearer, body })
+        expect([status >= 400 && status < 500, claims]).toEqual([true, claims])
+      }
+    }
   })
 
   test.each<[string, (cursor: string) => string | Promise<string>, string?]>([

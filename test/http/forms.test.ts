@@ -110,20 +110,19 @@ describe.each(actions)('a form to %s that was not sent from our own page', (acti
     await expectRefused(await send({ ...hiddenOf(page, action), ...fields }, headers), 403)
   })
 
-  test('is refused with 415 when it is not a form', async () => {
-    const response = await fetch(`${page.url}${action}`, {
-      method: 'POST',
-      headers: {
-        accept: 'text/html',
-        'content-type': 'application/json',
-        origin: postern.issuer,
-        cookie: cookiesOf(visitor),
-      },
-      body: JSON.stringify({ ...hiddenOf(page, action), ...fields }),
-    })
-    expect(response.status).toBe(415)
-    expect(await state()).toEqual(before)
-  })
+  test.each(['application/json', 'text/plain', 'multipart/form-data; boundary=x'])(
+    'is refused with 415 when it is %s',
+    async (type) => {
+      const given = { ...hiddenOf(page, action), ...fields }
+      const response = await fetch(`${page.url}${action}`, {
+        method: 'POST',
+        headers: { accept: 'text/html', 'content-type': type, origin: postern.issuer, cookie: cookiesOf(visitor) },
+        body: type === 'application/json' ? JSON.stringify(given) : String(new URLSearchParams(given)),
+      })
+      expect(response.status).toBe(415)
+      expect(await state()).toEqual(before)
+    },
+  )
 
   test('is refused with 413 when it is too large', async () => {
     await expectRefused(await send({ ...hiddenOf(page, action), ...fields, more: 'x'.repeat(70_000) }), 413)

@@ -138,6 +138,20 @@ describe('RFC 9112 §11.2: a request that one server may end elsewhere than anot
   })
 })
 
+describe('RFC 9110 §15.5.14: a body that is too large', () => {
+  test.each(['/oauth/token', '/oauth/par', '/oauth/introspect', '/oauth/revoke', '/oauth/device_authorization'])(
+    'is not read to its end at %s',
+    async (path) => {
+      const form = { client_id: 'nobody', token: 'a'.repeat(3_000_000) }
+      expect(await send(postern, path, { form })).toMatchObject({
+        status: 400,
+        json: { error: 'invalid_request', error_description: 'failed to parse the request body' },
+      })
+      expect(await isServing()).toBe(true)
+    },
+  )
+})
+
 describe('RFC 9110 §8.4: a body that is much larger than what was sent', () => {
   const bomb = gzipSync(Buffer.alloc(50_000_000, 'a'))
 

@@ -146,6 +146,7 @@ describe('a running server', () => {
     { forwarded: 'host=evil.example;proto=https' },
     { 'x-original-url': '/evil', 'x-rewrite-url': '/evil' },
     { 'x-forwarded-prefix': '/evil', 'x-forwarded-server': 'evil.example' },
+    { x_forwarded_host: 'evil.example', x_forwarded_proto: 'https', X_Forwarded_For: '203.0.113.5' },
   ])('says the same of itself, byte for byte, when asked with %o', async (headers) => {
     const { status, body } = await get(metadata, headers as Record<string, string>)
     expect(status).toBe(200)

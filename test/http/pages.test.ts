@@ -203,6 +203,26 @@ describe('an error', () => {
     expect(page.body).not.toMatch(/<img|javascript:/)
   })
 
+  test('shows nothing that a known app asks with as anything but text, and breaks no header with it', async () => {
+    const hostile = `"'><img src=x onerror=alert(1)>\r\nset-cookie: planted=1`
+    const names = ['login_hint', 'state', 'nonce', 'scope', 'ui_locales', 'response_mode', 'response_type', 'prompt']
+    for (const name of [...names, 'display', 'acr_values', 'redirect_uri', 'resource', 'claims', 'max_age']) {
+      const { page, visitor } = await beginLogin(config, { issuer: postern.issuer, prompt: 'login', [name]: hostile })
+      const isAsked = page.body.includes('name="password"')
+      const { body } = isAsked ? await visitor.signIn(page, email, 'wrong') : page
+      expect([name, (page.body + body).includes('<img')]).toEqual([name, false])
+      expect([name, [...visitor.cookies.keys()].join().includes('planted')]).toEqual([name, false])
+    }
+  })
+
+  test('shows a device code from a link as nothing but text', async () => {
+    const hostile = encodeURIComponent(`"'><img src=x onerror=alert(1)>`)
+    const visitor = createVisitor(postern.issuer)
+    const page = await visitor.get(`${postern.issuer}/device?user_code=${hostile}`)
+    expect(page.body).not.toContain('<img')
+    expect((await visitor.submit(page, '/device')).body).not.toContain('<img')
+  })
+
   test.each([
     'client_id',
     'nonce',

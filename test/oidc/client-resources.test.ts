@@ -201,6 +201,15 @@ describe('the admin API as a resource', () => {
     expect(said(await credentials(client, { scope: 'postern:clients:read' }))).toEqual(invalidTarget)
   })
 
+  test('is not what is spelled like it', async () => {
+    const client = await postern.createClient({ ...machine, scope })
+    const alike = [`${admin}/`, `${admin}?`, `${admin}#`, admin.replace('api', 'API'), admin.replace('api', '%61pi')]
+    for (const resource of [...alike, admin.replace('http:', 'HTTP:'), `${admin} `]) {
+      const answer = await credentials(client, { resource, scope: 'postern:clients:read' })
+      expect([resource, ...said(answer)]).toEqual([resource, ...invalidTarget])
+    }
+  })
+
   test('is out of reach of a client whose list of resources leaves it out', async () => {
     const client = await postern.createClient({ ...machine, scope, resources: [own] })
     const request = { scope: 'postern:clients:read', resource: admin }

@@ -151,6 +151,18 @@ describe('RFC 7591 §3.2.1: a client_secret_expires_at', () => {
     expect(await opens(client, rotated['client_secret'])).toBe(true)
   })
 
+  test.each(['/oauth/token', '/oauth/introspect', '/oauth/revoke', '/oauth/par', '/oauth/device_authorization'])(
+    'is the end of the secret at %s',
+    async (path) => {
+      const client = await register('client_secret_basic')
+      const ask = async () =>
+        (await send(postern, path, { client, form: { token: 'none', grant_type: 'none' } })).json['error']
+      expect(await ask()).not.toBe('invalid_client')
+      later(60 + 0.01)
+      expect(await ask()).toBe('invalid_client')
+    },
+  )
+
   test.each(methods)('is not moved by a rotation: what has ended does not begin again, with %s', async (method) => {
     const client = await register(method)
     later(60 + 16)

@@ -174,6 +174,22 @@ describe('RFC 7591 §5: a client may not register', () => {
     expect(json['error']).toMatch(/^invalid_(redirect_uri|client_metadata)$/)
   })
 
+  test('two members of one name, of which one is judged and the other kept (RFC 8259 §4)', async () => {
+    const ask = async (members: string) => {
+      const response = await fetch(`${postern.issuer}/oauth/register`, {
+        method: 'POST',
+        headers: { authorization: `Bearer ${bearer}`, 'content-type': 'application/json' },
+        body: `{"redirect_uris":["https://rp.example/cb"],${members}}`,
+      })
+      return { status: response.status, json: (await response.json()) as Record<string, unknown> }
+    }
+    expect((await ask('"scope":"openid","scope":"openid postern:clients"')).status).toBe(400)
+    const { status, json } = await ask('"scope":"openid postern:clients","scope":"openid"')
+    const [row] = await postern.database.query('select metadata from clients where id = $1', [json['client_id']])
+    expect([status, json['scope'], row?.['metadata']]).toMatchObject([201, 'openid', { scope: 'openid' }])
+    expect(JSON.stringify(row)).not.toContain('postern:')
+  })
+
   test('while a native app may use loopback and its own scheme (RFC 8252 §7)', async () => {
     const uris = ['http://127.0.0.1/cb', 'http://[::1]/cb', 'com.example.app:/cb']
     const app = await registered(postern, bearer, {

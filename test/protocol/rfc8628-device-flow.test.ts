@@ -242,6 +242,23 @@ describe('RFC 8628 §5: what somebody might try', () => {
     expect((await enter(visitor, user_code)).status).toBe(200)
   })
 
+  test('RFC 8707 §2.2: no token for an API that the device did not ask for', async () => {
+    const [asked, other] = ['https://asked.example/', 'https://other.example/']
+    for (const identifier of [asked, other]) await postern.createResource({ identifier, scopes: { read: 'Read' } })
+    const { user_code, device_code } = await oidc.initiateDeviceAuthorization(config, {
+      scope: 'openid read',
+      resource: asked,
+    })
+    const visitor = createVisitor(postern.issuer)
+    await approve(visitor, await confirm(visitor, await enter(visitor, user_code)))
+    const redeem = (resource: string | string[]) =>
+      send(postern, '/oauth/token', { form: { grant_type, device_code, client_id: tv.client_id, resource } })
+    for (const resource of [other, [asked, other], 'https://nowhere.example/']) {
+      expect((await redeem(resource)).json['error']).toBe('invalid_target')
+    }
+    expect((await redeem(asked)).json).toMatchObject({ scope: 'read' })
+  })
+
   test('a client that is disabled meanwhile gets nothing', async () => {
     const other = await postern.createClient({
       grant_types: [grant_type],

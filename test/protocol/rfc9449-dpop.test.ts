@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { ClientMetadata } from '../../src/stores/clients.ts'
 import { startPostern, type TestPostern } from '../support/postern.ts'
 import { authorize, discover, login } from '../support/relying-party.ts'
+import { createVisitor } from '../support/visitor.ts'
 import { createKey, redeem, send } from '../support/wire.ts'
 
 const email = 'ada@example.com'
@@ -241,6 +242,43 @@ describe('RFC 9449 §10: a code bound to a key with dpop_jkt', () => {
     const headers = { dpop: await prove('POST', '/oauth/par') }
     const mismatch = await send(postern, '/oauth/par', { client, form, headers })
     expect([mismatch.status, mismatch.json['request_uri']]).toEqual([400, undefined])
+  })
+})
+
+describe('RFC 9449 §5: a device that redeems its code with a proof', () => {
+  const grant_type = 'urn:ietf:params:oauth:grant-type:device_code'
+
+  test('is given tokens bound to that key, by a proof that is good and new', async () => {
+    const { client_id } = await postern.createClient({
+      ...{ grant_types: [grant_type, 'refresh_token'], redirect_uris: [], response_types: [] },
+      ...{ token_endpoint_auth_method: 'none', dpop_bound_access_tokens: true },
+    })
+    const asked = { form: { client_id, scope } }
+    const { user_code, device_code } = (await send(postern, '/oauth/device_authorization', asked)).json as {
+      user_code: string
+      device_code: string
+    }
+    const visitor = createVisitor(postern.issuer)
+    const entered = await visitor.submit(await visitor.get('/device'), '/device', { user_code })
+    const signIn = await visitor.submit(entered, '/device', { confirm: 'yes' })
+    await visitor.allow(await visitor.signIn(signIn, email))
+
+    const ask = (form: Record<string, string>, dpop?: string) =>
+      send(postern, '/oauth/token', { form: { client_id, ...form }, headers: { ...(dpop !== undefined && { dpop }) } })
+    const poll = (dpop?: string) => ask({ grant_type, device_code }, dpop)
+    for (const proof of [undefined, await prove('POST', '/oauth/userinfo')]) {
+      const { status, json } = await poll(proof)
+      expect([status, json['access_token']]).toEqual([400, undefined])
+    }
+    const used = await prove('POST', '/oauth/token')
+    const { json } = await poll(used)
+    expect(json['token_type']).toBe('DPoP')
+
+    const refresh = { grant_type: 'refresh_token', refresh_token: String(json['refresh_token']) }
+    for (const proof of [undefined, used, await prove('POST', '/oauth/token', { by: foreign })]) {
+      expect((await ask(refresh, proof)).status).toBe(400)
+    }
+    expect((await ask(refresh, await prove('POST', '/oauth/token'))).status).toBe(200)
   })
 })
 
