@@ -22,6 +22,7 @@ export type ListenOptions = {
 
 const checkEveryMs = 1_000 // Node.js looks for slow requests every 30 s unless told otherwise
 
+const badRequest = 400 // for more than one Host (RFC 9112 §3.2), of which a proxy in front may believe another one
 const misdirected = 421 // RFC 9110 §15.5.20
 
 /** Listens, and lets only requests for the issuer's own host through to the handler. Probes may use any name. */
@@ -42,6 +43,11 @@ export async function listen({
     connectionsCheckingInterval: checkEveryMs,
   }
   const server = createServer(timeouts, (req, res) => {
+    if ((req.headersDistinct['host']?.length ?? 0) > 1) {
+      res.writeHead(badRequest, { 'Content-Type': 'text/plain; charset=utf-8', Connection: 'close' })
+      res.end('A request names one host.\n')
+      return
+    }
     const pinned = pin(req)
     if ('refusal' in pinned && !req.url?.startsWith('/health/')) {
       res.writeHead(misdirected, { 'Content-Type': 'text/plain; charset=utf-8', 'Cache-Control': 'no-store' })

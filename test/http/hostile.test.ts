@@ -90,7 +90,7 @@ async function statusesOf(text: string): Promise<number[]> {
   socket.on('error', () => {}) // one that is reset has ended, too
   socket.end(text)
   await once(socket, 'close')
-  return [...answer.matchAll(/^HTTP\/1\.1 (\d{3}) /gm)].map(([, status]) => Number(status))
+  return [...answer.matchAll(/HTTP\/1\.1 (\d{3}) /g)].map(([, status]) => Number(status))
 }
 
 const isServing = async () => (await send(postern, '/health/live')).status === 200
@@ -99,6 +99,8 @@ describe('RFC 9112 §11.2: a request that one server may end elsewhere than anot
   const hidden = 'GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n'
   const of = (...lines: string[]) =>
     `POST /oauth/token HTTP/1.1\r\nHost: localhost:${postern.config.PORT}\r\n${lines.join('\r\n')}\r\n\r\n`
+  const named = (...hosts: string[]) => `GET /oauth/jwks HTTP/1.1\r\n${hosts.join('\r\n')}\r\nConnection: close\r\n\r\n`
+  const hostHere = () => `Host: localhost:${postern.config.PORT}`
   const chunked = 'Transfer-Encoding: chunked'
   const length = `Content-Length: ${hidden.length}`
 
@@ -120,7 +122,9 @@ describe('RFC 9112 §11.2: a request that one server may end elsewhere than anot
   })
 
   test.each<[string, () => string, number]>([
-    ['two names of the host', () => of('Host: evil.example', 'Content-Length: 0'), 400],
+    ['two names of the host, ours first', () => named(hostHere(), 'Host: evil.example'), 400],
+    ['two names of the host, ours last', () => named('Host: evil.example', hostHere()), 400],
+    ['our name of the host twice', () => named(hostHere(), hostHere()), 400],
     ['no name of the host', () => 'GET / HTTP/1.1\r\n\r\n', 400],
     [
       'another host, in an absolute address',
