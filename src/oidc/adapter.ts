@@ -129,7 +129,10 @@ function artifactAdapter(storage: Storage, model: string): Partial<Adapter> {
         scope.claim = { model, idHash, grantId: scope.source?.grantId, how: 'consume' }
         return
       }
-      if (await artifacts.consume(db, model, idHash)) return
+      if (await artifacts.consume(db, model, idHash)) {
+        if (scope && model === 'PushedAuthorizationRequest') scope.pushedHash = idHash
+        return
+      }
       if (model === 'PushedAuthorizationRequest') {
         throw new errors.InvalidRequestUri('request_uri is invalid, expired, or was already used')
       }
