@@ -56,6 +56,7 @@ const fences: { packages: RegExp; values: string[]; types: string[] }[] = [
 const decidedByTheStatement: Record<string, string> = {
   'accounts.renewPasswordHash': 'the hash has to be the one that was read',
   'artifacts.consume': 'it has to be unused',
+  'artifacts.release': 'only the request that used it up calls it',
   'artifacts.update': 'the payload has to be the one that was read',
   'client-lifetimes.touch': 'writes the time, and reads the rest in the statement',
   'grants.extend': 'writes the time, and leaves what is granted as it is',

@@ -11,6 +11,7 @@ import { withStandingSignIn } from './parked-sign-ins.ts'
 import { fromStored, hashOf, ofFamily, toReference, toStored } from './payloads.ts'
 import { initialAccessTokenAdapter, registrationAccessTokenAdapter } from './registration-adapter.ts'
 import { current, type RequestScope } from './request-scope.ts'
+import { assertStillReturns } from './resumed-requests.ts'
 import { sessionAdapter } from './session-adapter.ts'
 import { readOnce, type Storage, stageOf, translated } from './storage.ts'
 
@@ -80,6 +81,7 @@ function artifactAdapter(storage: Storage, model: string): Partial<Adapter> {
     const payload = fromStored(storage, artifact, id)
     // To any other browser than the one it began in there is no such interaction, whatever its cookies say.
     if (model === 'Interaction' && !isOwn(payload)) return undefined
+    if (model === 'Interaction' && isResuming(scope)) await assertStillReturns(payload)
     return {
       ...(scope && isResuming(scope) ? await withStandingSignIn(storage, scope, payload) : payload),
       jti: id,
@@ -129,7 +131,10 @@ function artifactAdapter(storage: Storage, model: string): Partial<Adapter> {
         scope.claim = { model, idHash, grantId: scope.source?.grantId, how: 'consume' }
         return
       }
-      if (await artifacts.consume(db, model, idHash)) return
+      if (await artifacts.consume(db, model, idHash)) {
+        if (scope && model === 'PushedAuthorizationRequest') scope.pushedHash = idHash
+        return
+      }
       if (model === 'PushedAuthorizationRequest') {
         throw new errors.InvalidRequestUri('request_uri is invalid, expired, or was already used')
       }

@@ -49,6 +49,8 @@ export type RequestScope = {
   /** The family of what is issued when nothing was presented: a new login. */
   newFamily: string | undefined
   claim: Stage['claim']
+  /** The pushed request that was used up: before anything else is written, so that of two requests one goes on. */
+  pushedHash: Buffer | undefined
   decision: Stage['decision']
   inserts: Artifact[]
   session: SessionChange | undefined
@@ -116,6 +118,7 @@ export function createRequestScope(about: Pick<RequestScope, 'endpoint' | 'reque
     source: undefined,
     newFamily: undefined,
     claim: undefined,
+    pushedHash: undefined,
     decision: undefined,
     inserts: [],
     session: undefined,

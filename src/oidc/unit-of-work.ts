@@ -1,7 +1,7 @@
 import { errors } from 'oidc-provider'
 import { randomId, sha256 } from '../crypto/digests.ts'
 import { isUnavailable, isUnstorable } from '../database/connect.ts'
-import type { Artifact } from '../stores/artifacts.ts'
+import * as artifacts from '../stores/artifacts.ts'
 import type { Stage } from '../stores/stages.ts'
 import { basisOf } from './basis.ts'
 import { commitRegistration } from './registration-commit.ts'
@@ -45,9 +45,10 @@ export async function commit(
     const asking = client ?? stage.basis?.client
     if (outcome === 'lost' || !asking) return lost(scope)
     storage.clients.forget(asking.id) // it may be what has moved
-    return client
-      ? new errors.InvalidClientAuth('the client may not be used, or its credentials were replaced')
-      : 'moved'
+    if (client) return new errors.InvalidClientAuth('the client may not be used, or its credentials were replaced')
+    // It is asked again, and is to be answered then.
+    if (scope.pushedHash) await artifacts.release(storage.db, 'PushedAuthorizationRequest', scope.pushedHash)
+    return 'moved'
   } catch (error) {
     if (isUnavailable(error)) return new TemporarilyUnavailable(error)
     if (isUnstorable(error)) return new errors.InvalidRequest('the request contains a character that cannot be stored')
@@ -76,7 +77,7 @@ function lost(scope: RequestScope): errors.OIDCProviderError {
  * A row for a request that redeems something and stores nothing for it, such as a code for a signed token. By
  * its own new row a request knows, when the answer to its write was lost, that it was the one that redeemed it.
  */
-function receipt(): Artifact {
+function receipt(): artifacts.Artifact {
   return {
     model: 'Receipt',
     idHash: sha256(randomId()),

@@ -91,6 +91,16 @@ export async function consume(db: Db, model: string, idHash: Buffer): Promise<bo
   return row !== undefined
 }
 
+/** Takes back that an artifact was used, by a request of which nothing took effect. */
+export async function release(db: Db, model: string, idHash: Buffer): Promise<void> {
+  await db
+    .updateTable('artifacts')
+    .set({ consumed_at: null })
+    .where('id_hash', '=', idHash)
+    .where('model', '=', model)
+    .execute()
+}
+
 /**
  * Replaces the payload of an artifact that is as it was read. `false` if it is not, or is gone: what was destroyed is not
  * brought back, and of two requests that change the same one the second does not undo the first.

@@ -1,5 +1,5 @@
-import { CompiledQuery } from 'kysely'
-import type { Db } from '../database/schema.ts'
+import { CompiledQuery, sql } from 'kysely'
+import type { Db, Tx } from '../database/schema.ts'
 import type { Position } from './pages.ts'
 
 /** A client as an administrator sees it: in any state but deleted, and never with a secret. */
@@ -54,6 +54,12 @@ export async function list(
   const parameters = [limit, ...(after ? [after.at, after.id] : [])]
   const { rows } = await db.executeQuery<Row>(CompiledQuery.raw(text, parameters))
   return rows.map(toRecord)
+}
+
+/** Locks clients by their keys, as requests lock those they rest on, so that two wait for each other and never both. */
+export async function lock(tx: Tx, ids: string[]): Promise<void> {
+  const isAmong = sql<boolean>`id = any(${ids})`
+  await tx.selectFrom('clients').select('id').where(isAmong).orderBy('id').forNoKeyUpdate().execute()
 }
 
 /** All clients that an administrator registered: none that registered itself or is described by a document. */

@@ -66,6 +66,13 @@ export const nothingAtAll: Operation = {
   client: {},
 }
 
+/** What ends nothing either, though it changes what the requests rest on. */
+export const harmlessChange: Operation = {
+  ...nothingAtAll,
+  verdict: 'is worth nothing after a harmless change of the client',
+  perform: administer('client update', (world) => ({ ...named(world), contacts: ['ada@example.com'] })),
+}
+
 export const operations: Operation[] = [
   {
     ...ofAccount,

@@ -132,6 +132,10 @@ const flights: Place[] = [
     const asked = await push(world)
     return { marks: [world.accountId], finish: () => follow(world, stolen(world), asked) }
   }),
+  place('a sign-in for a pushed request in flight', ['sign-in'], async (world) => {
+    const { visitor, address, verifier } = await signInAndStop(world, await push(world))
+    return { marks: [world.accountId], finish: () => follow(world, visitor, { path: address, verifier }) }
+  }),
   place('a sign-in in flight', ['sign-in'], async (world) => {
     const { visitor, address, verifier } = await signInAndStop(world)
     return { marks: [world.accountId], finish: () => follow(world, visitor, { path: address, verifier }) }
@@ -159,7 +163,9 @@ const flights: Place[] = [
     return {
       marks: [world.accountId],
       async finish() {
-        await clickThrough(world, browser, await browser.submit(shown, '/device', { confirm: 'yes' }))
+        const page = await clickThrough(world, browser, await browser.submit(shown, '/device', { confirm: 'yes' }))
+        // Who has to begin again finds the code entered.
+        if (world.driver === 'person' && page.body.includes(device.userCode)) await enterCode(browser, device.userCode)
         return { ...noLoot, deviceCodes: [device.deviceCode] }
       },
     }
@@ -181,9 +187,8 @@ async function goOn(world: World, visitor: Visitor, page: Page, verifier: string
   return follow(world, visitor, { path: url, verifier })
 }
 
-async function signInAndStop(world: World) {
+async function signInAndStop(world: World, { path, verifier } = request(world)) {
   const { stopping, visitor } = stoppingBrowser(world.here)
-  const { path, verifier } = request(world)
   const { url } = await stopping.signIn(await stopping.get(path), world.email)
   return { visitor, address: url, verifier }
 }

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, test } from 'vitest'
 import { type Deployment, deploy } from './deployment.ts'
-import { nothingAtAll, type Operation, operations } from './operations.ts'
+import { harmlessChange, nothingAtAll, type Operation, operations } from './operations.ts'
 import { places } from './places.ts'
 import { play, playControl, type Row, rounds } from './play.ts'
 import { createTable } from './table.ts'
@@ -11,7 +11,7 @@ const table = createTable(places)
 let deployment: Deployment
 
 beforeAll(async () => {
-  deployment = await deploy({ apis: 2 * (operations.length + 2) * (places.length + 2) * rounds })
+  deployment = await deploy({ apis: 2 * (operations.length + 3) * (places.length + 2) * rounds })
 })
 afterAll(async () => {
   const { STILL_TRUE_TABLE: path } = process.env
@@ -25,12 +25,13 @@ const rowOf = (operation: Operation, processes: 1 | 2): Row => ({
 })
 
 describe.each([
-  { at: 'userinfo', isAboutApi: false },
-  { at: 'the API', isAboutApi: true },
-])('where nothing ends it, and its code is redeemed for $at', ({ at, isAboutApi }) => {
+  { after: 'nothing happens', at: 'userinfo', operation: nothingAtAll },
+  { after: 'nothing happens', at: 'the API', operation: { ...nothingAtAll, isAboutApi: true } },
+  { after: 'the client is changed in something else', at: 'userinfo', operation: harmlessChange },
+])('where $after, and its code is redeemed for $at', ({ at, operation }) => {
   for (const place of places) {
     test.concurrent(`${place.name} is worth something`, { timeout }, async ({ expect }) => {
-      const remains = await play(deployment, rowOf({ ...nothingAtAll, isAboutApi }, 2), place)
+      const remains = await play(deployment, rowOf(operation, 2), place)
       const entry = expect.stringMatching(at === 'userinfo' ? /userinfo openid email$/ : /the API read write$/)
       expect(remains).toEqual(expect.arrayContaining([entry]))
     })
@@ -47,11 +48,11 @@ test('few cells have nothing to end, and each says why', ({ expect }) => {
   const counted = [...new Set(spared)].map((reason) => [reason, spared.filter((one) => one === reason).length])
   expect(Object.fromEntries(counted)).toEqual({
     'a device has no redirect URI': 5,
-    'it is a sign-in of its own, in another browser': 5,
+    'it is a sign-in of its own, in another browser': 6,
     'its tokens are still those of the client': 1,
     'offline access outlives the session (OpenID Connect Core §11)': 1,
     'the person was asked': 4,
-    'what it asks for is issued to the public client': 14,
+    'what it asks for is issued to the public client': 15,
     'what was issued to the client before was issued to it': 2,
   })
 })

@@ -83,6 +83,7 @@ async function carryOut(application: Application, reading: Reading, plan: Plan, 
     if (mistakes.length > 0) throw refuse(mistakes)
   }
 
+  await clients.lock(application, Object.keys(declaration.clients ?? {}), prune)
   for (const [name, rules] of Object.entries(declaration.policies ?? {})) {
     await attempt(['policies', name], () => policies.reconcile(application, name, rules))
   }

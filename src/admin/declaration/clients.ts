@@ -11,6 +11,12 @@ import { allOf, type Difference, differencesBetween } from './differences.ts'
 import type { Change } from './plan.ts'
 import type { DeclaredClient, SecretSource } from './schema.ts'
 
+/** Locks what is declared, and with `prune` all that may be deleted: at once, since requests lock several as well. */
+export async function lock({ registering: { tx } }: Application, declared: string[], prune: boolean): Promise<void> {
+  const administered = prune ? await clientRecords.listAdministered(tx) : []
+  await clientRecords.lock(tx, [...declared, ...administered.map(({ id }) => id)])
+}
+
 /** Registers a client, or changes the one there is to what is declared. */
 export async function reconcile(
   application: Application,
@@ -19,7 +25,6 @@ export async function reconcile(
   secret: Secret | undefined,
 ): Promise<Change | undefined> {
   const { tx } = application.registering
-  await clients.lock(tx, id)
   const record = await clientRecords.find(tx, id)
   if (record) assertAdministered(record)
   const { policy, disabled: _disabled, client_secret: _source, ...metadata } = declared

@@ -67,7 +67,7 @@ export function unitOfWork({ storage, provider }: { storage: Storage; provider: 
 /** Where the browser asks the same again, and has the answer that is right by now. A device's code is entered again. */
 function addressOf(ctx: Context): string {
   if (ctx.method !== 'POST') return ctx.url
-  const { user_code: userCode } = (ctx as Partial<KoaContextWithOIDC>).oidc?.params ?? {}
+  const { user_code: userCode } = (ctx as Partial<KoaContextWithOIDC>).oidc?.body ?? {}
   return `${ctx.path}?${new URLSearchParams({ user_code: String(userCode) })}`
 }
 

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { declare, inShort } from '../../support/declaration.ts'
 import { operate } from '../../support/operator.ts'
 import { startPostern, type TestPostern } from '../../support/postern.ts'
@@ -198,6 +198,34 @@ describe('a declaration while another is being applied', () => {
     }
     await expect(client('late')).rejects.toThrow('There is no client late.')
   })
+})
+
+describe('a declaration while people sign in to what is declared', () => {
+  test.each([
+    ['that changes clients', 'clients: { z-app: { client_name: Z }, a-app: { client_name: A } }', false],
+    ['that deletes clients', 'clients: { z-app: {} }', true],
+  ])('%s locks them in the order in which requests do, however it is written', async (_, text, prune) => {
+    await declare(postern, 'version: 1\nclients: { z-app: {}, a-app: {} }')
+    const request = await postern.server.postern.database.dedicated()
+    try {
+      await request.query('begin')
+      await request.query(`select id from clients where id = 'a-app' for share`)
+      const declaring = declare(postern, `version: 1\n${text}`, { prune })
+      await vi.waitUntil(isWaiting, 20_000)
+      await request.query(`select id from clients where id = 'z-app' for share`)
+      await request.query('commit')
+      expect(await declaring).toMatchObject({ isApplied: true })
+    } finally {
+      await request.end()
+    }
+  })
+
+  const isWaiting = async () =>
+    (
+      await postern.database.query(
+        `select 1 from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()`,
+      )
+    ).length > 0
 })
 
 describe('a declaration of which a part is refused', () => {
