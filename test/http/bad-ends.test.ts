@@ -1,8 +1,12 @@
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { adminToken, createAdministrator } from '../support/admin.ts'
 import { startPostern, type TestPostern } from '../support/postern.ts'
+import { createToken } from '../support/registration.ts'
+import { basic } from '../support/wire.ts'
 
 const error = 50 // pino's number of the level
 let postern: TestPostern
@@ -34,10 +38,24 @@ async function open(): Promise<Socket> {
   return socket
 }
 
+const typeAt = (path: string) =>
+  path.startsWith('/admin') || path.endsWith('/register') ? 'application/json' : 'application/x-www-form-urlencoded'
+
 function head(path: string, more: string[] = []): string {
-  const type =
-    path.startsWith('/admin') || path.endsWith('/register') ? 'application/json' : 'application/x-www-form-urlencoded'
-  return [`POST ${path} HTTP/1.1`, `Host: localhost:${port}`, `Content-Type: ${type}`, ...more, '', ''].join('\r\n')
+  const first = [`POST ${path} HTTP/1.1`, `Host: localhost:${port}`, `Content-Type: ${typeAt(path)}`]
+  return [...first, ...more, '', ''].join('\r\n')
+}
+
+/** The statuses of all that is answered on one connection until the server closes it. */
+async function statusesOf(sent: string): Promise<number[]> {
+  const socket = await open()
+  let answered = ''
+  socket.setEncoding('latin1').on('data', (chunk: string) => {
+    answered += chunk
+  })
+  socket.write(sent, 'latin1')
+  await once(socket, 'close')
+  return [...answered.matchAll(/HTTP\/1\.1 (\d+)/g)].map(([, status]) => Number(status))
 }
 
 /** Every way in which a client can end its request badly. */
@@ -109,5 +127,90 @@ describe('A request that its client ends badly', () => {
     await vi.waitFor(() => expect(postern.logged.join()).toContain('a client ended its request early'))
     expect(postern.logged.join()).toContain('HPE_')
     socket.destroy()
+  })
+})
+
+describe('RFC 9112 §6.3: a request whose end can be seen in two places', () => {
+  const chunked = 'Transfer-Encoding: chunked'
+  const hidden = () => `GET /health/live HTTP/1.1\r\nHost: localhost:${port}\r\nConnection: close\r\n\r\n`
+
+  test.each([
+    ['a length before chunks', ['Content-Length: 6', chunked]],
+    ['chunks before a length', [chunked, 'Content-Length: 6']],
+    ['two lengths', ['Content-Length: 0', 'Content-Length: 6']],
+    ['a list of lengths', ['Content-Length: 0, 6']],
+    ['a length with a sign', ['Content-Length: +0']],
+    ['a length in hexadecimal', ['Content-Length: 0x0']],
+    ['a coding that is almost chunked', ['Transfer-Encoding: xchunked']],
+    ['a coding after chunked', ['Transfer-Encoding: chunked, identity']],
+    ['a second coding', [chunked, 'Transfer-Encoding: identity']],
+    ['a space before the colon', ['Transfer-Encoding : chunked']],
+    ['a space before the name', [` ${chunked}`]],
+    ['a value on the next line', ['Transfer-Encoding:', ' chunked']],
+    ['a control character before the value', ['Transfer-Encoding: \x0bchunked']],
+    ['a line that ends with a line feed alone', [`X: a\n${chunked}`]],
+  ])('by %s is refused, and what follows it is not answered', async (_what, lines) => {
+    expect(await statusesOf(`${head('/oauth/token', lines)}0\r\n\r\n${hidden()}`)).toEqual([400])
+  })
+
+  test('by a chunk that says its size in another way is refused, and what follows it is not answered', async () => {
+    for (const size of ['0x0', '0;\n', '+0', '-0', ' 0']) {
+      const statuses = await statusesOf(`${head('/oauth/token', [chunked])}${size}\r\n\r\n${hidden()}`)
+      expect([size, statuses]).toEqual([size, [400]])
+    }
+  })
+
+  test('is not one with an underscore, which is the name of another header', async () => {
+    const sent = head('/oauth/token', ['Transfer_Encoding: chunked', 'Content-Length: 5'])
+    expect(await statusesOf(`${sent}0\r\n\r\n${hidden()}`)).toEqual([400, 200])
+  })
+})
+
+describe('RFC 6585 §5: a head that is too large', () => {
+  test.each([
+    ['many headers', Array.from({ length: 3_000 }, (_, n) => `x${n}: 1`)],
+    ['a long header', [`x: ${'a'.repeat(20_000)}`]],
+  ])('by %s is refused with 431', async (_what, lines) => {
+    expect(await statusesOf(head('/oauth/token', lines))).toEqual([431])
+  })
+})
+
+describe('A body that is larger than it may be', () => {
+  let authorizations: Record<string, string>
+  beforeAll(async () => {
+    const client = await postern.createClient()
+    const byClient = basic(client.client_id, String(client['client_secret']))
+    authorizations = {
+      '/oauth/token': byClient,
+      '/oauth/par': byClient,
+      '/oauth/device_authorization': byClient,
+      '/oauth/introspect': byClient,
+      '/oauth/revoke': byClient,
+      '/oauth/register': `Bearer ${await createToken(postern)}`,
+      '/admin/api/clients': `Bearer ${await adminToken(postern, await createAdministrator(postern))}`,
+    }
+  })
+
+  test.each<[string, string, (body: Buffer<ArrayBuffer>) => Buffer<ArrayBuffer>]>([
+    ['as it is', '', (body) => body],
+    ['once it is unpacked from gzip', 'gzip', gzipSync],
+    ['once it is unpacked from deflate', 'deflate', deflateSync],
+    ['once it is unpacked from br', 'br', brotliCompressSync],
+  ])('%s is refused wherever there is one', async (_how, encoding, pack) => {
+    for (const path of paths) {
+      const { [path]: authorization = '' } = authorizations
+      const text =
+        typeAt(path) === 'application/json' ? `{"client_name":"${'x'.repeat(300_000)}"}` : 'a=b&'.repeat(75_000)
+      const headers = { 'content-type': typeAt(path), ...(encoding && { 'content-encoding': encoding }) }
+      const response = await fetch(`${postern.issuer}${path}`, {
+        method: 'POST',
+        headers: { ...headers, ...(authorization && { authorization }) },
+        body: pack(Buffer.from(text)),
+      })
+      // What the engine reads it does not unpack, and says of both that it could not be read.
+      const expected = path.startsWith('/oauth/') ? 400 : 413
+      expect([path, response.status]).toEqual([path, expected])
+      await response.body?.cancel()
+    }
   })
 })
