@@ -87,6 +87,26 @@ describe('RFC 6750: the admin API lets nobody in', () => {
     }
   })
 
+  test('with a token for an API whose identifier is spelled almost like it', async () => {
+    const own = new URL(`${postern.issuer}/admin/api`)
+    for (const identifier of [
+      `${own}/`,
+      `${own.origin}/ADMIN/API`,
+      `${own.origin}/admin/ap%69`,
+      `${own.origin}/admin/./api`,
+      `HTTP://${own.host}/admin/api`,
+      `https://${own.host}/admin/api`,
+    ]) {
+      const body = { identifier, scopes: { 'postern:clients': 'Pretend' } }
+      expect((await call(postern, '/resources', { bearer, body })).status, identifier).toBe(422)
+      await postern.createResource({ identifier, scopes: { 'postern:clients': 'Pretend' } }) // as if it were let through
+      const form = { grant_type: 'client_credentials', resource: identifier, scope: 'postern:clients' }
+      const { status, json } = await send(postern, '/oauth/token', { client: administrator, form })
+      const answer = await call(postern, '/clients', { bearer: String(json['access_token']) })
+      expect([identifier, status, answer.status, kindOf(answer)]).toEqual([identifier, 200, 401, 'invalid-token'])
+    }
+  })
+
   test('with a token of a person, who cannot even ask for one', async () => {
     const client = await postern.createClient({ scope: 'openid postern:accounts' })
     const resource = `${postern.issuer}/admin/api`
@@ -148,6 +168,18 @@ describe('RFC 6749 §3.3: a token does what its scope says', () => {
     const answer = await call(postern, '/clients', { bearer: token, body: { redirect_uris } })
     expect([answer.status, kindOf(answer)]).toEqual([403, 'insufficient-scope'])
     expect(challengeOf(answer)).toMatch(/error="insufficient_scope", scope="postern:clients"$/)
+  })
+
+  test('one for reading changes nothing by naming another method than that of the request', async () => {
+    const token = await adminToken(postern, administrator, 'postern:clients:read')
+    const { client_id } = await postern.createClient()
+    for (const name of ['x-http-method-override', 'x-http-method', 'x-method-override']) {
+      expect(
+        (await call(postern, `/clients/${client_id}`, { bearer: token, headers: { [name]: 'DELETE' } })).status,
+      ).toBe(200)
+    }
+    expect((await call(postern, `/clients/${client_id}?_method=DELETE`, { bearer: token })).status).toBe(422)
+    expect((await call(postern, `/clients/${client_id}`, { bearer: token })).status).toBe(200)
   })
 
   test('is asked about once, with all that decides whether it is good', async () => {
@@ -261,6 +293,27 @@ describe('nobody hands on what they may not do themselves', () => {
       body: { client_id: id, ...machine, scope: 'postern:accounts' },
     })
     expect([answer.status, answer.json['error']]).toEqual([400, 'invalid_client_metadata'])
+  })
+
+  test.each([
+    'POSTERN:accounts',
+    'postern:Accounts',
+    'postern:accounts:write',
+    'postern:accounts:',
+    'postern:*',
+    'postern%3Aaccounts',
+    'postern\uff1aaccounts',
+    'postern:accounts\u200b',
+    'openid\tpostern:accounts',
+    'openid\u00a0postern:accounts',
+    ' postern:accounts',
+    ['postern:accounts'],
+  ])('by writing a scope as %j', async (scope) => {
+    const machine = { grant_types: ['client_credentials'], redirect_uris: [], response_types: [] }
+    const made = await call(postern, '/clients', { bearer: clerk, body: { ...machine, scope } })
+    if (made.status !== 201) return expect([403, 422]).toContain(made.status)
+    await expect(adminToken(postern, made.json as ClientMetadata, 'postern:accounts')).rejects.toThrow('invalid_')
+    await expect(adminToken(postern, made.json as ClientMetadata, String(scope))).rejects.toThrow('invalid_')
   })
 
   test('by asking again, with less of a token, for what was made once', async () => {
@@ -480,6 +533,37 @@ describe('RFC 9457: what goes wrong is a problem that says what to do', () => {
     const policy = await call(postern, '/registration-policies/endless', { method: 'PUT', bearer, body: { rules } })
     expect(policy.status).toBe(422)
   })
+
+  test('takes no member named like one of every object', async () => {
+    for (const name of ['__proto__', 'constructor', 'toString']) {
+      const client = `{"redirect_uris":["https://rp.example/cb"],"${name}":{"scope":"postern:audit"}}`
+      const rules = `{"rules":{"${name}":{"first_party":true}}}`
+      const answers = [
+        await post(JSON.parse(client)),
+        await call(postern, '/registration-policies/own', { method: 'PUT', bearer, body: JSON.parse(rules) }),
+      ]
+      for (const { status } of answers) expect([name, [400, 422].includes(status)]).toEqual([name, true])
+    }
+  })
+
+  test.each(['1e400', '-1', '0.5', '9007199254740993', '1e21'])(
+    'refuses %s where a number is counted with',
+    async (number) => {
+      const numbers: [string, string, string][] = [
+        ['PUT', '/registration-policies/counted', `{"rules":{"client_ttl_seconds":${number}}}`],
+        ['PUT', '/registration-policies/counted', `{"rules":{"max_clients":${number}}}`],
+        ['POST', '/registration-tokens', `{"uses":${number}}`],
+        ['POST', '/resources', `{"identifier":"https://counted.example/","scopes":{},"token_ttl_seconds":${number}}`],
+        ['POST', '/clients', `{"redirect_uris":["https://rp.example/cb"],"default_max_age":${number}}`],
+      ]
+      for (const [method, path, body] of numbers) {
+        const headers = { authorization: `Bearer ${bearer}`, 'content-type': 'application/json' }
+        const { status } = await fetch(`${postern.issuer}/admin/api${path}`, { method, headers, body })
+        expect([path, body, status]).toEqual([path, body, 422])
+      }
+      expect((await call(postern, `/clients?limit=${number}`, { bearer })).status).toBe(422)
+    },
+  )
 
   test('refuses as the id of a client that of an account (RFC 9700 §4.15)', async () => {
     const [account] = await postern.database.query('select id from accounts')

@@ -153,6 +153,17 @@ describe('RFC 7591 §5: a client may not register', () => {
     for (const body of ['text', [], null, 7]) expect((await register(postern, body, bearer)).status).toBe(400)
   })
 
+  test('by a member that is there twice: what is judged is what takes effect', async () => {
+    const [bad, fine] = ['"redirect_uris":["http://evil.example/cb"]', '"redirect_uris":["https://rp.example/cb"]']
+    const headers = { authorization: `Bearer ${bearer}`, 'content-type': 'application/json' }
+    const ask = async (body: string) => {
+      const answer = await fetch(`${postern.issuer}/oauth/register`, { method: 'POST', headers, body })
+      return [answer.status, ((await answer.json()) as Record<string, unknown>)['redirect_uris']]
+    }
+    expect(await ask(`{${fine},${bad}}`)).toEqual([400, undefined])
+    expect(await ask(`{${bad},${fine}}`)).toEqual([201, ['https://rp.example/cb']])
+  })
+
   test.each<[string, object]>([
     [
       'an object where text belongs',
