@@ -100,8 +100,10 @@ describe('RFC 6750: the admin API lets nobody in', () => {
       const body = { identifier, scopes: { 'postern:clients': 'Pretend' } }
       expect((await call(postern, '/resources', { bearer, body })).status, identifier).toBe(422)
       await postern.createResource({ identifier, scopes: { 'postern:clients': 'Pretend' } }) // as if it were let through
+      const machine = { grant_types: ['client_credentials'], redirect_uris: [], response_types: [] }
+      const client = await postern.createClient({ ...machine, scope: 'postern:clients', resources: [identifier] })
       const form = { grant_type: 'client_credentials', resource: identifier, scope: 'postern:clients' }
-      const { status, json } = await send(postern, '/oauth/token', { client: administrator, form })
+      const { status, json } = await send(postern, '/oauth/token', { client, form })
       const answer = await call(postern, '/clients', { bearer: String(json['access_token']) })
       expect([identifier, status, answer.status, kindOf(answer)]).toEqual([identifier, 200, 401, 'invalid-token'])
     }

@@ -1,6 +1,5 @@
 import * as oidc from 'openid-client'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { parameterBounds } from '../../src/oidc/parameter-bounds.ts'
 import type { ClientMetadata } from '../../src/stores/clients.ts'
 import { password, startPostern, type TestPostern } from '../support/postern.ts'
 import { beginLogin, discover, login } from '../support/relying-party.ts'
