@@ -2,6 +2,7 @@ import type { Configuration, KoaContextWithOIDC } from 'oidc-provider'
 import type { Client as Asker, DeviceCodeError, ErrorCode, Render } from '../views.ts'
 import { askerOf } from './askers.ts'
 import { keptUserAgent } from './parameter-bounds.ts'
+import { noteRefusal } from './reasons/noting.ts'
 import { current } from './request-scope.ts'
 import { TooMany } from './too-many.ts'
 import { backTo, type FindWayBack } from './way-back.ts'
@@ -55,6 +56,7 @@ export function createPages({ render, findWayBack }: { render: Render; findWayBa
           ctx.body = render('device-done', { outcome: 'denied', client: askerIn(ctx) })
           return
         }
+        if (error) noteRefusal(ctx, error)
         const isInputError = error && error.name in deviceErrors
         if (isInputError) ctx.status = error instanceof TooMany ? error.statusCode : 400
         if (error instanceof TooMany) ctx.set('Retry-After', String(error.retryAfterSeconds))
@@ -81,6 +83,7 @@ export function createPages({ render, findWayBack }: { render: Render; findWayBa
     },
 
     async renderError(ctx, out, error) {
+      noteRefusal(ctx, error)
       const uid = (ctx['params'] as { uid?: string } | undefined)?.uid
       const wayBack =
         error.name === 'SessionNotFound' && uid ? await findWayBack(uid).catch(() => undefined) : undefined

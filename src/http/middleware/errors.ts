@@ -2,6 +2,7 @@ import type { Middleware } from 'koa'
 import { errors } from 'oidc-provider'
 import type { Logger } from 'pino'
 import { isUnavailable, isUnstorable } from '../../database/connect.ts'
+import { noteRefusal } from '../../oidc/reasons/noting.ts'
 import type { ErrorCode, Render } from '../../views.ts'
 import { isCutShort, logBadEnd } from '../bad-ends.ts'
 import { TooManyRequests } from './strangers.ts'
@@ -30,6 +31,7 @@ export function errorPages({ render, log }: { render: Render; log: Logger }): Mi
         ctx.status = 400 // for the line in the log: nobody is left to read it
         return
       }
+      noteRefusal(ctx, error)
       const { status: given, page, back } = error as Refusal
       const isNotFound = error instanceof errors.SessionNotFound
       const status = isUnavailable(error) ? 503 : isNotFound || isUnstorable(error) ? 400 : (given ?? 500)
