@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Validator } from '@seriousme/openapi-schema-validator'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { z } from 'zod'
 import { describeApi } from '../../src/admin/openapi.ts'
 import { operations } from '../../src/admin/operations.ts'
@@ -108,7 +108,7 @@ beforeAll(async () => {
   const selfRegistered = await registered(postern, await createToken(postern))
   const refusal = await send(postern, '/oauth/authorize?client_id=nobody')
   const refused = { request_id: refusal.headers.get('x-request-id') }
-  await expect.poll(() => postern.database.query('select 1 from refused_requests')).toHaveLength(1)
+  await vi.waitFor(async () => expect(await postern.database.query('select 1 from refused_requests')).toHaveLength(1))
   const known: Known = { grant, refused, activeKey: { kid: activeKey?.kid }, selfRegistered }
   let [{ seen } = { seen: 0 }] = await postern.database.query('select coalesce(max(id), 0) as seen from audit_events')
   for (const [operationId, example] of examples) {
