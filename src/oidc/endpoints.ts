@@ -70,7 +70,9 @@ export function addressOf(path: string): Address | undefined {
   return fixed.get(path) ?? patterns.find(({ pattern }) => pattern.test(path))?.address
 }
 
-/** Says whether a program is answered at this path, and never a person. */
+/** Says whether a program is answered at this path, or looks for something below such a path, and never a person. */
 export function isForPrograms(path: string): boolean {
-  return addressOf(path)?.errors === 'json'
+  const lower = path.toLowerCase()
+  const above = lower.slice(0, lower.lastIndexOf('/'))
+  return (addressOf(lower)?.errors ?? (above && isForPrograms(above) ? 'json' : 'page')) === 'json'
 }
