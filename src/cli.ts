@@ -27,6 +27,10 @@ const commands: Record<string, Command> = {
   start: withoutOptions('start', 'Start the server', () => start(process.env)),
   migrate: withoutOptions('migrate', 'Bring the database schema up to date', migrateDatabase),
   config: withoutOptions('config', 'Show the effective settings, secrets masked', showConfig),
+  explain: {
+    summary: 'Say why a request was refused, by its id: the same as request explain',
+    run: (args) => run(['request', 'explain', ...args]),
+  },
   apply: {
     summary: 'Bring policies, resources and clients to the state of a file',
     run: (args) => apply(args, session()),

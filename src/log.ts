@@ -37,6 +37,6 @@ function describeError(error: unknown): object {
 }
 
 /** What JSON.parse() says, without what it could not parse: of a short text that is all of it. */
-function withoutExcerpt(text: string): string {
+export function withoutExcerpt(text: string): string {
   return text.replace(/, (\.{3})?".*"(\.{3})? is not valid JSON/gs, ' in what is not valid JSON')
 }

@@ -13,6 +13,7 @@ import { createAllowances } from './http/allowances.ts'
 import { createApp } from './http/app.ts'
 import { createBrowserSignIn } from './http/browser-sign-in.ts'
 import { createCsrf } from './http/csrf.ts'
+import { createRefusedRequests } from './http/refused-requests.ts'
 import { listen } from './http/server.ts'
 import { startRemovingClients } from './jobs/client-removal.ts'
 import { startRotatingKeys } from './jobs/key-rotation.ts'
@@ -161,6 +162,7 @@ export async function serve(config: Config, options: PosternOptions): Promise<Ru
   const postern = await assemble(config, options)
   const { database, storage, render } = postern
   const uses = createClientUses({ db: database.db, clients: postern.clients, log: options.log })
+  const refusedRequests = createRefusedRequests({ db: database.db, log: options.log })
   const { throttleKey, csrfKey } = postern.keyring
   // What belongs to the process is made once; a handler is made whenever the keys change.
   const allowances = createAllowances(config) // of the process: other keys do not give them back
@@ -186,6 +188,7 @@ export async function serve(config: Config, options: PosternOptions): Promise<Ru
       operationDependencies: postern,
       throttleKey,
       allowances,
+      refusedRequests,
       openRegistrations: config.OPEN_REGISTRATION
         ? {
             perHour: config.OPEN_REGISTRATIONS_PER_HOUR,
@@ -240,7 +243,7 @@ export async function serve(config: Config, options: PosternOptions): Promise<Ru
         isStopping = true
         await new Promise((resolve) => setTimeout(resolve, config.SHUTDOWN_DELAY_SECONDS * 1000))
         await Promise.all([server.stop(config.SHUTDOWN_TIMEOUT_SECONDS * 1000), ...jobs.map((job) => job.stop())])
-        await uses.stop()
+        await Promise.all([uses.stop(), refusedRequests.stop()])
         await watching.stop() // last: what is served until then may seal something, with a key that has to be noted
         await postern.close()
       },

@@ -5,6 +5,7 @@ import * as clients from './clients.ts'
 import * as grants from './grants.ts'
 import * as keys from './keys.ts'
 import type { Operation } from './operation.ts'
+import * as refusedRequests from './refused-requests.ts'
 import * as registrationPolicies from './registration-policies.ts'
 import * as registrationTokens from './registration-tokens.ts'
 import * as resources from './resources.ts'
@@ -21,5 +22,6 @@ export function operations(): Operation[] {
     ...grants.operations(),
     ...keys.operations(),
     ...audit.operations(),
+    ...refusedRequests.operations(),
   ]
 }

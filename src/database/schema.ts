@@ -133,6 +133,16 @@ export type Schema = {
     created_at: Moment
     expires_at: Moment
   }
+  refused_requests: {
+    request_id: string
+    occurred_at: Moment
+    client_id: string | null
+    method: string
+    path: string
+    status: number
+    reason: Json
+    expires_at: Moment
+  }
   throttles: { key_hash: Buffer; failures: number; blocked_until: Moment; expires_at: Moment }
 }
 

@@ -45,6 +45,9 @@ export type Allowances = {
   keptByClient: Allowance
   changesByNetwork: Allowance
   changesByClient: Allowance
+  /** Refused requests that are kept with their reason. */
+  refusedByNetwork: Allowance
+  refused: Allowance
 }
 
 /** The allowances of one process: each of `WORKERS` has its share, so that all together allow what is configured. */
@@ -55,5 +58,7 @@ export function createAllowances(config: Config): Allowances {
     keptByClient: share(config.KEPT_KILOBYTES_PER_CLIENT_PER_HOUR * 1_000),
     changesByNetwork: share(config.REGISTRATION_CHANGES_PER_NETWORK_PER_HOUR),
     changesByClient: share(config.REGISTRATION_CHANGES_PER_CLIENT_PER_HOUR),
+    refusedByNetwork: share(300),
+    refused: share(2_000), // some 100 MB in the three days that they are kept
   }
 }

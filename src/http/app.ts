@@ -18,6 +18,7 @@ import { knownMethods } from './middleware/methods.ts'
 import { type OpenRegistrations, openRegistration } from './middleware/open-registration.ts'
 import { onePath } from './middleware/paths.ts'
 import { postedRequests } from './middleware/posted-requests.ts'
+import { explainRefusals } from './middleware/reasons.ts'
 import { registrationResponses } from './middleware/registration-responses.ts'
 import { logRequests } from './middleware/requests.ts'
 import { refuseStrays } from './middleware/resuming.ts'
@@ -25,6 +26,7 @@ import { securityHeaders } from './middleware/security-headers.ts'
 import { boundStrangers } from './middleware/strangers.ts'
 import { unitOfWork } from './middleware/unit-of-work.ts'
 import { ownUserCodesOnly, throttleUserCodes } from './middleware/user-codes.ts'
+import type { RefusedRequests } from './refused-requests.ts'
 import { assetRoutes } from './routes/assets.ts'
 import { healthRoutes } from './routes/health.ts'
 import { type InteractionDependencies, interactionRoutes } from './routes/interactions.ts'
@@ -42,6 +44,7 @@ export type AppDependencies = InteractionDependencies &
     /** How many clients may register themselves without a token; `undefined` is none. */
     openRegistrations: OpenRegistrations | undefined
     allowances: Allowances
+    refusedRequests: RefusedRequests
     interactionLifetimeSeconds: number
     isStopping: () => boolean
     jwks: PublishedKeys
@@ -64,6 +67,7 @@ export function createApp(dependencies: AppDependencies): ReturnType<Provider['c
     await next()
   })
   provider.use(logRequests(log))
+  provider.use(explainRefusals(dependencies))
   provider.use(securityHeaders({ isSecure }))
   provider.use(emptyResponses)
   provider.use(errorPages({ render, log }))

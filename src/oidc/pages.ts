@@ -3,6 +3,7 @@ import type { Client as Asker, DeviceCodeError, ErrorCode, Render } from '../vie
 import { askerOf } from './askers.ts'
 import { isForPrograms } from './endpoints.ts'
 import { keptUserAgent } from './parameter-bounds.ts'
+import { noteRefusal } from './reasons/noting.ts'
 import { current } from './request-scope.ts'
 import { TooMany } from './too-many.ts'
 import { backTo, type FindWayBack } from './way-back.ts'
@@ -56,6 +57,7 @@ export function createPages({ render, findWayBack }: { render: Render; findWayBa
           ctx.body = render('device-done', { outcome: 'denied', client: askerIn(ctx) })
           return
         }
+        if (error) noteRefusal(ctx, error)
         const isInputError = error && error.name in deviceErrors
         if (isInputError) ctx.status = error instanceof TooMany ? error.statusCode : 400
         if (error instanceof TooMany) ctx.set('Retry-After', String(error.retryAfterSeconds))
@@ -82,6 +84,7 @@ export function createPages({ render, findWayBack }: { render: Render; findWayBa
     },
 
     async renderError(ctx, out, error) {
+      noteRefusal(ctx, error)
       if (isForPrograms(ctx.path)) {
         ctx.body = out // the engine asks the Accept header, and some libraries always name HTML first (RFC 6749 §5.2)
         return

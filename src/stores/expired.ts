@@ -9,6 +9,7 @@ const keptSeconds = {
   replays: 0,
   throttles: 0,
   idempotency_keys: 0,
+  refused_requests: 0,
   sessions: 300, // an expired one is not found; this is for clocks that differ
   artifacts: models.keptSeconds,
   audit_events: day, // the trigger that refuses to delete others compares with the clock of the database

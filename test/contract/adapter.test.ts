@@ -513,6 +513,7 @@ describe('The sweep', () => {
     replays: 'id_hash',
     throttles: 'key_hash',
     idempotency_keys: 'key_hash',
+    refused_requests: 'request_id',
     sessions: 'uid',
     artifacts: 'id_hash',
     audit_events: 'id',
@@ -528,6 +529,8 @@ describe('The sweep', () => {
       select encode($1::bytea, 'hex'), sha256($1), '{}', $2, now()`,
     artifacts: `insert into artifacts (id_hash, model, payload, expires_at, created_at)
       select sha256($1::bytea), 'AccessToken', '{}', $2, now()`,
+    refused_requests: `insert into refused_requests
+      select encode($1::bytea, 'hex'), now(), null, 'GET', '/', 400, '{}', $2`,
     audit_events: `insert into audit_events (occurred_at, type, expires_at)
       select now(), encode($1::bytea, 'hex'), $2::timestamptz`,
     grants: `with a as (insert into accounts (id, email, email_canonical, created_at, updated_at)

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Validator } from '@seriousme/openapi-schema-validator'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { z } from 'zod'
 import { describeApi } from '../../src/admin/openapi.ts'
 import { operations } from '../../src/admin/operations.ts'
@@ -11,7 +11,7 @@ import { adminToken, call, createAdministrator } from '../support/admin.ts'
 import { startPostern, type TestPostern } from '../support/postern.ts'
 import { createToken, registered } from '../support/registration.ts'
 import { login } from '../support/relying-party.ts'
-import type { Answer } from '../support/wire.ts'
+import { type Answer, send } from '../support/wire.ts'
 
 type Schema = Record<string, unknown>
 type Described = {
@@ -80,6 +80,8 @@ const examples: [operationId: string, example: (known: Known) => Example][] = [
   ['keysList', () => ({})],
   ['keysRotate', () => ({ body: { purpose: 'ES256' } })],
   ['keysRevoke', (known) => ({ path: { kid: id(known, 'activeKey', 'kid') }, body: {} })],
+  ['requestExplain', (known) => ({ path: { request_id: id(known, 'refused', 'request_id') } })],
+  ['requestList', () => ({ query: '?limit=3' })],
   ['auditList', () => ({ query: '?limit=3&since=2020-01-01T00:00:00Z' })],
 ]
 
@@ -104,7 +106,10 @@ beforeAll(async () => {
   const [grant = {}] = await postern.database.query('select id from grants')
   const activeKey = postern.server.postern.keyring.signing.find(({ signer }) => signer)
   const selfRegistered = await registered(postern, await createToken(postern))
-  const known: Known = { grant, activeKey: { kid: activeKey?.kid }, selfRegistered }
+  const refusal = await send(postern, '/oauth/authorize?client_id=nobody')
+  const refused = { request_id: refusal.headers.get('x-request-id') }
+  await vi.waitFor(async () => expect(await postern.database.query('select 1 from refused_requests')).toHaveLength(1))
+  const known: Known = { grant, refused, activeKey: { kid: activeKey?.kid }, selfRegistered }
   let [{ seen } = { seen: 0 }] = await postern.database.query('select coalesce(max(id), 0) as seen from audit_events')
   for (const [operationId, example] of examples) {
     const operation = described().find((one) => one.operationId === operationId)

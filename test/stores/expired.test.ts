@@ -34,6 +34,7 @@ const keptFor = {
   replays: 0,
   throttles: 0,
   idempotency_keys: 0,
+  refused_requests: 0,
   sessions: 300,
   artifacts: 300,
   audit_events: day,
@@ -49,6 +50,10 @@ async function add(table: Table, endedAgoSeconds: number): Promise<void> {
   const insert: Record<Table, [string, unknown[]]> = {
     replays: ['insert into replays values ($1, $2)', [hash, expiresAt]],
     idempotency_keys: ['insert into idempotency_keys values ($1, $1, null, now(), $2)', [hash, expiresAt]],
+    refused_requests: [
+      `insert into refused_requests values ($1, now(), null, 'GET', '/', 400, '{}', $2)`,
+      [name, expiresAt],
+    ],
     throttles: ['insert into throttles values ($1, 1, $2, $2)', [hash, expiresAt]],
     sessions: [
       `insert into sessions (uid, id_hash, payload, expires_at, created_at) values ($1, $2, '{}', $3, now())`,

@@ -3,6 +3,7 @@ import { errors } from 'oidc-provider'
 import type { Logger } from 'pino'
 import { isUnavailable, isUnstorable } from '../../database/connect.ts'
 import { isForPrograms } from '../../oidc/endpoints.ts'
+import { noteRefusal } from '../../oidc/reasons/noting.ts'
 import type { ErrorCode, Render } from '../../views.ts'
 import { isCutShort, logBadEnd } from '../bad-ends.ts'
 import { TooManyRequests } from './strangers.ts'
@@ -35,6 +36,7 @@ export function errorPages({ render, log }: { render: Render; log: Logger }): Mi
         ctx.status = 400 // for the line in the log: nobody is left to read it
         return
       }
+      noteRefusal(ctx, error)
       const { status: given, page, back } = error as Refusal
       const isForPerson = !isForPrograms(ctx.path) && ctx.accepts('json', 'html') === 'html'
       const isNotFound = error instanceof errors.SessionNotFound

@@ -16,7 +16,7 @@ export function loggedPath(path: string): string {
   return found ? path.replace(found, '$1/:id') : path
 }
 
-/** One line a request, without what it carried. */
+/** One line a request, without what it carried; of one that was refused, with the reason. */
 export function logRequests(log: Logger): Middleware {
   return async (ctx, next) => {
     const startedAt = performance.now()
@@ -31,6 +31,7 @@ export function logRequests(log: Logger): Middleware {
           status: ctx.status,
           durationMs: Math.round((performance.now() - startedAt) * 10) / 10,
           address: ctx.ip,
+          ...ctx.state['reason'],
         },
         'request',
       )

@@ -2,6 +2,7 @@ import type { Context, Middleware } from 'koa'
 import type Provider from 'oidc-provider'
 import type { KoaContextWithOIDC } from 'oidc-provider'
 import { addressOf } from '../../oidc/endpoints.ts'
+import { noteRefusal } from '../../oidc/reasons/noting.ts'
 import { createRequestScope, run } from '../../oidc/request-scope.ts'
 import type { Storage } from '../../oidc/storage.ts'
 import { TooMany } from '../../oidc/too-many.ts'
@@ -33,6 +34,7 @@ export function unitOfWork({ storage, provider }: { storage: Storage; provider: 
       if (scope.endpoint !== 'token' && scope.endpoint !== 'registration') throw error
 
       // What the engine answered did not take effect: nothing of it may be sent.
+      noteRefusal(ctx, error)
       ctx.status = error.statusCode
       if (error instanceof TooMany) ctx.set('Retry-After', String(error.retryAfterSeconds))
       // RFC 6750 §3

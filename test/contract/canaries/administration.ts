@@ -16,7 +16,10 @@ export async function readAll({ postern, email }: Scene, channels: Channels, bea
     redirect_uris: ['https://rp.example/cb'],
   })
   await operate(postern, 'resource create', { identifier, scopes: { read: 'Read' } })
-  const fields: Record<string, string> = { account: email, client_id, identifier, name: 'default' }
+  // Many requests of the scene were refused, and are kept with the reason by now.
+  const [refused] = await postern.database.query('select request_id from refused_requests limit 1')
+  const request_id = String(refused?.['request_id'])
+  const fields: Record<string, string> = { account: email, client_id, identifier, name: 'default', request_id }
 
   for (const { http, input, noun, verb } of operations()) {
     if (http.method !== 'GET') continue

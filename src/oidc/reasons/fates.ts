@@ -1,0 +1,101 @@
+import type { Db } from '../../database/schema.ts'
+import type { ArtifactModel } from '../../stores/models.ts'
+import * as traces from '../../stores/traces.ts'
+import { hashOf } from '../payloads.ts'
+import type { Reason } from './reasons.ts'
+import { quoted } from './remedies.ts'
+
+/** What a request presents that can be unknown, used, expired or of another client. */
+export type Presented = { model: ArtifactModel; name: string; value: string }
+
+const parUrn = 'urn:ietf:params:oauth:request_uri:'
+
+/** The code or token of a request, by the parameters and header it came in. */
+export function presentedBy(params: Record<string, unknown>, authorization: string | undefined): Presented | undefined {
+  const text = (name: string) => (typeof params[name] === 'string' ? params[name] : undefined)
+  const bearer = /^(?:Bearer|DPoP) (\S+)$/i.exec(authorization ?? '')?.[1]
+  const found: [ArtifactModel, string, string | undefined][] = [
+    ['AuthorizationCode', 'authorization code', text('code')],
+    ['RefreshToken', 'refresh token', text('refresh_token')],
+    ['DeviceCode', 'device code', text('device_code')],
+    [
+      'PushedAuthorizationRequest',
+      'pushed request',
+      text('request_uri')?.startsWith(parUrn) ? text('request_uri')?.slice(parUrn.length) : undefined,
+    ],
+    ['AccessToken', 'access token', bearer ?? text('access_token')],
+  ]
+  const [first] = found.flatMap(([model, name, value]) => (value === undefined ? [] : [{ model, name, value }]))
+  return first
+}
+
+/** Why a code or token is not accepted from a client, or `undefined` when nothing is wrong with it. */
+export async function fateOf(
+  db: Db,
+  { model, name, value }: Presented,
+  clientId: string | undefined,
+): Promise<Partial<Reason> | undefined> {
+  const trace = await traces.ofArtifact(db, { model, idHash: hashOf(value) })
+  if (!trace) {
+    return {
+      reason: `the ${name} is not known: it was never issued here, ended a while ago, or was revoked, also by what was done to its account or client`,
+    }
+  }
+  if (clientId !== undefined && trace.clientId !== undefined && trace.clientId !== clientId) {
+    return {
+      reason: `the ${name} was issued to another client`,
+      parameter: 'client_id',
+      expected: trace.clientId,
+      received: clientId,
+    }
+  }
+  const client = trace.clientId === undefined ? undefined : await lossOf(db, trace.clientId)
+  if (client) return client
+  if (trace.consumedAtMs !== undefined) return { reason: `the ${name} was used ${ago(trace.consumedAtMs)}` }
+  if (trace.isDestroyed) return { reason: `the ${name} was revoked` }
+  if (trace.expiresAtMs !== undefined && trace.expiresAtMs <= Date.now()) {
+    return { reason: `the ${name} expired ${ago(trace.expiresAtMs)}` }
+  }
+  return undefined
+}
+
+/** Why a client may not be used, or `undefined` when it may. */
+export async function lossOf(db: Db, id: string): Promise<Partial<Reason> | undefined> {
+  const trace = await traces.ofClient(db, id)
+  const of = { parameter: 'client_id', received: id }
+  if (!trace) return { ...of, reason: 'there is no client of this id', remedy: 'postern client list' }
+  if (trace.deletedAtMs !== undefined) return { ...of, reason: `the client was deleted ${ago(trace.deletedAtMs)}` }
+  if (trace.disabledAtMs !== undefined) {
+    return {
+      ...of,
+      reason: `the client was disabled ${ago(trace.disabledAtMs)}`,
+      remedy: `postern client enable ${quoted(id)}`,
+    }
+  }
+  if (trace.expiresAtMs !== undefined && trace.expiresAtMs <= Date.now()) {
+    return { ...of, reason: `the client's registration ended ${ago(trace.expiresAtMs)}` }
+  }
+  return undefined
+}
+
+/** What is known about a client's secret, for a request that came with another. */
+export async function wrongSecret(db: Db, id: string): Promise<Partial<Reason>> {
+  const trace = await traces.ofClient(db, id)
+  const { secretReplacedAtMs: replaced, previousSecretExpiresAtMs: previousEnd } = trace ?? {}
+  const since = replaced === undefined ? '' : `; it was replaced ${ago(replaced)}`
+  const isPreviousOver = replaced !== undefined && previousEnd !== undefined && previousEnd <= Date.now()
+  const end = isPreviousOver ? `, and the one before it was good until ${ago(previousEnd)}` : ''
+  return {
+    reason: `the client secret does not match${since}${end}`,
+    remedy: `postern client rotate-secret ${quoted(id)}`,
+  }
+}
+
+/** How long ago a moment was, in words: `4 s ago`, `2 h ago`. */
+export function ago(atMs: number): string {
+  const seconds = Math.max(0, Math.round((Date.now() - atMs) / 1000))
+  if (seconds < 120) return `${seconds} s ago`
+  if (seconds < 2 * 3_600) return `${Math.round(seconds / 60)} min ago`
+  if (seconds < 2 * 86_400) return `${Math.round(seconds / 3_600)} h ago`
+  return `${Math.round(seconds / 86_400)} days ago`
+}

@@ -1,0 +1,179 @@
+import type { IncomingMessage } from 'node:http'
+import { errors, type KoaContextWithOIDC } from 'oidc-provider'
+import type { Db } from '../../database/schema.ts'
+import { withoutExcerpt } from '../../log.ts'
+import type { FoundArtifact } from '../../stores/artifacts.ts'
+import { ago, fateOf, lossOf, presentedBy, wrongSecret } from './fates.ts'
+import { meanings } from './meanings.ts'
+import { update } from './remedies.ts'
+import { nearest, shownUri } from './uris.ts'
+
+/** Why a request was refused: what an operator needs to know, and a stranger with the client's name must not be told. */
+export type Reason = {
+  /** The error code of the answer, such as `invalid_grant`. */
+  error: string
+  reason: string
+  clientId?: string | undefined
+  clientName?: string | undefined
+  parameter?: string | undefined
+  /** What would have been right, and what came. Left out where one of the two is a secret. */
+  expected?: string | undefined
+  received?: string | undefined
+  /** A command that would let the request through. It is for an operator to judge whether it should be. */
+  remedy?: string | undefined
+}
+
+/** A refused request, as far as it was read. `source` is the code or token that it presented, if that was found. */
+export type Refused = { req: IncomingMessage; oidc?: KoaContextWithOIDC['oidc']; source?: FoundArtifact | undefined }
+
+type Facts = { db: Db; client: KoaContextWithOIDC['oidc']['client']; params: Record<string, unknown>; refused: Refused }
+type Explain = (facts: Facts, text: string) => Promise<Partial<Reason> | undefined> | Partial<Reason> | undefined
+
+const longest = 300 // characters of what a client sent
+
+/** By what the engine says to itself, in the order in which it is looked at. */
+const explanations: [RegExp, Explain][] = [
+  [/^client not found$/, ({ db, params, refused }) => lossOf(db, clientIdOf(params, refused))],
+  [/^invalid secret provided$/, ({ db, client }) => (client ? wrongSecret(db, client.clientId) : undefined)],
+  [/^the provided authentication mechanism does not match/, explainMethod],
+  [/redirect_uri mismatch$/, explainOtherRedirectUri],
+  [/^redirect_uri did not match/, (facts) => explainUri(facts, 'redirect_uri', facts.client?.redirectUris)],
+  [
+    /^post_logout_redirect_uri not registered/,
+    (facts) => explainUri(facts, 'post_logout_redirect_uri', facts.client?.postLogoutRedirectUris),
+  ],
+  [/policy requires PKCE/, explainPkce],
+  [/^code_verifier|code_challenge$/, () => ({ parameter: 'code_verifier' })],
+  [/grant type is not allowed|:grant-type:|^requested grant type/, explainGrantType],
+  [/response_type is not allowed/, (facts) => registered(facts, 'response_type', facts.client?.responseTypes)],
+  [/scope/, (facts) => registered(facts, 'scope', facts.client?.scope?.split(' '))],
+  [/not found|already|expired|^client mismatch|request_uri is invalid/, explainPresented],
+]
+
+/** Says why a request was refused, with what it presented looked up again: also when that may not be used any more. */
+export async function reasonOf(db: Db, { error, refused }: { error: unknown; refused: Refused }): Promise<Reason> {
+  const { oidc } = refused
+  const params = { ...oidc?.body, ...oidc?.params }
+  const client = oidc?.client
+  const code = codeOf(error)
+  const text = textOf(error)
+  const [, explain] = explanations.find(([pattern]) => pattern.test(text)) ?? []
+  // Why a request failed is worth a query, and never another failure.
+  const found = await Promise.resolve(explain?.({ db, client, params, refused }, text)).catch(() => undefined)
+  return {
+    error: code,
+    ...(client && { clientId: client.clientId, clientName: client.clientName?.slice(0, longest) }),
+    reason: text || meanings[code] || 'the request cannot be accepted',
+    ...found,
+  }
+}
+
+function codeOf(error: unknown): string {
+  if (error instanceof errors.OIDCProviderError) return error.error
+  const { status } = error as { status?: number }
+  return status === 503 ? 'temporarily_unavailable' : 'invalid_request'
+}
+
+/** The most exact that the engine says: to itself, and else to the client. */
+function textOf(error: unknown): string {
+  const { error_detail: detail, error_description: description, scope } = error as Record<string, unknown>
+  const names = typeof scope === 'string' && scope !== '' ? `: ${scope}` : ''
+  const text = detail ?? (description && `${description}${names}`) ?? (error instanceof Error ? error.message : '')
+  return text === codeOf(error) ? '' : withoutExcerpt(String(text)).slice(0, longest)
+}
+
+/** Whom a request says that it comes from. */
+function clientIdOf(params: Record<string, unknown>, { req }: Refused): string {
+  const basic = /^Basic (\S+)$/i.exec(req.headers.authorization ?? '')?.[1]
+  const [id = ''] = basic ? Buffer.from(basic, 'base64').toString().split(':') : []
+  return String(params['client_id'] ?? decodeURIComponent(id.replaceAll('+', ' '))).slice(0, longest)
+}
+
+/** How a request authenticates its client, by the name that Registration has for it. */
+function explainMethod({ client, params, refused: { req } }: Facts): Partial<Reason> | undefined {
+  if (!client) return undefined
+  const received =
+    params['client_assertion'] !== undefined
+      ? 'private_key_jwt'
+      : params['client_secret'] !== undefined
+        ? 'client_secret_post'
+        : req.headers.authorization
+          ? 'client_secret_basic'
+          : 'none'
+  return {
+    reason: 'the client authenticates in another way than it is registered with',
+    parameter: 'token_endpoint_auth_method',
+    expected: client.clientAuthMethod,
+    received,
+    remedy: update(client.clientId, 'token-endpoint-auth-method', [received]),
+  }
+}
+
+function explainUri(
+  { client, params }: Facts,
+  parameter: 'redirect_uri' | 'post_logout_redirect_uri',
+  known: readonly string[] = [],
+): Partial<Reason> | undefined {
+  const value = params[parameter]
+  if (!client || typeof value !== 'string') return undefined
+  const closest = nearest(known, value)
+  const option = `${parameter.replaceAll('_', '-')}s`
+  return {
+    reason: closest
+      ? `${parameter} is not registered: ${closest.difference}`
+      : `the client has no ${parameter} registered`,
+    parameter,
+    expected: closest && shownUri(closest.uri),
+    received: shownUri(value).slice(0, longest),
+    ...(value.length <= longest && { remedy: update(client.clientId, option, [...known, value]) }),
+  }
+}
+
+/** A code is redeemed with the redirect URI that it was asked for with (RFC 6749 §4.1.3). */
+function explainOtherRedirectUri({ params, refused: { source } }: Facts): Partial<Reason> {
+  const { redirectUri } = (source?.payload ?? {}) as { redirectUri?: string }
+  const received = String(params['redirect_uri'])
+  const difference = redirectUri === undefined ? undefined : nearest([redirectUri], received)?.difference
+  return {
+    reason: `redirect_uri is not the one of the authorization request${difference ? `: ${difference}` : ''}`,
+    parameter: 'redirect_uri',
+    expected: redirectUri && shownUri(redirectUri),
+    received: shownUri(received).slice(0, longest),
+  }
+}
+
+function explainPkce({ client }: Facts): Partial<Reason> {
+  return {
+    reason: 'the client has to use PKCE: the request has no code_challenge (RFC 7636 §4.3)',
+    parameter: 'code_challenge',
+    ...(client && client.clientAuthMethod !== 'none' && { remedy: update(client.clientId, 'require-pkce', ['false']) }),
+  }
+}
+
+function explainGrantType(facts: Facts, text: string): Partial<Reason> | undefined {
+  const wanted = /(\S+:grant-type:\S+)/.exec(text)?.[1] ?? facts.params['grant_type']
+  return registered(facts, 'grant_type', facts.client?.grantTypes, String(wanted))
+}
+
+/** What a client may ask for, beside what it did ask for. */
+function registered(
+  { client, params }: Facts,
+  parameter: string,
+  allowed: readonly string[] | undefined,
+  received: unknown = params[parameter],
+): Partial<Reason> | undefined {
+  if (!client || typeof received !== 'string') return undefined
+  return { parameter, expected: allowed?.join(' ').slice(0, longest), received: received.slice(0, longest) }
+}
+
+async function explainPresented(facts: Facts): Promise<Partial<Reason> | undefined> {
+  const { db, client, params, refused } = facts
+  const { req, source } = refused
+  if (source?.consumedAtMs !== undefined && source.clientId === client?.clientId) {
+    const name = source.model === 'RefreshToken' ? 'refresh token' : 'authorization code'
+    // Looked up again it is gone: whatever was issued in that login was revoked by now (RFC 9700 §4.14.2).
+    return { reason: `the ${name} was used ${ago(source.consumedAtMs)}` }
+  }
+  const presented = presentedBy(params, req.headers.authorization)
+  return presented && (await fateOf(db, presented, client?.clientId))
+}

@@ -1,0 +1,41 @@
+const parts = [
+  ['protocol', 'scheme'],
+  ['hostname', 'host'],
+  ['port', 'port'],
+  ['pathname', 'path'],
+  ['search', 'query'],
+  ['hash', 'fragment'],
+] as const
+
+/** A URI as it may be logged and shown: the values in its query may be secrets, and its user information is one. */
+export function shownUri(uri: string): string {
+  const url = URL.parse(uri)
+  if (!url) return uri.replace(/[?#].*/s, '?…')
+  const names = [...url.searchParams.keys()].map((name) => `${name}=…`)
+  const query = names.length > 0 ? `?${names.join('&')}` : url.search && '?…'
+  const end = uri.search(/[?#]/)
+  // As it was written, since a difference in spelling may be the very reason.
+  const address = (end < 0 ? uri : uri.slice(0, end)).replace(/^([^:/?#]+:\/\/)[^/]*@/, '$1')
+  return `${address}${query}${url.hash && '#…'}`
+}
+
+/** Of several URIs the one that differs least from another, and how it differs from it. */
+export function nearest(uris: readonly string[], uri: string): { uri: string; difference: string } | undefined {
+  const compared = uris.map((candidate) => ({ uri: candidate, differences: differences(candidate, uri) }))
+  const [first] = compared.sort((one, other) => one.differences.length - other.differences.length)
+  return first && { uri: first.uri, difference: first.differences[0] ?? 'it is spelled differently' }
+}
+
+function differences(expected: string, received: string): string[] {
+  const [one, other] = [URL.parse(expected), URL.parse(received)]
+  if (!one || !other) return [...parts.map(() => 'it is not an absolute URI')]
+  return parts.flatMap(([part, name]) => {
+    const [a, b] = [one[part], other[part]]
+    if (a === b) return []
+    if (a.toLowerCase() === b.toLowerCase()) return [`the ${name} differs in capitals`]
+    if (part === 'pathname' && a.replace(/\/$/, '') === b.replace(/\/$/, '')) {
+      return [b.endsWith('/') ? 'the path has a slash at its end' : 'the path has no slash at its end']
+    }
+    return [`the ${name} differs`]
+  })
+}
