@@ -53,6 +53,7 @@ export type DeviceCodeError = 'no-code' | 'not-found' | 'expired' | 'used' | 'to
 export type ErrorCode =
   | 'expired'
   | 'not-found'
+  | 'not-possible'
   | 'bad-request'
   | 'forbidden'
   | 'server-error'

@@ -14,6 +14,7 @@ import { browserCookies } from './middleware/browser.ts'
 import { emptyResponses } from './middleware/empty-responses.ts'
 import { errorPages } from './middleware/errors.ts'
 import { cacheableJwks, type PublishedKeys } from './middleware/jwks.ts'
+import { knownMethods } from './middleware/methods.ts'
 import { type OpenRegistrations, openRegistration } from './middleware/open-registration.ts'
 import { onePath } from './middleware/paths.ts'
 import { postedRequests } from './middleware/posted-requests.ts'
@@ -72,6 +73,7 @@ export function createApp(dependencies: AppDependencies): ReturnType<Provider['c
   provider.use(errorPages({ render, log }))
   provider.use(problemDetails({ log }))
   provider.use(onePath())
+  provider.use(knownMethods)
   provider.use(postedRequests())
   provider.use(healthRoutes({ db, hasCurrentKeys: dependencies.jwks.isCurrent, isStopping }).routes())
   provider.use(assetRoutes().routes())

@@ -2,6 +2,7 @@ import { createServer, type RequestListener, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { boundConnections } from './connections.ts'
 import { createOriginPin } from './middleware/origin.ts'
+import { refuseEarly } from './refused-early.ts'
 
 export type HttpServer = {
   port: number
@@ -44,14 +45,12 @@ export async function listen({
   }
   const server = createServer(timeouts, (req, res) => {
     if ((req.headersDistinct['host']?.length ?? 0) > 1) {
-      res.writeHead(badRequest, { 'Content-Type': 'text/plain; charset=utf-8', Connection: 'close' })
-      res.end('A request names one host.\n')
+      refuseEarly(req, res, badRequest, 'A request names one host.')
       return
     }
     const pinned = pin(req)
     if ('refusal' in pinned && !req.url?.startsWith('/health/')) {
-      res.writeHead(misdirected, { 'Content-Type': 'text/plain; charset=utf-8', 'Cache-Control': 'no-store' })
-      res.end(`${pinned.refusal}\n`)
+      refuseEarly(req, res, misdirected, pinned.refusal)
       return
     }
     handler(req, res)

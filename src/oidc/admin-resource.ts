@@ -3,6 +3,9 @@ import type { ResourceServer } from '../stores/resource-servers.ts'
 /** Where the admin API is, below the issuer. */
 export const adminPath = '/admin/api'
 
+/** Where its metadata as a protected resource is (RFC 9728 §3.1). */
+export const metadataPath = `/.well-known/oauth-protected-resource${adminPath}`
+
 /** What a token can be good for at the admin API, and what that lets its holder do. `…:read` changes nothing. */
 export const adminScopes = {
   'postern:clients': 'Register, change, disable and delete clients',

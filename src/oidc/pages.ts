@@ -1,6 +1,7 @@
 import type { Configuration, KoaContextWithOIDC } from 'oidc-provider'
 import type { Client as Asker, DeviceCodeError, ErrorCode, Explanation, Render } from '../views.ts'
 import { askerOf } from './askers.ts'
+import { isForPrograms } from './endpoints.ts'
 import { keptUserAgent } from './parameter-bounds.ts'
 import { noteRefusal } from './reasons/noting.ts'
 import { current } from './request-scope.ts'
@@ -91,6 +92,10 @@ export function createPages({ render, findWayBack, explain }: PagesDependencies)
 
     async renderError(ctx, out, error) {
       noteRefusal(ctx, error)
+      if (isForPrograms(ctx.path)) {
+        ctx.body = out // the engine asks the Accept header, and some libraries always name HTML first (RFC 6749 §5.2)
+        return
+      }
       const uid = (ctx['params'] as { uid?: string } | undefined)?.uid
       const wayBack =
         error.name === 'SessionNotFound' && uid ? await findWayBack(uid).catch(() => undefined) : undefined

@@ -143,7 +143,6 @@ describe('an error', () => {
       expect(json.status).toBe(404)
       expect(await json.json()).toEqual({ error: 'invalid_request' })
     }
-    expect((await asked('text/html', '/oauth/token')).status).toBe(404)
   })
 
   test('of ours says so with a reference that is in the log, and nothing of what went wrong', async () => {

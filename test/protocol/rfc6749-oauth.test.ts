@@ -229,7 +229,7 @@ describe('RFC 6749 §5: the token endpoint', () => {
       'unsupported_grant_type',
     )
     expect((await ask({ x: 'y' })).json['error']).toBe('invalid_request')
-    expect((await send(postern, '/oauth/token', { client: a })).status).toBe(404)
+    expect((await send(postern, '/oauth/token', { client: a })).status).toBe(405)
   })
 
   test('§3.2: a parameter given twice is refused', async () => {

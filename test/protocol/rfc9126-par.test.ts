@@ -87,7 +87,7 @@ describe('RFC 9126 §2: a pushed authorization request', () => {
   })
 
   test('a GET is not answered (§2.1)', async () => {
-    expect((await send(postern, '/oauth/par', { client })).status).toBe(404)
+    expect((await send(postern, '/oauth/par', { client })).status).toBe(405)
   })
 })
 

@@ -1,13 +1,10 @@
 import type { Context } from 'koa'
 import type Provider from 'oidc-provider'
-import { type AdminScope, adminPath, adminResource } from '../../oidc/admin-resource.ts'
+import { type AdminScope, adminResource, metadataPath } from '../../oidc/admin-resource.ts'
 import { verifiedAlgorithms } from '../../oidc/features.ts'
 import { type Storage, translated } from '../../oidc/storage.ts'
 import { Problem } from './problems.ts'
 import { flawOf } from './proofs.ts'
-
-/** Where the metadata of the admin API as a protected resource is (RFC 9728 §3.1). */
-export const metadataPath = `/.well-known/oauth-protected-resource${adminPath}`
 
 /** Lets a request through that brings an access token for the admin API, and says whose it is and what it is good for. */
 export type Authorize = (ctx: Context, scope: AdminScope) => Promise<{ clientId: string; scopes: string[] }>

@@ -2,6 +2,7 @@ import type { Middleware } from 'koa'
 import { errors } from 'oidc-provider'
 import type { Logger } from 'pino'
 import { isUnavailable, isUnstorable } from '../../database/connect.ts'
+import { isForPrograms } from '../../oidc/endpoints.ts'
 import { noteRefusal } from '../../oidc/reasons/noting.ts'
 import type { ErrorCode, Render } from '../../views.ts'
 import { isCutShort, logBadEnd } from '../bad-ends.ts'
@@ -10,6 +11,7 @@ import { TooManyRequests } from './strangers.ts'
 const codeByStatus: Record<number, ErrorCode> = {
   403: 'forbidden',
   404: 'not-found',
+  405: 'not-possible',
   409: 'already-done',
   410: 'expired',
   429: 'too-many-attempts',
@@ -19,7 +21,10 @@ const codeByStatus: Record<number, ErrorCode> = {
 /** What `ctx.throw` may carry for the page: which one it is, and where it leads back to. */
 type Refusal = { status?: number; page?: ErrorCode; back?: { href: string; label: string } }
 
-/** Turns whatever went wrong into a page, or JSON for whoever asked for that. Faults of ours are logged, once, here. */
+/**
+ * Turns whatever went wrong into a page, or into JSON: always where programs are answered, and elsewhere for those who
+ * prefer it. Faults of ours are logged, once, here.
+ */
 export function errorPages({ render, log }: { render: Render; log: Logger }): Middleware {
   return async (ctx, next) => {
     try {
@@ -33,6 +38,7 @@ export function errorPages({ render, log }: { render: Render; log: Logger }): Mi
       }
       noteRefusal(ctx, error)
       const { status: given, page, back } = error as Refusal
+      const isForPerson = !isForPrograms(ctx.path) && ctx.accepts('json', 'html') === 'html'
       const isNotFound = error instanceof errors.SessionNotFound
       const status = isUnavailable(error) ? 503 : isNotFound || isUnstorable(error) ? 400 : (given ?? 500)
       if (status >= 500) {
@@ -49,7 +55,7 @@ export function errorPages({ render, log }: { render: Render; log: Logger }): Mi
           : (codeByStatus[status] ?? (said ? 'protocol' : 'bad-request'))
       ctx.status = status
       ctx.set('Cache-Control', 'no-store')
-      if (ctx.accepts('json', 'html') === 'html') {
+      if (isForPerson) {
         ctx.type = 'html'
         ctx.body = render('error', {
           code: page ?? code,
@@ -65,6 +71,7 @@ export function errorPages({ render, log }: { render: Render; log: Logger }): Mi
             said?.error ??
             (status >= 500 ? (status === 503 ? 'temporarily_unavailable' : 'server_error') : 'invalid_request'),
           ...(said && { error_description: said.error_description }),
+          ...(status === 405 && { error_description: (error as Error).message }),
         }
       }
     }

@@ -1,36 +1,18 @@
 import type { Context, Middleware } from 'koa'
 import type Provider from 'oidc-provider'
 import type { KoaContextWithOIDC } from 'oidc-provider'
-import { routes } from '../../oidc/features.ts'
+import { addressOf } from '../../oidc/endpoints.ts'
 import { noteRefusal } from '../../oidc/reasons/noting.ts'
-import { createRequestScope, type Endpoint, run } from '../../oidc/request-scope.ts'
+import { createRequestScope, run } from '../../oidc/request-scope.ts'
 import type { Storage } from '../../oidc/storage.ts'
 import { TooMany } from '../../oidc/too-many.ts'
 import { commit } from '../../oidc/unit-of-work.ts'
-
-// Where a client asks for something to begin with (RFC 6749 §3.1, RFC 9126 §2, RFC 8628 §3.1).
-const authorizations: readonly string[] = [
-  routes.authorization,
-  routes.pushed_authorization_request,
-  routes.device_authorization,
-]
-
-function endpointOf(path: string): Endpoint {
-  if (authorizations.includes(path)) return 'authorization'
-  if (path === '/oauth/token') return 'token'
-  if (path === '/device') return 'device'
-  if (path.startsWith('/oauth/authorize/')) return 'resume'
-  if (path.startsWith('/device/')) return 'device-resume'
-  if (path === '/oauth/logout/confirm') return 'logout'
-  if (path === '/oauth/register' || path.startsWith('/oauth/register/')) return 'registration'
-  return 'other'
-}
 
 /** Gives each request a scope for its reads and writes, and applies the writes before the response is sent. */
 export function unitOfWork({ storage, provider }: { storage: Storage; provider: Provider }): Middleware {
   return async (ctx, next) => {
     const scope = createRequestScope({
-      endpoint: endpointOf(ctx.path),
+      endpoint: addressOf(ctx.path)?.endpoint ?? 'other',
       requestId: ctx.state['requestId'],
       address: ctx.ip,
     })
@@ -46,7 +28,7 @@ export function unitOfWork({ storage, provider }: { storage: Storage; provider: 
       withdraw(ctx)
       if (error === 'moved') {
         ctx.status = 303
-        ctx.redirect(addressOf(ctx))
+        ctx.redirect(askedAgainAt(ctx))
         return
       }
       if (scope.endpoint !== 'token' && scope.endpoint !== 'registration') throw error
@@ -67,7 +49,7 @@ export function unitOfWork({ storage, provider }: { storage: Storage; provider: 
 }
 
 /** Where the browser asks the same again, and has the answer that is right by now. A device's code is entered again. */
-function addressOf(ctx: Context): string {
+function askedAgainAt(ctx: Context): string {
   if (ctx.method !== 'POST') return ctx.url
   const { user_code: userCode } = (ctx as Partial<KoaContextWithOIDC>).oidc?.body ?? {}
   return `${ctx.path}?${new URLSearchParams({ user_code: String(userCode) })}`
