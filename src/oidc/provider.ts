@@ -12,6 +12,7 @@ import { type DynamicRegistration, readAnyForm } from './dynamic-registration.ts
 import { externalKey } from './external-keys.ts'
 import { algorithms, features, routes } from './features.ts'
 import { loadGrant } from './grants.ts'
+import { fillIdTokens } from './id-token-claims.ts'
 import { introspectJwts } from './introspected-jwts.ts'
 import { lifetimes } from './lifetimes.ts'
 import { narrowWhenUsed } from './narrowing.ts'
@@ -139,6 +140,7 @@ export function createProvider(dependencies: ProviderDependencies): Provider {
   keepClients(provider, { storage, documents })
   narrowWhenUsed(provider, resourceServers)
   introspectJwts(provider)
+  fillIdTokens(provider)
   refusePublicIntrospection(provider)
   readAnyForm(provider)
   if (!config.ALLOW_FORM_POST) advertiseNoFormPost(provider)
