@@ -113,6 +113,12 @@ export type Views = {
   'signed-out': {
     back: Back | undefined
   }
+  submitting: {
+    action: string
+    fields: readonly { name: string; value: string }[]
+    /** Where the form leads, if that is not to this server. */
+    host: string | undefined
+  }
   error: {
     code: ErrorCode
     /** What an administrator needs to find this failure in the log. */
@@ -140,6 +146,7 @@ const names = Object.keys({
   'device-done': true,
   'sign-out': true,
   'signed-out': true,
+  submitting: true,
   error: true,
   home: true,
 } satisfies Record<ViewName, true>)
