@@ -38,6 +38,14 @@ export type ConsentResource = {
   scopes: readonly ConsentItem[]
 }
 
+/** Why a request was refused, and the command that would let it through. */
+export type Explanation = {
+  reason: string
+  expected?: string | undefined
+  received?: string | undefined
+  remedy?: string | undefined
+}
+
 export type SignInError = 'wrong-credentials' | 'too-many-attempts' | 'incomplete' | 'busy'
 export type SignInReason = 'reauthenticate' | 'account-mismatch' | 'sign-in-ended'
 export type ConsentError = 'nothing-granted' | 'invalid'
@@ -121,8 +129,10 @@ export type Views = {
   }
   error: {
     code: ErrorCode
-    /** What an administrator needs to find this failure in the log. */
+    /** The id of the request, by which an administrator finds out why it failed. */
     reference: string | undefined
+    /** Why it was refused, where whoever sees the page is who sets up the app. */
+    developer: Explanation | undefined
     /** The OAuth error code and description; shown for `protocol` only. */
     error: string | undefined
     errorDescription: string | undefined

@@ -73,7 +73,14 @@ const examples: Views = {
     fields: [{ name: 'xsrf', value: 'token-1' }],
     host: undefined,
   },
-  error: { code: 'expired', reference: undefined, error: undefined, errorDescription: undefined, back: undefined },
+  error: {
+    code: 'expired',
+    reference: undefined,
+    developer: undefined,
+    error: undefined,
+    errorDescription: undefined,
+    back: undefined,
+  },
   home: { issuer: 'https://id.example.com', version: '1.0.0' },
 }
 
@@ -454,7 +461,13 @@ describe('a name that a stranger chose', () => {
 })
 
 test('the error page shows an OAuth error for the protocol only', () => {
-  const data = { reference: undefined, error: 'invalid_scope', errorDescription: 'no such scope', back: undefined }
+  const data = {
+    reference: undefined,
+    developer: undefined,
+    error: 'invalid_scope',
+    errorDescription: 'no such scope',
+    back: undefined,
+  }
   expect(render('error', { ...data, code: 'protocol' })).toContain('invalid_scope')
   expect(render('error', { ...data, code: 'server-error' })).not.toContain('invalid_scope')
 })

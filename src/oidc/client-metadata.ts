@@ -1,7 +1,7 @@
 import type Provider from 'oidc-provider'
 import { type Configuration, errors } from 'oidc-provider'
 import type { ClientMetadata } from '../stores/clients.ts'
-import { scopes } from './scopes.ts'
+import { isClaim, scopes } from './scopes.ts'
 
 type Client = InstanceType<Provider['Client']>
 
@@ -33,6 +33,7 @@ export const extraClientMetadata: NonNullable<Configuration['extraClientMetadata
     'resources',
     'default_resource',
     'dangerously_introspect_userinfo_tokens',
+    'id_token_claims',
     'software_statement',
   ],
   validator(_ctx, name, value, metadata) {
@@ -41,6 +42,13 @@ export const extraClientMetadata: NonNullable<Configuration['extraClientMetadata
     }
     if (name === 'required_scopes' && value !== undefined && typeof value !== 'string') {
       throw new errors.InvalidClientMetadata('required_scopes must be a string of scopes, separated by spaces')
+    }
+    if (
+      name === 'id_token_claims' &&
+      value !== undefined &&
+      !(Array.isArray(value) && value.every((claim) => isClaim(String(claim))))
+    ) {
+      throw new errors.InvalidClientMetadata('id_token_claims must be a list of claims that scopes have, such as email')
     }
     // RFC 6749 §4.4: anybody can say they are a public client.
     const isPublic = metadata.token_endpoint_auth_method === 'none'

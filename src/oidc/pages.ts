@@ -1,5 +1,5 @@
 import type { Configuration, KoaContextWithOIDC } from 'oidc-provider'
-import type { Client as Asker, DeviceCodeError, ErrorCode, Render } from '../views.ts'
+import type { Client as Asker, DeviceCodeError, ErrorCode, Explanation, Render } from '../views.ts'
 import { askerOf } from './askers.ts'
 import { isForPrograms } from './endpoints.ts'
 import { keptUserAgent } from './parameter-bounds.ts'
@@ -28,7 +28,14 @@ const deviceErrors: Record<string, DeviceCodeError> = {
   TooMany: 'too-many',
 }
 
-export function createPages({ render, findWayBack }: { render: Render; findWayBack: FindWayBack }): Pages {
+export type PagesDependencies = {
+  render: Render
+  findWayBack: FindWayBack
+  /** Why a request was refused, where the page may say so: on a developer's own machine. */
+  explain: ((ctx: KoaContextWithOIDC) => Promise<Explanation> | undefined) | undefined
+}
+
+export function createPages({ render, findWayBack, explain }: PagesDependencies): Pages {
   // The engine keeps the token of its own forms here; ours carry it in the same field, `xsrf`.
   const xsrf = (ctx: KoaContextWithOIDC) => String((ctx.oidc.session as { state?: { secret?: string } })?.state?.secret)
 
@@ -96,7 +103,8 @@ export function createPages({ render, findWayBack }: { render: Render; findWayBa
       ctx.type = 'html'
       ctx.body = render('error', {
         code,
-        reference: code === 'server-error' || code === 'unavailable' ? current()?.requestId : undefined,
+        reference: current()?.requestId,
+        developer: code === 'protocol' ? await explain?.(ctx) : undefined,
         error: out.error,
         errorDescription: out.error_description,
         back: wayBack?.back,

@@ -1,4 +1,4 @@
-import Provider, { type Configuration, type KoaContextWithOIDC } from 'oidc-provider'
+import Provider, { type Configuration, errors, type KoaContextWithOIDC } from 'oidc-provider'
 import type { Config } from '../config.ts'
 import { sha256 } from '../crypto/digests.ts'
 import { type Keyring, offeredAlgorithms, type SigningKey } from '../keys/keyring.ts'
@@ -12,6 +12,7 @@ import { type DynamicRegistration, readAnyForm } from './dynamic-registration.ts
 import { externalKey } from './external-keys.ts'
 import { algorithms, features, routes } from './features.ts'
 import { loadGrant } from './grants.ts'
+import { fillIdTokens } from './id-token-claims.ts'
 import { introspectJwts } from './introspected-jwts.ts'
 import { lifetimes } from './lifetimes.ts'
 import { narrowWhenUsed } from './narrowing.ts'
@@ -73,7 +74,7 @@ export function createProvider(dependencies: ProviderDependencies): Provider {
     enabledJWA: algorithms(offeredAlgorithms(keyring)),
     clientAuthMethods: ['none', 'client_secret_basic', 'client_secret_post', 'client_secret_jwt', 'private_key_jwt'],
     assertJwtClientAuthClaimsAndHeader: assertBrief,
-    pkce: { required: (_ctx, client) => requiresPkce(config, client) },
+    pkce: { required: (_ctx, client) => assertPkceUnneeded(config, client) },
     allowOmittingSingleRegisteredRedirectUri: false,
     rotateRefreshToken: () => true,
     async issueRefreshToken(ctx, client, source) {
@@ -139,6 +140,7 @@ export function createProvider(dependencies: ProviderDependencies): Provider {
   keepClients(provider, { storage, documents })
   narrowWhenUsed(provider, resourceServers)
   introspectJwts(provider)
+  fillIdTokens(provider)
   refusePublicIntrospection(provider)
   readAnyForm(provider)
   if (!config.ALLOW_FORM_POST) advertiseNoFormPost(provider)
@@ -189,13 +191,19 @@ async function findAccount({ db }: Storage, sub: string) {
   return { accountId: account.id, claims: async () => claimsOf(account) }
 }
 
-function requiresPkce(
-  config: Config,
-  client: { clientAuthMethod?: string | undefined; [extra: string]: unknown },
-): boolean {
-  if (client.clientAuthMethod === 'none') return true
-  if (typeof client['require_pkce'] === 'boolean') return client['require_pkce']
-  return config.REQUIRE_PKCE === 'always'
+type PkceClient = { clientId: string; clientAuthMethod?: string | undefined; [extra: string]: unknown }
+
+/** Refuses a request without PKCE (RFC 7636 §4.4.1) in words that say what is to be done, by whoever reads them first. */
+function assertPkceUnneeded(config: Config, client: PkceClient): false {
+  const isPublic = client.clientAuthMethod === 'none'
+  const isRequired = isPublic || (client['require_pkce'] ?? config.REQUIRE_PKCE === 'always') === true
+  if (!isRequired) return false
+  const otherwise = isPublic
+    ? ''
+    : `, or have an administrator run: postern client update ${client.clientId} --require-pkce false`
+  throw new errors.InvalidRequest(
+    `PKCE is required: send code_challenge with code_challenge_method=S256 (RFC 7636)${otherwise}`,
+  )
 }
 
 /** Only a key that signs comes with what it signs with. */

@@ -12,6 +12,7 @@ import { createDynamicRegistration } from './dynamic-registration.ts'
 import { routes } from './features.ts'
 import { createPages } from './pages.ts'
 import { createProvider } from './provider.ts'
+import { explain } from './reasons/noting.ts'
 import type { ResourceServers } from './resource-servers.ts'
 import type { Storage } from './storage.ts'
 import type { FindWayBack } from './way-back.ts'
@@ -42,10 +43,11 @@ export function createProviders({
   log,
   ...options
 }: ProvidersDependencies): (keyring: Keyring) => Provider {
+  const isLocal = config.ISSUER.startsWith('http:') // which only a loopback address may be
   const fetch =
     options.fetch ??
     createGuardedFetch({
-      allowsLoopback: config.ISSUER.startsWith('http:'),
+      allowsLoopback: isLocal,
       privateHosts: config.EGRESS_PRIVATE_HOSTS,
       onFailure: ({ host, reason }) => log.warn({ err: reason, host }, 'what a client named could not be fetched'),
     })
@@ -64,7 +66,11 @@ export function createProviders({
   }
   const hosts = config.CLIENT_ID_METADATA_DOCUMENTS
   const read = createDocuments({ db: storage.db, throttleKey, fetch })
-  const pages = createPages({ render, findWayBack })
+  const pages = createPages({
+    render,
+    findWayBack,
+    explain: isLocal ? (ctx) => explain(storage.db, ctx) : undefined,
+  })
   const registration = createDynamicRegistration({ storage, verifyStatement })
 
   return (keyring) => {

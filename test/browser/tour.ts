@@ -138,6 +138,8 @@ export async function createTour({ issuer, password, ...site }: Site): Promise<T
       await visit('sign-in-again', page)
       await page.goto(authorize({ client_id: 'nobody' }))
       await visit('error-protocol', page)
+      await page.goto(authorize({ redirect_uri: `${app}:5001/callback` }))
+      await visit('error-redirect-uri', page)
       await page.goto(`${issuer}/nowhere`)
       await visit('error-not-found', page)
 

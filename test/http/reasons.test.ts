@@ -1,7 +1,10 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { errors } from 'oidc-provider'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { reasonOf } from '../../src/oidc/reasons/reasons.ts'
 import type { ClientMetadata } from '../../src/stores/clients.ts'
+import { startHttpsPostern } from '../support/https-postern.ts'
 import { operate } from '../support/operator.ts'
 import { startPostern, type TestPostern } from '../support/postern.ts'
 import { beginLogin, completeLogin, discover, login } from '../support/relying-party.ts'
@@ -239,17 +242,79 @@ const cases: Case[] = [
     { path: '/oauth/register', reason: expect.any(String) },
   ],
   [
+    'an API that there is not',
+    async () => {
+      const config = await discover(postern, client)
+      const asked = { issuer: postern.issuer, resource: 'https://nowhere.example/' }
+      const { page } = await beginLogin(config, asked)
+      return page
+    },
+    { error: 'invalid_target', reason: 'unknown resource' },
+  ],
+  [
     'an introspection by nobody',
     () => send(postern, '/oauth/introspect', { form: { token: 'x' } }),
     { path: '/oauth/introspect', reason: 'no client authentication mechanism provided' },
   ],
 ]
 
+const seen = new Set<string>()
+
 describe('the line in the log of a refused request has the reason, for', () => {
   test.each(cases)('%s', async (_name, ask, expected) => {
     const answer = await ask()
     const line = await lineOf(answer.headers.get('x-request-id'))
+    seen.add(String(line['reason']))
     expect(line).toMatchObject({ error: expect.any(String), reason: expect.any(String), ...expected })
+  })
+})
+
+test('docs/troubleshooting.md has the reasons word for word', () => {
+  const text = readFileSync(join(import.meta.dirname, '../../docs/troubleshooting.md'), 'utf8')
+  const rows = [...text.matchAll(/^\| [^|]+ \| `([^`|]+)` \|/gm)].map(([, reason = '']) => reason)
+  expect(rows.length).toBeGreaterThanOrEqual(20)
+  const patterns = rows.map((row) => RegExp(`^${row.split('…').map(RegExp.escape).join('.+')}$`))
+  const isSeen = (pattern: RegExp) => [...seen].some((reason) => pattern.test(reason))
+  expect(rows.filter((_row, index) => !isSeen(patterns[index] ?? /^$/))).toEqual([])
+})
+
+describe('the error page of a refused request', () => {
+  const wrong = { redirect_uri: 'https://rp.example:5001/cb', response_type: 'code' }
+
+  test('has its id, as the answer has', async () => {
+    for (const path of [
+      '/nowhere',
+      '/oauth/authorize?client_id=nobody',
+      '/interaction/gone',
+      '/oauth/authorize/gone',
+    ]) {
+      const answer = await send(postern, path, { headers: { accept: 'text/html' } })
+      expect(answer.text).toContain(String(answer.headers.get('x-request-id')))
+    }
+  })
+
+  test('shows a developer on their own machine both values, and the command for it', async () => {
+    const path = `/oauth/authorize?${new URLSearchParams({ client_id: client.client_id, ...wrong })}`
+    const { text } = await send(postern, path, { headers: { accept: 'text/html' } })
+    expect(text).toContain('redirect_uri is not registered: the port differs')
+    expect(text).toContain(`<code dir="ltr">${callback}</code>`)
+    expect(text).toContain('<code dir="ltr">https://rp.example:5001/cb</code>')
+    expect(text).toContain(`--redirect-uris ${callback} --redirect-uris https://rp.example:5001/cb</code>`)
+  })
+
+  test('says nothing of what is registered anywhere else', async () => {
+    const elsewhere = await startHttpsPostern()
+    try {
+      const registered = await elsewhere.createClient({})
+      const path = `/oauth/authorize?${new URLSearchParams({ client_id: registered.client_id, ...wrong })}`
+      const answer = await elsewhere.fetch(elsewhere.issuer + path, { headers: { accept: 'text/html' } })
+      const text = await answer.text()
+      expect([answer.status, text.includes('The app sent a request')]).toEqual([400, true])
+      expect(text).not.toContain(callback)
+      expect(text).not.toContain('postern client update')
+    } finally {
+      await elsewhere.stop()
+    }
   })
 })
 

@@ -98,7 +98,7 @@ describe('ENCRYPTION_KEYS', () => {
 describe('a provider is not built', () => {
   const build = (change: Partial<Keyring>) => {
     const { config, keyring, storage, resourceServers, render, findWayBack } = first()
-    const pages = createPages({ render, findWayBack })
+    const pages = createPages({ render, findWayBack, explain: undefined })
     const registration = createDynamicRegistration({ storage, verifyStatement: async () => ({ claims: {} }) })
     return createProvider({
       config,

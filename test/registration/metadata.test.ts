@@ -48,6 +48,7 @@ describe('the engine', () => {
       token_endpoint_auth_method: 'private_key_jwt',
       token_endpoint_auth_signing_alg: 'ES256',
       scope: 'openid read',
+      id_token_claims: ['email'],
       contacts: ['a@rp.example'],
       client_uri: 'https://rp.example/',
       logo_uri: 'https://rp.example/logo.png',

@@ -59,7 +59,8 @@ export function errorPages({ render, log }: { render: Render; log: Logger }): Mi
         ctx.type = 'html'
         ctx.body = render('error', {
           code: page ?? code,
-          reference: status >= 500 ? ctx.state['requestId'] : undefined,
+          reference: ctx.state['requestId'],
+          developer: undefined,
           error: said?.error,
           errorDescription: said?.error_description,
           back,

@@ -42,7 +42,7 @@ const explanations: [RegExp, Explain][] = [
     /^post_logout_redirect_uri not registered/,
     (facts) => explainUri(facts, 'post_logout_redirect_uri', facts.client?.postLogoutRedirectUris),
   ],
-  [/policy requires PKCE/, explainPkce],
+  [/^PKCE is required/, explainPkce],
   [/^code_verifier|code_challenge$/, () => ({ parameter: 'code_verifier' })],
   [/grant type is not allowed|:grant-type:|^requested grant type/, explainGrantType],
   [/response_type is not allowed/, (facts) => registered(facts, 'response_type', facts.client?.responseTypes)],
@@ -105,7 +105,8 @@ function explainMethod({ client, params, refused: { req } }: Facts): Partial<Rea
     parameter: 'token_endpoint_auth_method',
     expected: client.clientAuthMethod,
     received,
-    remedy: update(client.clientId, 'token-endpoint-auth-method', [received]),
+    // Without a secret anybody could ask as this client.
+    ...(received !== 'none' && { remedy: update(client.clientId, 'token-endpoint-auth-method', [received]) }),
   }
 }
 

@@ -23,12 +23,12 @@ export function shownUri(uri: string): string {
 export function nearest(uris: readonly string[], uri: string): { uri: string; difference: string } | undefined {
   const compared = uris.map((candidate) => ({ uri: candidate, differences: differences(candidate, uri) }))
   const [first] = compared.sort((one, other) => one.differences.length - other.differences.length)
-  return first && { uri: first.uri, difference: first.differences[0] ?? 'it is spelled differently' }
+  return first && { uri: first.uri, difference: first.differences.join(', ') || 'it is spelled differently' }
 }
 
 function differences(expected: string, received: string): string[] {
   const [one, other] = [URL.parse(expected), URL.parse(received)]
-  if (!one || !other) return [...parts.map(() => 'it is not an absolute URI')]
+  if (!one || !other) return ['it is not an absolute URI']
   return parts.flatMap(([part, name]) => {
     const [a, b] = [one[part], other[part]]
     if (a === b) return []
