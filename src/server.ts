@@ -28,6 +28,7 @@ import { createClientUses, noteUses } from './oidc/client-uses.ts'
 import { type ClientCache, createClientCache } from './oidc/clients.ts'
 import { lifetimes } from './oidc/lifetimes.ts'
 import { warnOfMisnamedScopes } from './oidc/misnamed-scopes.ts'
+import { pairwiseSubjects } from './oidc/pairwise.ts'
 import { createProviders } from './oidc/providers.ts'
 import { createResourceServers, type ResourceServers } from './oidc/resource-servers.ts'
 import { createStorage, type Storage } from './oidc/storage.ts'
@@ -187,6 +188,7 @@ export async function serve(config: Config, options: PosternOptions): Promise<Ru
       operations: operations(),
       operationDependencies: postern,
       throttleKey,
+      subjectOf: pairwiseSubjects(keyring.pairwiseSalt),
       allowances,
       refusedRequests,
       openRegistrations: config.OPEN_REGISTRATION

@@ -117,8 +117,13 @@ export type Views = {
     xsrf: string
     client: Client | undefined
     account: Account | undefined
+    /** The app's request names no address that the person can be led back to. */
+    cannotReturn: boolean
   }
   'signed-out': {
+    /** The person chose to stay, or signed in again. */
+    isSignedIn: boolean
+    cannotReturn: boolean
     back: Back | undefined
   }
   submitting: {

@@ -66,8 +66,14 @@ const examples: Views = {
     device: { ip: undefined, userAgent: undefined },
   },
   'device-done': { outcome: 'approved', client },
-  'sign-out': { action: '/oauth/logout/confirm', xsrf: 'token-1', client: undefined, account: undefined },
-  'signed-out': { back: undefined },
+  'sign-out': {
+    action: '/oauth/logout/confirm',
+    xsrf: 'token-1',
+    client: undefined,
+    account: undefined,
+    cannotReturn: false,
+  },
+  'signed-out': { isSignedIn: false, cannotReturn: false, back: undefined },
   submitting: {
     action: '/oauth/logout/confirm',
     fields: [{ name: 'xsrf', value: 'token-1' }],
@@ -134,10 +140,13 @@ const variants: { [Name in ViewName]: readonly Partial<Views[Name]>[] } = {
   'device-done': [{ outcome: 'denied' }, { client: undefined }],
   'sign-out': [
     { client, account },
-    { client: published, account },
+    { client: published, account, cannotReturn: true },
   ],
   submitting: [{ host: 'ledger.example' }],
-  'signed-out': [{ back: { href: 'https://a.example', label: 'Back to Ledger' } }],
+  'signed-out': [
+    { isSignedIn: true },
+    { cannotReturn: true, back: { href: 'https://a.example', label: 'Back to Ledger' } },
+  ],
   error: (
     [
       'not-found',

@@ -3,6 +3,7 @@ import type Provider from 'oidc-provider'
 import type { Logger } from 'pino'
 import { randomId } from '../crypto/digests.ts'
 import type { Db } from '../database/schema.ts'
+import type { PairwiseSubject } from '../oidc/prompts.ts'
 import type { Storage } from '../oidc/storage.ts'
 import type { Secret } from '../secret.ts'
 import type { Render } from '../views.ts'
@@ -23,6 +24,7 @@ import { registrationResponses } from './middleware/registration-responses.ts'
 import { logRequests } from './middleware/requests.ts'
 import { refuseStrays } from './middleware/resuming.ts'
 import { securityHeaders } from './middleware/security-headers.ts'
+import { signingOut } from './middleware/signing-out.ts'
 import { boundStrangers } from './middleware/strangers.ts'
 import { submittingPages } from './middleware/submitting-pages.ts'
 import { unitOfWork } from './middleware/unit-of-work.ts'
@@ -42,6 +44,7 @@ export type AppDependencies = InteractionDependencies &
     issuer: string
     version: string
     throttleKey: Secret<Buffer>
+    subjectOf: PairwiseSubject
     /** How many clients may register themselves without a token; `undefined` is none. */
     openRegistrations: OpenRegistrations | undefined
     allowances: Allowances
@@ -87,6 +90,7 @@ export function createApp(dependencies: AppDependencies): ReturnType<Provider['c
   if (openRegistrations) provider.use(openRegistration({ db, throttleKey, limits: openRegistrations }))
   provider.use(cacheableJwks(dependencies.jwks))
   provider.use(registrationResponses())
+  provider.use(signingOut({ provider, subjectOf: dependencies.subjectOf, isSecure }))
   provider.use(ownUserCodesOnly(dependencies))
   throttleUserCodes(provider, { db, throttleKey })
   provider.use(refuseStrays(dependencies))
