@@ -3,6 +3,7 @@ import { adminResource } from '../oidc/admin-resource.ts'
 import { registerClient } from '../oidc/registration.ts'
 import { isScope } from '../oidc/scopes.ts'
 import { displayName } from '../registration/names.ts'
+import { isSameUri } from '../registration/same-uris.ts'
 import * as clientRecords from '../stores/client-records.ts'
 import * as clients from '../stores/clients.ts'
 import * as grants from '../stores/grants.ts'
@@ -79,11 +80,11 @@ export function operations(): Operation[] {
       output: shownResource.extend({ client_secret: z.string().optional() }),
       async run(context, input) {
         const { tx, config, record } = context
-        const taken = new Refusal('conflict', `There already is a resource server ${input.identifier}.`, {
-          field: 'identifier',
-        })
-        const isAdminApi = input.identifier === adminResource(config.ISSUER).identifier
-        if (isAdminApi || (await resourceServers.find(tx, input.identifier))) throw taken
+        const taken = (by: string) =>
+          new Refusal('conflict', `There already is a resource server ${by}.`, { field: 'identifier' })
+        const known = [...(await resourceServers.list(tx)), adminResource(config.ISSUER)]
+        const same = known.find((server) => isSameUri(server.identifier, input.identifier))
+        if (same) throw taken(same.identifier)
         if (input.client_id !== undefined) await assertClient(context, input.client_id)
         const credentials = input.client_id === undefined ? await createCredentials(context, input) : undefined
         const server = {
@@ -97,7 +98,7 @@ export function operations(): Operation[] {
           clientId: credentials?.client_id ?? input.client_id,
           ownsClient: credentials !== undefined,
         }
-        if ((await resourceServers.save(tx, server, { isNew: true })) === 'taken') throw taken
+        if ((await resourceServers.save(tx, server, { isNew: true })) === 'taken') throw taken(server.identifier)
         record({ type: 'resource.created', resource: server.identifier, clientId: server.clientId })
         return { ...show(server), ...(credentials && { client_secret: String(credentials['client_secret']) }) }
       },

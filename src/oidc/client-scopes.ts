@@ -1,4 +1,5 @@
 import { reservedPrefix } from '../registration/rules.ts'
+import { isSameUri } from '../registration/same-uris.ts'
 import type { ResourceServer } from '../stores/resource-servers.ts'
 import { isScope, scopeOf } from './scopes.ts'
 
@@ -11,7 +12,10 @@ const words = (scope: string | undefined) => scope?.split(' ').filter(Boolean)
 
 /** Whether a client's metadata lists resources, and leaves this one out. Without a list it may ask people for any. */
 export function unregistered({ resources }: Registered, identifier: string): boolean {
-  return resources !== undefined && !(Array.isArray(resources) && resources.includes(identifier))
+  return (
+    resources !== undefined &&
+    !(Array.isArray(resources) && resources.some((uri) => isSameUri(String(uri), identifier)))
+  )
 }
 
 /** The scopes of OpenID Connect among these that a client may have (RFC 7591 §2): all of them if it has no `scope`. */

@@ -26,6 +26,7 @@ import { current } from './request-scope.ts'
 import { narrowClaims } from './requested-claims.ts'
 import { settleScope } from './requested-scopes.ts'
 import type { ResourceServers } from './resource-servers.ts'
+import { respellResources, withSpellings } from './resource-spellings.ts'
 import { claimsByScope, claimsOf, scopes } from './scopes.ts'
 import { type Storage, translated } from './storage.ts'
 import { rememberTarget } from './targets.ts'
@@ -57,7 +58,7 @@ export function createProvider(dependencies: ProviderDependencies): Provider {
   const pairwiseSubject = pairwiseSubjects(keyring.pairwiseSalt)
   const prompts = policy(pairwiseSubject)
 
-  const Engine = config.ALLOW_FORM_POST ? Provider : WithoutFormPost
+  const Engine = withSpellings(config.ALLOW_FORM_POST ? Provider : WithoutFormPost, resourceServers.find)
   const provider = new Engine(config.ISSUER, {
     adapter: adapterWith(storage),
     jwks: { keys: keyring.signing.map(toEngine) } as Configuration['jwks'],
@@ -101,6 +102,7 @@ export function createProvider(dependencies: ProviderDependencies): Provider {
       scope(ctx, scope, client) {
         const { request, scope: asked } = ctx.oidc.body ?? ctx.query // the engine has taken these apart by now
         assertBounded({ ...ctx.oidc.params, request, scope: asked ?? scope })
+        respellResources(ctx)
         narrowClaims(ctx, client)
         settleScope(ctx, client)
       },

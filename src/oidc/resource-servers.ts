@@ -1,6 +1,7 @@
 import { type Configuration, errors, type KoaContextWithOIDC } from 'oidc-provider'
 import type { Logger } from 'pino'
 import type { Db } from '../database/schema.ts'
+import { isSameUri } from '../registration/same-uris.ts'
 import * as store from '../stores/resource-servers.ts'
 import { adminResource, isAdminScope } from './admin-resource.ts'
 import { type Registered, registeredScopes, scopesFor, unregistered } from './client-scopes.ts'
@@ -42,7 +43,13 @@ export function createResourceServers({ db, issuer, log }: { db: Db; issuer: str
     return servers
   }
 
-  const find = async (identifier: string) => (identifier === admin.identifier ? admin : (await all()).get(identifier))
+  async function find(identifier: string): Promise<store.ResourceServer | undefined> {
+    if (identifier === admin.identifier) return admin
+    const known = await all()
+    return (
+      known.get(identifier) ?? [...known.values(), admin].find((server) => isSameUri(server.identifier, identifier))
+    )
+  }
 
   return {
     find,

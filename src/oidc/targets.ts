@@ -1,4 +1,5 @@
 import { type Configuration, errors, type KoaContextWithOIDC } from 'oidc-provider'
+import { isSameUri } from '../registration/same-uris.ts'
 import type { ResourceServer } from '../stores/resource-servers.ts'
 import { type Registered, registeredScopes, scopesFor, unregistered } from './client-scopes.ts'
 import { isScope } from './scopes.ts'
@@ -32,13 +33,16 @@ export function targets({ admin, list }: Known): Pick<Indicators, 'defaultResour
     }
     const askedAt = (server: ResourceServer) => ofApis.filter((name) => scopesAt(server).includes(name))
     const candidates = [...(await list()), admin].filter((server) =>
-      ofApis.length > 0 ? askedAt(server).length > 0 : own.includes(server.identifier) && scopesAt(server).length > 0,
+      ofApis.length > 0
+        ? askedAt(server).length > 0
+        : own.some((uri) => isSameUri(uri, server.identifier)) && scopesAt(server).length > 0,
     )
-    const byDefault = candidates.find(({ identifier }) => identifier === defaultOf(client))
+    const byDefault = candidates.find(({ identifier }) => isSameUri(identifier, defaultOf(client) ?? ''))
     const all = new Set(candidates.flatMap(askedAt))
     if (byDefault && askedAt(byDefault).length === all.size) return byDefault.identifier
     // A client that lists its APIs is told which of them it may mean, and no other finds out which there are.
-    const isTold = (identifier: string) => own.includes(identifier) || identifier === admin.identifier
+    const isTold = (identifier: string) =>
+      own.some((uri) => isSameUri(uri, identifier)) || identifier === admin.identifier
     const told = candidates.map(({ identifier }) => identifier).filter(isTold)
     if (candidates.length > 0) throw askWith(told, [...all])
     const [refused] = ofApis
@@ -77,7 +81,8 @@ function ofGrant(ctx: KoaContextWithOIDC, client: Registered): string | undefine
   const source = (RefreshToken ?? AuthorizationCode ?? DeviceCode) as unknown as Source
   const granted = grantedOf(ctx, source)
   const issuedFor = RefreshToken ? [source.resource].flat()[0] : undefined
-  const target = [issuedFor, defaultOf(client)].find((identifier) => granted.includes(String(identifier)))
+  const meant = [issuedFor, defaultOf(client)].filter((uri) => uri !== undefined)
+  const [target] = meant.flatMap((one) => granted.filter((uri) => isSameUri(uri, one)))
   if (target === undefined && granted.length > 1) throw askWith(granted, [])
   return target ?? granted[0]
 }

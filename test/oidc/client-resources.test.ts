@@ -204,7 +204,7 @@ describe('the admin API as a resource', () => {
   test('is not what is spelled like it', async () => {
     const client = await postern.createClient({ ...machine, scope })
     const alike = [`${admin}/`, `${admin}?`, `${admin}#`, admin.replace('api', 'API'), admin.replace('api', '%61pi')]
-    for (const resource of [...alike, admin.replace('http:', 'HTTP:'), `${admin} `]) {
+    for (const resource of [...alike, admin.replace('/admin', '\\admin'), `${admin} `, `${admin}\n`]) {
       const answer = await credentials(client, { resource, scope: 'postern:clients:read' })
       expect([resource, ...said(answer)]).toEqual([resource, ...invalidTarget])
     }

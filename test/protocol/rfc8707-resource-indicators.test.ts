@@ -181,8 +181,8 @@ describe('RFC 8707 §2: invalid_target', () => {
   test.each([
     'https://unknown.example/',
     `${files}more`,
-    'https://files.example',
-    'HTTPS://FILES.EXAMPLE/',
+    'http://files.example/',
+    'https://files.example/ ',
     'not a uri',
     `${files}#fragment`,
     '__proto__',

@@ -1,0 +1,43 @@
+import type Provider from 'oidc-provider'
+import type { KoaContextWithOIDC, TokenEndpointGrantContext } from 'oidc-provider'
+import type { ResourceServers } from './resource-servers.ts'
+
+type ProviderClass = typeof Provider
+type Names = string | readonly string[] | ReadonlySet<string> | undefined
+
+/**
+ * Knows APIs by any equivalent spelling of their identifiers (RFC 3986 §6.2). What goes on from here, and what is stored and
+ * issued, is always the spelling that is registered.
+ *
+ * @returns an engine whose token endpoint reads `resource` so. At the other endpoints, `respellResources` does.
+ */
+export function withSpellings(Engine: ProviderClass, find: ResourceServers['find']): ProviderClass {
+  return class extends Engine {
+    override registerGrantType<Params extends object>(
+      name: string,
+      handler: (ctx: TokenEndpointGrantContext<Params>) => unknown,
+      ...others: [params?: Names, duplicates?: Names]
+    ): void {
+      const respelled = async (ctx: TokenEndpointGrantContext<Params>) => {
+        const { params = {} } = ctx.oidc as { params?: Record<string, unknown> }
+        const { resource } = params
+        if (typeof resource === 'string') params['resource'] = (await find(resource))?.identifier ?? resource
+        await handler(ctx)
+      }
+      super.registerGrantType(name, respelled, ...others)
+    }
+  }
+}
+
+/** Puts the registered spelling of each API in the place of the one that an authorization request has. */
+export function respellResources({ oidc: { params = {}, resourceServers = {} } }: KoaContextWithOIDC): void {
+  for (const [identifier, server] of Object.entries(resourceServers)) {
+    const { audience } = server
+    if (audience === undefined || audience === identifier) continue
+    delete resourceServers[identifier]
+    resourceServers[audience] = Reflect.construct(server.constructor, [audience, server])
+  }
+  if (params['resource'] === undefined) return
+  const identifiers = Object.keys(resourceServers)
+  params['resource'] = identifiers.length === 1 ? identifiers[0] : identifiers
+}
