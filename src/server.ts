@@ -13,6 +13,7 @@ import { createAllowances } from './http/allowances.ts'
 import { createApp } from './http/app.ts'
 import { createBrowserSignIn } from './http/browser-sign-in.ts'
 import { createCsrf } from './http/csrf.ts'
+import { createEarlyRefusals } from './http/refused-early.ts'
 import { createRefusedRequests } from './http/refused-requests.ts'
 import { listen } from './http/server.ts'
 import { startRemovingClients } from './jobs/client-removal.ts'
@@ -217,6 +218,7 @@ export async function serve(config: Config, options: PosternOptions): Promise<Ru
     let handler = createHandler()
     const server = await listen({
       handler: (req, res) => handler(req, res),
+      refuse: createEarlyRefusals({ issuer: config.ISSUER, render, log: options.log }),
       issuer: config.ISSUER,
       trustedProxies: config.TRUSTED_PROXIES,
       host: config.HOST,

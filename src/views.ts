@@ -143,6 +143,11 @@ export type Views = {
     errorDescription: string | undefined
     back: Back | undefined
   }
+  elsewhere: {
+    issuer: string
+    /** What the request was asked as, and what a proxy has to do about it. */
+    reason: string
+  }
   home: {
     issuer: string
     version: string
@@ -163,6 +168,7 @@ const names = Object.keys({
   'signed-out': true,
   submitting: true,
   error: true,
+  elsewhere: true,
   home: true,
 } satisfies Record<ViewName, true>)
 

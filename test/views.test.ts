@@ -87,6 +87,7 @@ const examples: Views = {
     errorDescription: undefined,
     back: undefined,
   },
+  elsewhere: { issuer: 'https://id.example.com', reason: 'It was asked as "127.0.0.1".' },
   home: { issuer: 'https://id.example.com', version: '1.0.0' },
 }
 
@@ -167,6 +168,7 @@ const variants: { [Name in ViewName]: readonly Partial<Views[Name]>[] } = {
       errorDescription: 'missing required parameter',
       back: { href: 'https://ledger.example.com', label: 'Back to Ledger' },
     }),
+  elsewhere: [],
   home: [],
 }
 
@@ -249,6 +251,7 @@ describe.each(names)('the %s page', (name) => {
       'signed-out': [],
       submitting: ['action'],
       error: ['code'],
+      elsewhere: ['issuer', 'reason'],
       home: ['issuer', 'version'],
     }
     for (const member of shown[name]) {
