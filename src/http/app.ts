@@ -23,6 +23,7 @@ import { explainRefusals } from './middleware/reasons.ts'
 import { registrationResponses } from './middleware/registration-responses.ts'
 import { logRequests } from './middleware/requests.ts'
 import { refuseStrays } from './middleware/resuming.ts'
+import { safeRequests } from './middleware/safe-requests.ts'
 import { securityHeaders } from './middleware/security-headers.ts'
 import { signingOut } from './middleware/signing-out.ts'
 import { boundStrangers } from './middleware/strangers.ts'
@@ -78,6 +79,7 @@ export function createApp(dependencies: AppDependencies): ReturnType<Provider['c
   provider.use(problemDetails({ log }))
   provider.use(onePath())
   provider.use(knownMethods)
+  provider.use(safeRequests)
   provider.use(postedRequests())
   provider.use(healthRoutes({ db, hasCurrentKeys: dependencies.jwks.isCurrent, isStopping }).routes())
   provider.use(assetRoutes().routes())
