@@ -20,6 +20,7 @@ import { type OpenRegistrations, openRegistration } from './middleware/open-regi
 import { onePath } from './middleware/paths.ts'
 import { postedRequests } from './middleware/posted-requests.ts'
 import { explainRefusals } from './middleware/reasons.ts'
+import { registrationCors } from './middleware/registration-cors.ts'
 import { registrationResponses } from './middleware/registration-responses.ts'
 import { logRequests } from './middleware/requests.ts'
 import { refuseStrays } from './middleware/resuming.ts'
@@ -80,6 +81,7 @@ export function createApp(dependencies: AppDependencies): ReturnType<Provider['c
   provider.use(onePath())
   provider.use(knownMethods)
   provider.use(safeRequests)
+  provider.use(registrationCors({ isOpen: openRegistrations !== undefined }))
   provider.use(postedRequests())
   provider.use(healthRoutes({ db, hasCurrentKeys: dependencies.jwks.isCurrent, isStopping }).routes())
   provider.use(assetRoutes().routes())
