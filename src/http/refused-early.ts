@@ -50,5 +50,5 @@ export function createEarlyRefusals({
 }
 
 function pathOf({ url = '/' }: IncomingMessage): string {
-  return URL.parse(url, 'http://localhost')?.pathname ?? '/'
+  return url.startsWith('/') ? url.replace(/[?#].*/s, '') : (URL.parse(url)?.pathname ?? '/')
 }
