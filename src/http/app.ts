@@ -12,6 +12,7 @@ import { type AdminDependencies, adminRoutes } from './admin/routes.ts'
 import type { Allowances } from './allowances.ts'
 import { isByClient, logBadEnd } from './bad-ends.ts'
 import { browserCookies } from './middleware/browser.ts'
+import { devicePolling } from './middleware/device-polling.ts'
 import { emptyResponses } from './middleware/empty-responses.ts'
 import { errorPages } from './middleware/errors.ts'
 import { cacheableJwks, type PublishedKeys } from './middleware/jwks.ts'
@@ -58,8 +59,19 @@ export type AppDependencies = InteractionDependencies &
 
 /** The pipeline: ours around the engine, which is a Koa application itself. */
 export function createApp(dependencies: AppDependencies): ReturnType<Provider['callback']> {
-  const { provider, storage, render, log, db, issuer, version, isStopping, throttleKey, openRegistrations } =
-    dependencies
+  const {
+    provider,
+    storage,
+    render,
+    log,
+    db,
+    issuer,
+    version,
+    isStopping,
+    throttleKey,
+    openRegistrations,
+    operationDependencies,
+  } = dependencies
   const isSecure = issuer.startsWith('https:')
   const home = new Router()
   home.get('/', (ctx) => {
@@ -92,6 +104,7 @@ export function createApp(dependencies: AppDependencies): ReturnType<Provider['c
   provider.use(boundStrangers({ allowances: dependencies.allowances, storage }))
   provider.use(browserCookies({ isSecure, lifetimeSeconds: dependencies.interactionLifetimeSeconds }))
   if (openRegistrations) provider.use(openRegistration({ db, throttleKey, limits: openRegistrations }))
+  provider.use(devicePolling({ db, throttleKey, intervalSeconds: operationDependencies.config.DEVICE_POLLING_SECONDS }))
   provider.use(cacheableJwks(dependencies.jwks))
   provider.use(registrationResponses())
   provider.use(signingOut({ provider, subjectOf: dependencies.subjectOf, isSecure }))
