@@ -112,7 +112,7 @@ export async function assemble(config: Config, { log, onStatement, ...options }:
       reuseWindowSeconds: config.REFRESH_TOKEN_REUSE_WINDOW_SECONDS,
     })
     const { render } = createViews()
-    const findWayBack = createWayBack({ db, clients: cache })
+    const findWayBack = createWayBack({ storage })
     const providerWith = createProviders({
       config,
       storage,

@@ -62,6 +62,10 @@ export type ErrorCode =
   | 'too-many-requests'
   | 'unavailable'
   | 'other-browser'
+  | 'no-cookies'
+  | 'app-gone'
+  | 'account-gone'
+  | 'signed-out'
   | 'protocol'
 
 /**

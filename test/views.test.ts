@@ -158,6 +158,11 @@ const variants: { [Name in ViewName]: readonly Partial<Views[Name]>[] } = {
       'too-many-attempts',
       'unavailable',
       'other-browser',
+      'no-cookies',
+      'app-gone',
+      'account-gone',
+      'signed-out',
+      'not-possible',
     ] as const
   )
     .map((code): Partial<Views['error']> => ({ code }))

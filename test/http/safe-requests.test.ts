@@ -131,7 +131,13 @@ const places: Record<string, () => Promise<Place>> = {
   },
 }
 
-const tables = ['artifacts', 'sessions', 'grants', 'audit_events', 'replays']
+const tables = [
+  'artifacts',
+  'sessions',
+  'grants',
+  `(select * from audit_events where type not like 'key.%')`,
+  'replays',
+]
 const rows = () =>
   Promise.all(tables.map((table) => postern.database.query(`select t::text as row from ${table} t order by 1`)))
 
