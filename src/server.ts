@@ -13,6 +13,7 @@ import { createAllowances } from './http/allowances.ts'
 import { createApp } from './http/app.ts'
 import { createBrowserSignIn } from './http/browser-sign-in.ts'
 import { createCsrf } from './http/csrf.ts'
+import { createEarlyRefusals } from './http/refused-early.ts'
 import { createRefusedRequests } from './http/refused-requests.ts'
 import { listen } from './http/server.ts'
 import { startRemovingClients } from './jobs/client-removal.ts'
@@ -28,6 +29,7 @@ import { createClientUses, noteUses } from './oidc/client-uses.ts'
 import { type ClientCache, createClientCache } from './oidc/clients.ts'
 import { lifetimes } from './oidc/lifetimes.ts'
 import { warnOfMisnamedScopes } from './oidc/misnamed-scopes.ts'
+import { pairwiseSubjects } from './oidc/pairwise.ts'
 import { createProviders } from './oidc/providers.ts'
 import { createResourceServers, type ResourceServers } from './oidc/resource-servers.ts'
 import { createStorage, type Storage } from './oidc/storage.ts'
@@ -110,7 +112,7 @@ export async function assemble(config: Config, { log, onStatement, ...options }:
       reuseWindowSeconds: config.REFRESH_TOKEN_REUSE_WINDOW_SECONDS,
     })
     const { render } = createViews()
-    const findWayBack = createWayBack({ db, clients: cache })
+    const findWayBack = createWayBack({ storage })
     const providerWith = createProviders({
       config,
       storage,
@@ -187,6 +189,7 @@ export async function serve(config: Config, options: PosternOptions): Promise<Ru
       operations: operations(),
       operationDependencies: postern,
       throttleKey,
+      subjectOf: pairwiseSubjects(keyring.pairwiseSalt),
       allowances,
       refusedRequests,
       openRegistrations: config.OPEN_REGISTRATION
@@ -215,6 +218,7 @@ export async function serve(config: Config, options: PosternOptions): Promise<Ru
     let handler = createHandler()
     const server = await listen({
       handler: (req, res) => handler(req, res),
+      refuse: createEarlyRefusals({ issuer: config.ISSUER, render, log: options.log }),
       issuer: config.ISSUER,
       trustedProxies: config.TRUSTED_PROXIES,
       host: config.HOST,
