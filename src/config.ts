@@ -105,6 +105,12 @@ export const environment = z
       .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'])
       .default('info')
       .describe('Log level.'),
+    LOG_FORMAT: z
+      .enum(['auto', 'json', 'text'])
+      .default('auto')
+      .describe(
+        'How the log is written: JSON for programs, text for people. `auto` is text on a terminal, JSON elsewhere.',
+      ),
     ACCESS_TOKEN_TTL_SECONDS: seconds.default(600).describe('Lifetime of an access token.'),
     ID_TOKEN_TTL_SECONDS: seconds.default(3600).describe('Lifetime of an ID token.'),
     REFRESH_TOKEN_TTL_SECONDS: seconds.default(1_209_600).describe('Lifetime of an unused refresh token.'),
