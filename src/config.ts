@@ -132,8 +132,10 @@ export const environment = z
       .describe('Allow implicit and hybrid response types for clients registered with them (weaker than code).'),
     ALLOW_FORM_POST: z
       .stringbool()
-      .default(false)
-      .describe('Allow the form_post response mode, which needs script in the browser to go unnoticed.'),
+      .default(true)
+      .describe(
+        'Allow the form_post response mode, which several client libraries use by default. Its page submits itself by script, or by a button.',
+      ),
     ALLOW_ENCRYPTION: z.stringbool().default(false).describe('Allow JWE for clients registered with it.'),
     KEY_ROTATION_SECONDS: seconds.default(2_592_000).describe('How long a key signs before the next one takes over.'),
     JWKS_CACHE_SECONDS: seconds

@@ -121,6 +121,12 @@ export type Views = {
   'signed-out': {
     back: Back | undefined
   }
+  submitting: {
+    action: string
+    fields: readonly { name: string; value: string }[]
+    /** Where the form leads, if that is not to this server. */
+    host: string | undefined
+  }
   error: {
     code: ErrorCode
     /** The id of the request, by which an administrator finds out why it failed. */
@@ -150,6 +156,7 @@ const names = Object.keys({
   'device-done': true,
   'sign-out': true,
   'signed-out': true,
+  submitting: true,
   error: true,
   home: true,
 } satisfies Record<ViewName, true>)

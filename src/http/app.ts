@@ -24,6 +24,7 @@ import { logRequests } from './middleware/requests.ts'
 import { refuseStrays } from './middleware/resuming.ts'
 import { securityHeaders } from './middleware/security-headers.ts'
 import { boundStrangers } from './middleware/strangers.ts'
+import { submittingPages } from './middleware/submitting-pages.ts'
 import { unitOfWork } from './middleware/unit-of-work.ts'
 import { ownUserCodesOnly, throttleUserCodes } from './middleware/user-codes.ts'
 import type { RefusedRequests } from './refused-requests.ts'
@@ -79,6 +80,7 @@ export function createApp(dependencies: AppDependencies): ReturnType<Provider['c
   provider.use(assetRoutes().routes())
   provider.use(home.routes())
   provider.use(adminRoutes(dependencies).routes())
+  provider.use(submittingPages({ issuer, render }))
   provider.use(unitOfWork({ storage, provider }))
   provider.use(boundStrangers({ allowances: dependencies.allowances, storage }))
   provider.use(browserCookies({ isSecure, lifetimeSeconds: dependencies.interactionLifetimeSeconds }))

@@ -15,11 +15,13 @@ export type Address = {
   pageOf?: string
 }
 
+type Row = readonly [path: string, methods: string, errors: Address['errors'], endpoint?: Endpoint, pageOf?: string]
+
 const interaction = '/interaction/:uid'
 
 // `OPTIONS` stands where browsers may ask from another origin (Fetch §3.2, CORS). `HEAD` is possible wherever `GET` is.
 // biome-ignore format: it is a table
-const table: readonly (readonly [path: string, methods: string, errors: Address['errors'], endpoint?: Endpoint, pageOf?: string])[] = [
+const table: readonly Row[] = [
   [routes.authorization,                         'GET POST',            'page', 'authorization'],
   [`${routes.authorization}/:uid`,               'GET',                 'page', 'resume'],
   [routes.code_verification,                     'GET POST',            'page', 'device'],

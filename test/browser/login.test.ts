@@ -23,7 +23,7 @@ const ada = 'ada@example.com'
 const grace = 'grace@example.com'
 
 beforeAll(async () => {
-  postern = await startPostern({ ALLOW_FORM_POST: 'true' })
+  postern = await startPostern()
   await postern.createAccount(ada, { name: 'Ada Lovelace' })
   await postern.createAccount(grace, { name: 'Grace Hopper' })
   const [port, apiPort] = [await freePort(), await freePort()]

@@ -81,7 +81,7 @@ describe('every page', () => {
     expectSafe(bounce)
     const scripts = directives(String(bounce.headers.get('content-security-policy')))['script-src']
     expect(scripts).toEqual(["'report-sample'", expect.stringMatching(/^'sha256-[\w+/]{43}='$/)])
-    expect(bounce.body).toContain('<noscript>')
+    expect(bounce.body).toContain('<button class="button primary" type="submit">Continue</button>')
   })
 
   test('what is not a page has them too', async () => {

@@ -12,7 +12,7 @@ let postern: TestPostern
 let client: ClientMetadata
 
 beforeAll(async () => {
-  postern = await startPostern({ ALLOW_FORM_POST: 'true' })
+  postern = await startPostern()
   await postern.createAccount(email)
   client = await postern.createClient({ authorization_signed_response_alg: 'ES256' })
 })

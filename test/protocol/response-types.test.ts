@@ -5,8 +5,7 @@ import type { ClientMetadata } from '../../src/stores/clients.ts'
 import { halfHash } from '../support/id-tokens.ts'
 import { operate } from '../support/operator.ts'
 import { startPostern, type TestPostern } from '../support/postern.ts'
-import { authorize, beginLogin, discover, login } from '../support/relying-party.ts'
-import { formsOf } from '../support/visitor.ts'
+import { authorize, beginLogin, discover } from '../support/relying-party.ts'
 import { answerOf, publishedKeys, send } from '../support/wire.ts'
 
 const email = 'ada@example.com'
@@ -43,22 +42,19 @@ describe('by default, OpenID Connect Core §3.2 and §3.3 are off', () => {
     expect(status).toBe(400)
   })
 
-  test.each(['form_post', 'form_post.jwt', 'web_message', 'nonsense'])(
-    'response_mode=%s is refused',
-    async (response_mode) => {
-      const config = await discover(postern, await postern.createClient())
-      const { page } = await beginLogin(config, { issuer: postern.issuer, response_mode })
-      expect(page.url).toMatch(/^https:\/\/rp\.example\/cb\?/)
-      expect(answerOf(page.url)).toMatchObject({ error: 'unsupported_response_mode', iss: postern.issuer })
-    },
-  )
+  test.each(['web_message', 'nonsense'])('response_mode=%s is refused', async (response_mode) => {
+    const config = await discover(postern, await postern.createClient())
+    const { page } = await beginLogin(config, { issuer: postern.issuer, response_mode })
+    expect(page.url).toMatch(/^https:\/\/rp\.example\/cb\?/)
+    expect(answerOf(page.url)).toMatchObject({ error: 'unsupported_response_mode', iss: postern.issuer })
+  })
 })
 
-describe('with ALLOW_IMPLICIT_AND_HYBRID and ALLOW_FORM_POST', () => {
+describe('with ALLOW_IMPLICIT_AND_HYBRID', () => {
   let postern: TestPostern
   let client: ClientMetadata
   beforeAll(async () => {
-    postern = await startPostern({ ALLOW_IMPLICIT_AND_HYBRID: 'true', ALLOW_FORM_POST: 'true' })
+    postern = await startPostern({ ALLOW_IMPLICIT_AND_HYBRID: 'true' })
     await postern.createAccount(email)
     client = await postern.createClient(weaker)
   })
@@ -133,19 +129,9 @@ describe('with ALLOW_IMPLICIT_AND_HYBRID and ALLOW_FORM_POST', () => {
     })
   })
 
-  test('OAuth 2.0 Form Post Response Mode §2: a form that posts itself to the redirect_uri', async () => {
-    const { visitor } = await login(postern, client, { email })
-    const config = await discover(postern, client)
-    const { page, state } = await beginLogin(config, { issuer: postern.issuer, visitor, response_mode: 'form_post' })
-    const [form] = formsOf(page.body)
-    expect([page.status, form?.action]).toEqual([200, 'https://rp.example/cb'])
-    expect(form?.hidden).toMatchObject({ state: [state], iss: [postern.issuer], code: [expect.any(String)] })
-    expect(page.headers.get('cache-control')).toBe('no-store, no-transform')
-  })
-
   test('and they are advertised', async () => {
     const { json } = await send(postern, '/.well-known/openid-configuration')
     expect(json['response_types_supported']).toEqual(expect.arrayContaining(['code', 'id_token', 'code id_token']))
-    expect(json['response_modes_supported']).toEqual(expect.arrayContaining(['form_post', 'fragment']))
+    expect(json['response_modes_supported']).toEqual(expect.arrayContaining(['fragment']))
   })
 })

@@ -56,7 +56,6 @@ describe('OpenID Connect Discovery §3, RFC 8414 §3: the metadata', () => {
       'refresh_token',
       'urn:ietf:params:oauth:grant-type:device_code',
     ])
-    expect(list('response_modes_supported').filter((mode) => mode.startsWith('form_post'))).toEqual([])
     expect(metadata['request_uri_parameter_supported']).toBe(false)
     expect(Object.keys(metadata).filter((name) => name.includes('encryption'))).toEqual([])
     for (const [name, values] of Object.entries(metadata).filter(([key]) => key.includes('signing_alg'))) {

@@ -115,11 +115,11 @@ function toForm(fields: Fields): URLSearchParams {
 function attribute(tag: string, name: string): string | undefined {
   const value = new RegExp(`\\s${name}="([^"]*)"`).exec(tag)?.[1]
   return value
-    ?.replaceAll('&amp;', '&')
-    .replaceAll('&quot;', '"')
+    ?.replaceAll('&quot;', '"')
     .replaceAll('&#39;', "'")
     .replaceAll('&lt;', '<')
     .replaceAll('&gt;', '>')
+    .replaceAll('&amp;', '&')
 }
 
 /** The forms of a page, with their hidden fields. */
