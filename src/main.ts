@@ -142,9 +142,13 @@ async function welcome(config: Config, db: Parameters<typeof accounts.list>[0], 
 }
 
 function explain(error: unknown, config: Config): string {
-  const { code, message } = error as { code?: string; message?: string }
+  const { code, message, syscall } = error as { code?: string; message?: string; syscall?: string }
   if (code === 'EADDRINUSE') return `Port ${config.PORT} is in use. Set PORT to another one, or stop what is using it.`
-  if (code === 'EACCES') return `Port ${config.PORT} may not be used. Set PORT to one above 1023.`
+  if (syscall === 'listen') {
+    return code === 'EACCES'
+      ? `Port ${config.PORT} may not be used. Set PORT to one above 1023.`
+      : `Nothing can listen at ${config.HOST} (${code}). Set HOST to an address of this machine, such as 127.0.0.1 or 0.0.0.0.`
+  }
   if (code === '28P01' || code === '28000') return 'The database refused the user or password in DATABASE_URL.'
   if (code === 'ECONNREFUSED' || code === 'ENOTFOUND')
     return `The database in DATABASE_URL cannot be reached (${code}).`
