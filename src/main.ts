@@ -43,8 +43,10 @@ export async function main(env: Record<string, string | undefined>): Promise<voi
 }
 
 async function run(config: Config, log: Logger, step: Step): Promise<void> {
-  const starting = serve(config, { log, step })
+  const waiting = new AbortController()
+  const starting = serve(config, { log, step, signal: waiting.signal })
   onStopSignal(async () => {
+    waiting.abort()
     await starting.then(
       (running) => running.stop(),
       () => {},
@@ -151,7 +153,11 @@ function explain(error: unknown, config: Config): string {
   }
   if (code === '28P01' || code === '28000') return 'The database refused the user or password in DATABASE_URL.'
   if (code === 'ECONNREFUSED' || code === 'ENOTFOUND')
-    return `The database in DATABASE_URL cannot be reached (${code}).`
+    return `The database in DATABASE_URL cannot be reached (${code}). It was waited for as long as DATABASE_WAIT_SECONDS says. Check the host and port, and that it runs.`
+  if (code === '3D000') return `${message}. Create it, or correct DATABASE_URL.`
+  if (code === '08P01' && /unsupported startup parameter/.test(message ?? '')) {
+    return `A pooler before the database does not accept session settings (${message}). Set DATABASE_PREPARED_STATEMENTS=false, and give the role what docs/operations.md says of poolers.`
+  }
   if (/^(ERR_TLS_|CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_)/.test(code ?? '')) {
     return `The database in DATABASE_URL did not prove who it is (${code}). Its certificate has to be for the host that is named there, and issued by the authority in sslrootcert or, without that, by a public one.`
   }

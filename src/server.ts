@@ -61,6 +61,8 @@ export type PosternOptions = {
   mustExist?: boolean
   /** What the steps of starting are done by; by default nothing is shown of them. */
   step?: Step
+  /** Ends the wait for a database that is not there yet. */
+  signal?: AbortSignal
 }
 
 /** The version in package.json. */
@@ -71,8 +73,8 @@ export const version: string = (() => {
 
 /** Opens the database, brings it up to date, loads the keys and builds the engine. */
 export async function assemble(config: Config, options: PosternOptions): Promise<Postern> {
-  const { log, onStatement, mustExist = false, step = unseen } = options
-  const { database, envelope } = await prepare(config, { log, onStatement, mustExist, step })
+  const { log, onStatement, mustExist = false, step = unseen, signal } = options
+  const { database, envelope } = await prepare(config, { log, onStatement, mustExist, step, signal })
   const { db } = database
   let clients: ClientCache | undefined
   let keyService: KeyService | undefined

@@ -1,8 +1,10 @@
 import { operations } from '../admin/operations.ts'
 import { describe } from '../config.ts'
 import { migrate as applyMigrations } from '../database/migrate.ts'
-import { open } from '../database/open.ts'
+import { unseen } from '../log/progress.ts'
+import { createLogger } from '../log.ts'
 import { main } from '../main.ts'
+import { openDatabase } from '../server/prepare.ts'
 import { applyCommand } from './apply.ts'
 import type { Command } from './command.ts'
 import { exportCommand } from './export.ts'
@@ -25,7 +27,9 @@ const migrate: Command = {
   notes: fromEnvironment,
   options: {},
   async run(_, { settings }) {
-    const database = await open(settings(), { onError: () => {} }, () => {})
+    const log = createLogger('silent')
+    const toldBy = { log, onStatement: undefined, mustExist: false, step: unseen, signal: undefined }
+    const database = await openDatabase({ ...settings(), MIGRATE_ON_START: true }, toldBy)
     try {
       const applied = await applyMigrations(database.db)
       const outcome = applied.length > 0 ? `Applied: ${applied.join(', ')}` : 'The schema is up to date.'
