@@ -6,6 +6,7 @@ import { operations } from './admin/operations.ts'
 import { createSignIn } from './authentication/sign-in.ts'
 import type { Config } from './config.ts'
 import { createPasswords, type Passwords } from './crypto/passwords.ts'
+import { type Claim, claim } from './database/claim.ts'
 import type { OpenDatabase } from './database/open.ts'
 import { createAllowances } from './http/allowances.ts'
 import { createApp } from './http/app.ts'
@@ -157,6 +158,7 @@ export async function serve(config: Config, options: PosternOptions): Promise<Ru
   })
   let isStopping = false
   let watch: KeyWatch | undefined
+  let claimed: Claim | undefined
 
   function createHandler(): RequestListener {
     const { provider, keyring } = postern
@@ -196,6 +198,8 @@ export async function serve(config: Config, options: PosternOptions): Promise<Ru
   }
 
   try {
+    // A session of its own is nothing that a pooler lets one keep.
+    if (config.DATABASE_PREPARED_STATEMENTS) claimed = await claim(database, config.ISSUER)
     await warnOfMisnamedScopes(database.db, options.log)
     let handler = createHandler()
     const { step = unseen } = options
@@ -204,6 +208,11 @@ export async function serve(config: Config, options: PosternOptions): Promise<Ru
         handler: (req, res) => handler(req, res),
         issuer: config.ISSUER,
         trustedProxies: config.TRUSTED_PROXIES,
+        onUntrustedProxy: (address) =>
+          options.log.warn(
+            { address, setting: 'TRUSTED_PROXIES' },
+            'X-Forwarded-For came from an address that is not among TRUSTED_PROXIES, and was not believed. If that is your proxy, name it there: until then everybody behind it counts as one. This is said once.',
+          ),
         host: config.HOST,
         port: config.PORT,
         maxConnections: config.MAX_CONNECTIONS,
@@ -233,10 +242,12 @@ export async function serve(config: Config, options: PosternOptions): Promise<Ru
         await Promise.all([server.stop(config.SHUTDOWN_TIMEOUT_SECONDS * 1000), ...jobs.map((job) => job.stop())])
         await Promise.all([uses.stop(), refusedRequests.stop()])
         await watching.stop() // last: what is served until then may seal something, with a key that has to be noted
+        await claimed?.stop()
         await postern.close()
       },
     }
   } catch (error) {
+    await claimed?.stop()
     await postern.close()
     throw error
   }
