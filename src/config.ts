@@ -2,10 +2,12 @@ import { z } from 'zod'
 import { databaseMistakes, databaseSettings } from './config/database.ts'
 import { maskDatabaseUrl } from './config/database-url.ts'
 import { pauseSeconds, seconds, secondsOrNone } from './config/durations.ts'
+import { issuer } from './config/issuer.ts'
 import { findKeyMistake, keyRemedy } from './config/key-encryption-keys.ts'
 import { keyServiceMistakes, keyServiceSettings } from './config/key-service.ts'
 import { limits } from './config/limits.ts'
 import { inPlainWords } from './config/plain-words.ts'
+import { rangeProblem } from './config/proxies.ts'
 import { closest } from './config/suggestions.ts'
 import { secret } from './secret.ts'
 
@@ -53,25 +55,13 @@ const json = z.string().transform((text, context) => {
   }
 })
 
-const loopbackHosts = ['localhost', '127.0.0.1', '[::1]']
-
 // Rules about several settings are checked even if others are wrong, so that all mistakes are told at once.
 const together = { when: () => true }
 
 /** The only list of settings: environment variable, default, meaning. docs/configuration.md is checked against it. */
 export const environment = z
   .object({
-    ISSUER: z
-      .url({ protocol: /^https?$/, error: 'must be an http(s) URL', abort: true })
-      .refine((url) => !url.endsWith('/') && new URL(url).search === '' && new URL(url).hash === '', {
-        error: 'must have no trailing slash, query or fragment',
-      })
-      .refine((url) => new URL(url).pathname === '/', { error: 'must have no path: Postern serves a whole origin' })
-      .refine((url) => url.startsWith('https:') || loopbackHosts.includes(new URL(url).hostname), {
-        error: 'must be https: plain http is only for localhost',
-      })
-      .optional()
-      .describe('Public URL of this server, without a trailing slash. Default: http://localhost:PORT.'),
+    ISSUER: issuer,
     PORT: z.coerce.number().int().min(0).max(65535).default(3000).describe('Port to listen on; 0 picks a free one.'),
     HOST: z.string().default('127.0.0.1').describe('Address to listen on. Use 0.0.0.0 in a container.'),
     ...databaseSettings,
@@ -88,8 +78,9 @@ export const environment = z
       .describe('A file with the key-encryption keys instead, one a line; blank lines and lines with # are skipped.'),
     ...keyServiceSettings,
     TRUSTED_PROXIES: list
-      .refine((ranges) => ranges.every((cidr) => /^[0-9a-fA-F:.]+(\/\d{1,3})?$/.test(cidr)), {
-        error: 'must be addresses or CIDR ranges, comma separated, such as 10.0.0.0/8',
+      .superRefine((ranges, context) => {
+        const [problem] = ranges.flatMap((range) => rangeProblem(range) ?? [])
+        if (problem) context.addIssue({ code: 'custom', message: problem })
       })
       .describe('Addresses or CIDR ranges whose X-Forwarded-For is believed, comma separated.'),
     EGRESS_PRIVATE_HOSTS: list
@@ -105,6 +96,12 @@ export const environment = z
       .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'])
       .default('info')
       .describe('Log level.'),
+    LOG_FORMAT: z
+      .enum(['auto', 'json', 'text'])
+      .default('auto')
+      .describe(
+        'How the log is written: JSON for programs, text for people. `auto` is text on a terminal, JSON elsewhere.',
+      ),
     ACCESS_TOKEN_TTL_SECONDS: seconds.default(600).describe('Lifetime of an access token.'),
     ID_TOKEN_TTL_SECONDS: seconds.default(3600).describe('Lifetime of an ID token.'),
     REFRESH_TOKEN_TTL_SECONDS: seconds.default(1_209_600).describe('Lifetime of an unused refresh token.'),

@@ -1,5 +1,7 @@
 import { type DestinationStream, type Logger, pino } from 'pino'
 import type { Config } from './config.ts'
+import { lineOf } from './log/lines.ts'
+import { type Style, styleFor } from './log/style.ts'
 
 /**
  * Structured logs, a JSON object a line. Of an error only its kind, message, code and stack are written: a
@@ -8,6 +10,18 @@ import type { Config } from './config.ts'
 export function createLogger(level: Config['LOG_LEVEL'], destination?: DestinationStream): Logger {
   const options = { level, base: { pid: process.pid }, serializers: { err: describeError } }
   return destination ? pino(options, destination) : pino(options)
+}
+
+/** Where the log of this process goes: to standard output, as JSON unless a person watches or LOG_FORMAT says otherwise. */
+export function logDestination(
+  { LOG_FORMAT }: Config,
+  output: { isTTY?: boolean; write(text: string): unknown },
+  env: Readonly<Record<string, string | undefined>>,
+): DestinationStream | undefined {
+  const isText = LOG_FORMAT === 'auto' ? output.isTTY === true : LOG_FORMAT === 'text'
+  const style: Style = styleFor(output, env)
+  const begin = output.isTTY ? '\r\u001b[K' : '' // in place of a step that is being done
+  return isText ? { write: (line) => void output.write(`${begin}${lineOf(JSON.parse(line), style)}\n`) } : undefined
 }
 
 /**

@@ -1,9 +1,12 @@
 import './runtime.ts'
 import cluster from 'node:cluster'
+import { dirname, join } from 'node:path'
 import type { Logger } from 'pino'
 import { type Config, InvalidConfiguration, misspelt, parse } from './config.ts'
 import { load as loadEncryptionKeys } from './keys/encryption-keys.ts'
-import { createLogger, endAtFaults } from './log.ts'
+import { type Step, stepsOn, unseen } from './log/progress.ts'
+import { styleFor } from './log/style.ts'
+import { createLogger, endAtFaults, logDestination } from './log.ts'
 import { assemble, serve } from './server.ts'
 import * as accounts from './stores/accounts.ts'
 
@@ -20,15 +23,18 @@ export async function main(env: Record<string, string | undefined>): Promise<voi
     process.exitCode = 2
     return
   }
-  const log = createLogger(config.LOG_LEVEL)
+  const destination = logDestination(config, process.stdout, env)
+  const log = createLogger(config.LOG_LEVEL, destination)
+  const isWatched = destination !== undefined && process.stdout.isTTY && cluster.isPrimary
+  const step = isWatched ? stepsOn(process.stdout, styleFor(process.stdout, env)) : unseen
   endAtFaults(log)
   if (cluster.isPrimary) {
     for (const { name, meant } of misspelt(env))
       log.warn({ name, meant }, 'there is no such setting: one like it exists')
   }
   try {
-    if (cluster.isPrimary && config.WORKERS > 1) await supervise(config, log)
-    else await run(config, log)
+    if (cluster.isPrimary && config.WORKERS > 1) await supervise(config, log, step)
+    else await run(config, log, step)
   } catch (error) {
     process.stderr.write(`Postern could not start. ${explain(error, config)}\n`)
     log.debug({ err: error }, 'could not start')
@@ -36,9 +42,11 @@ export async function main(env: Record<string, string | undefined>): Promise<voi
   }
 }
 
-async function run(config: Config, log: Logger): Promise<void> {
-  const starting = serve(config, { log })
+async function run(config: Config, log: Logger, step: Step): Promise<void> {
+  const waiting = new AbortController()
+  const starting = serve(config, { log, step, signal: waiting.signal })
   onStopSignal(async () => {
+    waiting.abort()
     await starting.then(
       (running) => running.stop(),
       () => {},
@@ -50,9 +58,9 @@ async function run(config: Config, log: Logger): Promise<void> {
 }
 
 /** One process that holds the database, and `WORKERS` that serve. A worker that dies is replaced. */
-async function supervise(config: Config, log: Logger): Promise<void> {
+async function supervise(config: Config, log: Logger, step: Step): Promise<void> {
   const encryptionKeys = await loadEncryptionKeys(config)
-  const postern = await assemble(config, { log })
+  const postern = await assemble(config, { log, step })
   let isStopping = false
   let isServing = false
   const fork = () =>
@@ -111,6 +119,13 @@ function onStopSignal(stop: () => Promise<void>): void {
   process.on('SIGHUP', handle) // the terminal was closed
 }
 
+/** How a person in this folder calls the command line: a checkout has a program of its own for it. */
+function program(): string {
+  if (!import.meta.filename.endsWith('.ts')) return 'postern'
+  const checkout = dirname(import.meta.dirname)
+  return process.cwd() === checkout ? './postern' : join(checkout, 'postern')
+}
+
 async function welcome(config: Config, db: Parameters<typeof accounts.list>[0], port: number): Promise<void> {
   const isNew = (await accounts.list(db, { limit: 1 })).length === 0
   const lines = [`Postern is ready at ${config.ISSUER} (port ${port}).`]
@@ -118,9 +133,10 @@ async function welcome(config: Config, db: Parameters<typeof accounts.list>[0], 
     lines.push(
       '',
       'There is no account yet. In another terminal:',
-      '  npx postern account create --email you@example.com    creates one to sign in with',
-      '  npx postern registration-token create                 lets an app register itself',
-      `  ${config.ISSUER}/.well-known/openid-configuration     is what apps need to know`,
+      `  ${program()} account create --email you@example.com    creates one to sign in with`,
+      `  ${program()} registration-token create                 lets an app register itself`,
+      '',
+      `Apps find what they need to know at ${config.ISSUER}/.well-known/openid-configuration`,
       '',
     )
   }
@@ -128,12 +144,20 @@ async function welcome(config: Config, db: Parameters<typeof accounts.list>[0], 
 }
 
 function explain(error: unknown, config: Config): string {
-  const { code, message } = error as { code?: string; message?: string }
+  const { code, message, syscall } = error as { code?: string; message?: string; syscall?: string }
   if (code === 'EADDRINUSE') return `Port ${config.PORT} is in use. Set PORT to another one, or stop what is using it.`
-  if (code === 'EACCES') return `Port ${config.PORT} may not be used. Set PORT to one above 1023.`
+  if (syscall === 'listen') {
+    return code === 'EACCES'
+      ? `Port ${config.PORT} may not be used. Set PORT to one above 1023.`
+      : `Nothing can listen at ${config.HOST} (${code}). Set HOST to an address of this machine, such as 127.0.0.1 or 0.0.0.0.`
+  }
   if (code === '28P01' || code === '28000') return 'The database refused the user or password in DATABASE_URL.'
   if (code === 'ECONNREFUSED' || code === 'ENOTFOUND')
-    return `The database in DATABASE_URL cannot be reached (${code}).`
+    return `The database in DATABASE_URL cannot be reached (${code}). It was waited for as long as DATABASE_WAIT_SECONDS says. Check the host and port, and that it runs.`
+  if (code === '3D000') return `${message}. Create it, or correct DATABASE_URL.`
+  if (code === '08P01' && /unsupported startup parameter/.test(message ?? '')) {
+    return `A pooler before the database does not accept session settings (${message}). Set DATABASE_PREPARED_STATEMENTS=false, and give the role what docs/operations.md says of poolers.`
+  }
   if (/^(ERR_TLS_|CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_)/.test(code ?? '')) {
     return `The database in DATABASE_URL did not prove who it is (${code}). Its certificate has to be for the host that is named there, and issued by the authority in sslrootcert or, without that, by a public one.`
   }

@@ -5,10 +5,9 @@ import type { Logger } from 'pino'
 import { operations } from './admin/operations.ts'
 import { createSignIn } from './authentication/sign-in.ts'
 import type { Config } from './config.ts'
-import { createEnvelope } from './crypto/envelope.ts'
 import { createPasswords, type Passwords } from './crypto/passwords.ts'
-import { migrate, pending } from './database/migrate.ts'
-import { assertCreated, assertMigrated, type OpenDatabase, open } from './database/open.ts'
+import { type Claim, claim } from './database/claim.ts'
+import type { OpenDatabase } from './database/open.ts'
 import { createAllowances } from './http/allowances.ts'
 import { createApp } from './http/app.ts'
 import { createBrowserSignIn } from './http/browser-sign-in.ts'
@@ -19,12 +18,12 @@ import { listen } from './http/server.ts'
 import { startRemovingClients } from './jobs/client-removal.ts'
 import { startRotatingKeys } from './jobs/key-rotation.ts'
 import { startSweeping } from './jobs/sweep.ts'
-import { assertComplete, assertFitting, load as loadEncryptionKeys } from './keys/encryption-keys.ts'
 import type { KeyService } from './keys/key-service.ts'
 import { assertUsable, type Keyring, load as loadKeyring, publishedKids } from './keys/keyring.ts'
 import { open as openKeyService } from './keys/pkcs11.ts'
 import type { RotationDependencies } from './keys/rotation.ts'
 import { type KeyWatch, watchKeys } from './keys/watch.ts'
+import { type Step, unseen } from './log/progress.ts'
 import { createClientUses, noteUses } from './oidc/client-uses.ts'
 import { type ClientCache, createClientCache } from './oidc/clients.ts'
 import { lifetimes } from './oidc/lifetimes.ts'
@@ -34,6 +33,7 @@ import { createProviders } from './oidc/providers.ts'
 import { createResourceServers, type ResourceServers } from './oidc/resource-servers.ts'
 import { createStorage, type Storage } from './oidc/storage.ts'
 import { createWayBack, type FindWayBack } from './oidc/way-back.ts'
+import { prepare } from './server/prepare.ts'
 import { createViews, type Render } from './views.ts'
 
 /** Everything but the network: what the server and the command line both stand on. */
@@ -62,6 +62,10 @@ export type PosternOptions = {
   fetch?: typeof globalThis.fetch
   /** Refuses to create a database: a command that is run in another folder would have an empty one. */
   mustExist?: boolean
+  /** What the steps of starting are done by; by default nothing is shown of them. */
+  step?: Step
+  /** Ends the wait for a database that is not there yet. */
+  signal?: AbortSignal
 }
 
 /** The version in package.json. */
@@ -71,34 +75,16 @@ export const version: string = (() => {
 })()
 
 /** Opens the database, brings it up to date, loads the keys and builds the engine. */
-export async function assemble(config: Config, { log, onStatement, ...options }: PosternOptions): Promise<Postern> {
-  if (options.mustExist) await assertCreated(config) // first: the next line creates a key where there is none
-  const encryptionKeys = await loadEncryptionKeys(config)
-  const database = await open(
-    config,
-    {
-      onError: (error) => log.warn({ err: error }, 'a database connection was lost'),
-      ...(onStatement && { onStatement }),
-    },
-    (message, details) => log.debug(details ?? {}, message),
-  )
+export async function assemble(config: Config, options: PosternOptions): Promise<Postern> {
+  const { log, onStatement, mustExist = false, step = unseen, signal } = options
+  const { database, envelope } = await prepare(config, { log, onStatement, mustExist, step, signal })
+  const { db } = database
   let clients: ClientCache | undefined
   let keyService: KeyService | undefined
   try {
-    const { db } = database
-    if (options.mustExist) await assertMigrated(config, database)
-    const envelope = createEnvelope(encryptionKeys)
-    if (config.MIGRATE_ON_START) {
-      await assertFitting(db, envelope)
-      const applied = await migrate(db)
-      if (applied.length > 0) log.info({ applied }, 'migrated')
-    } else if ((await pending(db)).length > 0) {
-      throw new Error('The database schema is not up to date. Run: postern migrate')
-    }
-    await assertComplete(db, envelope)
     keyService = await openKeyService(config)
     const keys: RotationDependencies = { config, db, envelope, keyService }
-    const keyring = await loadKeyring(keys)
+    const keyring = await step('Keys', () => loadKeyring(keys))
     assertUsable(keyring)
     const cache = createClientCache({ database, db, envelope })
     clients = cache
@@ -174,6 +160,7 @@ export async function serve(config: Config, options: PosternOptions): Promise<Ru
   })
   let isStopping = false
   let watch: KeyWatch | undefined
+  let claimed: Claim | undefined
 
   function createHandler(): RequestListener {
     const { provider, keyring } = postern
@@ -214,17 +201,27 @@ export async function serve(config: Config, options: PosternOptions): Promise<Ru
   }
 
   try {
+    // A session of its own is nothing that a pooler lets one keep.
+    if (config.DATABASE_PREPARED_STATEMENTS) claimed = await claim(database, config.ISSUER)
     await warnOfMisnamedScopes(database.db, options.log)
     let handler = createHandler()
-    const server = await listen({
-      handler: (req, res) => handler(req, res),
-      refuse: createEarlyRefusals({ issuer: config.ISSUER, render, log: options.log }),
-      issuer: config.ISSUER,
-      trustedProxies: config.TRUSTED_PROXIES,
-      host: config.HOST,
-      port: config.PORT,
-      maxConnections: config.MAX_CONNECTIONS,
-    })
+    const { step = unseen } = options
+    const server = await step(`Port ${config.PORT} of ${config.HOST}`, () =>
+      listen({
+        handler: (req, res) => handler(req, res),
+        refuse: createEarlyRefusals({ issuer: config.ISSUER, render, log: options.log }),
+        issuer: config.ISSUER,
+        trustedProxies: config.TRUSTED_PROXIES,
+        onUntrustedProxy: (address) =>
+          options.log.warn(
+            { address, setting: 'TRUSTED_PROXIES' },
+            'X-Forwarded-For came from an address that is not among TRUSTED_PROXIES, and was not believed. If that is your proxy, name it there: until then everybody behind it counts as one. This is said once.',
+          ),
+        host: config.HOST,
+        port: config.PORT,
+        maxConnections: config.MAX_CONNECTIONS,
+      }),
+    )
     const watching = watchKeys(postern.keys, {
       database,
       version: postern.keyring.version,
@@ -249,10 +246,12 @@ export async function serve(config: Config, options: PosternOptions): Promise<Ru
         await Promise.all([server.stop(config.SHUTDOWN_TIMEOUT_SECONDS * 1000), ...jobs.map((job) => job.stop())])
         await Promise.all([uses.stop(), refusedRequests.stop()])
         await watching.stop() // last: what is served until then may seal something, with a key that has to be noted
+        await claimed?.stop()
         await postern.close()
       },
     }
   } catch (error) {
+    await claimed?.stop()
     await postern.close()
     throw error
   }

@@ -27,6 +27,18 @@ suite('settings', () => {
     expect(parse({ ISSUER: '', PORT: '', DATABASE_URL: '', ENCRYPTION_KEYS: '' })).toEqual(parse({}))
   })
 
+  test.each([
+    ['10.0.0.0/99', 'has the range 10.0.0.0/99: after the slash of an IPv4 address comes a number from 0 to 32'],
+    ['::1/129', 'has the range ::1/129: after the slash of an IPv6 address comes a number from 0 to 128'],
+    ['127.0.0.1,10.0.0.0/', 'has the range 10.0.0.0/: after the slash'],
+    ['10.0.0.256', 'must be addresses or CIDR ranges'],
+    ['10.0.0.0/8/8', 'must be addresses or CIDR ranges'],
+    ['fe80::1%eth0', 'must be addresses or CIDR ranges'],
+    ['1:2', 'must be addresses or CIDR ranges'],
+  ])('TRUSTED_PROXIES=%s is refused', (TRUSTED_PROXIES, reason) => {
+    expect(mistakes({ TRUSTED_PROXIES })).toContain(`TRUSTED_PROXIES ${reason}`)
+  })
+
   test('with mistakes are all named in one message, each with what to do', () => {
     const message = mistakes({
       ISSUER: 'http://id.example',
@@ -144,6 +156,29 @@ suite('OpenID Connect Discovery §3: the issuer', () => {
     ['https://id.example/tenant', 'must have no path'],
     ['ftp://id.example', 'must be an http(s) URL'],
     ['id.example', 'must be an http(s) URL'],
+    [
+      'https://Login.Example.com',
+      'must be spelled as URLs are compared, in lower case and ASCII, without a default port: https://login.example.com',
+    ],
+    [
+      'HTTPS://id.example',
+      'must be spelled as URLs are compared, in lower case and ASCII, without a default port: https://id.example',
+    ],
+    [
+      'https://id.example:443',
+      'must be spelled as URLs are compared, in lower case and ASCII, without a default port: https://id.example',
+    ],
+    [
+      'http://localhost:80',
+      'must be spelled as URLs are compared, in lower case and ASCII, without a default port: http://localhost',
+    ],
+    [
+      'https://bücher.example',
+      'must be spelled as URLs are compared, in lower case and ASCII, without a default port: https://xn--bcher-kva.example',
+    ],
+    ['https://id.example.', 'must have no dot at the end of its host: https://id.example'],
+    ['https://id.example.:8443', 'must have no dot at the end of its host: https://id.example:8443'],
+    ['https://ada:hunter2@id.example', 'must have no user or password in it: https://id.example'],
   ])('%s is refused', (ISSUER, reason) => {
     expect(mistakes({ ISSUER })).toContain(`ISSUER ${reason}`)
   })
@@ -385,7 +420,9 @@ suite('a DATABASE_URL', () => {
     ['with a user and no host', 'postgres://u:p@/postern', 'must name its host'],
     ['with an empty host', 'postgres:///postern?host=&sslmode=verify-full', 'must name its host'],
     ['with several hosts', 'postgres://u:p@localhost,db.example/postern', 'must name one host'],
-    ['with several ports', 'postgres://u:p@localhost:1,db.example:2/postern', 'must be a URL'],
+    ['with several ports', 'postgres://u:p@localhost:1,db.example:2/postern', 'must name one host'],
+    ['with several hosts and no user', 'postgresql://a:5432,b:5432/postern', 'must name one host'],
+    ['with a comma in the password', 'postgres://u:p,hunter2@[not a host/postern', 'must be a URL'],
     ['with several hosts in a parameter', 'postgres:///p?host=localhost,db.example', 'must name one host'],
     ['with a mode that is none', 'postgres://u:p@localhost/postern?sslmode=verify_full', 'must have an sslmode that'],
     ['in another case', 'postgres://u:p@localhost/postern?sslmode=VERIFY-FULL', 'must have an sslmode that'],

@@ -87,6 +87,7 @@ export function operations(): Operation[] {
       http: { method: 'GET', path: '/accounts' },
       input: z.strictObject(listInput),
       output: listOutput(shownAccount),
+      columns: ['id', 'email', 'email_verified', 'disabled'],
       run: ({ tx, storage }, { cursor, limit }) =>
         page(storage.envelope, {
           list: 'accounts',

@@ -68,6 +68,7 @@ export function operations(): Operation[] {
       http: { method: 'GET', path: '/clients' },
       input: z.strictObject(listInput),
       output: listOutput(shownClient),
+      columns: ['client_id', 'client_name', 'registered_by', 'disabled', 'last_used_at'],
       run: ({ tx, storage }, { cursor, limit }) =>
         page(storage.envelope, {
           list: 'clients',

@@ -59,6 +59,8 @@ export type Operation<
   /** Its options; `.describe()` is their documentation. The first may go without its name at the command line. */
   input: Input
   output: Output
+  /** The members of a list that a terminal shows, where all would be too many. */
+  columns?: readonly string[]
   /** What takes long and needs no transaction, such as hashing. It is done before one begins, and given to `run`. */
   prepare?(dependencies: OperationDependencies, input: z.output<Input>): Promise<Prepared>
   /** Throws a Refusal when it cannot be done. */

@@ -51,6 +51,7 @@ export function operations(): Operation[] {
         ...listInput,
       }),
       output: listOutput(shown),
+      columns: ['request_id', 'occurred_at', 'client_name', 'error', 'reason'],
       run: ({ tx, storage }, { client_id: clientId, cursor, limit }) =>
         page(storage.envelope, {
           list: `refused-requests:${JSON.stringify([clientId])}`,

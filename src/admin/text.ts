@@ -17,14 +17,28 @@ export function fromText(
   return Object.fromEntries(given.map(([name, value]) => [name, read(typesOf(properties[name]), value ?? '')]))
 }
 
-/** What an operation's options mean, with their defaults. */
-export function descriptionsOf(input: z.ZodObject): Record<string, string> {
+/** An option of an operation: what it means, with its default, what its value is, and whether it has to be given. */
+export type InputOption = { description: string; value: string; isRequired: boolean }
+
+/** The options of an operation, by the names of the fields of its input. */
+export function optionsOf(input: z.ZodObject): Record<string, InputOption> {
+  const { required = [] } = z.toJSONSchema(input, { io: 'input', unrepresentable: 'any' })
   return Object.fromEntries(
     Object.entries(propertiesOf(input)).map(([name, schema]) => {
       const meaning = schema.description ?? schema.anyOf?.find(({ description }) => description)?.description ?? ''
-      return [name, schema.default === undefined ? meaning : `${meaning} Default: ${String(schema.default)}.`]
+      const description = schema.default === undefined ? meaning : `${meaning} Default: ${String(schema.default)}.`
+      return [name, { description, value: placeholderFor(schema), isRequired: required.includes(name) }]
     }),
   )
+}
+
+function placeholderFor(schema: JsonSchema): string {
+  const types = typesOf(schema)
+  if (types.includes('boolean')) return 'true|false'
+  if (types.includes('integer') || types.includes('number')) return 'NUMBER'
+  if (types.includes('array')) return 'LIST'
+  if (types.includes('object')) return 'JSON'
+  return 'TEXT'
 }
 
 function propertiesOf(input: z.ZodObject): Record<string, JsonSchema> {

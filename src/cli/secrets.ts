@@ -2,31 +2,32 @@ import { type Resealing, reseal } from '../keys/resealing.ts'
 import type { Postern } from '../server.ts'
 import * as encryptionKeys from '../stores/encryption-keys.ts'
 import { countAllByKey } from '../stores/sealed-values.ts'
-import type { Session } from './session.ts'
-import { asksForHelp } from './usage.ts'
-
-const rotateHelp = `postern secrets rotate: Encrypt everything under the first of the encryption keys, while the server runs.
-
-  First give every process the new key: at the end of ENCRYPTION_KEYS, then at its front. It can be interrupted, and
-  run again. It ends with status 1 if an old key is still needed, and says what for.`
-
-const listHelp = `postern secrets list: Show the encryption keys, by their ids, and how much is encrypted under each.
-
-  It reads every row that may hold something encrypted.`
+import type { Command } from './command.ts'
 
 /** `postern secrets rotate`. */
-export async function rotate(args: string[], { by, withPostern }: Session): Promise<void> {
-  if (asksForHelp(args, rotateHelp)) return print(`${rotateHelp}\n`)
-  const resealing = await withPostern(({ keys }) => reseal(keys, by))
-  print(resealingText(resealing))
-  if (!isFinished(resealing)) process.exitCode = 1
+const rotate: Command = {
+  name: 'secrets rotate',
+  summary: 'Encrypt everything under the first of the encryption keys, while the server runs',
+  notes: `First give every process the new key: at the end of ENCRYPTION_KEYS, then at its front. It can be interrupted, and
+run again. It ends with status 1 if an old key is still needed, and says what for.`,
+  options: {},
+  async run(_, { by, withPostern }) {
+    const resealing = await withPostern(({ keys }) => reseal(keys, by))
+    print(resealingText(resealing))
+    if (!isFinished(resealing)) process.exitCode = 1
+  },
 }
 
 /** `postern secrets list`. */
-export async function list(args: string[], { withPostern }: Session): Promise<void> {
-  if (asksForHelp(args, listHelp)) return print(`${listHelp}\n`)
-  print(await withPostern(keysText))
+const list: Command = {
+  name: 'secrets list',
+  summary: 'Show the encryption keys, by their ids, and how much is encrypted under each',
+  notes: 'It reads every row that may hold something encrypted.',
+  options: {},
+  run: async (_, { withPostern }) => print(await withPostern(keysText)),
 }
+
+export const secretsCommands: readonly Command[] = [rotate, list]
 
 const isFinished = ({ unreadable, isOutpaced, usedElsewhere }: Resealing) =>
   unreadable.length === 0 && !isOutpaced && usedElsewhere.length === 0

@@ -1,4 +1,4 @@
-import { type ParseArgsOptionsConfig, parseArgs } from 'node:util'
+import type { ParseArgsOptionsConfig } from 'node:util'
 import { closest } from '../config/suggestions.ts'
 
 /** A mistake in how the command was called. */
@@ -22,13 +22,5 @@ export function suggestion(given: string, names: readonly string[]): string {
   return meant === undefined ? '' : ` Did you mean ${meant}?`
 }
 
-const withHelp = { help: { type: 'boolean', short: 'h' } } as const
-
-/** Whether a command without options is called for its help; it must not have other arguments. */
-export function asksForHelp(args: string[], help: string): boolean {
-  try {
-    return parseArgs({ args, options: withHelp, strict: true }).values.help === true
-  } catch (error) {
-    throw new Usage(`${misuse(error, withHelp)}\n\n${help}`)
-  }
-}
+/** Fields are spelled as in the specifications, options as at a command line: `redirect_uris`, `--redirect-uris`. */
+export const optionOf = (field: string): string => field.replaceAll('_', '-')

@@ -43,18 +43,21 @@ const ofTheDriver = [
 /** Parameters whose values are no secret. */
 const inTheClear = [...ofTheDriver, 'host', 'port', 'user', 'sslmode', 'ssl', 'sslrootcert', 'sslcert', 'sslkey']
 
+const severalHosts =
+  'must name one host: several, as libpq takes them, are not supported. Name one that always leads to the primary: a DNS name or virtual address that follows it, or a proxy such as HAProxy or PgBouncer'
 const noHost = '-' // stands where a URL has a user and no host, which would be no URL; it is no name of a host, either
 
 /** Reads a DATABASE_URL, or says what is wrong with it, without repeating any of it: a part may be the password. */
 export function readDatabaseUrl(text: string): DatabaseAddress | { problem: string } {
   const url = parsed(text)
+  if (!url && namesSeveralHosts(text)) return { problem: severalHosts }
   if (!url) return { problem: 'must be a URL, in which special characters of user and password are percent-encoded' }
   const { host, port, user, password, sslmode, ssl, sslrootcert, sslcert, sslkey, ...others } = Object.fromEntries(
     url.searchParams,
   )
   const server = host || decoded(url.hostname === noHost ? '' : url.hostname).replace(/^\[(.*)\]$/, '$1')
   if (!server) return { problem: 'must name its host: localhost, another one, or ?host=/folder/of/a/socket' }
-  if (server.includes(',')) return { problem: 'must name one host' }
+  if (server.includes(',')) return { problem: severalHosts }
   if ('uselibpqcompat' in others) return { problem: 'must not have uselibpqcompat' }
   const files = { ca: sslrootcert, cert: sslcert, key: sslkey }
   const tls = sslmode
@@ -111,6 +114,11 @@ function isOnThisMachine(host: string): boolean {
   return (
     host.startsWith('/') || /^localhost$/i.test(host) || host === '::1' || (isIPv4(host) && host.startsWith('127.'))
   )
+}
+
+function namesSeveralHosts(text: string): boolean {
+  const [, authority = ''] = /^[^:]+:\/\/([^/?#]*)/.exec(text) ?? []
+  return authority.slice(authority.lastIndexOf('@') + 1).includes(',') // a password may have commas, too
 }
 
 function parsed(text: string): URL | undefined {

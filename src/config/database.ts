@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { type Secret, secret } from '../secret.ts'
 import { databaseUrlProblem } from './database-url.ts'
+import { secondsOrNone } from './durations.ts'
 
 /** Where the database is, and how it is connected to. */
 export const databaseSettings = {
@@ -18,6 +19,9 @@ export const databaseSettings = {
     .describe(
       'Accept a DATABASE_URL without `sslmode=verify-full`, so that whoever is on the network between can read and change everything. For a private network that only the database and Postern are on.',
     ),
+  DATABASE_WAIT_SECONDS: secondsOrNone
+    .default(60)
+    .describe('How long a server that starts waits for a database that cannot be reached yet; with 0 it ends at once.'),
   DATABASE_POOL_SIZE: z.coerce.number().int().min(2).max(200).default(10).describe('Connections per process.'),
   DATABASE_PREPARED_STATEMENTS: z
     .stringbool()

@@ -6,6 +6,7 @@ import { type DatabaseAddress, readDatabaseUrl } from '../config/database-url.ts
 /** What the driver does not declare. A test has a server ask for the password, so a release that renames it is noticed. */
 type Driver = pg.Client & {
   connection: { stream: Duplex }
+  getStartupConf(): Record<string, string>
   _handleAuthCleartextPassword(message: unknown): void
   _handleAuthMD5Password(message: unknown): void
 }
@@ -33,6 +34,11 @@ export function clientOf(url: string): new (config?: pg.ClientConfig) => pg.Clie
         // One is being replaced: the ones before it may still do. A pool would not expect an exception here.
       }
       super({ ...config, ...connection })
+    }
+
+    /** Dates are read as ISO 8601, whatever the database has for others. Poolers let this one parameter through, too. */
+    override getStartupConf(): Record<string, string> {
+      return { ...super.getStartupConf(), DateStyle: 'ISO' }
     }
 
     override _handleAuthCleartextPassword(message: unknown): void {

@@ -4,9 +4,10 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type pg from 'pg'
 import { clientOf } from './client.ts'
 import * as cluster from './cluster.ts'
+import { createDataDir } from './data-dir.ts'
 import { alone } from './lock.ts'
 import * as postmaster from './postmaster.ts'
-import { createDataDir, createLauncher, findPrograms, type Launcher } from './unprivileged.ts'
+import { createLauncher, findPrograms, type Launcher } from './unprivileged.ts'
 
 /**
  * A real PostgreSQL for whoever has not set DATABASE_URL.

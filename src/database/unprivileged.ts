@@ -3,9 +3,7 @@ import { constants } from 'node:fs'
 import {
   chmod,
   type FileHandle,
-  lchown,
   lstat,
-  mkdir,
   open,
   readdir,
   readFile,
@@ -18,6 +16,7 @@ import {
 import { createRequire } from 'node:module'
 import { dirname, join, relative } from 'node:path'
 import { promisify } from 'node:util'
+import { unusable } from './data-dir.ts'
 
 /**
  * Starting PostgreSQL when we are root.
@@ -187,15 +186,6 @@ async function copyPrograms(native: string, version: string, dataDir: string, lo
   return destination
 }
 
-/** Creates the data directory for its owner's eyes only. Below a user's directory it is that user's, even if we are root. */
-export async function createDataDir(dataDir: string): Promise<void> {
-  const parent = dirname(dataDir)
-  await mkdir(parent, { recursive: true })
-  const created = await mkdir(dataDir, { mode: 0o700 }).then(() => true, ignoring('EEXIST'))
-  const { uid, gid } = await stat(parent)
-  if (created && isRoot() && uid !== 0) await lchown(dataDir, uid, gid)
-}
-
 /**
  * Opens a private file of the data directory for appending.
  *
@@ -203,7 +193,10 @@ export async function createDataDir(dataDir: string): Promise<void> {
  * with sudo. A symbolic link is refused: the owner could point it at a file of root's.
  */
 export async function openPrivate(path: string): Promise<FileHandle> {
-  const file = await open(path, constants.O_RDWR | constants.O_APPEND | constants.O_CREAT | constants.O_NOFOLLOW, 0o600)
+  const flags = constants.O_RDWR | constants.O_APPEND | constants.O_CREAT | constants.O_NOFOLLOW
+  const file = await open(path, flags, 0o600).catch((error: NodeJS.ErrnoException) => {
+    throw unusable(path, error.code)
+  })
   if (isRoot()) {
     const { uid, gid } = await lstat(dirname(path))
     if (uid !== 0) await file.chown(uid, gid)

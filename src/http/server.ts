@@ -16,6 +16,8 @@ export type ListenOptions = {
   refuse: RefuseEarly
   issuer: string
   trustedProxies: readonly string[]
+  /** Called once, with the first address that forwards requests without being trusted to. */
+  onUntrustedProxy?(address: string): void
   host: string
   port: number
   maxConnections: number
@@ -37,12 +39,13 @@ export async function listen({
   refuse,
   issuer,
   trustedProxies,
+  onUntrustedProxy,
   host,
   port,
   maxConnections,
   requestTimeoutMs = 30_000,
 }: ListenOptions): Promise<HttpServer> {
-  const pin = createOriginPin({ issuer, trustedProxies })
+  const pin = createOriginPin({ issuer, trustedProxies, onUntrustedProxy })
   const timeouts = {
     keepAliveTimeout: 65_000,
     headersTimeout: requestTimeoutMs,

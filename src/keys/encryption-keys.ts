@@ -1,10 +1,11 @@
 import { randomBytes } from 'node:crypto'
-import { link, mkdir, readFile, unlink, writeFile } from 'node:fs/promises'
+import { link, readFile, unlink, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { findKeyMistake, keyRemedy } from '../config/key-encryption-keys.ts'
 import type { Config } from '../config.ts'
 import type { Envelope } from '../crypto/envelope.ts'
 import { isThere, pathsIn, readIfThere } from '../database/cluster.ts'
+import { assertPossible, createDataDir, unusable } from '../database/data-dir.ts'
 import type { Db } from '../database/schema.ts'
 import { type Secret, secret } from '../secret.ts'
 import * as encryptionKeys from '../stores/encryption-keys.ts'
@@ -19,6 +20,7 @@ import * as sealedValues from '../stores/sealed-values.ts'
 export async function load(config: Config): Promise<readonly Secret[]> {
   if (config.ENCRYPTION_KEYS) return config.ENCRYPTION_KEYS
   if (config.ENCRYPTION_KEYS_FILE !== undefined) return readConfigured(config.ENCRYPTION_KEYS_FILE)
+  await assertPossible(config.DATA_DIR)
   const { cluster } = pathsIn(resolve(config.DATA_DIR))
   const path = join(config.DATA_DIR, 'encryption.key')
   // In this order: whoever makes both at this moment makes the key first.
@@ -51,9 +53,13 @@ async function readConfigured(path: string): Promise<readonly Secret[]> {
 
 /** Written whole under another name and then linked: a key is never half there, and never overwritten. */
 async function make(path: string, folder: string): Promise<void> {
-  await mkdir(folder, { recursive: true, mode: 0o700 })
+  await createDataDir(folder)
   const draft = `${path}.${process.pid}`
-  await writeFile(draft, `${randomBytes(32).toString('base64')}\n`, { mode: 0o600, flush: true })
+  try {
+    await writeFile(draft, `${randomBytes(32).toString('base64')}\n`, { mode: 0o600, flush: true })
+  } catch (error) {
+    throw unusable(draft, (error as NodeJS.ErrnoException).code)
+  }
   try {
     await link(draft, path)
   } catch (error) {

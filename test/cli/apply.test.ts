@@ -216,6 +216,6 @@ describe('postern', () => {
     expect((await run()).stdout).toContain(`  postern ${command} `)
     const { code, stdout } = await run(command, '--help')
     expect(code).toBe(0)
-    expect(stdout).toMatch(new RegExp(`^postern ${command}: .*\\n\\n.*--`))
+    expect(stdout).toMatch(new RegExp(`^postern ${command}: .*\\n\\n[\\s\\S]*--`))
   })
 })

@@ -120,7 +120,7 @@ describe('a setting that is misspelt', () => {
 
   test('is told by a server that starts', async () => {
     const key = randomBytes(32).toString('base64')
-    const nowhere = { DATABASE_URL: 'postgres://127.0.0.1:1/none', ENCRYPTION_KEYS: key }
+    const nowhere = { DATABASE_URL: 'postgres://127.0.0.1:1/none', DATABASE_WAIT_SECONDS: '0', ENCRYPTION_KEYS: key }
     const { stdout, stderr } = await commandLine(['start'], { env: { ...env, ...nowhere } })
     expect(stdout + stderr).toContain('"meant":"ACCESS_TOKEN_TTL_SECONDS"')
     expect(stdout + stderr).not.toContain('hunter2')

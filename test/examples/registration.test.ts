@@ -24,8 +24,11 @@ beforeAll(async () => {
   const commands = [...text.matchAll(/^```sh\n([\s\S]*?)^```$/gm)].map(([, block = '']) => block)
   const script = [
     'set -euo pipefail',
-    `postern() { node ${join(repository, 'src/cli.ts')} "$@"; }`,
-    ...commands.map((block) => block.replace('http://localhost:3000', postern.issuer)),
+    ...commands.map((block) =>
+      block
+        .replace('http://localhost:3000', postern.issuer)
+        .replaceAll('./postern ', `${join(repository, 'postern')} `),
+    ),
   ].join('\n')
   const PATH = [dirname(process.execPath), process.env['PATH']].join(delimiter)
   const { stdout } = await run('bash', ['-c', script], { cwd: folder, env: { ...postern.env, PATH } })

@@ -187,6 +187,13 @@ describe('a running server', () => {
   })
   afterAll(() => postern?.stop())
 
+  test('forwarded by an address that is not trusted is a warning in the log that names the setting', async () => {
+    await fetch(postern.issuer, { headers: { 'x-forwarded-for': '203.0.113.5' } })
+    const warnings = postern.logged.filter((line) => line.includes('is not among TRUSTED_PROXIES'))
+    expect(warnings).toHaveLength(1)
+    expect(warnings[0]).toContain('"address":"127.0.0.1"')
+  })
+
   /** fetch() writes the Host header itself; this does not. */
   function get(target: string, headers: Record<string, string> = {}): Promise<{ status: number; body: string }> {
     return new Promise((resolve, reject) => {
@@ -298,5 +305,29 @@ describe('a running server', () => {
     expect(await get('/health/ready', { host: '10.0.0.7:3000' })).toEqual({ status: 200, body: '{"status":"ready"}' })
     expect((await get('/health/../oauth/jwks', { host: 'evil.example' })).status).not.toBe(200)
     expect((await get('/health/live/../../', { host: 'evil.example' })).status).not.toBe(200)
+  })
+})
+
+describe('forwarded by an address that is not trusted', () => {
+  test('is told once, with that address, and never where the proxy is trusted', () => {
+    const told: string[] = []
+    const pin = createOriginPin({
+      issuer,
+      trustedProxies: ['10.0.0.1'],
+      onUntrustedProxy: (address) => told.push(address),
+    })
+    const ask = (remoteAddress: string, headers: Record<string, string>) =>
+      pin({
+        socket: { remoteAddress },
+        headers: { host: 'id.example', ...headers },
+        url: '/',
+      } as unknown as IncomingMessage)
+
+    ask('192.0.2.7', {})
+    ask('10.0.0.1', { 'x-forwarded-for': '203.0.113.5' })
+    expect(told).toEqual([])
+    ask('192.0.2.7', { 'x-forwarded-for': '203.0.113.5' })
+    ask('192.0.2.8', { 'x-forwarded-for': '203.0.113.5' })
+    expect(told).toEqual(['192.0.2.7'])
   })
 })

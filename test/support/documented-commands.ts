@@ -17,14 +17,12 @@ export async function commandsBelow(document: string, heading: string): Promise<
   return blocks
 }
 
-/** Runs commands as somebody would who copied them from a document. `postern` is the one of this checkout. */
+/** Runs commands as somebody would who copied them from a document. `./postern` is the one of this checkout. */
 export function runCommands(
   commands: string,
   { cwd, env, programs }: Shell,
 ): Promise<{ stdout: string; stderr: string }> {
-  const script = ['set -euo pipefail', `postern() { node ${join(repository, 'src/cli.ts')} "$@"; }`, commands].join(
-    '\n',
-  )
+  const script = ['set -euo pipefail', commands.replaceAll('./postern ', `${join(repository, 'postern')} `)].join('\n')
   const places = [programs, dirname(process.execPath), process.env['PATH']]
   const PATH = places.filter((place) => place !== undefined).join(delimiter)
   return run('bash', ['--norc', '-c', script], { cwd, env: { ...env, PATH } })

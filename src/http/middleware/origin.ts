@@ -9,7 +9,17 @@ export type Pinned = { address: string; refusal?: string }
  * made from it. A request for another host is refused. Forwarded headers count only from trusted proxies,
  * and are then replaced by what was checked, so that whatever reads them later cannot be misled.
  */
-export function createOriginPin({ issuer, trustedProxies }: { issuer: string; trustedProxies: readonly string[] }) {
+export function createOriginPin({
+  issuer,
+  trustedProxies,
+  onUntrustedProxy,
+}: {
+  issuer: string
+  trustedProxies: readonly string[]
+  /** Called once, with the first address that forwards requests without being trusted to. */
+  onUntrustedProxy?: ((address: string) => void) | undefined
+}) {
+  let isTold = onUntrustedProxy === undefined
   const { host, protocol } = new URL(issuer)
   const scheme = protocol.slice(0, -1)
   const trusted = new BlockList()
@@ -25,6 +35,10 @@ export function createOriginPin({ issuer, trustedProxies }: { issuer: string; tr
   return (req: IncomingMessage): Pinned => {
     const peer = plainAddress(req.socket.remoteAddress ?? '')
     const isProxied = isTrusted(peer)
+    if (!isTold && !isProxied && req.headers['x-forwarded-for'] !== undefined) {
+      isTold = true
+      onUntrustedProxy?.(peer)
+    }
     const header = (name: string) => {
       const value = isProxied ? req.headers[name] : undefined
       return typeof value === 'string' && value !== '' ? value : undefined

@@ -22,9 +22,10 @@ const reporting = [
 /** Has servers end in every way there is, with all that Node can be told to write then. */
 export async function crash(scene: Scene, channels: Channels): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), 'postern-reports-'))
-  const start = async (...more: string[]): Promise<{ server: Server; issuer: string }> => {
+  const { issuer } = scene.postern // all servers of a database have one; these are processes behind a balancer
+  const start = async (...more: string[]): Promise<{ server: Server; address: string }> => {
     const port = String(await freePort())
-    const issuer = `http://localhost:${port}`
+    const address = `http://localhost:${port}`
     const options = [
       ...reporting,
       ...more,
@@ -32,18 +33,24 @@ export async function crash(scene: Scene, channels: Channels): Promise<void> {
       `--import=${accidents}`,
       '--max-old-space-size=128',
     ]
-    const env = { ...scene.postern.env, PORT: port, ISSUER: issuer, LOG_LEVEL: 'trace' }
+    const env = {
+      ...scene.postern.env,
+      PORT: port,
+      ISSUER: issuer,
+      TRUSTED_PROXIES: '127.0.0.1,::1',
+      LOG_LEVEL: 'trace',
+    }
     const args = [`${channels.marker(crashes)}${channels.marker(reports)}`]
     const server = startServer(env, { args, options })
     await server.ready()
-    return { server, issuer }
+    return { server, address }
   }
   const isThere = async () => {
     if ((await readdir(folder)).length === 0) throw new Error('the report is not there')
   }
   try {
     const [first, second, third, fourth] = await Promise.all([start(), start(), start(), start('--report-exclude-env')])
-    await knock(scene, first.issuer)
+    await knock(scene, first.address)
     first.server.kill('SIGUSR2')
     await vi.waitFor(isThere, { timeout: 20_000, interval: 50 })
     first.server.kill('SIGWINCH')
@@ -60,11 +67,12 @@ export async function crash(scene: Scene, channels: Channels): Promise<void> {
 }
 
 /** Requests with something secret in them, of which some is in memory then. */
-async function knock({ canaries, client }: Scene, issuer: string): Promise<void> {
+async function knock({ canaries, client, postern }: Scene, address: string): Promise<void> {
   const secret = canaries.plant('client_secret somebody tried')
   const body = new URLSearchParams({ grant_type: 'client_credentials' })
   for (const client_secret of [secret, String(client['client_secret'])]) {
     const authorization = basic(client.client_id, client_secret)
-    await (await fetch(`${issuer}/oauth/token`, { method: 'POST', headers: { authorization }, body })).text()
+    const headers = { authorization, 'x-forwarded-host': new URL(postern.issuer).host }
+    await (await fetch(`${address}/oauth/token`, { method: 'POST', headers, body })).text()
   }
 }

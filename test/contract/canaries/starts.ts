@@ -15,7 +15,14 @@ export async function failToStart({ postern, canaries }: Scene, channels: Channe
   const damaged = canaries.plant('encryption.key that is damaged')
   await writeFile(join(folder, 'encryption.key'), damaged)
   const none = { ENCRYPTION_KEYS_FILE: '', PKCS11_MODULE: '', PKCS11_TOKEN: '', PKCS11_PIN: '' }
-  const good = { ...none, ...postern.env, PORT: String(await freePort()), WORKERS: '1', LOG_LEVEL: 'trace' }
+  const good = {
+    ...none,
+    ...postern.env,
+    PORT: String(await freePort()),
+    WORKERS: '1',
+    LOG_LEVEL: 'trace',
+    DATABASE_WAIT_SECONDS: '0',
+  }
   const password = canaries.plant('setting: DATABASE_URL that is wrong')
   const at = (address: string) => ({ ...good, DATABASE_URL: address })
   const short = Buffer.from(canaries.plant('setting: ENCRYPTION_KEYS that are wrong')).toString('base64')

@@ -1,0 +1,81 @@
+import { operations } from '../admin/operations.ts'
+import { describe } from '../config.ts'
+import { migrate as applyMigrations } from '../database/migrate.ts'
+import { unseen } from '../log/progress.ts'
+import { createLogger } from '../log.ts'
+import { main } from '../main.ts'
+import { openDatabase } from '../server/prepare.ts'
+import { applyCommand } from './apply.ts'
+import type { Command } from './command.ts'
+import { exportCommand } from './export.ts'
+import { commandOf } from './operation-command.ts'
+import { secretsCommands } from './secrets.ts'
+
+const fromEnvironment = 'Settings come from the environment: docs/configuration.md lists them.'
+
+const start: Command = {
+  name: 'start',
+  summary: 'Start the server',
+  notes: fromEnvironment,
+  options: {},
+  run: (_, { env }) => main(env),
+}
+
+const migrate: Command = {
+  name: 'migrate',
+  summary: 'Bring the database schema up to date',
+  notes: fromEnvironment,
+  options: {},
+  async run(_, { settings }) {
+    const log = createLogger('silent')
+    const toldBy = { log, onStatement: undefined, mustExist: false, step: unseen, signal: undefined }
+    const database = await openDatabase({ ...settings(), MIGRATE_ON_START: true }, toldBy)
+    try {
+      const applied = await applyMigrations(database.db)
+      const outcome = applied.length > 0 ? `Applied: ${applied.join(', ')}` : 'The schema is up to date.'
+      process.stdout.write(`${outcome}\n`)
+    } finally {
+      await database.close()
+    }
+  },
+}
+
+const config: Command = {
+  name: 'config',
+  summary: 'Show the effective settings, secrets masked',
+  options: {},
+  run: async (_, { settings }) => void process.stdout.write(`${describe(settings())}\n`),
+}
+
+/** Every command, in the order it is listed. */
+export function commands(): readonly Command[] {
+  const ofOperations = operations().map(commandOf)
+  const explain = ofOperations
+    .filter(({ name }) => name === 'request explain')
+    .map((command) => ({
+      ...command,
+      name: 'explain',
+      summary: 'Say why a request was refused, by its id: the same as request explain',
+    }))
+  return [start, migrate, config, ...explain, applyCommand, exportCommand, ...secretsCommands, ...ofOperations]
+}
+
+/**
+ * The command that words call, and how many of them are its name. A noun with but one thing to do needs no verb: `audit`
+ * is `audit list`.
+ */
+export function findCommand(
+  words: readonly string[],
+  all = commands(),
+): { command: Command; length: number } | undefined {
+  const named = (length: number) => all.find(({ name }) => name === words.slice(0, length).join(' '))
+  const [noun = '', verb] = words
+  for (const length of [2, 1]) {
+    const command = words.length >= length ? named(length) : undefined
+    if (command) return { command, length }
+  }
+  const [only, ...others] = all.filter(({ name }) => name.startsWith(`${noun} `))
+  return only && others.length === 0 && (verb === undefined || verb.startsWith('-'))
+    ? { command: only, length: 1 }
+    : undefined
+}

@@ -1,0 +1,63 @@
+import type { Command, Option } from './command.ts'
+
+const narrowest = 30 // columns of a description; below that its lines are left to the terminal
+
+/** The help of a command: what it does, how it is called, and its options, for a terminal that is so wide. */
+export function helpOf(command: Command, columns: number | undefined): string {
+  const { name, summary, notes, options } = command
+  const blocks = [`postern ${name}: ${summary}.`, `Usage: ${usageOf(command)}`]
+  if (notes) blocks.push(notes)
+  const all = Object.entries(options)
+  const width = Math.max(0, ...all.map((option) => spelling(option).length))
+  const grouped = Map.groupBy(all, ([, { isRequired, group }]) => (isRequired ? 'Required' : (group ?? 'Options')))
+  const titles = [...grouped.keys()].sort((a, b) => Number(b === 'Required') - Number(a === 'Required'))
+  for (const title of titles) {
+    const lines = (grouped.get(title) ?? []).map((option) =>
+      row(spelling(option), option[1].description, width, columns),
+    )
+    blocks.push([`${title}:`, ...lines].join('\n'))
+  }
+  return blocks.join('\n\n')
+}
+
+/** How a command is called. What has to be given is outside of brackets. */
+export function usageOf({ name, options, operand }: Command): string {
+  const all = Object.entries(options)
+  const isOperand = ([option]: [string, Option]) => option === operand
+  const required = all.filter(([, { isRequired }]) => isRequired)
+  const words = [
+    ...required.filter(isOperand).map(([option]) => wordFor(option)),
+    ...required.filter((option) => !isOperand(option)).map(([option, { value }]) => `--${option} ${value}`),
+  ]
+  return ['postern', name, ...words, ...(all.length > required.length ? ['[options]'] : [])].join(' ')
+}
+
+/** A list of names with what they are, in two columns. */
+export function listOf(entries: readonly (readonly [string, string])[], columns: number | undefined): string {
+  const width = Math.max(0, ...entries.map(([name]) => name.length))
+  return entries.map(([name, description]) => row(name, description, width, columns)).join('\n')
+}
+
+const wordFor = (option: string) => option.toUpperCase().replaceAll('-', '_')
+
+function spelling([name, { short, value }]: [string, Option]): string {
+  return `${short ? `-${short}, ` : ''}--${name}${value === undefined ? '' : ` ${value}`}`
+}
+
+function row(name: string, description: string, width: number, columns = Number.POSITIVE_INFINITY): string {
+  const room = columns - width - 5
+  const [first = '', ...more] = room < narrowest ? [description] : wrapped(description, room)
+  return [`  ${name.padEnd(width)}  ${first}`.trimEnd(), ...more.map((line) => ' '.repeat(width + 4) + line)].join('\n')
+}
+
+function wrapped(text: string, room: number): string[] {
+  const lines: string[] = []
+  let line = ''
+  for (const word of text.split(' ')) {
+    if (line !== '' && line.length + word.length >= room) {
+      lines.push(line)
+      line = word
+    } else line = line === '' ? word : `${line} ${word}`
+  }
+  return [...lines, line]
+}

@@ -1,0 +1,99 @@
+import { sql } from 'kysely'
+import type { Db } from './schema.ts'
+
+const oldestMajor = 15
+
+/** What a database is and lets us do, as far as the server depends on it. */
+export type Suitability = {
+  version: string
+  user: string
+  database: string
+  schema: string | undefined
+  mayCreate: boolean
+  isSuperuser: boolean
+  encoding: string
+  clockMs: number
+  isEncrypted: boolean
+  /** What makes it unusable, each with what to do. */
+  problems: string[]
+}
+
+type Row = {
+  version: string
+  version_number: number
+  date_style: string
+  user_name: string
+  database: string
+  schema: string | null
+  may_create: boolean | null
+  is_superuser: boolean
+  encoding: string
+  clock_ms: number
+  is_encrypted: boolean | null
+}
+
+/** Looks at the database of a connection, in one statement. */
+export async function examine(db: Db): Promise<Suitability> {
+  const { rows } = await sql<Row>`
+    select current_setting('server_version') as version,
+      current_setting('server_version_num')::int as version_number,
+      current_setting('DateStyle') as date_style,
+      current_user::text as user_name,
+      current_database()::text as database,
+      current_schema()::text as schema,
+      has_schema_privilege(current_schema(), 'CREATE') as may_create,
+      (select rolsuper from pg_roles where rolname = current_user) as is_superuser,
+      current_setting('server_encoding') as encoding,
+      (extract(epoch from clock_timestamp()) * 1000)::float8 as clock_ms,
+      (select ssl from pg_stat_ssl where pid = pg_backend_pid()) as is_encrypted`.execute(db)
+  const [row] = rows
+  if (!row) throw new Error('The database answered nothing.')
+  const { version, user_name: user, database, schema } = row
+  const name = (text: string) => `"${text.replaceAll('"', '""')}"`
+  const problems: string[] = []
+  if (isTooOld(row.version_number)) {
+    problems.push(
+      `It is PostgreSQL ${version}, and Postern needs ${oldestMajor} or newer. Upgrade it, or set DATABASE_URL to another.`,
+    )
+  }
+  if (!row.date_style.startsWith('ISO')) {
+    problems.push(
+      `It writes dates as ${row.date_style}, which Postern asks it not to: a pooler between the two does not pass that on. Run: alter role ${name(user)} set datestyle = 'ISO'; and reconnect the pooler.`,
+    )
+  }
+  return {
+    version,
+    user,
+    database,
+    schema: schema ?? undefined,
+    mayCreate: row.may_create === true,
+    isSuperuser: row.is_superuser,
+    encoding: row.encoding,
+    clockMs: row.clock_ms,
+    isEncrypted: row.is_encrypted === true,
+    problems,
+  }
+}
+
+/** Whether a server_version_num is of a release that Postern is not tried on. */
+export const isTooOld = (versionNumber: number): boolean => versionNumber < oldestMajor * 10_000
+
+/**
+ * Refuses a database that Postern could not work with, before anything is written to it.
+ *
+ * @throws Error with everything that is wrong, and what to do.
+ */
+export async function assertSuitable(db: Db, { hasToCreate }: { hasToCreate: boolean }): Promise<void> {
+  const found = await examine(db)
+  const problems = [...found.problems, ...(hasToCreate && !found.mayCreate ? [cannotCreate(found)] : [])]
+  if (problems.length > 0) throw new Error(`The database cannot be used. ${problems.join(' ')}`)
+}
+
+/** Why its tables cannot be created, and what to do. */
+export function cannotCreate({ user, database, schema }: Suitability): string {
+  const name = (text: string) => `"${text.replaceAll('"', '""')}"`
+  const owner = `alter database ${name(database)} owner to ${name(user)};`
+  return schema === undefined
+    ? `The role ${name(user)} has no schema to create tables in. As a superuser, run: ${owner}`
+    : `The role ${name(user)} may not create tables in the schema ${name(schema)}. As a superuser, run: ${owner} or, in that database: grant usage, create on schema ${name(schema)} to ${name(user)};`
+}

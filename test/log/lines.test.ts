@@ -1,0 +1,53 @@
+import { describe, expect, test } from 'vitest'
+import { parse } from '../../src/config.ts'
+import { lineOf } from '../../src/log/lines.ts'
+import { styleFor } from '../../src/log/style.ts'
+import { createLogger, logDestination } from '../../src/log.ts'
+
+const plain = styleFor({ isTTY: false }, {})
+
+function logged(settings: Record<string, string>, isTTY: boolean): string {
+  let written = ''
+  const output = { isTTY, write: (text: string) => (written += text) }
+  const destination = logDestination(parse(settings), output, { NO_COLOR: '1' })
+  createLogger('info', destination ?? output).info({ n: 1 }, 'something')
+  return written
+}
+
+describe('LOG_FORMAT', () => {
+  test.each([
+    [{}, true, 'text'],
+    [{}, false, 'json'],
+    [{ LOG_FORMAT: 'text' }, false, 'text'],
+    [{ LOG_FORMAT: 'json' }, true, 'json'],
+  ] as const)('%j, with a terminal: %s, is written as %s', (settings, isTTY, format) => {
+    const written = logged(settings, isTTY)
+    if (format === 'json') expect(JSON.parse(written)).toMatchObject({ n: 1, msg: 'something' })
+    else expect(written).toMatch(/\d\d:\d\d:\d\d info something {2}n=1\n$/)
+  })
+})
+
+describe('a line for people', () => {
+  const request = { level: 30, time: 0, pid: 1, msg: 'request', method: 'POST', path: '/oauth/token', durationMs: 4.2 }
+
+  test('of a request has method, path, status, time and client', () => {
+    const line = lineOf({ ...request, status: 200, address: '192.0.2.1', requestId: 'abc' }, plain)
+    expect(line).toMatch(/^\d\d:\d\d:\d\d POST {2}\/oauth\/token {2}200 {2}4 ms {2}192\.0\.2\.1$/)
+  })
+
+  test('of a request that was refused has the reason, and the id to explain it by', () => {
+    const reason = 'the authorization code expired 2 s ago'
+    expect(lineOf({ ...request, status: 400, requestId: 'abc', reason }, plain)).toContain(`${reason}  id abc`)
+  })
+
+  test('of a fault has its message and where it was, and a warning the message alone', () => {
+    const err = { message: 'no', stack: 'Error: no\n    at here' }
+    expect(lineOf({ level: 50, time: 0, msg: 'failed', err }, plain)).toMatch(/error failed: no\n +at here$/)
+    expect(lineOf({ level: 40, time: 0, msg: 'failed', err }, plain)).toMatch(/warn failed: no$/)
+  })
+
+  test('cannot be made to command the terminal by a path or a header', () => {
+    const line = lineOf({ ...request, path: '/\u001b[2J\n', status: 404, reason: '\u009b2J' }, plain)
+    expect(line).not.toMatch(/\p{Cc}/u)
+  })
+})
