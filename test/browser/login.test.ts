@@ -185,7 +185,11 @@ describe('on the way back', () => {
 describe('what a form may lead to', () => {
   test('OAuth 2.0 Form Post Response Mode: the answer is posted to the app', async () => {
     const posted: string[] = []
-    const app = await listen((body) => posted.push(body))
+    const from: unknown[] = []
+    const app = await listen((body, origin) => {
+      posted.push(body)
+      from.push(origin)
+    })
     const { url, config, verifier } = await requestOf(
       { redirect_uris: [`${app.origin}/cb`] },
       { response_mode: 'form_post' },
@@ -195,6 +199,7 @@ describe('what a form may lead to', () => {
     await press('Allow')
     await page.waitForURL(`${app.origin}/cb`)
     expect(await heading()).toBe('Received')
+    expect(from).toEqual([postern.issuer])
     const callback = new Request(`${app.origin}/cb`, {
       method: 'POST',
       headers: { 'content-type': 'application/x-www-form-urlencoded' },
@@ -295,7 +300,7 @@ describe('no other site', () => {
 
 /** An app that answers everything, and notes what is posted to it. */
 async function listen(
-  onPost: (body: string) => void,
+  onPost: (body: string, origin: string | undefined) => void,
   location?: string,
 ): Promise<{ server: Server; origin: string; asked: Promise<string> }> {
   let resolveAsked: (url: string) => void
@@ -308,7 +313,7 @@ async function listen(
       body += chunk
     })
     request.on('end', () => {
-      if (request.method === 'POST') onPost(body)
+      if (request.method === 'POST') onPost(body, request.headers.origin)
       if (request.url?.startsWith('/cb')) resolveAsked(request.url)
       if (location) response.writeHead(303, { location }).end()
       else response.setHeader('content-type', 'text/html').end('<!doctype html><title>App</title><h1>Received</h1>')

@@ -17,13 +17,14 @@ export function submittingPages({ issuer, render }: { issuer: string; render: Re
     await next()
     const form = typeof ctx.body === 'string' && ctx.response.is('html') ? formOf(ctx.body) : undefined
     if (!form) return
-    const host = isElsewhere(form.action, origin) ? URL.parse(form.action)?.host || undefined : undefined
+    const isAway = URL.parse(form.action, origin)?.origin !== origin
+    const host = isAway ? URL.parse(form.action)?.host || undefined : undefined
+    // With the policy of the other pages an app is sent `Origin: null`, which many frameworks reject (Fetch §3.1).
+    if (isAway) ctx.set('Referrer-Policy', 'strict-origin')
     ctx.body = render('submitting', { ...form, host })
     allowOnly(ctx, source)
   }
 }
-
-const isElsewhere = (action: string, origin: string) => URL.parse(action, origin)?.origin !== origin
 
 function scriptOf(page: string): string {
   const script = /<script>([\s\S]*?)<\/script>/.exec(page)?.[1]
