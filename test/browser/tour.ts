@@ -142,6 +142,8 @@ export async function createTour({ issuer, password, ...site }: Site): Promise<T
       await visit('error-redirect-uri', page)
       await page.goto(`${issuer}/nowhere`)
       await visit('error-not-found', page)
+      await page.goto(issuer.replace('localhost', '127.0.0.1'))
+      await visit('elsewhere', page)
 
       const userCode = await requestUserCode()
       await page.goto(`${issuer}/device`)
@@ -156,10 +158,18 @@ export async function createTour({ issuer, password, ...site }: Site): Promise<T
       if (new URL(page.url()).pathname.startsWith('/interaction/')) await press('Allow') // the first time
       await visit('device-done', page)
 
-      await page.goto(`${issuer}/oauth/logout?${new URLSearchParams({ client_id: client.client_id })}`)
+      const signOut = (parameters: Record<string, string> = {}) =>
+        page.goto(`${issuer}/oauth/logout?${new URLSearchParams({ client_id: client.client_id, ...parameters })}`)
+      await signOut({ post_logout_redirect_uri: `${app}/unknown` })
+      await visit('sign-out-mistake', page)
+      await press('Stay signed in')
+      await visit('still-signed-in', page)
+      await signOut()
       await visit('sign-out', page)
       await press('Sign out')
       await visit('signed-out', page)
+      await signOut({ post_logout_redirect_uri: `${app}/unknown` })
+      await visit('signed-out-mistake', page)
     },
   }
 }
