@@ -201,7 +201,9 @@ describe('RFC 8725 §3.11: a token that costs much to look at', () => {
   ]
 
   test.each(expensive)('is not believed when it is a token to sign out with: %s', async (_what, hint) => {
-    const { status, headers } = await send(postern, `/oauth/logout?id_token_hint=${hint}`)
+    const { status, headers } = await send(postern, `/oauth/logout?id_token_hint=${hint}`, {
+      headers: { accept: 'text/html' },
+    })
     expect([
       [303, '/oauth/logout/success?returned=no'],
       [431, null], // it is longer than a head may be

@@ -41,7 +41,8 @@ const retiredAt = (kid: string) =>
 /** Whether an ID token is verified that a request to sign out names (OpenID Connect RP-Initiated Logout 1.0 §2). */
 async function isVerified(id_token_hint: unknown): Promise<boolean> {
   const query = new URLSearchParams({ id_token_hint: String(id_token_hint) })
-  const location = (await send(postern, `/oauth/logout?${query}`)).headers.get('location')
+  const { headers } = await send(postern, `/oauth/logout?${query}`, { headers: { accept: 'text/html' } })
+  const location = headers.get('location')
   expect(location).toContain('/oauth/logout/success')
   return !location?.includes('returned=no')
 }

@@ -5,7 +5,7 @@ import { startPostern, type TestPostern } from '../support/postern.ts'
 import { createReceiver } from '../support/receiver.ts'
 import { beginLogin, login } from '../support/relying-party.ts'
 import { createVisitor, type Page, type Visitor } from '../support/visitor.ts'
-import { answerOf } from '../support/wire.ts'
+import { answerOf, send } from '../support/wire.ts'
 
 const email = 'ada@example.com'
 const question = 'Do you want to sign out?'
@@ -264,5 +264,35 @@ describe('RP-Initiated Logout §2: who asks with an ID token of this session is 
     const [event] = await postern.database.query(`select type from audit_events where type = 'session.ended' limit 1`)
     expect(event).toBeDefined()
     await receiver.stop()
+  })
+})
+
+describe('a server that asks to sign somebody out, without their browser', () => {
+  const askAsServer = (parameters: Parameters, accept = '*/*') =>
+    send(postern, `/oauth/logout?${new URLSearchParams(parameters as Record<string, string>)}`, { headers: { accept } })
+
+  test.each(['*/*', 'application/json'])('is told that nothing has ended, when it accepts %s', async (accept) => {
+    const { status, json } = await askAsServer({ id_token_hint: hint }, accept)
+    expect([status, json['error'], json['error_description']]).toEqual([
+      400,
+      'invalid_request',
+      expect.stringContaining('nothing has ended'),
+    ])
+    expect(await isSignedIn()).toBe(true)
+  })
+
+  test('is told what is wrong with its token', async () => {
+    const { status, json } = await askAsServer({ id_token_hint: tampered(hint) })
+    expect([status, json['error_description']]).toEqual([400, 'could not validate id_token_hint'])
+  })
+
+  test('and a browser is not taken for one', async () => {
+    const page = await askAsServer({ id_token_hint: hint }, 'text/html,*/*;q=0.8')
+    expect([page.status, page.headers.get('location')]).toEqual([
+      303,
+      `/oauth/logout/success?client_id=${client.client_id}`,
+    ])
+    const back = await askAsServer({ id_token_hint: hint, post_logout_redirect_uri })
+    expect([back.status, back.headers.get('location')]).toEqual([303, post_logout_redirect_uri])
   })
 })

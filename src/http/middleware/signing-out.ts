@@ -1,6 +1,6 @@
 import type { Context, Middleware } from 'koa'
 import type Provider from 'oidc-provider'
-import type { KoaContextWithOIDC } from 'oidc-provider'
+import { errors, type KoaContextWithOIDC } from 'oidc-provider'
 import { routes } from '../../oidc/features.ts'
 import type { PairwiseSubject } from '../../oidc/prompts.ts'
 import { noteRefusal } from '../../oidc/reasons/noting.ts'
@@ -35,6 +35,7 @@ export function signingOut(dependencies: {
     if (flaw) noteRefusal(ctx, flaw, { client, params: ctx.query })
     const session = await provider.Session.get(ctx as unknown as KoaContextWithOIDC)
 
+    if (isOfServer(ctx)) throw flaw ?? new errors.InvalidRequest(nothingEnded)
     const isSure = returnTo !== undefined && (await isOfSession(request, session, subjectOf))
     if (session.accountId && isSure) await endSession(ctx, session, dependencies)
     if (!session.accountId || isSure) {
@@ -46,6 +47,17 @@ export function signingOut(dependencies: {
     if (flaw) ctx.query = harmless(request)
     await next()
   }
+}
+
+const nothingEnded = 'nothing has ended, since no cookie says which session is meant: send the browser here instead'
+
+/**
+ * Says whether the back end of an app asks, which has an ID token and no browser to return: there it would look as if the
+ * person was signed out.
+ */
+function isOfServer(ctx: Context): boolean {
+  const { id_token_hint: hint, post_logout_redirect_uri: uri } = ctx.query
+  return Boolean(hint) && !uri && ctx.get('Cookie') === '' && ctx.accepts('json', 'html') === 'json'
 }
 
 /** What is left of a request in which something is wrong: who asks. */
