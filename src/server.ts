@@ -12,6 +12,7 @@ import { createAllowances } from './http/allowances.ts'
 import { createApp } from './http/app.ts'
 import { createBrowserSignIn } from './http/browser-sign-in.ts'
 import { createCsrf } from './http/csrf.ts'
+import { createEarlyRefusals } from './http/refused-early.ts'
 import { createRefusedRequests } from './http/refused-requests.ts'
 import { listen } from './http/server.ts'
 import { startRemovingClients } from './jobs/client-removal.ts'
@@ -27,6 +28,7 @@ import { createClientUses, noteUses } from './oidc/client-uses.ts'
 import { type ClientCache, createClientCache } from './oidc/clients.ts'
 import { lifetimes } from './oidc/lifetimes.ts'
 import { warnOfMisnamedScopes } from './oidc/misnamed-scopes.ts'
+import { pairwiseSubjects } from './oidc/pairwise.ts'
 import { createProviders } from './oidc/providers.ts'
 import { createResourceServers, type ResourceServers } from './oidc/resource-servers.ts'
 import { createStorage, type Storage } from './oidc/storage.ts'
@@ -96,7 +98,7 @@ export async function assemble(config: Config, options: PosternOptions): Promise
       reuseWindowSeconds: config.REFRESH_TOKEN_REUSE_WINDOW_SECONDS,
     })
     const { render } = createViews()
-    const findWayBack = createWayBack({ db, clients: cache })
+    const findWayBack = createWayBack({ storage })
     const providerWith = createProviders({
       config,
       storage,
@@ -174,6 +176,7 @@ export async function serve(config: Config, options: PosternOptions): Promise<Ru
       operations: operations(),
       operationDependencies: postern,
       throttleKey,
+      subjectOf: pairwiseSubjects(keyring.pairwiseSalt),
       allowances,
       refusedRequests,
       openRegistrations: config.OPEN_REGISTRATION
@@ -206,6 +209,7 @@ export async function serve(config: Config, options: PosternOptions): Promise<Ru
     const server = await step(`Port ${config.PORT} of ${config.HOST}`, () =>
       listen({
         handler: (req, res) => handler(req, res),
+        refuse: createEarlyRefusals({ issuer: config.ISSUER, render, log: options.log }),
         issuer: config.ISSUER,
         trustedProxies: config.TRUSTED_PROXIES,
         onUntrustedProxy: (address) =>

@@ -62,6 +62,10 @@ export type ErrorCode =
   | 'too-many-requests'
   | 'unavailable'
   | 'other-browser'
+  | 'no-cookies'
+  | 'app-gone'
+  | 'account-gone'
+  | 'signed-out'
   | 'protocol'
 
 /**
@@ -117,8 +121,13 @@ export type Views = {
     xsrf: string
     client: Client | undefined
     account: Account | undefined
+    /** The app's request names no address that the person can be led back to. */
+    cannotReturn: boolean
   }
   'signed-out': {
+    /** The person chose to stay, or signed in again. */
+    isSignedIn: boolean
+    cannotReturn: boolean
     back: Back | undefined
   }
   submitting: {
@@ -137,6 +146,11 @@ export type Views = {
     error: string | undefined
     errorDescription: string | undefined
     back: Back | undefined
+  }
+  elsewhere: {
+    issuer: string
+    /** What the request was asked as, and what a proxy has to do about it. */
+    reason: string
   }
   home: {
     issuer: string
@@ -158,6 +172,7 @@ const names = Object.keys({
   'signed-out': true,
   submitting: true,
   error: true,
+  elsewhere: true,
   home: true,
 } satisfies Record<ViewName, true>)
 

@@ -66,8 +66,14 @@ const examples: Views = {
     device: { ip: undefined, userAgent: undefined },
   },
   'device-done': { outcome: 'approved', client },
-  'sign-out': { action: '/oauth/logout/confirm', xsrf: 'token-1', client: undefined, account: undefined },
-  'signed-out': { back: undefined },
+  'sign-out': {
+    action: '/oauth/logout/confirm',
+    xsrf: 'token-1',
+    client: undefined,
+    account: undefined,
+    cannotReturn: false,
+  },
+  'signed-out': { isSignedIn: false, cannotReturn: false, back: undefined },
   submitting: {
     action: '/oauth/logout/confirm',
     fields: [{ name: 'xsrf', value: 'token-1' }],
@@ -81,6 +87,7 @@ const examples: Views = {
     errorDescription: undefined,
     back: undefined,
   },
+  elsewhere: { issuer: 'https://id.example.com', reason: 'It was asked as "127.0.0.1".' },
   home: { issuer: 'https://id.example.com', version: '1.0.0' },
 }
 
@@ -134,10 +141,13 @@ const variants: { [Name in ViewName]: readonly Partial<Views[Name]>[] } = {
   'device-done': [{ outcome: 'denied' }, { client: undefined }],
   'sign-out': [
     { client, account },
-    { client: published, account },
+    { client: published, account, cannotReturn: true },
   ],
   submitting: [{ host: 'ledger.example' }],
-  'signed-out': [{ back: { href: 'https://a.example', label: 'Back to Ledger' } }],
+  'signed-out': [
+    { isSignedIn: true },
+    { cannotReturn: true, back: { href: 'https://a.example', label: 'Back to Ledger' } },
+  ],
   error: (
     [
       'not-found',
@@ -148,6 +158,11 @@ const variants: { [Name in ViewName]: readonly Partial<Views[Name]>[] } = {
       'too-many-attempts',
       'unavailable',
       'other-browser',
+      'no-cookies',
+      'app-gone',
+      'account-gone',
+      'signed-out',
+      'not-possible',
     ] as const
   )
     .map((code): Partial<Views['error']> => ({ code }))
@@ -158,6 +173,7 @@ const variants: { [Name in ViewName]: readonly Partial<Views[Name]>[] } = {
       errorDescription: 'missing required parameter',
       back: { href: 'https://ledger.example.com', label: 'Back to Ledger' },
     }),
+  elsewhere: [],
   home: [],
 }
 
@@ -240,6 +256,7 @@ describe.each(names)('the %s page', (name) => {
       'signed-out': [],
       submitting: ['action'],
       error: ['code'],
+      elsewhere: ['issuer', 'reason'],
       home: ['issuer', 'version'],
     }
     for (const member of shown[name]) {

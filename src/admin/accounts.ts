@@ -2,13 +2,14 @@ import { z } from 'zod'
 import type { Tx } from '../database/schema.ts'
 import { secret } from '../secret.ts'
 import * as accounts from '../stores/accounts.ts'
+import { emailAddress } from './email-addresses.ts'
 import { listInput, listOutput, page } from './lists.ts'
 import { type Operation, operation, Refusal } from './operation.ts'
 
 const shortestPassword = 8 // NIST SP 800-63B §3.1.1.2 asks for at least this
 const longestPassword = 1_024
 
-const email = z.email().max(320).describe('Email address, which is also the sign-in name.')
+const email = emailAddress.describe('Email address, which is also the sign-in name.')
 const password = z
   .string()
   .min(shortestPassword, `must have at least ${shortestPassword} characters`)

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { seconds } from './durations.ts'
 
 const positive = z.coerce.number().int().positive()
 
@@ -32,6 +33,11 @@ export const limits = {
     .min(100)
     .default(400_000)
     .describe('How much is kept in an hour for one client that authenticates: its pushed requests and device codes.'),
+  DEVICE_POLLING_SECONDS: seconds
+    .default(5)
+    .describe(
+      'How long a device waits between asking for its tokens (RFC 8628 §3.2). One that asks sooner is told so.',
+    ),
   MAX_CONNECTIONS: positive
     .min(10)
     .default(2_000)

@@ -34,6 +34,19 @@ export type Passwords = {
   verify(hashed: string, password: string, options?: { isSuspect?: boolean }): Promise<Verified>
 }
 
+/**
+ * The one form of a password that all ways of typing it have (NIST SP 800-63B-4 §3.1.1.2, RFC 8265 §4.2.2): devices differ in
+ * how they compose an accented letter, and in which space they put in.
+ */
+function prepared(password: string): string {
+  return password.replace(/\p{Zs}/gu, ' ').normalize('NFC')
+}
+
+/** The form that a password of before may have been hashed in: as it is typed now, or else decomposed. */
+function formerForm(password: string): string | undefined {
+  return [password, password.normalize('NFD')].find((form) => form !== prepared(password))
+}
+
 /** Password hashing with bounded queues: a login storm waits, and then is told to, while tokens go on being issued. */
 export function createPasswords(): Passwords {
   const refusal = () => new TooBusy('Too many passwords are being checked.')
@@ -41,14 +54,18 @@ export function createPasswords(): Passwords {
   const inOwnTurn = createTurns({ atOnce: concurrency.administration, longestQueue, refusal })
 
   return {
-    hash: (password) => inOwnTurn(() => argon2.hash(password, parameters)),
+    hash: (password) => inOwnTurn(() => argon2.hash(prepared(password), parameters)),
     // Renewed in the same turn: it would otherwise wait a second time, and a full queue would refuse a right password.
     verify: (hashed, password, { isSuspect = false } = {}) =>
       inTurn(
         async () => {
-          const matches = await argon2.verify(hashed, password)
-          const isOutdated = matches && argon2.needsRehash(hashed, parameters)
-          return { matches, renewed: isOutdated ? await argon2.hash(password, parameters) : undefined }
+          const form = prepared(password)
+          const isKnown = await argon2.verify(hashed, form)
+          const former = formerForm(password)
+          const isKnownAsFormer = !isKnown && former !== undefined && (await argon2.verify(hashed, former))
+          const matches = isKnown || isKnownAsFormer
+          const isOutdated = isKnownAsFormer || (isKnown && argon2.needsRehash(hashed, parameters))
+          return { matches, renewed: isOutdated ? await argon2.hash(form, parameters) : undefined }
         },
         isSuspect ? longestForSuspects : longestQueue,
       ),

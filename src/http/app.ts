@@ -3,6 +3,7 @@ import type Provider from 'oidc-provider'
 import type { Logger } from 'pino'
 import { randomId } from '../crypto/digests.ts'
 import type { Db } from '../database/schema.ts'
+import type { PairwiseSubject } from '../oidc/prompts.ts'
 import type { Storage } from '../oidc/storage.ts'
 import type { Secret } from '../secret.ts'
 import type { Render } from '../views.ts'
@@ -11,6 +12,7 @@ import { type AdminDependencies, adminRoutes } from './admin/routes.ts'
 import type { Allowances } from './allowances.ts'
 import { isByClient, logBadEnd } from './bad-ends.ts'
 import { browserCookies } from './middleware/browser.ts'
+import { devicePolling } from './middleware/device-polling.ts'
 import { emptyResponses } from './middleware/empty-responses.ts'
 import { errorPages } from './middleware/errors.ts'
 import { cacheableJwks, type PublishedKeys } from './middleware/jwks.ts'
@@ -19,10 +21,13 @@ import { type OpenRegistrations, openRegistration } from './middleware/open-regi
 import { onePath } from './middleware/paths.ts'
 import { postedRequests } from './middleware/posted-requests.ts'
 import { explainRefusals } from './middleware/reasons.ts'
+import { registrationCors } from './middleware/registration-cors.ts'
 import { registrationResponses } from './middleware/registration-responses.ts'
 import { logRequests } from './middleware/requests.ts'
 import { refuseStrays } from './middleware/resuming.ts'
+import { safeRequests } from './middleware/safe-requests.ts'
 import { securityHeaders } from './middleware/security-headers.ts'
+import { signingOut } from './middleware/signing-out.ts'
 import { boundStrangers } from './middleware/strangers.ts'
 import { submittingPages } from './middleware/submitting-pages.ts'
 import { unitOfWork } from './middleware/unit-of-work.ts'
@@ -42,6 +47,7 @@ export type AppDependencies = InteractionDependencies &
     issuer: string
     version: string
     throttleKey: Secret<Buffer>
+    subjectOf: PairwiseSubject
     /** How many clients may register themselves without a token; `undefined` is none. */
     openRegistrations: OpenRegistrations | undefined
     allowances: Allowances
@@ -53,8 +59,19 @@ export type AppDependencies = InteractionDependencies &
 
 /** The pipeline: ours around the engine, which is a Koa application itself. */
 export function createApp(dependencies: AppDependencies): ReturnType<Provider['callback']> {
-  const { provider, storage, render, log, db, issuer, version, isStopping, throttleKey, openRegistrations } =
-    dependencies
+  const {
+    provider,
+    storage,
+    render,
+    log,
+    db,
+    issuer,
+    version,
+    isStopping,
+    throttleKey,
+    openRegistrations,
+    operationDependencies,
+  } = dependencies
   const isSecure = issuer.startsWith('https:')
   const home = new Router()
   home.get('/', (ctx) => {
@@ -75,6 +92,8 @@ export function createApp(dependencies: AppDependencies): ReturnType<Provider['c
   provider.use(problemDetails({ log }))
   provider.use(onePath())
   provider.use(knownMethods)
+  provider.use(safeRequests)
+  provider.use(registrationCors({ isOpen: openRegistrations !== undefined }))
   provider.use(postedRequests())
   provider.use(healthRoutes({ db, hasCurrentKeys: dependencies.jwks.isCurrent, isStopping }).routes())
   provider.use(assetRoutes().routes())
@@ -85,8 +104,10 @@ export function createApp(dependencies: AppDependencies): ReturnType<Provider['c
   provider.use(boundStrangers({ allowances: dependencies.allowances, storage }))
   provider.use(browserCookies({ isSecure, lifetimeSeconds: dependencies.interactionLifetimeSeconds }))
   if (openRegistrations) provider.use(openRegistration({ db, throttleKey, limits: openRegistrations }))
+  provider.use(devicePolling({ db, throttleKey, intervalSeconds: operationDependencies.config.DEVICE_POLLING_SECONDS }))
   provider.use(cacheableJwks(dependencies.jwks))
   provider.use(registrationResponses())
+  provider.use(signingOut({ provider, subjectOf: dependencies.subjectOf, isSecure }))
   provider.use(ownUserCodesOnly(dependencies))
   throttleUserCodes(provider, { db, throttleKey })
   provider.use(refuseStrays(dependencies))

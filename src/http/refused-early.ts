@@ -1,18 +1,54 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Logger } from 'pino'
+import { randomId } from '../crypto/digests.ts'
 import { isForPrograms } from '../oidc/endpoints.ts'
+import type { Render } from '../views.ts'
+import { loggedPath } from './middleware/requests.ts'
+import { headersOfEvery } from './middleware/security-headers.ts'
 
-/** Answers a request that the application never sees: a program gets JSON, anybody else a line of text. */
-export function refuseEarly(req: IncomingMessage, res: ServerResponse, status: 400 | 421, reason: string): void {
-  const isJson = isForPrograms(pathOf(req))
-  res.writeHead(status, {
-    'Content-Type': isJson ? 'application/json; charset=utf-8' : 'text/plain; charset=utf-8',
-    'Cache-Control': 'no-store',
-    'X-Content-Type-Options': 'nosniff',
-    ...(status === 400 && { Connection: 'close' }),
-  })
-  res.end(isJson ? JSON.stringify({ error: 'invalid_request', error_description: reason }) : `${reason}\n`)
+/** A request that the application never sees. */
+export type EarlyRefusal = {
+  status: 400 | 421
+  reason: string
+  address: string
+}
+
+export type RefuseEarly = (req: IncomingMessage, res: ServerResponse, refusal: EarlyRefusal) => void
+
+/** Answers such requests: a program with JSON, a person with a page that leads to the issuer, and anybody else with a line. */
+export function createEarlyRefusals({
+  issuer,
+  render,
+  log,
+}: {
+  issuer: string
+  render: Render
+  log: Logger
+}): RefuseEarly {
+  return (req, res, { status, reason, address }) => {
+    const path = pathOf(req)
+    const requestId = randomId(12)
+    const { type, body } = isForPrograms(path)
+      ? { type: 'application/json', body: JSON.stringify({ error: 'invalid_request', error_description: reason }) }
+      : status === 421 && req.headers.accept?.includes('text/html')
+        ? { type: 'text/html', body: render('elsewhere', { issuer, reason }) }
+        : { type: 'text/plain', body: `${reason}\n` }
+    res.writeHead(status, {
+      ...headersOfEvery,
+      'Content-Type': `${type}; charset=utf-8`,
+      'Cache-Control': 'no-store, no-transform',
+      'X-Request-Id': requestId,
+      ...(status === 400 && { Connection: 'close' }),
+    })
+    res.end(body)
+    const { method } = req
+    log.info(
+      { requestId, method, path: loggedPath(path), status, address, error: 'invalid_request', reason },
+      'request',
+    )
+  }
 }
 
 function pathOf({ url = '/' }: IncomingMessage): string {
-  return URL.parse(url, 'http://localhost')?.pathname ?? '/'
+  return url.startsWith('/') ? url.replace(/[?#].*/s, '') : (URL.parse(url)?.pathname ?? '/')
 }

@@ -2,7 +2,7 @@ import { createServer, type RequestListener, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { boundConnections } from './connections.ts'
 import { createOriginPin } from './middleware/origin.ts'
-import { refuseEarly } from './refused-early.ts'
+import type { RefuseEarly } from './refused-early.ts'
 
 export type HttpServer = {
   port: number
@@ -12,6 +12,8 @@ export type HttpServer = {
 
 export type ListenOptions = {
   handler: RequestListener
+  /** Answers what must not get to the handler. */
+  refuse: RefuseEarly
   issuer: string
   trustedProxies: readonly string[]
   /** Called once, with the first address that forwards requests without being trusted to. */
@@ -28,9 +30,13 @@ const checkEveryMs = 1_000 // Node.js looks for slow requests every 30 s unless 
 const badRequest = 400 // for more than one Host (RFC 9112 §3.2), of which a proxy in front may believe another one
 const misdirected = 421 // RFC 9110 §15.5.20
 
+// Probes know no name, and the page that leads to the right host needs its style sheet.
+const isForAll = /^\/(?:health|assets)\//
+
 /** Listens, and lets only requests for the issuer's own host through to the handler. Probes may use any name. */
 export async function listen({
   handler,
+  refuse,
   issuer,
   trustedProxies,
   onUntrustedProxy,
@@ -48,12 +54,12 @@ export async function listen({
   }
   const server = createServer(timeouts, (req, res) => {
     if ((req.headersDistinct['host']?.length ?? 0) > 1) {
-      refuseEarly(req, res, badRequest, 'A request names one host.')
+      refuse(req, res, { status: badRequest, reason: 'A request names one host.', address: pin(req).address })
       return
     }
-    const pinned = pin(req)
-    if ('refusal' in pinned && !req.url?.startsWith('/health/')) {
-      refuseEarly(req, res, misdirected, pinned.refusal)
+    const { refusal, address } = pin(req)
+    if (refusal !== undefined && !isForAll.test(req.url ?? '')) {
+      refuse(req, res, { status: misdirected, reason: refusal, address })
       return
     }
     handler(req, res)

@@ -2,7 +2,13 @@ import type { Context } from 'koa'
 import type { FindWayBack } from '../oidc/way-back.ts'
 import type { ErrorCode } from '../views.ts'
 
-const statusByPage: Partial<Record<ErrorCode, number>> = { 'already-done': 409, expired: 410 }
+const statusByPage: Partial<Record<ErrorCode, number>> = {
+  'already-done': 409,
+  expired: 410,
+  'app-gone': 410,
+  'account-gone': 410,
+  'signed-out': 410,
+}
 
 /** Refuses to go on with an interaction that is over, or that another browser began. Throws the page that says so. */
 export async function refuseStray(ctx: Context, uid: string, findWayBack: FindWayBack): Promise<never> {

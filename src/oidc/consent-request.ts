@@ -195,3 +195,5 @@ function valuesOf(account: accounts.Account, names: string[]): string[] {
     )
     .filter(Boolean)
 }
+
+export type ConsentRequests = ReturnType<typeof createConsentRequests>

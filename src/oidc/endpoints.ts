@@ -43,8 +43,8 @@ const table: readonly Row[] = [
   [routes.introspection,                         'POST OPTIONS',        'json'],
   [routes.revocation,                            'POST OPTIONS',        'json'],
   [routes.userinfo,                              'GET POST OPTIONS',    'json'],
-  [routes.registration,                          'POST',                'json', 'registration'],
-  [`${routes.registration}/:client_id`,          'GET PUT DELETE',      'json', 'registration'],
+  [routes.registration,                          'POST OPTIONS',        'json', 'registration'],
+  [`${routes.registration}/:client_id`,          'GET PUT DELETE OPTIONS', 'json', 'registration'],
   [routes.jwks,                                  'GET OPTIONS',         'json'],
   ['/.well-known/openid-configuration',          'GET OPTIONS',         'json'],
   ['/.well-known/oauth-authorization-server',    'GET OPTIONS',         'json'],
@@ -72,9 +72,14 @@ export function addressOf(path: string): Address | undefined {
   return fixed.get(path) ?? patterns.find(({ pattern }) => pattern.test(path))?.address
 }
 
+/** A path with single slashes, and none at its end. */
+export function withoutSpareSlashes(path: string): string {
+  return path.replace(/\/{2,}/g, '/').replace(/(?<=.)\/$/, '')
+}
+
 /** Says whether a program is answered at this path, or looks for something below such a path, and never a person. */
 export function isForPrograms(path: string): boolean {
-  const lower = path.toLowerCase()
+  const lower = withoutSpareSlashes(path).toLowerCase()
   const above = lower.slice(0, lower.lastIndexOf('/'))
   return (addressOf(lower)?.errors ?? (above && isForPrograms(above) ? 'json' : 'page')) === 'json'
 }

@@ -44,16 +44,24 @@ export function createPages({ render, findWayBack, explain }: PagesDependencies)
       async logoutSource(ctx) {
         const { client, session } = ctx.oidc
         const account = session?.accountId ? current()?.accounts.get(session.accountId) : undefined
+        const cannotReturn = current()?.cannotReturn ?? false
+        Object.assign(session?.state ?? {}, { cannotReturn })
         ctx.body = render('sign-out', {
           action: ctx.oidc.urlFor('end_session_confirm'),
           xsrf: xsrf(ctx),
           client: client && askerOf(client),
           account: account && { name: String(account.profile['name'] ?? account.email), email: account.email },
+          cannotReturn,
         })
       },
       async postLogoutSuccessSource(ctx) {
-        const { client } = ctx.oidc
-        ctx.body = render('signed-out', { back: client && backTo([client.clientUri], askerOf(client)) })
+        const { client, provider } = ctx.oidc
+        const { accountId } = await provider.Session.get(ctx)
+        ctx.body = render('signed-out', {
+          isSignedIn: accountId !== undefined,
+          cannotReturn: ctx.query['returned'] === 'no',
+          back: client && backTo([client.clientUri], askerOf(client)),
+        })
       },
     },
 

@@ -59,7 +59,11 @@ function familyOf(scope: RequestScope): string {
 }
 
 /** The payload as the engine gave it, but for what `recall` puts back. */
-export function fromStored(storage: Storage, { model, idHash, payload }: FoundArtifact, id: string): Payload {
+export function fromStored(
+  storage: Storage,
+  { model, idHash, payload }: Pick<FoundArtifact, 'model' | 'idHash' | 'payload'>,
+  id: string,
+): Payload {
   if (!sealed.has(model)) return payload
   const body = JSON.parse(storage.envelope.open(String(payload['sealed']), identity(model, idHash)))
   return model === 'Interaction' ? { ...body, returnTo: String(body.returnTo).replace(ownId, id) } : body

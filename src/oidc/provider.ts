@@ -47,11 +47,15 @@ export type ProviderDependencies = {
 // DPoP proofs are good from 300 s before to 300 s after `iat`, and clocks may differ by the tolerance (RFC 9449 §11.1).
 const proofWindowMs = 2 * 300_000 + 15_000
 
+// How a client proves who it is, strongest first: clients that take the first one they know follow this order.
+const confidential = ['private_key_jwt', 'client_secret_jwt', 'client_secret_basic', 'client_secret_post'] as const
+
 /** The engine, configured. Throws when a key or setting it must not run with is missing or weak. */
 export function createProvider(dependencies: ProviderDependencies): Provider {
   const { config, keyring, storage, pages, registration, resourceServers, documents, fetch } = dependencies
   assertKeys(keyring)
   const { ttl } = lifetimes(config)
+  const enabledJWA = algorithms(offeredAlgorithms(keyring))
   const isSecure = config.ISSUER.startsWith('https:')
   const cookie = { signed: true, httpOnly: true, sameSite: 'lax', secure: isSecure, overwrite: true } as const
 
@@ -72,8 +76,8 @@ export function createProvider(dependencies: ProviderDependencies): Provider {
     responseTypes: config.ALLOW_IMPLICIT_AND_HYBRID
       ? ['code', 'id_token', 'id_token token', 'code id_token', 'code token', 'code id_token token', 'none']
       : ['code'],
-    enabledJWA: algorithms(offeredAlgorithms(keyring)),
-    clientAuthMethods: ['none', 'client_secret_basic', 'client_secret_post', 'client_secret_jwt', 'private_key_jwt'],
+    enabledJWA,
+    clientAuthMethods: [...confidential, 'none'],
     assertJwtClientAuthClaimsAndHeader: assertBrief,
     pkce: { required: (_ctx, client) => assertPkceUnneeded(config, client) },
     allowOmittingSingleRegisteredRedirectUri: false,
@@ -126,7 +130,14 @@ export function createProvider(dependencies: ProviderDependencies): Provider {
     // What has an origin of its own, such as an app's scheme, is `null` to a browser, and so is any sandboxed frame.
     clientBasedCORS: (_ctx, origin, client) =>
       origin !== 'null' && (client.redirectUris ?? []).some((uri) => URL.parse(uri)?.origin === origin),
-    ...(documents && { discovery: { client_id_metadata_document_supported: true } }),
+    discovery: {
+      // RFC 8414 §2: left out, these are client_secret_basic alone. A public client may not introspect.
+      revocation_endpoint_auth_methods_supported: [...confidential, 'none'],
+      revocation_endpoint_auth_signing_alg_values_supported: enabledJWA.clientAuthSigningAlgValues,
+      introspection_endpoint_auth_methods_supported: confidential,
+      introspection_endpoint_auth_signing_alg_values_supported: enabledJWA.clientAuthSigningAlgValues,
+      ...(documents && { client_id_metadata_document_supported: true }),
+    },
     fetch,
     clockTolerance: 15,
   } satisfies Configuration as Configuration)

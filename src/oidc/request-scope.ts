@@ -41,6 +41,8 @@ export type RequestScope = {
   isByPreviousSecret: boolean
   /** The sign-in that the request finishes. */
   signIn: { accountId: string; epoch: number } | undefined
+  /** Whether a person who signs out cannot be led back to the app that asked for it. */
+  cannotReturn: boolean
   /** Whether the request came to finish a sign-in that has ended meanwhile. */
   hasSignInEnded: boolean
   grants: Map<string, Payload>
@@ -113,6 +115,7 @@ export function createRequestScope(about: Pick<RequestScope, 'endpoint' | 'reque
     clients: new Map(),
     isByPreviousSecret: false,
     signIn: undefined,
+    cannotReturn: false,
     hasSignInEnded: false,
     grants: new Map(),
     source: undefined,

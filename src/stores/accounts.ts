@@ -1,3 +1,4 @@
+import { domainToASCII } from 'node:url'
 import { CompiledQuery } from 'kysely'
 import { randomId } from '../crypto/digests.ts'
 import { isUniqueViolation } from '../database/connect.ts'
@@ -22,9 +23,15 @@ export type Credentials = { account: Account; passwordHash: string | undefined }
 
 const columns = ['id', 'email', 'email_verified', 'profile', 'disabled_at', 'accounts.updated_at', 'epoch'] as const
 
-/** The form in which two spellings of an address are the same account: normalized, trimmed, lower case. */
+/**
+ * The form in which two spellings of an address are the same account: normalized, trimmed, lower case, and the domain as
+ * DNS has it (RFC 5891 §4.4), so that `bücher.example` and `xn--bcher-kva.example` are one.
+ */
 export function canonicalEmail(email: string): string {
-  return email.normalize('NFKC').trim().toLowerCase()
+  const address = email.normalize('NFKC').trim().toLowerCase()
+  const at = address.lastIndexOf('@')
+  const domain = domainToASCII(address.slice(at + 1))
+  return at < 0 || domain === '' ? address : `${address.slice(0, at)}@${domain}`
 }
 
 export async function findById(db: Db, id: string): Promise<Account | undefined> {

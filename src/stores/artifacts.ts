@@ -199,13 +199,18 @@ function toArtifact(row: Row): FoundArtifact {
   }
 }
 
-export type InteractionTrace = { clientId: string | undefined; isDestroyed: boolean; isLive: boolean }
+export type InteractionTrace = {
+  clientId: string | undefined
+  isDestroyed: boolean
+  isLive: boolean
+  payload: Record<string, unknown>
+}
 
 /** What is left of an interaction, even when it is over: enough to say so and to name the client. */
 export async function findInteraction(db: Db, idHash: Buffer): Promise<InteractionTrace | undefined> {
   const row = await db
     .selectFrom('artifacts')
-    .select(['client_id', 'destroyed_at', 'expires_at'])
+    .select(['client_id', 'destroyed_at', 'expires_at', 'payload'])
     .where('id_hash', '=', idHash)
     .where('model', '=', 'Interaction')
     .executeTakeFirst()
@@ -215,5 +220,6 @@ export async function findInteraction(db: Db, idHash: Buffer): Promise<Interacti
     clientId: row.client_id ?? undefined,
     isDestroyed,
     isLive: !isDestroyed && (row.expires_at?.getTime() ?? 0) > Date.now(),
+    payload: row.payload,
   }
 }

@@ -36,6 +36,32 @@ describe('a password', () => {
     expect(await passwords.verify(weaker, 'wrong')).toEqual({ matches: false, renewed: undefined })
   })
 
+  const [composed, decomposed] = ['pässwörd café'.normalize('NFC'), 'pässwörd café'.normalize('NFD')]
+  test.each([
+    ['composed', composed, 'decomposed', decomposed],
+    ['decomposed', decomposed, 'composed', composed],
+    ['with a space of another width', 'correct\u00a0horse', 'with a plain one', 'correct horse'],
+  ])('set %s is known when it is typed %s', async (_set, set, _typed, typed) => {
+    const hash = await passwords.hash(set)
+    for (const form of [set, typed]) {
+      expect(await passwords.verify(hash, form)).toEqual({ matches: true, renewed: undefined })
+    }
+    expect((await passwords.verify(hash, `${typed}!`)).matches).toBe(false)
+  })
+
+  test.each([
+    ['composed', composed, decomposed],
+    ['decomposed', decomposed, composed],
+  ])('that was hashed %s, as it was typed then, is known in both forms and hashed again', async (_how, then, other) => {
+    const today = { type: argon2.argon2id, memoryCost: 19_456, timeCost: 2, parallelism: 1 } as const
+    const former = await argon2.hash(then, today)
+    for (const typed of [then, other]) {
+      const { matches, renewed = former } = await passwords.verify(former, typed)
+      expect(matches).toBe(true)
+      expect(await passwords.verify(renewed, composed)).toEqual({ matches: true, renewed: undefined })
+    }
+  })
+
   test('that no account has is compared with a hash of the parameters of today, so that it costs the same', async () => {
     const parametersOf = (hash: string) => /^\$argon2id\$v=19\$([^$]+)\$/.exec(hash)?.[1]?.split(',').toSorted()
     expect(parametersOf(decoyHash)).toEqual(parametersOf(await passwords.hash('correct horse')))

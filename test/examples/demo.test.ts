@@ -78,8 +78,7 @@ describe('npm run demo', () => {
     expect(page.body).toContain('Hello, Ada Lovelace.')
     const called = await browser.submit(page, '/call-api')
     expect(called.body).toContain('The API answered 200')
-    const asked = await browser.submit(called, '/logout')
-    const out = await browser.submit(asked, '/oauth/logout/confirm', { logout: 'yes' })
+    const out = await browser.submit(called, '/logout')
     expect(out.body).toContain('You are signed out')
 
     const machine = watch(

@@ -198,8 +198,15 @@ describe('RFC 8725 §3.11: a token that costs much to look at', () => {
     ],
     ['a DPoP proof', (dpop) => send(postern, '/oauth/token', { form, headers: { dpop } })],
     ['a request object', (request) => send(postern, '/oauth/par', { form: { client_id: 'nobody', request } })],
-    ['a token to sign out with', (hint) => send(postern, `/oauth/logout?id_token_hint=${hint}`)],
   ]
+
+  test.each(expensive)('is not believed when it is a token to sign out with: %s', async (_what, hint) => {
+    const { status, headers } = await send(postern, `/oauth/logout?id_token_hint=${hint}`)
+    expect([
+      [303, '/oauth/logout/success?returned=no'],
+      [431, null], // it is longer than a head may be
+    ]).toContainEqual([status, headers.get('location')])
+  })
 
   test.each(places.flatMap(([place, ask]) => expensive.map(([what, token]) => [place, what, token, ask] as const)))(
     'is refused as %s: %s',

@@ -216,8 +216,8 @@ describe('two tabs of one browser', () => {
     expect(switched.body).toContain('grace@example.com')
 
     const grants = await count('grants')
-    expectFriendly(await visitor.get(consentPage.url), 400, 'Continue where you started')
-    expectFriendly(await visitor.allow(consentPage), 400, 'Continue where you started')
+    expectFriendly(await visitor.get(consentPage.url), 410, 'You were signed out meanwhile')
+    expectFriendly(await visitor.allow(consentPage), 410, 'You were signed out meanwhile')
     expect(await count('grants')).toBe(grants)
   })
 })

@@ -61,16 +61,78 @@ describe('the address of the client', () => {
 describe('the host of a request', () => {
   const refusalOf = (...given: Parameters<typeof pinned>) => 'refusal' in pinned(...given).outcome
 
-  test.each([
-    ['evil.example', true],
-    ['id.example', false],
-    ['id.example:443', true],
-    ['id.example.', true],
-    ['ID.EXAMPLE', true],
-    ['id.example@evil.example', true],
-    ['', true],
-  ])('“%s” is refused: %s', (host, isRefused) => {
-    expect(refusalOf('198.51.100.9', { host })).toBe(isRefused)
+  // What a URL makes of them is the issuer's host (RFC 3986 §6.2.3, RFC 9110 §4.2.3).
+  const same = ['id.example', 'id.example:443', 'ID.EXAMPLE', 'Id.Example:443', 'id.example:', ' id.example ']
+  const others = [
+    'evil.example',
+    'id.example.',
+    'id.example.:443',
+    'id.example:80',
+    'id.example:8443',
+    'id.example:443:443',
+    'xid.example',
+    'id.example.evil.example',
+    'id.example@evil.example',
+    'evil.example@id.example',
+    'id.example/',
+    'id.example?',
+    'id.example#',
+    'id.example\\',
+    '%69d.example',
+    'ｉd.example',
+    'id.example id.example',
+    'https://id.example',
+    '[::1]',
+    ',',
+    '',
+  ]
+  /** The ways in which a request says for which host it is. */
+  const carriers: [string, (host: string) => Parameters<typeof pinned>][] = [
+    ['Host', (host) => ['198.51.100.9', { host }]],
+    ['X-Forwarded-Host', (host) => ['10.0.0.1', { host: 'backend', 'x-forwarded-host': host }, ['10.0.0.0/8']]],
+    ['all of X-Forwarded-Host', (host) => ['10.0.0.1', { 'x-forwarded-host': `id.example, ${host}` }, ['10.0.0.0/8']]],
+    [
+      'the first X-Forwarded-Host',
+      (host) => ['10.0.0.1', { 'x-forwarded-host': `${host},id.example` }, ['10.0.0.0/8']],
+    ],
+  ]
+
+  test.each(carriers.flatMap(([name, ask]) => same.map((host) => [name, host, ask] as const)))(
+    'in %s “%s” is the same',
+    (_name, host, ask) => {
+      expect(refusalOf(...ask(host))).toBe(false)
+    },
+  )
+
+  test.each(carriers.flatMap(([name, ask]) => others.map((host) => [name, host, ask] as const)))(
+    'in %s “%s” is another',
+    (_name, host, ask) => {
+      expect(refusalOf(...ask(host))).toBe(true)
+    },
+  )
+
+  test('of an issuer at a port of its own is the one with that port', () => {
+    const refusal = (host: string, at = 'http://localhost:3000') => {
+      const req = { socket: { remoteAddress: '::1' }, headers: { host }, url: '/' }
+      return createOriginPin({ issuer: at, trustedProxies: [] })(req as IncomingMessage).refusal
+    }
+    for (const host of ['localhost:3000', 'LOCALHOST:3000']) expect([host, refusal(host)]).toEqual([host, undefined])
+    for (const host of ['localhost', 'localhost:80', 'localhost:3001', '127.0.0.1:3000', '[::1]:3000']) {
+      expect([host, refusal(host)]).toEqual([host, expect.stringContaining('http://localhost:3000')])
+    }
+    expect(refusal('localhost:80', 'http://localhost')).toBeUndefined()
+    expect(refusal('localhost:443', 'http://localhost')).toBeDefined()
+  })
+
+  test('is said to be up to the proxy only where one is in front', () => {
+    const refusal = (headers: Record<string, string>) => {
+      const { outcome } = pinned('198.51.100.9', { host: 'evil.example', ...headers })
+      return outcome.refusal
+    }
+    expect(refusal({})).toBe('This server is https://id.example. It was asked as "evil.example".')
+    for (const name of ['forwarded', 'via', 'x-forwarded-for', 'x-forwarded-host', 'x-forwarded-proto', 'x-real-ip']) {
+      expect([name, refusal({ [name]: 'x' })]).toEqual([name, expect.stringContaining('a proxy in front must pass')])
+    }
   })
 
   test.each([
@@ -88,7 +150,14 @@ describe('the host of a request', () => {
     [{ 'x-forwarded-host': 'evil.example' }, true],
     [{ 'x-forwarded-host': 'id.example, evil.example' }, true],
     [{ 'x-forwarded-proto': 'http' }, true],
-    [{ 'x-forwarded-proto': 'https, http' }, true],
+    // The first counts, which the outermost proxy wrote.
+    [{ 'x-forwarded-proto': 'HTTPS' }, false],
+    [{ 'x-forwarded-proto': 'https,http' }, false],
+    [{ 'x-forwarded-proto': 'https, http' }, false],
+    [{ 'x-forwarded-proto': ' https , https' }, false],
+    [{ 'x-forwarded-proto': 'http,https' }, true],
+    [{ 'x-forwarded-proto': ',https' }, true],
+    [{ 'x-forwarded-proto': 'wss' }, true],
   ])('forwarded by a trusted proxy as %o is refused: %s', (headers, isRefused) => {
     expect(refusalOf('10.0.0.1', headers, ['10.0.0.0/8'])).toBe(isRefused)
   })
@@ -163,13 +232,49 @@ describe('a running server', () => {
   })
 
   test.each(['evil.example', '127.0.0.1', 'localhost', `localhost:1`])(
-    'asked as %s answers 421 (RFC 9110 §15.5.20)',
+    'asked as %s answers 421 (RFC 9110 §15.5.20), and logs why',
     async (other) => {
+      postern.logged.length = 0
       const { status, body } = await get(metadata, { host: other })
       expect(status).toBe(421)
       expect(body).not.toContain('token_endpoint')
+      expect(postern.logged.map((line) => JSON.parse(line))).toEqual([
+        expect.objectContaining({
+          msg: 'request',
+          status: 421,
+          method: 'GET',
+          path: metadata,
+          address: '127.0.0.1',
+          requestId: expect.any(String),
+          reason: `This server is ${postern.issuer}. It was asked as "${other}".`,
+        }),
+      ])
     },
   )
+
+  test('a 421 is logged without what only its holder should know, and not at any length', async () => {
+    postern.logged.length = 0
+    await get('/interaction/a-secret-identifier?code=a-secret', { host: `evil.example${'x'.repeat(5_000)}` })
+    const [line = ''] = postern.logged
+    expect(line).toContain('"path":"/interaction/:id"')
+    expect(line).not.toContain('a-secret')
+    expect(line.length).toBeLessThan(1_000)
+  })
+
+  test('a person who uses another name of this machine is led to the issuer', async () => {
+    const headers = { accept: 'text/html', host: `127.0.0.1:${postern.config.PORT}` }
+    const { status, body } = await get('/', headers)
+    expect([status, body.includes(`<a class="button" href="${postern.issuer}">`)]).toEqual([421, true])
+    expect(body).not.toContain('a proxy in front')
+    expect((await get('/', { ...headers, 'x-forwarded-for': '192.0.2.1' })).body).toContain(
+      'a proxy in front must pass',
+    )
+    const sheet = /href="(\/assets\/postern\.css[^"]*)"/.exec(body)?.[1]
+    expect((await get(String(sheet), headers)).status).toBe(200)
+    expect((await get('/', { host: headers.host })).body).toMatch(/^This server is http/)
+    const hostile = await get('/', { ...headers, host: '"><script>alert(1)</script>' })
+    expect([hostile.status, hostile.body.includes('<script')]).toEqual([421, false])
+  })
 
   test('does not believe a host in the request line (RFC 9112 §3.2.2)', async () => {
     for (const target of ['http://evil.example', 'HTTP://evil.example', 'https://evil.example:1', 'evil:']) {

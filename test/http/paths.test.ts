@@ -1,22 +1,101 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { addresses } from '../../src/oidc/endpoints.ts'
 import type { ClientMetadata } from '../../src/stores/clients.ts'
 import { startPostern, type TestPostern } from '../support/postern.ts'
 import { authorize } from '../support/relying-party.ts'
-import { createVisitor } from '../support/visitor.ts'
-import { redeem, send } from '../support/wire.ts'
+import { createVisitor, formsOf } from '../support/visitor.ts'
+import { knock, redeem, send } from '../support/wire.ts'
 
 const email = 'ada@example.com'
 let postern: TestPostern
 let client: ClientMetadata
+let host: string
 
 beforeAll(async () => {
   postern = await startPostern()
+  host = new URL(postern.issuer).host
   await postern.createAccount(email)
   client = await postern.createClient()
 })
 afterAll(() => postern?.stop())
 
-const spellings = (path: string) => [`${path}/`, path.toUpperCase(), path.replace('o', 'O').replace('dev', 'Dev')]
+const spellings = (path: string) => [path.toUpperCase(), path.replace('o', 'O').replace('dev', 'Dev')]
+
+/** One address, with the slashes that joining addresses adds. */
+const joined = (path: string) => [
+  `/${path}`,
+  `${path}/`,
+  `${path}//`,
+  `//${path}///`,
+  path.replaceAll('/', '//'),
+  path.replace(/\/([^/]*)$/, '//$1'),
+]
+
+describe('a slash too many makes no other address', () => {
+  test.each(addresses.map(({ path, methods }) => [path, methods] as const))('%s', async (pattern, methods) => {
+    const path = pattern.replace(/:[a-z_]+/g, 'abc')
+    for (const method of methods.filter((name) => name !== 'OPTIONS')) {
+      const ask = async (spelled: string) => {
+        const { status, json } = await knock(postern.config.PORT, spelled, { method, headers: { host } })
+        return [status, json['error']]
+      }
+      const expected = await ask(path)
+      for (const spelled of path === '/' ? ['//', '///'] : joined(path)) {
+        expect([spelled, ...(await ask(spelled))]).toEqual([spelled, ...expected])
+      }
+    }
+  })
+
+  test('and metadata is the same, byte for byte', async () => {
+    const metadata = '/.well-known/openid-configuration'
+    const { text } = await knock(postern.config.PORT, metadata, { headers: { host } })
+    for (const spelled of joined(metadata)) {
+      expect((await knock(postern.config.PORT, spelled, { headers: { host } })).text).toBe(text)
+    }
+  })
+
+  test('a code is redeemed with it, and once', async () => {
+    const begun = await authorize(postern, client, { email })
+    const form = {
+      grant_type: 'authorization_code',
+      code: String(begun.callback.searchParams.get('code')),
+      redirect_uri: 'https://rp.example/cb',
+      code_verifier: begun.verifier,
+    }
+    const redeemAt = (path: string) => send(postern, path, { client, form })
+    expect((await redeemAt('/oauth//token/')).status).toBe(200)
+    expect((await redeemAt('/oauth/token')).json['error']).toBe('invalid_grant')
+  })
+
+  test('guesses of user codes are counted together (RFC 8628 §5.1)', async () => {
+    const visitor = createVisitor(postern.issuer)
+    let page = await visitor.get('/device')
+    const statuses: number[] = []
+    for (let n = 0; n < 12; n++) {
+      const path = ['/device', '/device/', '/device//'][n % 3]
+      const [form] = formsOf(page.body)
+      page = await visitor.post(String(path), { ...form?.hidden, user_code: 'BBBB-BBBB' })
+      statuses.push(page.status)
+    }
+    expect(statuses).toContain(429)
+  })
+
+  test('what is no address stays none, and the admin API is strict', async () => {
+    for (const path of ['/nowhere/', '//nowhere', '//evil.example/', '/admin/api/clients/', '/admin//api/clients']) {
+      const { status } = await knock(postern.config.PORT, path, { headers: { host } })
+      expect([path, status]).toEqual([path, 404])
+    }
+  })
+
+  test('nothing that only its holder should know is logged in any of them', async () => {
+    for (const pattern of ['/interaction/', '/oauth/authorize/', '/device/', '/oauth/register/']) {
+      for (const path of joined(`${pattern}a-holders-identifier`)) {
+        await knock(postern.config.PORT, path, { headers: { host } })
+      }
+    }
+    expect(postern.logged.filter((line) => line.includes('a-holders-identifier'))).toEqual([])
+  })
+})
 
 describe('a path has one spelling, since what is decided by path would be got around with another', () => {
   test('the token endpoint', async () => {

@@ -12,6 +12,7 @@ beforeAll(async () => {
       const answer = () => res.end('answered')
       req.resume().once('end', () => setTimeout(answer, req.url === '/slow' ? 2 * requestTimeoutMs : 0))
     },
+    refuse: (_req, res, { status, reason }) => res.writeHead(status).end(reason),
     issuer: 'http://localhost',
     trustedProxies: [],
     host: '127.0.0.1',

@@ -54,7 +54,7 @@ const engine: Record<keyof typeof routes, Reach> = {
   pushed_authorization_request: { sent: () => ({ form: authorization() }), keeps: 'rows' },
   device_authorization: { sent: () => ({ form: { client_id: client_id(), scope: 'openid' } }), keeps: 'rows' },
   code_verification: { sent: () => ({ headers: html }), keeps: 'rows' },
-  end_session: { sent: () => ({ headers: html }), keeps: 'rows' },
+  end_session: { sent: () => ({ headers: html }), keeps: 'nothing' },
   registration: { sent: () => ({ body: { redirect_uris } }), keeps: 'rows' },
   token: {
     sent: () => ({ form: { client_id: client_id(), grant_type: 'authorization_code', code: 'x', redirect_uri: 'x' } }),

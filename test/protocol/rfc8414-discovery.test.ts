@@ -60,7 +60,7 @@ describe('OpenID Connect Discovery §3, RFC 8414 §3: the metadata', () => {
     expect(Object.keys(metadata).filter((name) => name.includes('encryption'))).toEqual([])
     for (const [name, values] of Object.entries(metadata).filter(([key]) => key.includes('signing_alg'))) {
       expect([name, (values as string[]).includes('none')]).toEqual([name, false])
-      const isSecret = name === 'token_endpoint_auth_signing_alg_values_supported' // client_secret_jwt
+      const isSecret = name.endsWith('_endpoint_auth_signing_alg_values_supported') // client_secret_jwt
       if (!isSecret) expect([name, (values as string[]).filter((alg) => alg.startsWith('HS'))]).toEqual([name, []])
     }
   })
@@ -73,16 +73,21 @@ describe('OpenID Connect Discovery §3, RFC 8414 §3: the metadata', () => {
       claims_parameter_supported: true,
       request_parameter_supported: true,
       subject_types_supported: ['public', 'pairwise'],
-      token_endpoint_auth_methods_supported: [
-        'none',
-        'client_secret_basic',
-        'client_secret_post',
-        'client_secret_jwt',
-        'private_key_jwt',
-      ],
     })
     expect(list('scopes_supported')).toEqual(expect.arrayContaining(['openid', 'profile', 'email', 'offline_access']))
     expect(list('claims_supported')).toEqual(expect.arrayContaining(['sub', 'email', 'name']))
+  })
+
+  test('lists how a client authenticates, strongest first, for each endpoint where it does', () => {
+    const secret = ['private_key_jwt', 'client_secret_jwt', 'client_secret_basic', 'client_secret_post']
+    expect(list('token_endpoint_auth_methods_supported')).toEqual([...secret, 'none'])
+    expect(list('revocation_endpoint_auth_methods_supported')).toEqual([...secret, 'none'])
+    expect(list('introspection_endpoint_auth_methods_supported')).toEqual(secret) // RFC 7662 §2.1
+    for (const endpoint of ['revocation', 'introspection']) {
+      expect(list(`${endpoint}_endpoint_auth_signing_alg_values_supported`)).toEqual(
+        list('token_endpoint_auth_signing_alg_values_supported'),
+      )
+    }
   })
 
   test('there is a published key for every algorithm tokens are said to be signed with', async () => {

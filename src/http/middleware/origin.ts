@@ -1,7 +1,8 @@
 import type { IncomingMessage } from 'node:http'
 import { BlockList, isIP } from 'node:net'
 
-export type Pinned = { address: string } | { refusal: string }
+/** The client's address, and why a request is refused, if it is. */
+export type Pinned = { address: string; refusal?: string }
 
 /**
  * Pins a request to the issuer before anything reads its host: endpoint addresses, cookies and links are
@@ -42,38 +43,57 @@ export function createOriginPin({
       const value = isProxied ? req.headers[name] : undefined
       return typeof value === 'string' && value !== '' ? value : undefined
     }
+    const isForwarded = forwarding.some((name) => req.headers[name] !== undefined)
     const forwardedHost = header('x-forwarded-host')
     const forwardedProto = header('x-forwarded-proto')
     const address = clientAddress(peer, isProxied ? req.headers['x-forwarded-for'] : undefined, isTrusted)
 
-    if ((forwardedHost ?? req.headers.host) !== host) {
-      return {
-        refusal: `This server is ${issuer}. It was asked as ${JSON.stringify(forwardedHost ?? req.headers.host ?? '')}; a proxy in front must pass the Host header on.`,
-      }
-    }
     const target = targetOf(req)
-    if (target.host !== undefined && target.host !== host) {
-      return { refusal: `This server is ${issuer}. It was asked for ${JSON.stringify(target.host)}.` }
-    }
-    if (forwardedProto !== undefined && forwardedProto !== scheme) {
-      return { refusal: `This server is ${issuer}; it was asked over ${JSON.stringify(forwardedProto)}.` }
-    }
-
-    req.url = target.path
+    const refusal = refusalOf()
+    if (refusal === undefined) req.url = target.path
     req.headers.host = host
     req.headers['x-forwarded-host'] = host
     req.headers['x-forwarded-proto'] = scheme
     req.headers['x-forwarded-for'] = address
     delete req.headers['forwarded']
-    return { address }
+    return { address, ...(refusal !== undefined && { refusal }) }
+
+    function refusalOf(): string | undefined {
+      const isOwn = (written: string) => hostIn(written, protocol) === host
+      // Every proxy that adds to the list has to have been asked for this server: the client may have begun it.
+      const asked = (forwardedHost ?? req.headers.host ?? '').split(',')
+      const hint = isForwarded ? '; a proxy in front must pass the Host header on' : ''
+      if (!asked.every(isOwn)) return `This server is ${issuer}. It was asked as ${quoted(asked.join(','))}${hint}.`
+      if (target.host !== undefined && !isOwn(target.host)) {
+        return `This server is ${issuer}. It was asked for ${quoted(target.host)}.`
+      }
+      // The first of several is that of the outermost proxy, which the browser talks to.
+      const [outermost = scheme] = forwardedProto?.split(',') ?? []
+      if (outermost.trim().toLowerCase() === scheme) return undefined
+      return `This server is ${issuer}; it was asked over ${quoted(forwardedProto ?? '')}.`
+    }
   }
+}
+
+const forwarding = ['forwarded', 'via', 'x-forwarded-for', 'x-forwarded-host', 'x-forwarded-proto', 'x-real-ip']
+const longestQuoted = 300 // characters of what somebody else wrote
+
+const quoted = (text: string) => JSON.stringify(text.slice(0, longestQuoted))
+
+/**
+ * The host that is written in a header, as URLs have it: without the port that goes without saying, and in lower case
+ * (RFC 3986 §6.2.3, RFC 9110 §4.2.3). A final dot or another port is another host.
+ */
+function hostIn(written: string, protocol: string): string | undefined {
+  const trimmed = written.trim()
+  return /^[\w.:[\]-]+$/.test(trimmed) ? URL.parse(`${protocol}//${trimmed}`)?.host : undefined
 }
 
 /** A request line may name a host of its own, and then that one counts (RFC 9112 §3.2.2). */
 function targetOf({ url = '/' }: IncomingMessage): { host: string | undefined; path: string } {
   if (url.startsWith('/') || url === '*') return { host: undefined, path: url }
-  const { host = '', pathname = '/', search = '' } = URL.parse(url) ?? {}
-  return { host, path: pathname + search }
+  const { pathname = '/', search = '' } = URL.parse(url) ?? {}
+  return { host: /^https?:\/\/([^/?#]*)/i.exec(url)?.[1] ?? '', path: pathname + search }
 }
 
 /** The right-most address that is not a trusted proxy: whatever stands further left, the client wrote itself. */

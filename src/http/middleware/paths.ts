@@ -1,14 +1,18 @@
 import type { Middleware } from 'koa'
+import { addressOf, withoutSpareSlashes } from '../../oidc/endpoints.ts'
 
 // What follows these is an identifier, in which upper and lower case differ.
 const identified = /(?<=^\/(?:oauth\/authorize|oauth\/register|device|interaction|admin\/api\/[a-z-]+)\/)[^/]+/i
 
 /**
- * Lets every page be reached by one spelling of its path only. Routers also take upper case and a slash at the
- * end; what is decided by path elsewhere, such as which guesses are counted, would be got around that way.
+ * Reads a path in one way: with a slash too many, which proxies and clients add when they join addresses, it is the same
+ * address. Everything after this sees the address itself. Any other spelling is refused, upper case for one, though routers
+ * take it: what is decided by path elsewhere, such as which guesses are counted, would be got around that way.
  */
 export function onePath(): Middleware {
   return async (ctx, next) => {
+    const path = withoutSpareSlashes(ctx.path)
+    if (path !== ctx.path && addressOf(path)) ctx.path = path
     const fixed = ctx.path.replace(identified, '')
     const isExact = fixed === fixed.toLowerCase() && (ctx.path === '/' || !ctx.path.endsWith('/'))
     if (!isExact) ctx.throw(404)

@@ -12,15 +12,20 @@ const contentSecurityPolicy = [
   "frame-ancestors 'none'",
 ].join(';')
 
-/** Headers every response carries. */
+/** Headers that every response carries, whatever the issuer. */
+export const headersOfEvery = {
+  'Content-Security-Policy': contentSecurityPolicy,
+  'X-Content-Type-Options': 'nosniff',
+  'X-Frame-Options': 'DENY',
+  'Referrer-Policy': 'same-origin', // with no-referrer, browsers send our own forms with `Origin: null`
+  'Cross-Origin-Opener-Policy': 'same-origin',
+  'Permissions-Policy': 'camera=(), geolocation=(), microphone=()',
+}
+
+/** Sets the headers that every response carries. */
 export function securityHeaders({ isSecure }: { isSecure: boolean }): Middleware {
   return async (ctx, next) => {
-    ctx.set('Content-Security-Policy', contentSecurityPolicy)
-    ctx.set('X-Content-Type-Options', 'nosniff')
-    ctx.set('X-Frame-Options', 'DENY')
-    ctx.set('Referrer-Policy', 'same-origin') // with no-referrer, browsers send our own forms with `Origin: null`
-    ctx.set('Cross-Origin-Opener-Policy', 'same-origin')
-    ctx.set('Permissions-Policy', 'camera=(), geolocation=(), microphone=()')
+    ctx.set(headersOfEvery)
     if (isSecure) ctx.set('Strict-Transport-Security', 'max-age=63072000; includeSubDomains')
     await next()
     // A proxy that rewrites pages breaks them, such as one that hides e-mail addresses (RFC 9111 §5.2.2.6).

@@ -2,7 +2,6 @@ import type { Context, Middleware } from 'koa'
 import { errors, type KoaContextWithOIDC } from 'oidc-provider'
 import { networksOf } from '../../authentication/networks.ts'
 import { routes } from '../../oidc/features.ts'
-import { assertBounded } from '../../oidc/parameter-bounds.ts'
 import { current, type RequestScope } from '../../oidc/request-scope.ts'
 import type { Storage } from '../../oidc/storage.ts'
 import * as replays from '../../stores/replays.ts'
@@ -74,7 +73,6 @@ export function boundStrangers({ allowances, storage }: { allowances: Allowances
     await next()
     const scope = current()
     if (!scope) return
-    assertStateBounded(ctx)
     const charges = await chargesOf(ctx, scope)
     const seconds = Math.max(0, ...charges.map(({ allowance, key, amount }) => allowance.wait(key, amount)))
     if (seconds > 0 || ctx.status >= 400) await forgetProof(ctx, scope)
@@ -91,17 +89,6 @@ function bytesKeptBy({ inserts, session }: RequestScope): number {
   const payloads = inserts.map(({ payload }) => payload)
   if (session?.isNew) payloads.push(session.changed)
   return payloads.reduce((sum, payload) => sum + rowBytes + bytesPerByte * JSON.stringify(payload).length, 0)
-}
-
-/** The end of a session keeps the `state` it came with (RP-Initiated Logout 1.0 §2); the engine takes any. */
-function assertStateBounded(ctx: Context & Engine): void {
-  if (ctx.path !== routes.end_session) return
-  try {
-    assertBounded({ state: ctx.oidc?.params?.['state'] })
-  } catch (error) {
-    withdraw(ctx)
-    throw error
-  }
 }
 
 /** Takes back what the engine set for an answer that is not given. */

@@ -43,7 +43,7 @@ export function ownUserCodesOnly({ provider, csrf }: { provider: Provider; csrf:
     if (ctx.path !== '/device' || ctx.method !== 'POST') return next()
     csrf.assertOwnSite(ctx)
     if (ctx.cookies.get(provider.cookieName('session'), { signed: true }) === undefined) {
-      ctx.throw(400, 'The code was sent without the session of its form.', { page: 'expired' })
+      ctx.throw(400, 'The code was sent without the session of its form.', { page: 'no-cookies' })
     }
     await next()
   }

@@ -4,19 +4,18 @@ import type Provider from 'oidc-provider'
 import { errors, type Interaction, type InteractionResults } from 'oidc-provider'
 import { z } from 'zod'
 import type { Db } from '../../database/schema.ts'
-import { askerOf } from '../../oidc/askers.ts'
 import * as consent from '../../oidc/consent.ts'
-import { type ConsentRequest, createConsentRequests } from '../../oidc/consent-request.ts'
-import { signInEnded } from '../../oidc/prompts.ts'
+import { createConsentRequests } from '../../oidc/consent-request.ts'
 import { note } from '../../oidc/request-scope.ts'
 import type { ResourceServers } from '../../oidc/resource-servers.ts'
 import type { FindWayBack } from '../../oidc/way-back.ts'
-import * as accounts from '../../stores/accounts.ts'
-import type { Render, SignInError } from '../../views.ts'
+import type { Render } from '../../views.ts'
 import type { BrowserSignIn } from '../browser-sign-in.ts'
 import type { Csrf } from '../csrf.ts'
 import { form, readForm, ticks } from '../forms.ts'
+import { createRefusedForms } from '../refused-forms.ts'
 import { refuseStray } from '../strays.ts'
+import { createInteractionPages, isUnattainable, longestEmail } from './interaction-pages.ts'
 
 export type InteractionDependencies = {
   db: Db
@@ -27,6 +26,7 @@ export type InteractionDependencies = {
   resourceServers: ResourceServers
   findWayBack: FindWayBack
   grantLifetimeSeconds: number
+  issuer: string
 }
 
 /** The engine's account of a sign-in, with the epoch in which the password was verified. */
@@ -42,13 +42,12 @@ const consentForm = ownForm.extend({
   resource_scope: ticks,
 })
 
-const busySeconds = 2 // the queue of passwords to check is a second long
-const longestEmail = 320 // RFC 5321 §4.5.3.1: 64 + 1 + 255
-
 /** Signing in, choosing the account, and consenting: what stands between an authorization request and its answer. */
 export function interactionRoutes(dependencies: InteractionDependencies): Router {
-  const { db, provider, render, csrf, signIn, findWayBack, grantLifetimeSeconds } = dependencies
+  const { db, provider, csrf, signIn, findWayBack, grantLifetimeSeconds } = dependencies
   const consentRequests = createConsentRequests(dependencies)
+  const pages = createInteractionPages({ ...dependencies, consentRequests })
+  const refusedForms = createRefusedForms({ isSecure: dependencies.issuer.startsWith('https:') })
   const router = new Router({ prefix: '/interaction/:uid' })
 
   router.use(async (ctx, next) => {
@@ -58,25 +57,22 @@ export function interactionRoutes(dependencies: InteractionDependencies): Router
 
   router.get('/', async (ctx) => {
     const interaction = await details(ctx)
-    const { prompt, session } = interaction
+    const { prompt, session, uid } = interaction
+    const refused = refusedForms.take(ctx, uid)
 
-    if (prompt.name === 'consent' && session) {
-      await showConsent(ctx, interaction, undefined)
+    if (refused && refused.error !== 'invalid-consent') {
+      await pages.showSignIn(ctx, interaction, refused)
+    } else if (prompt.name === 'consent' && session) {
+      await pages.showConsent(ctx, interaction, refused && 'invalid')
     } else if (prompt.name === 'select_account' && session) {
-      const account = await accounts.findById(db, session.accountId)
-      const { client } = await about(interaction)
-      ctx.body = render('continue-as', {
-        ...hidden(interaction),
-        client,
-        account: { name: nameOf(account), email: account?.email ?? '' },
-      })
+      await pages.showAccount(ctx, interaction, session.accountId)
     } else if (isUnattainable(interaction)) {
       await finish(ctx, interaction, {
         error: 'unmet_authentication_requirements',
         error_description: 'the requested authentication could not be obtained',
       })
     } else {
-      await showSignIn(ctx, interaction, { error: undefined })
+      await pages.showSignIn(ctx, interaction)
     }
   })
 
@@ -84,19 +80,14 @@ export function interactionRoutes(dependencies: InteractionDependencies): Router
     const interaction = await details(ctx)
     const { email, password } = readOwn(ctx, interaction, signInForm)
     if (!email.trim() || !password || email.length > longestEmail) {
-      ctx.status = 400
-      await showSignIn(ctx, interaction, { error: 'incomplete', email })
+      refusedForms.leadBack(ctx, interaction.uid, { error: 'incomplete', email })
       return
     }
 
     const outcome = await signIn(ctx, { email, password })
 
     if ('error' in outcome) {
-      const retryAfterSeconds = 'retryAfterSeconds' in outcome ? outcome.retryAfterSeconds : undefined
-      const hint = outcome.error === 'busy' ? busySeconds : retryAfterSeconds
-      ctx.status = { 'wrong-credentials': 401, 'too-many-attempts': 429, busy: 503 }[outcome.error]
-      if (hint) ctx.set('Retry-After', String(hint))
-      await showSignIn(ctx, interaction, { error: outcome.error, email, retryAfterSeconds })
+      refusedForms.leadBack(ctx, interaction.uid, { ...outcome, email })
       return
     }
     const { accountId, epoch } = outcome
@@ -111,15 +102,14 @@ export function interactionRoutes(dependencies: InteractionDependencies): Router
     const { decision } = readOwn(ctx, interaction, continueForm)
     if (interaction.prompt.name !== 'select_account') ctx.throw(400, 'There is no account to choose.')
 
-    if (decision === 'switch' || !interaction.session)
-      await showSignIn(ctx, interaction, { error: undefined, email: '' })
+    if (decision === 'switch' || !interaction.session) await pages.showSignIn(ctx, interaction, { email: '' })
     else await finish(ctx, interaction, { select_account: {} })
   })
 
   router.post('/switch', form, async (ctx) => {
     const interaction = await details(ctx)
     readOwn(ctx, interaction, ownForm)
-    await showSignIn(ctx, interaction, { error: undefined, email: '' })
+    await pages.showSignIn(ctx, interaction, { email: '' })
   })
 
   router.post('/abort', form, async (ctx) => {
@@ -145,8 +135,7 @@ export function interactionRoutes(dependencies: InteractionDependencies): Router
     const request = await consentRequests.of(interaction)
     const approved = consentRequests.approve(request, fields)
     if (approved === 'invalid') {
-      ctx.status = 400
-      await showConsent(ctx, interaction, 'invalid')
+      refusedForms.leadBack(ctx, interaction.uid, { error: 'invalid-consent' })
       return
     }
 
@@ -198,61 +187,4 @@ export function interactionRoutes(dependencies: InteractionDependencies): Router
     ctx.status = 303
     ctx.redirect(returnTo)
   }
-
-  async function about(interaction: Interaction) {
-    const { client_id: clientId, redirect_uri: redirectUri } = interaction.params
-    const client = await provider.Client.find(String(clientId))
-    if (!client) throw new errors.SessionNotFound('the client is gone')
-    return { metadata: client, client: askerOf(client, String(redirectUri ?? '')) }
-  }
-
-  function hidden({ uid }: Interaction): { uid: string; csrf: string } {
-    return { uid, csrf: csrf.tokenFor(uid) }
-  }
-
-  async function showSignIn(
-    ctx: Context,
-    interaction: Interaction,
-    {
-      error,
-      email,
-      retryAfterSeconds,
-    }: { error: SignInError | undefined; email?: string; retryAfterSeconds?: number | undefined },
-  ): Promise<void> {
-    const { prompt, session, params } = interaction
-    const { client } = await about(interaction)
-    const isMismatch = prompt.reasons.some((reason) => ['id_token_hint', 'claims_id_token_sub_value'].includes(reason))
-    const isAgain = prompt.name === 'login' && session !== undefined
-    const known = isAgain && !isMismatch ? await accounts.findById(db, session.accountId) : undefined
-    const hint = typeof params['login_hint'] === 'string' ? params['login_hint'].slice(0, longestEmail) : undefined
-    ctx.body = render('sign-in', {
-      ...hidden(interaction),
-      client,
-      email: email ?? hint ?? known?.email ?? '',
-      error,
-      retryAfterSeconds,
-      reason: prompt.reasons.includes(signInEnded)
-        ? 'sign-in-ended'
-        : isMismatch && isAgain
-          ? 'account-mismatch'
-          : isAgain && email === undefined
-            ? 'reauthenticate'
-            : undefined,
-    })
-  }
-
-  async function showConsent(ctx: Context, interaction: Interaction, error: 'invalid' | undefined): Promise<void> {
-    const request: ConsentRequest = await consentRequests.of(interaction)
-    ctx.body = render('consent', { ...hidden(interaction), ...request.page, error })
-  }
-}
-
-/** A sign-in that was made and still does not satisfy what was asked for would be asked for without end. */
-function isUnattainable({ prompt, lastSubmission }: Interaction): boolean {
-  const isAcr = prompt.reasons.every((reason) => reason === 'essential_acr' || reason === 'essential_acrs')
-  return prompt.name === 'login' && isAcr && (lastSubmission as InteractionResults | undefined)?.login !== undefined
-}
-
-function nameOf(account: accounts.Account | undefined): string {
-  return String(account?.profile['name'] ?? '')
 }

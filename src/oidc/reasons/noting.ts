@@ -3,18 +3,18 @@ import type { KoaContextWithOIDC } from 'oidc-provider'
 import type { Db } from '../../database/schema.ts'
 import type { FoundArtifact } from '../../stores/artifacts.ts'
 import { current } from '../request-scope.ts'
-import { type Reason, reasonOf } from './reasons.ts'
+import { type Asked, type Reason, reasonOf } from './reasons.ts'
 
 /** A request as far as its refusal goes: of ours, or of the engine. */
 type Context = { req: IncomingMessage; state: Record<string, unknown>; oidc?: KoaContextWithOIDC['oidc'] }
-type Note = { error: unknown; source: FoundArtifact | undefined; reason?: Promise<Reason> }
+type Note = { error: unknown; source: FoundArtifact | undefined; about: Asked | undefined; reason?: Promise<Reason> }
 
 const noted = Symbol('why the request was refused')
 
 /** Notes what a request failed with. Of several errors the last is the one that is answered. */
-export function noteRefusal(ctx: object, error: unknown): void {
+export function noteRefusal(ctx: object, error: unknown, about?: Asked): void {
   const state = (ctx as { state: { [noted]?: Note } }).state
-  if (state[noted]?.error !== error) state[noted] = { error, source: current()?.source }
+  if (state[noted]?.error !== error) state[noted] = { error, source: current()?.source, about }
 }
 
 /** Why a request was refused, found out once; `undefined` when it was not. */
@@ -22,6 +22,10 @@ export function explain(db: Db, ctx: object): Promise<Reason> | undefined {
   const { req, oidc, state } = ctx as Context
   const note = (state as { [noted]?: Note })[noted]
   if (!note) return undefined
-  note.reason ??= reasonOf(db, { error: note.error, refused: { req, ...(oidc && { oidc }), source: note.source } })
+  const about = note.about ?? oidc
+  note.reason ??= reasonOf(db, {
+    error: note.error,
+    refused: { req, ...(about && { oidc: about }), source: note.source },
+  })
   return note.reason
 }

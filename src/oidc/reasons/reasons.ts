@@ -24,7 +24,9 @@ export type Reason = {
 }
 
 /** A refused request, as far as it was read. `source` is the code or token that it presented, if that was found. */
-export type Refused = { req: IncomingMessage; oidc?: KoaContextWithOIDC['oidc']; source?: FoundArtifact | undefined }
+export type Refused = { req: IncomingMessage; oidc?: Asked; source?: FoundArtifact | undefined }
+/** Who asked for what. */
+export type Asked = Partial<Pick<KoaContextWithOIDC['oidc'], 'client' | 'params' | 'body'>>
 
 type Facts = { db: Db; client: KoaContextWithOIDC['oidc']['client']; params: Record<string, unknown>; refused: Refused }
 type Explain = (facts: Facts, text: string) => Promise<Partial<Reason> | undefined> | Partial<Reason> | undefined

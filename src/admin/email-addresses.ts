@@ -1,0 +1,20 @@
+import { domainToASCII } from 'node:url'
+import { z } from 'zod'
+
+// RFC 5321 §4.1.2, RFC 6531 §3.3: letters of any script, and no quoted strings, which hardly a mail server takes.
+const localPart = /^(?!\.)(?!.*\.\.)[\p{L}\p{M}\p{N}.!#$%&'*+/=?^_`{|}~-]{1,64}(?<!\.)$/u
+const domainName = /^(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])$/
+
+/** An email address, which may have letters of any script on both sides (RFC 6531). */
+export const emailAddress = z
+  .string()
+  .max(320)
+  .refine(isEmailAddress, 'must be an email address, such as ada@example.com')
+  .meta({ format: 'idn-email' })
+
+function isEmailAddress(text: string): boolean {
+  const at = text.lastIndexOf('@')
+  const local = text.slice(0, at)
+  const isShort = Buffer.byteLength(local) <= 64
+  return at > 0 && isShort && localPart.test(local) && domainName.test(domainToASCII(text.slice(at + 1)))
+}

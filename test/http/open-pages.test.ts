@@ -1,0 +1,210 @@
+import type * as oidc from 'openid-client'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { addresses } from '../../src/oidc/endpoints.ts'
+import type { ClientMetadata } from '../../src/stores/clients.ts'
+import { operate } from '../support/operator.ts'
+import { password, startPostern, type TestPostern } from '../support/postern.ts'
+import { beginLogin, discover, login } from '../support/relying-party.ts'
+import { createVisitor, type Fields, formsOf, type Page, type Visitor } from '../support/visitor.ts'
+import { send } from '../support/wire.ts'
+
+let postern: TestPostern
+let serial = 0
+
+beforeAll(async () => {
+  postern = await startPostern()
+})
+afterAll(() => postern?.stop())
+
+type Open = { page: Page; visitor: Visitor; email: string; client: ClientMetadata }
+
+const wayTo: Record<string, { prompt: string | undefined; action: string; fields: Fields }> = {
+  'sign-in': { prompt: undefined, action: '/sign-in', fields: { password } },
+  'sign-in again': { prompt: 'login', action: '/sign-in', fields: { password } },
+  consent: { prompt: 'consent', action: '/consent', fields: { decision: 'allow', scope: 'openid' } },
+  'the choice of the account': { prompt: 'select_account', action: '/continue', fields: { decision: 'continue' } },
+}
+
+/** Somebody at a page of a sign-in, an app and an account of their own. */
+async function open(name: string): Promise<Open> {
+  const email = `person-${++serial}@example.com`
+  await postern.createAccount(email)
+  const client = await postern.createClient({ client_name: 'Field Notes', client_uri: 'https://rp.example' })
+  const config: oidc.Configuration = await discover(postern, client)
+  const { prompt } = wayTo[name] ?? {}
+  if (prompt === undefined) return { ...(await beginLogin(config, { issuer: postern.issuer })), email, client }
+  const { visitor } = await login(postern, client, { email })
+  return { ...(await beginLogin(config, { issuer: postern.issuer, visitor, prompt })), email, client }
+}
+
+const answer = ({ page, visitor, email }: Open, name: string) =>
+  visitor.submit(page, String(wayTo[name]?.action), { email, ...wayTo[name]?.fields })
+
+const headingOf = ({ body }: Page) =>
+  /<h1[^>]*>([\s\S]*?)<\/h1>/
+    .exec(body)?.[1]
+    ?.replace(/<[^>]+>/g, '')
+    .trim()
+
+/** What may happen while a page is open, and what the page says of it then. */
+const events: Record<string, { happen(of: Open): Promise<unknown>; says: string; back: boolean }> = {
+  'the account is disabled': {
+    happen: ({ email }) => operate(postern, 'account disable', { account: email }),
+    says: 'This account cannot be used any more',
+    back: true,
+  },
+  'the account is deleted': {
+    happen: ({ email }) => operate(postern, 'account delete', { account: email }),
+    says: 'This account cannot be used any more',
+    back: true,
+  },
+  'the person signs out in another tab': {
+    happen: async ({ visitor }) =>
+      visitor.submit(await visitor.get('/oauth/logout'), '/oauth/logout/confirm', { logout: 'yes' }),
+    says: 'You were signed out meanwhile',
+    back: true,
+  },
+  'the app is disabled': {
+    happen: ({ client }) => operate(postern, 'client disable', { client_id: client.client_id }),
+    says: 'This app cannot be used any more',
+    back: false,
+  },
+  'the app is deleted': {
+    happen: ({ client }) => operate(postern, 'client delete', { client_id: client.client_id }),
+    says: 'This page has expired', // nothing is left that would tell whose it was
+    back: false,
+  },
+}
+const signedInPages = Object.keys(wayTo).filter((name) => wayTo[name]?.prompt !== undefined)
+const cases = Object.keys(events).flatMap((event) =>
+  (event.startsWith('the app') ? Object.keys(wayTo) : signedInPages).map((page) => [event, page] as const),
+)
+
+describe('a page that is open while something happens says what it was', () => {
+  test.each(cases)('%s, at %s', async (event, name) => {
+    const { happen, says, back } = events[event] as (typeof events)[string]
+    const opened = await open(name)
+    await happen(opened)
+    const stranger = createVisitor(postern.issuer)
+    await stranger.get('/device')
+    await beginLogin(await discover(postern, await postern.createClient()), {
+      issuer: postern.issuer,
+      visitor: stranger,
+    })
+    const isKnown = says !== 'This page has expired'
+    for (const page of [await opened.visitor.get(opened.page.url), await answer(opened, name)]) {
+      expect([page.status, headingOf(page)]).toEqual([410, says])
+      expect(page.body.includes('Back to Field Notes')).toBe(back)
+    }
+    // Anybody else is told nothing of it.
+    expect(headingOf(await stranger.get(opened.page.url))).toBe(isKnown ? 'Continue where you started' : says)
+  })
+
+  test('a person who is not signed in yet learns nothing of an account', async () => {
+    const opened = await open('sign-in')
+    await operate(postern, 'account disable', { account: opened.email })
+    const page = await answer(opened, 'sign-in')
+    expect([page.status, page.body.includes('That email and password do not match')]).toEqual([401, true])
+  })
+})
+
+describe('a form that is refused', () => {
+  const refusals: [string, Fields, number][] = [
+    ['a wrong password', { email: 'ada@example.com', password: 'wrong' }, 401],
+    ['an unknown person', { email: 'nobody@example.com', password: 'wrong' }, 401],
+    ['no password', { email: 'ada@example.com', password: '' }, 400],
+  ]
+
+  test.each(refusals)(
+    'for %s leads back to its page, which sends nothing when it is loaded again',
+    async (_what, fields, status) => {
+      const { page, visitor } = await open('sign-in')
+      const refused = await visitor.submit(page, '/sign-in', fields)
+      expect([refused.status, refused.url, refused.body.includes('role="alert"')]).toEqual([status, page.url, true])
+      expect(refused.body).toContain(`value="${fields['email']}"`)
+      expect(refused.body).not.toContain('wrong"')
+      const again = await visitor.get(refused.url)
+      expect([again.status, again.body.includes('role="alert"')]).toEqual([200, false])
+      expect([...visitor.cookies.keys()].filter((key) => key.includes('refused'))).toEqual([])
+    },
+  )
+
+  test('answers with 303 and a cookie of its page alone, which nobody else can make', async () => {
+    const { page, visitor } = await open('sign-in')
+    const [form] = formsOf(page.body)
+    const path = new URL(page.url).pathname
+    const headers = {
+      origin: postern.issuer,
+      cookie: [...visitor.cookies].map(([key, { value }]) => `${key.split(' ')[0]}=${value}`).join('; '),
+    }
+    const fields = { ...form?.hidden, email: 'ada@example.com', password: 'a password that is wrong' }
+    const posted = await send(postern, `${path}/sign-in`, { form: fields, headers })
+    expect([posted.status, posted.headers.get('location')]).toEqual([303, path])
+    const cookies = posted.headers.getSetCookie().filter((cookie) => cookie.startsWith('postern_refused'))
+    expect(cookies).toHaveLength(2)
+    for (const cookie of cookies)
+      expect(cookie).toMatch(new RegExp(`path=${path}; expires=.*samesite=lax; httponly`, 'i'))
+    expect(Buffer.from(String(cookies[0]).replace(/^[^=]+=|;.*/g, ''), 'base64url').toString()).not.toContain(
+      'password',
+    )
+    const forged = Buffer.from(JSON.stringify({ uid: path.split('/').at(-1), error: 'busy', email: 'x' })).toString(
+      'base64url',
+    )
+    const shown = await send(postern, path, { headers: { cookie: `${headers.cookie}; postern_refused=${forged}` } })
+    expect([shown.status, shown.text.includes('role="alert"')]).toEqual([200, false])
+  })
+
+  test('to consent leads back to what was asked', async () => {
+    const opened = await open('consent')
+    const page = await opened.visitor.submit(opened.page, '/consent', {
+      decision: 'allow',
+      scope: ['openid', 'made-up'],
+    })
+    expect([page.status, page.url]).toEqual([400, opened.page.url])
+    expect((await opened.visitor.get(page.url)).status).toBe(200)
+  })
+
+  test('after the choice of another account shows the sign-in again', async () => {
+    const opened = await open('the choice of the account')
+    const form = await opened.visitor.submit(opened.page, '/continue', { decision: 'switch' })
+    const refused = await opened.visitor.submit(form, '/sign-in', { email: 'grace@example.com', password: 'wrong' })
+    expect([refused.status, refused.body.includes('name="password"')]).toEqual([401, true])
+    expect(refused.body).toContain('value="grace@example.com"')
+  })
+})
+
+describe('RFC 9110 §15.4.4: the address of a form', () => {
+  const forms = addresses.filter(({ pageOf }) => pageOf !== undefined)
+
+  test.each(forms)('$path leads to the page that has it', async ({ path, pageOf = '' }) => {
+    const asked = `${path.replace(':uid', 'AbC-1_x')}?email=ada@example.com&password=secret`
+    const { status, headers } = await send(postern, asked)
+    expect([status, headers.get('location')]).toEqual([303, pageOf.replace(':uid', 'AbC-1_x')])
+  })
+
+  test('in the middle of a sign-in leads to where one was', async () => {
+    const { page, visitor } = await open('sign-in')
+    const again = await visitor.get(`${page.url}/sign-in`)
+    expect([again.status, again.url, again.body.includes('name="password"')]).toEqual([200, page.url, true])
+  })
+})
+
+describe('a browser that keeps no cookies', () => {
+  const cookieless = () => {
+    const visitor = createVisitor(postern.issuer, { cookies: new Map() })
+    visitor.cookies.set = () => visitor.cookies
+    return visitor
+  }
+
+  test('is told so when it begins to sign in', async () => {
+    const config = await discover(postern, await postern.createClient())
+    const { page } = await beginLogin(config, { issuer: postern.issuer, visitor: cookieless() })
+    expect([page.status, page.body.includes('it sent us no cookie: allow cookies')]).toEqual([400, true])
+  })
+
+  test('is told so when it enters the code of a device', async () => {
+    const visitor = cookieless()
+    const page = await visitor.submit(await visitor.get('/device'), '/device', { user_code: 'BBBB-BBBB' })
+    expect([page.status, page.body.includes('it sent us no cookie: allow cookies')]).toEqual([400, true])
+  })
+})

@@ -1,0 +1,268 @@
+import * as oidc from 'openid-client'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import type { ClientMetadata } from '../../src/stores/clients.ts'
+import { startPostern, type TestPostern } from '../support/postern.ts'
+import { createReceiver } from '../support/receiver.ts'
+import { beginLogin, login } from '../support/relying-party.ts'
+import { createVisitor, type Page, type Visitor } from '../support/visitor.ts'
+import { answerOf } from '../support/wire.ts'
+
+const email = 'ada@example.com'
+const question = 'Do you want to sign out?'
+const signedOut = 'You are signed out'
+const cannotReturn = 'we cannot take you back to the app'
+const didNotReturn = 'could not take you back to the app'
+const post_logout_redirect_uri = 'https://rp.example/bye'
+
+let postern: TestPostern
+let client: ClientMetadata
+let other: ClientMetadata
+let config: oidc.Configuration
+let visitor: Visitor
+let hint: string
+
+beforeAll(async () => {
+  postern = await startPostern()
+  await postern.createAccount(email, { name: 'Ada Lovelace' })
+  await postern.createAccount('grace@example.com')
+  client = await postern.createClient({
+    client_name: 'Field Notes',
+    client_uri: 'https://rp.example',
+    post_logout_redirect_uris: [post_logout_redirect_uri],
+  })
+  other = await postern.createClient({ post_logout_redirect_uris: ['https://b.example/bye'] })
+})
+beforeEach(async () => {
+  const begun = await login(postern, client, { email })
+  config = begun.config
+  visitor = begun.visitor
+  hint = String(begun.tokens.id_token)
+})
+afterAll(() => postern?.stop())
+
+type Parameters = Record<string, string | string[]>
+
+function leave(parameters: Parameters, who = visitor): Promise<Page> {
+  const query = new URLSearchParams()
+  for (const [name, values] of Object.entries(parameters))
+    for (const value of [values].flat()) query.append(name, value)
+  return who.get(`/oauth/logout?${query}`)
+}
+const signOut = (page: Page, who = visitor) => who.submit(page, '/oauth/logout/confirm', { logout: 'yes' })
+const stay = (page: Page) => visitor.submit(page, '/oauth/logout/confirm')
+
+async function isSignedIn(who = visitor): Promise<boolean> {
+  const { page } = await beginLogin(config, { issuer: postern.issuer, visitor: who, prompt: 'none' })
+  return answerOf(page.url)['error'] !== 'login_required'
+}
+
+const tampered = (token: string) => {
+  const [header, payload, signature = ''] = token.split('.')
+  return `${header}.${payload}.${signature.startsWith('A') ? 'B' : 'A'}${signature.slice(1)}`
+}
+
+const unregistered = [
+  'https://rp.example/cb',
+  'https://rp.example/bye/',
+  'https://rp.example/bye?x=1',
+  'https://evil.example/bye',
+  'https://rp.example@evil.example/bye',
+  'javascript:alert(1)',
+  '//evil.example',
+  'no address',
+]
+
+/** What an app may get wrong, each with what the log says of it. */
+const mistakes: [string, () => Parameters, RegExp][] = [
+  ...unregistered.flatMap((uri): (typeof mistakes)[number][] => [
+    [`${uri}, with a hint`, () => ({ id_token_hint: hint, post_logout_redirect_uri: uri }), /post_logout_redirect_uri/],
+    [
+      `${uri}, with a client_id`,
+      () => ({ client_id: client.client_id, post_logout_redirect_uri: uri }),
+      /post_logout_redirect_uri/,
+    ],
+  ]),
+  [
+    'an address of another client',
+    () => ({ id_token_hint: hint, post_logout_redirect_uri: 'https://b.example/bye' }),
+    /post_logout_redirect_uri/,
+  ],
+  ['an address of nobody', () => ({ post_logout_redirect_uri }), /needs an id_token_hint or a client_id/],
+  [
+    'an address twice',
+    () => ({
+      client_id: client.client_id,
+      post_logout_redirect_uri: [post_logout_redirect_uri, post_logout_redirect_uri],
+    }),
+    /must not be provided twice/,
+  ],
+  [
+    'a hint of another client',
+    () => ({ id_token_hint: hint, client_id: other.client_id, post_logout_redirect_uri }),
+    /does not match/,
+  ],
+  [
+    'a hint that was tampered with',
+    () => ({ id_token_hint: tampered(hint), post_logout_redirect_uri }),
+    /validate id_token_hint/,
+  ],
+  [
+    'a hint without a signature',
+    () => ({ id_token_hint: `${hint.split('.').slice(0, 2).join('.')}.`, post_logout_redirect_uri }),
+    /id_token_hint/,
+  ],
+  [
+    'a hint that is nonsense',
+    () => ({ id_token_hint: 'nonsense', client_id: client.client_id, post_logout_redirect_uri }),
+    /decode id_token_hint/,
+  ],
+  ['a client that does not exist', () => ({ client_id: 'nobody', post_logout_redirect_uri }), /client/],
+  [
+    'a state that is too long',
+    () => ({ client_id: client.client_id, post_logout_redirect_uri, state: 'x'.repeat(2_049) }),
+    /state is too long/,
+  ],
+]
+
+describe('RP-Initiated Logout §4: a mistake in the request costs the redirect and nothing else', () => {
+  test.each(mistakes)('%s: asks, signs out, and says that it could not return', async (_what, parameters, reason) => {
+    postern.logged.length = 0
+    const page = await leave(parameters())
+    expect([page.status, page.body.includes(question), page.body.includes(cannotReturn)]).toEqual([200, true, true])
+    expect(postern.logged.filter((line) => line.includes('"path":"/oauth/logout"') && reason.test(line))).toHaveLength(
+      1,
+    )
+    expect(await isSignedIn()).toBe(true)
+
+    const done = await signOut(page)
+    expect([done.status, new URL(done.url).origin]).toEqual([200, postern.issuer])
+    expect([done.body.includes(signedOut), done.body.includes(didNotReturn)]).toEqual([true, true])
+    expect(await isSignedIn()).toBe(false)
+  })
+
+  test.each(mistakes)('%s: whoever is not signed in is told so', async (_what, parameters) => {
+    const stranger = createVisitor(postern.issuer)
+    const page = await leave(parameters(), stranger)
+    expect([page.status, new URL(page.url).origin]).toEqual([200, postern.issuer])
+    expect([page.body.includes(signedOut), page.body.includes(didNotReturn)]).toEqual([true, true])
+    expect(stranger.cookies.size).toBe(0)
+  })
+
+  test('the app can be opened from the page all the same', async () => {
+    const page = await leave({ id_token_hint: hint, post_logout_redirect_uri: 'https://evil.example/' })
+    expect((await signOut(page)).body).toContain('href="https://rp.example/"')
+  })
+
+  test('a person may stay', async () => {
+    const page = await stay(
+      await leave({ client_id: client.client_id, post_logout_redirect_uri: 'https://evil.example/' }),
+    )
+    expect([page.status, page.body.includes('You are still signed in')]).toEqual([200, true])
+    expect(await isSignedIn()).toBe(true)
+  })
+
+  test('without a mistake nothing is said of one', async () => {
+    const page = await leave({ client_id: client.client_id })
+    expect(page.body).not.toContain(cannotReturn)
+    expect((await signOut(page)).body).not.toContain(didNotReturn)
+  })
+})
+
+describe('a form that is sent twice', () => {
+  test('shows that the person is signed out', async () => {
+    const page = await leave({ client_id: client.client_id })
+    await signOut(page)
+    const again = await signOut(page)
+    expect([again.status, again.body.includes(signedOut)]).toEqual([200, true])
+  })
+
+  test('at the same moment signs out, too', async () => {
+    const page = await leave({ client_id: client.client_id })
+    const answers = await Promise.all([signOut(page), signOut(page)])
+    for (const answer of answers) expect([answer.status, answer.body.includes(signedOut)]).toEqual([200, true])
+    expect(await isSignedIn()).toBe(false)
+  })
+
+  test('and that another tab has outdated asks once more, and then returns', async () => {
+    const parameters = { client_id: client.client_id, post_logout_redirect_uri, state: 's' }
+    const page = await leave(parameters)
+    await leave(parameters)
+    const again = await signOut(page)
+    expect([again.status, again.body.includes(question)]).toEqual([200, true])
+    expect((await signOut(again)).url).toBe(`${post_logout_redirect_uri}?state=s`)
+    expect(await isSignedIn()).toBe(false)
+  })
+})
+
+describe('RP-Initiated Logout §2: who asks with an ID token of this session is not asked about', () => {
+  const expectAsked = async (parameters: Parameters, who = visitor) => {
+    const page = await leave(parameters, who)
+    expect([page.status, page.body.includes(question), page.body.includes(cannotReturn)]).toEqual([200, true, false])
+    expect(await isSignedIn(who)).toBe(true)
+  }
+
+  test('of another person it is', async () => {
+    const grace = await login(postern, client, { email: 'grace@example.com' })
+    await expectAsked({ id_token_hint: hint, post_logout_redirect_uri }, grace.visitor)
+  })
+
+  test('of an earlier session of the same person it is', async () => {
+    const before = Date.now
+    try {
+      Date.now = () => before() + 60_000
+      const later = await login(postern, client, { email })
+      await expectAsked({ id_token_hint: hint, post_logout_redirect_uri }, later.visitor)
+    } finally {
+      Date.now = before
+    }
+  })
+
+  test('of an app that the person has not used in this session it is', async () => {
+    const elsewhere = await login(postern, other, { email })
+    await expectAsked({
+      id_token_hint: String(elsewhere.tokens.id_token),
+      post_logout_redirect_uri: 'https://b.example/bye',
+    })
+  })
+
+  test('with the sid of another session it is', async () => {
+    const told = await postern.createClient({
+      backchannel_logout_uri: 'https://rp.example/told',
+      backchannel_logout_session_required: true,
+      post_logout_redirect_uris: [post_logout_redirect_uri],
+    })
+    const [one, two] = [await login(postern, told, { email }), await login(postern, told, { email })]
+    await expectAsked({ id_token_hint: String(one.tokens.id_token), post_logout_redirect_uri }, two.visitor)
+  })
+
+  test('one with a pairwise subject is recognised', async () => {
+    const pairwise = await postern.createClient({
+      subject_type: 'pairwise',
+      post_logout_redirect_uris: [post_logout_redirect_uri],
+    })
+    const { tokens, visitor: person } = await login(postern, pairwise, { email })
+    const left = await leave({ id_token_hint: String(tokens.id_token), post_logout_redirect_uri }, person)
+    expect(left.url).toBe(post_logout_redirect_uri)
+  })
+
+  test('ends what the form ends: tokens of the session and other apps, but not offline access', async () => {
+    const receiver = await createReceiver()
+    const listening = await postern.createClient({ backchannel_logout_uri: `${receiver.url}/told` })
+    const bound = await login(postern, listening, { email, visitor })
+    const offline = await login(postern, other, { email, visitor, scope: 'openid offline_access' })
+    const isActive = async (of: typeof bound) =>
+      (await oidc.tokenIntrospection(of.config, String(of.tokens.refresh_token ?? of.tokens.access_token))).active
+    expect([await isActive(bound), await isActive(offline)]).toEqual([true, true])
+
+    const stolen = createVisitor(postern.issuer)
+    for (const [name, cookie] of visitor.cookies) stolen.cookies.set(name, cookie)
+    expect((await leave({ id_token_hint: hint, post_logout_redirect_uri })).url).toBe(post_logout_redirect_uri)
+    expect([await isActive(bound), await isActive(offline)]).toEqual([false, true])
+    expect(receiver.received).toHaveLength(1)
+    expect(await isSignedIn(stolen)).toBe(false)
+    expect([...visitor.cookies.keys()].filter((name) => name.includes('session'))).toEqual([])
+    const [event] = await postern.database.query(`select type from audit_events where type = 'session.ended' limit 1`)
+    expect(event).toBeDefined()
+    await receiver.stop()
+  })
+})
