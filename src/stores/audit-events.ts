@@ -6,6 +6,8 @@ export const eventTypes = {
   'account.disabled': 'An administrator disabled an account, which ended its sessions and tokens.',
   'account.enabled': 'An administrator let a disabled account sign in again.',
   'account.deleted': 'An administrator deleted an account with its sessions, grants and tokens.',
+  'account.erased':
+    'An administrator erased an account. Its earlier events are of `erased:` and a name that was made up, as this one is.',
   'sign_in.succeeded': 'Somebody signed in with the right password.',
   'sign_in.failed': 'Somebody tried a wrong password or an address without an account. Kept for 30 days.',
   'sign_in.tried':
