@@ -22,7 +22,8 @@ async function run(args: string[]): Promise<void> {
 
   const nouns = [...new Set(all.map(({ name }) => name.split(' ')[0] ?? ''))]
   const verbs = all.flatMap(({ name }) => (name.startsWith(`${first} `) ? [name.slice(first.length + 1)] : []))
-  if (verbs.length === 0) throw new Usage(`There is no such command.${suggestion(first, nouns)}\n\n${overview()}`)
+  if (verbs.length === 0)
+    throw new Usage(`There is no such command.${suggestion(first, nouns)}\n\nAll of them are shown by: postern --help`)
   if (args.some(isHelp)) return console.log(overview(first))
   const meant = second === undefined ? '' : suggestion(second, verbs)
   throw new Usage(`"${first}" needs one of: ${verbs.join(', ')}.${meant}`)

@@ -3,13 +3,17 @@ import { createEnvelope, type Envelope } from '../crypto/envelope.ts'
 import { assertCreated, assertMigrated, open } from '../database/open.ts'
 import { load as loadEncryptionKeys } from '../keys/encryption-keys.ts'
 import { printable, type Style, styleFor } from '../log/style.ts'
+import * as audit from '../stores/audit.ts'
 import * as keys from '../stores/keys.ts'
 import type { Command } from './command.ts'
 import { databaseFindings } from './doctor/database.ts'
 import { type Finding, messageOf, ok, problem, warning } from './doctor/finding.ts'
 import { issuerFindings } from './doctor/issuer.ts'
 import { keyFindings } from './doctor/keys.ts'
+import { proxyFindings } from './doctor/proxy.ts'
 import type { Session } from './session.ts'
+
+const eventsLookedAt = 200
 
 /** `postern doctor`: looks at everything that a deployment stands on, and changes nothing. */
 export const doctor: Command = {
@@ -36,21 +40,29 @@ export async function examineAll(env: Session['env']): Promise<Finding[]> {
     if (!(error instanceof InvalidConfiguration)) throw error
     return [problem(error.message, 'Correct them: docs/configuration.md lists all settings.'), ...strange]
   }
-  const { findings, kids } = await insideFindings(config)
-  return [ok('The settings are valid'), ...strange, ...(await issuerFindings(config, kids)), ...findings]
+  const { findings, kids, addresses } = await insideFindings(config)
+  return [
+    ok('The settings are valid'),
+    ...strange,
+    ...(await issuerFindings(config, kids)),
+    ...proxyFindings(config, addresses),
+    ...findings,
+  ]
 }
 
+type Inside = { findings: Finding[]; kids?: string[]; addresses?: string[] }
+
 /** What is found at the database, and the keys that are published from there. */
-async function insideFindings(config: Config): Promise<{ findings: Finding[]; kids: string[] | undefined }> {
+async function insideFindings(config: Config): Promise<Inside> {
   const findings: Finding[] = []
-  let kids: string[] | undefined
+  const known: Omit<Inside, 'findings'> = {}
   let envelope: Envelope | undefined
   try {
     await assertCreated(config)
     envelope = createEnvelope(await loadEncryptionKeys(config))
   } catch (error) {
     findings.push(problem(messageOf(error), 'Nothing more can be said of the database before.'))
-    return { findings, kids }
+    return { findings, ...known }
   }
   try {
     const database = await open(config, { onError: () => {} }, () => {})
@@ -58,7 +70,8 @@ async function insideFindings(config: Config): Promise<{ findings: Finding[]; ki
       findings.push(...(await databaseFindings(database.db, config)))
       await assertMigrated(config, database)
       findings.push(...(await keyFindings(database.db, config, envelope)))
-      kids = (await keys.list(database.db)).flatMap(({ id, publicJwk }) => (publicJwk ? [id] : []))
+      known.kids = (await keys.list(database.db)).flatMap(({ id, publicJwk }) => (publicJwk ? [id] : []))
+      known.addresses = await audit.lastAddresses(database.db, eventsLookedAt)
     } finally {
       await database.close()
     }
@@ -70,7 +83,7 @@ async function insideFindings(config: Config): Promise<{ findings: Finding[]; ki
       ),
     )
   }
-  return { findings, kids }
+  return { findings, ...known }
 }
 
 const signs = { ok: '✓', warning: '!', problem: '✗' } as const

@@ -104,6 +104,18 @@ export async function list(
   }))
 }
 
+/** Where the last events came from, of those that came from somewhere: an address for each of them. */
+export async function lastAddresses(db: Db, limit: number): Promise<string[]> {
+  const rows = await db
+    .selectFrom('audit_events')
+    .select('address')
+    .where('address', 'is not', null)
+    .orderBy('id', 'desc')
+    .limit(limit)
+    .execute()
+  return rows.flatMap(({ address }) => address ?? [])
+}
+
 type Row = {
   id: string
   occurred_at: Date

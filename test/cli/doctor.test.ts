@@ -1,7 +1,9 @@
 import { randomBytes } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { clockFinding } from '../../src/cli/doctor/issuer.ts'
+import { proxyFindings } from '../../src/cli/doctor/proxy.ts'
 import { examineAll, textOf } from '../../src/cli/doctor.ts'
+import { parse } from '../../src/config.ts'
 import { styleFor } from '../../src/log/style.ts'
 import { postern as commandLine } from '../support/command-line.ts'
 import { createDatabase, type TestDatabase } from '../support/database.ts'
@@ -129,5 +131,24 @@ describe('a clock', () => {
     [60_000, 'problem'],
   ])('that differs by %i ms is %s', (differenceMs, state) => {
     expect(clockFinding('the database', differenceMs).state).toBe(state)
+  })
+})
+
+describe('a proxy in front', () => {
+  const states = (settings: Record<string, string>, addresses: string[]) =>
+    proxyFindings(parse({ ISSUER: 'https://id.example', ...settings }), addresses).map(({ state }) => state)
+  const trusting = { TRUSTED_PROXIES: '10.0.0.0/8' }
+  const twenty = (...addresses: string[]) =>
+    Array.from({ length: 20 }, (_, index) => addresses[index % addresses.length] ?? '')
+
+  test('that nobody trusts is told, but for an issuer on a developer’s own machine', () => {
+    expect(states({}, [])).toEqual(['warning'])
+    expect(states({ ISSUER: 'http://localhost:3000' }, [])).toEqual([])
+  })
+
+  test('is told when all that happened came from one address, and not before enough has', () => {
+    expect(states(trusting, twenty('10.0.0.1'))).toEqual(['ok', 'problem'])
+    expect(states(trusting, twenty('203.0.113.5', '10.0.0.1'))).toEqual(['ok', 'ok'])
+    expect(states(trusting, ['10.0.0.1'])).toEqual(['ok'])
   })
 })

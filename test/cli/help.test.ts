@@ -48,7 +48,7 @@ describe('an unknown option', () => {
     const { code, stdout, stderr } = await run(`${command} --dry-rum`)
     expect([code, stdout]).toEqual([2, ''])
     expect(stderr).toContain("Unknown option '--dry-rum'.")
-    expect(stderr).toContain(`postern ${command}: `)
+    expect(stderr).toContain(`Usage: postern ${command}`)
     expect(await readdir(folder)).toEqual([])
   })
 

@@ -18,13 +18,11 @@ export async function issuerFindings(config: Config, kids: readonly string[] | u
         `${config.ISSUER} does not answer from here: ${messageOf(error)}`,
         'Start the server if it does not run. Otherwise look at the name in DNS, the certificate, and the proxy in front.',
       ),
-      ...proxyFindings(config),
     ]
   }
   return [
     ...answerFindings(config, metadata),
     ...(await keyFindings(at('/oauth/jwks'), kids)),
-    ...proxyFindings(config),
     ...clockFindings(metadata, askedAt),
   ]
 }
@@ -72,18 +70,6 @@ async function keyFindings(url: URL, kids: readonly string[] | undefined): Promi
     problem(
       'It does not publish the keys of this database: another server answers there',
       'Give this command the settings of that server, DATABASE_URL or DATA_DIR first of all.',
-    ),
-  ]
-}
-
-/** What can be known of the headers that a proxy forwards: whether anybody is believed. */
-function proxyFindings({ ISSUER, TRUSTED_PROXIES }: Config): Finding[] {
-  if (TRUSTED_PROXIES.length > 0) return [ok(`Forwarded headers are believed from ${TRUSTED_PROXIES.join(', ')}`)]
-  if (ISSUER.startsWith('http:')) return []
-  return [
-    warning(
-      'TRUSTED_PROXIES is empty, while something has to end TLS in front: everybody behind it counts as one address',
-      'Set TRUSTED_PROXIES to the address that it connects from, such as 127.0.0.1 or 10.0.0.0/8.',
     ),
   ]
 }
