@@ -9,6 +9,7 @@ import type { Session } from './cli/session.ts'
 import { optionOf, suggestion, Usage } from './cli/usage.ts'
 import { type Config, InvalidConfiguration, misspelt, parse } from './config.ts'
 import { createLogger } from './log.ts'
+import { databaseFailure } from './server/failures.ts'
 import { assemble, version } from './server.ts'
 
 async function run(args: string[]): Promise<void> {
@@ -75,6 +76,7 @@ try {
 } catch (error) {
   const isExpected = error instanceof Usage || error instanceof InvalidConfiguration || error instanceof Refusal
   const field = error instanceof Refusal && error.field !== undefined ? `--${optionOf(error.field)}: ` : ''
-  console.error(error instanceof Error ? field + error.message : error)
+  const failure = isExpected ? undefined : databaseFailure(error)
+  console.error(failure ?? (error instanceof Error ? field + error.message : error))
   process.exitCode = isExpected ? 2 : 1
 }

@@ -3,6 +3,7 @@ import { createEnvelope, type Envelope } from '../crypto/envelope.ts'
 import { assertCreated, assertMigrated, open } from '../database/open.ts'
 import { load as loadEncryptionKeys } from '../keys/encryption-keys.ts'
 import { printable, type Style, styleFor } from '../log/style.ts'
+import { databaseFailure } from '../server/failures.ts'
 import * as audit from '../stores/audit.ts'
 import * as keys from '../stores/keys.ts'
 import type { Command } from './command.ts'
@@ -78,7 +79,7 @@ async function insideFindings(config: Config): Promise<Inside> {
   } catch (error) {
     findings.push(
       problem(
-        `The database cannot be examined: ${messageOf(error)}`,
+        `The database cannot be examined: ${databaseFailure(error) ?? messageOf(error)}`,
         'Look at DATABASE_URL or DATA_DIR, and whether the database runs and lets this machine in.',
       ),
     )
