@@ -2,7 +2,7 @@ import { request as requestHttp } from 'node:http'
 import { request as requestHttps } from 'node:https'
 import { text } from 'node:stream/consumers'
 
-const longestWaitMs = 5_000
+const longestWaitMs = 10_000
 
 export type OwnAnswer = { status: number; date: string | undefined; body: string }
 

@@ -9,9 +9,9 @@ const connectionsBesidesThePool = 4 // for notifications, locks and the claim on
 
 /** Whether the database is one that Postern can rely on. */
 export async function databaseFindings(db: Db, config: Config): Promise<Finding[]> {
-  const askedAt = Date.now()
+  const fromMs = Date.now()
   const found = await examine(db)
-  const answeredAt = Date.now()
+  const toMs = Date.now()
   const missing = await pending(db)
   return [
     ...(found.problems.length === 0 ? [ok(`PostgreSQL ${found.version}, database ${found.database}`)] : []),
@@ -19,7 +19,7 @@ export async function databaseFindings(db: Db, config: Config): Promise<Finding[
     ...schemaFindings(found, missing, config),
     ...roleFindings(found, config),
     ...settingFindings(found, config),
-    clockFinding('the database', found.clockMs - (askedAt + answeredAt) / 2),
+    clockFinding('the database', found.clockMs, { fromMs, toMs }),
     backupFinding(found),
   ]
 }

@@ -2,14 +2,14 @@ import type { Config } from '../../config.ts'
 import { askIssuer, type OwnAnswer } from '../../egress/own-issuer.ts'
 import { type Finding, messageOf, ok, problem, warning } from './finding.ts'
 
-const noticeableMs = 2_000 // the Date header has whole seconds
+const noticeableMs = 2_000
 const harmfulMs = 10_000 // of a tolerance of 15 s in tokens that others sign
 
 /** Whether the issuer answers as itself, through whatever stands in front of it. `kids` are the keys in the database. */
 export async function issuerFindings(config: Config, kids: readonly string[] | undefined): Promise<Finding[]> {
   const at = (path: string) => new URL(path, config.ISSUER)
   let metadata: OwnAnswer
-  const askedAt = Date.now()
+  const fromMs = Date.now()
   try {
     metadata = await askIssuer(at('/.well-known/openid-configuration'))
   } catch (error) {
@@ -20,10 +20,11 @@ export async function issuerFindings(config: Config, kids: readonly string[] | u
       ),
     ]
   }
+  const asked = { fromMs, toMs: Date.now() }
   return [
     ...answerFindings(config, metadata),
     ...(await keyFindings(at('/oauth/jwks'), kids)),
-    ...clockFindings(metadata, askedAt),
+    ...clockFindings(metadata, asked),
   ]
 }
 
@@ -74,14 +75,20 @@ async function keyFindings(url: URL, kids: readonly string[] | undefined): Promi
   ]
 }
 
-function clockFindings({ date }: OwnAnswer, askedAt: number): Finding[] {
+const wholeSecondMs = 1_000 // the Date header leaves out the rest of its second
+
+function clockFindings({ date }: OwnAnswer, asked: Interval): Finding[] {
   const told = Date.parse(date ?? '')
   if (Number.isNaN(told)) return []
-  return [clockFinding('the server', told - askedAt)]
+  return [clockFinding('the server', told, { fromMs: asked.fromMs - wholeSecondMs, toMs: asked.toMs })]
 }
 
-/** How far another clock is from the one here. */
-export function clockFinding(whose: string, differenceMs: number): Finding {
+/** When something was asked and answered, by the clock here. */
+export type Interval = { fromMs: number; toMs: number }
+
+/** How far another clock, which was read at some time in an interval, is from the one here at least. */
+export function clockFinding(whose: string, toldMs: number, { fromMs, toMs }: Interval): Finding {
+  const differenceMs = Math.max(0, toldMs - toMs) - Math.max(0, fromMs - toldMs)
   const seconds = Math.abs(differenceMs / 1000).toFixed(1)
   const direction = differenceMs > 0 ? 'ahead of' : 'behind'
   if (Math.abs(differenceMs) < noticeableMs) return ok(`The clock of ${whose} agrees with the one here`)
