@@ -9,6 +9,7 @@ import type { Session } from './cli/session.ts'
 import { optionOf, suggestion, Usage } from './cli/usage.ts'
 import { type Config, InvalidConfiguration, misspelt, parse } from './config.ts'
 import { createLogger } from './log.ts'
+import { databaseFailure } from './server/failures.ts'
 import { assemble, version } from './server.ts'
 
 async function run(args: string[]): Promise<void> {
@@ -22,7 +23,8 @@ async function run(args: string[]): Promise<void> {
 
   const nouns = [...new Set(all.map(({ name }) => name.split(' ')[0] ?? ''))]
   const verbs = all.flatMap(({ name }) => (name.startsWith(`${first} `) ? [name.slice(first.length + 1)] : []))
-  if (verbs.length === 0) throw new Usage(`There is no such command.${suggestion(first, nouns)}\n\n${overview()}`)
+  if (verbs.length === 0)
+    throw new Usage(`There is no such command.${suggestion(first, nouns)}\n\nAll of them are shown by: postern --help`)
   if (args.some(isHelp)) return console.log(overview(first))
   const meant = second === undefined ? '' : suggestion(second, verbs)
   throw new Usage(`"${first}" needs one of: ${verbs.join(', ')}.${meant}`)
@@ -74,6 +76,7 @@ try {
 } catch (error) {
   const isExpected = error instanceof Usage || error instanceof InvalidConfiguration || error instanceof Refusal
   const field = error instanceof Refusal && error.field !== undefined ? `--${optionOf(error.field)}: ` : ''
-  console.error(error instanceof Error ? field + error.message : error)
+  const failure = isExpected ? undefined : databaseFailure(error)
+  console.error(failure ?? (error instanceof Error ? field + error.message : error))
   process.exitCode = isExpected ? 2 : 1
 }

@@ -128,6 +128,10 @@ export const environment = z
         'Allow the form_post response mode, which several client libraries use by default. Its page submits itself by script, or by a button.',
       ),
     ALLOW_ENCRYPTION: z.stringbool().default(false).describe('Allow JWE for clients registered with it.'),
+    AUDIT_RETENTION_SECONDS: secondsOrNone
+      .refine((seconds) => seconds === 0 || seconds >= 86_400, { error: 'must be at least 1d, or 0 to keep all of it' })
+      .default(0)
+      .describe('How long events of the audit are kept, such as 365d; 0 keeps all of them.'),
     KEY_ROTATION_SECONDS: seconds.default(2_592_000).describe('How long a key signs before the next one takes over.'),
     JWKS_CACHE_SECONDS: seconds
       .default(3600)

@@ -7,6 +7,7 @@ import { load as loadEncryptionKeys } from './keys/encryption-keys.ts'
 import { type Step, stepsOn, unseen } from './log/progress.ts'
 import { styleFor } from './log/style.ts'
 import { createLogger, endAtFaults, logDestination } from './log.ts'
+import { databaseFailure } from './server/failures.ts'
 import { assemble, serve } from './server.ts'
 import * as accounts from './stores/accounts.ts'
 
@@ -151,16 +152,8 @@ function explain(error: unknown, config: Config): string {
       ? `Port ${config.PORT} may not be used. Set PORT to one above 1023.`
       : `Nothing can listen at ${config.HOST} (${code}). Set HOST to an address of this machine, such as 127.0.0.1 or 0.0.0.0.`
   }
-  if (code === '28P01' || code === '28000') return 'The database refused the user or password in DATABASE_URL.'
-  if (code === 'ECONNREFUSED' || code === 'ENOTFOUND')
-    return `The database in DATABASE_URL cannot be reached (${code}). It was waited for as long as DATABASE_WAIT_SECONDS says. Check the host and port, and that it runs.`
-  if (code === '3D000') return `${message}. Create it, or correct DATABASE_URL.`
-  if (code === '08P01' && /unsupported startup parameter/.test(message ?? '')) {
-    return `A pooler before the database does not accept session settings (${message}). Set DATABASE_PREPARED_STATEMENTS=false, and give the role what docs/operations.md says of poolers.`
-  }
-  if (/^(ERR_TLS_|CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_)/.test(code ?? '')) {
-    return `The database in DATABASE_URL did not prove who it is (${code}). Its certificate has to be for the host that is named there, and issued by the authority in sslrootcert or, without that, by a public one.`
-  }
+  const failure = databaseFailure(error)
+  if (failure !== undefined) return failure
   const { cause } = error as { cause?: { message?: string } }
   return [message, cause?.message].filter(Boolean).join(' ')
 }

@@ -234,7 +234,8 @@ export async function serve(config: Config, options: PosternOptions): Promise<Ru
     })
     watch = watching
     const jobs = [
-      ...[startSweeping, startRemovingClients].map((start) => start({ database, log: options.log })),
+      startSweeping({ database, log: options.log, auditRetentionSeconds: config.AUDIT_RETENTION_SECONDS }),
+      startRemovingClients({ database, log: options.log }),
       startRotatingKeys({ keys: postern.keys, log: options.log }),
     ]
     return {

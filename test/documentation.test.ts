@@ -7,6 +7,7 @@ import { operations } from '../src/admin/operations.ts'
 import { environment, parse } from '../src/config.ts'
 import { routes } from '../src/oidc/features.ts'
 import { scopes } from '../src/oidc/scopes.ts'
+import { eventTypes } from '../src/stores/audit-events.ts'
 
 const repository = fileURLToPath(new URL('..', import.meta.url))
 const read = (path: string) => readFileSync(join(repository, path), 'utf8')
@@ -57,6 +58,22 @@ describe('docs/configuration.md', () => {
     const fields = Object.entries(settings(environment as unknown as Field))
     expect(fields.length).toBeGreaterThan(20)
     for (const [name, { description }] of fields) expect(description, name).toMatch(/\.$/)
+  })
+})
+
+describe('docs/audit-events.md', () => {
+  test('shows every type of event with what happened, as src/stores/audit-events.ts has them (npm run docs)', () => {
+    const path = 'docs/audit-events.md'
+    const section = /(?<=<!-- events -->\n)[\s\S]*(?=<!-- \/events -->)/
+    const rows = Object.entries(eventTypes).map(([type, meaning]) => `| \`${type}\` | ${meaning} |`)
+    const expected = `\n${['| Type | What happened |', '|---|---|', ...rows].join('\n')}\n\n`
+    if (process.env['UPDATE_DOCS'])
+      writeFileSync(
+        join(repository, path),
+        read(path).replace(section, () => expected),
+      )
+    expect(section.exec(read(path))?.[0]).toBe(expected)
+    for (const [type, meaning] of Object.entries(eventTypes)) expect(meaning, type).toMatch(/^[A-Z].*\.$/)
   })
 })
 

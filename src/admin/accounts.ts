@@ -2,6 +2,7 @@ import { z } from 'zod'
 import type { Tx } from '../database/schema.ts'
 import { secret } from '../secret.ts'
 import * as accounts from '../stores/accounts.ts'
+import { pseudonymise } from '../stores/audit-retention.ts'
 import { emailAddress } from './email-addresses.ts'
 import { listInput, listOutput, page } from './lists.ts'
 import { type Operation, operation, Refusal } from './operation.ts'
@@ -211,15 +212,46 @@ export function operations(): Operation[] {
         return { id, deleted: true as const }
       },
     }),
+
+    operation({
+      noun: 'account',
+      verb: 'erase',
+      summary: 'Delete an account, and have the audit forget who it was',
+      scope: 'postern:accounts',
+      http: { method: 'POST', path: '/accounts/{account}/erase' },
+      isDestructive: true,
+      input: z.strictObject({
+        account: z
+          .string()
+          .min(1)
+          .max(320)
+          .describe('The id of the account, also of one deleted before, or its email address.'),
+      }),
+      output: z.object({
+        erased: z.literal(true),
+        pseudonym: z.string().describe('What its events in the audit are of from now on.'),
+        events: z.int().describe('How many there are.'),
+      }),
+      async run({ tx, record }, input) {
+        const found = await find(tx, input.account)
+        const id = found?.id ?? input.account
+        if (found) await accounts.destroy(tx, id)
+        const { pseudonym, events } = await pseudonymise(tx, id)
+        if (!found && events === 0) throw unknown(input.account)
+        record({ type: 'account.erased', accountId: pseudonym })
+        return { erased: true as const, pseudonym, events }
+      },
+    }),
   ]
 }
 
 async function get(tx: Tx, idOrEmail: string): Promise<accounts.Account> {
-  const account = idOrEmail.includes('@')
-    ? await accounts.findByEmail(tx, idOrEmail)
-    : await accounts.findById(tx, idOrEmail)
+  const account = await find(tx, idOrEmail)
   if (!account) throw unknown(idOrEmail)
   return account
 }
+
+const find = (tx: Tx, idOrEmail: string) =>
+  idOrEmail.includes('@') ? accounts.findByEmail(tx, idOrEmail) : accounts.findById(tx, idOrEmail)
 
 const unknown = (idOrEmail: string) => new Refusal('not-found', `There is no account ${idOrEmail}.`)

@@ -1,5 +1,7 @@
 import { z } from 'zod'
+import { closest } from '../config/suggestions.ts'
 import * as audit from '../stores/audit.ts'
+import { eventTypes, isEventType } from '../stores/audit-events.ts'
 import { listInput, listOutput, page } from './lists.ts'
 import { moment } from './moments.ts'
 import { type Operation, operation } from './operation.ts'
@@ -10,7 +12,9 @@ const shownEvent = z.object({
   type: z.string(),
   actor: z.string().optional(),
   account_id: z.string().optional(),
+  email: z.string().optional().describe('The address that the account has now.'),
   client_id: z.string().optional(),
+  client_name: z.string().optional().describe('The name that the client has now.'),
   resource: z.string().optional(),
   grant_id: z.string().optional(),
   address: z.string().optional(),
@@ -18,15 +22,26 @@ const shownEvent = z.object({
   details: z.record(z.string(), z.unknown()),
 })
 
-const filter = {
-  type: z.string().optional().describe('Only events of this type, such as client.registered.'),
+const filters = {
+  type: z
+    .string()
+    .refine(isEventType, { error: ({ input }) => unknownType(String(input)) })
+    .optional()
+    .describe('Only events of this type, such as client.registered. docs/audit-events.md lists them.'),
   actor: z.string().optional().describe('Only what this one did: operator:NAME, client:ID or registration_token:ID.'),
   account_id: z.string().optional().describe('Only events about this account.'),
   client_id: z.string().optional().describe('Only events about this client.'),
   resource: z.string().optional().describe('Only events about the resource server of this identifier.'),
   grant_id: z.string().optional().describe('Only events about this grant.'),
-  since: moment.optional().describe('Only events from this moment on.'),
-  until: moment.optional().describe('Only events before this moment.'),
+  since: moment
+    .optional()
+    .describe('Only events from this moment on: yesterday, 2 hours ago, 2027-01-31, or a date and time.'),
+  until: moment.optional().describe('Only events before this moment, which is written the same way.'),
+}
+
+function unknownType(given: string): string {
+  const meant = closest(given, Object.keys(eventTypes))
+  return `is no type of event.${meant ? ` Did you mean ${meant}?` : ''} docs/audit-events.md lists them`
 }
 
 /** The record of what happened. */
@@ -38,8 +53,9 @@ export function operations(): Operation[] {
       summary: 'Show what happened, newest first',
       scope: 'postern:audit',
       http: { method: 'GET', path: '/audit' },
-      input: z.strictObject({ ...filter, ...listInput }),
+      input: z.strictObject({ ...filters, ...listInput }),
       output: listOutput(shownEvent),
+      columns: ['occurred_at', 'type', 'actor', 'email', 'client_name', 'address'],
       run({ tx, storage }, { cursor, limit, ...given }) {
         const wanted = {
           type: given.type,
@@ -48,11 +64,12 @@ export function operations(): Operation[] {
           clientId: given.client_id,
           resource: given.resource,
           grantId: given.grant_id,
-          since: given.since,
-          until: given.until,
+          since: given.since?.at,
+          until: given.until?.at,
         }
+        const filter = { ...wanted, since: given.since?.text, until: given.until?.text }
         return page(storage.envelope, {
-          list: `audit:${JSON.stringify(wanted)}`,
+          list: `audit:${JSON.stringify(filter)}`,
           cursor,
           limit,
           read: ({ after, limit }) => audit.list(tx, { ...wanted, before: after?.id, limit }),
@@ -63,7 +80,9 @@ export function operations(): Operation[] {
             type: event.type,
             actor: event.actor,
             account_id: event.accountId,
+            email: event.email,
             client_id: event.clientId,
+            client_name: event.clientName,
             resource: event.resource,
             grant_id: event.grantId,
             address: event.address,

@@ -18,7 +18,45 @@ export const futureMoment = z
     return moment
   })
 
-/** A moment that was or will be (RFC 3339). */
-export const moment = z.iso
-  .datetime({ offset: true, error: 'must be a date and time such as 2027-01-31T00:00:00Z' })
-  .transform((text) => new Date(text))
+const unitNames = { s: 'second', m: 'minute', h: 'hour', d: 'day', w: 'week' } as const
+const msOf = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000 } as const
+
+/** A moment as it was written: a list is continued with the same words, which may mean another moment by then. */
+export type WrittenMoment = { at: Date; text: string }
+
+/**
+ * A moment that was or will be, as people write it: `yesterday`, `2 hours ago`, `2h`, `2026-11-01`, or a date and time
+ * (RFC 3339). Days begin at midnight UTC, as everything is shown in UTC.
+ */
+export const moment = z.string().transform((text, ctx): WrittenMoment => {
+  const at = readMoment(text.trim().toLowerCase(), new Date())
+  if (at && !Number.isNaN(at.getTime())) return { at, text }
+  ctx.addIssue({
+    code: 'custom',
+    message: 'must be a moment such as yesterday, 2 hours ago, 2027-01-31 or 2027-01-31T08:00:00Z',
+  })
+  return z.NEVER
+})
+
+function readMoment(text: string, now: Date): Date | undefined {
+  const midnight = Math.floor(now.getTime() / msOf.d) * msOf.d
+  if (text === 'now') return now
+  if (text === 'today') return new Date(midnight)
+  if (text === 'yesterday') return new Date(midnight - msOf.d)
+  const [, amount, unit = ''] = /^(\d{1,6}|an?) ?([a-z]+)( ago)?$/.exec(text) ?? []
+  const known = Object.entries(unitNames).find(([short, name]) =>
+    [short, name, `${name}s`, name.slice(0, 3)].includes(unit),
+  )
+  if (amount !== undefined && known) {
+    const count = /^an?$/.test(amount) ? 1 : Number(amount)
+    return new Date(now.getTime() - count * msOf[known[0] as keyof typeof msOf])
+  }
+  const [, day, time, zone] =
+    /^(\d{4}-\d{2}-\d{2})(?:[t ](\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?) ?(z|[+-]\d{2}:\d{2})?)?$/.exec(text) ?? []
+  if (day === undefined) return undefined
+  const date = new Date(`${day}T${time ?? '00:00'}${(zone ?? 'z').toUpperCase()}`)
+  const midnightOfIt = new Date(`${day}T00:00Z`)
+  if (Number.isNaN(midnightOfIt.getTime())) return undefined
+  // JavaScript takes 31 February for a day in March.
+  return midnightOfIt.toISOString().startsWith(day) ? date : undefined
+}

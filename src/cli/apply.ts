@@ -4,7 +4,7 @@ import type { Plan } from '../admin/declaration/plan.ts'
 import { read } from '../admin/declaration/reading.ts'
 import { Refusal } from '../admin/operation.ts'
 import type { Command, Given } from './command.ts'
-import { helpOf } from './help.ts'
+import { misuseOf } from './help.ts'
 import { appliedText, planText } from './plan-text.ts'
 import type { Session } from './session.ts'
 import { findSecretIn, readSources } from './sources.ts'
@@ -79,7 +79,7 @@ async function askFirst(attempt: Attempt): Promise<Applied | undefined> {
 
 function readOptions(given: Given) {
   const output = given['output'] ?? 'text'
-  const misused = (problem: string) => new Usage(`${problem}\n\n${helpOf(applyCommand, process.stderr.columns)}`)
+  const misused = (problem: string) => new Usage(misuseOf(applyCommand, problem))
   if (!given['file']) throw misused('Say which file with -f, or -f - for standard input.')
   if (output !== 'text' && output !== 'json') throw misused('--output must be text or json.')
   if (given['exit-code'] && !given['dry-run']) throw misused('--exit-code goes with --dry-run.')

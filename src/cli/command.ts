@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util'
-import { helpOf } from './help.ts'
+import { helpOf, misuseOf } from './help.ts'
 import type { Session } from './session.ts'
 import { misuse, Usage } from './usage.ts'
 
@@ -56,7 +56,7 @@ export function readArguments(command: Command, args: readonly string[]): Given 
     ),
     help: { type: 'boolean', short: 'h' },
   } as const
-  const misused = (problem: string) => new Usage(`${problem}\n\n${helpOf(command, process.stderr.columns)}`)
+  const misused = (problem: string) => new Usage(misuseOf(command, problem))
   try {
     const { values, positionals } = parseArgs({ args: [...args], options: known, allowPositionals: true, strict: true })
     if (values['help']) return { help: true }

@@ -7,6 +7,7 @@ import { main } from '../main.ts'
 import { openDatabase } from '../server/prepare.ts'
 import { applyCommand } from './apply.ts'
 import type { Command } from './command.ts'
+import { doctor } from './doctor.ts'
 import { exportCommand } from './export.ts'
 import { commandOf } from './operation-command.ts'
 import { secretsCommands } from './secrets.ts'
@@ -57,7 +58,7 @@ export function commands(): readonly Command[] {
       name: 'explain',
       summary: 'Say why a request was refused, by its id: the same as request explain',
     }))
-  return [start, migrate, config, ...explain, applyCommand, exportCommand, ...secretsCommands, ...ofOperations]
+  return [start, migrate, config, doctor, ...explain, applyCommand, exportCommand, ...secretsCommands, ...ofOperations]
 }
 
 /**

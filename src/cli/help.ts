@@ -32,6 +32,13 @@ export function usageOf({ name, options, operand }: Command): string {
   return ['postern', name, ...words, ...(all.length > required.length ? ['[options]'] : [])].join(' ')
 }
 
+/** What was wrong with a call, and how it is called: the whole help would push the mistake off the screen. */
+export function misuseOf(command: Command, problem: string): string {
+  const { name, options } = command
+  const more = Object.keys(options).length > 0 ? `\nIts options are shown by: postern ${name} --help` : ''
+  return `${problem}\n\nUsage: ${usageOf(command)}${more}`
+}
+
 /** A list of names with what they are, in two columns. */
 export function listOf(entries: readonly (readonly [string, string])[], columns: number | undefined): string {
   const width = Math.max(0, ...entries.map(([name]) => name.length))

@@ -6,7 +6,7 @@ import { inPlainWords } from '../config/plain-words.ts'
 import { styleFor } from '../log/style.ts'
 import type { Command, Given, Option } from './command.ts'
 import { groupOf } from './groups.ts'
-import { helpOf } from './help.ts'
+import { misuseOf } from './help.ts'
 import type { Session } from './session.ts'
 import { asText } from './tables.ts'
 import { confirm, readSecret } from './terminal.ts'
@@ -95,7 +95,7 @@ function assertFits(
   const issues = error?.issues.filter(({ path }) => !except.includes(String(path[0]))) ?? []
   if (issues.length === 0) return
   const lines = issues.map(({ path, message }) => `  --${optionOf(path.join('.'))}: ${message}`)
-  throw new Usage(`${lines.join('\n')}\n\n${helpOf(command, process.stderr.columns)}`)
+  throw new Usage(misuseOf(command, lines.join('\n')))
 }
 
 const isSecretIn = (input: z.ZodObject, name: string) =>

@@ -31,7 +31,7 @@ export function tableText(rows: readonly Row[], { width, style, columns }: Prese
       .trimEnd()
   const lines = [style.bold(line(shown)), ...rows.map((row) => line(shown.map((name) => cell(row[name]))))]
   const left = names.filter((name) => !shown.includes(name) && rows.some((row) => cell(row[name]) !== ''))
-  if (left.length > 0) lines.push('', style.dim(`Not shown: ${left.join(', ')}. With --json everything is.`))
+  if (left.length > 0) lines.push('', style.dim(`Not shown: ${some(left)}. With --json everything is.`))
   return `${lines.join('\n')}\n`
 }
 
@@ -60,7 +60,7 @@ function listIn(output: unknown): { rows: Row[]; cursor?: string } | undefined {
 
 function linesOf(value: unknown): string[] {
   if (Array.isArray(value)) return value.map((item) => cell(item))
-  if (isRow(value)) return Object.entries(value).map(([name, item]) => `${printable(name)}: ${cell(item)}`)
+  if (isRow(value)) return Object.entries(value).map(([name, item]) => `${printable(name)}: ${cell(item)}`.trimEnd())
   return [cell(value)]
 }
 
@@ -71,8 +71,20 @@ function cell(value: unknown): string {
     return printable(value.replace(/^(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)\.\d{3}Z$/, '$1 $2Z'))
   if (typeof value !== 'object') return String(value)
   if (Array.isArray(value) && value.every((item) => typeof item !== 'object')) return value.map(cell).join(', ')
+  if (isRow(value) && Object.values(value).every((item) => typeof item !== 'object')) {
+    return Object.entries(value)
+      .map(([name, item]) => (item === '' ? printable(name) : `${printable(name)}: ${cell(item)}`))
+      .join(', ')
+  }
   const text = JSON.stringify(value)
   return text === '{}' || text === '[]' ? '' : printable(text)
+}
+
+const fewNames = 6
+
+function some(names: readonly string[]): string {
+  if (names.length <= fewNames) return names.join(', ')
+  return `${names.slice(0, fewNames).join(', ')} and ${names.length - fewNames} more`
 }
 
 const isRow = (value: unknown): value is Row => typeof value === 'object' && value !== null && !Array.isArray(value)

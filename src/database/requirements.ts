@@ -14,6 +14,15 @@ export type Suitability = {
   encoding: string
   clockMs: number
   isEncrypted: boolean
+  settings: {
+    maxConnections: number
+    fsync: string
+    full_page_writes: string
+    synchronous_commit: string
+    statementTimeout: string
+  }
+  /** When PostgreSQL archived its log last, and when it last failed to. */
+  archiving: { archivedAt: Date | undefined; failedAt: Date | undefined }
   /** What makes it unusable, each with what to do. */
   problems: string[]
 }
@@ -30,6 +39,13 @@ type Row = {
   encoding: string
   clock_ms: number
   is_encrypted: boolean | null
+  max_connections: number
+  fsync: string
+  full_page_writes: string
+  synchronous_commit: string
+  statement_timeout: string
+  archived_at: Date | null
+  failed_at: Date | null
 }
 
 /** Looks at the database of a connection, in one statement. */
@@ -45,7 +61,14 @@ export async function examine(db: Db): Promise<Suitability> {
       (select rolsuper from pg_roles where rolname = current_user) as is_superuser,
       current_setting('server_encoding') as encoding,
       (extract(epoch from clock_timestamp()) * 1000)::float8 as clock_ms,
-      (select ssl from pg_stat_ssl where pid = pg_backend_pid()) as is_encrypted`.execute(db)
+      (select ssl from pg_stat_ssl where pid = pg_backend_pid()) as is_encrypted,
+      current_setting('max_connections')::int as max_connections,
+      current_setting('fsync') as fsync,
+      current_setting('full_page_writes') as full_page_writes,
+      current_setting('synchronous_commit') as synchronous_commit,
+      current_setting('statement_timeout') as statement_timeout,
+      (select last_archived_time from pg_stat_archiver) as archived_at,
+      (select last_failed_time from pg_stat_archiver) as failed_at`.execute(db)
   const [row] = rows
   if (!row) throw new Error('The database answered nothing.')
   const { version, user_name: user, database, schema } = row
@@ -71,6 +94,14 @@ export async function examine(db: Db): Promise<Suitability> {
     encoding: row.encoding,
     clockMs: row.clock_ms,
     isEncrypted: row.is_encrypted === true,
+    settings: {
+      maxConnections: row.max_connections,
+      fsync: row.fsync,
+      full_page_writes: row.full_page_writes,
+      synchronous_commit: row.synchronous_commit,
+      statementTimeout: row.statement_timeout,
+    },
+    archiving: { archivedAt: row.archived_at ?? undefined, failedAt: row.failed_at ?? undefined },
     problems,
   }
 }

@@ -1,5 +1,6 @@
 import type { Logger } from 'pino'
 import type { Database } from '../database/connect.ts'
+import * as auditRetention from '../stores/audit-retention.ts'
 import * as expired from '../stores/expired.ts'
 import { type Recurrence, recur } from './recurrence.ts'
 
@@ -7,13 +8,28 @@ const everyMs = 60_000
 const batchSize = 500
 
 /** Deletes what expired, a batch at a time. Nothing depends on it: what expired is refused before it is deleted. */
-export function startSweeping({ database: { db }, log }: { database: Database; log: Logger }): Recurrence {
+export function startSweeping({
+  database: { db },
+  log,
+  auditRetentionSeconds = 0,
+}: {
+  database: Database
+  log: Logger
+  /** How long events of the audit are kept; 0 is for good. */
+  auditRetentionSeconds?: number
+}): Recurrence {
+  const deleteEvents = () =>
+    db
+      .transaction()
+      .execute((tx) => auditRetention.deleteOlder(tx, { seconds: auditRetentionSeconds, limit: batchSize }))
   return recur(everyMs, {
     async work(isStopped) {
       for (const table of expired.tables) {
         let deleted = batchSize
         while (deleted === batchSize && !isStopped()) deleted = await expired.deleteBatch(db, table, batchSize)
       }
+      let deleted = auditRetentionSeconds > 0 ? batchSize : 0
+      while (deleted === batchSize && !isStopped()) deleted = await deleteEvents()
     },
     onFailure: (error) => log.warn({ err: error }, 'sweeping failed, and will be tried again'),
   })

@@ -129,7 +129,7 @@ async function take(
   if (step.kind === 'activate') await succeed(tx, { purpose, id, at })
   if (step.kind === 'remove') await keys.remove(tx, id, { at })
   if (step.kind === 'destroy') await keys.setDestroyed(tx, id)
-  const type = `key.${pastTenses[step.kind]}`
+  const type = `key.${pastTenses[step.kind]}` as const
   await audit.append(tx, [{ type, actor: 'system', details: { kid: id, purpose } }])
 }
 

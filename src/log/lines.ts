@@ -26,7 +26,7 @@ function requestLine(record: LogRecord, style: Style): string {
     text(record['method']).padEnd(4),
     text(record['path']),
     emphasis(text(status)),
-    `${Math.round(Number(record['durationMs']))} ms`,
+    ...(record['durationMs'] === undefined ? [] : [`${Math.round(Number(record['durationMs']))} ms`]),
     style.dim(text(record['address'])),
   ]
   if (record['reason'] !== undefined) words.push(emphasis(text(record['reason'])))

@@ -85,7 +85,7 @@ async function update(
   { tx, storage, registration }: Given,
   saved: clients.ClientMetadata,
   { policy, client, readAt }: Permission,
-) {
+): Promise<audit.AuditEvent> {
   const { client_id: id } = saved
   const record = await clientRecords.find(tx, id)
   if (!record || record.isDisabled) throw used('registration')

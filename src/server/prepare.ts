@@ -1,6 +1,7 @@
 import type { Logger } from 'pino'
 import type { Config } from '../config.ts'
 import { createEnvelope, type Envelope } from '../crypto/envelope.ts'
+import { codeOf } from '../database/connect.ts'
 import { migrate, pending } from '../database/migrate.ts'
 import { assertCreated, assertMigrated, type OpenDatabase, open } from '../database/open.ts'
 import { assertSuitable } from '../database/requirements.ts'
@@ -33,7 +34,8 @@ export async function openDatabase(config: Config, preparation: Preparation): Pr
     )
     try {
       const seconds = config.DATABASE_URL && !mustExist ? config.DATABASE_WAIT_SECONDS : 0
-      const onWait = (err: unknown) => log.warn({ err }, 'the database cannot be reached yet, and is waited for')
+      const onWait = (error: unknown) =>
+        log.warn({ code: codeOf(error), cause: String(error) }, 'the database cannot be reached yet, and is waited for')
       await untilReachable(database.db, { seconds, onWait, signal })
       const hasToCreate = config.MIGRATE_ON_START && (await pending(database.db)).length > 0
       await assertSuitable(database.db, { hasToCreate })

@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { operations } from '../../src/admin/operations.ts'
 import { postern as commandLine } from '../support/command-line.ts'
 
-const own = ['start', 'migrate', 'config', 'apply', 'export', 'secrets rotate', 'secrets list']
+const own = ['start', 'migrate', 'config', 'doctor', 'apply', 'export', 'secrets rotate', 'secrets list']
 const ofOperations = operations().map(({ noun, verb }) => `${noun} ${verb}`)
 /** One operation stands for all of them, whose options are read by the same lines. */
 const commands = [...own, 'account create']
@@ -48,7 +48,7 @@ describe('an unknown option', () => {
     const { code, stdout, stderr } = await run(`${command} --dry-rum`)
     expect([code, stdout]).toEqual([2, ''])
     expect(stderr).toContain("Unknown option '--dry-rum'.")
-    expect(stderr).toContain(`postern ${command}: `)
+    expect(stderr).toContain(`Usage: postern ${command}`)
     expect(await readdir(folder)).toEqual([])
   })
 

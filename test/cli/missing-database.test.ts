@@ -48,3 +48,17 @@ describe('a command at an empty database of one’s own', () => {
     expect(await run('account list', env)).toMatchObject({ code: 0, stderr: '' })
   })
 })
+
+describe('a command at a database that is away', () => {
+  test('says so as the server does, and does not wait', async () => {
+    const env = {
+      DATABASE_URL: 'postgres://nobody:hunter2@127.0.0.1:1/none',
+      ENCRYPTION_KEYS: randomBytes(32).toString('base64'),
+    }
+    const { code, stderr } = await run('account list', env)
+    expect(code).toBe(1)
+    expect(stderr).toBe(
+      'The database in DATABASE_URL cannot be reached (ECONNREFUSED). Check its host and port, and that it runs.\n',
+    )
+  })
+})

@@ -23,7 +23,7 @@ async function deleteAt(answer: string, ...options: string[]) {
 describe('a command that destroys something', () => {
   test('is each one that deletes or revokes', () => {
     const all = operations()
-    const destroying = all.filter(({ verb, http }) => http.method === 'DELETE' || /^(delete|revoke)/.test(verb))
+    const destroying = all.filter(({ verb, http }) => http.method === 'DELETE' || /^(delete|erase|revoke)/.test(verb))
     expect(destroying.length).toBeGreaterThan(6)
     expect(all.filter(({ isDestructive }) => isDestructive)).toEqual(destroying)
   })

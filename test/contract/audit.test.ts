@@ -1,5 +1,6 @@
 import * as oidc from 'openid-client'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { eventTypes } from '../../src/stores/audit-events.ts'
 import { operate } from '../support/operator.ts'
 import { startPostern, type TestPostern } from '../support/postern.ts'
 import { beginLogin, completeLogin, discover, login, refusal } from '../support/relying-party.ts'
@@ -177,5 +178,34 @@ describe('postern audit', () => {
       await expect(operate(postern, command, input)).rejects.toThrow('is not a cursor of this list')
     }
     expect((await list({ client_id, cursor, limit: 1 })).items).toHaveLength(1)
+  })
+
+  test('has the address of the account and the name of the client', async () => {
+    const client = await postern.createClient({ client_name: 'Field Notes' })
+    await login(postern, client, { email })
+    const [given] = (await list({ client_id: client.client_id, type: 'consent.given' })).items
+    expect(given).toMatchObject({ account_id: accountId, email, client_name: 'Field Notes' })
+    const [made] = (await list({ type: 'key.created', limit: 1 })).items
+    expect(made?.['email']).toBeUndefined()
+  })
+
+  test.each([
+    ['client.registred', 'Did you mean client.registered?'],
+    ['sign_in', 'docs/audit-events.md lists them'],
+    ['toString', 'docs/audit-events.md lists them'],
+  ])('refuses a type of event that there is not, with the nearest: %s', async (type, advice) => {
+    await expect(list({ type })).rejects.toThrow(advice)
+  })
+
+  test('knows every type that is recorded', async () => {
+    const rows = await postern.database.query('select distinct type from audit_events')
+    for (const { type } of rows) expect(Object.keys(eventTypes)).toContain(type)
+  })
+
+  test('goes on with a moment that is relative, in the same words', async () => {
+    const first = await list({ since: '1 hour ago', limit: 1 })
+    const second = await list({ since: '1 hour ago', limit: 1, cursor: first.next_cursor })
+    expect(Number(second.items[0]?.['id'])).toBeLessThan(Number(first.items[0]?.['id']))
+    await expect(list({ since: '2 hours ago', limit: 1, cursor: first.next_cursor })).rejects.toThrow('is not a cursor')
   })
 })

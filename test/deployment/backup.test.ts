@@ -241,7 +241,7 @@ describe.runIf(canRun)('What an old backup brings back, as docs/backup.md warns'
   test('a key that was revoked since, until it is revoked again', async () => {
     const published = async () => (await send(here, '/oauth/jwks')).text.includes(kidOfThen())
     expect(await published()).toBe(true)
-    await inShell(`postern keys revoke ${kidOfThen()}`, restored)
+    await inShell(`./postern keys revoke ${kidOfThen()}`, restored)
     await expect.poll(published).toBe(false)
     const { page } = await signInSilently({ id_token_hint: then.tokens.id_token })
     expect(new URL(page.url).searchParams.get('error')).toBe('invalid_request')

@@ -104,10 +104,10 @@ describe('postern, installed with npm install --global', () => {
     expect((await postern('config')).stdout).toContain('ISSUER=http://localhost:3000\n')
   })
 
-  test('refuses a command it does not have, naming those it has', async () => {
+  test('refuses a command it does not have, and says how to see those it has', async () => {
     await expect(postern('frobnicate')).rejects.toMatchObject({
       code: 2,
-      stderr: expect.stringContaining('postern start'),
+      stderr: expect.stringContaining('postern --help'),
     })
   })
 

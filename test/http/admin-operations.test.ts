@@ -77,6 +77,7 @@ const examples: [operationId: string, example: (known: Known) => Example][] = [
   ['registrationTokenRevoke', (known) => ({ path: { id: id(known, 'registrationTokenCreate', 'id') } })],
   ['registrationPolicyDelete', () => ({ path: { name: 'partners' } })],
   ['accountDelete', (known) => ({ path: { account: id(known, 'accountCreate', 'id') } })],
+  ['accountErase', (known) => ({ path: { account: id(known, 'accountCreate', 'id') } })],
   ['keysList', () => ({})],
   ['keysRotate', () => ({ body: { purpose: 'ES256' } })],
   ['keysRevoke', (known) => ({ path: { kid: id(known, 'activeKey', 'kid') }, body: {} })],

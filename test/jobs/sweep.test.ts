@@ -39,10 +39,10 @@ async function addExpired(amount: number): Promise<void> {
 const left = async () => Number((await testDatabase.query('select count(*)::int as n from replays'))[0]?.['n'])
 
 /** Starts sweeping, and lets the time until the first sweep pass. */
-async function sweepOnce() {
+async function sweepOnce(options: { auditRetentionSeconds?: number } = {}) {
   await database.db.selectFrom('throttles').select('key_hash').limit(1).execute() // opens a connection by the real clock
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
-  const sweeping = startSweeping({ database, log })
+  const sweeping = startSweeping({ database, log, ...options })
   statements.length = 0
   await vi.runOnlyPendingTimersAsync()
   vi.useRealTimers()
@@ -80,4 +80,18 @@ test('a sweep that is stopped deletes nothing more', async () => {
   await vi.runOnlyPendingTimersAsync()
   vi.useRealTimers()
   expect(await left()).toBe(11)
+})
+
+test('events of the audit are swept when they are older than they are kept, and only where that is set', async () => {
+  await testDatabase.query(
+    `insert into audit_events (occurred_at, type) select now() - n * interval '1 day', 'test' from generate_series(1, 9) n`,
+  )
+  const kept = async () => (await testDatabase.query(`select 1 from audit_events where type = 'test'`)).length
+  const withoutEnd = await sweepOnce()
+  await vi.waitFor(() => expect(statements.join()).toContain('"grants"'), { timeout: 20_000 }) // the last table
+  await withoutEnd.stop()
+  expect(await kept()).toBe(9)
+  const sweeping = await sweepOnce({ auditRetentionSeconds: 5 * 86_400 + 3_600 })
+  await vi.waitFor(async () => expect(await kept()).toBe(5), { timeout: 20_000 })
+  await sweeping.stop()
 })

@@ -92,7 +92,7 @@ describe('RFC 6749 §4.1.2: what can be used once', () => {
         stageOf({
           claim: { model: code.model, idHash: code.idHash, grantId, how: 'consume' },
           inserts: [token],
-          audit: [{ type: 'test.exchanged', grantId }],
+          audit: [{ type: 'session.began', grantId }],
         }),
       ),
     )
@@ -264,7 +264,7 @@ describe('nothing is issued', () => {
       const stagesOf = ({ clientId, grantId }: Login, code: artifacts.Artifact | undefined) => {
         const claim = code && { model: code.model, idHash: code.idHash, grantId, how: 'consume' as const }
         const inserts = [newArtifact('AccessToken', { clientId })]
-        const audit = [{ type: 'test.issued', clientId }]
+        const audit = [{ type: 'consent.given' as const, clientId }]
         return [{ claim, inserts, audit }, { inserts, audit }, {}].map((part) =>
           stageOf({ client: { id: clientId, credentialVersion: 0 }, ...part }),
         )
@@ -277,7 +277,7 @@ describe('nothing is issued', () => {
       expect(outcomes).toEqual(['moved', 'applied', 'moved', 'moved', 'applied', 'applied'])
       const used = `select consumed_at is not null as used from artifacts where model = 'AuthorizationCode' and client_id = $1`
       const issued = `select 1 from artifacts where model = 'AccessToken' and client_id = $1`
-      const recorded = `select 1 from audit_events where type = 'test.issued' and client_id = $1`
+      const recorded = `select 1 from audit_events where type = 'consent.given' and client_id = $1`
       expect(await testDatabase.query(used, [off.clientId])).toEqual([{ used: false }])
       expect(await testDatabase.query(used, [live.clientId])).toEqual([{ used: true }])
       for (const statement of [issued, recorded]) {

@@ -109,7 +109,7 @@ const changed = (): SessionChange => ({
 })
 
 const stage = (part: Partial<stages.Stage> = {}) =>
-  stageOf({ basis, inserts: [code()], session: changed(), audit: [{ type: 'test.issued', clientId: id }], ...part })
+  stageOf({ basis, inserts: [code()], session: changed(), audit: [{ type: 'consent.given', clientId: id }], ...part })
 
 async function applied(...all: stages.Stage[]): Promise<unknown[]> {
   const results = await stages.apply(database.db, all)
@@ -128,7 +128,7 @@ const isWaiting = async () =>
 async function written(): Promise<unknown> {
   const [row] = await testDatabase.query(
     `select (select count(*)::int from artifacts where client_id = $1) as codes,
-      (select count(*)::int from audit_events where type = 'test.issued' and client_id = $1) as lines,
+      (select count(*)::int from audit_events where type = 'consent.given' and client_id = $1) as lines,
       (select count(*)::int from sessions where uid = $1 and payload ? 'seen') as sessions`,
     [id],
   )

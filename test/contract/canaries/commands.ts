@@ -43,6 +43,7 @@ clients:
     ['apply', '-f', file, '--dry-run', '--prune'],
     ['export'],
     ['config'],
+    ['doctor'],
     ['migrate'],
   ]
 }
@@ -57,6 +58,7 @@ export function theRest(marker: string, kid: string, idIn: (command: string) => 
     ['client', 'delete', marker],
     ['resource', 'delete', 'https://cli.example'],
     ['account', 'delete', `${marker}@example.com`],
+    ['account', 'erase', idIn('account create')],
   ]
 }
 
