@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import * as policies from '../registration/policies.ts'
-import { builtInPolicies, complete, partialPolicyRules, policyRules } from '../registration/rules.ts'
+import { builtInPolicies, complete, type PolicyRules, partialPolicyRules, policyRules } from '../registration/rules.ts'
 import * as stored from '../stores/registration-policies.ts'
 import { type Operation, operation, Refusal } from './operation.ts'
 import { assertMayHandOn, scopesIn } from './privileges.ts'
@@ -14,6 +14,7 @@ const shownPolicy = z.object({
   name: z.string(),
   built_in: z.boolean(),
   rules: policyRules,
+  warnings: z.array(z.string()).optional(),
 })
 
 /** Registration policies: which clients may come to be. */
@@ -91,6 +92,23 @@ export function operations(): Operation[] {
   }
 
   function show({ name: shown, isBuiltIn, rules }: Awaited<ReturnType<typeof get>>): z.input<typeof shownPolicy> {
-    return { name: shown, built_in: isBuiltIn, rules }
+    const warnings = warningsOf(rules)
+    return { name: shown, built_in: isBuiltIn, rules, ...(warnings.length > 0 && { warnings }) }
   }
+}
+
+/** What rules allow that a careful operator would rather not have. */
+function warningsOf({ redirect_uris: { dangerous_schemes: schemes, private_hosts: hosts } }: PolicyRules): string[] {
+  return [
+    ...(schemes.length > 0
+      ? [
+          `redirect_uris.dangerous_schemes: any app on a device can claim ${schemes.join(', ')} and be sent the code. PKCE alone keeps it from being redeemed (RFC 8252 §8.1, §8.4).`,
+        ]
+      : []),
+    ...(hosts.length > 0
+      ? [
+          `redirect_uris.private_hosts: whoever is in the network of ${hosts.join(', ')} can read the code where the address is http (RFC 9700 §2.6).`,
+        ]
+      : []),
+  ]
 }

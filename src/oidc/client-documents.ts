@@ -7,6 +7,7 @@ import type { Tx } from '../database/schema.ts'
 import { addressOf, documentPolicy, isAccepted } from '../registration/documents.ts'
 import * as policies from '../registration/policies.ts'
 import { effective, judge, type Metadata, within } from '../registration/policy.ts'
+import { reduced, withoutUnused } from '../registration/reductions.ts'
 import type { Policy } from '../registration/rules.ts'
 import type { Secret } from '../secret.ts'
 import * as audit from '../stores/audit.ts'
@@ -124,9 +125,10 @@ function make(
   document: Metadata,
   policy: Policy,
 ): Client {
-  const metadata = effective(document, policy)
+  const circumstances = { policy, ...circumstancesOf(storage) }
+  const metadata = effective(reduced(withoutUnused(document), circumstances), policy)
   const assertAllowed = (judged: Metadata) => {
-    const refusal = judge(judged, { policy, ...circumstancesOf(storage) })
+    const refusal = judge(judged, circumstances)
     if (refusal) throw refused(`is refused: ${refusal.message} (${refusal.rule})`)
   }
   assertAllowed(metadata) // first, because the engine takes its form for granted

@@ -2,7 +2,8 @@ import { decodeJwt } from 'jose'
 import type Provider from 'oidc-provider'
 import { errors, type KoaContextWithOIDC } from 'oidc-provider'
 import * as policies from '../registration/policies.ts'
-import { effective, judge, type Metadata } from '../registration/policy.ts'
+import { type Circumstances, effective, judge, type Metadata } from '../registration/policy.ts'
+import { reduced, withoutUnused } from '../registration/reductions.ts'
 import type { Policy } from '../registration/rules.ts'
 import { applyStatement, type VerifyStatement } from '../registration/software-statements.ts'
 import type { ClientMetadata } from '../stores/clients.ts'
@@ -42,13 +43,12 @@ export function registering(): Registration {
  * one that changes the one it is under.
  */
 export async function assertAllowed(storage: Storage, registration: Registration, metadata: Metadata): Promise<void> {
-  const refusal = judge(metadata, {
-    policy: await policyOf(storage, registration),
-    isLoopbackIssuer: storage.issuer.startsWith('http:'),
-    openScopes: Object.keys(scopes),
-    isOwnWord: true,
-  })
+  const refusal = judge(metadata, circumstancesAt(storage, await policyOf(storage, registration)))
   if (refusal) throw toError(refusal)
+}
+
+function circumstancesAt({ issuer }: Storage, policy: Policy): Circumstances {
+  return { policy, isLoopbackIssuer: issuer.startsWith('http:'), openScopes: Object.keys(scopes), isOwnWord: true }
 }
 
 type Described = { field?: string | undefined; rule?: string | undefined; message: string }
@@ -80,7 +80,8 @@ async function complete(
   const registration = registering()
   const policy = await policyOf(storage, registration)
   const { client_secret: _secret, client_secret_expires_at: _expiry, ...given } = properties
-  const metadata = effective(await withStatement(given, { policy, registration, verifyStatement }), policy)
+  const said = await withStatement(withoutUnused(given), { policy, registration, verifyStatement })
+  const metadata = effective(reduced(said, circumstancesAt(storage, policy)), policy)
   // Judged again when the engine is done with it, and here already: the engine takes its form for granted.
   await assertAllowed(storage, registration, metadata)
   registration.scope = metadata['scope'] as string | undefined

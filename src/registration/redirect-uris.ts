@@ -27,6 +27,9 @@ export function redirectUriProblem(uri: string, context: UriContext): UriProblem
   if (uri.includes('*')) return syntax('must not contain wildcards')
   if (uri.includes('#')) return syntax('must not contain a fragment') // RFC 6749 §3.1.2
   if (isLoopback(url)) return loopbackProblem(url, context)
+  // An administrator named it, so that nothing more is asked of it (RFC 8252 §8.4 says what it costs).
+  if (isNative && rules.redirect_uris.dangerous_schemes.includes(url.protocol.slice(0, -1))) return undefined
+  if (/^https?:$/.test(url.protocol) && rules.redirect_uris.private_hosts.includes(url.hostname)) return undefined
   if (url.protocol === 'https:') {
     if (!rules.redirect_uris.https) return { rule: 'redirect_uris.https', message: 'must not use https' }
     return httpsProblem(url, 'redirect_uris.hosts', rules.redirect_uris.hosts)
@@ -44,9 +47,11 @@ export function redirectUriProblem(uri: string, context: UriContext): UriProblem
  * client with no others is native if it does not say what it is. Where a policy has web clients on loopback too, those
  * addresses do not tell.
  */
-export function areOfNativeApp(uris: readonly string[], { redirect_uris: { loopback } }: PolicyRules): boolean {
+export function areOfNativeApp(uris: readonly string[], { redirect_uris: rules }: PolicyRules): boolean {
   const isOfApp = (url: URL) =>
-    reversedDomain.test(url.protocol) || (url.protocol === 'http:' && isLoopback(url) && loopback !== 'any')
+    reversedDomain.test(url.protocol) ||
+    rules.dangerous_schemes.includes(url.protocol.slice(0, -1)) ||
+    (url.protocol === 'http:' && isLoopback(url) && rules.loopback !== 'any')
   const urls = uris.map((uri) => URL.parse(uri))
   return urls.length > 0 && urls.every((url) => url !== null && isOfApp(url))
 }

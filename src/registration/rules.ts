@@ -13,6 +13,10 @@ const hostPattern = z
   )
 const hosts = z.union([z.literal('*'), z.array(hostPattern)])
 
+const schemesOfBrowsers = ['javascript', 'vbscript', 'data', 'blob', 'file', 'about', 'view-source', 'filesystem']
+const schemesOfTheWeb = ['http', 'https', 'ws', 'wss', 'ftp', 'mailto', 'tel', 'sms', 'intent', 'urn']
+const isOfNoBrowser = (scheme: string) => ![...schemesOfBrowsers, ...schemesOfTheWeb].includes(scheme)
+
 const redirectUriRules = z.strictObject({
   https: z.boolean().describe('Whether https redirect URIs are allowed.'),
   loopback: z
@@ -21,6 +25,28 @@ const redirectUriRules = z.strictObject({
   private_use_schemes: z
     .boolean()
     .describe('Whether native apps may use a scheme of their own, a reversed domain name (RFC 8252 §7.1).'),
+  dangerous_schemes: z
+    .array(
+      z
+        .string()
+        .regex(/^[a-z][a-z0-9+.-]*$/, 'must be a scheme in lower case, such as app.immich')
+        .refine(isOfNoBrowser, 'must not be a scheme that browsers run or open themselves'),
+    )
+    .describe(
+      'Further schemes that native apps may use, by name and whatever comes after them. Dangerous: any app on the device can claim them and receive the code.',
+    ),
+  private_hosts: z
+    .array(
+      z
+        .string()
+        .regex(
+          /^(\[[0-9a-f:]+\]|[a-z0-9]([a-z0-9.-]*[a-z0-9])?)$/,
+          'must be a host or an address, such as nas.lan or 192.168.1.10',
+        ),
+    )
+    .describe(
+      'Hosts and addresses that may be returned to by plain http as well. Dangerous: whoever is in that network can read the code.',
+    ),
   hosts: hosts.describe('Hosts of https redirect URIs, such as app.example.com or *.example.com, or * for any.'),
 })
 
@@ -54,6 +80,11 @@ export const policyRules = z.strictObject({
   administrative: z
     .boolean()
     .describe('Whether require_pkce, required_scopes and dangerously_introspect_userinfo_tokens may be set.'),
+  reduce: z
+    .boolean()
+    .describe(
+      'Whether redirect URIs, grant types and response types that are not allowed are left out when a client registers itself, as long as one of each is left, rather than the whole registration refused (RFC 7591 §3.2.1).',
+    ),
   software_statement: z
     .enum(['optional', 'required', 'refused'])
     .describe('Whether a software statement (RFC 7591 §2.3) may or must be presented.'),
@@ -88,7 +119,14 @@ const byDefault: PolicyRules = {
   application_types: ['web', 'native'],
   scopes: '*',
   resources: '*',
-  redirect_uris: { https: true, loopback: 'native', private_use_schemes: true, hosts: '*' },
+  redirect_uris: {
+    https: true,
+    loopback: 'native',
+    private_use_schemes: true,
+    dangerous_schemes: [],
+    private_hosts: [],
+    hosts: '*',
+  },
   uri_hosts: '*',
   max_uris: 20,
   max_metadata_bytes: 16_384,
@@ -98,6 +136,7 @@ const byDefault: PolicyRules = {
   secret_ttl_seconds: null,
   first_party: false,
   administrative: false,
+  reduce: false,
   software_statement: 'optional',
 }
 
@@ -119,6 +158,7 @@ export const builtInPolicies = {
   /** What anybody may register where registration is open. */
   open: {
     ...byStrangers,
+    reduce: true, // some register an address for each system that they run on
     max_clients: 1_000,
     client_ttl_seconds: 90 * day,
     unused_ttl_seconds: hour,

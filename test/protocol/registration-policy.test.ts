@@ -10,7 +10,7 @@ import {
   registered,
   updated,
 } from '../support/registration.ts'
-import { login } from '../support/relying-party.ts'
+import { authorize, login } from '../support/relying-party.ts'
 import { send } from '../support/wire.ts'
 
 const email = 'ada@example.com'
@@ -264,5 +264,50 @@ describe('every registration that takes effect, and none that does not, is one l
     await register(postern, { redirect_uris: ['http://rp.example/cb'] }, bearer)
     await register(postern, { redirect_uris }, 'unknown')
     expect(await count()).toBe(before)
+  })
+})
+
+describe('what apps at home and editors register', () => {
+  test('reaches the app: a scheme and a host that the administrator named, and the answer to that warns', async () => {
+    const redirect = { dangerous_schemes: ['audiobookshelf'], private_hosts: ['nas.lan'] }
+    const saved = await operate(postern, 'registration-policy set', {
+      name: 'home',
+      rules: { redirect_uris: redirect },
+    })
+    expect(saved).toMatchObject({
+      warnings: [expect.stringContaining('audiobookshelf'), expect.stringContaining('nas.lan')],
+    })
+    const uris = ['audiobookshelf://oauth', 'http://nas.lan/cb']
+    for (const [index, redirect_uri] of uris.entries()) {
+      const application_type = index === 0 ? 'native' : 'web'
+      const metadata = { redirect_uris: [redirect_uri], application_type, policy: 'home' }
+      const client = (await operate(postern, 'client create', metadata)) as { client_id: string }
+      const { callback } = await authorize(postern, client, { email, redirect_uri })
+      expect(callback.href.startsWith(`${redirect_uri}?code=`)).toBe(true)
+    }
+    const other = { redirect_uris: ['oc://x'], application_type: 'native', policy: 'home' }
+    await expect(operate(postern, 'client create', other)).rejects.toThrow('redirect_uris')
+  })
+
+  test('is registered without the addresses that the policy does not allow, and the answer says so', async () => {
+    const token = await createPolicy(postern, 'reducing', { reduce: true })
+    const uris = ['cursor://anysphere.cursor-retrieval/oauth', 'https://www.cursor.com/agents/mcp/oauth/callback']
+    const { status, json } = await register(postern, { redirect_uris: uris }, token)
+    expect([status, json['redirect_uris']]).toEqual([201, [uris[1]]])
+    expect((await register(postern, { redirect_uris: [uris[0]] }, token)).status).toBe(400)
+  })
+
+  test('is registered with members that make no difference', async () => {
+    const unused = {
+      scope: '',
+      logo_uri: '',
+      token_endpoint_auth_signing_alg: 'RS256',
+      request_object_signing_alg: 'RS256',
+    }
+    const grant_types = ['authorization_code', 'implicit', 'refresh_token']
+    const { status, json } = await register(postern, { redirect_uris, ...unused, grant_types }, bearer)
+    expect(status).toBe(201)
+    expect(json).toMatchObject({ grant_types: ['authorization_code', 'refresh_token'] })
+    for (const name of Object.keys(unused)) expect(json).not.toHaveProperty(name)
   })
 })
