@@ -33,6 +33,9 @@ const replaced = z.object({
   previous_secret_expires_at: z.string().optional(),
 })
 
+const encodingWarning =
+  'The secret has characters other than letters, digits and . _ * -, which client_secret_basic encodes as in a form (RFC 6749 §2.3.1). Not every library does: if the client is refused with this secret, use one without them, or client_secret_post.'
+
 /** Secrets of clients: made here, or decided elsewhere, in a vault or by the provider the client comes from; and the token it manages itself with. */
 export function operations(): Operation[] {
   return [
@@ -59,11 +62,12 @@ export function operations(): Operation[] {
       scope: 'postern:clients',
       http: { method: 'PUT', path: '/clients/{client_id}/secret' },
       input: z.strictObject({ client_id: clientId, client_secret: chosenSecret, overlap_seconds: overlapSeconds }),
-      output: replaced,
+      output: replaced.extend({ warning: z.string().optional() }),
       async run(context, { client_id: id, client_secret: secret, overlap_seconds }) {
         const outcome = await replace(context, id, { secret, overlapSeconds: overlap_seconds })
         context.record({ type: 'client.secret_set', clientId: id, details: { overlap_seconds } })
-        return outcome
+        const isPlain = /^[A-Za-z0-9._*-]+$/.test(secret.reveal()) // what a form leaves as it is
+        return { ...outcome, ...(!isPlain && { warning: encodingWarning }) }
       },
     }),
 

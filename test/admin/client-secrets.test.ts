@@ -19,6 +19,21 @@ async function opens(id: string, secret: unknown): Promise<boolean> {
 }
 
 describe('postern client set-secret', () => {
+  test('warns of characters that not every library encodes', async () => {
+    const { client_id } = await postern.createClient()
+    const plain = await operate(postern, 'client set-secret', { client_id, client_secret: `${'aZ09._*-'.repeat(5)}` })
+    expect(plain).not.toHaveProperty('warning')
+    for (const character of ['+', '%', ':', '/', '=', '&', '~', '"', ' ']) {
+      const client_secret = `${'a'.repeat(40)}${character}b`
+      const answer = await operate(postern, 'client set-secret', { client_id, client_secret }).catch((error) => error)
+      expect([character, answer]).toEqual([
+        character,
+        expect.objectContaining({ warning: expect.stringContaining('client_secret_basic') }),
+      ])
+      expect(JSON.stringify(answer)).not.toContain(client_secret)
+    }
+  })
+
   test('makes the secret given the one that is good, and the one before for as long as it overlaps', async () => {
     const { client_id, client_secret } = await postern.createClient(machine)
     await operate(postern, 'client set-secret', { client_id, client_secret: chosen, overlap_seconds: 60 })
