@@ -117,6 +117,12 @@ export const environment = z
       .enum(['always', 'public-clients'])
       .default('always')
       .describe('Who must use PKCE. `public-clients` relaxes it for confidential clients only.'),
+    CLIENT_ASSERTION_AUDIENCE: z
+      .enum(['issuer', 'any'])
+      .default('any')
+      .describe(
+        'Whom the assertion of a client has to name as its audience: the issuer alone (RFC 7523bis), or any of issuer, token endpoint and endpoint asked.',
+      ),
     ALLOW_IMPLICIT_AND_HYBRID: z
       .stringbool()
       .default(false)

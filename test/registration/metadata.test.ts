@@ -87,6 +87,7 @@ describe('the engine', () => {
       resources: ['https://api.example'],
       default_resource: 'https://api.example',
       dangerously_introspect_userinfo_tokens: true,
+      fapi_profile: '2.0',
     }
     expect(Object.keys(everything).sort()).toEqual(Object.keys(shape).sort())
     expect(clientMetadata.parse(everything)).toEqual(everything)

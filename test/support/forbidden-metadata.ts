@@ -34,6 +34,7 @@ export const forbidden: [what: string, field: string, metadata: Record<string, u
   ['an address for its logout', 'backchannel_logout_uri', { backchannel_logout_uri: 'https://192.168.1.1/logout' }],
   ['no PKCE', 'require_pkce', { require_pkce: false }],
   ['scopes it needs', 'required_scopes', { required_scopes: 'email' }],
+  ['a profile', 'fapi_profile', { fapi_profile: '2.0', token_endpoint_auth_method: 'private_key_jwt' }],
   ['the tokens of others', 'dangerously_introspect_userinfo_tokens', { dangerously_introspect_userinfo_tokens: true }],
   ['an unsigned ID token', 'id_token_signed_response_alg', { id_token_signed_response_alg: 'none' }],
   ['an implicit response', 'grant_types', { response_types: ['id_token'], grant_types: ['implicit'] }],
