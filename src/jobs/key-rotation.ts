@@ -21,7 +21,7 @@ export function startRotatingKeys({ keys, log }: { keys: RotationDependencies; l
       while (!isStopped()) {
         const result = await takeStep(keys, purpose)
         if ('nextAt' in result) return result.nextAt?.getTime() ?? 0
-        log.info(about(result.taken), 'a key came further in its life')
+        log.info(about(result.taken), messages[result.taken.kind])
       }
     } catch (error) {
       if (!isStopped()) onFailure(error, purpose)
@@ -39,6 +39,14 @@ export function startRotatingKeys({ keys, log }: { keys: RotationDependencies; l
     },
     onFailure,
   })
+}
+
+const messages: Record<Step['kind'], string> = {
+  create: 'the next key was made',
+  publish: 'a key is published',
+  activate: 'a key is in use from now on',
+  destroy: 'what a key signs with was destroyed',
+  remove: 'a key is not published any more',
 }
 
 function about(step: Step): object {

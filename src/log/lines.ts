@@ -21,7 +21,8 @@ export function lineOf(record: LogRecord, style: Style): string {
 
 function requestLine(record: LogRecord, style: Style): string {
   const status = Number(record['status'])
-  const emphasis = status >= 500 ? style.red : status >= 400 ? style.yellow : style.green
+  const isRefused = status >= 400 || record['reason'] !== undefined // some are told to the app by a redirect
+  const emphasis = status >= 500 ? style.red : isRefused ? style.yellow : style.green
   const words = [
     text(record['method']).padEnd(4),
     text(record['path']),
@@ -30,7 +31,7 @@ function requestLine(record: LogRecord, style: Style): string {
     style.dim(text(record['address'])),
   ]
   if (record['reason'] !== undefined) words.push(emphasis(text(record['reason'])))
-  if (status >= 400 && record['requestId'] !== undefined) words.push(style.dim(`id ${text(record['requestId'])}`))
+  if (isRefused && record['requestId'] !== undefined) words.push(style.dim(`id ${text(record['requestId'])}`))
   return words.join('  ')
 }
 

@@ -64,7 +64,7 @@ export async function prepare(
       if (config.MIGRATE_ON_START) {
         await assertFitting(db, envelope)
         const applied = await migrate(db)
-        if (applied.length > 0) log.info({ applied }, 'migrated')
+        if (applied.length > 0) log.info({ applied }, 'the tables were brought up to date')
       } else if ((await pending(db)).length > 0) {
         throw new Error('The database schema is not up to date. Run: postern migrate')
       }

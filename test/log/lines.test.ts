@@ -35,6 +35,11 @@ describe('a line for people', () => {
     expect(line).toMatch(/^\d\d:\d\d:\d\d POST {2}\/oauth\/token {2}200 {2}4 ms {2}192\.0\.2\.1$/)
   })
 
+  test('of a request that was refused by a redirect has them, too', () => {
+    const reason = 'the client has to use PKCE'
+    expect(lineOf({ ...request, status: 303, requestId: 'abc', reason }, plain)).toContain(`${reason}  id abc`)
+  })
+
   test('of a request that was refused has the reason, and the id to explain it by', () => {
     const reason = 'the authorization code expired 2 s ago'
     expect(lineOf({ ...request, status: 400, requestId: 'abc', reason }, plain)).toContain(`${reason}  id abc`)
