@@ -4,6 +4,7 @@ import { sha256 } from '../crypto/digests.ts'
 import { type Keyring, offeredAlgorithms, type SigningKey } from '../keys/keyring.ts'
 import * as accounts from '../stores/accounts.ts'
 import * as replays from '../stores/replays.ts'
+import { passwordClass } from './acr.ts'
 import { adapterWith } from './adapter.ts'
 import { assertionRules } from './client-assertions.ts'
 import type { ClientDocuments } from './client-documents.ts'
@@ -73,6 +74,7 @@ export function createProvider(dependencies: ProviderDependencies): Provider {
     ttl,
     scopes: Object.keys(scopes),
     claims: claimsByScope,
+    acrValues: [passwordClass(config.ISSUER)],
     subjectTypes: ['public', 'pairwise'],
     pairwiseIdentifier: (_ctx, accountId, client) => pairwiseSubject(accountId, client),
     responseTypes: config.ALLOW_IMPLICIT_AND_HYBRID
