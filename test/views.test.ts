@@ -6,7 +6,7 @@ import { assets, createViews, type ViewName, type Views, versionOfAssets } from 
 const { render } = createViews()
 const hostile = '<script>alert("x")</script>'
 const interaction = { uid: 'uid-1', csrf: 'token-1' }
-const client = { name: 'Ledger', host: 'ledger.example.com', isReviewed: true, document: undefined }
+const client = { name: 'Ledger', host: 'ledger.example.com', isReviewed: true, logo: undefined, document: undefined }
 /** One that registered itself. */
 const stranger = { ...client, isReviewed: false }
 /** One that is described by a document of its own. */
@@ -14,6 +14,7 @@ const published = {
   name: 'Assistant',
   host: 'assistant.example',
   isReviewed: false,
+  logo: undefined,
   document: { host: 'assistant.example', address: 'https://assistant.example/apps/client.json' },
 }
 const noLinks = { uri: undefined, policyUri: undefined, tosUri: undefined }
@@ -412,6 +413,7 @@ describe('the consent page', () => {
         ...published,
         ...noLinks,
         host: '127.0.0.1:1',
+        logo: undefined,
         document: { host: 'rp.example', address: 'https://rp.example/c' },
       },
       ['rp.example'],
@@ -422,6 +424,7 @@ describe('the consent page', () => {
         ...published,
         ...noLinks,
         host: 'evil.example',
+        logo: undefined,
         document: { host: 'rp.example', address: 'https://rp.example/c' },
       },
       [],

@@ -35,6 +35,14 @@ export type Schema = {
     created_at: Moment
     updated_at: Moment
   }
+  client_logos: {
+    client_id: string
+    uri: string
+    hash: string | null
+    type: string | null
+    image: Buffer | null
+    fetched_at: Moment
+  }
   registration_policies: { name: string; rules: Json; created_at: Moment; updated_at: Moment }
   registration_tokens: {
     id: string

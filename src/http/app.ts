@@ -36,6 +36,7 @@ import type { RefusedRequests } from './refused-requests.ts'
 import { assetRoutes } from './routes/assets.ts'
 import { healthRoutes } from './routes/health.ts'
 import { type InteractionDependencies, interactionRoutes } from './routes/interactions.ts'
+import { logoRoutes } from './routes/logos.ts'
 
 export type AppDependencies = InteractionDependencies &
   AdminDependencies & {
@@ -97,6 +98,7 @@ export function createApp(dependencies: AppDependencies): ReturnType<Provider['c
   provider.use(postedRequests())
   provider.use(healthRoutes({ db, hasCurrentKeys: dependencies.jwks.isCurrent, isStopping }).routes())
   provider.use(assetRoutes().routes())
+  provider.use(logoRoutes({ db }).routes())
   provider.use(home.routes())
   provider.use(adminRoutes(dependencies).routes())
   provider.use(submittingPages({ issuer, render }))

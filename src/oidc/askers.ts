@@ -13,12 +13,20 @@ export function noteReviewed(client: Client): void {
   reviewed.add(client)
 }
 
+const logos = new WeakMap<Client, string>()
+
+/** Notes that the logo of this client is here, under this hash. */
+export function noteLogo(client: Client, hash: string): void {
+  logos.set(client, `/logos/${hash}`)
+}
+
 /** Who asks, as every page shows it. */
 export function askerOf(client: Client, redirectUri = ''): Asker {
   const document = addressOf(client.clientId)
   return {
     ...shownOf(client, redirectUri),
     isReviewed: reviewed.has(client),
+    logo: logos.get(client),
     document: document && { host: document.host, address: client.clientId },
   }
 }

@@ -37,6 +37,7 @@ const table: readonly Row[] = [
   [`${interaction}/consent`,                     'POST',                'page', 'other', interaction],
   ['/',                                          'GET',                 'page'],
   ['/assets/:name',                              'GET',                 'page'],
+  ['/logos/:hash',                               'GET',                 'page'],
   [routes.token,                                 'POST OPTIONS',        'json', 'token'],
   [routes.pushed_authorization_request,          'POST OPTIONS',        'json', 'authorization'],
   [routes.device_authorization,                  'POST OPTIONS',        'json', 'authorization'],

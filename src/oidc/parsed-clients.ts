@@ -2,9 +2,10 @@ import { inspect } from 'node:util'
 import type Provider from 'oidc-provider'
 import { errors } from 'oidc-provider'
 import { type ActiveClient, withSecret } from '../stores/clients.ts'
-import { noteReviewed } from './askers.ts'
+import { noteLogo, noteReviewed } from './askers.ts'
 import type { ClientDocuments } from './client-documents.ts'
 import { parse, withOpenScopes } from './client-metadata.ts'
+import type { Logos } from './logos.ts'
 import { acceptPreviousSecrets } from './previous-secrets.ts'
 import { current } from './request-scope.ts'
 import { type Storage, translated } from './storage.ts'
@@ -17,7 +18,11 @@ type Client = InstanceType<Provider['Client']>
  */
 export function keepClients(
   provider: Provider,
-  { storage: { clients }, documents }: { storage: Storage; documents: ClientDocuments | undefined },
+  {
+    storage: { clients },
+    documents,
+    logos,
+  }: { storage: Storage; documents: ClientDocuments | undefined; logos: Logos },
 ): void {
   const { Client } = provider
   const findElsewhere = Client.find.bind(Client)
@@ -29,7 +34,12 @@ export function keepClients(
   async function toClient(active: ActiveClient): Promise<Client> {
     const metadata = withSecret(active)
     const client = parse(provider, metadata)
-    if (!active.isDynamic) noteReviewed(client)
+    if (!active.isDynamic) {
+      noteReviewed(client)
+      const { logoUri } = client
+      const hash = typeof logoUri === 'string' ? await translated(logos.of(client.clientId, logoUri)) : undefined
+      if (hash !== undefined) noteLogo(client, hash)
+    }
     // OpenID Connect Core §8.1: the redirect URIs have to be among those that the document there lists.
     if (client.sectorIdentifierUri !== undefined) await validate(provider, withOpenScopes(metadata))
     if (active.previousSecret) acceptPreviousSecret(client, active.previousSecret)

@@ -17,6 +17,7 @@ import { loadGrant } from './grants.ts'
 import { fillIdTokens } from './id-token-claims.ts'
 import { introspectJwts } from './introspected-jwts.ts'
 import { lifetimes } from './lifetimes.ts'
+import type { Logos } from './logos.ts'
 import { narrowWhenUsed } from './narrowing.ts'
 import type { Pages } from './pages.ts'
 import { pairwiseSubjects } from './pairwise.ts'
@@ -43,6 +44,7 @@ export type ProviderDependencies = {
   resourceServers: ResourceServers
   /** Clients that are described by a document of theirs, where those are accepted. */
   documents: ClientDocuments | undefined
+  logos: Logos
   /** For the requests that the engine makes because a client's metadata says so. */
   fetch: typeof globalThis.fetch
 }
@@ -55,7 +57,7 @@ const confidential = ['private_key_jwt', 'client_secret_jwt', 'client_secret_bas
 
 /** The engine, configured. Throws when a key or setting it must not run with is missing or weak. */
 export function createProvider(dependencies: ProviderDependencies): Provider {
-  const { config, keyring, storage, pages, registration, resourceServers, documents, fetch } = dependencies
+  const { config, keyring, storage, pages, registration, resourceServers, documents, logos, fetch } = dependencies
   assertKeys(keyring)
   const { ttl } = lifetimes(config)
   const enabledJWA = algorithms(offeredAlgorithms(keyring))
@@ -154,7 +156,7 @@ export function createProvider(dependencies: ProviderDependencies): Provider {
     if (isFirst) current()?.claimedOnce.push(idHash)
     return isFirst
   }
-  keepClients(provider, { storage, documents })
+  keepClients(provider, { storage, documents, logos })
   narrowWhenUsed(provider, resourceServers)
   introspectJwts(provider)
   fillIdTokens(provider)

@@ -10,6 +10,7 @@ import { createClientDocuments } from './client-documents.ts'
 import { createDocuments } from './document-fetching.ts'
 import { createDynamicRegistration } from './dynamic-registration.ts'
 import { routes } from './features.ts'
+import { createLogos } from './logos.ts'
 import { createPages } from './pages.ts'
 import { createProvider } from './provider.ts'
 import { explain } from './reasons/noting.ts'
@@ -71,12 +72,13 @@ export function createProviders({
     findWayBack,
     explain: isLocal ? (ctx) => explain(storage.db, ctx) : undefined,
   })
+  const logos = createLogos({ db: storage.db, fetch, log })
   const registration = createDynamicRegistration({ storage, verifyStatement })
 
   return (keyring) => {
     // Clients are of the engine that they were made for, and no other takes them.
     const documents =
       hosts.length > 0 ? createClientDocuments({ storage, documents: read, hosts, throttleKey }) : undefined
-    return createProvider({ config, keyring, storage, pages, registration, resourceServers, documents, fetch })
+    return createProvider({ config, keyring, storage, pages, registration, resourceServers, documents, logos, fetch })
   }
 }

@@ -214,8 +214,8 @@ export async function destroy(tx: Tx, id: string): Promise<boolean> {
     .returning('id')
     .executeTakeFirst()
   await revokeIssued(tx, id)
-  await tx.deleteFrom('grants').where('client_id', '=', id).execute()
-  await tx.deleteFrom('artifacts').where('client_id', '=', id).execute()
+  for (const table of ['grants', 'artifacts', 'client_logos'] as const)
+    await tx.deleteFrom(table).where('client_id', '=', id).execute()
   await announce(tx, id)
   return row !== undefined
 }

@@ -26,6 +26,7 @@ export const keptTables = [
   'accounts',
   'password_credentials',
   'clients',
+  'client_logos',
   'registration_policies',
   'registration_tokens',
   'resource_servers',

@@ -7,6 +7,8 @@ export type Client = {
   name: string
   host: string
   isReviewed: boolean
+  /** Where its logo is on this server. Strangers have none: it could be that of somebody else. */
+  logo: string | undefined
   document: { host: string; address: string } | undefined
 }
 

@@ -1,5 +1,6 @@
 import type { BrowserContext, Page } from 'playwright-core'
 import { pretendOrigin } from '../support/chromium.ts'
+import { png } from '../support/images.ts'
 
 /** A server with nothing in it, and the means to put something there. */
 export type Site = {
@@ -26,7 +27,9 @@ export const tourSettings = { CLIENT_ID_METADATA_DOCUMENTS: new URL(assistant).h
 
 /** There is no such host, so these are not fetched from the network. */
 export const fetchDocument: typeof globalThis.fetch = async (address) =>
-  Response.json({ client_id: String(address), ...documents[String(address)] })
+  String(address).endsWith('.png')
+    ? new Response(png(64, 64))
+    : Response.json({ client_id: String(address), ...documents[String(address)] })
 
 export type Tour = { take(context: BrowserContext, visit: (name: string, page: Page) => Promise<void>): Promise<void> }
 
@@ -54,6 +57,7 @@ export async function createTour({ issuer, password, ...site }: Site): Promise<T
   })
   const television = await site.createClient({
     client_name: 'Living Room TV',
+    logo_uri: 'https://tv.example/logo.png',
     client_uri: 'https://tv.example',
     token_endpoint_auth_method: 'none',
     redirect_uris: [],

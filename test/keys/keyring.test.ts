@@ -102,6 +102,7 @@ describe('a provider is not built', () => {
     const registration = createDynamicRegistration({ storage, verifyStatement: async () => ({ claims: {} }) })
     return createProvider({
       config,
+      logos: { of: async () => undefined },
       keyring: { ...keyring, ...change },
       storage,
       resourceServers,
