@@ -133,6 +133,12 @@ export const environment = z
       .describe(
         'Allow the form_post response mode, which several client libraries use by default. Its page submits itself by script, or by a button.',
       ),
+    ALLOW_REQUEST_URI: z
+      .stringbool()
+      .default(false)
+      .describe(
+        'Fetch signed request objects from the `request_uris` that a client is registered with (OpenID Connect Core §6.2). Pushed requests need no setting.',
+      ),
     ALLOW_ENCRYPTION: z.stringbool().default(false).describe('Allow JWE for clients registered with it.'),
     AUDIT_RETENTION_SECONDS: secondsOrNone
       .refine((seconds) => seconds === 0 || seconds >= 86_400, { error: 'must be at least 1d, or 0 to keep all of it' })

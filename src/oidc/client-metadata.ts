@@ -34,6 +34,7 @@ export const extraClientMetadata: NonNullable<Configuration['extraClientMetadata
     'default_resource',
     'dangerously_introspect_userinfo_tokens',
     'fapi_profile',
+    'request_uris',
     'id_token_claims',
     'software_statement',
   ],

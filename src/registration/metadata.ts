@@ -57,6 +57,7 @@ export const clientMetadata = z.strictObject({
   request_object_signing_alg: text.describe('Algorithm the client signs its request objects with, any that is supported when left out.'),
   request_object_encryption_alg: text.describe('Key management algorithm the client may encrypt request objects with, where encryption is allowed.'),
   request_object_encryption_enc: text.describe('Content encryption algorithm the client may encrypt request objects with.'),
+  request_uris: list.describe('Where the client publishes its request objects, where they are fetched from there.'),
   require_signed_request_object: flag.describe('Whether authorization requests of the client must be signed.'),
 
   // RFC 9126 §6

@@ -171,6 +171,7 @@ const uriProblems = {
   sector_identifier_uri:     webUriProblem,
   initiate_login_uri:        webUriProblem,
   backchannel_logout_uri:    webUriProblem,
+  request_uris:              webUriProblem,
 }
 
 const judgeUris: Judge = (metadata, { policy: { rules }, isLoopbackIssuer }) => {

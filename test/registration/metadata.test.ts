@@ -69,6 +69,7 @@ describe('the engine', () => {
       request_object_signing_alg: 'ES256',
       request_object_encryption_alg: 'A128KW',
       request_object_encryption_enc: 'A256GCM',
+      request_uris: ['https://rp.example/request.jwt'],
       require_signed_request_object: true,
       require_pushed_authorization_requests: true,
       dpop_bound_access_tokens: true,

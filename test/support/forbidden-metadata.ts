@@ -31,6 +31,11 @@ export const forbidden: [what: string, field: string, metadata: Record<string, u
     'jwks_uri',
     { jwks_uri: 'https://10.0.0.1/jwks', token_endpoint_auth_method: 'private_key_jwt' },
   ],
+  [
+    'an address for its request objects',
+    'request_uris',
+    { jwks_uri: 'https://rp.example/jwks', request_uris: ['https://10.0.0.1/request.jwt'] },
+  ],
   ['an address for its logout', 'backchannel_logout_uri', { backchannel_logout_uri: 'https://192.168.1.1/logout' }],
   ['no PKCE', 'require_pkce', { require_pkce: false }],
   ['scopes it needs', 'required_scopes', { required_scopes: 'email' }],
