@@ -117,6 +117,12 @@ export const environment = z
       .enum(['always', 'public-clients'])
       .default('always')
       .describe('Who must use PKCE. `public-clients` relaxes it for confidential clients only.'),
+    CLIENT_ASSERTION_AUDIENCE: z
+      .enum(['issuer', 'any'])
+      .default('any')
+      .describe(
+        'Whom the assertion of a client has to name as its audience: the issuer alone (RFC 7523bis), or any of issuer, token endpoint and endpoint asked.',
+      ),
     ALLOW_IMPLICIT_AND_HYBRID: z
       .stringbool()
       .default(false)
@@ -126,6 +132,12 @@ export const environment = z
       .default(true)
       .describe(
         'Allow the form_post response mode, which several client libraries use by default. Its page submits itself by script, or by a button.',
+      ),
+    ALLOW_REQUEST_URI: z
+      .stringbool()
+      .default(false)
+      .describe(
+        'Fetch signed request objects from the `request_uris` that a client is registered with (OpenID Connect Core §6.2). Pushed requests need no setting.',
       ),
     ALLOW_ENCRYPTION: z.stringbool().default(false).describe('Allow JWE for clients registered with it.'),
     AUDIT_RETENTION_SECONDS: secondsOrNone

@@ -55,8 +55,12 @@ export function operations(): Operation[] {
           z.object({
             purpose: z.string(),
             kid: z.string().optional().describe('The key that takes over, unless it has yet to be made.'),
-            takes_over_at: z.string(),
-            is_done: z.boolean(),
+            takes_over_at: z
+              .string()
+              .describe(
+                'When it signs: now, or once it has been published for JWKS_CACHE_SECONDS, so that nobody misses it.',
+              ),
+            is_done: z.boolean().describe('Whether it has taken over. Otherwise it does by itself, at that moment.'),
           }),
         ),
       }),

@@ -33,6 +33,8 @@ export const extraClientMetadata: NonNullable<Configuration['extraClientMetadata
     'resources',
     'default_resource',
     'dangerously_introspect_userinfo_tokens',
+    'fapi_profile',
+    'request_uris',
     'id_token_claims',
     'software_statement',
   ],
@@ -42,6 +44,9 @@ export const extraClientMetadata: NonNullable<Configuration['extraClientMetadata
     }
     if (name === 'required_scopes' && value !== undefined && typeof value !== 'string') {
       throw new errors.InvalidClientMetadata('required_scopes must be a string of scopes, separated by spaces')
+    }
+    if (name === 'fapi_profile' && value !== undefined && value !== '2.0') {
+      throw new errors.InvalidClientMetadata('fapi_profile must be 2.0, or left out')
     }
     if (
       name === 'id_token_claims' &&

@@ -3,6 +3,7 @@ import type { Config } from '../config.ts'
 import { signingAlgorithms } from '../crypto/keys.ts'
 import type { Keyring } from '../keys/keyring.ts'
 import type { DynamicRegistration } from './dynamic-registration.ts'
+import { assertRequestObject, fapi } from './fapi.ts'
 import type { Pages } from './pages.ts'
 import type { ResourceServers } from './resource-servers.ts'
 
@@ -35,7 +36,8 @@ export function features({
     deviceFlow:                  { enabled: true, charset: 'base-20', mask: '****-****', ...pages.device }, // RFC 8628
     resourceIndicators:          { enabled: true, ...resourceServers.indicators },     // RFC 8707
     pushedAuthorizationRequests: { enabled: true, allowUnregisteredRedirectUris: false }, // RFC 9126
-    requestObjects:              { enabled: true },                                    // RFC 9101
+    requestObjects:              { enabled: true, assertJwtClaimsAndHeader: assertRequestObject }, // RFC 9101
+    fapi,                                                                              // FAPI 2.0 Security Profile
     jwtResponseModes:            { enabled: true },                                    // JARM
     dPoP:                        { enabled: true, nonceSecret: keyring.dpopNonceSecret.reveal(), allowReplay: false }, // RFC 9449
     rpInitiatedLogout:           { enabled: true, ...pages.logout },                   // OIDC RP-Initiated Logout 1.0

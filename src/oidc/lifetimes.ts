@@ -1,5 +1,6 @@
 import type { Configuration } from 'oidc-provider'
 import type { Config } from '../config.ts'
+import { isFapi } from './fapi.ts'
 
 /** How long everything the engine issues lives, in seconds. */
 export function lifetimes(config: Config) {
@@ -22,10 +23,12 @@ export function lifetimes(config: Config) {
       Grant: grant,
       PushedAuthorizationRequest: 60, // RFC 9126 §2.2 suggests 5 to 600 seconds
       // A family ends when it is as old as it may get, however often it was rotated.
-      RefreshToken: (_ctx, token) => {
+      RefreshToken: (_ctx, token, client) => {
         const left =
           config.REFRESH_TOKEN_FAMILY_TTL_SECONDS - Math.floor(Date.now() / 1000 - (token.iiat ?? Date.now() / 1000))
-        return Math.max(1, Math.min(config.REFRESH_TOKEN_TTL_SECONDS, left))
+        // One that is not rotated has no successor to live on in.
+        const unused = isFapi(client) ? left : config.REFRESH_TOKEN_TTL_SECONDS
+        return Math.max(1, Math.min(unused, left))
       },
     } satisfies NonNullable<Configuration['ttl']>,
   }

@@ -4,12 +4,14 @@ import { sha256 } from '../crypto/digests.ts'
 import { type Keyring, offeredAlgorithms, type SigningKey } from '../keys/keyring.ts'
 import * as accounts from '../stores/accounts.ts'
 import * as replays from '../stores/replays.ts'
+import { passwordClass } from './acr.ts'
 import { adapterWith } from './adapter.ts'
-import { assertBrief } from './client-assertions.ts'
+import { assertionRules } from './client-assertions.ts'
 import type { ClientDocuments } from './client-documents.ts'
 import { extraClientMetadata } from './client-metadata.ts'
 import { type DynamicRegistration, readAnyForm } from './dynamic-registration.ts'
 import { externalKey } from './external-keys.ts'
+import { isFapi } from './fapi.ts'
 import { algorithms, features, routes } from './features.ts'
 import { loadGrant } from './grants.ts'
 import { fillIdTokens } from './id-token-claims.ts'
@@ -28,6 +30,7 @@ import { narrowClaims } from './requested-claims.ts'
 import { settleScope } from './requested-scopes.ts'
 import type { ResourceServers } from './resource-servers.ts'
 import { respellResources, withSpellings } from './resource-spellings.ts'
+import { rotates } from './rotation.ts'
 import { claimsByScope, claimsOf, scopes } from './scopes.ts'
 import { type Storage, translated } from './storage.ts'
 import { rememberTarget } from './targets.ts'
@@ -73,6 +76,7 @@ export function createProvider(dependencies: ProviderDependencies): Provider {
     ttl,
     scopes: Object.keys(scopes),
     claims: claimsByScope,
+    acrValues: [passwordClass(config.ISSUER)],
     subjectTypes: ['public', 'pairwise'],
     pairwiseIdentifier: (_ctx, accountId, client) => pairwiseSubject(accountId, client),
     responseTypes: config.ALLOW_IMPLICIT_AND_HYBRID
@@ -80,10 +84,10 @@ export function createProvider(dependencies: ProviderDependencies): Provider {
       : ['code'],
     enabledJWA,
     clientAuthMethods: [...confidential, 'none'],
-    assertJwtClientAuthClaimsAndHeader: assertBrief,
+    assertJwtClientAuthClaimsAndHeader: assertionRules(config),
     pkce: { required: (_ctx, client) => assertPkceUnneeded(config, client) },
     allowOmittingSingleRegisteredRedirectUri: false,
-    rotateRefreshToken: () => true,
+    rotateRefreshToken: rotates,
     async issueRefreshToken(ctx, client, source) {
       rememberTarget(ctx, source)
       return client.grantTypeAllowed('refresh_token') && source.scopes.has('offline_access')
@@ -211,9 +215,10 @@ type PkceClient = { clientId: string; clientAuthMethod?: string | undefined; [ex
 /** Refuses a request without PKCE (RFC 7636 §4.4.1) in words that say what is to be done, by whoever reads them first. */
 function assertPkceUnneeded(config: Config, client: PkceClient): false {
   const isPublic = client.clientAuthMethod === 'none'
-  const isRequired = isPublic || (client['require_pkce'] ?? config.REQUIRE_PKCE === 'always') === true
+  const isObliged = isPublic || isFapi(client)
+  const isRequired = isObliged || (client['require_pkce'] ?? config.REQUIRE_PKCE === 'always') === true
   if (!isRequired) return false
-  const otherwise = isPublic
+  const otherwise = isObliged
     ? ''
     : `, or have an administrator run: postern client update ${client.clientId} --require-pkce false`
   throw new errors.InvalidRequest(

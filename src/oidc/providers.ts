@@ -14,6 +14,7 @@ import { createLogos } from './logos.ts'
 import { createPages } from './pages.ts'
 import { createProvider } from './provider.ts'
 import { explain } from './reasons/noting.ts'
+import { acceptRequestUris } from './request-uris.ts'
 import type { ResourceServers } from './resource-servers.ts'
 import type { Storage } from './storage.ts'
 import type { FindWayBack } from './way-back.ts'
@@ -79,6 +80,9 @@ export function createProviders({
     // Clients are of the engine that they were made for, and no other takes them.
     const documents =
       hosts.length > 0 ? createClientDocuments({ storage, documents: read, hosts, throttleKey }) : undefined
-    return createProvider({ config, keyring, storage, pages, registration, resourceServers, documents, logos, fetch })
+    const dependencies = { config, keyring, storage, pages, registration, resourceServers, documents, logos, fetch }
+    const provider = createProvider(dependencies)
+    if (config.ALLOW_REQUEST_URI) acceptRequestUris(provider, { db: storage.db, throttleKey, fetch })
+    return provider
   }
 }

@@ -57,6 +57,7 @@ export const clientMetadata = z.strictObject({
   request_object_signing_alg: text.describe('Algorithm the client signs its request objects with, any that is supported when left out.'),
   request_object_encryption_alg: text.describe('Key management algorithm the client may encrypt request objects with, where encryption is allowed.'),
   request_object_encryption_enc: text.describe('Content encryption algorithm the client may encrypt request objects with.'),
+  request_uris: list.describe('Where the client publishes its request objects, where they are fetched from there.'),
   require_signed_request_object: flag.describe('Whether authorization requests of the client must be signed.'),
 
   // RFC 9126 §6
@@ -88,6 +89,7 @@ export const clientMetadata = z.strictObject({
   first_party: flag.describe('Whether people are not asked for consent, because the operator answers for the client.'),
   resources: z.array(resource).describe('Resource identifiers (RFC 8707) the client may ask tokens for, any when left out.'),
   dangerously_introspect_userinfo_tokens: flag.describe('Whether the client may introspect the access tokens that any client has for userinfo. Dangerous: an API that accepts these accepts the tokens of every app.'),
+  fapi_profile: z.literal('2.0').describe('The FAPI profile that the client is held to, the Security Profile 2.0. Its requests are then pushed, its tokens bound to a key by DPoP and its refresh tokens not rotated, and it authenticates by private_key_jwt.'),
   id_token_claims: list.describe('Claims that ID tokens for the client have as well, where their scope is consented to. Without it they are at userinfo alone.'),
   default_resource: resource.describe('Resource identifier that requests without one are for when they ask for scopes of that API, or for none. By default the only one of resources.'),
 }).partial()

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { fapiDefaults, fapiRequirements, judgeFapi } from './fapi.ts'
 import { clientMetadata } from './metadata.ts'
 import { areOfNativeApp, postLogoutRedirectUriProblem, redirectUriProblem, webUriProblem } from './redirect-uris.ts'
 import type { Policy } from './rules.ts'
@@ -39,9 +40,11 @@ export function effective(metadata: Metadata, { rules }: Policy): Metadata {
     response_types: [standard('code', rules.response_types) ?? []].flat(),
     token_endpoint_auth_method:
       standard('client_secret_basic', rules.token_endpoint_auth_methods) ?? 'client_secret_basic',
+    ...fapiDefaults(metadata),
     ...(scope !== undefined && { scope }),
     ...(rules.resources !== '*' && { resources: [...rules.resources] }),
     ...Object.fromEntries(given),
+    ...fapiRequirements(metadata),
   }
   return { ...completed, grant_types: withImpliedGrants(completed) }
 }
@@ -120,7 +123,7 @@ const judgePrivileges: Judge = (metadata, { policy: { rules } }) => {
   if (metadata['first_party'] === true && !rules.first_party) {
     return refuse('first_party', 'first_party', 'first_party can only be set by an administrator')
   }
-  const administrative = ['require_pkce', 'required_scopes', 'dangerously_introspect_userinfo_tokens']
+  const administrative = ['require_pkce', 'required_scopes', 'dangerously_introspect_userinfo_tokens', 'fapi_profile']
   const field = administrative.find((name) => metadata[name] !== undefined)
   if (!field || rules.administrative) return undefined
   return refuse(field, 'administrative', `${field} can only be set by an administrator`)
@@ -168,6 +171,7 @@ const uriProblems = {
   sector_identifier_uri:     webUriProblem,
   initiate_login_uri:        webUriProblem,
   backchannel_logout_uri:    webUriProblem,
+  request_uris:              webUriProblem,
 }
 
 const judgeUris: Judge = (metadata, { policy: { rules }, isLoopbackIssuer }) => {
@@ -191,6 +195,7 @@ const judges: Judge[] = [
   judgeChoices,
   judgePublicMachine,
   judgePrivileges,
+  judgeFapi,
   judgeStatement,
   judgeScope,
   judgeResources,

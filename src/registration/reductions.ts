@@ -13,6 +13,7 @@ export function withoutUnused(metadata: Metadata): Metadata {
     if (value === '' && (name === 'scope' || links.includes(name))) return false
     if (name === 'token_endpoint_auth_signing_alg') return /_jwt$/.test(String(metadata['token_endpoint_auth_method']))
     // Without keys nothing can be signed with it.
+    if (name === 'request_uris') return hasKeys(metadata)
     if (name === 'request_object_signing_alg') return hasKeys(metadata) || metadata['require_signed_request_object']
     return true
   })

@@ -79,7 +79,9 @@ export const policyRules = z.strictObject({
   first_party: z.boolean().describe('Whether a client may be first party, so that nobody is asked for consent.'),
   administrative: z
     .boolean()
-    .describe('Whether require_pkce, required_scopes and dangerously_introspect_userinfo_tokens may be set.'),
+    .describe(
+      'Whether require_pkce, required_scopes, fapi_profile and dangerously_introspect_userinfo_tokens may be set.',
+    ),
   reduce: z
     .boolean()
     .describe(

@@ -53,6 +53,12 @@ const parts = {
       and a.id_hash = decode(c.id_hash, 'hex') and a.model = c.model and a.consumed_at is null and a.destroyed_at is null
       and c.n in (select n from standing) and (select count(*) from locked) >= 0
     returning c.n)`,
+  kept: `kept as (
+    select c.n from json_to_recordset($1->'keep') as c(n int, model text, id_hash text)
+    join artifacts a on a.id_hash = decode(c.id_hash, 'hex') and a.model = c.model
+    where a.id_hash = ${keysOf('keep', "decode(id_hash, 'hex')")} and a.consumed_at is null and a.destroyed_at is null
+      and c.n in (select n from standing) and (select count(*) from locked) >= 0
+    order by a.id_hash for share of a)`,
   destroyed: `destroyed as (
     update artifacts a set destroyed_at = $2, payload = '{}'
     from json_to_recordset($1->'destroy') as c(n int, model text, id_hash text)
@@ -119,6 +125,7 @@ export type Section =
   | 'grants'
   | 'consume'
   | 'destroy'
+  | 'keep'
   | 'decisions'
   | 'undecided'
   | 'inserts'
@@ -138,14 +145,15 @@ const numbers = (section: string) => `(select value::int from json_array_element
 /** The statement for a document in which some sections have something. $1 is the document, $2 the time it is. */
 export function textFor(has: (section: Section) => boolean): string {
   // Sections nobody needs are left out; the few texts that remain are each prepared once.
-  const claims = union(has('consume') && 'consumed', has('destroy') && 'destroyed')
+  const claims = union(has('consume') && 'consumed', has('destroy') && 'destroyed', has('keep') && 'kept')
   const sections = [
     parts.usable,
     ...(has('bases') ? [parts.heldAccounts, parts.heldClients, parts.heldSessions, parts.based] : []),
     `standing as (${union('usable', has('bases') && 'based')})`,
-    has('consume') && parts.locked,
+    (has('consume') || has('keep')) && parts.locked,
     has('consume') && parts.consumed,
     has('destroy') && parts.destroyed,
+    has('keep') && parts.kept,
     `entitled as (select n from standing where n in ${numbers('uncontested')} ${claims && `union all ${claims}`})`,
     has('decisions') && parts.decided,
     `winners as (${

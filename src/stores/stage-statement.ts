@@ -45,8 +45,11 @@ export type Stage = {
    */
   client: { id: string; credentialVersion: number | undefined } | undefined
   basis: Basis | undefined
-  /** The single-use artifact this request redeems; of concurrent requests claiming the same one, one wins. */
-  claim: { model: string; idHash: Buffer; grantId: string | undefined; how: 'consume' | 'destroy' } | undefined
+  /**
+   * The artifact this request redeems; of concurrent requests claiming the same one, one wins. What is kept is good more
+   * than once, and only has to be there still.
+   */
+  claim: { model: string; idHash: Buffer; grantId: string | undefined; how: 'consume' | 'destroy' | 'keep' } | undefined
   /** A device code that is approved or denied. The first decision wins. */
   decision: Artifact | undefined
   inserts: Artifact[]
@@ -61,7 +64,7 @@ export type Outcome = 'applied' | 'lost' | 'moved'
 /** Applies stages in one statement, and tells for each what came of it. */
 export async function run(db: Db, stages: Stage[]): Promise<Outcome[]> {
   const numbered = stages.map((stage, n) => ({ ...stage, n }))
-  const claims = (how: 'consume' | 'destroy') =>
+  const claims = (how: 'consume' | 'destroy' | 'keep') =>
     numbered.flatMap(({ n, claim }) =>
       claim?.how === how ? [{ n, model: claim.model, id_hash: claim.idHash.toString('hex') }] : [],
     )
@@ -76,6 +79,7 @@ export async function run(db: Db, stages: Stage[]): Promise<Outcome[]> {
     grants: numbered.flatMap(({ claim }) => claim?.grantId ?? []),
     consume: claims('consume'),
     destroy: claims('destroy'),
+    keep: claims('keep'),
     decisions: numbered.flatMap(({ n, decision }) => (decision ? [toArtifactRow(n, decision)] : [])),
     undecided: numbered.filter(({ decision }) => !decision).map(({ n }) => n),
     inserts: numbered.flatMap(({ n, inserts }) => inserts.map((artifact) => toArtifactRow(n, artifact))),

@@ -195,6 +195,25 @@ describe('on demand', () => {
   })
 })
 
+describe('on demand, where keys are remembered for a moment only', () => {
+  test('a new server shows a rotation within seconds, and another key is published', async () => {
+    const fresh = await startPostern({ JWKS_CACHE_SECONDS: '1' })
+    const begun = Date.now()
+    const rs256 = async () => {
+      const { keys } = (await send(fresh, '/oauth/jwks')).json as { keys: JWK[] }
+      return keys.filter(({ alg }) => alg === 'RS256').map(({ kid }) => kid)
+    }
+    const { items } = (await operate(fresh, 'keys rotate', {})) as { items: { takes_over_at: string }[] }
+    for (const { takes_over_at } of items) expect(Date.parse(takes_over_at)).toBeLessThan(begun + 30_000)
+    const old = signingKid(fresh, 'RS256')
+    await rotateUntil(fresh, new Date(begun + 60_000))
+    expect(signingKid(fresh, 'RS256')).not.toBe(old)
+    expect(await rs256()).toEqual(expect.arrayContaining([old, signingKid(fresh, 'RS256')]))
+    expect(await rs256()).toHaveLength(3) // the one before, the one that signs and the next one
+    await fresh.stop()
+  })
+})
+
 describe('a key that somebody else may have', () => {
   test('is good for nothing from then on, and the next one has taken over', async () => {
     const { tokens } = await login(postern, client, { email })

@@ -1,6 +1,7 @@
 import { decodeJwt, decodeProtectedHeader, generateKeyPair, jwtVerify, SignJWT, UnsecuredJWT } from 'jose'
 import * as oidc from 'openid-client'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { passwordClass } from '../../src/oidc/acr.ts'
 import type { ClientMetadata } from '../../src/stores/clients.ts'
 import { operate } from '../support/operator.ts'
 import { startPostern, type TestPostern } from '../support/postern.ts'
@@ -407,6 +408,7 @@ describe('RFC 7662 §2.2: what the server says of a token, nobody else can (CVE-
     iat: expect.any(Number),
     exp: expect.any(Number),
     auth_time: expect.any(Number),
+    acr: passwordClass(postern.issuer),
     amr: ['pwd'],
   })
 
@@ -432,8 +434,8 @@ describe('RFC 7662 §2.2: what the server says of a token, nobody else can (CVE-
     expect(said).toMatchObject({ ...expected(id, own.client_id), aud: identifier })
     for (const issued of [claims ?? {}, said] as Record<string, unknown>[]) {
       expect(Math.min(...['iat', 'exp', 'auth_time'].map((name) => Number(issued[name])))).toBeGreaterThan(since)
-      for (const name of ['act', 'cnf', 'acr']) expect(issued).not.toHaveProperty(name)
-      expect([issued['jti'], issued['token_type']]).not.toContain('chosen')
+      for (const name of ['act', 'cnf']) expect(issued).not.toHaveProperty(name)
+      expect([issued['jti'], issued['token_type'], issued['acr']]).not.toContain('chosen')
     }
     if (tokenFormat === 'opaque') {
       expect(said).toMatchObject({ active: true, token_type: 'Bearer' })

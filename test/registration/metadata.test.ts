@@ -69,6 +69,7 @@ describe('the engine', () => {
       request_object_signing_alg: 'ES256',
       request_object_encryption_alg: 'A128KW',
       request_object_encryption_enc: 'A256GCM',
+      request_uris: ['https://rp.example/request.jwt'],
       require_signed_request_object: true,
       require_pushed_authorization_requests: true,
       dpop_bound_access_tokens: true,
@@ -87,6 +88,7 @@ describe('the engine', () => {
       resources: ['https://api.example'],
       default_resource: 'https://api.example',
       dangerously_introspect_userinfo_tokens: true,
+      fapi_profile: '2.0',
     }
     expect(Object.keys(everything).sort()).toEqual(Object.keys(shape).sort())
     expect(clientMetadata.parse(everything)).toEqual(everything)

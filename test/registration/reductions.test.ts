@@ -12,6 +12,7 @@ describe('a client that registers itself', () => {
     ['an empty link', { logo_uri: '', client_uri: '', policy_uri: '', tos_uri: '' }],
     ['an algorithm for assertions it does not authenticate with', { token_endpoint_auth_signing_alg: 'RS256' }],
     ['an algorithm for request objects, and no keys', { request_object_signing_alg: 'RS256' }],
+    ['where its request objects are, and no keys', { request_uris: ['http://rp.example/request.jwt'] }],
   ])('is registered without %s', (_what, unused) => {
     expect(withoutUnused({ ...web, ...unused })).toEqual(web)
   })

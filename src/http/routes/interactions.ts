@@ -4,6 +4,7 @@ import type Provider from 'oidc-provider'
 import { errors, type Interaction, type InteractionResults } from 'oidc-provider'
 import { z } from 'zod'
 import type { Db } from '../../database/schema.ts'
+import { passwordClass } from '../../oidc/acr.ts'
 import * as consent from '../../oidc/consent.ts'
 import { createConsentRequests } from '../../oidc/consent-request.ts'
 import { note } from '../../oidc/request-scope.ts'
@@ -48,6 +49,7 @@ export function interactionRoutes(dependencies: InteractionDependencies): Router
   const consentRequests = createConsentRequests(dependencies)
   const pages = createInteractionPages({ ...dependencies, consentRequests })
   const refusedForms = createRefusedForms({ isSecure: dependencies.issuer.startsWith('https:') })
+  const acr = passwordClass(dependencies.issuer)
   const router = new Router({ prefix: '/interaction/:uid' })
 
   router.use(async (ctx, next) => {
@@ -92,7 +94,7 @@ export function interactionRoutes(dependencies: InteractionDependencies): Router
     }
     const { accountId, epoch } = outcome
     await finish(ctx, interaction, {
-      login: { accountId, epoch, ts: Math.floor(Date.now() / 1000), amr: ['pwd'], remember: true } as Login,
+      login: { accountId, epoch, ts: Math.floor(Date.now() / 1000), acr, amr: ['pwd'], remember: true } as Login,
       select_account: {},
     })
   })

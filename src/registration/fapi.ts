@@ -1,0 +1,52 @@
+import type { Metadata, Refusal } from './policy.ts'
+
+/** What a client of the FAPI 2.0 Security Profile may sign with, and be given signed (§5.4.1). */
+export const fapiAlgorithms: readonly string[] = ['PS256', 'ES256', 'EdDSA', 'Ed25519']
+
+const signed = [
+  'id_token_signed_response_alg',
+  'authorization_signed_response_alg',
+  'introspection_signed_response_alg',
+  'userinfo_signed_response_alg',
+  'token_endpoint_auth_signing_alg',
+  'request_object_signing_alg',
+]
+
+const isOfProfile = (metadata: Metadata) => metadata['fapi_profile'] === '2.0'
+
+// Without one of these, RS256 is meant. What is left out of the others is left open, or is not signed.
+const signedByDefault = signed.slice(0, 3)
+
+/** What a client of the profile has when it leaves these out. */
+export function fapiDefaults(metadata: Metadata): Metadata {
+  if (!isOfProfile(metadata)) return {}
+  return {
+    token_endpoint_auth_method: 'private_key_jwt',
+    ...Object.fromEntries(signedByDefault.map((name) => [name, 'PS256'])),
+  }
+}
+
+/** What the profile leaves no choice about (§5.3.2.1, §5.3.2.2): requests are pushed, and tokens bound to a key. */
+export function fapiRequirements(metadata: Metadata): Metadata {
+  if (!isOfProfile(metadata)) return {}
+  return { require_pushed_authorization_requests: true, dpop_bound_access_tokens: true }
+}
+
+/** Refuses what the FAPI 2.0 Security Profile does not allow a client that is marked with it. */
+export function judgeFapi(metadata: Metadata): Refusal | undefined {
+  if (!isOfProfile(metadata)) return undefined
+  const refuse = (field: string, allowed: string) => ({
+    field,
+    rule: 'fapi_profile',
+    message: `${field} must be ${allowed} with fapi_profile 2.0`,
+  })
+  if (metadata['token_endpoint_auth_method'] !== 'private_key_jwt') {
+    return refuse('token_endpoint_auth_method', 'private_key_jwt') // §5.3.2.1; of mutual TLS there is none here
+  }
+  const types = [metadata['response_types']].flat().filter((type) => type !== undefined)
+  if (types.some((type) => type !== 'code')) return refuse('response_types', 'code alone') // §5.3.2.2
+  if ([metadata['grant_types']].flat().includes('implicit')) return refuse('grant_types', 'without implicit')
+  if (metadata['require_pkce'] === false) return refuse('require_pkce', 'true or left out') // §5.3.2.2
+  const field = signed.find((name) => metadata[name] !== undefined && !fapiAlgorithms.includes(String(metadata[name])))
+  return field === undefined ? undefined : refuse(field, 'PS256, ES256 or EdDSA')
+}
