@@ -83,6 +83,11 @@ export function within(metadata: Metadata, { policy: { rules }, openScopes }: Ci
 const wellFormed = z.looseObject(clientMetadata.shape)
 const deepest = 16 // levels; a JWK Set has three, and what copies or stores JSON gives up at some thousands
 
+const judgeDepth: Judge = (metadata) => {
+  const deep = Object.keys(metadata).find((name) => nestsDeeper(metadata[name], deepest))
+  return deep === undefined ? undefined : refuse(deep, 'well_formed', `${deep} must not be nested that deep`)
+}
+
 const judgeSize: Judge = (metadata, { policy: { rules } }) => {
   if (bytesOf(metadata) <= rules.max_metadata_bytes) return undefined
   const [largest = ''] = Object.keys(metadata).sort((a, b) => bytesOf(metadata[b]) - bytesOf(metadata[a]))
@@ -90,8 +95,6 @@ const judgeSize: Judge = (metadata, { policy: { rules } }) => {
 }
 
 const judgeForm: Judge = (metadata) => {
-  const deep = Object.keys(metadata).find((name) => nestsDeeper(metadata[name], deepest))
-  if (deep !== undefined) return refuse(deep, 'well_formed', `${deep} must not be nested that deep`)
   const issue = wellFormed.safeParse(metadata).error?.issues[0]
   if (!issue) return undefined
   return refuse(String(issue.path[0]), 'well_formed', `${issue.path.join('.')}: ${issue.message}`)
@@ -190,6 +193,7 @@ const judgeUris: Judge = (metadata, { policy: { rules }, isLoopbackIssuer }) => 
 }
 
 const judges: Judge[] = [
+  judgeDepth, // before all that copies or measures it, level by level
   judgeSize,
   judgeForm, // before all that take the metadata to be what it should be
   judgeChoices,
