@@ -1,0 +1,119 @@
+import { execFile, spawn } from 'node:child_process'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { surroundings } from '../deployment/dockerfile.ts'
+import { createBrowser } from '../examples/browser.ts'
+import { repository, stopAll, watch } from '../examples/example.ts'
+import { inherited } from '../support/inherited.ts'
+import { freePort, startPostern, type TestPostern } from '../support/postern.ts'
+
+const run = promisify(execFile)
+const email = 'ada@example.com'
+
+type Quickstart = {
+  page: string
+  language: string
+  file: string
+  install: (folder: string) => Promise<unknown>
+  start: (port: string) => [command: string, ...args: string[]]
+  settings?: (folder: string) => Record<string, string>
+  ready: RegExp
+}
+
+const quickstarts: Quickstart[] = [
+  {
+    page: 'express.md',
+    language: 'js',
+    file: 'app.mjs',
+    install: (folder) =>
+      run('npm', ['install', '--no-audit', '--no-fund', 'express', 'express-session', 'openid-client'], {
+        cwd: folder,
+        env: surroundings(),
+      }),
+    start: () => [process.execPath, 'app.mjs'],
+    ready: /Open http/,
+  },
+  {
+    page: 'flask.md',
+    language: 'python',
+    file: 'app.py',
+    install: (folder) =>
+      run('python3', ['-m', 'pip', 'install', '--quiet', '--target', 'packages', 'flask', 'authlib', 'requests'], {
+        cwd: folder,
+        env: surroundings(),
+      }),
+    start: (port) => ['python3', '-m', 'flask', 'run', '--host', 'localhost', '--port', port],
+    settings: (folder) => ({ PYTHONPATH: join(folder, 'packages') }),
+    ready: /Running on/,
+  },
+]
+
+// pip does not come with every Python.
+const hasPip = await run('python3', ['-m', 'pip', '--version'], { env: surroundings() }).then(
+  () => true,
+  () => false,
+)
+const runnable = quickstarts.filter(({ language }) => language !== 'python' || hasPip)
+if (!hasPip) process.stderr.write('There is no pip: the quickstart for Flask is left out.\n')
+
+let postern: TestPostern
+let folder: string
+beforeAll(async () => {
+  postern = await startPostern()
+  await postern.createAccount(email, { name: 'Ada <b>Lovelace</b>' })
+  folder = await mkdtemp(join(tmpdir(), 'postern-quickstarts-'))
+})
+afterAll(async () => {
+  await stopAll()
+  await postern?.stop()
+  await rm(folder, { recursive: true, force: true })
+})
+
+describe.each(runnable)('docs/quickstarts/$page', ({ page, language, file, install, start, settings, ready }) => {
+  let home: string
+  let text: string
+
+  beforeAll(async () => {
+    text = await readFile(join(repository, 'docs/quickstarts', page), 'utf8')
+    const own = await mkdtemp(join(folder, `${language}-`))
+    const [, code = ''] = new RegExp(`^\`\`\`${language}\n([\\s\\S]+?)^\`\`\``, 'm').exec(text) ?? []
+    await Promise.all([writeFile(join(own, file), code), install(own)])
+    const port = String(await freePort())
+    home = `http://localhost:${port}`
+    const client = await postern.createClient({ client_name: 'My app', redirect_uris: [`${home}/callback`] })
+    const env = {
+      ...inherited,
+      ISSUER: postern.issuer,
+      CLIENT_ID: client.client_id,
+      CLIENT_SECRET: String(client['client_secret']),
+      PORT: port,
+      ...settings?.(own),
+    }
+    const [command, ...args] = start(port)
+    await watch(spawn(command, args, { cwd: own, env })).prints(ready)
+  }, 180_000)
+
+  test('signs somebody in, and greets them by the name that they share', async () => {
+    const browser = createBrowser(postern.issuer, home)
+    expect((await browser.get(home)).body).toContain('Sign in')
+    const page = await browser.signIn(await browser.get(`${home}/login`), email)
+    expect(page.url).toBe(`${home}/`)
+    expect(page.body).toMatch(/^Hello, Ada &(lt|#60);b/)
+  })
+
+  test('takes no answer that it did not ask for', async () => {
+    const browser = createBrowser(postern.issuer, home)
+    const { status, body } = await browser.get(`${home}/callback?code=made-up&state=made-up&iss=${postern.issuer}`)
+    expect(status).toBeGreaterThanOrEqual(400)
+    expect(body).not.toContain('Hello')
+  })
+
+  test('fits a screen or two, and says what may go wrong', () => {
+    expect(text.split('\n').length).toBeLessThan(90)
+    expect(text).toContain('./postern client create')
+    expect(text).toContain('troubleshooting.md')
+  })
+})
