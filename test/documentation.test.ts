@@ -103,7 +103,7 @@ describe('README.md', () => {
   test('says only of scripts that exist that they can be run', () => {
     const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> }
     for (const document of documents) {
-      for (const [, name = ''] of read(document).matchAll(/npm run (?:-\S+ )*([\w-]+)/g))
+      for (const [, name = ''] of read(document).matchAll(/npm run (?:-\S+ )*([\w-]+(?::[\w-]+)*)/g))
         expect(scripts).toHaveProperty(name)
     }
   })

@@ -1,5 +1,5 @@
 export type { Claims } from './claims.ts'
-export type { HttpAnswer, HttpRequest } from './http.ts'
+export type { AnyRequest, HttpAnswer, HttpRequest } from './http.ts'
 export type { ResourceMetadata } from './metadata.ts'
 export type { KoaMiddleware, NodeMiddleware } from './middleware.ts'
 export type { Demands, Introspection, Options } from './options.ts'

@@ -5,7 +5,7 @@ import { createChallenges, problem } from './challenges.ts'
 import { type Claims, judge } from './claims.ts'
 import { type Credentials, read } from './credentials.ts'
 import { unmetBy } from './demands.ts'
-import type { HttpAnswer, HttpRequest } from './http.ts'
+import { type AnyRequest, type HttpAnswer, type HttpRequest, withHeaders } from './http.ts'
 import { createIntrospection } from './introspection.ts'
 import { createJwtLookUp } from './jwt-access-tokens.ts'
 import { publishMetadata, type ResourceMetadata } from './metadata.ts'
@@ -22,8 +22,8 @@ export type Guard = {
   express(demands?: Demands): NodeMiddleware
   /** For the standard `Request`: the claims, or the response that refuses it. */
   request(request: Request, demands?: Demands): Promise<Claims | Response>
-  /** For everything else. */
-  verify(request: HttpRequest, demands?: Demands): Promise<Outcome>
+  /** For everything else: what has a method, an address, and header fields as `Headers` or by name. */
+  verify(request: AnyRequest, demands?: Demands): Promise<Outcome>
   metadata: MetadataRoute
 }
 
@@ -96,7 +96,7 @@ export function requireToken(options: Options): Guard {
       const { token, refusal } = await verifyWith(demands)(request)
       return token ?? responseOf(refusal)
     },
-    verify: async (request, demands) => verifyWith(demands)(request),
+    verify: async (request, demands) => verifyWith(demands)(withHeaders(request)),
     metadata: {
       document: metadata.document,
       koa: () => forKoa(judgeMetadata),

@@ -1,6 +1,6 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { cp, mkdir, mkdtemp, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises'
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -143,6 +143,52 @@ describe('postern, installed with npm install --global', () => {
     started.kill('SIGINT')
     expect(await exited).toEqual([0, null])
     await vi.waitFor(() => expect(() => process.kill(postmaster, 0)).toThrow('ESRCH'), 10_000) // the system buries it
+  })
+})
+
+describe('@postern/resource-server', () => {
+  let alone: string
+  beforeAll(async () => {
+    const checkout = join(folder, 'checkout')
+    await cp(join(repository, 'docs/resource-server.md'), join(checkout, 'docs/resource-server.md'))
+    const { stdout } = await run('npm', ['run', '--silent', 'pack:resource-server'], {
+      cwd: checkout,
+      env: surroundings(),
+    })
+    const [tarball = ''] = /postern-resource-server-\S+\.tgz/.exec(stdout) ?? []
+    alone = join(folder, 'alone')
+    await mkdir(alone)
+    await writeFile(join(alone, 'package.json'), '{"type":"module"}')
+    await run('npm', ['install', '--no-audit', '--no-fund', join(checkout, tarball)], {
+      cwd: alone,
+      env: surroundings(),
+    })
+  }, 120_000)
+
+  test('brings jose and nothing else, and is small', async () => {
+    const modules = join(alone, 'node_modules')
+    const installed = (await readdir(modules)).filter((name) => !name.startsWith('.'))
+    expect(installed.sort()).toEqual(['@postern', 'jose'])
+    const files = await readdir(modules, { recursive: true, withFileTypes: true })
+    const sizes = await Promise.all(
+      files.filter((file) => file.isFile()).map(async (file) => (await stat(join(file.parentPath, file.name))).size),
+    )
+    expect(sizes.reduce((sum, size) => sum + size, 0)).toBeLessThan(2_000_000)
+  })
+
+  test('is what the package of the server has, by its own name', async () => {
+    const script = `import { requireToken } from '@postern/resource-server'; process.stdout.write(typeof requireToken)`
+    const { stdout } = await run(process.execPath, ['--input-type=module', '-e', script], {
+      cwd: alone,
+      env: surroundings(),
+    })
+    expect(stdout).toBe('function')
+  })
+
+  test('needs the version of jose, and has the version, that the server has', async () => {
+    const read = async (path: string) => JSON.parse(await readFile(join(repository, path), 'utf8'))
+    const [own, server] = [await read('src/resource-server/package.json'), await read('package.json')]
+    expect([own.version, own.dependencies]).toEqual([server.version, { jose: server.dependencies.jose }])
   })
 })
 

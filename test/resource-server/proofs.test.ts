@@ -1,6 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto'
 import { calculateJwkThumbprint, exportJWK, generateKeyPair, type JWK, SignJWT } from 'jose'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { AnyRequest } from '../../src/resource-server/index.ts'
 import { type Guard, type Options, requireToken } from '../../src/resource-server/index.ts'
 import { createReplayStore } from '../../src/resource-server/replays.ts'
 import { createKey } from '../support/wire.ts'
@@ -214,6 +215,30 @@ describe('RFC 9449 §7.1: a token that is bound to a key', () => {
     const claims = { htu: 'https://www.example/api/v1/notes' }
     expect(await ask({ by: behindProxy, proof: await prove({ claims }) })).toMatchObject({ sub: 'ada' })
     expect(await refusalOf(ask({ by: behindProxy, proof: await prove() }))).toMatchObject({ status: 401 })
+  })
+
+  test.each<[string, (fields: Record<string, string>) => AnyRequest['headers']]>([
+    ['as Headers', (fields) => new Headers(fields)],
+    ['by name', (fields) => fields],
+    [
+      'by name, in other capitals',
+      (fields) => Object.fromEntries(Object.entries(fields).map(([name, value]) => [name.toUpperCase(), value])),
+    ],
+    [
+      'by name, in lists',
+      (fields) => Object.fromEntries(Object.entries(fields).map(([name, value]) => [name, [value]])),
+    ],
+  ])('is read with the fields %s', async (_how, write) => {
+    const headers = write({ authorization: `DPoP ${token}`, dpop: await prove() })
+    expect(await guard.verify({ method: 'GET', url: '/notes', headers })).toMatchObject({ token: { sub: 'ada' } })
+    const { refusal } = await guard.verify({ method: 'GET', url: '/notes', headers: write({}) })
+    expect(refusal?.status).toBe(401)
+  })
+
+  test('is refused with a field by name that is there twice', async () => {
+    const authorization = `DPoP ${token}`
+    const headers = { authorization, Authorization: authorization, dpop: await prove() }
+    expect((await guard.verify({ method: 'GET', url: '/notes', headers })).refusal?.status).toBe(400)
   })
 
   test('is not proven for another host by a path that looks like one', async () => {
