@@ -1,5 +1,5 @@
-import { domainToASCII } from 'node:url'
 import { z } from 'zod'
+import { asciiDomain } from '../stores/accounts.ts'
 
 // RFC 5321 §4.1.2, RFC 6531 §3.3: letters of any script, and no quoted strings, which hardly a mail server takes.
 const localPart = /^(?!\.)(?!.*\.\.)[\p{L}\p{M}\p{N}.!#$%&'*+/=?^_`{|}~-]{1,64}(?<!\.)$/u
@@ -16,5 +16,5 @@ function isEmailAddress(text: string): boolean {
   const at = text.lastIndexOf('@')
   const local = text.slice(0, at)
   const isShort = Buffer.byteLength(local) <= 64
-  return at > 0 && isShort && localPart.test(local) && domainName.test(domainToASCII(text.slice(at + 1)))
+  return at > 0 && isShort && localPart.test(local) && domainName.test(asciiDomain(text.slice(at + 1)))
 }

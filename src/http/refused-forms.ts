@@ -14,7 +14,7 @@ export type RefusedForms = {
 }
 
 const keptSeconds = 60 // from the redirect until the page is asked for
-const longestEmail = 1_000 // characters that are shown again: a cookie may have 4 kB
+const longestEmail = 320 // characters that are shown again, of up to 8 bytes here: a browser drops a cookie over 4 kB
 
 /** Remembers in the browser why its form was refused: in a signed cookie that goes to the pages of this interaction alone. */
 export function createRefusedForms({ isSecure }: { isSecure: boolean }): RefusedForms {

@@ -30,8 +30,16 @@ const columns = ['id', 'email', 'email_verified', 'profile', 'disabled_at', 'acc
 export function canonicalEmail(email: string): string {
   const address = email.normalize('NFKC').trim().toLowerCase()
   const at = address.lastIndexOf('@')
-  const domain = domainToASCII(address.slice(at + 1))
+  const domain = asciiDomain(address.slice(at + 1))
   return at < 0 || domain === '' ? address : `${address.slice(0, at)}@${domain}`
+}
+
+/**
+ * A domain as DNS has it, or '' for what is none. Node reads it as part of a URL: it would end a domain at a slash, decode
+ * its percent signs and leave out what cannot be seen, so that `example.com/x` passed for `example.com`.
+ */
+export function asciiDomain(text: string): string {
+  return /^[\p{L}\p{M}\p{N}\p{Join_Control}.\u3002\uff0e\uff61_-]+$/u.test(text) ? domainToASCII(text) : ''
 }
 
 export async function findById(db: Db, id: string): Promise<Account | undefined> {

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { emailAddress } from '../../src/admin/email-addresses.ts'
+import { canonicalEmail } from '../../src/stores/accounts.ts'
 import { operate } from '../support/operator.ts'
 import { password, startPostern, type TestPostern } from '../support/postern.ts'
 import { beginLogin, discover } from '../support/relying-party.ts'
@@ -40,6 +41,19 @@ test('an address that only looks like it is another', async () => {
 })
 
 describe('an email address', () => {
+  test.each([
+    'ada@example.com/other',
+    'ada@example.com?other',
+    'ada@example.com#other',
+    'ada@example.com\\other',
+    'ada@ex%61mple.com',
+    'ada@exam\tple.com',
+    'ada@exam\u00adple.com',
+  ])('is not read as part of a URL: %j', (text) => {
+    expect(emailAddress.safeParse(text).success).toBe(false)
+    expect(canonicalEmail(text)).not.toBe('ada@example.com')
+  })
+
   test.each([
     'a@b.co',
     "o'hara+x@mail.example.com",

@@ -154,6 +154,22 @@ describe('a form that is refused', () => {
     expect([shown.status, shown.text.includes('role="alert"')]).toEqual([200, false])
   })
 
+  test.each(['a', 'é', '語', '\u0001'])('fits in a cookie, whatever was entered: many %j', async (letter) => {
+    const { page, visitor } = await open('sign-in')
+    const [form] = formsOf(page.body)
+    const path = new URL(page.url).pathname
+    const headers = {
+      origin: postern.issuer,
+      cookie: [...visitor.cookies].map(([key, { value }]) => `${key.split(' ')[0]}=${value}`).join('; '),
+    }
+    const fields = { ...form?.hidden, email: letter.repeat(2_000), password }
+    const posted = await send(postern, `${path}/sign-in`, { form: fields, headers })
+    expect(posted.status).toBe(303)
+    const [cookie = ''] = posted.headers.getSetCookie().filter((one) => one.startsWith('postern_refused='))
+    expect(cookie).not.toBe('')
+    expect(cookie.length).toBeLessThan(4_096) // RFC 6265 §6.1
+  })
+
   test('to consent leads back to what was asked', async () => {
     const opened = await open('consent')
     const page = await opened.visitor.submit(opened.page, '/consent', {

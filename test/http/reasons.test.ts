@@ -338,6 +338,54 @@ test.each(Object.entries(errors).filter(([name]) => name !== 'OIDCProviderError'
   },
 )
 
+describe('what a stranger sends', () => {
+  const explained = (id: string) => () => operate(postern, 'request explain', { request_id: id }).catch(() => undefined)
+  const refusedWith = async (uri: string) => {
+    const answer = await authorize({ client_id: client.client_id, redirect_uri: uri, response_type: 'code' })
+    return String(answer.headers.get('x-request-id'))
+  }
+
+  test('makes no failure of a refusal: a header that cannot be decoded', async () => {
+    const hint = ['{"alg":"none"}', '{"aud":"nobody"}', ''].map((part) => Buffer.from(part).toString('base64url'))
+    const query = new URLSearchParams({ id_token_hint: hint.join('.') })
+    const answer = await fetch(`${postern.issuer}/oauth/logout?${query}`, {
+      headers: { authorization: `Basic ${Buffer.from('%zz:').toString('base64')}`, accept: 'application/json' },
+      redirect: 'manual',
+    })
+    expect(answer.status).toBeLessThan(500)
+  })
+
+  test.each([
+    ['half a character', `https://rp.example/${'a'.repeat(280)}\u{1f600}`],
+    ['U+0000', 'https://rp.example/\0'],
+  ])('keeps no other refusal from being kept: %s', async (_name, uri) => {
+    const ids = await Promise.all([refusedWith('https://rp.example/other'), refusedWith(uri)])
+    const [id = ''] = ids
+    await expect.poll(explained(id), { timeout: 5_000 }).toMatchObject({ request_id: id })
+  })
+
+  test.each([
+    'https://rp.example/cb?token=s3cret',
+    'https://rp.example/cb#s3cret',
+    'https://me:s3cret@rp.example/cb',
+    'https:me:s3cret@rp.example/cb',
+    'https:\\\\me:s3cret@rp.example/cb',
+    'https://me:s3cret@rp example/cb',
+  ])('is nowhere to be read if it may be a secret: %s', async (uri) => {
+    const line = await lineOf(await refusedWith(uri))
+    expect(line['reason']).toContain('redirect_uri')
+    expect(JSON.stringify(line)).not.toContain('s3cret')
+  })
+
+  test('does not make the reason grow: a client with many addresses', async () => {
+    const many = Array.from({ length: 20 }, (_, index) => `https://rp.example/${index}/${'a'.repeat(500)}`)
+    const { client_id: id } = await postern.createClient({ redirect_uris: many })
+    const answer = await authorize({ client_id: id, redirect_uri: 'https://rp.example/b', response_type: 'code' })
+    const line = await lineOf(answer.headers.get('x-request-id'))
+    expect(JSON.stringify(line).length).toBeLessThan(4_000)
+  })
+})
+
 describe('postern request explain', () => {
   test('says why a request was refused', async () => {
     const answer = await authorize({

@@ -32,6 +32,7 @@ type Facts = { db: Db; client: KoaContextWithOIDC['oidc']['client']; params: Rec
 type Explain = (facts: Facts, text: string) => Promise<Partial<Reason> | undefined> | Partial<Reason> | undefined
 
 const longest = 300 // characters of what a client sent
+const longestRemedy = 2_000
 
 /** By what the engine says to itself, in the order in which it is looked at. */
 const explanations: [RegExp, Explain][] = [
@@ -61,13 +62,19 @@ export async function reasonOf(db: Db, { error, refused }: { error: unknown; ref
   const text = textOf(error)
   const [, explain] = explanations.find(([pattern]) => pattern.test(text)) ?? []
   // Why a request failed is worth a query, and never another failure.
-  const found = await Promise.resolve(explain?.({ db, client, params, refused }, text)).catch(() => undefined)
-  return {
+  const found = await Promise.try(async () => explain?.({ db, client, params, refused }, text)).catch(() => undefined)
+  return storable({
     error: code,
     ...(client && { clientId: client.clientId, clientName: client.clientName?.slice(0, longest) }),
     reason: text || meanings[code] || 'the request cannot be accepted',
     ...found,
-  }
+  })
+}
+
+/** Without what PostgreSQL keeps no JSON with: U+0000, and half a character, which is what a cut may leave. */
+function storable(reason: Reason): Reason {
+  const texts = Object.entries(reason).map(([name, text]) => [name, text?.toWellFormed().replaceAll('\0', '\ufffd')])
+  return Object.fromEntries(texts) as Reason
 }
 
 function codeOf(error: unknown): string {
@@ -121,6 +128,9 @@ function explainUri(
   if (!client || typeof value !== 'string') return undefined
   const closest = nearest(known, value)
   const option = `${parameter.replaceAll('_', '-')}s`
+  const remedy = update(client.clientId, option, [...known, value])
+  // The command has every address in full: none that may have a secret in it, nor so many that a refusal fills the table.
+  const isShown = shownUri(value) === value && remedy.length <= longestRemedy
   return {
     reason: closest
       ? `${parameter} is not registered: ${closest.difference}`
@@ -128,7 +138,7 @@ function explainUri(
     parameter,
     expected: closest && shownUri(closest.uri),
     received: shownUri(value).slice(0, longest),
-    ...(value.length <= longest && { remedy: update(client.clientId, option, [...known, value]) }),
+    ...(isShown && value.length <= longest && { remedy }),
   }
 }
 
