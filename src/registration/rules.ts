@@ -14,7 +14,7 @@ const hostPattern = z
 const hosts = z.union([z.literal('*'), z.array(hostPattern)])
 
 const schemesOfBrowsers = ['javascript', 'vbscript', 'data', 'blob', 'file', 'about', 'view-source', 'filesystem']
-const schemesOfTheWeb = ['http', 'https', 'ws', 'wss', 'ftp', 'mailto', 'tel', 'sms', 'intent', 'urn']
+const schemesOfTheWeb = ['http', 'https', 'ws', 'wss', 'ftp', 'mailto', 'tel', 'sms', 'intent', 'content', 'urn']
 const isOfNoBrowser = (scheme: string) => ![...schemesOfBrowsers, ...schemesOfTheWeb].includes(scheme)
 
 const redirectUriRules = z.strictObject({

@@ -41,6 +41,8 @@ export async function ofArtifact(
   )
 }
 
+const latest = 200 // events of a client that are looked through, however many it has
+
 /** Finds a client although it may not be used, to say why. */
 export async function ofClient(db: Db, id: string): Promise<ClientTrace | undefined> {
   const row = await db
@@ -48,9 +50,16 @@ export async function ofClient(db: Db, id: string): Promise<ClientTrace | undefi
     .select(['disabled_at', 'deleted_at', 'expires_at', 'previous_secret_expires_at'])
     .select((select) =>
       select
-        .selectFrom('audit_events')
+        .selectFrom((events) =>
+          events
+            .selectFrom('audit_events')
+            .select(['occurred_at', 'type'])
+            .where('client_id', '=', id)
+            .orderBy('occurred_at', 'desc')
+            .limit(latest)
+            .as('latest'),
+        )
         .select(({ fn }) => fn.max('occurred_at').as('at'))
-        .where('client_id', '=', id)
         .where(sql<boolean>`type in ('client.secret_rotated', 'client.secret_set')`)
         .as('replaced_at'),
     )

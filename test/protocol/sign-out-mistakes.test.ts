@@ -3,6 +3,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { ClientMetadata } from '../../src/stores/clients.ts'
 import { startPostern, type TestPostern } from '../support/postern.ts'
 import { createReceiver } from '../support/receiver.ts'
+import { createToken, registered } from '../support/registration.ts'
 import { beginLogin, login } from '../support/relying-party.ts'
 import { createVisitor, type Page, type Visitor } from '../support/visitor.ts'
 import { answerOf, send } from '../support/wire.ts'
@@ -123,6 +124,22 @@ const mistakes: [string, () => Parameters, RegExp][] = [
     /state is too long/,
   ],
 ]
+
+test('an address that a stranger registered is not led to, unless with an ID token of theirs', async () => {
+  const theirs = 'https://stranger.example/out'
+  const metadata = { redirect_uris: ['https://rp.example/cb'], post_logout_redirect_uris: [theirs] }
+  const stranger = await registered(postern, await createToken(postern), metadata)
+  const request = { client_id: stranger.client_id, post_logout_redirect_uri: theirs }
+  const nobody = createVisitor(postern.issuer)
+  expect((await leave(request, nobody)).body).toContain(signedOut)
+  const begun = await login(postern, stranger, { email })
+  const hinted = { ...request, id_token_hint: String(begun.tokens.id_token) }
+  expect((await leave(hinted, begun.visitor)).url).toBe(theirs)
+  expect((await leave(hinted, nobody)).url).toBe(theirs)
+  expect((await leave({ client_id: client.client_id, post_logout_redirect_uri }, nobody)).url).toBe(
+    post_logout_redirect_uri,
+  )
+})
 
 describe('RP-Initiated Logout §4: a mistake in the request costs the redirect and nothing else', () => {
   test.each(mistakes)('%s: asks, signs out, and says that it could not return', async (_what, parameters, reason) => {

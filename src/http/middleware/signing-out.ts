@@ -1,6 +1,7 @@
 import type { Context, Middleware } from 'koa'
 import type Provider from 'oidc-provider'
 import { errors, type KoaContextWithOIDC } from 'oidc-provider'
+import { askerOf } from '../../oidc/askers.ts'
 import { routes } from '../../oidc/features.ts'
 import type { PairwiseSubject } from '../../oidc/prompts.ts'
 import { noteRefusal } from '../../oidc/reasons/noting.ts'
@@ -39,7 +40,10 @@ export function signingOut(dependencies: {
     const isSure = returnTo !== undefined && (await isOfSession(request, session, subjectOf))
     if (session.accountId && isSure) await endSession(ctx, session, dependencies)
     if (!session.accountId || isSure) {
-      leadOn(ctx, returnTo ?? signedOutPage({ clientId: client?.clientId, cannotReturn: flaw !== undefined }))
+      // Else anybody could register an address and have links to this server lead there (RFC 9700 §4.11.2).
+      const isTrusted = request.hint !== undefined || (client !== undefined && askerOf(client).isReviewed)
+      const way = isTrusted ? returnTo : undefined
+      leadOn(ctx, way ?? signedOutPage({ clientId: client?.clientId, cannotReturn: flaw !== undefined }))
       return
     }
     const scope = current()
