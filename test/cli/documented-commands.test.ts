@@ -6,7 +6,7 @@ import { commands, findCommand } from '../../src/cli/commands.ts'
 import { commandsIn } from '../support/shell-words.ts'
 
 const repository = join(import.meta.dirname, '..', '..')
-const documents = ['*.md', 'docs/*.md', 'examples/**/*.md']
+const documents = ['*.md', 'docs/*.md', 'docs/quickstarts/*.md', 'examples/**/*.md']
   .flatMap((pattern) => globSync(pattern, { cwd: repository }))
   .map((name) => ({ name, text: readFileSync(join(repository, name), 'utf8') }))
 const all = commands()

@@ -219,9 +219,13 @@ describe('what a form contains', () => {
     const answer = await visitor.submit(await signInPage(visitor), '/sign-in', fields)
     expect(answer.status).toBe(400)
     expect(answer.body).toContain('Enter both your email and your password')
-    expect(answer.body).toContain(
-      `value="${fields.email.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;')}"`,
-    )
+    const kept = fields.email.slice(0, 320) // no address is longer
+    const escaped = kept
+      .replaceAll('&', '&amp;')
+      .replaceAll('<', '&lt;')
+      .replaceAll('>', '&gt;')
+      .replaceAll('"', '&quot;')
+    expect(answer.body).toContain(`value="${escaped}"`)
     expect(answer.body).not.toContain('<script>')
   })
 

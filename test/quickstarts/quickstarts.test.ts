@@ -1,14 +1,15 @@
 import { execFile, spawn } from 'node:child_process'
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { surroundings } from '../deployment/dockerfile.ts'
 import { createBrowser } from '../examples/browser.ts'
-import { repository, stopAll, watch } from '../examples/example.ts'
+import { stopAll, watch } from '../examples/example.ts'
 import { inherited } from '../support/inherited.ts'
 import { freePort, startPostern, type TestPostern } from '../support/postern.ts'
+import { blocksOf } from './blocks.ts'
 
 const run = promisify(execFile)
 const email = 'ada@example.com'
@@ -21,6 +22,8 @@ type Quickstart = {
   start: (port: string) => [command: string, ...args: string[]]
   settings?: (folder: string) => Record<string, string>
   ready: RegExp
+  /** Where the person is after signing in. */
+  returnsTo?: string
 }
 
 const quickstarts: Quickstart[] = [
@@ -49,15 +52,37 @@ const quickstarts: Quickstart[] = [
     settings: (folder) => ({ PYTHONPATH: join(folder, 'packages') }),
     ready: /Running on/,
   },
+  {
+    page: 'go.md',
+    language: 'go',
+    file: 'main.go',
+    async install(folder) {
+      const options = { cwd: folder, env: surroundings() }
+      await run('go', ['mod', 'init', 'app'], options)
+      await run('go', ['mod', 'tidy'], options)
+      await run('go', ['build', '-o', 'app', '.'], options)
+    },
+    start: () => ['./app'],
+    ready: /Open http/,
+    returnsTo: '/callback',
+  },
 ]
 
-// pip does not come with every Python.
-const hasPip = await run('python3', ['-m', 'pip', '--version'], { env: surroundings() }).then(
-  () => true,
-  () => false,
-)
-const runnable = quickstarts.filter(({ language }) => language !== 'python' || hasPip)
-if (!hasPip) process.stderr.write('There is no pip: the quickstart for Flask is left out.\n')
+/** Whether a program is there, and says its version. */
+const answers = (command: string, ...args: string[]) =>
+  run(command, args, { env: surroundings() }).then(
+    () => true,
+    () => false,
+  )
+const has: Record<string, boolean> = {
+  js: true,
+  python: await answers('python3', '-m', 'pip', '--version'), // pip does not come with every Python
+  go: await answers('go', 'version'),
+}
+const runnable = quickstarts.filter(({ language }) => has[language])
+for (const { page, language } of quickstarts) {
+  if (!has[language]) process.stderr.write(`${page} is not run: what it needs is not installed.\n`)
+}
 
 let postern: TestPostern
 let folder: string
@@ -72,48 +97,43 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true })
 })
 
-describe.each(runnable)('docs/quickstarts/$page', ({ page, language, file, install, start, settings, ready }) => {
-  let home: string
-  let text: string
+describe.each(runnable)(
+  'docs/quickstarts/$page',
+  ({ page, language, file, install, start, settings, ready, returnsTo = '/' }) => {
+    let home: string
 
-  beforeAll(async () => {
-    text = await readFile(join(repository, 'docs/quickstarts', page), 'utf8')
-    const own = await mkdtemp(join(folder, `${language}-`))
-    const [, code = ''] = new RegExp(`^\`\`\`${language}\n([\\s\\S]+?)^\`\`\``, 'm').exec(text) ?? []
-    await Promise.all([writeFile(join(own, file), code), install(own)])
-    const port = String(await freePort())
-    home = `http://localhost:${port}`
-    const client = await postern.createClient({ client_name: 'My app', redirect_uris: [`${home}/callback`] })
-    const env = {
-      ...inherited,
-      ISSUER: postern.issuer,
-      CLIENT_ID: client.client_id,
-      CLIENT_SECRET: String(client['client_secret']),
-      PORT: port,
-      ...settings?.(own),
-    }
-    const [command, ...args] = start(port)
-    await watch(spawn(command, args, { cwd: own, env })).prints(ready)
-  }, 180_000)
+    beforeAll(async () => {
+      const own = await mkdtemp(join(folder, `${language}-`))
+      const [code = ''] = await blocksOf(`docs/quickstarts/${page}`, language)
+      await Promise.all([writeFile(join(own, file), code), install(own)])
+      const port = String(await freePort())
+      home = `http://localhost:${port}`
+      const client = await postern.createClient({ client_name: 'My app', redirect_uris: [`${home}/callback`] })
+      const env = {
+        ...inherited,
+        ISSUER: postern.issuer,
+        CLIENT_ID: client.client_id,
+        CLIENT_SECRET: String(client['client_secret']),
+        PORT: port,
+        ...settings?.(own),
+      }
+      const [command, ...args] = start(port)
+      await watch(spawn(command, args, { cwd: own, env })).prints(ready)
+    }, 180_000)
 
-  test('signs somebody in, and greets them by the name that they share', async () => {
-    const browser = createBrowser(postern.issuer, home)
-    expect((await browser.get(home)).body).toContain('Sign in')
-    const page = await browser.signIn(await browser.get(`${home}/login`), email)
-    expect(page.url).toBe(`${home}/`)
-    expect(page.body).toMatch(/^Hello, Ada &(lt|#60);b/)
-  })
+    test('signs somebody in, and greets them by the name that they share', async () => {
+      const browser = createBrowser(postern.issuer, home)
+      if (returnsTo === '/') expect((await browser.get(home)).body).toContain('Sign in')
+      const page = await browser.signIn(await browser.get(`${home}/login`), email)
+      expect(new URL(page.url).pathname).toBe(returnsTo)
+      expect(page.body).toMatch(/^Hello, Ada &(lt|#60);b/)
+    })
 
-  test('takes no answer that it did not ask for', async () => {
-    const browser = createBrowser(postern.issuer, home)
-    const { status, body } = await browser.get(`${home}/callback?code=made-up&state=made-up&iss=${postern.issuer}`)
-    expect(status).toBeGreaterThanOrEqual(400)
-    expect(body).not.toContain('Hello')
-  })
-
-  test('fits a screen or two, and says what may go wrong', () => {
-    expect(text.split('\n').length).toBeLessThan(90)
-    expect(text).toContain('./postern client create')
-    expect(text).toContain('troubleshooting.md')
-  })
-})
+    test('takes no answer that it did not ask for', async () => {
+      const browser = createBrowser(postern.issuer, home)
+      const { status, body } = await browser.get(`${home}/callback?code=made-up&state=made-up&iss=${postern.issuer}`)
+      expect(status).toBeGreaterThanOrEqual(400)
+      expect(body).not.toContain('Hello')
+    })
+  },
+)
