@@ -137,7 +137,7 @@ export const environment = z
       .stringbool()
       .default(false)
       .describe(
-        'Fetch signed request objects from the `request_uris` that a client is registered with (OpenID Connect Core §6.2). Pushed requests need no setting.',
+        'Fetch request objects from the `request_uris` that a client is registered with (OpenID Connect Core §6.2). Pushed requests need no setting.',
       ),
     ALLOW_ENCRYPTION: z.stringbool().default(false).describe('Allow JWE for clients registered with it.'),
     AUDIT_RETENTION_SECONDS: secondsOrNone

@@ -1,3 +1,4 @@
+import { decodeJwt, decodeProtectedHeader } from 'jose'
 import Provider, { errors } from 'oidc-provider'
 import { networksOf, widestNetworkOf } from '../authentication/networks.ts'
 import { keyedHash } from '../crypto/digests.ts'
@@ -48,8 +49,44 @@ async function dereference(params: Record<string, unknown>, client: Client, fetc
   }
   const seconds = await translated(count(client.clientId, fetching))
   if (seconds > 0) throw new TooMany('request objects of this client were fetched', seconds)
-  params['request'] = await read(withoutFragment(uri), fetching)
+  const object = await read(withoutFragment(uri), fetching)
+  const claims = unsignedClaims(object)
+  if (claims) unpack(claims, params, client)
+  else params['request'] = object
 }
+
+/** What a request object says that is not signed (RFC 7519 §6), or `undefined` of any other. */
+function unsignedClaims(object: string): Record<string, unknown> | undefined {
+  try {
+    const { alg } = decodeProtectedHeader(object)
+    return alg === 'none' && object.endsWith('.') ? decodeJwt(object) : undefined
+  } catch {
+    return undefined // the engine says what is wrong with it
+  }
+}
+
+/**
+ * Takes the parameters of an unsigned request object in place of those of the request (OpenID Connect Core §6.1). Whom it is of is
+ * known by the address that the client registered and TLS, so by value none is accepted. The engine checks it as it does a
+ * request without a request object.
+ */
+function unpack(claims: Record<string, unknown>, params: Record<string, unknown>, client: Client): void {
+  const refuse = (why: string) => new errors.InvalidRequestObject(why)
+  const isHeldToSign = client['requireSignedRequestObject'] || client['fapi_profile'] !== undefined
+  if (isHeldToSign || client['requestObjectSigningAlg'] !== undefined) throw refuse('the request object must be signed')
+  for (const name of ['client_id', 'response_type']) {
+    const isSame = claims[name] === undefined || claims[name] === params[name]
+    if (!isSame) throw refuse(`${name} of the request object must be the one of the request`) // §6.1, §6.3.3
+  }
+  if (Number(claims['exp'] ?? Infinity) * 1000 <= Date.now()) throw refuse('the request object has expired')
+  if (claims['iss'] !== undefined && claims['iss'] !== client.clientId) throw refuse('iss must be the client_id')
+  const ofParameters = Object.entries(claims).filter(([name]) => name in params && !isOfObject.includes(name))
+  for (const [name, value] of ofParameters) {
+    params[name] = typeof value === 'string' ? value : Array.isArray(value) ? value.map(String) : JSON.stringify(value)
+  }
+}
+
+const isOfObject = ['client_id', 'request', 'request_uri', 'registration', 'client_assertion', 'client_assertion_type']
 
 async function read(url: string, { fetch: get }: Fetching): Promise<string> {
   const headers = { accept: 'application/oauth-authz-req+jwt, application/jwt;q=0.9, */*;q=0.1' }

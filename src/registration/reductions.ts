@@ -12,9 +12,10 @@ export function withoutUnused(metadata: Metadata): Metadata {
   const left = Object.entries(metadata).filter(([name, value]) => {
     if (value === '' && (name === 'scope' || links.includes(name))) return false
     if (name === 'token_endpoint_auth_signing_alg') return /_jwt$/.test(String(metadata['token_endpoint_auth_method']))
-    // Without keys nothing can be signed with it.
-    if (name === 'request_uris') return hasKeys(metadata)
-    if (name === 'request_object_signing_alg') return hasKeys(metadata) || metadata['require_signed_request_object']
+    // Without keys nothing can be signed with it, and `none` asks for nothing.
+    if (name === 'request_object_signing_alg') {
+      return metadata['require_signed_request_object'] || (value !== 'none' && hasKeys(metadata))
+    }
     return true
   })
   const needsImplicit = texts(responses).some((type) => /\b(id_)?token\b/.test(type))

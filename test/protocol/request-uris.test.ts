@@ -142,11 +142,61 @@ describe('a redirect', () => {
   })
 })
 
+describe('one that is not signed, which by value is accepted of nobody', () => {
+  const unsigned = (claims: Record<string, unknown> = {}) =>
+    new UnsecuredJWT({ ...request, iss: client.client_id, aud: postern.issuer, ...claims }).encode()
+  const address = () => `${base}/request.jwt`
+
+  test('says what is asked for, in place of the request', async () => {
+    published.body = unsigned({
+      state: 'unsigned',
+      scope: 'openid email',
+      max_age: 0,
+      claims: { userinfo: { name: null } },
+    })
+    const begun = await open(address(), { state: 'of the request', max_age: '9999' })
+    const url = await completeLogin(begun, email)
+    expect(answerOf(url.href)).toMatchObject({ state: 'unsigned', code: expect.any(String) })
+  })
+
+  test.each<[string, () => Record<string, unknown>, string]>([
+    [
+      'another redirect_uri than is registered',
+      () => ({ redirect_uri: 'https://evil.example/cb' }),
+      'invalid_redirect_uri',
+    ],
+    ['another client', () => ({ client_id: 'somebody-else' }), 'invalid_request_object'],
+    ['another response type', () => ({ response_type: 'id_token' }), 'invalid_request_object'],
+    ['another issuer', () => ({ iss: 'somebody-else' }), 'invalid_request_object'],
+    ['an end that has passed', () => ({ exp: 1 }), 'invalid_request_object'],
+    ['no PKCE', () => ({ code_challenge: '' }), 'invalid_request'],
+    ['a scope that there is not', () => ({ scope: 'nothing' }), 'invalid_scope'],
+    ['claims that are none', () => ({ claims: 'x' }), 'invalid_request'],
+  ])('is refused with %s', async (_what, claims, error) => {
+    published.body = unsigned(claims())
+    expect(await refused(address())).toBe(error)
+  })
+
+  test.each<[string, Record<string, unknown>]>([
+    ['that has to sign', { require_signed_request_object: true }],
+    ['that says how it signs', { request_object_signing_alg: 'ES256' }],
+  ])('is refused of a client %s', async (_what, metadata) => {
+    const { jwks } = await createKey()
+    const signer = await postern.createClient({ jwks, request_uris: [address()], ...metadata })
+    published.body = unsigned({ client_id: signer.client_id, iss: signer.client_id })
+    expect(await refused(address(), {}, signer)).toBe('invalid_request_object')
+  })
+
+  test('does not come by value', async () => {
+    const query = new URLSearchParams({ ...request, request: unsigned() })
+    const { page } = await visit(postern, `/oauth/authorize?${query}`)
+    expect(answerOf(page.url)['error']).toBe('invalid_request_object')
+  })
+})
+
 describe('what it says is checked as if it came by value', () => {
-  const unsigned = () => new UnsecuredJWT({ ...request, iss: client.client_id, aud: postern.issuer }).encode()
   test.each<[string, () => Promise<string> | string]>([
     ['nonsense', () => 'nonsense'],
-    ['one that is not signed', unsigned],
     ['one that another key signed', async () => sign({}, (await createKey()).key)],
     ['one that has expired', () => sign({ exp: 1 })],
     ['one with another request_uri in it', () => sign({ request_uri: `${base}/other.jwt` })],

@@ -12,7 +12,7 @@ describe('a client that registers itself', () => {
     ['an empty link', { logo_uri: '', client_uri: '', policy_uri: '', tos_uri: '' }],
     ['an algorithm for assertions it does not authenticate with', { token_endpoint_auth_signing_alg: 'RS256' }],
     ['an algorithm for request objects, and no keys', { request_object_signing_alg: 'RS256' }],
-    ['where its request objects are, and no keys', { request_uris: ['http://rp.example/request.jwt'] }],
+    ['the algorithm of request objects that are not signed', { request_object_signing_alg: 'none' }],
   ])('is registered without %s', (_what, unused) => {
     expect(withoutUnused({ ...web, ...unused })).toEqual(web)
   })
@@ -28,6 +28,7 @@ describe('a client that registers itself', () => {
     ],
     ['request objects that it demands', { request_object_signing_alg: 'RS256', require_signed_request_object: true }],
     ['a scope', { scope: 'openid' }],
+    ['where its request objects are', { request_uris: ['https://rp.example/request.jwt'] }],
     ['the implicit flow', { grant_types: ['implicit'], response_types: ['id_token'] }],
   ])('keeps %s', (_what, used) => {
     expect(withoutUnused({ ...web, ...used })).toEqual({ ...web, ...used })
