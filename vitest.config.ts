@@ -31,7 +31,7 @@ export default defineConfig({
     setupFiles: ['src/runtime.ts'],
     testTimeout: 60_000,
     hookTimeout: 120_000,
-    maxWorkers: 4, // of two processors: some tests mostly wait
+    maxWorkers: 3, // of two processors: some tests mostly wait
     maxConcurrency: 24, // of tests that say so themselves; they mostly wait
 
     reporters: ['default'],

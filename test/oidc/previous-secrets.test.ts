@@ -254,7 +254,10 @@ describe('a rotation', () => {
     await soon(async () => expect(await opens(client, rotated['client_secret'])).toEqual(all))
     expect(await opens(client, metadata['client_secret'])).toEqual(all)
     expect(await opens(client, 'x'.repeat(64))).toEqual(none)
-    expect(sector.asked - askedBefore).toBe(2 * fleet.processes.length) // by each process, once before and once after
+    // By each process once before and once after, and perhaps for a version in between; not at each of five requests.
+    const asked = (sector.asked - askedBefore) / fleet.processes.length
+    expect(asked).toBeGreaterThanOrEqual(2)
+    expect(asked).toBeLessThan(5)
 
     await fleet.operate('client rotate-secret', { client_id, overlap_seconds: 0 })
     await soon(async () => expect(await opens(client, rotated['client_secret'])).toEqual(none))
