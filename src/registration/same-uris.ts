@@ -4,7 +4,7 @@ const onlyOfUris = /^[\w.~:/?[\]@!$&'()*+,;=%-]+$/ // RFC 3986 §2, without a fr
  * The one spelling of a URI that all equivalent ones have (RFC 3986 §6.2): of one on the web without capitals in the host,
  * without the port that is the default, and without the slash that stands for no path. `/a/` beside `/a` stays another.
  */
-export function canonicalUri(uri: string): string {
+function canonicalUri(uri: string): string {
   const url = onlyOfUris.test(uri) ? URL.parse(uri) : null // which reads more than there may be in a URI
   if (!url || !/^https?:$/.test(url.protocol)) return uri
   return url.href.replace(/^([^/]+\/\/[^/]+)\/(?=\?|$)/, '$1')
