@@ -25,7 +25,7 @@ describe('WCAG 2.2 AA', () => {
   test.each([
     ['light', 320], // 1.4.10: as narrow as a page magnified four times
     ['dark', 1280],
-  ] as const)('no page in %s colours at a width of %d pixels violates it', async (colorScheme, width) => {
+  ] as const)('no page in %s colours at a width of %d pixels violates a rule', async (colorScheme, width) => {
     const context = await browser.newContext({ colorScheme, viewport: { width, height: 900 } })
     const complaints = await watchForComplaints(context)
     const violations: Record<string, unknown> = {}

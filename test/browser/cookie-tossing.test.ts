@@ -42,7 +42,7 @@ afterAll(async () => {
 const begin = (visitor: Visitor, client: ClientMetadata, parameters: Record<string, string> = {}) =>
   visitor.get(authorizationRequest(client, { scope, ...parameters }).path)
 
-/** A flow that an attacker brought so far in a browser of their own, and what the victim's is made to do with it. */
+/** A flow that an attacker started in their own browser, and where the victim's browser is sent with its cookies. */
 type Bait = { visitor: Visitor; go: Trap['go']; deviceCode?: string }
 type Flow = [name: string, prepare: (client: ClientMetadata) => Promise<Bait>]
 type Attacker = ReturnType<typeof createParkingVisitor>
@@ -53,7 +53,7 @@ async function beginDevice(client: ClientMetadata, visitor: Visitor): Promise<{ 
   return { page, deviceCode: String(device_code) }
 }
 
-/** A device login that the attacker said yes to, up to where it asks for a sign-in. */
+/** A device login that the attacker confirmed, up to the sign-in page. */
 const device =
   (go: (attacker: Attacker, page: Page) => Promise<Trap['go']>) =>
   async (client: ClientMetadata): Promise<Bait> => {
@@ -63,7 +63,7 @@ const device =
     return { visitor, deviceCode, go: await go(attacker, await visitor.submit(page, '/device', { confirm: 'yes' })) }
   }
 
-/** An authorization request of the attacker, with a session of theirs or without one. */
+/** An authorization request of the attacker, with or without a session of theirs. */
 const request =
   (go: (attacker: Attacker, page: Page) => Promise<Trap['go']>, prompt?: string) =>
   async (client: ClientMetadata): Promise<Bait> => {
@@ -98,15 +98,15 @@ const cancel = (visitor: Visitor, page: Page) => visitor.submit(page, '/abort')
 const allow = (visitor: Visitor, page: Page) => visitor.allow(page)
 const stay = (visitor: Visitor, page: Page) => visitor.submit(page, '/continue', { decision: 'continue' })
 
-/** Interactions of the attacker, tossed. */
+/** Interactions of the attacker whose cookies are planted in the victim's browser. */
 const interactions: Flow[] = [
   ['a device that the attacker connected', device(resume('/device/'))],
-  ['a device that the attacker connected and signed in for', device(parked(signIn))],
+  ['a device that the attacker connected and then signed in to', device(parked(signIn))],
   ['a device that the attacker connected and cancelled', device(parked(cancel))],
   ['the sign-in page of a device that the attacker connected', device(open)],
-  ['a request that was not answered', request(resume('/oauth/authorize/'))],
+  ['an unanswered request', request(resume('/oauth/authorize/'))],
   ['a sign-in', request(parked(signIn))],
-  ['a sign-in that was cancelled', request(parked(cancel))],
+  ['a cancelled sign-in', request(parked(cancel))],
   ['a consent', request(parked(allow), 'consent')],
   ['a choice of account', request(parked(stay), 'select_account')],
   ['a sign-in page', request(open)],
@@ -115,11 +115,14 @@ const interactions: Flow[] = [
   ['the form of a sign-in', request(sending('/sign-in', { email: mallory, password }))],
   ['the form of a consent', request(sending('/consent', { decision: 'allow', scope: 'openid' }), 'consent')],
   ['the form to cancel', request(sending('/abort'))],
-  ['the form to go on as shown', request(sending('/continue', { decision: 'continue' }), 'select_account')],
+  [
+    'the form to continue with the account shown',
+    request(sending('/continue', { decision: 'continue' }), 'select_account'),
+  ],
   ['the form to use another account', request(sending('/continue', { decision: 'switch' }), 'select_account')],
 ]
 
-/** Pages that a session was shown, tossed with the session. */
+/** Pages of a session of the attacker, planted together with that session. */
 const pagesOfSessions: Flow[] = [
   [
     'the page that shows a device’s code',
@@ -139,19 +142,19 @@ const pagesOfSessions: Flow[] = [
   ],
 ]
 
-/** What the victim did before: at which apps they signed in, and which app the attack is about. */
+/** What the victim did before the attack: the apps they signed in to, and the app that the attack is about. */
 const victims: [name: string, before: () => ClientMetadata[], at: () => ClientMetadata][] = [
   ['is not signed in', () => [], () => app],
-  ['is signed in, and never consented to the app', () => [unrelated], () => app],
-  ['is signed in, and consented to the app before', () => [app], () => app],
-  ['is signed in, and the app is first-party', () => [firstParty], () => firstParty],
+  ['is signed in and never consented to the app', () => [unrelated], () => app],
+  ['is signed in and consented to the app before', () => [app], () => app],
+  ['is signed in while the app is first-party', () => [firstParty], () => firstParty],
 ]
 
 type Cookies = Awaited<ReturnType<BrowserContext['cookies']>>
 type Victim = { email: string; isSignedIn: boolean; cookies: Cookies }
 
 let people = 0
-/** Somebody who used these apps in their browser. */
+/** Creates a person who has used these apps in their browser. */
 async function createVictim(apps: ClientMetadata[]): Promise<Victim> {
   const email = `victim-${++people}@example.com`
   await postern.createAccount(email)
@@ -172,8 +175,8 @@ async function signInAs(email: string, page: Tab): Promise<void> {
 }
 
 /**
- * The attacker's cookies as a sibling host can set them, under every name that a lenient server may take for ours. Chromium
- * sends a name with a space of another alphabet before the prefix.
+ * The attacker's cookies as a sibling host can set them, under every name that a lenient server may take for ours. The
+ * `\u00a0` is a space outside ASCII, which Chromium accepts in front of a name.
  */
 function tossed({ cookies }: Visitor): string[] {
   return [...cookies].flatMap(([key, { value, path }]) => {
@@ -189,7 +192,7 @@ async function whoIsSignedIn(): Promise<string> {
   return /\S+@example\.com/.exec(text)?.[0] ?? 'nobody'
 }
 
-/** Codes, consents and decided devices: what an attacker would gain, or a victim lose. */
+/** Reads the codes, consents and decided devices: what an attacker would gain or a victim lose. */
 const consequences = () =>
   postern.database.query(`
     select 'code' as kind, encode(id_hash, 'hex') as id from artifacts where model = 'AuthorizationCode'
@@ -199,7 +202,7 @@ const consequences = () =>
     union all select 'session', uid from sessions where destroyed_at is not null
     order by 1, 2`)
 
-/** Has the victim open the attacker's page, and asserts that it is in vain. */
+/** Opens the attacker's page in the victim's browser, and asserts that the attack has no effect. */
 async function expectNothingFrom({ visitor, go, deviceCode }: Bait, victim: Victim, expected: RegExp): Promise<void> {
   const before = await consequences()
   site.lay({ cookies: tossed(visitor), go })
@@ -215,7 +218,7 @@ async function expectNothingFrom({ visitor, go, deviceCode }: Bait, victim: Vict
   }
   expect(await whoIsSignedIn()).toBe(victim.isSignedIn ? victim.email : 'nobody')
 
-  // Had the browser not sent what was tossed, there was nothing to refuse.
+  // The browser must have sent the planted cookies; otherwise nothing was rejected.
   const pairs = [...visitor.cookies].map(([key, { value }]) => `${key.split(' ')[0]}=${value}`)
   const sent = site.received()
   expect(sent.some((pair) => pairs.some((own) => own.replace(/^__Host-/, '') === pair))).toBe(true)
@@ -235,19 +238,19 @@ describe.each(victims)('a person who %s and opens a page of a hostile sibling ho
     await context.addCookies(victim.cookies)
   })
 
-  test.each(interactions)('does not go on with %s of the attacker', async (_flow, prepare) => {
+  test.each(interactions)('does not continue %s of the attacker', async (_flow, prepare) => {
     await expectNothingFrom(await prepare(at()), victim, /^Continue where you started$/)
   })
 
   test.each(pagesOfSessions)('does not answer %s in the attacker’s session', async (_flow, prepare) => {
-    // Whoever is not signed in may be told so.
+    // A page may say that nobody is signed in.
     const expected = victim.isSignedIn ? /^(?!.*(is connected|signed out))/ : /^(?!.*is connected)/
     await expectNothingFrom(await prepare(at()), victim, expected)
   })
 })
 
 describe('a sibling host that makes the browser drop its cookies', () => {
-  test('gets a refusal, with a way back, and no sign-in of its own', async () => {
+  test('causes an error page with a way back, and signs the person in to nothing of its own', async () => {
     const victim = await createVictim([])
     const own = await context.newPage()
     await own.goto(postern.issuer + authorizationRequest(app, { scope }).path)

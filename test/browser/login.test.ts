@@ -27,7 +27,7 @@ beforeAll(async () => {
   await postern.createAccount(ada, { name: 'Ada Lovelace' })
   await postern.createAccount(grace, { name: 'Grace Hopper' })
   const [port, apiPort] = [await freePort(), await freePort()]
-  appUrl = `http://127.0.0.1:${port}` // another site than the provider's, which is localhost
+  appUrl = `http://127.0.0.1:${port}` // a different site from the provider's, which is localhost
   const apiUrl = `http://127.0.0.1:${apiPort}/api`
   client = await postern.createClient({
     client_name: 'Field Notes',
@@ -79,7 +79,7 @@ async function signIn(email: string, on = page): Promise<void> {
   await press(/^(Sign in|Confirm)$/, on)
 }
 
-/** An authorization request of an app that is only pretended, so that what returns to it can be looked at. */
+/** Makes an authorization request of an app that does not run, so that a test can inspect what returns to it. */
 async function requestOf(metadata: Record<string, unknown>, parameters: Record<string, string> = {}) {
   const registered = await postern.createClient(metadata)
   const config = await discover(postern, registered)
@@ -127,12 +127,12 @@ describe.each([
     await page.waitForURL(`${appUrl}/signed-out`)
 
     await page.goto(`${appUrl}/login`)
-    expect(await page.getByLabel('Password').isVisible()).toBe(true) // the provider asks anew
+    expect(await page.getByLabel('Password').isVisible()).toBe(true) // the provider asks again
   })
 })
 
-describe('on the way back', () => {
-  test('the back button after consent finds a page that says it is done, and leads on', async () => {
+describe('a login that does not go straight ahead', () => {
+  test('leads back to the app when the person goes back after consent, through a page that says it is done', async () => {
     await page.goto(`${appUrl}/login`)
     await signIn(ada)
     await press('Allow')
@@ -144,7 +144,7 @@ describe('on the way back', () => {
     expect(await heading()).toBe('Hello, Ada Lovelace.')
   })
 
-  test('two tabs go their own ways, and whoever comes second is signed in already', async () => {
+  test('completes in each of two tabs, and the second tab finds the person signed in', async () => {
     const other = await context.newPage()
     await page.goto(`${appUrl}/login`)
     await other.goto(`${appUrl}/login`)
@@ -158,7 +158,7 @@ describe('on the way back', () => {
     expect(await heading(other)).toBe('Hello, Ada Lovelace.')
   })
 
-  test('another account can be used: the page that switches goes on by itself', async () => {
+  test('continues by itself with another account after a switch', async () => {
     await page.goto(`${appUrl}/login`)
     await signIn(ada)
     await press('Not you? Use another account')
@@ -169,7 +169,7 @@ describe('on the way back', () => {
     expect(await heading()).toBe('Hello, Grace Hopper.')
   })
 
-  test('without script another account can be used by pressing one more button', async () => {
+  test('continues without script with another account after one more button', async () => {
     await open({ javaScriptEnabled: false })
     await page.goto(`${appUrl}/login`)
     await signIn(ada)
@@ -182,8 +182,8 @@ describe('on the way back', () => {
   })
 })
 
-describe('what a form may lead to', () => {
-  test('OAuth 2.0 Form Post Response Mode: the answer is posted to the app', async () => {
+describe('the answer to a form', () => {
+  test('is posted to the app (OAuth 2.0 Form Post Response Mode)', async () => {
     const posted: string[] = []
     const from: unknown[] = []
     const app = await listen((body, origin) => {
@@ -213,7 +213,7 @@ describe('what a form may lead to', () => {
     app.server.close()
   })
 
-  test('an app’s own scheme, by way of a redirect of the app (CSP form-action would stop it)', async () => {
+  test('reaches an app’s own scheme through a redirect of the app (CSP form-action would stop it)', async () => {
     const app = await listen(() => {}, 'com.example.notes:/done?from=callback')
     const { url } = await requestOf({ redirect_uris: [`${app.origin}/cb`] })
     await page.goto(url)
@@ -224,12 +224,12 @@ describe('what a form may lead to', () => {
         if (request.url().startsWith('com.example.notes:')) resolve(request.url())
       })
     })
-    await press('Allow').catch(() => {}) // the page goes nowhere, for no such app is installed here
+    await press('Allow').catch(() => {}) // the page does not change: no such app is installed here
     expect(await Promise.race([left, app.asked])).toMatch(/com\.example\.notes:|\/cb\?code=/)
     app.server.close()
   })
 
-  test('an app’s own scheme, directly', async () => {
+  test('redirects to an app’s own scheme directly', async () => {
     const { url } = await requestOf({
       application_type: 'native',
       token_endpoint_auth_method: 'none',
@@ -243,11 +243,11 @@ describe('what a form may lead to', () => {
   })
 })
 
-describe('by keyboard alone', () => {
+describe('with only a keyboard', () => {
   test('a person signs in and chooses what to share', async () => {
     await postern.database.query('delete from grants')
     await page.goto(`${appUrl}/login`)
-    await page.locator('#email:focus').waitFor() // the first field gets the focus by itself
+    await page.locator('#email:focus').waitFor() // the first field has the focus already
     await page.keyboard.type(ada)
     await page.keyboard.press('Tab')
     await page.keyboard.type(password)
@@ -263,7 +263,7 @@ describe('by keyboard alone', () => {
     expect(await page.content()).not.toContain(ada)
   })
 
-  test('Enter on a tick box gives nothing away', async () => {
+  test('Enter on a checkbox shares nothing', async () => {
     await postern.database.query('delete from grants')
     await page.goto(`${appUrl}/login`)
     await signIn(ada)
@@ -273,7 +273,7 @@ describe('by keyboard alone', () => {
     expect(queryOf(page)).toMatchObject({ error: 'access_denied' })
   })
 
-  /** Presses Tab until the focus is on what has this name. */
+  /** Presses Tab until the element with this name has the focus. */
   async function tabTo(name: string): Promise<void> {
     for (let presses = 0; presses < 30; presses++) {
       await page.keyboard.press('Tab')
@@ -284,8 +284,8 @@ describe('by keyboard alone', () => {
   }
 })
 
-describe('no other site', () => {
-  test('can put a page of ours in a frame', async () => {
+describe('another site', () => {
+  test('cannot put a page of ours in a frame', async () => {
     const { url } = await requestOf({ redirect_uris: ['https://framing.example/cb'] })
     const framing = await listen(() => {})
     await page.goto(framing.origin)
@@ -293,12 +293,12 @@ describe('no other site', () => {
     await page.evaluate(`document.body.append(Object.assign(document.createElement('iframe'), { src: '${url}' }))`)
     await blocked
     expect(await page.frames()[1]?.locator('[name=email]').count()).toBe(0)
-    complaints.length = 0 // the one that was wanted
+    complaints.length = 0 // the expected one
     framing.server.close()
   })
 })
 
-/** An app that answers everything, and notes what is posted to it. */
+/** Starts an app that answers every request and records the forms posted to it. */
 async function listen(
   onPost: (body: string, origin: string | undefined) => void,
   location?: string,

@@ -1,4 +1,4 @@
-// Pictures of every page for docs/images: node test/browser/screenshots.ts
+// Takes the pictures of every page for docs/images: node test/browser/screenshots.ts
 import '../../src/runtime.ts'
 import { randomBytes } from 'node:crypto'
 import { mkdir, mkdtemp, rm } from 'node:fs/promises'
@@ -18,7 +18,7 @@ const sizes = [
   { width: 390, height: 844 },
   { width: 1280, height: 900 },
 ]
-const only = process.argv.slice(2) // names of pages, or none for all of them
+const only = process.argv.slice(2) // names of pages; none means all
 
 const images = join(import.meta.dirname, '../../docs/images')
 const dataDir = await mkdtemp(join(tmpdir(), 'postern-screenshots-'))

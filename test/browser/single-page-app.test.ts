@@ -48,7 +48,7 @@ afterAll(async () => {
   if (folder) await rm(folder, { recursive: true, force: true })
 })
 
-test('docs/quickstarts/single-page-app.md signs somebody in, and greets them', async () => {
+test('docs/quickstarts/single-page-app.md signs a person in and greets them', async () => {
   const page = await browser.newPage()
   await page.goto(home)
   await page.getByRole('button', { name: 'Sign in' }).click()

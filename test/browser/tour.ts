@@ -2,7 +2,7 @@ import type { BrowserContext, Page } from 'playwright-core'
 import { pretendOrigin } from '../support/chromium.ts'
 import { png } from '../support/images.ts'
 
-/** A server with nothing in it, and the means to put something there. */
+/** An empty server, and the means to add accounts, clients and APIs to it. */
 export type Site = {
   issuer: string
   createAccount(email: string, profile: Record<string, unknown>): Promise<unknown>
@@ -15,9 +15,9 @@ const app = 'https://notes.example'
 const api = 'https://files.example/api'
 const assistant = 'https://assistant.example'
 const email = 'ada@example.com'
-const verifierHash = 'E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGjSstw_cM' // of RFC 7636, appendix B: no code is redeemed here
+const verifierHash = 'E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGjSstw_cM' // from RFC 7636, appendix B; no code is redeemed
 
-/** Apps with a client id metadata document: one on the web, and one on the person's device. */
+/** Client ID metadata documents of two apps: one on the web, and one on the person's device. */
 const documents: Record<string, Record<string, unknown>> = {
   [`${assistant}/web.json`]: { client_name: 'Assistant', redirect_uris: [`${app}/cb`] },
   [`${assistant}/desktop.json`]: { client_name: 'Assistant', redirect_uris: ['http://127.0.0.1/callback'] },
@@ -25,7 +25,7 @@ const documents: Record<string, Record<string, unknown>> = {
 
 export const tourSettings = { CLIENT_ID_METADATA_DOCUMENTS: new URL(assistant).host }
 
-/** There is no such host, so these are not fetched from the network. */
+/** Answers for a host that does not exist, so nothing is fetched from the network. */
 export const fetchDocument: typeof globalThis.fetch = async (address) =>
   String(address).endsWith('.png')
     ? new Response(png(64, 64))
@@ -33,7 +33,7 @@ export const fetchDocument: typeof globalThis.fetch = async (address) =>
 
 export type Tour = { take(context: BrowserContext, visit: (name: string, page: Page) => Promise<void>): Promise<void> }
 
-/** A walk that comes by every page there is. */
+/** Creates a tour that visits every page. */
 export async function createTour({ issuer, password, ...site }: Site): Promise<Tour> {
   const account = {
     name: 'Ada Lovelace',

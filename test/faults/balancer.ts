@@ -1,10 +1,10 @@
 import type { Fetch, Fleet, ServerProcess } from '../support/processes.ts'
 
-/** What stands before the processes of a fleet, and knows which of them are there. */
+/** A load balancer in front of the processes of a fleet, which knows which of them are running. */
 export type Balancer = {
-  /** Sends each request to another process than the one before, and once more if the process was lost meanwhile. */
+  /** Sends each request to the next process, and to another one if that process is lost before it answers. */
   fetch: Fetch
-  /** Gives up on a process: what it has not answered is asked of another. */
+  /** Takes a process out of use: its unanswered requests go to another process. */
   lose(server: ServerProcess): void
   regain(server: ServerProcess): void
   /** How often a process was lost. */
@@ -32,7 +32,7 @@ export function createBalancer({ processes }: Fleet): Balancer {
       losses += 1
       const lost = living.get(server)
       living.delete(server)
-      lost?.promise.catch(() => {}) // nobody may be waiting for it
+      lost?.promise.catch(() => {}) // there may be no request waiting for it
       lost?.reject(new Error('the process is lost'))
     },
     regain(server) {

@@ -2,21 +2,21 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import type { TestDatabase } from '../support/database.ts'
 
-/** A point that a transaction of the server does not get past. */
+/** A point at which transactions of the server stop. */
 export type Hold = {
-  /** Resolves when somebody waits there, with what the connection calls itself. */
+  /** Resolves when a transaction waits there, with the application name of its connection. */
   reached(): Promise<string>
-  /** Lets through whoever waits, and everybody after. */
+  /** Lets the waiting transactions continue, and all later ones pass. */
   release(): Promise<void>
 }
 
-/** Where to hold: a trigger's event, and its condition on the row. */
+/** A point to hold at: a trigger's event, and its condition on the row. */
 export type Point = { before: string; when: string }
 
 const patienceMs = 30_000
-let lockId = 0x686f6c64 // "hold"; each has one of its own, so that what is left of one holds nobody up
+let lockId = 0x686f6c64 // "hold"; each hold has its own lock, so a leftover trigger stops nothing
 
-/** Stops the transactions that write such a row right before they do, as long as the test wants it to. */
+/** Stops transactions just before they write such a row, until the test releases them. */
 export async function hold(database: TestDatabase, { before, when }: Point): Promise<Hold> {
   const id = ++lockId
   const client = new pg.Client({ connectionString: database.url })

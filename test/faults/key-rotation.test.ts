@@ -12,7 +12,7 @@ import { type Watching, watchKeyTable, watchTokens } from './watching.ts'
 
 const email = 'ada@example.com'
 const resource = 'https://api.example/'
-const purpose = 'ES256' // the key whose rotation is disturbed; others rotate beside it
+const purpose = 'ES256' // the key whose rotation is disturbed; other keys rotate at the same time
 const cacheSeconds = 1
 const patience = { timeout: 30_000, interval: 50 }
 
@@ -22,10 +22,11 @@ let logins: { alg: string; client: ClientMetadata; refreshToken: string }[]
 let watches: Record<'table' | 'tokens', Watching>
 
 beforeAll(async () => {
-  // Three: of those that are left when one is killed, one was not started just now, and goes on at once.
+  // Three processes: when one is killed, one of the other two has been running for a while and continues at once.
   fleet = await startFleet({ KEY_ROTATION_SECONDS: '2', JWKS_CACHE_SECONDS: String(cacheSeconds) }, 3)
   balancer = createBalancer(fleet)
-  // Nine of the ten seconds that a new key waits until every process has it go by at once: these hear of it at once.
+  // A new key waits ten seconds for every process to have it. These processes learn at once, so nine seconds are
+  // skipped.
   await fleet.database.query(`
     create function pass_time() returns trigger language plpgsql as $$
     begin
@@ -34,7 +35,7 @@ beforeAll(async () => {
     end $$;
     create trigger pass_time before insert on keys for each row when (new.state = 'pending')
     execute function pass_time()`)
-  // RSA keys take long to make: those of the start are used throughout.
+  // RSA keys take long to generate: those made at the start are used throughout.
   await fleet.database.query(
     `update keys set active_at = active_at + interval '1 hour' where purpose in ('RS256', 'PS256')`,
   )
@@ -72,7 +73,7 @@ afterAll(async () => {
   await fleet?.stop()
 })
 
-/** The keys of which one is disturbed. */
+/** Lists the keys of the purpose that is disturbed. */
 async function own(): Promise<keys.Key[]> {
   return (await keys.list(fleet.operator.database.db)).filter((key) => key.purpose === purpose)
 }
@@ -92,7 +93,7 @@ async function nextChange(): Promise<{ committed: Promise<void> }> {
   return { committed: promise.finally(() => void client.end()) }
 }
 
-/** While nobody can lead: all processes publish the keys that are in the database, and sign with those it says. */
+/** Asserts, while no process can lead, that all publish the keys in the database and sign with its active ones. */
 async function expectAgreement(): Promise<void> {
   const leader = await connected()
   await leader.query(`select pg_advisory_lock(${0x6b657973})`)
@@ -103,7 +104,7 @@ async function expectAgreement(): Promise<void> {
     for (const server of fleet.processes) {
       await vi.waitFor(async () => expect((await publishedBy(server)).kids).toEqual(published.toSorted()), patience)
     }
-    // In the same order, which says that each has heard which of them sign. It may take as long as a change may to settle.
+    // The same order means that each process knows which keys sign. A change may take this long to settle.
     const texts = async () => Promise.all(fleet.processes.map(async (server) => (await publishedBy(server)).text))
     await vi.waitFor(async () => expect(new Set(await texts()).size).toBe(1), { timeout: settlingMs, interval: 100 })
     for (const server of fleet.processes) {
@@ -127,7 +128,7 @@ async function publishedBy(server: ServerProcess) {
   return { text, kids, control: response.headers.get('cache-control') }
 }
 
-/** Waits until the rotation that was under way at some moment is over: there is a next key again. */
+/** Waits until the rotation that was under way then is over: a next key exists again. */
 async function expectFinished(before: keys.Key[]): Promise<void> {
   const taken = before.filter(({ activeAt }) => activeAt).length
   await vi.waitFor(async () => {
@@ -137,7 +138,7 @@ async function expectFinished(before: keys.Key[]): Promise<void> {
   }, patience)
 }
 
-/** Lets the oldest retired key be old enough to be removed. */
+/** Makes the oldest retired key old enough to be removed. */
 async function growOld(): Promise<string> {
   const retired = async () => (await own()).filter(({ state }) => state === 'retired')
   await vi.waitFor(async () => expect(await retired()).not.toEqual([]), patience)
@@ -161,7 +162,7 @@ const takeover: Point = {
 }
 const removal = lineOf('key.removed')
 
-/** The process that leads, once it has come to a point. */
+/** Finds the process that leads, once it has reached a point. */
 async function leaderAt(point: Point) {
   const held = await hold(fleet.database, point)
   const name = await held.reached()
@@ -188,21 +189,21 @@ async function killAt(point: Point, place: 'open' | 'committed'): Promise<void> 
   await expectAgreement()
 }
 
-describe('ENGINE R23: the process that leads a rotation is killed (SIGKILL)', () => {
+describe('ENGINE R23: when the process that leads a rotation is killed (SIGKILL)', () => {
   describe.each([
     { step: 'makes the next key', point: lineOf('key.created') },
     { step: 'publishes the next key', point: lineOf('key.published') },
     { step: 'has the next key take over', point: lineOf('key.activated') },
     { step: 'removes a key', point: removal },
   ])('as it $step', ({ point }) => {
-    test('and has not committed: another does it, and all agree afterwards', () => killAt(point, 'open'))
-    test('and has just committed: another goes on, and all agree afterwards', () => killAt(point, 'committed'))
+    test('before it commits, another process takes the step and all agree afterwards', () => killAt(point, 'open'))
+    test('just after it commits, another process continues and all agree afterwards', () => killAt(point, 'committed'))
   })
 
-  test('between the end of one key and the beginning of the next: nobody sees a moment without any', () =>
+  test('between the end of one key and the start of the next, a signing key is always in use', () =>
     killAt(takeover, 'open'))
 
-  test('and no step is taken twice', async () => {
+  test('no step is taken twice', async () => {
     const repeated = await fleet.database.query(
       `select type, details ->> 'kid' as kid from audit_events where type like 'key.%' group by 1, 2 having count(*) > 1`,
     )
@@ -211,12 +212,12 @@ describe('ENGINE R23: the process that leads a rotation is killed (SIGKILL)', ()
   })
 })
 
-describe('the process that leads a rotation hangs (SIGSTOP) in the middle of it', () => {
-  test('and another finishes it; it then has nobody remember what it published before, and agrees again', async () => {
+describe('when the process that leads a rotation hangs (SIGSTOP) in the middle of it', () => {
+  test('another process finishes, and the first keeps its outdated keys out of caches until it agrees', async () => {
     const { leader, before, release } = await leaderAt(lineOf('key.activated'))
     balancer.lose(leader)
     leader.pause()
-    await release() // now its transaction is idle, and PostgreSQL ends it
+    await release() // its transaction is idle now, so PostgreSQL ends it
     const late = publishedBy(leader)
     await expectFinished(before)
 

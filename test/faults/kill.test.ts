@@ -15,7 +15,7 @@ afterAll(() => fleet?.stop())
 
 type Received = { client: ClientMetadata; access: string[]; latestRefresh: string }
 
-/** Refreshes on and on, and keeps what was received, until the server is gone. */
+/** Refreshes repeatedly, and keeps the tokens received, until the server is gone. */
 async function refreshOnAndOn(received: Received, onAnswer: () => void): Promise<void> {
   const [server] = fleet.processes
   for (;;) {
@@ -29,8 +29,8 @@ async function refreshOnAndOn(received: Received, onAnswer: () => void): Promise
   }
 }
 
-describe('a server killed (SIGKILL) under load, and started again on the same database', () => {
-  test.each([20, 45, 70])('after %i answers has lost nothing that anybody received', async (answers) => {
+describe('a server that is killed (SIGKILL) under load and started again on the same database', () => {
+  test.each([20, 45, 70])('has lost no token that it sent when it is killed after %i answers', async (answers) => {
     const [server] = fleet.processes
     const everyone: Received[] = []
     for (let count = 0; count < logins; count++) {
@@ -57,7 +57,7 @@ describe('a server killed (SIGKILL) under load, and started again on the same da
 
     for (const { client, access, latestRefresh } of everyone) {
       for (const token of access) expect(await isActive(server, client, token)).toBe(true)
-      // Its exchange may have been done and its answer lost with the process: then, and only then, it is used.
+      // The exchange may be done and its answer lost with the process. Only then is the token used.
       const wasExchanged = await isUsed(latestRefresh)
       const answer = await refresh(server, client, latestRefresh)
       expect(answer.status).toBe(wasExchanged ? 400 : 200)
@@ -68,7 +68,7 @@ describe('a server killed (SIGKILL) under load, and started again on the same da
   })
 })
 
-/** Whether a refresh token was exchanged, as the database tells. */
+/** Tells whether a refresh token was exchanged, according to the database. */
 async function isUsed(refreshToken: string): Promise<boolean> {
   const [row] = await fleet.database.query(
     `select consumed_at is not null as used from artifacts where model = 'RefreshToken' and id_hash = sha256($1::bytea)`,

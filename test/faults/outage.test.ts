@@ -52,7 +52,7 @@ const introspect = ({ client, access }: Tokens) =>
 
 const userinfo = ({ access }: Tokens) => send(postern, '/oauth/userinfo', { bearer: access })
 
-/** Refreshes, and keeps the new token when there is one. */
+/** Refreshes, and keeps the new token if there is one. */
 async function refresh(tokens: Tokens): Promise<Answer> {
   const { client, refresh } = tokens
   const form = { grant_type: 'refresh_token', refresh_token: refresh }
@@ -70,7 +70,7 @@ function forgetClients({ client }: Tokens): void {
   for (const { client_id } of [client, machine]) postern.server.postern.clients.forget(client_id)
 }
 
-/** What an answer may be while the database comes and goes: right, or a failure of the server's own. */
+/** Asserts that an answer is correct or a failure of the server, as it must be while the database comes and goes. */
 function expectHonest(answer: Answer): void {
   if (answer.status < 500) expect([answer.status, answer.json['error']]).toEqual([200, undefined])
   else expect(answer.json['error']).toMatch(/^(temporarily_unavailable|server_error)$/)
@@ -89,7 +89,7 @@ async function expectAway(tokens: Tokens): Promise<void> {
   expect((await send(postern, '/health/live')).status).toBe(200)
 }
 
-/** Asks until it is answered: a server recovers by itself, in whatever time connections take. */
+/** Repeats a request until it succeeds: a server recovers by itself, however long its connections take. */
 async function eventually(ask: () => Promise<Answer>): Promise<Answer> {
   for (;;) {
     const answer = await ask()
@@ -113,7 +113,7 @@ const terminate = (which = 'true') =>
      where datname = current_database() and pid <> pg_backend_pid() and application_name = 'postern' and ${which}`,
   )
 
-/** A transaction of somebody else's that holds locks until it ends. */
+/** Starts a transaction of another program that holds locks until it ends. */
 async function holding(statement: string): Promise<{ release(): Promise<void> }> {
   const client = new pg.Client({ connectionString: database.url })
   await client.connect()
@@ -132,14 +132,14 @@ async function untilWaitingForLocks(count: number): Promise<void> {
   while ((await database.query(waiting)).length < count) await sleep(20)
 }
 
-describe('connections that PostgreSQL ends', () => {
-  test('while they are idle are replaced, and nobody notices more than one failure', async () => {
+describe('a connection that PostgreSQL ends', () => {
+  test('is replaced if it was idle, and the server recovers by itself', async () => {
     const tokens = await signedIn()
     expect((await terminate())[0]?.['ended']).toBeGreaterThan(0)
     await expectRecovered(tokens)
   })
 
-  test('while a refresh is being written leave its token good, or have it exchanged', async () => {
+  test('leaves the token valid or exchanged if it was writing a refresh', async () => {
     const tokens = await signedIn()
     const lock = await holding('select from grants for update')
     const answering = refresh(tokens)
@@ -150,7 +150,7 @@ describe('connections that PostgreSQL ends', () => {
     await expectRecovered(tokens)
   })
 
-  test('again and again under load fail no request with anything but 5xx, and all goes on without a restart', async () => {
+  test('fails requests only with 5xx, even repeatedly under load, and needs no restart afterwards', async () => {
     const everyone = await Promise.all([signedIn(), signedIn(), signedIn(), signedIn()])
     const answers: Answer[] = []
     let isOver = false
@@ -177,8 +177,8 @@ describe('connections that PostgreSQL ends', () => {
   })
 })
 
-describe('a database that is away', () => {
-  test('for everybody: requests fail with 503, readiness too, and both recover by themselves', async () => {
+describe('a database that is unavailable', () => {
+  test('makes requests and readiness answer 503, and both recover by themselves', async () => {
     const tokens = await signedIn()
     proxy.refuse()
     await expectAway(tokens)
@@ -186,7 +186,7 @@ describe('a database that is away', () => {
     await expectRecovered(tokens)
   })
 
-  test('while much is asked of it: no request is told that its token or client is invalid', async () => {
+  test('makes no request report an invalid token or client under load', async () => {
     const tokens = await signedIn()
     proxy.refuse()
     forgetClients(tokens)
@@ -199,7 +199,7 @@ describe('a database that is away', () => {
     await expectRecovered(tokens)
   })
 
-  test('for writing, as a standby after a failover: 503, not ready, and good again when it is a primary', async () => {
+  test('for writing (a standby after a failover) causes 503 and no readiness until it is the primary again', async () => {
     const tokens = await signedIn()
     const { pathname } = new URL(database.url)
     const alter = (what: string) =>
@@ -212,10 +212,10 @@ describe('a database that is away', () => {
   })
 })
 
-describe('a pool of which every connection waits for a lock', () => {
-  test('answers 503, tells nobody that a token is invalid, and serves again when the lock is gone', async () => {
+describe('a pool whose connections all wait for a lock', () => {
+  test('answers 503, reports no token as invalid, and serves again after the lock is released', async () => {
     const { ENCRYPTION_KEYS } = postern.env
-    await postern.stop() // all servers of a database have one issuer, and this one will have its own
+    await postern.stop() // all servers of a database share one issuer, and the next server has its own
     postern = await startPostern({ ...settings(), ENCRYPTION_KEYS: String(ENCRYPTION_KEYS), DATABASE_POOL_SIZE: '2' })
     const [one, other, third] = [await signedIn(), await signedIn(), await signedIn()]
     const lock = await holding('select from grants for update')

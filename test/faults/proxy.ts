@@ -1,30 +1,30 @@
 import { connect as connectTo, createServer, type Socket } from 'node:net'
 
 /**
- * When the connection breaks: the statement not sent, sent and its end not awaited, or done and its answer lost. Or it goes
- * `silent`: neither side gets anything any more, nor hears that it is so.
+ * The moment at which the connection breaks: before the statement is sent, before it ends, or after it is done but
+ * before its answer arrives. A `silent` connection delivers nothing to either side, and neither side gets an error.
  */
 export type Moment = 'before' | 'during' | 'after' | 'silent'
 
-/** A statement that waits on its way to PostgreSQL, and its connection with it. */
+/** A statement that is held on its way to PostgreSQL, together with its connection. */
 export type HeldStatement = {
-  /** Resolves when a statement waits, with its text. */
+  /** Resolves with the statement's text when one is held. */
   reached: Promise<string>
-  /** Lets it go on. Without one that waits, none is going to. */
+  /** Lets the statement continue. If none is held yet, none will be. */
   release(): void
 }
 
 export type Cut = { match: (statement: string) => boolean; nth?: number; when: Moment }
 
-/** A network between a server and its PostgreSQL, which breaks when a test says so. */
+/** A network between a server and its PostgreSQL that a test can break. */
 export type DatabaseProxy = {
-  /** The address of a database, by way of this network. */
+  /** Gives the address of a database through this network. */
   urlOf(databaseUrl: string): string
-  /** The statements that came by, since the last `statements.splice(0)`. */
+  /** The statements that passed since the last `statements.splice(0)`. */
   statements: string[]
-  /** Breaks the connection at the nth statement that matches (the first is 0). Resolves when that happened. */
+  /** Breaks the connection at the nth statement that matches (the first is 0). Resolves when it has happened. */
   cut(cut: Cut): Promise<void>
-  /** Holds up the next statement that matches, by its text and by all that is sent with it. */
+  /** Holds the next statement that matches, judged by its text and by all bytes sent with it. */
   hold(match: (statement: string, bytes: Buffer) => boolean): HeldStatement
   /** Forgets a cut that has not happened. */
   heal(): void
@@ -45,7 +45,7 @@ export async function startProxy(databaseUrl: string): Promise<DatabaseProxy> {
   let onRelease = () => {}
   let isRefusing = false
 
-  /** Whether it is this statement the connection breaks at. */
+  /** Tells whether the connection breaks at this statement, and how. */
   function strike(statement: string): Moment | undefined {
     statements.push(statement)
     if (!pending?.match(statement)) return undefined
@@ -69,7 +69,7 @@ export async function startProxy(databaseUrl: string): Promise<DatabaseProxy> {
     }
     let isAnswerLost = false
     let isSilent = false
-    let waiting: Buffer[] | undefined // behind a statement that is held, and that first
+    let waiting: Buffer[] | undefined // the held statement first, then everything behind it
     const letThrough = () => {
       for (const bytes of waiting ?? []) upstream.write(bytes)
       waiting = undefined
@@ -95,7 +95,7 @@ export async function startProxy(databaseUrl: string): Promise<DatabaseProxy> {
           return
         }
         if (moment === 'during') {
-          upstream.end(bytes) // delivered, and PostgreSQL goes on with it
+          upstream.end(bytes) // delivered, so PostgreSQL executes it
           client.destroy()
           return
         }
@@ -164,7 +164,7 @@ export async function startProxy(databaseUrl: string): Promise<DatabaseProxy> {
 
 type Message = { type: string | undefined; bytes: Buffer }
 
-/** Splits a stream into protocol messages; all but a client's first begin with a letter for their type. */
+/** Splits a stream into protocol messages. Each begins with a letter for its type, except a client's first. */
 function messagesOf(isTyped: boolean): (data: Buffer) => Message[] {
   let rest = Buffer.alloc(0)
   let hasType = isTyped
@@ -183,7 +183,7 @@ function messagesOf(isTyped: boolean): (data: Buffer) => Message[] {
   }
 }
 
-/** Collects what a client sends into what is answered together: up to a Sync, or one simple Query. */
+/** Groups a client's messages by what is answered together: all up to a Sync, or one simple Query. */
 function exchangesOf(): (data: Buffer) => { bytes: Buffer; statement: string | undefined }[] {
   const messages = messagesOf(false)
   const prepared = new Map<string, string>()

@@ -19,7 +19,7 @@ const cacheControl = async () => (await send(postern, '/oauth/jwks')).headers.ge
 const isReady = async () => (await send(postern, '/health/ready')).status === 200
 const within = { timeout: 20_000, interval: 100 }
 
-test('a connection that is lost without a word keeps a process from looking at its keys for as long as a check may take, and not until it is found dead', async () => {
+test('a process resumes checking its keys when a check on a silently lost connection times out, not when the connection is found dead', async () => {
   await proxy.cut({ match: (statement) => statement.includes('from "keys"'), when: 'silent' })
   await vi.waitFor(async () => expect([await cacheControl(), await isReady()]).toEqual(['no-store', false]), within)
   await vi.waitFor(

@@ -35,7 +35,7 @@ afterAll(async () => {
   await database?.drop()
 })
 
-/** Something a client can have redeemed, and what then is in the database of that client's. */
+/** A value that a client can redeem, and the rows that the database then holds for that client. */
 type Case = {
   title: string
   prepare(): Promise<{ client: ClientMetadata; attempt: () => Promise<Answer> }>
@@ -98,12 +98,12 @@ async function approve(user_code: string): Promise<void> {
   expect(page.status).toBe(200)
 }
 
-/** The statements of a request, not those a server makes by the clock. */
+/** Tells whether a statement belongs to a request, and not to a scheduled task of the server. */
 const isOfRequest = (statement: string) =>
   !/^(listen|show|unlisten)|"updated_at" [>]|"(encryption_)?keys"/.test(statement)
 
 function forget({ client_id }: ClientMetadata): void {
-  postern.server.postern.clients.forget(client_id) // so that it is read, too
+  postern.server.postern.clients.forget(client_id) // so that reading it takes a statement too
 }
 
 async function rowsOf({ client_id }: ClientMetadata): Promise<Record<string, number>> {
@@ -118,7 +118,7 @@ async function rowsOf({ client_id }: ClientMetadata): Promise<Record<string, num
 async function expectGood(client: ClientMetadata, { status, json }: Answer): Promise<void> {
   expect([status, json['error']]).toEqual([200, undefined])
   const token = String(json['access_token'])
-  if (token.split('.').length === 3) return // a JWT is good by itself
+  if (token.split('.').length === 3) return // a JWT is valid without introspection
   const introspected = await send(postern, '/oauth/introspect', { client, form: { token } })
   expect(introspected.json).toMatchObject({ active: true })
   if (typeof json['refresh_token'] !== 'string') return
@@ -140,7 +140,7 @@ for (const { title, prepare, rows } of cases) {
 
     for (const [nth, call] of calls.entries()) {
       for (const when of moments) {
-        test(`is not lost when it breaks ${when} the statement for ${call}`, async () => {
+        test(`is not lost when the connection breaks ${when} the statement for ${call}`, async () => {
           const { client, attempt } = await prepare()
           forget(client)
           const broken = proxy.cut({ match: isOfRequest, nth, when })

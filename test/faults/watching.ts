@@ -6,7 +6,7 @@ import { createCachingRelyingParty } from '../support/caching-relying-party.ts'
 import type { Visitor } from '../support/visitor.ts'
 import type { Balancer } from './balancer.ts'
 
-/** Somebody who looks, all the time, for what must never be. */
+/** A continuous watch for states that must never occur. */
 export type Watching = { wrongs: string[]; readonly seen: number; stop(): Promise<void> }
 
 function watching(
@@ -34,7 +34,7 @@ function watching(
   }
 }
 
-/** Sees, for each purpose, whether exactly one key is used and at most one is next. */
+/** Checks for each purpose that exactly one key is active and at most one is next. */
 export async function watchKeyTable(databaseUrl: string): Promise<Watching> {
   const client = new pg.Client({ connectionString: databaseUrl })
   await client.connect()
@@ -58,15 +58,15 @@ export type TokenSources = {
   /** Signed in, and known to all clients. */
   browser: Visitor
   clients: ClientMetadata[]
-  /** What gets JWT access tokens for itself, and for which resource. */
+  /** The client that gets JWT access tokens for itself; `resource` is their audience. */
   machine: ClientMetadata
   resource: string
   cacheSeconds: number
 }
 
 /**
- * Has tokens made, and verifies them as relying parties do that remember the keys. Of what was under way when a process
- * was lost, a token may not come; what has come is good.
+ * Obtains tokens, and verifies them as relying parties that cache the keys do. A request that was under way when a
+ * process was lost may bring no token, but each token received must be valid.
  */
 export function watchTokens({
   issuer,

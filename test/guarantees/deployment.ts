@@ -8,37 +8,40 @@ import { type DatabaseProxy, type HeldStatement, startProxy } from '../faults/pr
 import { password } from '../support/postern.ts'
 import { type Fleet, type ServerProcess, startFleet } from '../support/processes.ts'
 
-/** A server process, and what it may be held up with on its way to the database. */
+/** A server process, and the means to hold its writes on their way to the database. */
 export type Post = {
   server: ServerProcess
-  /** Runs `work` with the next write that carries one of these marks held up. One at a time for each process. */
+  /** Runs `work` while the next write that carries one of these marks is held. Each process holds one at a time. */
   holding<T>(marks: (string | Buffer)[], work: (held: HeldStatement) => Promise<T>): Promise<T>
 }
 
-/** Two processes on one database, as many accounts and clients as there are cells, and an administrator. */
+/** Two processes on one database, with enough accounts and clients for every cell, and an administrator. */
 export type Deployment = {
   fleet: Fleet
   posts: [Post, Post]
   createAccount(email: string): Promise<string>
-  /** An API that both processes know. They were registered before the first request, since lists of them are kept. */
+  /**
+   * Takes an API that both processes know. All are registered before the first request, because lists of APIs are
+   * cached.
+   */
   takeApi(): string
-  /** What the APIs introspect their tokens as. */
+  /** The client as which the APIs introspect their tokens. */
   apiClient: Awaited<ReturnType<Fleet['createClient']>>
-  /** A client that nobody consented to, which can tell whether a browser has a session. */
+  /** A client without anyone's consent, which can tell whether a browser has a session. */
   stranger: Awaited<ReturnType<Fleet['createClient']>>
-  /** Does what an administrator can do, over HTTP. */
+  /** Runs an administrator's operation over HTTP. */
   administer(at: Reachable, command: string, input: Record<string, unknown>): Promise<Answer>
   stop(): Promise<void>
 }
 
 export const apiScopes = { read: 'Read your notes', write: 'Change your notes' }
-/** How long a process may remember a client or an API (docs/operations.md), and a little more. */
+/** How long a process may remember a client or an API (docs/operations.md), plus a margin. */
 export const stalenessMs = 5_500
 
 /** Starts the deployment, with this many APIs registered. */
 export async function deploy({ apis }: { apis: number }): Promise<Deployment> {
   const proxies = await Promise.all([startProxy(inject('postgresUrl')), startProxy(inject('postgresUrl'))])
-  const settings = { TRUSTED_PROXIES: '127.0.0.1/32' } // so that each cell is somewhere else, for what counts by address
+  const settings = { TRUSTED_PROXIES: '127.0.0.1/32' } // each cell has its own address, as some limits count by address
   const fleet = await startFleet(settings, 2, (url, index) => proxies[index]?.urlOf(url) ?? url)
   const { db } = fleet.operator.database
   const machine = { redirect_uris: [], response_types: [], grant_types: ['client_credentials'] }
@@ -100,7 +103,7 @@ function apiOf(number: number, clientId: string): resourceServers.ResourceServer
   }
 }
 
-// What issues, approves or parks something: the statement of stages, or one that changes an artifact by itself.
+// A write that issues, approves or parks something: the statement of stages, or one that changes a single artifact.
 const isWrite = (statement: string) => /winners as|update "artifacts"/.test(statement)
 
 function post(server: ServerProcess, proxy: DatabaseProxy): Post {

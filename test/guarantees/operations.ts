@@ -6,27 +6,27 @@ import type { Place, Trait } from './places.ts'
 import type { Remain } from './remains.ts'
 import { type Driver, otherRedirectUri, request, type World } from './world.ts'
 
-/** Something that ends what was issued or is under way. */
+/** An operation that ends what was issued or is under way. */
 export type Operation = {
   /** Completes the sentence that begins with a place. */
   verdict: string
   perform(world: World): Promise<unknown>
-  /** Whether this must not be left of a flow that began before. */
+  /** Tells whether this must not remain of a flow that began before the operation. */
   ends(remain: Remain): boolean
-  /** What goes on all the same, or may begin again: a server that breaks everything is no safer. Throws if it does not. */
+  /** Checks what must still work or may start again: breaking everything is no safer. Throws if it does not work. */
   goesOn?(world: World, outcome: unknown): Promise<unknown>
-  /** Who is at the browser afterwards. */
+  /** Who uses the browser afterwards. */
   driver: Driver
-  /** How long a process may still know things as they were. */
+  /** How long a process may still use outdated data. */
   staleForMs: number
   /** Metadata of the client, where it matters. */
   client?: Record<string, unknown>
   /** Whether codes are redeemed for tokens of the API. */
   isAboutApi?: boolean
   scope?: (place: Place) => string
-  /** Where it matters which of the two came first when they are raced, since what came first may stay. */
+  /** Tells whether the order matters when the two are raced, since what came first may stay. */
   isOrdered?: (place: Place) => boolean
-  /** Why it ends nothing that is in this place, where that is so. */
+  /** Gives the reason if the operation ends nothing in this place. */
   sparing(place: Place): string | undefined
 }
 
@@ -53,36 +53,36 @@ const administer =
 const signsInAgain = (world: World) => signsIn(world)
 const account = ({ accountId }: World) => ({ account: accountId })
 
-/** What ends everything of an account: everybody who is in has to be out. */
+/** The common part of operations that end everything of an account: everyone signed in to it is signed out. */
 const ofAccount = { ends: everything, driver: 'thief', staleForMs: 0, client: firstParty, sparing: nothing } as const
 
-/** What everything has to outlive, or the cells of the matrix would prove nothing. */
+/** The control that everything must survive; otherwise the cells of the matrix would prove nothing. */
 export const nothingAtAll: Operation = {
   ...ofAccount,
-  verdict: 'is worth nothing after nothing happened',
+  verdict: 'yields nothing after nothing happened',
   perform: async () => {},
   goesOn: signsInAgain,
   driver: 'person',
   client: {},
 }
 
-/** What ends nothing either, though it changes what the requests rest on. */
+/** A second control, which changes the client that the requests rest on but ends nothing. */
 export const harmlessChange: Operation = {
   ...nothingAtAll,
-  verdict: 'is worth nothing after a harmless change of the client',
+  verdict: 'yields nothing after a harmless change of the client',
   perform: administer('client update', (world) => ({ ...named(world), contacts: ['ada@example.com'] })),
 }
 
 export const operations: Operation[] = [
   {
     ...ofAccount,
-    verdict: 'is worth nothing after the password was set',
+    verdict: 'yields nothing after the password was set',
     perform: administer('account set-password', (world) => ({ ...account(world), password: newPassword })),
     goesOn: (world) => signsIn(world, newPassword),
   },
   {
     ...ofAccount,
-    verdict: 'is worth nothing after the account was disabled and enabled',
+    verdict: 'yields nothing after the account was disabled and enabled',
     async perform(world) {
       await administer('account disable', account)(world)
       await administer('account enable', account)(world)
@@ -91,19 +91,19 @@ export const operations: Operation[] = [
   },
   {
     ...ofAccount,
-    verdict: 'is worth nothing after the account was disabled',
+    verdict: 'yields nothing after the account was disabled',
     perform: administer('account disable', account),
   },
   {
     ...ofAccount,
-    verdict: 'is worth nothing after the account was deleted',
+    verdict: 'yields nothing after the account was deleted',
     perform: administer('account delete', account),
   },
   {
     ...ofAccount,
-    verdict: 'is worth nothing after the person signed out',
+    verdict: 'yields nothing after the person signed out',
     perform: async ({ there, browser }) => (await beginLogout(browserAt(there, browser.cookies)))(),
-    // Offline access outlives the session it was given in (OpenID Connect Core §11).
+    // Offline access outlives the session in which it was granted (OpenID Connect Core §11).
     scope: ({ traits }) => (traits.includes('issued') ? 'openid email' : 'openid email offline_access'),
     isOrdered: () => true,
     sparing: unless({
@@ -113,7 +113,7 @@ export const operations: Operation[] = [
     goesOn: signsInAgain,
   },
   {
-    verdict: 'brings no token after the grant was revoked',
+    verdict: 'yields no token after the grant was revoked',
     async perform(world) {
       const grants = { account_id: world.accountId, client_id: world.client.client_id }
       const { json } = await world.deployment.administer(world.there, 'grant list', grants)
@@ -128,7 +128,7 @@ export const operations: Operation[] = [
     goesOn: signsInAgain,
   },
   {
-    verdict: 'has no scope that the person took back',
+    verdict: 'yields no scope that the person withdrew',
     perform: narrowConsent,
     ends: scopes('email', 'write'),
     driver: 'nobody',
@@ -138,7 +138,7 @@ export const operations: Operation[] = [
     goesOn: refreshes,
   },
   {
-    verdict: 'brings no token after the client stopped being first-party',
+    verdict: 'yields no token after the client stopped being first-party',
     client: firstParty,
     perform: administer('client update', (world) => ({ ...named(world), first_party: null })),
     ends: tokens,
@@ -148,7 +148,7 @@ export const operations: Operation[] = [
     goesOn: signsInAgain,
   },
   {
-    verdict: 'brings no code to a redirect URI that was removed',
+    verdict: 'sends no code to a redirect URI that was removed',
     perform: administer('client update', (world) => ({ ...named(world), redirect_uris: [otherRedirectUri] })),
     ends: tokens,
     driver: 'person',
@@ -162,7 +162,7 @@ export const operations: Operation[] = [
     goesOn: returnsElsewhere,
   },
   {
-    verdict: 'has no scope that was taken from the client',
+    verdict: 'yields no scope that was removed from the client',
     perform: administer('client update', (world) => ({ ...named(world), scope: 'openid offline_access read' })),
     ends: scopes('email', 'write'),
     driver: 'person',
@@ -171,7 +171,7 @@ export const operations: Operation[] = [
     goesOn: refreshes,
   },
   {
-    verdict: 'has no scope that the API does not have any more',
+    verdict: 'yields no scope that was removed from the API',
     isAboutApi: true,
     perform: administer('resource update', (world) => ({ ...identified(world), scopes: { read: apiScopes.read } })),
     ends: scopes('write'),
@@ -181,7 +181,7 @@ export const operations: Operation[] = [
     goesOn: refreshes,
   },
   {
-    verdict: 'is not let in by an API that was deleted',
+    verdict: 'gives no access to an API that was deleted',
     isAboutApi: true,
     perform: administer('resource delete', identified),
     ends: ({ at, scopes }) => at === 'the API' && scopes.includes('read'),
@@ -191,7 +191,7 @@ export const operations: Operation[] = [
     goesOn: refreshes,
   },
   {
-    verdict: 'is not let in by another API with the address of one that was deleted',
+    verdict: 'gives no access to a new API with the address of a deleted one',
     isAboutApi: true,
     async perform(world) {
       const { there, deployment } = world
@@ -206,7 +206,7 @@ export const operations: Operation[] = [
     goesOn: refreshes,
   },
   {
-    verdict: 'is worth nothing to a client that was disabled',
+    verdict: 'yields nothing to a client that was disabled',
     perform: administer('client disable', named),
     ends: tokens,
     driver: 'person',
@@ -215,7 +215,7 @@ export const operations: Operation[] = [
     goesOn: signsInElsewhere,
   },
   {
-    verdict: 'is worth nothing to a client that was deleted',
+    verdict: 'yields nothing to a client that was deleted',
     perform: administer('client delete', named),
     ends: tokens,
     driver: 'person',
@@ -224,7 +224,7 @@ export const operations: Operation[] = [
     goesOn: signsInElsewhere,
   },
   {
-    verdict: 'is worth nothing after the client lost its secret, and so anybody could use it',
+    verdict: 'yields nothing after the client lost its secret and became public',
     async perform(world) {
       await administer('client update', (world) => ({ ...named(world), token_endpoint_auth_method: 'none' }))(world)
       world.client['token_endpoint_auth_method'] = 'none'
@@ -237,7 +237,7 @@ export const operations: Operation[] = [
     goesOn: signsInAgain,
   },
   {
-    verdict: 'brings no token to who knows a secret that was replaced',
+    verdict: 'yields no token to an attacker who knows only the replaced secret',
     perform: replaceSecret,
     ends: tokens,
     driver: 'person',
@@ -248,7 +248,7 @@ export const operations: Operation[] = [
   },
 ]
 
-/** Gives the client another secret, and waits until the process of the flow has heard of it (docs/operations.md). */
+/** Gives the client another secret, and waits until the process of the flow knows it (docs/operations.md). */
 async function replaceSecret(world: World): Promise<Answer> {
   const { deployment, here, there, client } = world
   const input = { ...named(world), overlap_seconds: 0 }
@@ -260,7 +260,7 @@ async function replaceSecret(world: World): Promise<Answer> {
   throw new Error('the old secret is still accepted')
 }
 
-/** The person un-ticks two things on the consent page, in another tab. */
+/** Clears two checkboxes on the consent page in another tab. */
 async function narrowConsent(world: World): Promise<void> {
   const tab = browserAt(world.there, snapshot(world.browser))
   const page = await tab.get(request(world, { prompt: 'consent' }).path)

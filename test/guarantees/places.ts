@@ -16,7 +16,7 @@ import {
   type World,
 } from './world.ts'
 
-/** A point between two steps of a flow, at which somebody may leave it for as long as they like. */
+/** A point between two steps of a flow, at which someone may leave it for any length of time. */
 export type Place = {
   /** The subject of a sentence. */
   name: string
@@ -24,9 +24,9 @@ export type Place = {
   park(world: World): Promise<Parked>
 }
 
-/** What distinguishes places, as far as an operation ends the one and not the other. */
+/** What distinguishes places that an operation ends from those that it does not. */
 export type Trait =
-  /** The person signs in there, in a browser of its own. */
+  /** The person signs in there, in a separate browser. */
   | 'sign-in'
   /** The person has answered a consent page. */
   | 'consent'
@@ -38,15 +38,15 @@ export type Trait =
   | 'complete'
 
 export type Parked = {
-  /** Goes on from there, and returns what is got. */
+  /** Continues from there, and returns what the flow yields. */
   finish(): Promise<Loot>
-  /** For a request in flight: what its write carries, and no write of another request. */
+  /** For a request in flight: bytes that its write carries and no write of another request does. */
   marks?: (string | Buffer)[]
 }
 
 const place = (name: string, traits: Trait[], park: Place['park']): Place => ({ name, traits, park })
 
-/** Places where nothing happens until somebody goes on. */
+/** Places where nothing happens until someone continues. */
 const parkedPlaces: Place[] = [
   place('a sign-in page that was opened', ['sign-in'], async (world) => {
     const { stopping, visitor } = stoppingBrowser(world.here)
@@ -54,15 +54,15 @@ const parkedPlaces: Place[] = [
     const page = await stopping.get(asked.path)
     return { finish: () => goOn(world, visitor, page, asked.verifier) }
   }),
-  place('a sign-in that was posted and not followed', ['sign-in'], async (world) => {
+  place('a sign-in whose redirect was not followed', ['sign-in'], async (world) => {
     const { visitor, address, verifier } = await signInAndStop(world)
     return { finish: () => follow(world, visitor, { path: address, verifier }) }
   }),
-  place('an account that was chosen and not followed', [], async (world) => {
+  place('a choice of account whose redirect was not followed', [], async (world) => {
     const { visitor, address, verifier } = await answerAndStop(world, 'select_account')
     return { finish: () => follow(world, visitor, { path: address, verifier }) }
   }),
-  place('a consent that was posted and not followed', ['consent'], async (world) => {
+  place('a consent whose redirect was not followed', ['consent'], async (world) => {
     const { visitor, address, verifier } = await answerAndStop(world, 'consent')
     return { finish: () => follow(world, visitor, { path: address, verifier }) }
   }),
@@ -74,33 +74,33 @@ const parkedPlaces: Place[] = [
     const loot = await getCode(world)
     return { finish: async () => loot }
   }),
-  place('a sign-in for a device that was posted and not followed', ['sign-in', 'device'], async (world) => {
+  place('a sign-in for a device whose redirect was not followed', ['sign-in', 'device'], async (world) => {
     const device = await beginDevice(world, world.scope)
     const { stopping, visitor } = stoppingBrowser(world.here)
     const page = await enterCode(stopping, device.userCode)
     const { url } = await stopping.signIn(page, world.email)
     return { finish: () => approve(world, visitor, url, device.deviceCode) }
   }),
-  place('a consent for a device that was posted and not followed', ['consent', 'device'], async (world) => {
-    const device = await beginDevice(world, `${world.scope} profile`) // which is new, so that a page asks for it
+  place('a consent for a device whose redirect was not followed', ['consent', 'device'], async (world) => {
+    const device = await beginDevice(world, `${world.scope} profile`) // a new scope, so that a page asks for it
     const { stopping, visitor } = stoppingBrowser(world.here, stolen(world).cookies)
     const { url } = await stopping.allow(await enterCode(stopping, device.userCode))
     return { finish: () => approve(world, visitor, url, device.deviceCode) }
   }),
-  place('a device that was approved and did not poll', ['issued', 'device'], async (world) => {
+  place('an approved device that has not polled', ['issued', 'device'], async (world) => {
     const device = await beginDevice(world, world.scope)
     const page = await enterCode(stolen(world), device.userCode)
     if (page.status !== 200) throw new Error(`the device was not approved: ${page.status}`)
     return { finish: async () => ({ ...noLoot, deviceCodes: [device.deviceCode] }) }
   }),
-  place('a login that was complete', ['issued', 'complete'], async (world) => ({
+  place('a complete login', ['issued', 'complete'], async (world) => ({
     finish: async () => ({ ...noLoot, browsers: [stolen(world)], ...world.first }),
   })),
 ]
 
 /** Requests that have read all they need, and whose write is on its way. */
 const flights: Place[] = [
-  place('a sign-in on its way to be kept', ['sign-in'], async (world) => {
+  place('a sign-in that is being stored', ['sign-in'], async (world) => {
     const { stopping, visitor } = stoppingBrowser(world.here)
     const asked = request(world)
     const page = await stopping.get(asked.path)
@@ -112,7 +112,7 @@ const flights: Place[] = [
       },
     }
   }),
-  place('a consent on its way to be kept', ['consent'], async (world) => {
+  place('a consent that is being stored', ['consent'], async (world) => {
     const { stopping, visitor } = stoppingBrowser(world.here, stolen(world).cookies)
     const asked = request(world, { prompt: 'consent' })
     const page = await stopping.get(asked.path)
@@ -164,7 +164,7 @@ const flights: Place[] = [
       marks: [world.accountId],
       async finish() {
         const page = await clickThrough(world, browser, await browser.submit(shown, '/device', { confirm: 'yes' }))
-        // Who has to begin again finds the code entered.
+        // A person who has to start again finds the code filled in.
         if (world.driver === 'person' && page.body.includes(device.userCode)) await enterCode(browser, device.userCode)
         return { ...noLoot, deviceCodes: [device.deviceCode] }
       },
@@ -238,7 +238,7 @@ async function approve(world: World, visitor: Visitor, address: string, deviceCo
   return { ...noLoot, browsers: [visitor], deviceCodes: [deviceCode] }
 }
 
-/** What the interaction of a page is stored under. */
+/** Derives the marks under which the interaction of a page is stored. */
 function marksOf({ url }: Page): (string | Buffer)[] {
   const hash = sha256(String(new URL(url).pathname.split('/')[2]))
   return [hash, hash.toString('hex')]

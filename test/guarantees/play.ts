@@ -10,10 +10,10 @@ import { createWorld, type Loot, type World, type WorldOptions } from './world.t
 /** A row of the matrix: an operation, how many processes take part, and which of the two holds the flows. */
 export type Row = { operation: Operation; processes: 1 | 2; lane: 0 | 1 }
 
-/** How often each cell is played. After the first time a request in flight is not held up but raced. */
+/** How often each cell is played. From the second round on, a request in flight is raced instead of held. */
 export const rounds = Number(process.env['STILL_TRUE_ROUNDS'] ?? 1)
 
-/** Has a flow wait in a place, does the operation, lets the flow go on, and tells what is left that must not be. */
+/** Parks a flow in a place, performs the operation, lets the flow continue, and returns what remains but must not. */
 export async function play(deployment: Deployment, row: Row, place: Place, round = 0): Promise<string[]> {
   const { operation } = row
   const world = await createWorld(deployment, optionsOf(row, place))
@@ -23,7 +23,7 @@ export async function play(deployment: Deployment, row: Row, place: Place, round
   return settle(world, operation, loot, Date.now() + operation.staleForMs)
 }
 
-/** Does the operation with nothing under way, and throws if it ended more than it should. */
+/** Performs the operation with no flow under way, and throws if it ended more than it should. */
 export async function playControl(deployment: Deployment, row: Row): Promise<void> {
   const [world, neighbour] = await Promise.all([1, 2].map(() => createWorld(deployment, optionsOf(row))))
   if (!world || !neighbour) return
@@ -31,7 +31,7 @@ export async function playControl(deployment: Deployment, row: Row): Promise<voi
   await refreshes(neighbour)
 }
 
-/** Does something while a flow is parked, or while the write of its request is on its way to the database. */
+/** Performs an operation while a flow is parked, or while the write of its request is on its way to the database. */
 async function around(
   world: World,
   { marks, finish, round }: Parked & { round?: number },
@@ -52,7 +52,7 @@ async function around(
   return finished.loot
 }
 
-/** Looks until nothing is left, or until every process has to know. */
+/** Looks until nothing remains, or until every process must know of the change. */
 async function settle(world: World, operation: Operation, loot: Loot, until: number): Promise<string[]> {
   const isLast = Date.now() >= until
   const found = await findRemains(world, loot)
@@ -63,7 +63,7 @@ async function settle(world: World, operation: Operation, loot: Loot, until: num
 }
 
 function optionsOf({ operation, ...row }: Row, place?: Place): WorldOptions {
-  const isAsked = place?.traits.includes('consent') // which a first-party app never is
+  const isAsked = place?.traits.includes('consent') // a first-party app never asks
   const scope = place && operation.scope?.(place)
   return {
     ...row,

@@ -2,21 +2,21 @@ import { authorizationRequest, browserAt, call, snapshot, token, tokensOf } from
 import type { Visitor } from '../support/visitor.ts'
 import { deviceGrant, type Issued, type Loot, redeem, redirectUri, type World } from './world.ts'
 
-/** Something that still works, and where that shows. */
+/** Something that still works, and where it was accepted. */
 export type Remain = {
   what: 'session' | 'refresh token' | 'access token'
-  /** Who lets it in. */
+  /** What accepted it. */
   at: 'authorize' | 'token' | 'userinfo' | 'the API' | 'introspection'
-  /** What it is good for. */
+  /** The scopes with which it works. */
   scopes: string[]
 }
 
-/** How a remain reads in a failed test. */
+/** Describes a remain in the output of a failed test. */
 export const nameOf = ({ what, at, scopes }: Remain): string => [what, 'at', at, ...scopes].join(' ')
 
 /**
- * Turns what was got into tokens, tries these wherever they might be let in, and tells what works together with what
- * it has become. Done at once, it is what somebody does who knows that they are being locked out.
+ * Turns the loot into tokens, tries them everywhere they might be accepted, and returns what works together with the
+ * new loot. Called at once, it does what someone does who knows that they are about to be locked out.
  */
 export async function findRemains(world: World, loot: Loot): Promise<{ remains: Remain[]; loot: Loot }> {
   const sessions = await Promise.all(loot.browsers.map((browser) => findSession(world, browser)))
@@ -34,7 +34,9 @@ export async function findRemains(world: World, loot: Loot): Promise<{ remains: 
   }
 }
 
-/** Redeems every code. One that is refused is tried again the next time; one that was used would revoke its tokens. */
+/**
+ * Redeems every code. A rejected code is tried again next time. A redeemed one is not, since that revokes its tokens.
+ */
 async function redeemAll(world: World, loot: Loot): Promise<Loot> {
   const form = (device_code: string) => ({ grant_type: deviceGrant, device_code })
   const codes = await Promise.all(loot.codes.map(async (value) => ({ value, answer: await redeem(world, value) })))
@@ -52,7 +54,7 @@ async function redeemAll(world: World, loot: Loot): Promise<Loot> {
   }
 }
 
-/** Refreshes every refresh token for userinfo, with all it may be told there and with nothing but the person, and for the API. */
+/** Refreshes every refresh token three times: for userinfo with `email`, for userinfo without it, and for the API. */
 async function refreshAll(world: World, { accessTokens, refreshTokens }: Issued): Promise<Issued> {
   const rotated = await Promise.all(
     refreshTokens.map(async (first) => {
@@ -74,7 +76,7 @@ async function refreshAll(world: World, { accessTokens, refreshTokens }: Issued)
   }
 }
 
-/** Whether a browser has a session, which `prompt=none` tells: without one it fails for want of a login. */
+/** Tells whether a browser has a session: without one, `prompt=none` fails with `login_required`. */
 async function findSession({ here, deployment }: World, browser: Visitor): Promise<Remain[]> {
   const asked = authorizationRequest(deployment.stranger, { prompt: 'none' })
   const { url } = await browserAt(here, snapshot(browser)).get(asked.path)

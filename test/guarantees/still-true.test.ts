@@ -5,7 +5,7 @@ import { places } from './places.ts'
 import { play, playControl, type Row, rounds } from './play.ts'
 import { createTable } from './table.ts'
 
-const timeout = 120_000 * rounds // for many at once on a machine with other things to do
+const timeout = 120_000 * rounds // many run at once, on a machine that is busy with other work
 
 const table = createTable(places)
 let deployment: Deployment
@@ -27,10 +27,10 @@ const rowOf = (operation: Operation, processes: 1 | 2): Row => ({
 describe.each([
   { after: 'nothing happens', at: 'userinfo', operation: nothingAtAll },
   { after: 'nothing happens', at: 'the API', operation: { ...nothingAtAll, isAboutApi: true } },
-  { after: 'the client is changed in something else', at: 'userinfo', operation: harmlessChange },
-])('where $after, and its code is redeemed for $at', ({ at, operation }) => {
+  { after: 'an unrelated field of the client changes', at: 'userinfo', operation: harmlessChange },
+])('where $after and the code is redeemed for $at', ({ at, operation }) => {
   for (const place of places) {
-    test.concurrent(`${place.name} is worth something`, { timeout }, async ({ expect }) => {
+    test.concurrent(`${place.name} yields a token that works`, { timeout }, async ({ expect }) => {
       const remains = await play(deployment, rowOf(operation, 2), place)
       const entry = expect.stringMatching(at === 'userinfo' ? /userinfo openid email$/ : /the API read write$/)
       expect(remains).toEqual(expect.arrayContaining([entry]))
@@ -38,7 +38,7 @@ describe.each([
   }
 })
 
-test('few cells have nothing to end, and each says why', ({ expect }) => {
+test('a cell with nothing to end states why, and no other cells than these have nothing to end', ({ expect }) => {
   const spared = operations.flatMap((operation) =>
     places.flatMap((place) => {
       const reason = operation.sparing(place)
@@ -69,7 +69,7 @@ describe.each([1, 2] as const)('with %i server processes', (processes) => {
         }
       })
     }
-    test.concurrent(`what else there is goes on where a flow ${operation.verdict}`, { timeout }, async () => {
+    test.concurrent(`everything unrelated keeps working where a flow ${operation.verdict}`, { timeout }, async () => {
       await playControl(deployment, row)
     })
   }

@@ -4,7 +4,7 @@ import type { Row } from './play.ts'
 
 type Played = { row: Row; place: Place; remains: string[] | Error }
 
-/** Results of cells, to be printed as the matrix that they are: operations down, places across. */
+/** Collects the results of cells and writes them as a matrix: operations down, places across. */
 export function createTable(places: Place[]) {
   const played: Played[] = []
 

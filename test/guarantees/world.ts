@@ -13,39 +13,39 @@ import type { Fetch, ServerProcess } from '../support/processes.ts'
 import type { Page, Visitor } from '../support/visitor.ts'
 import type { Deployment, Post } from './deployment.ts'
 
-/** Who is at the browser when a flow that was parked goes on, and so what is clicked in it. */
+/** Who uses the browser when a parked flow continues, and so what they click. */
 export type Driver =
-  /** Somebody with a browser that was signed in, who allows everything but knows no password that still works. */
+  /** Someone with a browser that was signed in, who allows everything but knows no valid password. */
   | 'thief'
-  /** The person, who signs in and allows whatever is asked. */
+  /** The person, who signs in and allows everything asked for. */
   | 'person'
   /** Nobody: only redirects are followed. */
   | 'nobody'
 
-/** Everything one cell of the matrix needs: a person who signed in and consented, and the app they did it for. */
+/** The data of one cell of the matrix: a person who signed in and consented, and the app they did it for. */
 export type World = {
   deployment: Deployment
   /** The process that holds the flow. */
   post: Post
-  /** The process of the flow, and the one at which the operation is done; the same where there is one process. */
+  /** `here` is the process of the flow, `there` that of the operation. With one process they are the same. */
   here: Reachable
   there: Reachable
   email: string
   accountId: string
   client: ClientMetadata
   api: string
-  /** What is asked for by every flow. */
+  /** The scopes that every flow asks for. */
   scope: string
-  /** Whether codes are redeemed for tokens of the API, and not of userinfo. */
+  /** Whether codes are redeemed for tokens of the API instead of userinfo. */
   isAboutApi: boolean
   driver: Driver
-  /** The browser the person signed in with. */
+  /** The browser in which the person signed in. */
   browser: Visitor
-  /** What came of the first login. */
+  /** The tokens of the first login. */
   first: Issued
 }
 
-/** What an attacker has in hand: what was kept from before, or came of finishing a flow. */
+/** What an attacker has: what was kept from before, or what finishing a flow brought. */
 export type Loot = { browsers: Visitor[]; codes: Code[]; deviceCodes: string[] } & Issued
 export type Issued = { accessTokens: string[]; refreshTokens: string[] }
 
@@ -54,7 +54,7 @@ export type WorldOptions = {
   scope?: string
   driver: Driver
   isAboutApi: boolean
-  /** Which of the two processes holds the flow, and how many take part. */
+  /** Selects the process that holds the flow; `processes` says how many take part. */
   lane: number
   processes: 1 | 2
 }
@@ -65,7 +65,7 @@ export const wholeScope = 'openid email offline_access read write'
 export const deviceGrant = 'urn:ietf:params:oauth:grant-type:device_code'
 let worlds = 0
 
-/** Creates an account and a client, signs the person in and has them consent to everything. */
+/** Creates an account and a client, signs the person in, and consents to everything for them. */
 export async function createWorld(
   deployment: Deployment,
   { client: metadata, scope = wholeScope, driver, isAboutApi, lane, processes }: WorldOptions,
@@ -125,14 +125,14 @@ export function redeem({ here, client, isAboutApi, api }: World, { code, verifie
   })
 }
 
-/** The tokens of an answer of the token endpoint, if it gave any. */
+/** Extracts the tokens of the token endpoint's answer, if there are any. */
 export function issuedBy(answer: Answer): Issued {
   if (answer.status !== 200) return { accessTokens: [], refreshTokens: [] }
   const { accessToken, refreshToken } = tokensOf(answer)
   return { accessTokens: [accessToken], refreshTokens: refreshToken ? [refreshToken] : [] }
 }
 
-/** An authorization request for everything the app wants. */
+/** Builds an authorization request for everything the app wants. */
 export function request(
   { client, scope, api }: World,
   { prompt = '' }: { prompt?: string } = {},
@@ -140,15 +140,15 @@ export function request(
   return authorizationRequest(client, { scope, prompt, ...(scope.includes('read') && { resource: api }) })
 }
 
-/** The `prompt` with which offline access is given: to a first-party client without asking (OIDC Core §11). */
+/** Gives the `prompt` that grants offline access; a first-party client needs none (OIDC Core §11). */
 export const asksFirst = ({ client }: Pick<World, 'client'>): string => (client['first_party'] ? '' : 'consent')
 
-/** A browser with the cookies that another has now, as of somebody who copied them. */
+/** Creates a browser with the current cookies of another, as if someone had copied them. */
 export function stolen({ here, browser }: World): Visitor {
   return browserAt(here, snapshot(browser))
 }
 
-/** A browser that stops before it returns with the answer of a page; `visitor` has its cookies, and goes on. */
+/** Creates a browser that stops before it follows the redirect of a page; `visitor` has its cookies and continues. */
 export function stoppingBrowser(here: Reachable, cookies: Visitor['cookies'] = new Map()) {
   const fetch: Fetch = async (input, init) =>
     /^\/(oauth\/authorize|device)\/./.test(new URL(String(input)).pathname)
@@ -159,7 +159,7 @@ export function stoppingBrowser(here: Reachable, cookies: Visitor['cookies'] = n
 
 export const noLoot: Loot = { browsers: [], codes: [], deviceCodes: [], accessTokens: [], refreshTokens: [] }
 
-/** Goes where a page or an address leads, through pages of ours as the driver would, and keeps what is got. */
+/** Follows a page or an address, answers our pages as the driver would, and keeps what is issued. */
 export async function follow(
   world: World,
   visitor: Visitor,
@@ -171,7 +171,7 @@ export async function follow(
   return { ...noLoot, browsers: [visitor], codes: code ? [{ code, verifier }] : [] }
 }
 
-/** Answers pages as the driver would, until one comes that they do not answer. */
+/** Answers pages as the driver would, until one that the driver does not answer. */
 export async function clickThrough({ driver, email }: World, visitor: Visitor, page: Page): Promise<Page> {
   let current = page
   for (let step = 0; step < 4 && current.url.includes('/interaction/'); step++) {
