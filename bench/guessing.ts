@@ -5,10 +5,10 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { createLimits } from '../src/authentication/attempts.ts'
 import { connect, type Database } from '../src/database/connect.ts'
-import { start } from '../src/database/embedded.ts'
+import { start } from '../src/database/embedded/index.ts'
 import { migrate } from '../src/database/migrate.ts'
 import { secret } from '../src/secret.ts'
-import * as throttles from '../src/stores/throttles.ts'
+import * as throttles from '../src/stores/operations/throttles.ts'
 
 // What somebody who guesses passwords gets in a day, and what the owner of an account sees meanwhile: the real limits and
 // the real statements on a real PostgreSQL, with the clock moved on. `node bench/guessing.ts`, or `--sizes 1,10`.

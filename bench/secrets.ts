@@ -7,12 +7,12 @@ import { join } from 'node:path'
 import { sql } from 'kysely'
 import { createEnvelope } from '../src/crypto/envelope.ts'
 import { connect } from '../src/database/connect.ts'
-import { start } from '../src/database/embedded.ts'
+import { start } from '../src/database/embedded/index.ts'
 import { migrate } from '../src/database/migrate.ts'
 import { reseal } from '../src/keys/resealing.ts'
 import { secret } from '../src/secret.ts'
-import { countAllByKey } from '../src/stores/sealed-values.ts'
-import * as sessions from '../src/stores/sessions.ts'
+import { countAllByKey } from '../src/stores/keys/sealed-values.ts'
+import * as sessions from '../src/stores/protocol/sessions.ts'
 
 const total = Number(process.argv[2] ?? 200_000)
 const dataDir = await mkdtemp(join(tmpdir(), 'postern-bench-'))

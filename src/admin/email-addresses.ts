@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { asciiDomain } from '../stores/accounts.ts'
+import { asciiDomain } from '../stores/people/accounts.ts'
 
 // RFC 5321 §4.1.2, RFC 6531 §3.3: letters of any script, and no quoted strings, which hardly a mail server takes.
 const localPart = /^(?!\.)(?!.*\.\.)[\p{L}\p{M}\p{N}.!#$%&'*+/=?^_`{|}~-]{1,64}(?<!\.)$/u

@@ -1,5 +1,5 @@
 import type { Tx } from '../database/schema.ts'
-import * as audit from '../stores/audit.ts'
+import * as audit from '../stores/operations/audit.ts'
 import type { Operation, OperationDependencies, Performer } from './operation.ts'
 
 /**

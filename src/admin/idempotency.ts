@@ -1,6 +1,6 @@
 import { keyedHash, sha256 } from '../crypto/digests.ts'
 import type { Secret } from '../secret.ts'
-import * as idempotencyKeys from '../stores/idempotency-keys.ts'
+import * as idempotencyKeys from '../stores/operations/idempotency-keys.ts'
 import { perform, prepare, within } from './execute.ts'
 import { type Operation, type OperationDependencies, type Performer, Refusal } from './operation.ts'
 

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { adminPath, adminScopes } from '../oidc/admin-resource.ts'
-import { routes } from '../oidc/features.ts'
+import { routes } from '../oidc/endpoints.ts'
 import type { Operation } from './operation.ts'
 
 type Schema = Record<string, unknown>

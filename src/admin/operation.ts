@@ -1,13 +1,13 @@
 import type Provider from 'oidc-provider'
 import type { z } from 'zod'
-import type { Config } from '../config.ts'
+import type { Config } from '../config/index.ts'
 import type { Passwords } from '../crypto/passwords.ts'
 import type { Database } from '../database/connect.ts'
 import type { Tx } from '../database/schema.ts'
 import type { RotationDependencies } from '../keys/rotation.ts'
 import type { AdminScope } from '../oidc/admin-resource.ts'
-import type { Storage } from '../oidc/storage.ts'
-import type { AuditEvent } from '../stores/audit.ts'
+import type { Storage } from '../oidc/request/storage.ts'
+import type { AuditEvent } from '../stores/operations/audit.ts'
 
 /** What all operations stand on. */
 export type OperationDependencies = {

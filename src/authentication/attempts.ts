@@ -1,6 +1,6 @@
 import { keyedHash } from '../crypto/digests.ts'
 import type { Secret } from '../secret.ts'
-import type { ThrottleRule } from '../stores/throttles.ts'
+import type { ThrottleRule } from '../stores/operations/throttles.ts'
 import { networksOf, widestNetworkOf } from './networks.ts'
 
 type Allowance = { burst: number; everySeconds: number }

@@ -1,9 +1,9 @@
 import { decoyHash, type Passwords, TooBusy } from '../crypto/passwords.ts'
 import type { Db } from '../database/schema.ts'
 import type { Secret } from '../secret.ts'
-import * as accounts from '../stores/accounts.ts'
-import * as audit from '../stores/audit.ts'
-import * as throttles from '../stores/throttles.ts'
+import * as audit from '../stores/operations/audit.ts'
+import * as throttles from '../stores/operations/throttles.ts'
+import * as accounts from '../stores/people/accounts.ts'
 import { createLimits, knownNetworkSeconds } from './attempts.ts'
 import { createKnownBrowsers } from './known-browsers.ts'
 

@@ -1,7 +1,7 @@
+import type { Postern } from '../assemble/index.ts'
 import { type Resealing, reseal } from '../keys/resealing.ts'
-import type { Postern } from '../server.ts'
-import * as encryptionKeys from '../stores/encryption-keys.ts'
-import { countAllByKey } from '../stores/sealed-values.ts'
+import * as encryptionKeys from '../stores/keys/encryption-keys.ts'
+import { countAllByKey } from '../stores/keys/sealed-values.ts'
 import type { Command } from './command.ts'
 
 /** `postern secrets rotate`. */

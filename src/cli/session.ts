@@ -1,6 +1,6 @@
 import type { Performer } from '../admin/operation.ts'
-import type { Config } from '../config.ts'
-import type { Postern } from '../server.ts'
+import type { Postern } from '../assemble/index.ts'
+import type { Config } from '../config/index.ts'
 
 /** What a command stands on. */
 export type Session = {

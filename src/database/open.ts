@@ -1,9 +1,9 @@
 import { resolve } from 'node:path'
 import { maskDatabaseUrl } from '../config/database-url.ts'
-import type { Config } from '../config.ts'
+import type { Config } from '../config/index.ts'
 import { type Secret, secret } from '../secret.ts'
-import { isThere, pathsIn } from './cluster.ts'
 import { type ConnectOptions, connect, type Database } from './connect.ts'
+import { isThere, pathsIn } from './embedded/cluster.ts'
 import { isEmpty } from './migrate.ts'
 
 /** Its address has the password in it. */
@@ -17,7 +17,7 @@ export async function open(
 ): Promise<OpenDatabase> {
   const embedded = config.DATABASE_URL
     ? undefined
-    : await (await import('./embedded.ts')).start({ dataDir: config.DATA_DIR, log })
+    : await (await import('./embedded/index.ts')).start({ dataDir: config.DATA_DIR, log })
   const url = embedded?.url ?? config.DATABASE_URL?.reveal() ?? ''
   const database = connect({
     url,

@@ -1,4 +1,4 @@
-import type { Config } from '../config.ts'
+import type { Config } from '../config/index.ts'
 
 /** An amount that each key may spend, and that comes back over an hour. */
 export type Allowance = {

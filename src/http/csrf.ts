@@ -1,8 +1,8 @@
 import { timingSafeEqual } from 'node:crypto'
 import type { Context } from 'koa'
 import { keyedHash } from '../crypto/digests.ts'
-import { bind } from '../oidc/browser.ts'
-import { current } from '../oidc/request-scope.ts'
+import { bind } from '../oidc/request/browser.ts'
+import { current } from '../oidc/request/work.ts'
 import type { Secret } from '../secret.ts'
 
 const page = 'other-browser' // the page to show: it says to go on where one began

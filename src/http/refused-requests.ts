@@ -1,6 +1,6 @@
 import type { Logger } from 'pino'
 import type { Db } from '../database/schema.ts'
-import * as store from '../stores/refused-requests.ts'
+import * as store from '../stores/operations/refused-requests.ts'
 
 export type RefusedRequests = {
   /** Notes a refused request. Costs no time: it is written a moment later, with others. */

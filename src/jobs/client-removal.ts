@@ -1,9 +1,9 @@
 import type { Logger } from 'pino'
 import type { Database } from '../database/connect.ts'
 import type { Db } from '../database/schema.ts'
-import * as audit from '../stores/audit.ts'
-import * as lifetimes from '../stores/client-lifetimes.ts'
-import * as clients from '../stores/clients.ts'
+import * as clients from '../stores/clients/clients.ts'
+import * as lifetimes from '../stores/clients/lifetimes.ts'
+import * as audit from '../stores/operations/audit.ts'
 import { type Recurrence, recur } from './recurrence.ts'
 
 const everyMs = 60_000

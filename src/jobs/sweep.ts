@@ -1,7 +1,7 @@
 import type { Logger } from 'pino'
 import type { Database } from '../database/connect.ts'
-import * as auditRetention from '../stores/audit-retention.ts'
-import * as expired from '../stores/expired.ts'
+import * as auditRetention from '../stores/operations/audit-retention.ts'
+import * as expired from '../stores/operations/expired.ts'
 import { type Recurrence, recur } from './recurrence.ts'
 
 const everyMs = 60_000

@@ -2,7 +2,7 @@ import type { JWK } from 'jose'
 import { deriveKey } from '../crypto/digests.ts'
 import { isSigningAlgorithm, type PrivateJwk, publicPart, type SigningAlgorithm } from '../crypto/keys.ts'
 import { type Secret, secret } from '../secret.ts'
-import * as keys from '../stores/keys.ts'
+import * as keys from '../stores/keys/keys.ts'
 import { hintsLastMs, rules } from './life-cycle.ts'
 import { makeMissing, type RotationDependencies } from './rotation.ts'
 

@@ -1,6 +1,6 @@
-import type { Config } from '../config.ts'
+import type { Config } from '../config/index.ts'
 import { postQuantumAlgorithms, signingAlgorithms } from '../crypto/keys.ts'
-import { isNext, type Key } from '../stores/keys.ts'
+import { isNext, type Key } from '../stores/keys/keys.ts'
 
 /** How keys for one purpose go through their life. Without `rotation` there is one key for good. */
 export type Rule = {

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { generate, isSigningAlgorithm, publicPart } from '../crypto/keys.ts'
 import { secret } from '../secret.ts'
-import type { NewKey } from '../stores/keys.ts'
+import type { NewKey } from '../stores/keys/keys.ts'
 import type { KeyService } from './key-service.ts'
 
 /** A new key for a purpose, made in the key-management service if there is one and it knows the algorithm. */

@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Envelope } from '../crypto/envelope.ts'
 import type { Db } from '../database/schema.ts'
-import * as audit from '../stores/audit.ts'
-import * as encryptionKeys from '../stores/encryption-keys.ts'
-import { countAllByKey, listStale, type Place, places, replace, type StaleValue } from '../stores/sealed-values.ts'
+import * as encryptionKeys from '../stores/keys/encryption-keys.ts'
+import { countAllByKey, listStale, type Place, places, replace, type StaleValue } from '../stores/keys/sealed-values.ts'
+import * as audit from '../stores/operations/audit.ts'
 
 export type Resealing = {
   /** The key that everything is sealed with now, but for what the rest says. */

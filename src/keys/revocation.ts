@@ -1,5 +1,5 @@
 import type { Tx } from '../database/schema.ts'
-import * as keys from '../stores/keys.ts'
+import * as keys from '../stores/keys/keys.ts'
 import { rules } from './life-cycle.ts'
 import { make } from './making.ts'
 import type { RotationDependencies } from './rotation.ts'

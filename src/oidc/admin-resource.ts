@@ -1,4 +1,4 @@
-import type { ResourceServer } from '../stores/resource-servers.ts'
+import type { ResourceServer } from '../stores/clients/resource-servers.ts'
 
 /** Where the admin API is, below the issuer. */
 export const adminPath = '/admin/api'

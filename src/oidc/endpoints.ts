@@ -1,6 +1,31 @@
+import type { Configuration } from 'oidc-provider'
 import { metadataPath } from './admin-resource.ts'
-import { routes } from './features.ts'
-import type { Endpoint } from './request-scope.ts'
+
+/** Where each endpoint is. */
+export const routes = {
+  authorization: '/oauth/authorize',
+  token: '/oauth/token',
+  registration: '/oauth/register',
+  introspection: '/oauth/introspect',
+  revocation: '/oauth/revoke',
+  pushed_authorization_request: '/oauth/par',
+  device_authorization: '/oauth/device_authorization',
+  code_verification: '/device',
+  userinfo: '/oauth/userinfo',
+  jwks: '/oauth/jwks',
+  end_session: '/oauth/logout',
+} satisfies Configuration['routes']
+
+/** Which of the engine's endpoints a request is for, as far as storage treats them differently. */
+export type Endpoint =
+  | 'authorization'
+  | 'token'
+  | 'resume'
+  | 'device'
+  | 'device-resume'
+  | 'logout'
+  | 'registration'
+  | 'other'
 
 /** An address that this server answers at. */
 export type Address = {

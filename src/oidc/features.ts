@@ -1,11 +1,11 @@
 import type { Configuration } from 'oidc-provider'
-import type { Config } from '../config.ts'
+import type { Config } from '../config/index.ts'
 import { signingAlgorithms } from '../crypto/keys.ts'
 import type { Keyring } from '../keys/keyring.ts'
-import type { DynamicRegistration } from './dynamic-registration.ts'
 import { assertRequestObject, fapi } from './fapi.ts'
 import type { Pages } from './pages.ts'
-import type { ResourceServers } from './resource-servers.ts'
+import type { ResourceServers } from './permissions/resource-servers.ts'
+import type { DynamicRegistration } from './registration/by-client.ts'
 
 /** What of the protocols is switched on. Everything not named here keeps the engine's default. */
 export function features({
@@ -46,21 +46,6 @@ export function features({
     externalSigningSupport:      { enabled: true, ack: 'experimental-01' },            // docs/decisions/0011
   } satisfies Configuration['features']
 }
-
-/** Where each endpoint is. */
-export const routes = {
-  authorization: '/oauth/authorize',
-  token: '/oauth/token',
-  registration: '/oauth/register',
-  introspection: '/oauth/introspect',
-  revocation: '/oauth/revoke',
-  pushed_authorization_request: '/oauth/par',
-  device_authorization: '/oauth/device_authorization',
-  code_verification: '/device',
-  userinfo: '/oauth/userinfo',
-  jwks: '/oauth/jwks',
-  end_session: '/oauth/logout',
-} satisfies Configuration['routes']
 
 /** What clients may sign with. The newer name of EdDSA is among it (RFC 9864); HS* and `none` are not. */
 export const verifiedAlgorithms: string[] = [...signingAlgorithms, 'Ed25519']

@@ -1,5 +1,5 @@
 import type { Configuration } from 'oidc-provider'
-import type { Config } from '../config.ts'
+import type { Config } from '../config/index.ts'
 import { isFapi } from './fapi.ts'
 
 /** How long everything the engine issues lives, in seconds. */

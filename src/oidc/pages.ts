@@ -1,12 +1,12 @@
 import type { Configuration, KoaContextWithOIDC } from 'oidc-provider'
-import type { Client as Asker, DeviceCodeError, ErrorCode, Explanation, Render } from '../views.ts'
-import { askerOf } from './askers.ts'
+import type { Asker, DeviceCodeError, ErrorCode, Explanation, Render } from '../views/render.ts'
+import { askerOf } from './clients/askers.ts'
 import { isForPrograms } from './endpoints.ts'
-import { keptUserAgent } from './parameter-bounds.ts'
+import { keptUserAgent } from './parameters/bounds.ts'
 import { noteRefusal } from './reasons/noting.ts'
-import { current } from './request-scope.ts'
+import { backTo, type FindWayBack } from './request/expired-interactions.ts'
+import { current } from './request/work.ts'
 import { TooMany } from './too-many.ts'
-import { backTo, type FindWayBack } from './way-back.ts'
 
 type Features = NonNullable<Configuration['features']>
 

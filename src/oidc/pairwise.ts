@@ -1,7 +1,9 @@
 import { createHmac } from 'node:crypto'
 import { isLoopback } from '../registration/uris.ts'
 import type { Secret } from '../secret.ts'
-import type { PairwiseSubject } from './prompts.ts'
+
+/** The subject an account has towards a client that is told pairwise ones. */
+export type PairwiseSubject = (accountId: string, client: { [member: string]: unknown }) => Promise<string>
 
 /** Makes the subjects that accounts have towards clients of the `pairwise` type (OpenID Connect Core §8.1). */
 export function pairwiseSubjects(salt: Secret<Buffer>): PairwiseSubject {

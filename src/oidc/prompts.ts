@@ -1,11 +1,10 @@
 import { decodeJwt } from 'jose'
 import { interactionPolicy, type KoaContextWithOIDC } from 'oidc-provider'
-import { requiredScopes } from './client-scopes.ts'
-import { current } from './request-scope.ts'
+import type { PairwiseSubject } from './pairwise.ts'
+import { requiredScopes } from './permissions/client-scopes.ts'
+import { current } from './request/work.ts'
 
 export type Prompts = interactionPolicy.DefaultPolicy
-/** The subject an account has towards a client that is told pairwise ones. */
-export type PairwiseSubject = (accountId: string, client: { [member: string]: unknown }) => Promise<string>
 
 /** The reason of a login prompt for somebody whose sign-in was ended before they came back from it. */
 export const signInEnded = 'sign_in_ended'

@@ -1,252 +1,88 @@
-import Provider, { type Configuration, errors, type KoaContextWithOIDC } from 'oidc-provider'
-import type { Config } from '../config.ts'
-import { sha256 } from '../crypto/digests.ts'
-import { type Keyring, offeredAlgorithms, type SigningKey } from '../keys/keyring.ts'
-import * as accounts from '../stores/accounts.ts'
-import * as replays from '../stores/replays.ts'
-import { passwordClass } from './acr.ts'
-import { adapterWith } from './adapter.ts'
-import { assertionRules } from './client-assertions.ts'
-import type { ClientDocuments } from './client-documents.ts'
-import { extraClientMetadata } from './client-metadata.ts'
-import { type DynamicRegistration, readAnyForm } from './dynamic-registration.ts'
-import { externalKey } from './external-keys.ts'
-import { isFapi } from './fapi.ts'
-import { algorithms, features, routes } from './features.ts'
-import { loadGrant } from './grants.ts'
-import { fillIdTokens } from './id-token-claims.ts'
-import { introspectJwts } from './introspected-jwts.ts'
-import { lifetimes } from './lifetimes.ts'
-import type { Logos } from './logos.ts'
-import { narrowWhenUsed } from './narrowing.ts'
-import type { Pages } from './pages.ts'
-import { pairwiseSubjects } from './pairwise.ts'
-import { assertBounded } from './parameter-bounds.ts'
-import { keepClients } from './parsed-clients.ts'
-import { policy } from './prompts.ts'
-import { refusePublicIntrospection } from './public-introspection.ts'
-import { current } from './request-scope.ts'
-import { narrowClaims } from './requested-claims.ts'
-import { settleScope } from './requested-scopes.ts'
-import type { ResourceServers } from './resource-servers.ts'
-import { respellResources, withSpellings } from './resource-spellings.ts'
-import { rotates } from './rotation.ts'
-import { claimsByScope, claimsOf, scopes } from './scopes.ts'
-import { type Storage, translated } from './storage.ts'
-import { rememberTarget } from './targets.ts'
+import type Provider from 'oidc-provider'
+import type { Logger } from 'pino'
+import type { Config } from '../config/index.ts'
+import { createGuardedFetch } from '../egress/guarded-fetch.ts'
+import type { Keyring } from '../keys/keyring.ts'
+import { createStatementVerifier, type VerifyStatement } from '../registration/software-statements.ts'
+import type { Secret } from '../secret.ts'
+import type { Render } from '../views/render.ts'
+import { createLogos } from './clients/logos.ts'
+import { createProvider } from './configuration.ts'
+import { routes } from './endpoints.ts'
+import { createPages } from './pages.ts'
+import { acceptRequestUris } from './parameters/request-uris.ts'
+import type { ResourceServers } from './permissions/resource-servers.ts'
+import { explain } from './reasons/noting.ts'
+import { createDynamicRegistration } from './registration/by-client.ts'
+import { createClientDocuments } from './registration/by-document.ts'
+import { createDocuments } from './registration/document-fetch.ts'
+import type { FindWayBack } from './request/expired-interactions.ts'
+import type { Storage } from './request/storage.ts'
 
-export type ProviderDependencies = {
+export type ProvidersDependencies = {
   config: Config
-  keyring: Keyring
   storage: Storage
-  pages: Pages
-  registration: DynamicRegistration
   resourceServers: ResourceServers
-  /** Clients that are described by a document of theirs, where those are accepted. */
-  documents: ClientDocuments | undefined
-  logos: Logos
-  /** For the requests that the engine makes because a client's metadata says so. */
-  fetch: typeof globalThis.fetch
-}
-
-// DPoP proofs are good from 300 s before to 300 s after `iat`, and clocks may differ by the tolerance (RFC 9449 §11.1).
-const proofWindowMs = 2 * 300_000 + 15_000
-
-// How a client proves who it is, strongest first: clients that take the first one they know follow this order.
-const confidential = ['private_key_jwt', 'client_secret_jwt', 'client_secret_basic', 'client_secret_post'] as const
-
-/** The engine, configured. Throws when a key or setting it must not run with is missing or weak. */
-export function createProvider(dependencies: ProviderDependencies): Provider {
-  const { config, keyring, storage, pages, registration, resourceServers, documents, logos, fetch } = dependencies
-  assertKeys(keyring)
-  const { ttl } = lifetimes(config)
-  const enabledJWA = algorithms(offeredAlgorithms(keyring))
-  const isSecure = config.ISSUER.startsWith('https:')
-  const cookie = { signed: true, httpOnly: true, sameSite: 'lax', secure: isSecure, overwrite: true } as const
-
-  const pairwiseSubject = pairwiseSubjects(keyring.pairwiseSalt)
-  const prompts = policy(pairwiseSubject)
-
-  const Engine = withSpellings(config.ALLOW_FORM_POST ? Provider : WithoutFormPost, resourceServers.find)
-  const provider = new Engine(config.ISSUER, {
-    adapter: adapterWith(storage),
-    jwks: { keys: keyring.signing.map(toEngine) } as Configuration['jwks'],
-    features: features({ config, keyring, pages, registration, resourceServers }),
-    routes,
-    ttl,
-    scopes: Object.keys(scopes),
-    claims: claimsByScope,
-    acrValues: [passwordClass(config.ISSUER)],
-    subjectTypes: ['public', 'pairwise'],
-    pairwiseIdentifier: (_ctx, accountId, client) => pairwiseSubject(accountId, client),
-    responseTypes: config.ALLOW_IMPLICIT_AND_HYBRID
-      ? ['code', 'id_token', 'id_token token', 'code id_token', 'code token', 'code id_token token', 'none']
-      : ['code'],
-    enabledJWA,
-    clientAuthMethods: [...confidential, 'none'],
-    assertJwtClientAuthClaimsAndHeader: assertionRules(config),
-    pkce: { required: (_ctx, client) => assertPkceUnneeded(config, client) },
-    allowOmittingSingleRegisteredRedirectUri: false,
-    rotateRefreshToken: rotates,
-    async issueRefreshToken(ctx, client, source) {
-      rememberTarget(ctx, source)
-      return client.grantTypeAllowed('refresh_token') && source.scopes.has('offline_access')
-    },
-    formats: {
-      customizers: {
-        async jwt(_ctx, { aud }, parts) {
-          const { tokenTypeHeader: typ = 'at+jwt' } = (await resourceServers.find(String(aud))) ?? {}
-          parts.header = { ...parts.header, typ }
-        },
-      },
-    },
-    revokeGrantPolicy: () => false, // consent outlives tokens; a person takes it back on the account page
-    // A token of a machine is about the machine: introspection of an opaque one says so as a JWT does (RFC 9068 §2.2).
-    extraTokenClaims: async (ctx, token) =>
-      token.kind === 'AccessToken' ? authenticationOf(ctx) : { sub: token.clientId },
-    findAccount: (_ctx, sub) => translated(findAccount(storage, sub)),
-    loadExistingGrant: (ctx) => translated(loadGrant({ config, storage, prompts, resourceServers }, ctx)),
-    interactions: { url: (_ctx, interaction) => `/interaction/${interaction.uid}`, policy: prompts },
-    extraParams: {
-      // Called once the request is read, request object included, and known to be sent back to where it may be.
-      scope(ctx, scope, client) {
-        const { request, scope: asked } = ctx.oidc.body ?? ctx.query // the engine has taken these apart by now
-        assertBounded({ ...ctx.oidc.params, request, scope: asked ?? scope })
-        respellResources(ctx)
-        narrowClaims(ctx, client)
-        settleScope(ctx, client)
-      },
-    },
-    renderError: pages.renderError,
-    extraClientMetadata,
-    cookies: {
-      keys: keyring.cookieKeys.reveal(),
-      names: isSecure
-        ? {
-            session: '__Host-postern_session',
-            interaction: '__Secure-postern_interaction',
-            resume: '__Secure-postern_resume',
-          }
-        : { session: 'postern_session', interaction: 'postern_interaction', resume: 'postern_resume' },
-      long: cookie,
-      // Each of these has a path of its own, and "overwrite" goes by name alone: the end of one would be lost to the
-      // beginning of the next.
-      short: { ...cookie, overwrite: false },
-    },
-    // What has an origin of its own, such as an app's scheme, is `null` to a browser, and so is any sandboxed frame.
-    clientBasedCORS: (_ctx, origin, client) =>
-      origin !== 'null' && (client.redirectUris ?? []).some((uri) => URL.parse(uri)?.origin === origin),
-    discovery: {
-      // RFC 8414 §2: left out, these are client_secret_basic alone. A public client may not introspect.
-      revocation_endpoint_auth_methods_supported: [...confidential, 'none'],
-      revocation_endpoint_auth_signing_alg_values_supported: enabledJWA.clientAuthSigningAlgValues,
-      introspection_endpoint_auth_methods_supported: confidential,
-      introspection_endpoint_auth_signing_alg_values_supported: enabledJWA.clientAuthSigningAlgValues,
-      ...(documents && { client_id_metadata_document_supported: true }),
-    },
-    fetch,
-    clockTolerance: 15,
-  } satisfies Configuration as Configuration)
-
-  // What a proof's identifier is checked with must be one step, or two requests at once both pass.
-  provider.ReplayDetection.unique = async (iss, jti, exp) => {
-    const expiresAt = new Date(Math.max(Number(exp) * 1000, Date.now()) + proofWindowMs)
-    const idHash = sha256(`${iss}\0${jti}`)
-    const isFirst = await translated(replays.claim(storage.db, idHash, expiresAt))
-    if (isFirst) current()?.claimedOnce.push(idHash)
-    return isFirst
-  }
-  keepClients(provider, { storage, documents, logos })
-  narrowWhenUsed(provider, resourceServers)
-  introspectJwts(provider)
-  fillIdTokens(provider)
-  refusePublicIntrospection(provider)
-  readAnyForm(provider)
-  if (!config.ALLOW_FORM_POST) advertiseNoFormPost(provider)
-
-  // Koa keeps what cookies are signed with on the application, and it would be printed with that.
-  Object.defineProperty(provider, 'keys', { enumerable: false })
-
-  // Forwarded headers reach the engine only after http/middleware/origin.ts has pinned them to the issuer.
-  provider.proxy = true
-  return provider
-}
-
-/** When and how the person signed in, so that an API can ask for more (RFC 9068 §2.2.1, RFC 9470 §6). */
-function authenticationOf({ oidc: { entities, session } }: KoaContextWithOIDC): Record<string, unknown> {
-  const source = entities.AuthorizationCode ?? entities.RefreshToken ?? entities.DeviceCode
-  const { authTime = session?.authTime(), acr, amr } = source ?? session ?? {}
-  return {
-    ...(authTime !== undefined && { auth_time: authTime }),
-    ...(acr !== undefined && { acr }),
-    ...(amr !== undefined && { amr }),
-  }
+  render: Render
+  findWayBack: FindWayBack
+  throttleKey: Secret<Buffer>
+  log: Logger
+  /** How what clients name is fetched; by default the guarded way. */
+  fetch?: typeof globalThis.fetch | undefined
 }
 
 /**
- * The engine, without a response mode that it has no switch for. Not registered, it is unknown everywhere: to
- * requests, and to errors, which would else be answered in it.
+ * Makes engines that differ in nothing but their keys, which an engine takes when it is made. They share the storage,
+ * so that a request may begin at one and the next one of the same browser end at another.
  */
-class WithoutFormPost extends Provider {
-  override registerResponseMode(...[name, handler]: Parameters<Provider['registerResponseMode']>): void {
-    if (!name.startsWith('form_post')) super.registerResponseMode(name, handler)
-  }
-}
-
-function advertiseNoFormPost(provider: Provider): void {
-  provider.use(async (ctx, next) => {
-    await next()
-    const metadata = ctx.body as { response_modes_supported?: string[] } | undefined
-    if (!ctx.path.startsWith('/.well-known/') || !metadata?.response_modes_supported) return
-    metadata.response_modes_supported = metadata.response_modes_supported.filter(
-      (mode) => !mode.startsWith('form_post'),
-    )
+export function createProviders({
+  config,
+  storage,
+  resourceServers,
+  render,
+  findWayBack,
+  throttleKey,
+  log,
+  ...options
+}: ProvidersDependencies): (keyring: Keyring) => Provider {
+  const isLocal = config.ISSUER.startsWith('http:') // which only a loopback address may be
+  const fetch =
+    options.fetch ??
+    createGuardedFetch({
+      allowsLoopback: isLocal,
+      privateHosts: config.EGRESS_PRIVATE_HOSTS,
+      onFailure: ({ host, reason }) => log.warn({ err: reason, host }, 'what a client named could not be fetched'),
+    })
+  const verify = createStatementVerifier({
+    issuers: config.SOFTWARE_STATEMENT_ISSUERS,
+    audiences: [config.ISSUER, config.ISSUER + routes.registration],
+    fetch,
   })
-}
-
-async function findAccount({ db }: Storage, sub: string) {
-  const account = current()?.accounts.get(sub) ?? (await accounts.findById(db, sub))
-  if (!account || account.isDisabled) return undefined
-  return { accountId: account.id, claims: async () => claimsOf(account) }
-}
-
-type PkceClient = { clientId: string; clientAuthMethod?: string | undefined; [extra: string]: unknown }
-
-/** Refuses a request without PKCE (RFC 7636 §4.4.1) in words that say what is to be done, by whoever reads them first. */
-function assertPkceUnneeded(config: Config, client: PkceClient): false {
-  const isPublic = client.clientAuthMethod === 'none'
-  const isObliged = isPublic || isFapi(client)
-  const isRequired = isObliged || (client['require_pkce'] ?? config.REQUIRE_PKCE === 'always') === true
-  if (!isRequired) return false
-  const otherwise = isObliged
-    ? ''
-    : `, or have an administrator run: postern client update ${client.clientId} --require-pkce false`
-  throw new errors.InvalidRequest(
-    `PKCE is required: send code_challenge with code_challenge_method=S256 (RFC 7636)${otherwise}`,
-  )
-}
-
-/** Only a key that signs comes with what it signs with. */
-function toEngine({ kid, alg, publicJwk, signer }: SigningKey): unknown {
-  if (signer && 'privateJwk' in signer) return signer.privateJwk.reveal()
-  return externalKey({ kid, alg, publicJwk, sign: signer?.sign })
-}
-
-function assertKeys({ signing, cookieKeys, dpopNonceSecret }: Keyring): void {
-  if (!signing.some(({ alg, signer }) => alg === 'RS256' && signer))
-    throw new Error('There is no RS256 signing key, which OpenID Connect requires.')
-  for (const [index, { kid, alg, publicJwk, signer }] of signing.entries()) {
-    if (!kid || publicJwk.kid !== kid || publicJwk.alg !== alg || publicJwk.use !== 'sig') {
-      throw new Error('Every signing key needs kid, alg and use.')
-    }
-    // The engine takes the first key of an algorithm, unless another has members that this one lacks.
-    if (signer && signing.findIndex((key) => key.alg === alg) !== index) {
-      throw new Error(`Of the ${alg} signing keys the first one has to be the one that signs.`)
+  const verifyStatement: VerifyStatement = async (statement) => {
+    try {
+      return await verify(statement)
+    } catch (error) {
+      log.warn({ err: error }, 'a software statement could not be verified')
+      throw error
     }
   }
-  const cookies = cookieKeys.reveal()
-  if (cookies.length === 0 || cookies.some((key) => key.length < 32)) {
-    throw new Error('Cookies need a signing key of at least 32 bytes.')
+  const hosts = config.CLIENT_ID_METADATA_DOCUMENTS
+  const read = createDocuments({ db: storage.db, throttleKey, fetch })
+  const pages = createPages({
+    render,
+    findWayBack,
+    explain: isLocal ? (ctx) => explain(storage.db, ctx) : undefined,
+  })
+  const logos = createLogos({ db: storage.db, fetch, log })
+  const registration = createDynamicRegistration({ storage, verifyStatement })
+
+  return (keyring) => {
+    // Clients are of the engine that they were made for, and no other takes them.
+    const documents =
+      hosts.length > 0 ? createClientDocuments({ storage, documents: read, hosts, throttleKey }) : undefined
+    const dependencies = { config, keyring, storage, pages, registration, resourceServers, documents, logos, fetch }
+    const provider = createProvider(dependencies)
+    if (config.ALLOW_REQUEST_URI) acceptRequestUris(provider, { db: storage.db, throttleKey, fetch })
+    return provider
   }
-  if (dpopNonceSecret.reveal().length !== 32) throw new Error('The DPoP nonce secret must have 32 bytes.')
 }

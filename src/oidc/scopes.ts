@@ -1,4 +1,4 @@
-import type { Account } from '../stores/accounts.ts'
+import type { Account } from '../stores/people/accounts.ts'
 
 type Claim = (account: Account) => unknown
 

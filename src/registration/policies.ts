@@ -1,5 +1,5 @@
 import type { Db } from '../database/schema.ts'
-import * as stored from '../stores/registration-policies.ts'
+import * as stored from '../stores/clients/registration-policies.ts'
 import { builtInPolicies, complete, type Policy } from './rules.ts'
 
 /** The policy of a name: what an administrator saved, laid over what is built in; else what is built in. */

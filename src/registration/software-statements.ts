@@ -8,7 +8,7 @@ import {
   type JWTVerifyGetKey,
   jwtVerify,
 } from 'jose'
-import type { TrustedIssuer } from '../config.ts'
+import type { TrustedIssuer } from '../config/index.ts'
 import { clientMetadata } from './metadata.ts'
 import type { Metadata, Refusal } from './policy.ts'
 

@@ -3,7 +3,7 @@
  * for a device. `isReviewed` says that an administrator registered it; any other is a stranger, who chose all of this,
  * but cannot choose where the host leads to. `document` is its client id metadata document, if it has one.
  */
-export type Client = {
+export type Asker = {
   name: string
   host: string
   isReviewed: boolean
@@ -23,7 +23,7 @@ export type Links = {
 export const filters = { knownAs, knownHost, quoted, isVerified, isLoopback, isOfApp, scheme, links }
 
 /** What an app is known by: the host that it cannot make up, or else what it calls itself. */
-function knownAs(client: Client): string {
+function knownAs(client: Asker): string {
   if (client.document) return knownHost(client)
   return client.isReviewed ? client.name : quoted(client.name)
 }
@@ -32,13 +32,13 @@ function knownAs(client: Client): string {
  * The host that a page may name as that of an app. A document speaks for its host only while the answer goes there, or
  * to an app that has no host; otherwise it is the host that gets the answer.
  */
-function knownHost({ host, document }: Client): string {
+function knownHost({ host, document }: Asker): string {
   if (document && (host === '' || isOfApp(host))) return document.host
   return host
 }
 
 /** Whether the one who gets the answer published the document. */
-function isVerified({ host, document }: Client): boolean {
+function isVerified({ host, document }: Asker): boolean {
   return document !== undefined && host === document.host && !isOfApp(host)
 }
 
@@ -66,7 +66,7 @@ function scheme(host: string): string | undefined {
  * The pages about an app, each with the host it is at. A stranger's are links only where that is the host that the page
  * names: others would be for the person to take as theirs (RFC 7591 §5).
  */
-function links(client: Client & Links): { label: string; host: string; href: string | undefined }[] {
+function links(client: Asker & Links): { label: string; host: string; href: string | undefined }[] {
   const pages = [
     ['Website', client.uri],
     ['Privacy policy', client.policyUri],

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { perform, prepare, within } from '../../src/admin/execute.ts'
 import { Refusal } from '../../src/admin/operation.ts'
-import { operations } from '../../src/admin/operations.ts'
+import { operations } from '../../src/admin/operations/index.ts'
 import { isContention } from '../../src/database/connect.ts'
 import { startPostern, type TestPostern } from '../support/postern.ts'
 

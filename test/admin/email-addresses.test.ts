@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { emailAddress } from '../../src/admin/email-addresses.ts'
-import { canonicalEmail } from '../../src/stores/accounts.ts'
+import { canonicalEmail } from '../../src/stores/people/accounts.ts'
 import { operate } from '../support/operator.ts'
 import { password, startPostern, type TestPostern } from '../support/postern.ts'
 import { beginLogin, discover } from '../support/relying-party.ts'

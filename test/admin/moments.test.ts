@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
-import { moment } from '../../src/admin/moments.ts'
+import { moment } from '../../src/admin/times.ts'
 
 beforeAll(() => {
   vi.useFakeTimers({ now: new Date('2026-11-27T10:20:30.400Z'), toFake: ['Date'] })

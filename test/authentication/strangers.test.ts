@@ -1,7 +1,7 @@
 import type * as oidc from 'openid-client'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { allowances } from '../../src/authentication/attempts.ts'
-import type { ClientMetadata } from '../../src/stores/clients.ts'
+import type { ClientMetadata } from '../../src/stores/clients/clients.ts'
 import { environmentFor, password, startPostern, type TestPostern } from '../support/postern.ts'
 import { shownRefusal } from '../support/refusals.ts'
 import { beginLogin, discover } from '../support/relying-party.ts'
@@ -195,9 +195,9 @@ describe('the cookie of a browser that is known', () => {
 
 /** A second process's worth of server, on the same data. */
 async function startSecond(): Promise<{ address: string; stop(): Promise<void> }> {
-  const { serve } = await import('../../src/server.ts')
-  const { parse } = await import('../../src/config.ts')
-  const { createLogger } = await import('../../src/log.ts')
+  const { serve } = await import('../../src/serve.ts')
+  const { parse } = await import('../../src/config/index.ts')
+  const { createLogger } = await import('../../src/log/index.ts')
   const { PORT } = await environmentFor(postern.database.url)
   const config = parse({ ...postern.env, PORT: String(PORT) })
   const server = await serve(config, { log: createLogger('silent') })

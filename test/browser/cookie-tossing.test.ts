@@ -1,6 +1,6 @@
 import type { Browser, BrowserContext, Page as Tab } from 'playwright-core'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import type { ClientMetadata } from '../../src/stores/clients.ts'
+import type { ClientMetadata } from '../../src/stores/clients/clients.ts'
 import { authorizationRequest, proceed } from '../concurrency/journey.ts'
 import { launchChromium, pretendOrigin } from '../support/chromium.ts'
 import { ask, createParkingVisitor, type HttpsPostern, startHttpsPostern } from '../support/https-postern.ts'

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { operations } from '../../src/admin/operations.ts'
+import { operations } from '../../src/admin/operations/index.ts'
 import { postern as commandLine } from '../support/command-line.ts'
 
 const own = ['start', 'migrate', 'config', 'doctor', 'apply', 'export', 'secrets rotate', 'secrets list']

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { version } from '../../src/server.ts'
+import { version } from '../../src/assemble/version.ts'
 
 const run = promisify(execFile)
 const repository = join(import.meta.dirname, '..', '..')

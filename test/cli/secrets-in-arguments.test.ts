@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { operations } from '../../src/admin/operations.ts'
+import { operations } from '../../src/admin/operations/index.ts'
 import { postern as commandLine } from '../support/command-line.ts'
 import { startPostern, type TestPostern } from '../support/postern.ts'
 

@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { expect } from 'vitest'
-import type { ClientMetadata } from '../../src/stores/clients.ts'
+import type { ClientMetadata } from '../../src/stores/clients/clients.ts'
 import type { Fetch, Fleet, ServerProcess } from '../support/processes.ts'
 import { createVisitor, type Page, type Visitor } from '../support/visitor.ts'
 

@@ -1,7 +1,7 @@
 import { decodeJwt, decodeProtectedHeader } from 'jose'
 import type { Db } from '../../src/database/schema.ts'
 import { settlingMs } from '../../src/keys/life-cycle.ts'
-import * as keys from '../../src/stores/keys.ts'
+import * as keys from '../../src/stores/keys/keys.ts'
 
 /** The times of a request and of its answer. */
 export type Span = { askedAt: number; answeredAt: number }

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { announcedAt, rules } from '../../src/keys/life-cycle.ts'
-import * as keys from '../../src/stores/keys.ts'
+import * as keys from '../../src/stores/keys/keys.ts'
 import { type CachingRelyingParty, createCachingRelyingParty } from '../support/caching-relying-party.ts'
 import { type Fetch, type Fleet, startFleet } from '../support/processes.ts'
 import { type Answer, expectNoFailures, type Reachable } from './journey.ts'

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { exportJWK, generateKeyPair, type JWTPayload, SignJWT } from 'jose'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import type { ClientMetadata } from '../../src/stores/clients.ts'
+import type { ClientMetadata } from '../../src/stores/clients/clients.ts'
 import { type Fleet, startFleet } from '../support/processes.ts'
 import type { Visitor } from '../support/visitor.ts'
 import {

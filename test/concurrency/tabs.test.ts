@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import type { ClientMetadata } from '../../src/stores/clients.ts'
+import type { ClientMetadata } from '../../src/stores/clients/clients.ts'
 import { type Fleet, type ServerProcess, startFleet } from '../support/processes.ts'
 import type { Page } from '../support/visitor.ts'
 import {

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { exportJWK, generateKeyPair, SignJWT } from 'jose'
-import type { ClientMetadata } from '../../src/stores/clients.ts'
-import type * as keys from '../../src/stores/keys.ts'
+import type { ClientMetadata } from '../../src/stores/clients/clients.ts'
+import type * as keys from '../../src/stores/keys/keys.ts'
 import {
   type Answer,
   authorizationRequest,

@@ -1,6 +1,6 @@
 import * as oidc from 'openid-client'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { eventTypes } from '../../src/stores/audit-events.ts'
+import { eventTypes } from '../../src/stores/operations/audit-events.ts'
 import { operate } from '../support/operator.ts'
 import { startPostern, type TestPostern } from '../support/postern.ts'
 import { beginLogin, completeLogin, discover, login, refusal } from '../support/relying-party.ts'

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
 import { secret } from '../../src/secret.ts'
-import * as keys from '../../src/stores/keys.ts'
+import * as keys from '../../src/stores/keys/keys.ts'
 import { type DatabaseProxy, startProxy } from '../faults/proxy.ts'
 import { adminToken, createAdministrator } from '../support/admin.ts'
 import { createCanaries } from '../support/canaries.ts'

@@ -1,6 +1,6 @@
 import * as oidc from 'openid-client'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import type { ClientMetadata } from '../../src/stores/clients.ts'
+import type { ClientMetadata } from '../../src/stores/clients/clients.ts'
 import { startPostern, type TestPostern } from '../support/postern.ts'
 import { authorize, login } from '../support/relying-party.ts'
 import type { Visitor } from '../support/visitor.ts'

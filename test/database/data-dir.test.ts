@@ -4,7 +4,7 @@ import { chmod, mkdir, mkdtemp, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { createDataDir, unusable } from '../../src/database/data-dir.ts'
+import { createDataDir, unusable } from '../../src/database/embedded/data-dir.ts'
 import { postern as commandLine } from '../support/command-line.ts'
 
 const isRoot = process.getuid?.() === 0
@@ -54,7 +54,7 @@ describe('a data directory', () => {
       for (const path of ['closed', 'closed/data', 'data']) {
         await createDataDir(${JSON.stringify(folder)} + '/' + path).catch((error) => console.log(error.message))
       }`
-    const source = `import { createDataDir } from ${JSON.stringify(join(import.meta.dirname, '../../src/database/data-dir.ts'))}\n`
+    const source = `import { createDataDir } from ${JSON.stringify(join(import.meta.dirname, '../../src/database/embedded/data-dir.ts'))}\n`
     const child = spawn(process.execPath, ['--input-type=module', '--eval', source + program])
     let output = ''
     child.stdout.setEncoding('utf8').on('data', (chunk: string) => {

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import pg from 'pg'
 import { afterEach, describe, expect, type TestContext, test } from 'vitest'
-import { type Embedded, start } from '../../src/database/embedded.ts'
+import { type Embedded, start } from '../../src/database/embedded/index.ts'
 
 const isRoot = process.getuid?.() === 0
 const isLinux = process.platform === 'linux'
@@ -59,7 +59,7 @@ const program = `
 type Circumstances = { uid?: number; prefix?: string[]; checkout?: string }
 
 function spawnElsewhere(dataDir: string, { uid, prefix = [], checkout = repository }: Circumstances = {}) {
-  const module = pathToFileURL(join(checkout, 'src/database/embedded.ts')).href
+  const module = pathToFileURL(join(checkout, 'src/database/embedded/index.ts')).href
   const command = [...prefix, process.execPath, '--input-type=module', '--eval', program, dataDir, module]
   const [file = '', ...args] = command
   const account = uid === undefined ? {} : { uid, gid: uid }

@@ -1,5 +1,5 @@
-import type { Postern } from '../../src/server.ts'
-import type { ClientMetadata } from '../../src/stores/clients.ts'
+import type { Postern } from '../../src/assemble/index.ts'
+import type { ClientMetadata } from '../../src/stores/clients/clients.ts'
 import { privateJwks } from '../support/keys.ts'
 import { operateOn } from '../support/operator.ts'
 import { createClient, password, type TestPostern } from '../support/postern.ts'

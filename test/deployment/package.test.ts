@@ -62,7 +62,7 @@ describe('the package', () => {
     for (const path of [
       'bin/postern.js',
       'dist/src/cli.js',
-      'dist/src/database/embedded.js',
+      'dist/src/database/embedded/index.js',
       'dist/src/resource-server/index.js',
       'dist/src/resource-server/index.d.ts',
       'dist/migrations/0001-initial.js',
@@ -247,7 +247,7 @@ describe('postern/resource-server, in a project of its own', () => {
   })
 
   test('is all of the package that can be imported', async () => {
-    for (const path of ['postern', 'postern/dist/src/server.js', 'postern/dist/src/resource-server/cache.js']) {
+    for (const path of ['postern', 'postern/dist/src/serve.js', 'postern/dist/src/resource-server/cache.js']) {
       await expect(node('--eval', `await import('${path}')`)).rejects.toMatchObject({
         stderr: expect.stringContaining('ERR_PACKAGE_PATH_NOT_EXPORTED'),
       })

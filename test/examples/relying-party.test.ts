@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import * as jose from 'jose'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import type { ClientMetadata } from '../../src/stores/clients.ts'
+import type { ClientMetadata } from '../../src/stores/clients/clients.ts'
 import { privateJwk } from '../support/keys.ts'
 import { freePort, startPostern, type TestPostern } from '../support/postern.ts'
 import type { Page } from '../support/visitor.ts'

@@ -1,6 +1,6 @@
 import * as oidc from 'openid-client'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import type { ClientMetadata } from '../../src/stores/clients.ts'
+import type { ClientMetadata } from '../../src/stores/clients/clients.ts'
 import { freePort, startPostern, type TestPostern } from '../support/postern.ts'
 import { discover, login } from '../support/relying-party.ts'
 import { run, stopAll } from './example.ts'

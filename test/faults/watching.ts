@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
-import type { ClientMetadata } from '../../src/stores/clients.ts'
+import type { ClientMetadata } from '../../src/stores/clients/clients.ts'
 import { authorizationRequest, type Reachable, redeem, token } from '../concurrency/journey.ts'
 import { createCachingRelyingParty } from '../support/caching-relying-party.ts'
 import type { Visitor } from '../support/visitor.ts'

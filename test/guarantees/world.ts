@@ -1,4 +1,4 @@
-import type { ClientMetadata } from '../../src/stores/clients.ts'
+import type { ClientMetadata } from '../../src/stores/clients/clients.ts'
 import {
   type Answer,
   authorizationRequest,

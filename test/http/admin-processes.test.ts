@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { adminScopes } from '../../src/oidc/admin-resource.ts'
-import type { ClientMetadata } from '../../src/stores/clients.ts'
+import type { ClientMetadata } from '../../src/stores/clients/clients.ts'
 import { type Fleet, type ServerProcess, startFleet } from '../support/processes.ts'
 import { basic } from '../support/wire.ts'
 

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import type { ClientMetadata } from '../../src/stores/clients.ts'
+import type { ClientMetadata } from '../../src/stores/clients/clients.ts'
 import { authorizationRequest, proceed } from '../concurrency/journey.ts'
 import { ask, createParkingVisitor, type HttpsPostern, startHttpsPostern } from '../support/https-postern.ts'
 import { createVisitor, type Page, type Visitor } from '../support/visitor.ts'

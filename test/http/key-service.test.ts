@@ -1,6 +1,6 @@
 import { createRemoteJWKSet, customFetch, decodeProtectedHeader, type JWK, jwtVerify } from 'jose'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import type { ClientMetadata } from '../../src/stores/clients.ts'
+import type { ClientMetadata } from '../../src/stores/clients/clients.ts'
 import { rotateUntil, signingKid } from '../support/keys.ts'
 import { startPostern, type TestPostern } from '../support/postern.ts'
 import { login } from '../support/relying-party.ts'

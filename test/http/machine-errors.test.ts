@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
 import { addresses } from '../../src/oidc/endpoints.ts'
-import type { ClientMetadata } from '../../src/stores/clients.ts'
+import type { ClientMetadata } from '../../src/stores/clients/clients.ts'
 import { type DatabaseProxy, startProxy } from '../faults/proxy.ts'
 import { startPostern, type TestPostern } from '../support/postern.ts'
 import { type Answer, basic, knock } from '../support/wire.ts'

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { addresses } from '../../src/oidc/endpoints.ts'
-import type { ClientMetadata } from '../../src/stores/clients.ts'
+import type { ClientMetadata } from '../../src/stores/clients/clients.ts'
 import { startPostern, type TestPostern } from '../support/postern.ts'
 import { authorize } from '../support/relying-party.ts'
 import { createVisitor, formsOf } from '../support/visitor.ts'

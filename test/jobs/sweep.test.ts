@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest'
 import { connect, type Database } from '../../src/database/connect.ts'
 import { startSweeping } from '../../src/jobs/sweep.ts'
-import { createLogger } from '../../src/log.ts'
+import { createLogger } from '../../src/log/index.ts'
 import { createDatabase, type TestDatabase } from '../support/database.ts'
 
 const batchSize = 500

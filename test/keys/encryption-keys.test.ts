@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { parse } from '../../src/config.ts'
+import { parse } from '../../src/config/index.ts'
 import { load } from '../../src/keys/encryption-keys.ts'
 import { commandsBelow, runCommands } from '../support/documented-commands.ts'
 
@@ -55,7 +55,7 @@ describe('the key beside an embedded database', () => {
 
   test('is one, however many processes start at the same moment', async () => {
     const source = `
-      import { parse } from './src/config.ts'
+      import { parse } from './src/config/index.ts'
       import { load } from './src/keys/encryption-keys.ts'
       const [key] = await load(parse({ DATA_DIR: process.argv[1] }))
       process.stdout.write(key.reveal())`

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
-import { parse } from '../../src/config.ts'
+import { parse } from '../../src/config/index.ts'
 import { type Rule, rules, settlingMs, stepsAhead } from '../../src/keys/life-cycle.ts'
-import type { Key } from '../../src/stores/keys.ts'
+import type { Key } from '../../src/stores/keys/keys.ts'
 
 const config = parse({})
 const days = 86_400_000

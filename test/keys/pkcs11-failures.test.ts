@@ -3,10 +3,10 @@ import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { inspect, promisify } from 'node:util'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
-import { type Config, parse } from '../../src/config.ts'
+import { type Config, parse } from '../../src/config/index.ts'
 import type { KeyService } from '../../src/keys/key-service.ts'
 import { refusalOf } from '../../src/keys/pkcs11/cryptoki.ts'
-import { open } from '../../src/keys/pkcs11.ts'
+import { open } from '../../src/keys/pkcs11/index.ts'
 import { createToken, hasSoftHsm, initializeToken, pin, type SoftToken, softhsm } from '../support/softhsm.ts'
 
 const run = promisify(execFile)

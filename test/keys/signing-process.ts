@@ -1,8 +1,8 @@
 // A process that uses a token: makes a key for each algorithm that it is given, says so, and signs with each until told
 // to end. What it prints is a line of JSON.
-import { parse } from '../../src/config.ts'
+import { parse } from '../../src/config/index.ts'
 import type { SigningAlgorithm } from '../../src/crypto/keys.ts'
-import { open } from '../../src/keys/pkcs11.ts'
+import { open } from '../../src/keys/pkcs11/index.ts'
 
 try {
   const service = await open(parse(process.env))

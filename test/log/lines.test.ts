@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest'
-import { parse } from '../../src/config.ts'
+import { parse } from '../../src/config/index.ts'
+import { createLogger, logDestination } from '../../src/log/index.ts'
 import { lineOf } from '../../src/log/lines.ts'
 import { styleFor } from '../../src/log/style.ts'
-import { createLogger, logDestination } from '../../src/log.ts'
 
 const plain = styleFor({ isTTY: false }, {})
 

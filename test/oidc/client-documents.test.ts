@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { createRequestScope, run } from '../../src/oidc/request-scope.ts'
+import { createRequestScope, run } from '../../src/oidc/request/work.ts'
 import { rotateOnce } from '../support/keys.ts'
 import { startPostern, type TestPostern } from '../support/postern.ts'
 import { login } from '../support/relying-party.ts'

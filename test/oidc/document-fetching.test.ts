@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import { connect, type Database } from '../../src/database/connect.ts'
-import { createDocuments, type Documents } from '../../src/oidc/document-fetching.ts'
-import { createRequestScope, run } from '../../src/oidc/request-scope.ts'
+import { createDocuments, type Documents } from '../../src/oidc/registration/document-fetch.ts'
+import { createRequestScope, run } from '../../src/oidc/request/work.ts'
 import { secret } from '../../src/secret.ts'
 import { createDatabase, type TestDatabase } from '../support/database.ts'
 

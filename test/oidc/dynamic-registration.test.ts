@@ -1,7 +1,7 @@
 import type { AdapterPayload } from 'oidc-provider'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { adapterWith } from '../../src/oidc/adapter.ts'
-import { createRequestScope, type Permission, run } from '../../src/oidc/request-scope.ts'
+import { adapterWith } from '../../src/oidc/adapters/index.ts'
+import { createRequestScope, type Permission, run } from '../../src/oidc/request/work.ts'
 import { startPostern, type TestPostern } from '../support/postern.ts'
 
 let postern: TestPostern

@@ -1,7 +1,7 @@
 import { generateKeyPairSync, sign as signWith } from 'node:crypto'
 import { compactVerify, importJWK, type JWK } from 'jose'
 import { describe, expect, test } from 'vitest'
-import { externalKey } from '../../src/oidc/external-keys.ts'
+import { externalKey } from '../../src/oidc/tokens/external-keys.ts'
 
 const { publicKey, privateKey } = generateKeyPairSync('ed25519')
 const publicJwk: JWK = { ...publicKey.export({ format: 'jwk' }), kid: 'one', alg: 'EdDSA', use: 'sig' }

@@ -1,7 +1,7 @@
 import { SignJWT } from 'jose'
 import * as oidc from 'openid-client'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import type { ClientMetadata } from '../../src/stores/clients.ts'
+import type { ClientMetadata } from '../../src/stores/clients/clients.ts'
 import { startPostern, type TestPostern } from '../support/postern.ts'
 import { beginLogin, completeLogin, discover, visit } from '../support/relying-party.ts'
 import { tickboxes } from '../support/visitor.ts'

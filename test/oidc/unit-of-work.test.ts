@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { afterAll, afterEach, beforeAll, describe, expect, inject, test } from 'vitest'
-import type { ClientMetadata } from '../../src/stores/clients.ts'
+import type { ClientMetadata } from '../../src/stores/clients/clients.ts'
 import { type DatabaseProxy, startProxy } from '../faults/proxy.ts'
 import { createDatabase, type TestDatabase } from '../support/database.ts'
 import { startPostern, type TestPostern } from '../support/postern.ts'

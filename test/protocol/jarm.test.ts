@@ -1,7 +1,7 @@
 import { jwtVerify } from 'jose'
 import * as oidc from 'openid-client'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import type { ClientMetadata } from '../../src/stores/clients.ts'
+import type { ClientMetadata } from '../../src/stores/clients/clients.ts'
 import { startPostern, type TestPostern } from '../support/postern.ts'
 import { authorize, beginLogin, discover } from '../support/relying-party.ts'
 import { formsOf } from '../support/visitor.ts'

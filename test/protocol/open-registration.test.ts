@@ -1,6 +1,6 @@
 import * as oidc from 'openid-client'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
-import type { ClientMetadata } from '../../src/stores/clients.ts'
+import type { ClientMetadata } from '../../src/stores/clients/clients.ts'
 import { idTokenMetadata } from '../support/id-tokens.ts'
 import { startPostern, type TestPostern } from '../support/postern.ts'
 import { createToken, manage, redirect_uris, register, registered, updated } from '../support/registration.ts'

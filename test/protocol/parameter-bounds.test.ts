@@ -1,7 +1,7 @@
 import { SignJWT } from 'jose'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { parameterBounds } from '../../src/oidc/parameter-bounds.ts'
-import type { ClientMetadata } from '../../src/stores/clients.ts'
+import { parameterBounds } from '../../src/oidc/parameters/bounds.ts'
+import type { ClientMetadata } from '../../src/stores/clients/clients.ts'
 import { startPostern, type TestPostern } from '../support/postern.ts'
 import { type Answer, createKey, send } from '../support/wire.ts'
 

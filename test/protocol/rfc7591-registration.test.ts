@@ -1,6 +1,6 @@
 import * as oidc from 'openid-client'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import type { ClientMetadata } from '../../src/stores/clients.ts'
+import type { ClientMetadata } from '../../src/stores/clients/clients.ts'
 import { errorAbout, forbidden } from '../support/forbidden-metadata.ts'
 import { idTokenMetadata } from '../support/id-tokens.ts'
 import { operate } from '../support/operator.ts'

@@ -1,7 +1,7 @@
 import { createRemoteJWKSet, decodeProtectedHeader, jwtVerify } from 'jose'
 import * as oidc from 'openid-client'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import type { ClientMetadata } from '../../src/stores/clients.ts'
+import type { ClientMetadata } from '../../src/stores/clients/clients.ts'
 import { startPostern, type TestPostern } from '../support/postern.ts'
 import { authorize, beginLogin, discover, login, refusal } from '../support/relying-party.ts'
 import { tickboxes } from '../support/visitor.ts'

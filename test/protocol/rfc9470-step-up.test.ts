@@ -1,7 +1,7 @@
 import * as oidc from 'openid-client'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { requireToken } from '../../src/resource-server/index.ts'
-import type { ClientMetadata } from '../../src/stores/clients.ts'
+import type { ClientMetadata } from '../../src/stores/clients/clients.ts'
 import { startPostern, type TestPostern } from '../support/postern.ts'
 import { login } from '../support/relying-party.ts'
 

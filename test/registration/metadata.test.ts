@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { z } from 'zod'
-import { parse } from '../../src/oidc/client-metadata.ts'
+import { parse } from '../../src/oidc/registration/metadata.ts'
 import { type ClientMetadataInput, clientMetadata } from '../../src/registration/metadata.ts'
 import { startPostern, type TestPostern } from '../support/postern.ts'
 import { createKey } from '../support/wire.ts'

@@ -1,6 +1,6 @@
 import { CompactSign, exportJWK, generateKeyPair, type JWTPayload, SignJWT, UnsecuredJWT } from 'jose'
 import { beforeAll, describe, expect, test } from 'vitest'
-import type { TrustedIssuer } from '../../src/config.ts'
+import type { TrustedIssuer } from '../../src/config/index.ts'
 import { judge } from '../../src/registration/policy.ts'
 import { complete } from '../../src/registration/rules.ts'
 import {

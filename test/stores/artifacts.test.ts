@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { connect, type Database } from '../../src/database/connect.ts'
-import { stageOf } from '../../src/oidc/storage.ts'
-import * as artifacts from '../../src/stores/artifacts.ts'
-import * as grants from '../../src/stores/grants.ts'
-import * as replays from '../../src/stores/replays.ts'
-import * as stages from '../../src/stores/stages.ts'
+import { stageOf } from '../../src/oidc/request/storage.ts'
+import * as artifacts from '../../src/stores/protocol/artifacts.ts'
+import * as grants from '../../src/stores/protocol/grants.ts'
+import * as replays from '../../src/stores/protocol/replays.ts'
+import * as stages from '../../src/stores/protocol/stages.ts'
 import { createDatabase, type TestDatabase } from '../support/database.ts'
 
 const inAnHour = () => Math.floor(Date.now() / 1000) + 3_600

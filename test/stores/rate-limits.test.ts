@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
 import { connect, type Database } from '../../src/database/connect.ts'
-import * as rateLimits from '../../src/stores/rate-limits.ts'
+import * as rateLimits from '../../src/stores/operations/rate-limits.ts'
 import { createDatabase, type TestDatabase } from '../support/database.ts'
 
 let testDatabase: TestDatabase

@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { connect, type Database } from '../../src/database/connect.ts'
-import { stageOf } from '../../src/oidc/storage.ts'
-import * as sessions from '../../src/stores/sessions.ts'
-import * as stages from '../../src/stores/stages.ts'
+import { stageOf } from '../../src/oidc/request/storage.ts'
+import * as sessions from '../../src/stores/protocol/sessions.ts'
+import * as stages from '../../src/stores/protocol/stages.ts'
 import { createDatabase, type TestDatabase } from '../support/database.ts'
 
 const inAnHour = () => Math.floor(Date.now() / 1000) + 3_600

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { connect, type Database } from '../../src/database/connect.ts'
-import * as throttles from '../../src/stores/throttles.ts'
+import * as throttles from '../../src/stores/operations/throttles.ts'
 import { createDatabase, type TestDatabase } from '../support/database.ts'
 
 let testDatabase: TestDatabase

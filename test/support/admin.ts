@@ -1,5 +1,5 @@
 import { adminScopes } from '../../src/oidc/admin-resource.ts'
-import type { ClientMetadata } from '../../src/stores/clients.ts'
+import type { ClientMetadata } from '../../src/stores/clients/clients.ts'
 import { createClient, type TestPostern } from './postern.ts'
 import { type Answer, send } from './wire.ts'
 

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import type { Secret } from '../../src/secret.ts'
-import type { ClientMetadata } from '../../src/stores/clients.ts'
+import type { ClientMetadata } from '../../src/stores/clients/clients.ts'
 import { createVisitor, formsOf, type Page, type Visitor } from './visitor.ts'
 import { type Answer, basic } from './wire.ts'
 

@@ -1,6 +1,6 @@
 import { type Applied, apply } from '../../src/admin/declaration/apply.ts'
 import { read } from '../../src/admin/declaration/reading.ts'
-import type { Postern } from '../../src/server.ts'
+import type { Postern } from '../../src/assemble/index.ts'
 import type { TestPostern } from './postern.ts'
 
 export type Declaring = { prune?: boolean; accept?: () => boolean; secrets?: Record<string, string> }

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import pg from 'pg'
 import type { TestProject } from 'vitest/node'
 import { connect } from '../../src/database/connect.ts'
-import { start } from '../../src/database/embedded.ts'
+import { start } from '../../src/database/embedded/index.ts'
 import { migrate } from '../../src/database/migrate.ts'
 
 export const templateDatabase = 'postern_template'

@@ -1,4 +1,4 @@
-import type { ClientMetadata } from '../../src/stores/clients.ts'
+import type { ClientMetadata } from '../../src/stores/clients/clients.ts'
 import { freePort, startPostern, type TestPostern } from './postern.ts'
 import { createVisitor, type Visitor } from './visitor.ts'
 import { basic } from './wire.ts'

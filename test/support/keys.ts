@@ -3,7 +3,7 @@ import type { PrivateJwk } from '../../src/crypto/keys.ts'
 import type { Keyring } from '../../src/keys/keyring.ts'
 import { purposeOf } from '../../src/keys/life-cycle.ts'
 import { ahead, takeStep } from '../../src/keys/rotation.ts'
-import * as keys from '../../src/stores/keys.ts'
+import * as keys from '../../src/stores/keys/keys.ts'
 import type { TestPostern } from './postern.ts'
 
 /** The private keys that a server signs with, one for each algorithm. */

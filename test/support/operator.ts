@@ -1,6 +1,6 @@
 import { execute } from '../../src/admin/execute.ts'
-import { operations } from '../../src/admin/operations.ts'
-import type { Postern } from '../../src/server.ts'
+import { operations } from '../../src/admin/operations/index.ts'
+import type { Postern } from '../../src/assemble/index.ts'
 import type { TestPostern } from './postern.ts'
 
 /** Does what an operator can do at the command line, such as `operate(postern, 'client disable', { client_id })`. */

@@ -1,5 +1,5 @@
 import { expect } from 'vitest'
-import type { ClientMetadata } from '../../src/stores/clients.ts'
+import type { ClientMetadata } from '../../src/stores/clients/clients.ts'
 import { idTokenMetadata } from './id-tokens.ts'
 import { operate } from './operator.ts'
 import type { TestPostern } from './postern.ts'

@@ -1,5 +1,5 @@
 import * as oidc from 'openid-client'
-import type { ClientMetadata } from '../../src/stores/clients.ts'
+import type { ClientMetadata } from '../../src/stores/clients/clients.ts'
 import type { TestPostern } from './postern.ts'
 import { createVisitor, type Page, type Visitor } from './visitor.ts'
 

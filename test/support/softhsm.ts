@@ -4,7 +4,7 @@ import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promise
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { type Config, parse } from '../../src/config.ts'
+import { type Config, parse } from '../../src/config/index.ts'
 
 export const softhsm = '/usr/lib/softhsm/libsofthsm2.so'
 export const pin = '493817'

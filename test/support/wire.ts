@@ -1,6 +1,6 @@
 import { request } from 'node:http'
 import { createLocalJWKSet, exportJWK, generateKeyPair, type JSONWebKeySet, type JWK } from 'jose'
-import type { ClientMetadata } from '../../src/stores/clients.ts'
+import type { ClientMetadata } from '../../src/stores/clients/clients.ts'
 import type { TestPostern } from './postern.ts'
 
 export type Answer = { status: number; headers: Headers; text: string; json: Record<string, unknown> }

@@ -1,4 +1,4 @@
-import type { Registering } from '../../oidc/registration.ts'
+import type { Registering } from '../../oidc/registration/by-administrator.ts'
 import type { NewSecret } from './plan.ts'
 
 /** What bringing a declaration about has at hand. */

@@ -1,6 +1,6 @@
 import * as policies from '../../registration/policies.ts'
 import { complete } from '../../registration/rules.ts'
-import * as stored from '../../stores/registration-policies.ts'
+import * as stored from '../../stores/clients/registration-policies.ts'
 import type { Application } from './application.ts'
 import { allOf, differencesBetween, flatten } from './differences.ts'
 import type { Change } from './plan.ts'

@@ -1,6 +1,6 @@
 import type { Secret } from '../../secret.ts'
-import { chosenSecret } from '../client-secrets.ts'
 import { Refusal } from '../operation.ts'
+import { chosenSecret } from '../operations/client-secrets.ts'
 import { type Document, type Position, parse, type Source } from './document.ts'
 import { type Mistake, mistakesOf, spell } from './mistakes.ts'
 import { type Declaration, declaration, type SecretSource, type Section } from './schema.ts'

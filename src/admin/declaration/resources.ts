@@ -1,6 +1,6 @@
 import { secret } from '../../secret.ts'
-import * as resourceServers from '../../stores/resource-servers.ts'
-import { defaultName } from '../resources.ts'
+import * as resourceServers from '../../stores/clients/resource-servers.ts'
+import { defaultName } from '../operations/resources.ts'
 import type { Application } from './application.ts'
 import { allOf, differencesBetween, flatten } from './differences.ts'
 import type { Change } from './plan.ts'

@@ -1,10 +1,10 @@
 import { z } from 'zod'
 import { clientMetadata } from '../../registration/metadata.ts'
 import { partialPolicyRules } from '../../registration/rules.ts'
-import * as clientSecrets from '../client-secrets.ts'
-import * as clients from '../clients.ts'
-import * as registrationPolicies from '../registration-policies.ts'
-import * as resources from '../resources.ts'
+import * as clientSecrets from '../operations/client-secrets.ts'
+import * as clients from '../operations/clients.ts'
+import * as registrationPolicies from '../operations/registration-policies.ts'
+import * as resources from '../operations/resources.ts'
 
 const { name, scopes, token_format, token_ttl_seconds, token_type_header, serves_userinfo, client_id } =
   resources.settings

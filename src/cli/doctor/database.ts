@@ -1,4 +1,4 @@
-import type { Config } from '../../config.ts'
+import type { Config } from '../../config/index.ts'
 import { pending } from '../../database/migrate.ts'
 import { cannotCreate, examine, type Suitability } from '../../database/requirements.ts'
 import type { Db } from '../../database/schema.ts'

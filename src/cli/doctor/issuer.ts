@@ -1,4 +1,4 @@
-import type { Config } from '../../config.ts'
+import type { Config } from '../../config/index.ts'
 import { askIssuer, type OwnAnswer } from '../../egress/own-issuer.ts'
 import { type Finding, messageOf, ok, problem, warning } from './finding.ts'
 

@@ -1,10 +1,10 @@
-import type { Config } from '../../config.ts'
+import type { Config } from '../../config/index.ts'
 import type { Envelope } from '../../crypto/envelope.ts'
 import type { Db } from '../../database/schema.ts'
 import { rules } from '../../keys/life-cycle.ts'
 import { ahead } from '../../keys/rotation.ts'
-import * as encryptionKeys from '../../stores/encryption-keys.ts'
-import * as keys from '../../stores/keys.ts'
+import * as encryptionKeys from '../../stores/keys/encryption-keys.ts'
+import * as keys from '../../stores/keys/keys.ts'
 import { type Finding, messageOf, ok, problem, warning } from './finding.ts'
 
 const patienceMs = 3_600_000 // a running server takes each step within minutes

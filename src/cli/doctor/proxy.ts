@@ -1,4 +1,4 @@
-import type { Config } from '../../config.ts'
+import type { Config } from '../../config/index.ts'
 import { type Finding, ok, problem, warning } from './finding.ts'
 
 const enough = 20 // events; fewer may well be of one person

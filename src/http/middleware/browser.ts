@@ -1,7 +1,7 @@
 import type { Context, Middleware } from 'koa'
-import type { BrowserCookie } from '../../oidc/browser.ts'
-import { routes } from '../../oidc/features.ts'
-import { current } from '../../oidc/request-scope.ts'
+import { routes } from '../../oidc/endpoints.ts'
+import type { BrowserCookie } from '../../oidc/request/browser.ts'
+import { current } from '../../oidc/request/work.ts'
 
 const mostCookies = 32 // of one browser, 75 bytes each: proxies refuse a header of more than 8 kB or so
 

@@ -4,9 +4,9 @@ import type { Logger } from 'pino'
 import { isUnavailable, isUnstorable } from '../../database/connect.ts'
 import { isForPrograms } from '../../oidc/endpoints.ts'
 import { noteRefusal } from '../../oidc/reasons/noting.ts'
-import type { ErrorCode, Render } from '../../views.ts'
+import type { ErrorCode, Render } from '../../views/render.ts'
 import { isCutShort, logBadEnd } from '../bad-ends.ts'
-import { TooManyRequests } from './strangers.ts'
+import { TooManyRequests } from '../engine/strangers.ts'
 
 const codeByStatus: Record<number, ErrorCode> = {
   403: 'forbidden',

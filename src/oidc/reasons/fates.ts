@@ -1,7 +1,7 @@
 import type { Db } from '../../database/schema.ts'
-import type { ArtifactModel } from '../../stores/models.ts'
-import * as traces from '../../stores/traces.ts'
-import { hashOf } from '../payloads.ts'
+import type { ArtifactModel } from '../../stores/protocol/models.ts'
+import * as traces from '../../stores/protocol/traces.ts'
+import { hashOf } from '../request/payloads.ts'
 import type { Reason } from './reasons.ts'
 import { quoted } from './remedies.ts'
 

@@ -1,8 +1,8 @@
 import type { IncomingMessage } from 'node:http'
 import type { KoaContextWithOIDC } from 'oidc-provider'
 import type { Db } from '../../database/schema.ts'
-import type { FoundArtifact } from '../../stores/artifacts.ts'
-import { current } from '../request-scope.ts'
+import type { FoundArtifact } from '../../stores/protocol/artifacts.ts'
+import { current } from '../request/work.ts'
 import { type Asked, type Reason, reasonOf } from './reasons.ts'
 
 /** A request as far as its refusal goes: of ours, or of the engine. */

@@ -1,4 +1,4 @@
-import { operations } from '../../../src/admin/operations.ts'
+import { operations } from '../../../src/admin/operations/index.ts'
 import { call } from '../../support/admin.ts'
 import type { Scene } from '../../support/circulation.ts'
 import { operate } from '../../support/operator.ts'

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { operations } from '../../../src/admin/operations.ts'
+import { operations } from '../../../src/admin/operations/index.ts'
 import type { Canaries } from '../../support/canaries.ts'
 import type { Command } from './command-line.ts'
 

@@ -1,7 +1,7 @@
 import { inspect } from 'node:util'
 import { serialize } from 'node:v8'
 import pg from 'pg'
-import { createLogger } from '../../../src/log.ts'
+import { createLogger } from '../../../src/log/index.ts'
 import type { Scene } from '../../support/circulation.ts'
 import { declare } from '../../support/declaration.ts'
 import type { TestPostern } from '../../support/postern.ts'

@@ -1,4 +1,4 @@
-import { parse } from '../../../src/config.ts'
+import { parse } from '../../../src/config/index.ts'
 import type { Canaries } from '../../support/canaries.ts'
 import type { TestPostern } from '../../support/postern.ts'
 

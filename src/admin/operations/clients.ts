@@ -1,0 +1,205 @@
+import { z } from 'zod'
+import { RefusedMetadata, registerClient, updateClient } from '../../oidc/registration/by-administrator.ts'
+import { clientMetadata } from '../../registration/metadata.ts'
+import * as clients from '../../stores/clients/clients.ts'
+import * as clientRecords from '../../stores/clients/records.ts'
+import { type Operation, type OperationContext, operation, Refusal } from '../operation.ts'
+import { listInput, listOutput, page } from '../pagination.ts'
+import { assertMayHandOn, scopesOf } from '../privileges.ts'
+
+export const clientId = z.string().min(1).max(2_048).describe('The client_id.')
+/** An id that is chosen rather than made. One that is an https URL is a client id metadata document's. */
+export const newClientId = z
+  .string()
+  .regex(/^[\x20-\x7e]{1,255}$/, 'must be 1 to 255 printable ASCII characters (RFC 6749 §A.1)')
+  .refine((id) => !/^https?:/i.test(id), 'must not be an http(s) URL')
+  .describe('Its client_id. Default: one that is made up.')
+const policy = z.string().describe('The registration policy that judges it, now and at every change.')
+
+// Not strict: a client may have members that nobody can give here, and is listed all the same.
+const shownMetadata = clientMetadata.extend({ software_statement: z.string().optional() }).strip()
+const shownClient = shownMetadata.extend({
+  client_id: z.string(),
+  client_id_issued_at: z.int().optional(),
+  client_secret_expires_at: z.int().optional(),
+  policy: z.string().optional(),
+  registered_by: z.enum(['administrator', 'itself', 'document']),
+  registration_token_id: z.string().optional(),
+  disabled: z.boolean(),
+  created_at: z.string(),
+  updated_at: z.string(),
+  last_used_at: z.string().optional(),
+  expires_at: z.string().optional(),
+  previous_secret_expires_at: z.string().optional(),
+})
+/** The only answer with a secret in it: it is shown once. */
+const newClient = shownMetadata.extend({
+  client_id: z.string(),
+  client_id_issued_at: z.int().optional(),
+  client_secret: z.string().optional(),
+  client_secret_expires_at: z.int().optional(),
+})
+
+/** Clients: the relying parties, APIs and machines that use Postern. */
+export function operations(): Operation[] {
+  return [
+    operation({
+      noun: 'client',
+      verb: 'create',
+      summary: 'Register a client',
+      scope: 'postern:clients',
+      http: { method: 'POST', path: '/clients', status: 201 },
+      input: clientMetadata.extend({ client_id: newClientId.optional(), policy: policy.default('administrator') }),
+      output: newClient,
+      async run(context, { policy: under, ...metadata }) {
+        assertMayHandOn(context.by, scopesOf(metadata), 'scope')
+        const created = await refusing(() => registerClient(context, forPurpose(metadata), { policy: under }))
+        context.changed(created.client_id)
+        context.record({ type: 'client.registered', clientId: created.client_id, details: { policy: under } })
+        return created as z.input<typeof newClient>
+      },
+    }),
+
+    operation({
+      noun: 'client',
+      verb: 'list',
+      summary: 'List clients, oldest first',
+      scope: 'postern:clients:read',
+      http: { method: 'GET', path: '/clients' },
+      input: z.strictObject(listInput),
+      output: listOutput(shownClient),
+      columns: ['client_id', 'client_name', 'registered_by', 'disabled', 'last_used_at'],
+      run: ({ tx, storage }, { cursor, limit }) =>
+        page(storage.envelope, {
+          list: 'clients',
+          cursor,
+          limit,
+          read: (options) => clientRecords.list(tx, options),
+          positionOf: ({ createdAt, id }) => ({ at: createdAt, id }),
+          show,
+        }),
+    }),
+
+    operation({
+      noun: 'client',
+      verb: 'show',
+      summary: 'Show a client, without its secret',
+      scope: 'postern:clients:read',
+      http: { method: 'GET', path: '/clients/{client_id}' },
+      input: z.strictObject({ client_id: clientId }),
+      output: shownClient,
+      run: async (context, input) => show(await get(context, input.client_id)),
+    }),
+
+    operation({
+      noun: 'client',
+      verb: 'update',
+      summary: 'Change metadata of a client; members given as null are removed',
+      scope: 'postern:clients',
+      http: { method: 'PATCH', path: '/clients/{client_id}' },
+      input: z.strictObject({
+        client_id: clientId,
+        ...nullable(clientMetadata.shape),
+        policy: policy.optional(),
+      }),
+      output: newClient,
+      async run(context, { client_id: id, ...changes }) {
+        await clients.lock(context.tx, id) // before it is read, so that what is allowed is judged by what is changed
+        const { metadata } = await get(context, id)
+        assertMayHandOn(context.by, [...scopesOf(metadata), ...scopesOf(changes)], 'scope')
+        const updated = await refusing(() => updateClient(context, id, changes))
+        if (!updated) throw unknown(id)
+        context.changed(id)
+        context.record({ type: 'client.updated', clientId: id, details: { changed: Object.keys(changes) } })
+        return updated as z.input<typeof newClient>
+      },
+    }),
+
+    ...(['disable', 'enable'] as const).map((verb) =>
+      operation({
+        noun: 'client',
+        verb,
+        summary: verb === 'disable' ? 'Stop a client and its tokens from working' : 'Let a disabled client work again',
+        scope: 'postern:clients',
+        http: { method: 'POST', path: `/clients/{client_id}/${verb}` },
+        input: z.strictObject({ client_id: clientId }),
+        output: z.object({ client_id: z.string(), disabled: z.boolean() }),
+        async run(context, { client_id: id }) {
+          if (verb === 'enable') assertMayHandOn(context.by, scopesOf((await get(context, id)).metadata), 'client_id')
+          if (!(await clients.setDisabled(context.tx, id, verb === 'disable'))) throw unknown(id)
+          context.changed(id)
+          context.record({ type: `client.${verb}d`, clientId: id })
+          return { client_id: id, disabled: verb === 'disable' }
+        },
+      }),
+    ),
+
+    operation({
+      noun: 'client',
+      verb: 'delete',
+      summary: 'Delete a client with everything issued to it',
+      scope: 'postern:clients',
+      http: { method: 'DELETE', path: '/clients/{client_id}', status: 204 },
+      isDestructive: true,
+      input: z.strictObject({ client_id: clientId }),
+      output: z.object({ client_id: z.string(), deleted: z.literal(true) }),
+      async run(context, { client_id: id }) {
+        if (!(await clients.destroy(context.tx, id))) throw unknown(id)
+        context.changed(id)
+        context.record({ type: 'client.deleted', clientId: id })
+        return { client_id: id, deleted: true as const }
+      },
+    }),
+  ]
+}
+
+/** Without redirect URIs a client is a machine: what RFC 7591 §2 would make of it has nowhere to send people. */
+export function forPurpose(metadata: Record<string, unknown>): Record<string, unknown> {
+  if (metadata['redirect_uris'] !== undefined) {
+    return { grant_types: ['authorization_code', 'refresh_token'], ...metadata }
+  }
+  return { redirect_uris: [], response_types: [], grant_types: ['client_credentials'], ...metadata }
+}
+
+function nullable<Shape extends z.ZodRawShape>(shape: Shape) {
+  const entries = Object.entries(shape).map(([name, schema]) => [name, (schema as z.ZodType).nullable()])
+  return Object.fromEntries(entries) as { [Name in keyof Shape]: z.ZodNullable<Shape[Name] & z.ZodType> }
+}
+
+export async function get({ tx }: OperationContext, id: string): Promise<clientRecords.ClientRecord> {
+  const found = await clientRecords.find(tx, id)
+  if (!found) throw unknown(id)
+  return found
+}
+
+const unknown = (id: string) => new Refusal('not-found', `There is no client ${id}.`)
+
+/** Tells of refused metadata as of anything else that cannot be done. */
+export async function refusing<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    if (!(error instanceof RefusedMetadata)) throw error
+    const { message, field, rule } = error
+    throw new Refusal('invalid', message, {
+      ...(field !== undefined && { field }),
+      ...(rule !== undefined && { rule }),
+    })
+  }
+}
+
+function show(record: clientRecords.ClientRecord): z.input<typeof shownClient> {
+  return {
+    ...record.metadata,
+    client_id: record.id,
+    policy: record.policy,
+    registered_by: record.isDocument ? 'document' : record.isDynamic ? 'itself' : 'administrator',
+    registration_token_id: record.registrationTokenId,
+    disabled: record.isDisabled,
+    created_at: record.createdAt.toISOString(),
+    updated_at: record.updatedAt.toISOString(),
+    last_used_at: record.lastUsedAt?.toISOString(),
+    expires_at: record.expiresAt?.toISOString(),
+    previous_secret_expires_at: record.previousSecretExpiresAt?.toISOString(),
+  }
+}

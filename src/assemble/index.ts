@@ -1,0 +1,108 @@
+import type Provider from 'oidc-provider'
+import type { Logger } from 'pino'
+import type { Config } from '../config/index.ts'
+import { createPasswords, type Passwords } from '../crypto/passwords.ts'
+import type { OpenDatabase } from '../database/open.ts'
+import { assertUsable, type Keyring, load as loadKeyring } from '../keys/keyring.ts'
+import { open as openKeyService } from '../keys/pkcs11/index.ts'
+import type { RotationDependencies } from '../keys/rotation.ts'
+import { type Step, unseen } from '../log/progress.ts'
+import { createClientCache } from '../oidc/clients/cache.ts'
+import { createResourceServers, type ResourceServers } from '../oidc/permissions/resource-servers.ts'
+import { createProviders } from '../oidc/provider.ts'
+import { createWayBack, type FindWayBack } from '../oidc/request/expired-interactions.ts'
+import { type ClientCache, createStorage, type Storage } from '../oidc/request/storage.ts'
+import { createViews, type Render } from '../views/render.ts'
+import { prepare } from './prepare.ts'
+
+/** Everything except the network: the parts that the server and the command line share. */
+export type Postern = {
+  config: Config
+  database: OpenDatabase
+  keys: RotationDependencies
+  storage: Storage
+  /** The current keys, and the engine built with them; `use` replaces both. */
+  readonly keyring: Keyring
+  readonly provider: Provider
+  /** Builds another engine with these keys and serves requests with it from now on: an engine takes its keys when it is built. */
+  use(keyring: Keyring): void
+  clients: ClientCache
+  resourceServers: ResourceServers
+  passwords: Passwords
+  render: Render
+  findWayBack: FindWayBack
+  close(): Promise<void>
+}
+
+export type PosternOptions = {
+  log: Logger
+  onStatement?: (sql: string) => void
+  /** Fetches the documents that clients name; by default the guarded fetch of egress/. */
+  fetch?: typeof globalThis.fetch
+  /** Refuses to create a database: a command run in the wrong folder would otherwise get an empty one. */
+  mustExist?: boolean
+  /** Runs and shows each step of the start; by default nothing is shown. */
+  step?: Step
+  /** Ends the wait for a database that cannot be reached yet. */
+  signal?: AbortSignal
+}
+
+/** Opens the database, brings it up to date, loads the keys and builds the engine. */
+export async function assemble(config: Config, options: PosternOptions): Promise<Postern> {
+  const { log, onStatement, mustExist = false, step = unseen, signal } = options
+  await using opened = new AsyncDisposableStack() // closes what is open if a later step fails
+  const { database, envelope } = await prepare(config, { log, onStatement, mustExist, step, signal })
+  opened.defer(() => database.close())
+  const { db } = database
+  const keyService = await openKeyService(config)
+  opened.defer(() => keyService?.close())
+  const keys: RotationDependencies = { config, db, envelope, keyService }
+  const keyring = await step('Keys', () => loadKeyring(keys))
+  assertUsable(keyring)
+  const clients = createClientCache({ database, db, envelope })
+  opened.defer(() => clients.stop())
+  const resourceServers = createResourceServers({ db, issuer: config.ISSUER, log })
+  const storage = createStorage({
+    issuer: config.ISSUER,
+    db,
+    envelope,
+    clients,
+    userCodeKey: keyring.userCodeKey,
+    reuseWindowSeconds: config.REFRESH_TOKEN_REUSE_WINDOW_SECONDS,
+  })
+  const { render } = createViews()
+  const findWayBack = createWayBack({ storage })
+  const providerWith = createProviders({
+    config,
+    storage,
+    resourceServers,
+    render,
+    findWayBack,
+    throttleKey: keyring.throttleKey,
+    log,
+    fetch: options.fetch,
+  })
+  let current = { keyring, provider: providerWith(keyring) }
+  const kept = opened.move()
+  return {
+    config,
+    database,
+    keys,
+    storage,
+    get keyring() {
+      return current.keyring
+    },
+    get provider() {
+      return current.provider
+    },
+    use(renewed) {
+      current = { keyring: renewed, provider: providerWith(renewed) }
+    },
+    clients,
+    resourceServers,
+    passwords: createPasswords(),
+    render,
+    findWayBack,
+    close: () => kept.disposeAsync(),
+  }
+}

@@ -1,0 +1,117 @@
+import type { Context, Middleware } from 'koa'
+import type Provider from 'oidc-provider'
+import { errors, type KoaContextWithOIDC } from 'oidc-provider'
+import { askerOf } from '../../oidc/clients/askers.ts'
+import { routes } from '../../oidc/endpoints.ts'
+import type { PairwiseSubject } from '../../oidc/pairwise.ts'
+import { isOfSession, readSignOut, type SignOutRequest } from '../../oidc/parameters/sign-out.ts'
+import { noteRefusal } from '../../oidc/reasons/noting.ts'
+import { current } from '../../oidc/request/work.ts'
+import { endSession } from './session-end.ts'
+
+const confirmation = `${routes.end_session}/confirm`
+const success = `${routes.end_session}/success`
+
+/**
+ * Signs people out whatever is wrong with the request of the app (RP-Initiated Logout 1.0 §2, §4). They are not asked when
+ * the app has an ID token of this session and an address to return to, and not when nobody is signed in.
+ */
+export function signingOut(dependencies: {
+  provider: Provider
+  subjectOf: PairwiseSubject
+  isSecure: boolean
+}): Middleware {
+  const { provider, subjectOf } = dependencies
+
+  return async (ctx, next) => {
+    if (ctx.path === confirmation) {
+      await next()
+      answerConfirmation(ctx)
+      return
+    }
+    if (ctx.path !== routes.end_session) return next()
+
+    const request = await readSignOut(provider, ctx.query)
+    const { client, returnTo, flaw } = request
+    if (flaw) noteRefusal(ctx, flaw, { client, params: ctx.query })
+    const session = await provider.Session.get(ctx as unknown as KoaContextWithOIDC)
+
+    if (isOfServer(ctx)) throw flaw ?? new errors.InvalidRequest(nothingEnded)
+    const isSure = returnTo !== undefined && (await isOfSession(request, session, subjectOf))
+    if (session.accountId && isSure) await endSession(ctx, session, dependencies)
+    if (!session.accountId || isSure) {
+      // Else anybody could register an address and have links to this server lead there (RFC 9700 §4.11.2).
+      const isTrusted = request.hint !== undefined || (client !== undefined && askerOf(client).isReviewed)
+      const way = isTrusted ? returnTo : undefined
+      leadOn(ctx, way ?? signedOutPage({ clientId: client?.clientId, cannotReturn: flaw !== undefined }))
+      return
+    }
+    const scope = current()
+    if (scope) scope.cannotReturn = flaw !== undefined
+    if (flaw) ctx.query = harmless(request)
+    await next()
+  }
+}
+
+const nothingEnded = 'nothing has ended, since no cookie says which session is meant: send the browser here instead'
+
+/**
+ * Says whether the back end of an app asks, which has an ID token and no browser to return: there it would look as if the
+ * person was signed out.
+ */
+function isOfServer(ctx: Context): boolean {
+  const { id_token_hint: hint, post_logout_redirect_uri: uri } = ctx.query
+  return Boolean(hint) && !uri && ctx.get('Cookie') === '' && ctx.accepts('json', 'html') === 'json'
+}
+
+/** What is left of a request in which something is wrong: who asks. */
+function harmless({ client }: SignOutRequest): Record<string, string> {
+  return client ? { client_id: client.clientId } : {}
+}
+
+/**
+ * Says after the form where it led. A form that is sent again, or that another tab has outdated, finds the person signed out,
+ * or asks once more.
+ */
+function answerConfirmation(ctx: Context): void {
+  const { session, params } = (ctx as Partial<KoaContextWithOIDC>).oidc ?? {}
+  if (!session || !params) return
+  const state = (session.state ?? {}) as EngineState
+  if (ctx.status === 303) {
+    if (state.cannotReturn) leadOn(ctx, signedOutPage(state))
+  } else if (ctx.status === 400 && (state.secret === undefined || state.secret !== params['xsrf'])) {
+    leadOn(ctx, session.accountId ? questionAgain(ctx, state) : signedOutPage({ clientId: undefined }))
+  }
+}
+
+/** What the engine keeps in the session from the question to its answer, and whether there is no way back. */
+type EngineState = {
+  secret?: string
+  clientId?: string | undefined
+  state?: string
+  postLogoutRedirectUri?: string
+  cannotReturn?: boolean
+}
+
+function questionAgain({ origin }: Context, { clientId, state, postLogoutRedirectUri }: EngineState): string {
+  const isElsewhere = postLogoutRedirectUri !== undefined && URL.parse(postLogoutRedirectUri)?.origin !== origin
+  const query = new URLSearchParams({
+    ...(clientId && { client_id: clientId }),
+    ...(isElsewhere && { post_logout_redirect_uri: postLogoutRedirectUri, ...(state && { state }) }),
+  })
+  return `${routes.end_session}?${query}`
+}
+
+function signedOutPage({ clientId, cannotReturn }: { clientId?: string | undefined; cannotReturn?: boolean }): string {
+  const query = new URLSearchParams({
+    ...(clientId && { client_id: clientId }),
+    ...(cannotReturn && { returned: 'no' }),
+  })
+  return query.size === 0 ? success : `${success}?${query}`
+}
+
+function leadOn(ctx: Context, address: string): void {
+  ctx.status = 303
+  ctx.set('Cache-Control', 'no-store')
+  ctx.redirect(address)
+}

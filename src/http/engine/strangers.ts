@@ -1,0 +1,98 @@
+import type { Context, Middleware } from 'koa'
+import { errors, type KoaContextWithOIDC } from 'oidc-provider'
+import { networksOf } from '../../authentication/networks.ts'
+import { routes } from '../../oidc/endpoints.ts'
+import type { Storage } from '../../oidc/request/storage.ts'
+import { current, type RequestScope } from '../../oidc/request/work.ts'
+import * as replays from '../../stores/protocol/replays.ts'
+import type { ErrorCode } from '../../views/render.ts'
+import type { Allowance, Allowances } from '../allowances.ts'
+
+/** More was asked to be kept than a network or a client may have kept. */
+export class TooManyRequests extends errors.OIDCProviderError {
+  override name = 'TooManyRequests'
+  readonly retryAfterSeconds: number
+  readonly page: ErrorCode = 'too-many-requests'
+
+  constructor(retryAfterSeconds: number) {
+    super(429, 'temporarily_unavailable')
+    this.expose = true
+    this.error_description = `too many requests, try again in ${retryAfterSeconds} seconds`
+    this.retryAfterSeconds = retryAfterSeconds
+  }
+}
+
+type Charge = { allowance: Allowance; key: string; amount: number }
+type Engine = Partial<KoaContextWithOIDC>
+
+// What bench/leavings.ts measures: a row without its payload, its entries in the indexes included, and how much room a
+// byte of the payload takes once PostgreSQL has laid it out in pages.
+const rowBytes = 550
+const bytesPerByte = 1.5
+
+// Where a client says who it is before anything is kept for it.
+const authenticated: readonly string[] = [routes.pushed_authorization_request, routes.device_authorization]
+const byStrangers: readonly string[] = ['open', 'document'] // registration policies
+
+/**
+ * Counts what a request would have kept that nobody vouches for, after the engine has answered it and before anything is
+ * written. Signed-in people do not count; a client that authenticated counts by itself, and whoever else by network. In a
+ * process's memory, so that it costs no round trip.
+ */
+export function boundStrangers({ allowances, storage }: { allowances: Allowances; storage: Storage }): Middleware {
+  async function chargesOf(ctx: Context & Engine, scope: RequestScope): Promise<Charge[]> {
+    // Whoever has a /48 has 65,536 networks of the size that a household is given.
+    const byNetwork = (allowance: Allowance, amount: number): Charge[] =>
+      networksOf(ctx.ip).map(({ network, allowance: times }) => ({ allowance, key: network, amount: amount / times }))
+    if (scope.endpoint === 'registration') {
+      const { permission, saved, destroyed } = scope.registration
+      const id = saved?.client_id ?? destroyed
+      if (!permission?.client || id === undefined || ctx.status >= 400) return []
+      return [
+        { allowance: allowances.changesByClient, key: id, amount: 1 },
+        ...byNetwork(allowances.changesByNetwork, 1),
+      ]
+    }
+    const amount = bytesKeptBy(scope)
+    if (amount === 0 || scope.endpoint === 'token' || ctx.oidc?.session?.accountId !== undefined) return []
+    const client = authenticated.includes(ctx.path) ? ctx.oidc?.client : undefined
+    if (!client || client.clientAuthMethod === 'none') return byNetwork(allowances.keptByNetwork, amount)
+    const byClient = { allowance: allowances.keptByClient, key: client.clientId, amount }
+    const { policy = '' } = (await storage.clients.find(client.clientId)) ?? {}
+    return byStrangers.includes(policy) ? [byClient, ...byNetwork(allowances.keptByNetwork, amount)] : [byClient]
+  }
+
+  /** Forgets the proof of a push that came to nothing (RFC 9449 §10.1). An assertion stays used: it tells who asks. */
+  async function forgetProof(ctx: Context & Engine, { claimedOnce }: RequestScope): Promise<void> {
+    const isByAssertion = ctx.oidc?.client?.clientAuthMethod?.endsWith('_jwt') ?? false
+    if (ctx.path !== routes.pushed_authorization_request || isByAssertion) return
+    for (const idHash of claimedOnce) await replays.release(storage.db, idHash)
+  }
+
+  return async (ctx, next) => {
+    await next()
+    const scope = current()
+    if (!scope) return
+    const charges = await chargesOf(ctx, scope)
+    const seconds = Math.max(0, ...charges.map(({ allowance, key, amount }) => allowance.wait(key, amount)))
+    if (seconds > 0 || ctx.status >= 400) await forgetProof(ctx, scope)
+    if (seconds > 0) {
+      withdraw(ctx)
+      throw new TooManyRequests(seconds)
+    }
+    for (const { allowance, key, amount } of charges) allowance.spend(key, amount)
+  }
+}
+
+/** How much the rows take that a request adds. */
+function bytesKeptBy({ inserts, session }: RequestScope): number {
+  const payloads = inserts.map(({ payload }) => payload)
+  if (session?.isNew) payloads.push(session.changed)
+  return payloads.reduce((sum, payload) => sum + rowBytes + bytesPerByte * JSON.stringify(payload).length, 0)
+}
+
+/** Takes back what the engine set for an answer that is not given. */
+function withdraw(ctx: Context): void {
+  ctx.remove('Set-Cookie')
+  ctx.remove('Location')
+}

@@ -1,0 +1,32 @@
+import type { Middleware } from 'koa'
+import type Provider from 'oidc-provider'
+import { routes } from '../../oidc/endpoints.ts'
+import type { FindWayBack } from '../../oidc/request/expired-interactions.ts'
+import { goesOnHere } from '../../oidc/request/own-interaction.ts'
+import type { Storage } from '../../oidc/request/storage.ts'
+import { refuseStray } from '../interactions/strays.ts'
+
+const resuming = new RegExp(`^(?:${routes.authorization}|${routes.code_verification})/([^/]+)$`)
+
+/**
+ * Lets a sign-in or a device login go on only in the browser that began it. It is refused before the engine is
+ * asked, which would renew the session first, sign it out for the sake of another account, or approve the device.
+ */
+export function refuseStrays({
+  provider,
+  storage,
+  findWayBack,
+}: {
+  provider: Provider
+  storage: Storage
+  findWayBack: FindWayBack
+}): Middleware {
+  return async (ctx, next) => {
+    const uid = resuming.exec(ctx.path)?.[1]
+    if (uid !== undefined) {
+      const isNamed = ctx.cookies.get(provider.cookieName('resume')) === uid
+      if (!isNamed || !(await goesOnHere(storage, uid))) await refuseStray(ctx, uid, findWayBack)
+    }
+    await next()
+  }
+}

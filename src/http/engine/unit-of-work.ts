@@ -1,0 +1,62 @@
+import type { Context, Middleware } from 'koa'
+import type Provider from 'oidc-provider'
+import type { KoaContextWithOIDC } from 'oidc-provider'
+import { commit } from '../../oidc/adapters/commit.ts'
+import { addressOf } from '../../oidc/endpoints.ts'
+import { noteRefusal } from '../../oidc/reasons/noting.ts'
+import type { Storage } from '../../oidc/request/storage.ts'
+import { createRequestScope, run } from '../../oidc/request/work.ts'
+import { TooMany } from '../../oidc/too-many.ts'
+
+/** Gives each request a scope for its reads and writes, and applies the writes before the response is sent. */
+export function unitOfWork({ storage, provider }: { storage: Storage; provider: Provider }): Middleware {
+  return async (ctx, next) => {
+    const scope = createRequestScope({
+      endpoint: addressOf(ctx.path)?.endpoint ?? 'other',
+      requestId: ctx.state['requestId'],
+      address: ctx.ip,
+    })
+    await run(scope, async () => {
+      await next()
+      const { oidc } = ctx as Partial<KoaContextWithOIDC>
+      const clientId = oidc?.client?.clientId
+      const error = await commit(storage, scope, { hasFailed: ctx.status >= 400, clientId }).catch((cause) => {
+        withdraw(ctx)
+        throw cause
+      })
+      if (!error) return
+      withdraw(ctx)
+      if (error === 'moved') {
+        ctx.status = 303
+        ctx.redirect(askedAgainAt(ctx))
+        return
+      }
+      if (scope.endpoint !== 'token' && scope.endpoint !== 'registration') throw error
+
+      // What the engine answered did not take effect: nothing of it may be sent.
+      noteRefusal(ctx, error)
+      ctx.status = error.statusCode
+      if (error instanceof TooMany) ctx.set('Retry-After', String(error.retryAfterSeconds))
+      // RFC 6750 §3
+      if (ctx.status === 401) ctx.set('WWW-Authenticate', `Bearer realm="${storage.issuer}", error="${error.error}"`)
+      ctx.body = {
+        error: error.error,
+        ...(error.error_description !== undefined && { error_description: error.error_description }),
+      }
+      if (scope.endpoint === 'token') provider.emit('grant.error', ctx as never, error)
+    })
+  }
+}
+
+/** Where the browser asks the same again, and has the answer that is right by now. A device's code is entered again. */
+function askedAgainAt(ctx: Context): string {
+  if (ctx.method !== 'POST') return ctx.url
+  const { user_code: userCode } = (ctx as Partial<KoaContextWithOIDC>).oidc?.body ?? {}
+  return `${ctx.path}?${new URLSearchParams({ user_code: String(userCode) })}`
+}
+
+/** Takes back what the engine set for an answer that did not take effect. */
+function withdraw(ctx: Context): void {
+  ctx.remove('Set-Cookie') // they name a session as it would have become
+  ctx.remove('Location') // it may carry a code that was never issued
+}

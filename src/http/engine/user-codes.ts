@@ -1,0 +1,50 @@
+import type { Middleware } from 'koa'
+import type Provider from 'oidc-provider'
+import { networksOf } from '../../authentication/networks.ts'
+import { keyedHash } from '../../crypto/digests.ts'
+import type { Db } from '../../database/schema.ts'
+import { translated } from '../../oidc/request/storage.ts'
+import { current } from '../../oidc/request/work.ts'
+import { TooMany } from '../../oidc/too-many.ts'
+import type { Secret } from '../../secret.ts'
+import * as throttles from '../../stores/operations/throttles.ts'
+import type { Csrf } from '../csrf.ts'
+
+const allowance = { burst: 10, everySeconds: 120 } // wrong codes from one network
+
+/**
+ * Slows down whoever guesses user codes: they are short (RFC 8628 §5.1). Counted is what the engine looks up, and so
+ * only what came from a form of ours, with the secret of the session it was shown to. Codes that exist cost nothing.
+ */
+export function throttleUserCodes(
+  provider: Provider,
+  { db, throttleKey }: { db: Db; throttleKey: Secret<Buffer> },
+): void {
+  const { DeviceCode } = provider
+  const find = DeviceCode.findByUserCode.bind(DeviceCode)
+
+  DeviceCode.findByUserCode = async (...code) => {
+    const rules = networksOf(current()?.address ?? '').map(({ network, allowance: times }) => ({
+      keyHash: keyedHash(throttleKey, `user codes\0${network}`),
+      burst: allowance.burst * times,
+      everySeconds: allowance.everySeconds / times,
+    }))
+    const { way, waits } = await translated(throttles.begin(db, [rules]))
+    if (way === undefined) throw new TooMany('codes', Math.min(...waits))
+    const found = await find(...code)
+    if (found) await translated(throttles.giveBack(db, { restored: rules }))
+    return found
+  }
+}
+
+/** Refuses codes that no page of ours sent, or whose session this browser does not have, before anything is read. */
+export function ownUserCodesOnly({ provider, csrf }: { provider: Provider; csrf: Csrf }): Middleware {
+  return async (ctx, next) => {
+    if (ctx.path !== '/device' || ctx.method !== 'POST') return next()
+    csrf.assertOwnSite(ctx)
+    if (ctx.cookies.get(provider.cookieName('session'), { signed: true }) === undefined) {
+      ctx.throw(400, 'The code was sent without the session of its form.', { page: 'no-cookies' })
+    }
+    await next()
+  }
+}

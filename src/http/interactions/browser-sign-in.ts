@@ -1,0 +1,31 @@
+import type { Context } from 'koa'
+import { knownSeconds } from '../../authentication/known-browsers.ts'
+import type { SignIn, SignInOutcome } from '../../authentication/sign-in.ts'
+
+/** Signs in with what a browser sent, which is known from then on as one that has signed in. */
+export type BrowserSignIn = (ctx: Context, form: { email: string; password: string }) => Promise<SignInOutcome>
+
+/**
+ * Keeps the cookie of known browsers under a name that no other host can set (RFC 6265bis §4.1.3.2). Over http, which is
+ * for loopback alone, browsers accept no such name. What makes the value has signed it.
+ */
+export function createBrowserSignIn({ issuer, signIn }: { issuer: string; signIn: SignIn }): BrowserSignIn {
+  const isSecure = issuer.startsWith('https:')
+  const name = isSecure ? '__Host-postern_known' : 'postern_known'
+
+  return async (ctx, { email, password }) => {
+    const knownBrowser = ctx.cookies.get(name, { signed: false })
+    const requestId = String(ctx.state['requestId'])
+    const outcome = await signIn({ email, password, address: ctx.ip, requestId, knownBrowser })
+    if ('error' in outcome) return outcome
+    ctx.cookies.set(name, outcome.knownBrowser, {
+      signed: false,
+      secure: isSecure,
+      httpOnly: true,
+      sameSite: 'strict', // it is for the sign-in form, which a page of ours sends
+      maxAge: knownSeconds * 1000,
+      overwrite: true,
+    })
+    return outcome
+  }
+}

@@ -1,0 +1,56 @@
+import { type DestinationStream, type Logger, pino } from 'pino'
+import type { Config } from '../config/index.ts'
+import { lineOf } from './lines.ts'
+import { type Style, styleFor } from './style.ts'
+
+/**
+ * Structured logs, a JSON object a line. Of an error only its kind, message, code and stack are written: a
+ * database error also carries the row it failed on, and that may be a secret.
+ */
+export function createLogger(level: Config['LOG_LEVEL'], destination?: DestinationStream): Logger {
+  const options = { level, base: { pid: process.pid }, serializers: { err: describeError } }
+  return destination ? pino(options, destination) : pino(options)
+}
+
+/** Where the log of this process goes: to standard output, as JSON unless a person watches or LOG_FORMAT says otherwise. */
+export function logDestination(
+  { LOG_FORMAT }: Config,
+  output: { isTTY?: boolean; write(text: string): unknown },
+  env: Readonly<Record<string, string | undefined>>,
+): DestinationStream | undefined {
+  const isText = LOG_FORMAT === 'auto' ? output.isTTY === true : LOG_FORMAT === 'text'
+  const style: Style = styleFor(output, env)
+  const begin = output.isTTY ? '\r\u001b[K' : '' // in place of a step that is being done
+  return isText ? { write: (line) => void output.write(`${begin}${lineOf(JSON.parse(line), style)}\n`) } : undefined
+}
+
+/**
+ * Ends the process at an exception that nobody caught, as Node.js does, which however prints all that an error carries;
+ * and with the report that it would write.
+ */
+export function endAtFaults(log: Logger): void {
+  process.on('uncaughtException', (error: unknown) => {
+    log.fatal({ err: error }, 'this process ends, because nobody caught an exception')
+    const { report } = process
+    if (report.reportOnUncaughtException) report.writeReport(Object.assign(new Error(), describeError(error)))
+    process.exit(1)
+  })
+}
+
+function describeError(error: unknown): object {
+  if (!(error instanceof Error)) return { message: String(error) }
+  const { name, message, stack, cause } = error
+  const { code } = error as { code?: unknown }
+  return {
+    name,
+    message: withoutExcerpt(message),
+    ...(typeof code === 'string' && { code }),
+    stack: withoutExcerpt(stack ?? ''),
+    ...(cause !== undefined && { cause: describeError(cause) }),
+  }
+}
+
+/** What JSON.parse() says, without what it could not parse: of a short text that is all of it. */
+export function withoutExcerpt(text: string): string {
+  return text.replace(/, (\.{3})?".*"(\.{3})? is not valid JSON/gs, ' in what is not valid JSON')
+}

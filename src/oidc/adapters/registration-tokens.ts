@@ -1,0 +1,69 @@
+import type { Adapter } from 'oidc-provider'
+import { sha256 } from '../../crypto/digests.ts'
+import * as clientRecords from '../../stores/clients/records.ts'
+import * as registrationTokens from '../../stores/clients/registration-tokens.ts'
+import { enginePolicy } from '../registration/by-client.ts'
+import { hashOf } from '../request/payloads.ts'
+import type { Storage } from '../request/storage.ts'
+import { current } from '../request/work.ts'
+
+const policies = [enginePolicy]
+
+/**
+ * Initial access tokens (RFC 7591 §3), which operators make and the engine only looks up. That one was found does not
+ * use it up: its use is counted together with the registration it is for.
+ */
+export function initialAccessTokenAdapter({ db }: Storage): Partial<Adapter> {
+  return {
+    async find(value) {
+      const registration = current()?.registration
+      if (registration && value === registration.openBearer) {
+        registration.permission = { policy: 'open', actor: 'anonymous' }
+        return { kind: 'InitialAccessToken', jti: value, policies }
+      }
+      const token = await registrationTokens.findUsable(db, sha256(value))
+      if (!token) return undefined
+      if (registration) {
+        registration.permission = { policy: token.policy, actor: `registration_token:${token.id}`, tokenId: token.id }
+      }
+      const exp = Math.floor(token.expiresAt.getTime() / 1000)
+      return { kind: 'InitialAccessToken', jti: value, exp, policies }
+    },
+  }
+}
+
+/**
+ * Registration access tokens (RFC 7592 §3), artifacts that manage a client. The client is read anew, so that nothing
+ * is decided by what it was a moment ago. One that may not be used cannot be managed, and its token waits.
+ */
+export function registrationAccessTokenAdapter(storage: Storage, artifacts: Partial<Adapter>): Partial<Adapter> {
+  const { db, clients } = storage
+  return {
+    ...artifacts,
+
+    async find(value) {
+      const payload = await artifacts.find?.(value)
+      if (!payload) return undefined
+      const id = String(payload.clientId)
+      const record = await clientRecords.find(db, id)
+      clients.forget(id)
+      const client = await clients.find(id)
+      if (!record || !client) return undefined
+      const registration = current()?.registration
+      if (registration) {
+        const policy = record.policy
+        registration.permission = { policy, actor: `client:${id}`, client, readAt: record.updatedAt }
+      }
+      return { ...payload, policies } // whatever release it is of
+    },
+
+    // Not stored with it: the release before this one would not know what to make of them.
+    upsert: async (value, { policies: _, ...payload }, expiresIn) => artifacts.upsert?.(value, payload, expiresIn),
+
+    async destroy(value) {
+      const scope = current()
+      if (scope?.endpoint === 'registration') scope.registration.redeemedTokenHash = hashOf(value)
+      else await artifacts.destroy?.(value)
+    },
+  }
+}

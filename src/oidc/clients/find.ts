@@ -1,0 +1,109 @@
+import { inspect } from 'node:util'
+import type Provider from 'oidc-provider'
+import { errors } from 'oidc-provider'
+import { type ActiveClient, withSecret } from '../../stores/clients/clients.ts'
+import type { Client } from '../engine.ts'
+import type { ClientDocuments } from '../registration/by-document.ts'
+import { parse, withOpenScopes } from '../registration/metadata.ts'
+import { type Storage, translated } from '../request/storage.ts'
+import { current } from '../request/work.ts'
+import { noteLogo, noteReviewed } from './askers.ts'
+import type { Logos } from './logos.ts'
+import { acceptPreviousSecrets } from './previous-secrets.ts'
+
+/**
+ * Lets the engine find clients, each parsed once as long as it does not change. The engine itself keeps a hundred;
+ * with more in use it would parse anew, and fetch what `sector_identifier_uri` names anew, at every request.
+ */
+export function keepClients(
+  provider: Provider,
+  {
+    storage: { clients },
+    documents,
+    logos,
+  }: { storage: Storage; documents: ClientDocuments | undefined; logos: Logos },
+): void {
+  const { Client } = provider
+  const findElsewhere = Client.find.bind(Client)
+  const acceptPreviousSecret = acceptPreviousSecrets(provider)
+  printById(provider)
+  endSecretsOnTime(provider)
+  const parsed = new WeakMap<ActiveClient, Promise<Client>>()
+
+  async function toClient(active: ActiveClient): Promise<Client> {
+    const metadata = withSecret(active)
+    const client = parse(provider, metadata)
+    if (!active.isDynamic) {
+      noteReviewed(client)
+      const { logoUri } = client
+      const hash = typeof logoUri === 'string' ? await translated(logos.of(client.clientId, logoUri)) : undefined
+      if (hash !== undefined) noteLogo(client, hash)
+    }
+    // OpenID Connect Core §8.1: the redirect URIs have to be among those that the document there lists.
+    if (client.sectorIdentifierUri !== undefined) await validate(provider, withOpenScopes(metadata))
+    if (active.previousSecret) acceptPreviousSecret(client, active.previousSecret)
+    return client
+  }
+
+  Client.find = async (id: string) => {
+    if (typeof id !== 'string' || id === '' || id.includes('\0')) return undefined
+    const found = await translated(clients.find(id))
+    if (found?.isDocument !== false && isAsking()) {
+      const described = await documents?.find(provider, id, found)
+      if (described) noteRead(id, await translated(clients.find(id)))
+      if (described || found) return described
+    }
+    noteRead(id, found)
+    if (!found) return findElsewhere(id)
+    if (found.isDocument && documents) return documents.recall(provider, found)
+    let client = parsed.get(found)
+    if (!client) {
+      client = toClient(found)
+      parsed.set(found, client)
+      client.catch(() => parsed.delete(found)) // what could not be fetched now can perhaps be later
+    }
+    return client
+  }
+}
+
+/** Notes which version of a client the request goes by: the first it read. */
+function noteRead(id: string, found: ActiveClient | undefined): void {
+  const scope = current()
+  if (found && scope && !scope.clients.has(id)) scope.clients.set(id, found)
+}
+
+/**
+ * Whether the request is one in which a client asks for something. Only then the document of one that has a document is
+ * read. Others, such as an introspection by an API, go by what it said last, and do not depend on whether it is there.
+ */
+function isAsking(): boolean {
+  const endpoint = current()?.endpoint
+  return endpoint === 'authorization' || endpoint === 'token'
+}
+
+/** What the engine makes of a client has its secret in the open, so it is printed as its id alone. */
+function printById({ Client: { prototype } }: Provider): void {
+  function print(this: Client): string {
+    return `[client ${this.clientId}]`
+  }
+  for (const name of ['toString', 'toJSON', inspect.custom]) Object.defineProperty(prototype, name, { value: print })
+}
+
+/**
+ * Ends a secret in the second that `client_secret_expires_at` says (RFC 7591 §3.2.1). The engine adds the tolerance that it
+ * has for the clocks of others, but it is this server that said when.
+ */
+function endSecretsOnTime({ Client: { prototype } }: Provider): void {
+  function check(this: Client, message: string, errorOverride?: string): void {
+    const { clientSecretExpiresAt: end } = this
+    if (!end || Date.now() / 1000 < end) return
+    const error = new errors.InvalidClient(message, `its secret expired at ${end}`)
+    throw errorOverride ? Object.assign(error, { error: errorOverride, message: errorOverride }) : error
+  }
+  Object.assign(prototype, { checkClientSecretExpiration: check })
+}
+
+/** Checks metadata as the engine does at registration, what it fetches for that included. */
+async function validate({ Client }: Provider, metadata: object): Promise<void> {
+  await (Client as unknown as { validate(metadata: object): Promise<void> }).validate(metadata)
+}

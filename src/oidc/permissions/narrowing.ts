@@ -1,0 +1,134 @@
+import Provider, { type Grant } from 'oidc-provider'
+import { scopesOfUserinfo } from '../scopes.ts'
+import {
+  mayHaveClaim,
+  openScopes,
+  type Registered,
+  registeredScopes,
+  scopesFor,
+  unregistered,
+} from './client-scopes.ts'
+import type { ResourceServers } from './resource-servers.ts'
+
+type Token = {
+  clientId?: string
+  grantId?: string
+  aud?: string | string[]
+  scope?: string | undefined
+  scopes: Set<string>
+  iat: number
+}
+type Permissions = { openid?: { scope?: string; claims?: string[] }; resources?: Record<string, string> }
+type Find<Found> = (value: string, options?: object) => Promise<Found | undefined>
+type Model<Found> = { find: Find<Found> }
+
+/**
+ * Holds consents and tokens to what is so when they are used. What was allowed when they were made is only the most they
+ * can be good for: each time the engine finds one, it is cut to what the client is registered for by now, to the scopes
+ * the API has, and a token to what the person still consents to. What nothing is left of is not found.
+ *
+ * The engine compares scopes when it is asked for the first time and not again. Refresh, userinfo and introspection all
+ * come by here.
+ */
+export function narrowWhenUsed(provider: Provider, { find: findServer }: ResourceServers): void {
+  const models = provider as unknown as Record<'AccessToken' | 'RefreshToken' | 'ClientCredentials', Model<Token>>
+  const grants = provider.Grant as unknown as Model<Grant>
+
+  async function narrowGrant(grant: Grant): Promise<Grant> {
+    const client = await clientOf(grant.clientId)
+    if (!client) return grant
+    const { openid, resources } = grant as Permissions
+    // What was found is kept for the request, so it is not changed in place.
+    if (openid) {
+      const scope = openScopes(client, words(openid.scope)).join(' ')
+      const claims = openid.claims?.filter((name) => mayHaveClaim(client, name))
+      Object.assign(grant, { openid: { ...openid, scope, ...(claims && { claims }) } })
+    }
+    if (!resources) return grant
+    const left = await Promise.all(
+      Object.entries(resources).map(async ([identifier, scope]) => {
+        const server = unregistered(client, identifier) ? undefined : await findServer(identifier)
+        const offered = server ? scopesFor(client, server) : []
+        const left = words(scope).filter((name) => offered.includes(name))
+        const ofPeople = server?.servesUserinfo && left.length > 0 ? words(grant.getOIDCScopeFiltered(userinfo)) : []
+        return [identifier, [...left, ...ofPeople].join(' ')] as const
+      }),
+    )
+    return Object.assign(grant, { resources: Object.fromEntries(left.filter(([, scope]) => scope !== '')) })
+  }
+
+  async function narrowAccessToken(token: Token): Promise<Token | undefined> {
+    const grant = await grantOf(token)
+    if (!grant) return token // which the engine refuses
+    if (token.aud === undefined) return cut(token, grant.getOIDCScopeFiltered(token.scopes))
+    if (!(await isOfItsApi(token))) return undefined
+    const left = cut(token, grant.getResourceScopeFiltered(String(token.aud), token.scopes))
+    const opensUserinfo = routeOf() === 'userinfo' && (await findServer(String(token.aud)))?.servesUserinfo
+    return left && opensUserinfo ? Object.assign(left, { aud: undefined }) : left
+  }
+
+  async function narrowClientCredentials(token: Token): Promise<Token | undefined> {
+    const client = await clientOf(token.clientId)
+    if (!client) return undefined
+    if (token.aud === undefined) return cut(token, openScopes(client, token.scopes).join(' '))
+    const server = (await isOfItsApi(token)) ? await findServer(String(token.aud)) : undefined
+    const registered = server ? registeredScopes(client, server) : []
+    const left = registered.filter((name) => token.scopes.has(name))
+    return left.length > 0 ? cut(token, left.join(' ')) : undefined // not even one that never had any
+  }
+
+  async function narrowRefreshToken(token: Token): Promise<Token | undefined> {
+    const grant = await grantOf(token)
+    if (!grant) return token
+    // It was given for `offline_access`, and ends with it (OpenID Connect Core §11).
+    if (!words(grant.getOIDCScope()).includes('offline_access')) return undefined
+    // Its successor takes its scope over, and that is not to forget what may be allowed again.
+    if (routeOf() === 'token') return token
+    const { resources = {} } = grant as Permissions
+    const left = new Set([grant.getOIDCScope(), ...Object.values(resources)].flatMap(words))
+    return cut(token, [...token.scopes].filter((name) => left.has(name)).join(' '))
+  }
+
+  /** Whether a token is of the API that has its audience by now, rather than of one that was deleted. */
+  async function isOfItsApi({ aud, iat }: Token): Promise<boolean> {
+    const server = await findServer(String(aud))
+    return server !== undefined && iat >= Math.floor((server.createdAtMs ?? 0) / 1000)
+  }
+
+  async function clientOf(id: string | undefined): Promise<Registered | undefined> {
+    const asking = Provider.ctx?.oidc?.client
+    if (asking && asking.clientId === id) return asking
+    return id === undefined ? undefined : provider.Client.find(id)
+  }
+
+  const grantOf = ({ grantId }: Token) => grants.find(String(grantId), { ignoreExpiration: true })
+
+  narrow(grants, narrowGrant)
+  narrow(models.AccessToken, unlessRevoked(narrowAccessToken))
+  narrow(models.RefreshToken, unlessRevoked(narrowRefreshToken))
+  narrow(models.ClientCredentials, unlessRevoked(narrowClientCredentials))
+}
+
+function narrow<Found>(model: Model<Found>, cutTo: (found: Found) => Promise<Found | undefined>): void {
+  const findAsStored = model.find.bind(model)
+  model.find = async (value, options) => {
+    const found = await findAsStored(value, options)
+    return found && cutTo(found)
+  }
+}
+
+/** A token is revoked whatever is left of it: else it would be back with what it lost (RFC 7009 §2). */
+const unlessRevoked =
+  (cutTo: (token: Token) => Promise<Token | undefined>) =>
+  async (token: Token): Promise<Token | undefined> =>
+    routeOf() === 'revocation' ? token : cutTo(token)
+
+/** A token with this scope; none if it had one, and nothing is left of it. */
+function cut(token: Token, scope: string): Token | undefined {
+  if (token.scope && !scope) return undefined
+  return Object.assign(token, { scope: scope || undefined })
+}
+
+const routeOf = () => (Provider.ctx?.oidc as { route?: string } | undefined)?.route
+const userinfo = new Set(scopesOfUserinfo)
+const words = (scope: string | undefined) => scope?.split(' ').filter(Boolean) ?? []

@@ -1,0 +1,56 @@
+import { decodeJwt } from 'jose'
+import { errors, type KoaContextWithOIDC } from 'oidc-provider'
+import type { Client } from '../engine.ts'
+import { isScope } from '../scopes.ts'
+import { openScopes } from './client-scopes.ts'
+
+/**
+ * Settles the scope of an authorization request once its parameters are checked, and before anybody sees a page.
+ *
+ * Without `scope` it is what the client is registered for. A request that nothing is left of is refused (RFC 6749 §3.3):
+ * otherwise a person would be asked for nothing, and the client would not hear of it.
+ */
+export function settleScope(ctx: KoaContextWithOIDC, client: Client): void {
+  const { params = {}, resourceServers = {} } = ctx.oidc
+  const asked = requestedScopes(ctx)
+  const isOmitted = asked.length === 0 && params['scope'] === undefined
+  const wanted = isOmitted ? words(client.scope) : [...words(params['scope']), ...asked.filter(isOffline)]
+  const isOfApi = (name: string) => Object.values(resourceServers).some(({ scopes }) => scopes.has(name))
+  const left = wanted.filter((name) =>
+    isOffline(name) ? mayAskForOfflineAccess(ctx, client) : isScope(name) || isOfApi(name),
+  )
+  if (left.every(isOffline)) {
+    const hint = 'send scope=openid, or the scopes of an API together with its resource'
+    const why = isOmitted ? 'there is no scope by default for this client' : 'there is no such scope for this client'
+    throw new errors.InvalidScope(`${why}: ${hint}`, '')
+  }
+  params['scope'] = [...new Set(left)].join(' ')
+}
+
+/**
+ * Whether people can be asked for `offline_access`. The engine drops it from requests without `prompt=consent`. Here it is
+ * on the consent page whenever it was not decided yet, and the tick of the person is the other condition of OpenID Connect
+ * Core §11. For a first-party client the operator answers.
+ */
+function mayAskForOfflineAccess({ oidc: { params = {} } }: KoaContextWithOIDC, client: Client): boolean {
+  return (
+    client.grantTypeAllowed('refresh_token') &&
+    words(params['response_type'] ?? 'code').includes('code') &&
+    openScopes(client, ['offline_access']).length > 0
+  )
+}
+
+/** The scope as it was before the engine looked at it. A request object counts alone, and was verified (RFC 9101 §5). */
+function requestedScopes({ oidc, query }: KoaContextWithOIDC): string[] {
+  const pushed = oidc.entities.PushedAuthorizationRequest as { request?: string } | undefined
+  const { request, scope }: { request?: unknown; scope?: unknown } = pushed ?? oidc.body ?? query
+  if (typeof request !== 'string') return words(scope)
+  try {
+    return words(decodeJwt(request)['scope'])
+  } catch {
+    return [] // encrypted, and so not readable here: then `offline_access` takes `prompt=consent`
+  }
+}
+
+const isOffline = (name: string) => name === 'offline_access'
+const words = (text: unknown) => (typeof text === 'string' ? text.split(' ').filter(Boolean) : [])

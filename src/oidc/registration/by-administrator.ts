@@ -1,0 +1,202 @@
+import { randomBytes } from 'node:crypto'
+import type Provider from 'oidc-provider'
+import { errors } from 'oidc-provider'
+import { randomId } from '../../crypto/digests.ts'
+import type { Tx } from '../../database/schema.ts'
+import * as policies from '../../registration/policies.ts'
+import { effective, judge } from '../../registration/policy.ts'
+import type { Policy } from '../../registration/rules.ts'
+import * as clients from '../../stores/clients/clients.ts'
+import * as clientLifetimes from '../../stores/clients/lifetimes.ts'
+import * as clientRecords from '../../stores/clients/records.ts'
+import * as resourceServers from '../../stores/clients/resource-servers.ts'
+import * as accounts from '../../stores/people/accounts.ts'
+import type { Storage } from '../request/storage.ts'
+import { scopes } from '../scopes.ts'
+import { parse } from './metadata.ts'
+import { endWhatWasNarrowed } from './narrowed.ts'
+
+/** Why metadata was refused: which field, by which rule of which policy. */
+export class RefusedMetadata extends Error {
+  override name = 'RefusedMetadata'
+  readonly field: string | undefined
+  readonly rule: string | undefined
+
+  constructor(message: string, { field, rule, cause }: { field?: string; rule?: string; cause?: unknown } = {}) {
+    super(message, { cause })
+    this.field = field
+    this.rule = rule
+  }
+}
+
+export type Registering = { tx: Tx; provider: Provider; storage: Storage }
+
+type Metadata = Record<string, unknown>
+
+/** A secret for a client: 384 bits, which also suffices as a key for every HMAC (RFC 7518 §3.2). */
+export const createSecret = (): string => randomBytes(48).toString('base64url')
+
+/** When a secret made now ends, in the form of `client_secret_expires_at` (RFC 7591 §3.2.1): 0 is never. */
+export function secretExpiry({ rules }: Policy): number {
+  return rules.secret_ttl_seconds === null ? 0 : Math.floor(Date.now() / 1000) + rules.secret_ttl_seconds
+}
+
+/**
+ * Registers a client on behalf of an administrator: its policy completes and judges the metadata, the engine
+ * checks it (RFC 7591 §2) and fills in defaults; an id and, where the client needs one, a secret are made.
+ *
+ * @returns the metadata, secret included: it is not shown again.
+ * @throws RefusedMetadata naming the field that is wrong.
+ */
+export async function registerClient(
+  registering: Registering,
+  given: Metadata,
+  { policy: name = 'administrator' }: { policy?: string } = {},
+): Promise<clients.ClientMetadata> {
+  const { tx, provider, storage } = registering
+  const policy = await getPolicy(tx, name)
+  // Else an API could take the token of this machine for one of that person (RFC 9700 §4.15).
+  if (given['client_id'] !== undefined && (await accounts.findById(tx, String(given['client_id'])))) {
+    throw new RefusedMetadata('client_id is the id of an account; choose another.', { field: 'client_id' })
+  }
+  const properties: clients.ClientMetadata = {
+    client_id: randomId(16),
+    client_id_issued_at: Math.floor(Date.now() / 1000),
+    ...effective(given, policy),
+  }
+  if (needsSecret(provider, properties) && !properties['client_secret']) {
+    Object.assign(properties, { client_secret: createSecret(), client_secret_expires_at: secretExpiry(policy) })
+  }
+  const metadata = check(registering, properties, policy)
+  await assertRoom(tx, policy)
+  const origin = { isDynamic: false, ...originUnder(policy) }
+  const outcome = await clients.save(tx, storage.envelope, metadata, origin, { isNew: true })
+  if (outcome === 'saved') return metadata
+  const { client_id: id } = metadata
+  const message = (await clientRecords.find(tx, id))
+    ? `There already is a client ${id}.`
+    : `The client ${id} was deleted, and its id is not given out again; choose another.`
+  throw new RefusedMetadata(message, { field: 'client_id' })
+}
+
+/**
+ * The metadata of a client that is registered with what is given, or is changed to just that: completed by its policy
+ * and the engine, and judged. Its id, its secret and what goes with them are left out, and nothing is written.
+ *
+ * @throws RefusedMetadata naming the field that is wrong.
+ */
+export async function completeMetadata(
+  registering: Registering,
+  given: Metadata,
+  { policy: name }: { policy: string },
+): Promise<Metadata> {
+  const policy = await getPolicy(registering.tx, name)
+  const properties: clients.ClientMetadata = { client_id: 'unregistered', ...effective(given, policy) }
+  if (needsSecret(registering.provider, properties)) Object.assign(properties, { client_secret: createSecret() })
+  const { client_id: _id, client_secret: _secret, ...metadata } = check(registering, properties, policy)
+  return metadata
+}
+
+/**
+ * Changes a client on behalf of an administrator: members that are `null` are removed, those not given stay. What
+ * comes of it is judged as a whole, by the policy the client is under or is moved to.
+ *
+ * @returns the metadata, with the secret only if it was made just now; `undefined` when there is no such client.
+ * @throws RefusedMetadata naming the field that is wrong.
+ */
+export async function updateClient(
+  registering: Registering,
+  id: string,
+  { policy: moved, ...changes }: Metadata & { policy?: string | undefined },
+): Promise<clients.ClientMetadata | undefined> {
+  const { tx, provider, storage } = registering
+  await clients.lock(tx, id)
+  const record = await clientRecords.find(tx, id)
+  const active = await clients.findActive(tx, storage.envelope, id)
+  if (!record) return undefined
+  if (!active) throw new RefusedMetadata(`The client ${id} is disabled or past its lifetime, and cannot be changed.`)
+  if (record.isDocument) throw new RefusedMetadata(`What the client ${id} is, its document says; change it there.`)
+  const policy = await getPolicy(tx, moved ?? record.policy)
+  const merged = Object.entries({ ...clients.withSecret(active), ...changes }).filter(([, value]) => value !== null)
+  const properties = effective(Object.fromEntries(merged), policy) as clients.ClientMetadata
+  if (!needsSecret(provider, properties)) delete properties['client_secret'] // nor does one come back with the need
+  const isSecretMissing = needsSecret(provider, properties) && !properties['client_secret']
+  if (isSecretMissing) {
+    Object.assign(properties, { client_secret: createSecret(), client_secret_expires_at: secretExpiry(policy) })
+  }
+  const metadata = check(registering, properties, policy)
+  if (metadata['token_endpoint_auth_method'] === 'none' && (await resourceServers.isUsing(tx, id))) {
+    throw new RefusedMetadata('token_endpoint_auth_method must not be none: an API introspects tokens as this client', {
+      field: 'token_endpoint_auth_method',
+    })
+  }
+  if (moved !== undefined && moved !== record.policy) {
+    await assertRoom(tx, policy)
+    await clientLifetimes.setPolicy(tx, id, originUnder(policy))
+  }
+  await clients.save(tx, storage.envelope, metadata, { isDynamic: record.isDynamic, policy: policy.name })
+  await endWhatWasNarrowed(tx, id, active.metadata, metadata)
+  const { client_secret: secret, ...rest } = metadata
+  return isSecretMissing ? { ...rest, client_secret: secret } : rest
+}
+
+/** The policy of this name. Throws RefusedMetadata when there is none. */
+export async function getPolicy(tx: Tx, name: string): Promise<Policy> {
+  const policy = await policies.find(tx, name)
+  if (!policy) throw new RefusedMetadata(`There is no registration policy ${name}.`, { field: 'policy' })
+  return policy
+}
+
+/** Throws RefusedMetadata when a policy has as many clients as it may. Registrations under it then take turns. */
+export async function assertRoom(tx: Tx, { name, rules }: Policy): Promise<void> {
+  if (rules.max_clients === null) return
+  if ((await clients.countUnder(tx, name)) < rules.max_clients) return
+  throw new RefusedMetadata(`the policy ${name} has as many clients as it may`, { rule: 'max_clients' })
+}
+
+/** What a policy says of a client registered now. */
+export function originUnder({ name, rules }: Policy): Pick<clients.Origin, 'policy' | 'expiresAt' | 'unusedExpiresAt'> {
+  const inSeconds = (seconds: number | null) => (seconds === null ? undefined : new Date(Date.now() + seconds * 1000))
+  return {
+    policy: name,
+    expiresAt: inSeconds(rules.client_ttl_seconds),
+    unusedExpiresAt: inSeconds(rules.unused_ttl_seconds),
+  }
+}
+
+/** What the engine makes of metadata, judged by a policy. */
+function check(
+  { provider, storage }: Registering,
+  properties: clients.ClientMetadata,
+  policy: Policy,
+): clients.ClientMetadata {
+  const assertAllowed = (judged: Metadata) => {
+    const refusal = judge(judged, {
+      policy,
+      isLoopbackIssuer: storage.issuer.startsWith('http:'),
+      openScopes: Object.keys(scopes),
+    })
+    if (refusal) throw new RefusedMetadata(refusal.message, refusal)
+  }
+  assertAllowed(properties) // first, because the engine takes its form for granted
+  const entries = Object.entries(validated(() => parse(provider, properties).metadata()))
+  const metadata = Object.fromEntries(entries.filter(([, value]) => value !== undefined)) as clients.ClientMetadata
+  assertAllowed(metadata)
+  return metadata
+}
+
+/** Whether a client with this metadata shares a secret with the server. */
+export function needsSecret({ Client }: Provider, metadata: Metadata): boolean {
+  return (Client as unknown as { needsSecret(metadata: object): boolean }).needsSecret(metadata)
+}
+
+function validated<T>(work: () => T): T {
+  try {
+    return work()
+  } catch (error) {
+    if (!(error instanceof errors.OIDCProviderError)) throw error
+    const message = error.error_description ?? error.message
+    const [field] = /^[a-z_]+(?= )/.exec(message) ?? []
+    throw new RefusedMetadata(message, { ...(field !== undefined && { field }), cause: error })
+  }
+}

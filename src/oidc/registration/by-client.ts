@@ -1,0 +1,164 @@
+import { decodeJwt } from 'jose'
+import type Provider from 'oidc-provider'
+import { errors, type KoaContextWithOIDC } from 'oidc-provider'
+import * as policies from '../../registration/policies.ts'
+import { type Circumstances, effective, judge, type Metadata } from '../../registration/policy.ts'
+import { reduced, withoutUnused } from '../../registration/reductions.ts'
+import type { Policy } from '../../registration/rules.ts'
+import { applyStatement, type VerifyStatement } from '../../registration/software-statements.ts'
+import type { ClientMetadata } from '../../stores/clients/clients.ts'
+import { type Storage, TemporarilyUnavailable, translated } from '../request/storage.ts'
+import { current, type Registration } from '../request/work.ts'
+import { scopes } from '../scopes.ts'
+import { createSecret, needsSecret, secretExpiry } from './by-administrator.ts'
+import { withOpenScopes } from './metadata.ts'
+
+export type DynamicRegistration = ReturnType<typeof createDynamicRegistration>
+
+type Dependencies = { storage: Storage; verifyStatement: VerifyStatement }
+
+/** What the engine calls a policy, and runs before its own checks for tokens that name it. All of ours name this one. */
+export const enginePolicy = 'postern'
+
+/** Registration by clients themselves (RFC 7591, RFC 7592), as the engine has it configured. */
+export function createDynamicRegistration(dependencies: Dependencies) {
+  return {
+    secretFactory: createSecret,
+    policies: {
+      [enginePolicy]: (ctx: KoaContextWithOIDC, properties: object) =>
+        translated(complete(dependencies, ctx, properties as ClientMetadata)),
+    },
+  }
+}
+
+/** The registration that the current request is. */
+export function registering(): Registration {
+  const scope = current()
+  if (scope?.endpoint !== 'registration') throw new Error('Clients register themselves at the registration endpoint.')
+  return scope.registration
+}
+
+/**
+ * Refuses what the policy of the presented token does not allow: for a new client that of the initial access token, for
+ * one that changes the one it is under.
+ */
+export async function assertAllowed(storage: Storage, registration: Registration, metadata: Metadata): Promise<void> {
+  const refusal = judge(metadata, circumstancesAt(storage, await policyOf(storage, registration)))
+  if (refusal) throw toError(refusal)
+}
+
+function circumstancesAt({ issuer }: Storage, policy: Policy): Circumstances {
+  return { policy, isLoopbackIssuer: issuer.startsWith('http:'), openScopes: Object.keys(scopes), isOwnWord: true }
+}
+
+type Described = { field?: string | undefined; rule?: string | undefined; message: string }
+
+/** RFC 7591 §3.2.2. The engine names the error by how its description begins. */
+export function toError({ field, rule, message }: Described): errors.OIDCProviderError {
+  const about = field === undefined || message.startsWith(field) ? message : `${field}: ${message}`
+  return new errors.InvalidClientMetadata(rule === undefined ? about : `${about} (${rule})`)
+}
+
+async function policyOf({ db }: Storage, registration: Registration): Promise<Policy> {
+  const { permission } = registration
+  if (!permission) throw new Error('Nothing allows this registration.')
+  registration.policy ??= await policies.find(db, permission.policy)
+  if (!registration.policy) throw toError({ message: `there is no registration policy ${permission.policy}` })
+  return registration.policy
+}
+
+/**
+ * Makes `properties`, in place, what the client has in effect: completed by its policy, with what its software statement
+ * says, and with a secret if it needs one. What the engine answers and stores is then what was judged, rather than what
+ * was asked for.
+ */
+async function complete(
+  { storage, verifyStatement }: Dependencies,
+  ctx: KoaContextWithOIDC,
+  properties: ClientMetadata,
+): Promise<void> {
+  const registration = registering()
+  const policy = await policyOf(storage, registration)
+  const { client_secret: _secret, client_secret_expires_at: _expiry, ...given } = properties
+  const said = await withStatement(withoutUnused(given), { policy, registration, verifyStatement })
+  const metadata = effective(reduced(said, circumstancesAt(storage, policy)), policy)
+  // Judged again when the engine is done with it, and here already: the engine takes its form for granted.
+  await assertAllowed(storage, registration, metadata)
+  registration.scope = metadata['scope'] as string | undefined
+  const secret = secretOf(metadata, { provider: ctx.oidc.provider, policy, registration })
+  for (const name of Object.keys(properties)) delete properties[name]
+  Object.assign(properties, withOpenScopes(metadata), secret)
+}
+
+/**
+ * Metadata with the claims of the software statement it comes with (RFC 7591 §2.3). A client that was registered with
+ * one keeps it, and does not get rid of its claims by leaving it out; only another one takes its place.
+ */
+async function withStatement(
+  given: Metadata,
+  {
+    policy,
+    registration,
+    verifyStatement,
+  }: { policy: Policy; registration: Registration } & Omit<Dependencies, 'storage'>,
+): Promise<Metadata> {
+  const kept = registration.permission?.client?.metadata['software_statement']
+  const statement = given['software_statement'] ?? kept
+  if (statement === undefined) return given
+  if (typeof statement !== 'string') {
+    throw new errors.InvalidSoftwareStatement('software_statement must be a JWT')
+  }
+  if (policy.rules.software_statement === 'refused') {
+    throw new errors.UnapprovedSoftwareStatement('a software_statement must not be presented (software_statement)')
+  }
+  const claims = statement === kept ? decodeJwt(statement) : await verified(statement, verifyStatement)
+  return applyStatement({ ...given, software_statement: statement }, claims)
+}
+
+async function verified(statement: string, verifyStatement: VerifyStatement) {
+  const outcome = await verifyStatement(statement).catch((cause) => {
+    throw new TemporarilyUnavailable(cause) // the keys of its issuer cannot be had
+  })
+  if ('claims' in outcome) return outcome.claims
+  const { error, message } = outcome
+  throw error === 'invalid_software_statement'
+    ? new errors.InvalidSoftwareStatement(message)
+    : new errors.UnapprovedSoftwareStatement(message)
+}
+
+/** The secret a client has after this registration, and whether it is a new one: it is shown only then. */
+function secretOf(
+  metadata: Metadata,
+  { provider, policy, registration }: { provider: Provider; policy: Policy; registration: Registration },
+): Metadata {
+  if (!needsSecret(provider, metadata)) return {}
+  const { client } = registration.permission ?? {}
+  const client_secret = client?.secret?.reveal()
+  const client_secret_expires_at = client?.metadata['client_secret_expires_at']
+  if (client_secret !== undefined && !isDue(Number(client_secret_expires_at ?? 0), policy)) {
+    return { client_secret, client_secret_expires_at }
+  }
+  registration.secret = {
+    value: createSecret(),
+    expiresAtSeconds: secretExpiry(policy),
+    isReplacement: client_secret !== undefined,
+  }
+  const { value, expiresAtSeconds } = registration.secret
+  return { client_secret: value, client_secret_expires_at: expiresAtSeconds }
+}
+
+/** Whether a secret is due to be replaced: it ended, or is in the last quarter of its life. 0 is no end. */
+function isDue(expiresAtSeconds: number, { rules }: Policy): boolean {
+  const left = expiresAtSeconds - Date.now() / 1000
+  return expiresAtSeconds !== 0 && left < (rules.secret_ttl_seconds ?? 0) / 4
+}
+
+type NeedsSecret = { needsSecret(metadata: object): boolean }
+
+/** Lets the engine find out whether metadata needs a secret even if it is malformed, as nobody has looked at it by then. */
+export function readAnyForm(provider: Provider): void {
+  const Client = provider.Client as unknown as NeedsSecret
+  const decide = Client.needsSecret
+  Client.needsSecret = (metadata) =>
+    decide(Object.fromEntries(Object.entries(metadata).filter(([, value]) => typeof value === 'string')))
+}

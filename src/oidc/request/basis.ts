@@ -1,0 +1,48 @@
+import { sha256 } from '../../crypto/digests.ts'
+import type { Basis, Stage } from '../../stores/protocol/stages.ts'
+import type { RequestScope } from './work.ts'
+
+type Read = Pick<RequestScope, 'endpoint' | 'signIn' | 'sessions' | 'clients'>
+
+// Where a person gets something for a client: a session, a code, a device that is approved. A token request rests on the
+// code or token it redeems, which is deleted, under the same locks, by all that ends what was issued.
+const interactive: readonly RequestScope['endpoint'][] = ['authorization', 'resume', 'device', 'device-resume']
+
+/**
+ * What the writes of a request rest on: the session that the browser presented, the account in the epoch in which it was
+ * signed in to, and the client, all as they were read. `undefined` where nobody is signed in, and so nothing is given.
+ *
+ * @throws Error when something would be given that rests on nothing.
+ */
+export function basisOf(
+  { endpoint, signIn, sessions, clients }: Read,
+  clientId: string | undefined,
+  change: Stage['session'],
+): Basis | undefined {
+  if (!interactive.includes(endpoint) || clientId === undefined) return undefined
+  const presented = [...sessions.values()].find(({ presentedId }) => presentedId !== undefined)
+  const accountId = change?.accountId ?? presented?.found.accountId
+  if (accountId === undefined) return undefined
+
+  const known = presented?.found.account
+  const proof = [signIn, known && { accountId: known.id, epoch: known.epoch }].find((p) => p?.accountId === accountId)
+  const updatedAtMs = clients.get(clientId)?.updatedAtMs
+  if (!proof) throw new Error('A session would be given an account that nobody signed in to.')
+  if (updatedAtMs === undefined) throw new Error(`The client ${clientId} was not read in this request.`)
+  return {
+    client: { id: clientId, updatedAtMs },
+    account: { id: accountId, epoch: proof.epoch },
+    session: change?.isNew || !presented ? undefined : originOf(presented),
+  }
+}
+
+type Presented = RequestScope['sessions'] extends Map<string, infer Entry> ? Entry : never
+
+/** How a request came by a session, and whose it was then. */
+export function originOf({ found, presentedId }: Presented): NonNullable<Basis['session']> {
+  return {
+    uid: found.uid,
+    presentedHash: presentedId === undefined ? undefined : sha256(presentedId),
+    accountId: found.accountId,
+  }
+}

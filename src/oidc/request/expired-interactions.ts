@@ -1,0 +1,61 @@
+import { sha256 } from '../../crypto/digests.ts'
+import * as accounts from '../../stores/people/accounts.ts'
+import * as artifacts from '../../stores/protocol/artifacts.ts'
+import * as sessions from '../../stores/protocol/sessions.ts'
+import type { Back, ErrorCode } from '../../views/render.ts'
+import { isOwn } from './own-interaction.ts'
+import { fromStored } from './payloads.ts'
+import type { Storage } from './storage.ts'
+import { current } from './work.ts'
+
+export type WayBack = { page: ErrorCode; back: Back | undefined }
+
+/**
+ * What to tell someone whose sign-in cannot go on, and where to send them. The request is gone and the
+ * relying party cannot be answered, but what is left of the interaction tells which one it was.
+ */
+export function createWayBack({ storage }: { storage: Storage }) {
+  const { db, clients } = storage
+
+  return async (uid: string): Promise<WayBack> => {
+    const found = await artifacts.findInteraction(db, sha256(uid))
+    const client = found?.clientId ? await clients.find(found.clientId) : undefined
+    const page = found?.isDestroyed
+      ? 'already-done'
+      : found?.isLive
+        ? await reasonOf(uid, found.payload, client)
+        : 'expired'
+    if (!client) return { page, back: undefined }
+    const { client_name: name, initiate_login_uri, client_uri } = client.metadata
+    return { page, back: backTo([initiate_login_uri, client_uri], { name, isReviewed: !client.isDynamic }) }
+  }
+
+  /** Why an interaction does not go on that is still there. What became of it is told only where it began. */
+  async function reasonOf(uid: string, payload: Record<string, unknown>, client: unknown): Promise<ErrorCode> {
+    const { browser } = current() ?? {}
+    if (browser?.presented.length === 0) return 'no-cookies'
+    const interaction = fromStored(storage, { model: 'Interaction', idHash: sha256(uid), payload }, uid)
+    if (!isOwn(interaction)) return 'other-browser'
+    if (!client) return 'app-gone'
+    const { session } = interaction as { session?: { uid?: string; accountId?: string } }
+    if (!session?.uid || !session.accountId) return 'other-browser'
+    const account = await accounts.findById(db, session.accountId)
+    if (!account || account.isDisabled) return 'account-gone'
+    return (await sessions.findByUid(db, session.uid))?.accountId === account.id ? 'other-browser' : 'signed-out'
+  }
+}
+
+/**
+ * A link to the first of these that leads to the web. A stranger can have people sent anywhere, under any name: there the
+ * link says where it leads.
+ */
+export function backTo(
+  uris: readonly unknown[],
+  { name, isReviewed }: { name: unknown; isReviewed: boolean },
+): Back | undefined {
+  const href = uris.find((uri) => typeof uri === 'string' && /^https?:/.test(uri))
+  const url = typeof href === 'string' ? URL.parse(href) : null
+  return url ? { href: url.href, label: `Back to ${isReviewed && name ? String(name) : url.host}` } : undefined
+}
+
+export type FindWayBack = ReturnType<typeof createWayBack>

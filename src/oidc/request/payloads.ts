@@ -1,0 +1,85 @@
+import { keyedHash, randomId, sha256 } from '../../crypto/digests.ts'
+import { type Artifact, type FoundArtifact, identity } from '../../stores/protocol/artifacts.ts'
+import { bind } from './browser.ts'
+import type { Storage } from './storage.ts'
+import { current, type RequestScope } from './work.ts'
+
+type Payload = Record<string, unknown>
+
+/** Models that belong to a login, and are revoked with it. */
+export const ofFamily = new Set(['AuthorizationCode', 'AccessToken', 'RefreshToken', 'DeviceCode'])
+// Models whose payload holds what other people's values are made of: sealed as a whole.
+const sealed = new Set(['Interaction', 'PushedAuthorizationRequest'])
+
+/**
+ * A device code found by its user code is not known in clear: the engine then handles a reference, `#` and
+ * the hash. A reference is good for saving, and for reading where the engine itself kept it, in an
+ * interaction; from the wire it is worth nothing, since a stolen database would be full of them.
+ */
+export function toReference(idHash: Buffer): string {
+  return `#${idHash.toString('hex')}`
+}
+
+/** The hash a bearer value, or a reference, is stored under. */
+export function hashOf(id: string): Buffer {
+  return id.startsWith('#') ? Buffer.from(id.slice(1), 'hex') : sha256(id)
+}
+
+/** An artifact as the database keeps it: without the bearer values its payload came with. */
+export function toStored(
+  storage: Storage,
+  { model, id, idHash, payload }: { model: string; id: string; idHash: Buffer; payload: Payload },
+): Artifact {
+  // `jti` is the bearer value itself; `consumed` is a column that no save may touch.
+  const { jti: _jti, consumed: _consumed, userCode, ...rest } = payload
+  const scope = current()
+  const body =
+    model === 'Interaction' ? { ...withoutBearers(rest, id), browser: scope?.browser && bind(scope.browser) } : rest
+  const text = (name: string) => (typeof rest[name] === 'string' ? rest[name] : undefined)
+  const params = rest['params'] as Payload | undefined
+  return {
+    model,
+    idHash,
+    grantId: model === 'Interaction' ? undefined : text('grantId'),
+    family: ofFamily.has(model) && scope ? familyOf(scope) : ofFamily.has(model) ? randomId(16) : undefined,
+    accountId: model === 'Interaction' ? undefined : text('accountId'),
+    clientId: text('clientId') ?? (typeof params?.['client_id'] === 'string' ? params['client_id'] : undefined),
+    sessionUid: text('sessionUid'),
+    userCodeHash: typeof userCode === 'string' ? keyedHash(storage.userCodeKey, userCode) : undefined,
+    payload: sealed.has(model)
+      ? { sealed: storage.envelope.seal(JSON.stringify(body), identity(model, idHash)) }
+      : body,
+    expiresAtSeconds: typeof rest['exp'] === 'number' ? rest['exp'] : undefined,
+  }
+}
+
+function familyOf(scope: RequestScope): string {
+  scope.newFamily ??= randomId(16)
+  return scope.source?.family ?? scope.newFamily
+}
+
+/** The payload as the engine gave it, but for what `recall` puts back. */
+export function fromStored(
+  storage: Storage,
+  { model, idHash, payload }: Pick<FoundArtifact, 'model' | 'idHash' | 'payload'>,
+  id: string,
+): Payload {
+  if (!sealed.has(model)) return payload
+  const body = JSON.parse(storage.envelope.open(String(payload['sealed']), identity(model, idHash)))
+  return model === 'Interaction' ? { ...body, returnTo: String(body.returnTo).replace(ownId, id) } : body
+}
+
+const ownId = '{uid}'
+
+function withoutBearers({ session, deviceCode, parJti, returnTo, ...rest }: Payload, id: string): Payload {
+  const { cookie: _cookie, ...shown } = (session ?? {}) as Payload
+  const reference = (value: unknown) =>
+    typeof value === 'string' && !value.startsWith('#') ? toReference(sha256(value)) : value
+  return {
+    ...rest,
+    ...(session !== undefined && { session: shown }),
+    ...(deviceCode !== undefined && { deviceCode: reference(deviceCode) }),
+    ...(parJti !== undefined && { parJti: reference(parJti) }),
+    returnTo: String(returnTo).replace(id, ownId),
+  }
+}

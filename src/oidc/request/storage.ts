@@ -1,0 +1,106 @@
+import { errors } from 'oidc-provider'
+import type { Envelope } from '../../crypto/envelope.ts'
+import { type Batched, batched } from '../../database/batches.ts'
+import { isUnavailable, isUnstorable } from '../../database/connect.ts'
+import type { Db, Tx } from '../../database/schema.ts'
+import type { Secret } from '../../secret.ts'
+import type { ActiveClient } from '../../stores/clients/clients.ts'
+import * as artifacts from '../../stores/protocol/artifacts.ts'
+import * as grants from '../../stores/protocol/grants.ts'
+import * as sessions from '../../stores/protocol/sessions.ts'
+import * as stages from '../../stores/protocol/stages.ts'
+import { current } from './work.ts'
+
+/** Clients by id, kept in the process: `oidc/clients/cache.ts`. */
+export type ClientCache = {
+  /** An active client. The same object as long as nothing changed. */
+  find(id: string): Promise<ActiveClient | undefined>
+  forget(id: string): void
+  stop(): Promise<void>
+}
+
+export type StorageDependencies = {
+  issuer: string
+  db: Db
+  envelope: Envelope
+  clients: ClientCache
+  userCodeKey: Secret<Buffer>
+  /** Within this time a duplicate of a refresh token fails without revoking its family. */
+  reuseWindowSeconds: number
+}
+
+/** What the models' adapters share: the engine's storage, as safe as its callers assume it to be. */
+export type Storage = StorageDependencies & {
+  find: Batched<Buffer, artifacts.FoundArtifact[]>
+  findSession: Batched<Buffer, sessions.FoundSession | undefined>
+  findGrant: Batched<grants.Pair, grants.StoredGrant | undefined>
+  apply(stage: stages.Stage): Promise<stages.Outcome>
+  applyIn(tx: Tx, stage: stages.Stage): Promise<stages.Outcome>
+}
+
+/** The database is away, read-only or out of connections. Never told as "not found" or "invalid". */
+export class TemporarilyUnavailable extends errors.OIDCProviderError {
+  constructor(cause: unknown) {
+    super(503, 'temporarily_unavailable', { cause } as never)
+    this.expose = true
+    this.error_description = 'the server is temporarily unavailable, try again shortly'
+  }
+}
+
+/** Awaits something of the database's for the engine, which knows only errors of its own kind. */
+export async function translated<T>(work: Promise<T>): Promise<T> {
+  try {
+    return await work
+  } catch (error) {
+    if (isUnavailable(error)) throw new TemporarilyUnavailable(error)
+    if (isUnstorable(error)) throw new errors.InvalidRequest('the request contains a character that cannot be stored')
+    throw error
+  }
+}
+
+const limits = { inFlight: 2, largest: 64 } // more at once makes batches smaller, and so more of them
+
+/** Batches of reads and of stages, shared by all models. */
+export function createStorage(dependencies: StorageDependencies): Storage {
+  const { db } = dependencies
+  const applyBatched = batched((items: stages.Stage[]) => stages.apply(db, items), limits)
+  return {
+    ...dependencies,
+    find: batched(async (hashes) => {
+      const found = await artifacts.findByHashes(db, hashes)
+      return hashes.map((hash) => found.filter(({ idHash }) => idHash.equals(hash)))
+    }, limits),
+    findSession: batched((hashes) => sessions.findByIdHashes(db, hashes), limits),
+    findGrant: batched((pairs) => grants.findAll(db, pairs), limits),
+    async apply(stage) {
+      const result = await applyBatched(stage)
+      if (result.status === 'rejected') throw result.reason
+      return result.value
+    },
+    applyIn: stages.applyIn,
+  }
+}
+
+/** Reads artifacts under a hash, once for each request. */
+export function readOnce(storage: Storage, idHash: Buffer): Promise<artifacts.FoundArtifact[]> {
+  const scope = current()
+  const key = idHash.toString('hex')
+  const reading = scope?.artifacts.get(key) ?? storage.find(idHash)
+  scope?.artifacts.set(key, reading)
+  return reading
+}
+
+/** A stage with everything left out that is not given. */
+export function stageOf(part: Partial<stages.Stage>): stages.Stage {
+  return {
+    client: undefined,
+    basis: undefined,
+    claim: undefined,
+    decision: undefined,
+    inserts: [],
+    session: undefined,
+    endedSession: undefined,
+    audit: [],
+    ...part,
+  }
+}

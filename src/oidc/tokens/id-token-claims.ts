@@ -1,0 +1,41 @@
+import type Provider from 'oidc-provider'
+import type { KoaContextWithOIDC } from 'oidc-provider'
+import { claimsByScope } from '../scopes.ts'
+
+type IdToken = {
+  client?: Record<string, unknown>
+  ctx?: KoaContextWithOIDC
+  mask?: Record<string, unknown>
+  issue(options?: { use?: string }): Promise<string>
+}
+
+/**
+ * Puts claims into the ID tokens of clients that are registered with `id_token_claims`. OpenID Connect Core §5.4 has the
+ * claims of a scope at userinfo alone where an access token is issued, and not every program asks there.
+ *
+ * A client learns nothing by it that userinfo would not say: the claim's scope has to be asked for and consented to.
+ */
+export function fillIdTokens(provider: Provider): void {
+  const { prototype } = (provider as unknown as { IdToken: { prototype: IdToken } }).IdToken
+  const issue = prototype.issue
+  prototype.issue = function (this: IdToken, options) {
+    const wanted = this.client?.['id_token_claims']
+    if (options?.use === 'idtoken' && Array.isArray(wanted) && this.ctx) {
+      const granted = grantedClaims(this.ctx)
+      const added = wanted.filter((name) => granted.has(name)).map((name) => [name, null] as const)
+      this.mask = { ...Object.fromEntries(added), ...this.mask }
+    }
+    return issue.call(this, options)
+  }
+}
+
+/** The claims of the scopes that this request asks for, or the one before it did, and that are consented to. */
+function grantedClaims({ oidc }: KoaContextWithOIDC): Set<string> {
+  const { AuthorizationCode, RefreshToken, DeviceCode, Grant } = oidc.entities
+  const source = AuthorizationCode ?? RefreshToken ?? DeviceCode
+  // A refresh may be for fewer scopes than before (RFC 6749 §6).
+  const isNarrowed = source !== undefined && oidc.params?.['scope'] !== undefined
+  const asked = source && !isNarrowed ? source.scopes : oidc.requestParamScopes
+  const scopes = Grant?.getOIDCScopeFiltered(asked).split(' ') ?? []
+  return new Set(scopes.flatMap((scope) => claimsByScope[scope] ?? []))
+}

@@ -1,0 +1,159 @@
+import type { RequestListener } from 'node:http'
+import { operations } from './admin/operations/index.ts'
+import { assemble, type Postern, type PosternOptions } from './assemble/index.ts'
+import { version } from './assemble/version.ts'
+import { createSignIn } from './authentication/sign-in.ts'
+import type { Config } from './config/index.ts'
+import { lockIssuer } from './database/issuer-lock.ts'
+import { createAllowances } from './http/allowances.ts'
+import { createApp } from './http/app.ts'
+import { createCsrf } from './http/csrf.ts'
+import { createBrowserSignIn } from './http/interactions/browser-sign-in.ts'
+import { createEarlyRefusals } from './http/refused-early.ts'
+import { createRefusedRequests } from './http/refused-requests.ts'
+import { listen } from './http/server.ts'
+import { startRemovingClients } from './jobs/client-removal.ts'
+import { startRotatingKeys } from './jobs/key-rotation.ts'
+import { startSweeping } from './jobs/sweep.ts'
+import { publishedKids } from './keys/keyring.ts'
+import { type KeyWatch, watchKeys } from './keys/watch.ts'
+import { unseen } from './log/progress.ts'
+import { createClientUses, noteUses } from './oidc/clients/last-used.ts'
+import { lifetimes } from './oidc/lifetimes.ts'
+import { pairwiseSubjects } from './oidc/pairwise.ts'
+import { warnOfMisnamedScopes } from './oidc/permissions/misnamed-scopes.ts'
+
+export type RunningServer = { port: number; postern: Postern; stop(): Promise<void> }
+
+/** Starts serving. `stop()` lets requests in flight finish and then releases everything. */
+export async function serve(config: Config, options: PosternOptions): Promise<RunningServer> {
+  const { log, step = unseen } = options
+  await using started = new AsyncDisposableStack() // stops what is running if a later step fails
+  const postern = started.adopt(await assemble(config, options), (assembled) => assembled.close())
+  const { database, render } = postern
+  const { db } = database
+  if (config.DATABASE_PREPARED_STATEMENTS) {
+    // otherwise there is a pooler, which lets nobody keep a session
+    started.adopt(await lockIssuer(database, config.ISSUER), (lock) => lock.stop())
+  }
+  await warnOfMisnamedScopes(db, log)
+
+  const status: Status = { isStopping: false, watch: undefined }
+  const uses = createClientUses({ db, clients: postern.clients, log })
+  const refusedRequests = createRefusedRequests({ db, log })
+  const createHandler = handlersOf({ config, options, postern, status, uses, refusedRequests })
+  let handler = createHandler()
+  const server = await step(`Port ${config.PORT} of ${config.HOST}`, () =>
+    listen({
+      handler: (req, res) => handler(req, res),
+      refuse: createEarlyRefusals({ issuer: config.ISSUER, render, log }),
+      issuer: config.ISSUER,
+      trustedProxies: config.TRUSTED_PROXIES,
+      onUntrustedProxy: (address) =>
+        log.warn(
+          { address, setting: 'TRUSTED_PROXIES' },
+          'X-Forwarded-For came from an address that is not among TRUSTED_PROXIES, and was not believed. If that is your proxy, name it there: until then everybody behind it counts as one. This is said once.',
+        ),
+      host: config.HOST,
+      port: config.PORT,
+      maxConnections: config.MAX_CONNECTIONS,
+    }),
+  )
+  const watch = watchKeys(postern.keys, {
+    database,
+    version: postern.keyring.version,
+    onChange(keyring) {
+      postern.use(keyring)
+      handler = createHandler() // requests that are being served finish with the handler before
+      log.debug('the keys changed')
+    },
+    log,
+  })
+  status.watch = watch
+  started.defer(() => watch.stop()) // after all requests: they may seal something, with a key that has to be noted
+  started.defer(async () => {
+    await Promise.all([uses.stop(), refusedRequests.stop()])
+  })
+  const jobs = [
+    startSweeping({ database, log, auditRetentionSeconds: config.AUDIT_RETENTION_SECONDS }),
+    startRemovingClients({ database, log }),
+    startRotatingKeys({ keys: postern.keys, log }),
+  ]
+  started.defer(async () => {
+    await Promise.all([server.stop(config.SHUTDOWN_TIMEOUT_SECONDS * 1000), ...jobs.map((job) => job.stop())])
+  })
+  const running = started.move()
+  return {
+    port: server.port,
+    postern,
+    async stop() {
+      status.isStopping = true
+      await new Promise((resolve) => setTimeout(resolve, config.SHUTDOWN_DELAY_SECONDS * 1000))
+      await running.disposeAsync()
+    },
+  }
+}
+
+type Status = { isStopping: boolean; watch: KeyWatch | undefined }
+
+/** Returns a function that makes a request handler with the current keys. Whatever belongs to the process is made once. */
+function handlersOf({
+  config,
+  options: { log },
+  postern,
+  status,
+  uses,
+  refusedRequests,
+}: {
+  config: Config
+  options: PosternOptions
+  postern: Postern
+  status: Status
+  uses: ReturnType<typeof createClientUses>
+  refusedRequests: ReturnType<typeof createRefusedRequests>
+}): () => RequestListener {
+  const { database, storage, render } = postern
+  const { throttleKey, csrfKey } = postern.keyring
+  const allowances = createAllowances(config) // new keys do not reset what was counted
+  const signIn = createBrowserSignIn({
+    issuer: config.ISSUER,
+    signIn: createSignIn({ db: database.db, passwords: postern.passwords, throttleKey }),
+  })
+  return () => {
+    const { provider, keyring } = postern
+    noteUses(provider, uses)
+    return createApp({
+      db: database.db,
+      provider,
+      storage,
+      render,
+      log,
+      issuer: config.ISSUER,
+      version,
+      operations: operations(),
+      operationDependencies: postern,
+      throttleKey,
+      subjectOf: pairwiseSubjects(keyring.pairwiseSalt),
+      allowances,
+      refusedRequests,
+      openRegistrations: config.OPEN_REGISTRATION
+        ? {
+            perHour: config.OPEN_REGISTRATIONS_PER_HOUR,
+            perAddressPerHour: config.OPEN_REGISTRATIONS_PER_ADDRESS_PER_HOUR,
+          }
+        : undefined,
+      csrf: createCsrf({ issuer: config.ISSUER, key: csrfKey }),
+      signIn,
+      resourceServers: postern.resourceServers,
+      findWayBack: postern.findWayBack,
+      grantLifetimeSeconds: lifetimes(config).grant,
+      interactionLifetimeSeconds: config.INTERACTION_TTL_SECONDS,
+      isStopping: () => status.isStopping,
+      jwks: {
+        kids: publishedKids(keyring),
+        cacheSeconds: config.JWKS_CACHE_SECONDS,
+        isCurrent: () => status.watch?.isCurrent() ?? true,
+      },
+    })
+  }
+}

@@ -1,0 +1,88 @@
+import { CompiledQuery, sql } from 'kysely'
+import type { Db, Tx } from '../../database/schema.ts'
+import { announce, type Origin } from './clients.ts'
+
+/**
+ * Notes that clients were used. Of those to be removed unless used, the `proven` ones stay. No process needs to hear of it.
+ */
+export async function touch(
+  db: Db,
+  { ids, proven, usedAt }: { ids: string[]; proven: string[]; usedAt: Date },
+): Promise<void> {
+  await db
+    .updateTable('clients')
+    .set({
+      last_used_at: usedAt,
+      unused_expires_at: sql`case when id = any(${proven}) then null else unused_expires_at end`,
+    })
+    // Locked in one order, so that two processes that note the same clients wait for each other and never both.
+    .where('id', 'in', (clients) =>
+      clients
+        .selectFrom('clients')
+        .select('id')
+        .where('id', '=', sql<string>`any(${ids})`)
+        .where('deleted_at', 'is', null)
+        .orderBy('id')
+        .forNoKeyUpdate(),
+    )
+    .execute()
+}
+
+export type EndedClient = {
+  id: string
+  /** Whether it is past its lifetime, or was not used in the time it had for that. */
+  reason: 'expired' | 'unused'
+  /** Whether it registered itself, under an id that is random, and nobody ever used it: then nobody knows the id. */
+  isJunk: boolean
+}
+
+// A grant or a token is stored before anybody learns of it, and that a client was used is noted after. So what is stored
+// counts, too. Asked with a limit, for one client at a time: the planner would else rather read all of the table.
+const isUsed = `((select true from grants g where g.client_id = c.id limit 1) is not null
+  or (select true from artifacts a where a.client_id = c.id and a.model = any(array['AuthorizationCode',
+    'AccessToken', 'RefreshToken', 'ClientCredentials']) limit 1) is not null)`
+const isEnded = `c.deleted_at is null and (c.expires_at <= $1 or (c.unused_expires_at <= $1 and not ${isUsed}))`
+const isJunk = `c.dynamic and not c.document and (c.last_used_at is null or c.unused_expires_at is not null) and not ${isUsed}
+  and not exists (select 1 from resource_servers r where r.client_id = c.id)`
+
+const selectEnded = `select c.id from clients c where ${isEnded} limit $2`
+const lock = `select coalesce(c.expires_at <= $1, false) as is_expired, ${isJunk} as is_junk
+  from clients c where ${isEnded} and c.id = $2 for update of c skip locked`
+
+/** The ids of clients that are past their lifetime, or were never used in the time they had for it. */
+export async function findEnded(db: Db, limit: number): Promise<string[]> {
+  const { rows } = await db.executeQuery<{ id: string }>(CompiledQuery.raw(selectEnded, [new Date(), limit]))
+  return rows.map(({ id }) => id)
+}
+
+/** Locks such a client. `undefined` when it is none any more, or another process is at it. */
+export async function lockEnded(tx: Tx, id: string): Promise<EndedClient | undefined> {
+  type Row = { is_expired: boolean; is_junk: boolean }
+  const { rows } = await tx.executeQuery<Row>(CompiledQuery.raw(lock, [new Date(), id]))
+  const [row] = rows
+  return row && { id, reason: row.is_expired ? 'expired' : 'unused', isJunk: row.is_junk }
+}
+
+/** Deletes a client that nobody used, and with it that there was one. */
+export async function erase(tx: Tx, id: string): Promise<void> {
+  await tx.deleteFrom('artifacts').where('client_id', '=', id).execute()
+  await tx.deleteFrom('clients').where('id', '=', id).execute()
+  await announce(tx, id)
+}
+
+/** Moves a client to another policy, whose lifetimes begin now. */
+export async function setPolicy(
+  tx: Tx,
+  id: string,
+  { policy, expiresAt, unusedExpiresAt }: Pick<Origin, 'policy' | 'expiresAt' | 'unusedExpiresAt'>,
+): Promise<void> {
+  await tx
+    .updateTable('clients')
+    .set({
+      policy,
+      expires_at: expiresAt ?? null,
+      unused_expires_at: sql`case when last_used_at is null then ${unusedExpiresAt ?? null}::timestamptz end`,
+    })
+    .where('id', '=', id)
+    .execute()
+}

@@ -1,0 +1,108 @@
+import { CompiledQuery, sql } from 'kysely'
+import type { Db, Tx } from '../../database/schema.ts'
+import type { Position } from '../position.ts'
+
+/** A client as an administrator sees it: in any state but deleted, and never with a secret. */
+export type ClientRecord = {
+  id: string
+  metadata: Record<string, unknown>
+  isDynamic: boolean
+  isDocument: boolean
+  isDisabled: boolean
+  policy: string
+  registrationTokenId: string | undefined
+  createdAt: Date
+  updatedAt: Date
+  lastUsedAt: Date | undefined
+  expiresAt: Date | undefined
+  /** Until when the secret before the last rotation is good. */
+  previousSecretExpiresAt: Date | undefined
+}
+
+const columns = [
+  'id',
+  'metadata',
+  'dynamic',
+  'document',
+  'disabled_at',
+  'policy',
+  'registration_token_id',
+  'created_at',
+  'updated_at',
+  'last_used_at',
+  'expires_at',
+  'previous_secret_expires_at',
+] as const
+
+export async function find(db: Db, id: string): Promise<ClientRecord | undefined> {
+  const row = await db
+    .selectFrom('clients')
+    .select(columns)
+    .where('id', '=', id)
+    .where('deleted_at', 'is', null)
+    .executeTakeFirst()
+  return row && toRecord(row)
+}
+
+/** Clients in the order they were registered, after a position. */
+export async function list(
+  db: Db,
+  { after, limit }: { after: Position | undefined; limit: number },
+): Promise<ClientRecord[]> {
+  const text = `select ${columns.join(', ')} from clients
+    where deleted_at is null ${after ? 'and (created_at, id) > ($2, $3)' : ''} order by created_at, id limit $1`
+  const parameters = [limit, ...(after ? [after.at, after.id] : [])]
+  const { rows } = await db.executeQuery<Row>(CompiledQuery.raw(text, parameters))
+  return rows.map(toRecord)
+}
+
+/** Locks clients by their keys, as requests lock those they rest on, so that two wait for each other and never both. */
+export async function lock(tx: Tx, ids: string[]): Promise<void> {
+  const isAmong = sql<boolean>`id = any(${ids})`
+  await tx.selectFrom('clients').select('id').where(isAmong).orderBy('id').forNoKeyUpdate().execute()
+}
+
+/** All clients that an administrator registered: none that registered itself or is described by a document. */
+export async function listAdministered(db: Db): Promise<ClientRecord[]> {
+  const rows = await db
+    .selectFrom('clients')
+    .select(columns)
+    .where('deleted_at', 'is', null)
+    .where('dynamic', 'is', false)
+    .where('document', 'is', false)
+    .orderBy('id')
+    .execute()
+  return rows.map(toRecord)
+}
+
+type Row = {
+  id: string
+  metadata: Record<string, unknown>
+  dynamic: boolean
+  document: boolean
+  disabled_at: Date | null
+  policy: string | null
+  registration_token_id: string | null
+  created_at: Date
+  updated_at: Date
+  last_used_at: Date | null
+  expires_at: Date | null
+  previous_secret_expires_at: Date | null
+}
+
+function toRecord(row: Row): ClientRecord {
+  return {
+    id: row.id,
+    metadata: row.metadata,
+    isDynamic: row.dynamic,
+    isDocument: row.document,
+    isDisabled: row.disabled_at !== null,
+    policy: row.policy ?? (row.dynamic ? 'default' : 'administrator'), // those of the release before this one have none
+    registrationTokenId: row.registration_token_id ?? undefined,
+    createdAt: row.created_at,
+    updatedAt: row.updated_at,
+    lastUsedAt: row.last_used_at ?? undefined,
+    expiresAt: row.expires_at ?? undefined,
+    previousSecretExpiresAt: row.previous_secret_expires_at ?? undefined,
+  }
+}

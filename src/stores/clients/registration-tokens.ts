@@ -1,0 +1,115 @@
+import { CompiledQuery } from 'kysely'
+import type { Db, Tx } from '../../database/schema.ts'
+import type { Position } from '../position.ts'
+
+/** An initial access token (RFC 7591 §3): who has it may register clients under its policy, so many, until then. */
+export type RegistrationToken = {
+  id: string
+  policy: string
+  /** `undefined` is any number. */
+  maxUses: number | undefined
+  uses: number
+  createdAt: Date
+  expiresAt: Date
+  revokedAt: Date | undefined
+}
+
+const columns = ['id', 'policy', 'max_uses', 'uses', 'created_at', 'expires_at', 'revoked_at'] as const
+
+export type NewRegistrationToken = {
+  id: string
+  tokenHash: Buffer
+  policy: string
+  maxUses: number | undefined
+  expiresAt: Date
+}
+
+export async function create(db: Db, token: NewRegistrationToken): Promise<void> {
+  await db
+    .insertInto('registration_tokens')
+    .values({
+      id: token.id,
+      token_hash: token.tokenHash,
+      policy: token.policy,
+      max_uses: token.maxUses ?? null,
+      expires_at: token.expiresAt,
+      revoked_at: null,
+      created_at: new Date(),
+    })
+    .execute()
+}
+
+/** The token of this value's hash, if it may still be used. That it was usable here does not count it: `use` does. */
+export async function findUsable(db: Db, tokenHash: Buffer): Promise<RegistrationToken | undefined> {
+  const row = await db
+    .selectFrom('registration_tokens')
+    .select(columns)
+    .where('token_hash', '=', tokenHash)
+    .where('revoked_at', 'is', null)
+    .where('expires_at', '>', new Date())
+    .where((where) => where.or([where('max_uses', 'is', null), where('uses', '<', where.ref('max_uses'))]))
+    .executeTakeFirst()
+  return row && toToken(row)
+}
+
+/**
+ * Counts one use and says whether there was one left. Test and count are one statement, in the transaction of the
+ * registration: a token for one client makes one, however many ask at the same moment.
+ */
+export async function use(tx: Tx, id: string): Promise<boolean> {
+  const row = await tx
+    .updateTable('registration_tokens')
+    .set((set) => ({ uses: set('uses', '+', 1) }))
+    .where('id', '=', id)
+    .where('revoked_at', 'is', null)
+    .where('expires_at', '>', new Date())
+    .where((where) => where.or([where('max_uses', 'is', null), where('uses', '<', where.ref('max_uses'))]))
+    .returning('id')
+    .executeTakeFirst()
+  return row !== undefined
+}
+
+/** Makes a token useless from now on. `false` if there is none of this id that still was of use. */
+export async function revoke(db: Db, id: string): Promise<boolean> {
+  const row = await db
+    .updateTable('registration_tokens')
+    .set({ revoked_at: new Date() })
+    .where('id', '=', id)
+    .where('revoked_at', 'is', null)
+    .returning('id')
+    .executeTakeFirst()
+  return row !== undefined
+}
+
+/** Tokens in the order they were made, after a position. */
+export async function list(
+  db: Db,
+  { after, limit }: { after: Position | undefined; limit: number },
+): Promise<RegistrationToken[]> {
+  const text = `select ${columns.join(', ')} from registration_tokens
+    ${after ? 'where (created_at, id) > ($2, $3)' : ''} order by created_at, id limit $1`
+  const { rows } = await db.executeQuery<Row>(CompiledQuery.raw(text, [limit, ...(after ? [after.at, after.id] : [])]))
+  return rows.map(toToken)
+}
+
+type Row = {
+  id: string
+  policy: string
+  max_uses: number | null
+  uses: number
+  created_at: Date
+  expires_at: Date
+  revoked_at: Date | null
+}
+
+function toToken(row: Row): RegistrationToken {
+  return {
+    id: row.id,
+    policy: row.policy,
+    maxUses: row.max_uses ?? undefined,
+    uses: row.uses,
+    createdAt: row.created_at,
+    expiresAt: row.expires_at,
+    revokedAt: row.revoked_at ?? undefined,
+  }
+}

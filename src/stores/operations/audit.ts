@@ -1,0 +1,133 @@
+import { CompiledQuery } from 'kysely'
+import type { Db } from '../../database/schema.ts'
+import type { EventType } from './audit-events.ts'
+
+/** Something that happened and matters for security. Never holds a bearer value or a secret. */
+export type AuditEvent = {
+  type: EventType
+  /** Who did it, when it was not the account itself: `operator:name` at the command line, `client:id` by API. */
+  actor?: string | undefined
+  accountId?: string | undefined
+  clientId?: string | undefined
+  /** The identifier of a resource server. */
+  resource?: string | undefined
+  grantId?: string | undefined
+  requestId?: string | undefined
+  address?: string | undefined
+  details?: Record<string, unknown>
+  /** Whether strangers can cause it as often as they like. It is then recorded for a while, and not for good. */
+  isByStranger?: boolean
+}
+
+const strangersKeptMs = 30 * 86_400_000 // long enough to look into an attack, and what a network can cause is limited
+
+/** Appends events; give a transaction to have them stand or fall with their effect. */
+export async function append(db: Db, events: AuditEvent[]): Promise<void> {
+  if (events.length === 0) return
+  const occurredAt = new Date()
+  await db
+    .insertInto('audit_events')
+    .values(
+      events.map((event) => ({
+        occurred_at: occurredAt,
+        type: event.type,
+        actor: event.actor ?? null,
+        account_id: event.accountId ?? null,
+        client_id: event.clientId ?? null,
+        resource: event.resource ?? null,
+        grant_id: event.grantId ?? null,
+        request_id: event.requestId ?? null,
+        address: event.address ?? null,
+        details: JSON.stringify(event.details ?? {}),
+        expires_at: event.isByStranger ? new Date(occurredAt.getTime() + strangersKeptMs) : null,
+      })),
+    )
+    .execute()
+}
+
+/** An event as it is shown, with the names that its account and client have now. */
+export type RecordedEvent = AuditEvent & {
+  id: string
+  occurredAt: Date
+  email: string | undefined
+  clientName: string | undefined
+}
+
+export type AuditFilter = Pick<AuditEvent, 'actor' | 'accountId' | 'clientId' | 'resource' | 'grantId'> & {
+  type?: string | undefined
+  since?: Date | undefined
+  until?: Date | undefined
+}
+
+// biome-ignore format: it is a list
+const columns = ['id', 'occurred_at', 'type', 'actor', 'account_id', 'client_id', 'resource', 'grant_id', 'request_id', 'address', 'details']
+  .map((name) => `audit_events.${name}`)
+  .join(', ')
+
+/** The newest events first, of those that a filter lets through, before an id. */
+export async function list(
+  db: Db,
+  { before, limit, ...filter }: AuditFilter & { before?: string | undefined; limit: number },
+): Promise<RecordedEvent[]> {
+  const conditions: [string, unknown][] = [
+    ['audit_events.id <', before],
+    ['audit_events.type =', filter.type],
+    ['audit_events.actor =', filter.actor],
+    ['audit_events.account_id =', filter.accountId],
+    ['audit_events.client_id =', filter.clientId],
+    ['audit_events.resource =', filter.resource],
+    ['audit_events.grant_id =', filter.grantId],
+    ['audit_events.occurred_at >=', filter.since],
+    ['audit_events.occurred_at <', filter.until],
+  ]
+  const given = conditions.filter(([, value]) => value !== undefined)
+  const where = given.map(([condition], index) => `${condition} $${index + 2}`)
+  const text = `select ${columns}, accounts.email, clients.metadata->>'client_name' as client_name from audit_events
+    left join accounts on accounts.id = audit_events.account_id
+    left join clients on clients.id = audit_events.client_id
+    ${where.length > 0 ? `where ${where.join(' and ')}` : ''} order by audit_events.id desc limit $1`
+  const { rows } = await db.executeQuery<Row>(CompiledQuery.raw(text, [limit, ...given.map(([, value]) => value)]))
+  return rows.map((row) => ({
+    id: row.id,
+    occurredAt: row.occurred_at,
+    type: row.type,
+    actor: row.actor ?? undefined,
+    accountId: row.account_id ?? undefined,
+    email: row.email ?? undefined,
+    clientName: row.client_name ?? undefined,
+    clientId: row.client_id ?? undefined,
+    resource: row.resource ?? undefined,
+    grantId: row.grant_id ?? undefined,
+    requestId: row.request_id ?? undefined,
+    address: row.address ?? undefined,
+    details: row.details,
+  }))
+}
+
+/** Where the last events came from, of those that came from somewhere: an address for each of them. */
+export async function lastAddresses(db: Db, limit: number): Promise<string[]> {
+  const rows = await db
+    .selectFrom('audit_events')
+    .select('address')
+    .where('address', 'is not', null)
+    .orderBy('id', 'desc')
+    .limit(limit)
+    .execute()
+  return rows.flatMap(({ address }) => address ?? [])
+}
+
+type Row = {
+  id: string
+  occurred_at: Date
+  type: EventType
+  actor: string | null
+  account_id: string | null
+  email: string | null
+  client_name: string | null
+  client_id: string | null
+  resource: string | null
+  grant_id: string | null
+  request_id: string | null
+  address: string | null
+  details: Record<string, unknown>
+}

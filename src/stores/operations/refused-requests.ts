@@ -1,0 +1,89 @@
+import type { Db } from '../../database/schema.ts'
+import type { Position } from '../position.ts'
+
+/** A request that was refused, and why. */
+export type RefusedRequest = {
+  requestId: string
+  occurredAt: Date
+  clientId: string | undefined
+  method: string
+  path: string
+  status: number
+  /** `error`, `reason`, and what else is known, by name. */
+  reason: Record<string, string | undefined>
+}
+
+const keptMs = 3 * 86_400_000
+
+export async function save(db: Db, requests: RefusedRequest[]): Promise<void> {
+  await db
+    .insertInto('refused_requests')
+    .values(
+      requests.map(({ requestId, occurredAt, clientId, method, path, status, reason }) => ({
+        request_id: requestId,
+        occurred_at: occurredAt,
+        client_id: clientId ?? null,
+        method,
+        path,
+        status,
+        reason: JSON.stringify(reason),
+        expires_at: new Date(occurredAt.getTime() + keptMs),
+      })),
+    )
+    .onConflict((conflict) => conflict.column('request_id').doNothing())
+    .execute()
+}
+
+export async function find(db: Db, requestId: string): Promise<RefusedRequest | undefined> {
+  const row = await db
+    .selectFrom('refused_requests')
+    .select(columns)
+    .where('request_id', '=', requestId)
+    .executeTakeFirst()
+  return row && toRequest(row)
+}
+
+/** Refused requests, the newest first; of one client, if one is named. */
+export async function list(
+  db: Db,
+  { clientId, after, limit }: { clientId: string | undefined; after: Position | undefined; limit: number },
+): Promise<RefusedRequest[]> {
+  const rows = await db
+    .selectFrom('refused_requests')
+    .select(columns)
+    .$if(clientId !== undefined, (query) => query.where('client_id', '=', clientId ?? null))
+    .$if(after !== undefined, (query) =>
+      query.where(({ eb, refTuple, tuple }) =>
+        eb(refTuple('occurred_at', 'request_id'), '<', tuple(after?.at ?? new Date(), after?.id ?? '')),
+      ),
+    )
+    .orderBy('occurred_at', 'desc')
+    .orderBy('request_id', 'desc')
+    .limit(limit)
+    .execute()
+  return rows.map(toRequest)
+}
+
+const columns = ['request_id', 'occurred_at', 'client_id', 'method', 'path', 'status', 'reason'] as const
+
+type Row = {
+  request_id: string
+  occurred_at: Date
+  client_id: string | null
+  method: string
+  path: string
+  status: number
+  reason: Record<string, unknown>
+}
+
+function toRequest({ request_id, occurred_at, client_id, method, path, status, reason }: Row): RefusedRequest {
+  return {
+    requestId: request_id,
+    occurredAt: occurred_at,
+    clientId: client_id ?? undefined,
+    method,
+    path,
+    status,
+    reason: reason as RefusedRequest['reason'],
+  }
+}

@@ -1,0 +1,243 @@
+import { domainToASCII } from 'node:url'
+import { CompiledQuery } from 'kysely'
+import { randomId } from '../../crypto/digests.ts'
+import { isUniqueViolation } from '../../database/connect.ts'
+import type { Db, Tx } from '../../database/schema.ts'
+import type { Position } from '../position.ts'
+import * as sessions from '../protocol/sessions.ts'
+
+export type Account = {
+  id: string
+  email: string
+  emailVerified: boolean
+  /** Standard claims by name (OpenID Connect Core §5.1), without `sub` and the email ones. */
+  profile: Record<string, unknown>
+  isDisabled: boolean
+  /** When what is known of the person last changed: not when a password was set or the account disabled. */
+  updatedAt: Date
+  /** Moved by whatever ends all sign-ins of the account. What was proven in an earlier epoch is worth nothing. */
+  epoch: number
+}
+
+export type Credentials = { account: Account; passwordHash: string | undefined }
+
+const columns = ['id', 'email', 'email_verified', 'profile', 'disabled_at', 'accounts.updated_at', 'epoch'] as const
+
+/**
+ * The form in which two spellings of an address are the same account: normalized, trimmed, lower case, and the domain as
+ * DNS has it (RFC 5891 §4.4), so that `bücher.example` and `xn--bcher-kva.example` are one.
+ */
+export function canonicalEmail(email: string): string {
+  const address = email.normalize('NFKC').trim().toLowerCase()
+  const at = address.lastIndexOf('@')
+  const domain = asciiDomain(address.slice(at + 1))
+  return at < 0 || domain === '' ? address : `${address.slice(0, at)}@${domain}`
+}
+
+/**
+ * A domain as DNS has it, or '' for what is none. Node reads it as part of a URL: it would end a domain at a slash, decode
+ * its percent signs and leave out what cannot be seen, so that `example.com/x` passed for `example.com`.
+ */
+export function asciiDomain(text: string): string {
+  return /^[\p{L}\p{M}\p{N}\p{Join_Control}.\u3002\uff0e\uff61_-]+$/u.test(text) ? domainToASCII(text) : ''
+}
+
+export async function findById(db: Db, id: string): Promise<Account | undefined> {
+  const row = await db.selectFrom('accounts').select(columns).where('id', '=', id).executeTakeFirst()
+  return row && toAccount(row)
+}
+
+export async function findByEmail(db: Db, email: string): Promise<Account | undefined> {
+  return (await findCredentials(db, email))?.account
+}
+
+/** An account with its password hash, by email address in any spelling. */
+export async function findCredentials(db: Db, email: string): Promise<Credentials | undefined> {
+  const row = await db
+    .selectFrom('accounts')
+    .leftJoin('password_credentials', 'account_id', 'id')
+    .select([...columns, 'hash'])
+    .where('email_canonical', '=', canonicalEmail(email))
+    .executeTakeFirst()
+  return row && { account: toAccount(row), passwordHash: row.hash ?? undefined }
+}
+
+export type NewAccount = {
+  email: string
+  emailVerified: boolean
+  profile: Record<string, unknown>
+  passwordHash: string
+}
+
+/** Creates an account with a password. `'email-taken'` when the address belongs to another one. */
+export async function create(db: Tx, account: NewAccount): Promise<Account | 'email-taken'> {
+  const now = new Date()
+  const id = randomId(16)
+  const row = await db
+    .insertInto('accounts')
+    .values({
+      id,
+      email: account.email.trim(),
+      email_canonical: canonicalEmail(account.email),
+      email_verified: account.emailVerified,
+      profile: JSON.stringify(account.profile),
+      disabled_at: null,
+      created_at: now,
+      updated_at: now,
+    })
+    .onConflict((conflict) => conflict.column('email_canonical').doNothing())
+    .returning('id')
+    .executeTakeFirst()
+  if (!row) return 'email-taken'
+  await setPasswordHash(db, id, account.passwordHash)
+  return {
+    id,
+    email: account.email.trim(),
+    emailVerified: account.emailVerified,
+    profile: account.profile,
+    isDisabled: false,
+    updatedAt: now,
+    epoch: 0,
+  }
+}
+
+export async function setPasswordHash(tx: Tx, accountId: string, hash: string): Promise<void> {
+  const now = new Date()
+  await tx
+    .insertInto('password_credentials')
+    .values({ account_id: accountId, hash, updated_at: now })
+    .onConflict((conflict) => conflict.column('account_id').doUpdateSet({ hash, updated_at: now }))
+    .execute()
+}
+
+/** Replaces the hash of the same password with one of other parameters. `false` when a password was set meanwhile. */
+export async function renewPasswordHash(
+  db: Db,
+  accountId: string,
+  { from, to }: { from: string; to: string },
+): Promise<boolean> {
+  const row = await db
+    .updateTable('password_credentials')
+    .set({ hash: to, updated_at: new Date() })
+    .where('account_id', '=', accountId)
+    .where('hash', '=', from)
+    .returning('account_id')
+    .executeTakeFirst()
+  return row !== undefined
+}
+
+export type AccountChange = {
+  email?: string | undefined
+  emailVerified?: boolean | undefined
+  profile?: Record<string, unknown> | undefined
+}
+
+/** Changes what is given of an account. `'email-taken'` when the address belongs to another one. */
+export async function update(tx: Tx, id: string, change: AccountChange): Promise<'updated' | 'email-taken'> {
+  try {
+    await tx
+      .updateTable('accounts')
+      .set({
+        updated_at: new Date(),
+        ...(change.email !== undefined && {
+          email: change.email.trim(),
+          email_canonical: canonicalEmail(change.email),
+        }),
+        ...(change.emailVerified !== undefined && { email_verified: change.emailVerified }),
+        ...(change.profile !== undefined && { profile: JSON.stringify(change.profile) }),
+      })
+      .where('id', '=', id)
+      .execute()
+  } catch (error) {
+    if (isUniqueViolation(error)) return 'email-taken'
+    throw error
+  }
+  return 'updated'
+}
+
+/** Deletes an account with its password, sessions, grants and tokens. */
+export async function destroy(tx: Tx, accountId: string): Promise<boolean> {
+  await signOutEverywhere(tx, accountId)
+  const row = await tx.deleteFrom('accounts').where('id', '=', accountId).returning('id').executeTakeFirst()
+  return row !== undefined
+}
+
+/** Disables an account and signs it out everywhere. Its grants, the record of what it consented to, stay. */
+export async function disable(tx: Tx, accountId: string): Promise<boolean> {
+  const row = await tx
+    .updateTable('accounts')
+    .set({ disabled_at: new Date() })
+    .where('id', '=', accountId)
+    .where('disabled_at', 'is', null)
+    .returning('id')
+    .executeTakeFirst()
+  if (!row) return false
+  await signOutEverywhere(tx, accountId)
+  return true
+}
+
+/**
+ * Ends every sign-in of an account, those that are not finished included, and every code and token issued for it.
+ *
+ * Rows are locked in the order in which a request locks them: account, sessions, grants, artifacts. A request in flight
+ * therefore either finishes before, and is undone here, or finds that what it relies on has moved. `false` when there is
+ * no such account.
+ */
+export async function signOutEverywhere(tx: Tx, accountId: string): Promise<boolean> {
+  const row = await tx
+    .updateTable('accounts')
+    .set((set) => ({ epoch: set('epoch', '+', 1) }))
+    .where('id', '=', accountId)
+    .returning('id')
+    .executeTakeFirst()
+  if (!row) return false
+  await sessions.destroyByAccount(tx, accountId)
+  await tx.selectFrom('grants').select('id').where('account_id', '=', accountId).orderBy('id').forUpdate().execute()
+  await tx.deleteFrom('artifacts').where('account_id', '=', accountId).execute()
+  return true
+}
+
+export async function enable(tx: Tx, accountId: string): Promise<boolean> {
+  const row = await tx
+    .updateTable('accounts')
+    .set({ disabled_at: null })
+    .where('id', '=', accountId)
+    .returning('id')
+    .executeTakeFirst()
+  return row !== undefined
+}
+
+/** Accounts in the order they were created, after a position. */
+export async function list(
+  db: Db,
+  { after, limit }: { after?: Position | undefined; limit: number },
+): Promise<(Account & { createdAt: Date })[]> {
+  const text = `select ${columns.join(', ')}, created_at from accounts
+    ${after ? 'where (created_at, id) > ($2, $3)' : ''} order by created_at, id limit $1`
+  const { rows } = await db.executeQuery<Row & { created_at: Date }>(
+    CompiledQuery.raw(text, [limit, ...(after ? [after.at, after.id] : [])]),
+  )
+  return rows.map((row) => ({ ...toAccount(row), createdAt: row.created_at }))
+}
+
+type Row = {
+  id: string
+  email: string
+  email_verified: boolean
+  profile: Record<string, unknown>
+  disabled_at: Date | null
+  updated_at: Date
+  epoch: number
+}
+
+function toAccount(row: Row): Account {
+  return {
+    id: row.id,
+    email: row.email,
+    emailVerified: row.email_verified,
+    profile: row.profile,
+    isDisabled: row.disabled_at !== null,
+    updatedAt: row.updated_at,
+    epoch: row.epoch,
+  }
+}

@@ -1,0 +1,225 @@
+import { CompiledQuery, sql } from 'kysely'
+import type { Db, Tx } from '../../database/schema.ts'
+import type { Account } from '../people/accounts.ts'
+import { accountOf, type JoinedAccount, joinedColumns } from '../people/joined-accounts.ts'
+import type { StoredSession } from './sessions.ts'
+
+export type Payload = Record<string, unknown>
+
+/** What the engine stores under a bearer value: codes, tokens, pushed requests, interactions. */
+export type Artifact = {
+  model: string
+  idHash: Buffer
+  grantId: string | undefined
+  /** The login this descends from: a code, its tokens, their successors. Revoking one revokes them all. */
+  family: string | undefined
+  accountId: string | undefined
+  clientId: string | undefined
+  sessionUid: string | undefined
+  userCodeHash: Buffer | undefined
+  payload: Payload
+  expiresAtSeconds: number | undefined
+}
+
+/** An artifact as found, together with everything a token request asks about it next. */
+export type FoundArtifact = Omit<Artifact, 'userCodeHash'> & {
+  consumedAtMs: number | undefined
+  grant: Payload | undefined
+  account: Account | undefined
+  session: StoredSession | undefined
+}
+
+/** What a payload is sealed for, if it is sealed. */
+export const identity = (model: string, idHash: Buffer): string =>
+  `artifacts.payload:${model}:${idHash.toString('hex')}`
+
+// A pushed request is found for as long as it is kept: a sign-in that was begun with it asks whether it was answered.
+// The client and account gates are here, not in a sweep: a token of a disabled or deleted one is dead at once.
+const select = `
+  select a.id_hash, a.model, a.grant_id, a.family, a.account_id, a.client_id, a.session_uid, a.payload,
+    extract(epoch from a.expires_at)::float8 as expires_at, extract(epoch from a.consumed_at)::float8 * 1000 as consumed_at,
+    g.payload as grant_payload,
+    ${joinedColumns},
+    s.payload as s_payload, s.authorizations, s.account_id as s_account_id
+  from artifacts a
+  left join clients c on c.id = a.client_id
+  left join grants g on g.id = a.grant_id
+  left join accounts u on u.id = a.account_id
+  left join sessions s on s.uid = a.session_uid and s.destroyed_at is null and s.expires_at > $2
+  where a.destroyed_at is null and (a.expires_at is null or a.expires_at > $2 or a.model = 'PushedAuthorizationRequest')
+    and u.disabled_at is null and c.disabled_at is null and c.deleted_at is null
+    and (a.client_id is null or c.id is not null) and (c.expires_at is null or c.expires_at > $3)`
+
+const byHash = `${select} and a.id_hash = any($1)`
+const byUserCode = `${select} and a.user_code_hash = any($1)`
+
+// As long as the engine itself tolerates clocks to differ, so that it says "expired" and not "unknown".
+const toleranceMs = 60_000
+
+async function run(db: Db, text: string, hashes: Buffer[]): Promise<FoundArtifact[]> {
+  const now = Date.now()
+  const parameters = [hashes, new Date(now - toleranceMs), new Date(now)]
+  const { rows } = await db.executeQuery<Row>(CompiledQuery.raw(text, parameters))
+  return rows.map(toArtifact)
+}
+
+/** All artifacts under these hashes, of every model, with grant, account and session: one round trip. */
+export function findByHashes(db: Db, idHashes: Buffer[]): Promise<FoundArtifact[]> {
+  return run(db, byHash, idHashes)
+}
+
+/** The device authorization a user code belongs to (RFC 8628 §3.3). */
+export async function findByUserCodeHash(db: Db, userCodeHash: Buffer): Promise<FoundArtifact | undefined> {
+  return (await run(db, byUserCode, [userCodeHash]))[0]
+}
+
+/**
+ * Marks an artifact as used and says whether this call was the one that did it.
+ *
+ * Test and write are one statement, so of two concurrent requests exactly one gets `true` (RFC 9126 §4).
+ */
+export async function consume(db: Db, model: string, idHash: Buffer): Promise<boolean> {
+  const row = await db
+    .updateTable('artifacts')
+    .set({ consumed_at: new Date() })
+    .where('id_hash', '=', idHash)
+    .where('model', '=', model)
+    .where('consumed_at', 'is', null)
+    .where('destroyed_at', 'is', null)
+    .returning('model')
+    .executeTakeFirst()
+  return row !== undefined
+}
+
+/** Takes back that an artifact was used, by a request of which nothing took effect. */
+export async function release(db: Db, model: string, idHash: Buffer): Promise<void> {
+  await db
+    .updateTable('artifacts')
+    .set({ consumed_at: null })
+    .where('id_hash', '=', idHash)
+    .where('model', '=', model)
+    .execute()
+}
+
+/**
+ * Replaces the payload of an artifact that is as it was read. `false` if it is not, or is gone: what was destroyed is not
+ * brought back, and of two requests that change the same one the second does not undo the first.
+ */
+export async function update(db: Db, artifact: Artifact, asRead: Payload): Promise<boolean> {
+  const row = await db
+    .updateTable('artifacts')
+    .set({
+      payload: JSON.stringify(artifact.payload),
+      expires_at: artifact.expiresAtSeconds === undefined ? null : new Date(artifact.expiresAtSeconds * 1000),
+      grant_id: artifact.grantId ?? null,
+      account_id: artifact.accountId ?? null,
+      session_uid: artifact.sessionUid ?? null,
+    })
+    .where('id_hash', '=', artifact.idHash)
+    .where('model', '=', artifact.model)
+    .where('destroyed_at', 'is', null)
+    .where('payload', '=', sql<Payload>`${JSON.stringify(asRead)}::jsonb`)
+    .returning('model')
+    .executeTakeFirst()
+  return row !== undefined
+}
+
+/** Deletes an artifact and says whether it was there. */
+export async function destroy(db: Db, model: string, idHash: Buffer): Promise<boolean> {
+  const row = await db
+    .deleteFrom('artifacts')
+    .where('id_hash', '=', idHash)
+    .where('model', '=', model)
+    .returning('model')
+    .executeTakeFirst()
+  return row !== undefined
+}
+
+export type Revocation = { grantId: string; family?: string | undefined; sessionUid?: string | undefined }
+
+/**
+ * Deletes what was issued under a grant: all of it, one family, or what is bound to one session.
+ *
+ * The grant is locked first, as every issuing statement does, and the deletion is a later statement that
+ * therefore sees all that was issued before: nothing slips in between. Returns how many artifacts went.
+ */
+export async function revoke(tx: Tx, { grantId, family, sessionUid }: Revocation): Promise<number> {
+  await tx.selectFrom('grants').select('id').where('id', '=', grantId).forUpdate().execute()
+  const { numDeletedRows } = await tx
+    .deleteFrom('artifacts')
+    .where('grant_id', '=', grantId)
+    .$if(family !== undefined, (query) => query.where('family', '=', family ?? null))
+    .$if(sessionUid !== undefined, (query) =>
+      query.where('session_uid', '=', sessionUid ?? null).where(sql<boolean>`payload ? 'expiresWithSession'`),
+    )
+    .executeTakeFirstOrThrow()
+  return Number(numDeletedRows)
+}
+
+type Row = JoinedAccount & {
+  id_hash: Buffer
+  model: string
+  grant_id: string | null
+  family: string | null
+  account_id: string | null
+  client_id: string | null
+  session_uid: string | null
+  payload: Payload
+  expires_at: number | null
+  consumed_at: number | null
+  grant_payload: Payload | null
+  s_payload: Payload | null
+  authorizations: Payload
+  s_account_id: string | null
+}
+
+function toArtifact(row: Row): FoundArtifact {
+  return {
+    model: row.model,
+    idHash: row.id_hash,
+    grantId: row.grant_id ?? undefined,
+    family: row.family ?? undefined,
+    accountId: row.account_id ?? undefined,
+    clientId: row.client_id ?? undefined,
+    sessionUid: row.session_uid ?? undefined,
+    payload: row.payload,
+    expiresAtSeconds: row.expires_at ?? undefined,
+    consumedAtMs: row.consumed_at ?? undefined,
+    grant: row.grant_payload ?? undefined,
+    account: accountOf(row),
+    session:
+      row.s_payload && row.session_uid
+        ? {
+            uid: row.session_uid,
+            accountId: row.s_account_id ?? undefined,
+            payload: row.s_payload,
+            authorizations: row.authorizations,
+          }
+        : undefined,
+  }
+}
+
+export type InteractionTrace = {
+  clientId: string | undefined
+  isDestroyed: boolean
+  isLive: boolean
+  payload: Record<string, unknown>
+}
+
+/** What is left of an interaction, even when it is over: enough to say so and to name the client. */
+export async function findInteraction(db: Db, idHash: Buffer): Promise<InteractionTrace | undefined> {
+  const row = await db
+    .selectFrom('artifacts')
+    .select(['client_id', 'destroyed_at', 'expires_at', 'payload'])
+    .where('id_hash', '=', idHash)
+    .where('model', '=', 'Interaction')
+    .executeTakeFirst()
+  if (!row) return undefined
+  const isDestroyed = row.destroyed_at !== null
+  return {
+    clientId: row.client_id ?? undefined,
+    isDestroyed,
+    isLive: !isDestroyed && (row.expires_at?.getTime() ?? 0) > Date.now(),
+    payload: row.payload,
+  }
+}

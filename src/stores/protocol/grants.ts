@@ -1,0 +1,185 @@
+import { CompiledQuery, sql } from 'kysely'
+import { randomId } from '../../crypto/digests.ts'
+import type { Db, Tx } from '../../database/schema.ts'
+import type { Position } from '../position.ts'
+
+type Payload = Record<string, unknown>
+
+/** What an account granted to a client, in the engine's form, and what the person was shown then. */
+export type StoredGrant = { id: string; payload: Payload; shown: Payload; expiresAtSeconds: number }
+
+const columns = ['id', 'payload', 'shown', 'expires_at'] as const
+
+export type Pair = { accountId: string; clientId: string }
+
+export async function findById(db: Db, id: string): Promise<StoredGrant | undefined> {
+  const row = await db.selectFrom('grants').select(columns).where('id', '=', id).executeTakeFirst()
+  return row && toGrant(row)
+}
+
+/** The one grant of an account to a client, unless it has expired. */
+export async function find(db: Db, accountId: string, clientId: string): Promise<StoredGrant | undefined> {
+  const row = await db
+    .selectFrom('grants')
+    .select(columns)
+    .where('account_id', '=', accountId)
+    .where('client_id', '=', clientId)
+    .where('expires_at', '>', new Date())
+    .executeTakeFirst()
+  return row && toGrant(row)
+}
+
+/** The grants of accounts to clients that have not expired, in the order of the pairs: one round trip. */
+export async function findAll(db: Db, pairs: Pair[]): Promise<(StoredGrant | undefined)[]> {
+  const text = `select account_id, client_id, ${columns.join(', ')} from grants
+    where account_id = any($1) and client_id = any($2) and expires_at > $3`
+  const accounts = new Set(pairs.map(({ accountId }) => accountId))
+  const clients = new Set(pairs.map(({ clientId }) => clientId))
+  const { rows } = await db.executeQuery<Row & { account_id: string; client_id: string }>(
+    CompiledQuery.raw(text, [[...accounts], [...clients], new Date()]),
+  )
+  return pairs.map(({ accountId, clientId }) => {
+    const row = rows.find((candidate) => candidate.account_id === accountId && candidate.client_id === clientId)
+    return row && toGrant(row)
+  })
+}
+
+/**
+ * Reads the grant of an account to a client under a lock, changes it with `change`, and writes it back,
+ * creating it if there is none or it has expired. Of two consents at the same moment the second builds on
+ * the first.
+ */
+export async function change(
+  tx: Tx,
+  { accountId, clientId }: Pair,
+  change: (
+    current: Payload | undefined,
+    shown: Payload,
+  ) => { payload: Payload; shown: Payload; expiresAtSeconds: number },
+): Promise<string> {
+  const now = new Date()
+  // Takes the place of a row that may not exist yet, so that there is one to lock.
+  await tx
+    .insertInto('grants')
+    .values({
+      id: randomId(16),
+      account_id: accountId,
+      client_id: clientId,
+      payload: '{}',
+      shown: '{}',
+      expires_at: now,
+      created_at: now,
+      updated_at: now,
+    })
+    .onConflict((conflict) => conflict.columns(['account_id', 'client_id']).doNothing())
+    .execute()
+  const row = await tx
+    .selectFrom('grants')
+    .select(columns)
+    .where('account_id', '=', accountId)
+    .where('client_id', '=', clientId)
+    .forNoKeyUpdate()
+    .executeTakeFirstOrThrow()
+  const isLive = row.expires_at > now
+  const { payload, shown, expiresAtSeconds } = change(isLive ? row.payload : undefined, isLive ? row.shown : {})
+  await tx
+    .updateTable('grants')
+    .set({
+      payload: JSON.stringify({ ...payload, jti: row.id }),
+      shown: JSON.stringify(shown),
+      expires_at: new Date(expiresAtSeconds * 1000),
+      updated_at: now,
+    })
+    .where('id', '=', row.id)
+    .execute()
+  return row.id
+}
+
+/** Moves the end of a grant that is in use. What it grants is not touched: it may have been narrowed meanwhile. */
+export async function extend(db: Db, id: string, expiresAtSeconds: number): Promise<void> {
+  await db
+    .updateTable('grants')
+    .set({
+      payload: sql`payload || jsonb_build_object('exp', ${expiresAtSeconds}::bigint)`,
+      expires_at: new Date(expiresAtSeconds * 1000),
+    })
+    .where('id', '=', id)
+    .execute()
+}
+
+/**
+ * Takes a resource server out of every grant, consents and denials alike, and deletes the tokens that are for it. One that
+ * is registered under the same identifier later has none of them. Grants are locked before tokens and by id, as a request
+ * does, so that a token that is being issued is either deleted or refers to a grant without the resource.
+ */
+export async function forgetResource(tx: Tx, identifier: string): Promise<void> {
+  const locked = await sql<{ id: string }>`
+    select id from grants where payload->'resources' ? ${identifier} or payload->'rejected'->'resources' ? ${identifier}
+      or shown->'skipped'->'resources' ? ${identifier} order by id for update`.execute(tx)
+  const ids = locked.rows.map(({ id }) => id)
+  await sql`
+    update grants set
+      payload = payload #- array['resources', ${identifier}::text] #- array['rejected', 'resources', ${identifier}::text],
+      shown = shown #- array['skipped', 'resources', ${identifier}::text], updated_at = ${new Date()}
+    where id = any(${ids})`.execute(tx)
+  await sql`
+    delete from artifacts where model in ('AccessToken', 'ClientCredentials') and payload->>'aud' = ${identifier}`.execute(
+    tx,
+  )
+}
+
+/** Deletes a grant with everything issued under it, and says whose it was. */
+export async function destroy(db: Db, id: string): Promise<Pair | undefined> {
+  const row = await db
+    .deleteFrom('grants')
+    .where('id', '=', id)
+    .returning(['account_id', 'client_id'])
+    .executeTakeFirst()
+  return row && { accountId: row.account_id, clientId: row.client_id }
+}
+
+export type GrantRecord = StoredGrant & Pair & { createdAt: Date }
+
+/** Grants that have not expired, in the order they were given, after a position. */
+export async function list(
+  db: Db,
+  {
+    accountId,
+    clientId,
+    after,
+    limit,
+  }: { accountId: string | undefined; clientId: string | undefined; after: Position | undefined; limit: number },
+): Promise<GrantRecord[]> {
+  const rows = await db
+    .selectFrom('grants')
+    .select([...columns, 'account_id', 'client_id', 'created_at'])
+    .where('expires_at', '>', new Date())
+    .$if(accountId !== undefined, (query) => query.where('account_id', '=', accountId ?? ''))
+    .$if(clientId !== undefined, (query) => query.where('client_id', '=', clientId ?? ''))
+    .$if(after !== undefined, (query) =>
+      query.where((where) =>
+        where(where.refTuple('created_at', 'id'), '>', where.tuple(after?.at ?? new Date(0), after?.id ?? '')),
+      ),
+    )
+    .orderBy('created_at')
+    .orderBy('id')
+    .limit(limit)
+    .execute()
+  return rows.map((row) => ({
+    ...toGrant(row),
+    accountId: row.account_id,
+    clientId: row.client_id,
+    createdAt: row.created_at,
+  }))
+}
+
+type Row = { id: string; payload: Payload; shown: Payload; expires_at: Date }
+
+function toGrant(row: Row): StoredGrant {
+  return {
+    id: row.id,
+    payload: row.payload,
+    shown: row.shown,
+    expiresAtSeconds: Math.floor(row.expires_at.getTime() / 1000),
+  }
+}

@@ -1,0 +1,86 @@
+import { CompiledQuery } from 'kysely'
+import type { Db, Tx } from '../../database/schema.ts'
+import type { Account } from '../people/accounts.ts'
+import { accountOf, type JoinedAccount, joinedColumns } from '../people/joined-accounts.ts'
+
+type Payload = Record<string, unknown>
+
+/** A browser session. It is one row by `uid`, however often the identifier in the cookie is rotated. */
+export type StoredSession = {
+  uid: string
+  accountId: string | undefined
+  payload: Payload
+  /** What the session knows of each client, by client id. */
+  authorizations: Payload
+}
+
+/** What the `state` of a session's payload is sealed for. */
+export const stateIdentity = (uid: string): string => `sessions.state:${uid}`
+
+const select = `
+  select s.uid, s.id_hash, s.previous_id_hash, s.account_id, s.payload, s.authorizations, ${joinedColumns}
+  from sessions s left join accounts u on u.id = s.account_id
+  where s.destroyed_at is null and s.expires_at > $2 and u.disabled_at is null`
+
+type Row = JoinedAccount & {
+  uid: string
+  id_hash: Buffer
+  previous_id_hash: Buffer | null
+  account_id: string | null
+  payload: Payload
+  authorizations: Payload
+}
+
+async function run(db: Db, condition: string, key: unknown): Promise<Row[]> {
+  return (await db.executeQuery<Row>(CompiledQuery.raw(`${select} and ${condition}`, [key, new Date()]))).rows
+}
+
+export type FoundSession = StoredSession & { account: Account | undefined }
+
+/** The live sessions that cookies name, with their accounts, in the order of the hashes: one round trip. */
+export async function findByIdHashes(db: Db, idHashes: Buffer[]): Promise<(FoundSession | undefined)[]> {
+  const rows = await run(db, '(s.id_hash = any($1) or s.previous_id_hash = any($1))', idHashes)
+  return idHashes.map((hash) => {
+    const row = rows.find((candidate) => hash.equals(candidate.id_hash) || candidate.previous_id_hash?.equals(hash))
+    return row && toSession(row)
+  })
+}
+
+/** The live session of a uid, with its account. */
+export async function findByUid(db: Db, uid: string): Promise<FoundSession | undefined> {
+  const [row] = await run(db, 's.uid = $1', uid)
+  return row && toSession(row)
+}
+
+/** Locks a session of an account until the transaction ends, and says whether it still is one. */
+export async function hold(tx: Tx, { uid, accountId }: { uid: string; accountId: string }): Promise<boolean> {
+  const row = await tx
+    .selectFrom('sessions')
+    .select('uid')
+    .where('uid', '=', uid)
+    .where('account_id', '=', accountId)
+    .where('destroyed_at', 'is', null)
+    .forShare()
+    .executeTakeFirst()
+  return row !== undefined
+}
+
+/** Ends every session of an account. */
+export async function destroyByAccount(tx: Tx, accountId: string): Promise<void> {
+  await tx
+    .updateTable('sessions')
+    .set({ destroyed_at: new Date(), payload: '{}', authorizations: '{}' })
+    .where('account_id', '=', accountId)
+    .where('destroyed_at', 'is', null)
+    .execute()
+}
+
+function toSession(row: Row): FoundSession {
+  return {
+    uid: row.uid,
+    accountId: row.account_id ?? undefined,
+    payload: row.payload,
+    authorizations: row.authorizations,
+    account: accountOf(row),
+  }
+}

@@ -1,0 +1,146 @@
+import { CompiledQuery } from 'kysely'
+import type { Db } from '../../database/schema.ts'
+import type { AuditEvent } from '../operations/audit.ts'
+import type { Artifact } from './artifacts.ts'
+import { type Section, textFor } from './stage-sql.ts'
+
+type Json = Record<string, unknown>
+
+/** Which session a request found: by which identifier, and whose it was. */
+export type SessionOrigin = { uid: string; presentedHash: Buffer | undefined; accountId: string | undefined }
+
+/** What one request wants to change in its session. Only what it changed, so that two tabs do not undo each other. */
+export type SessionChange = {
+  uid: string
+  /** The session as the request found it; absent when it is new. */
+  origin: SessionOrigin | undefined
+  isNew: boolean
+  /** Present when the identifier in the cookie is a new one. */
+  idHash: Buffer | undefined
+  /** Whether the identifier used until now stays good: never across a sign-in, where it may be an attacker's. */
+  keepsPrevious: boolean
+  accountId: string | undefined
+  changed: Json
+  removed: string[]
+  authorizationsChanged: Json
+  authorizationsRemoved: string[]
+  expiresAtSeconds: number
+}
+
+/** What the writes of an interactive request rest on. They do not stand when any of it is no longer as it was read. */
+export type Basis = {
+  /** The client, and when it was last changed as far as the request knows. */
+  client: { id: string; updatedAtMs: number }
+  /** Who is issued something, in the epoch in which they proved who they are. */
+  account: { id: string; epoch: number }
+  /** The browser session, unless it begins with this request. */
+  session: SessionOrigin | undefined
+}
+
+/** Everything one request writes. It is applied whole, or not at all when its basis has moved or the claim is lost. */
+export type Stage = {
+  /**
+   * The client of a token request, and the number of the credentials by which it was authenticated. Nothing is written when
+   * it may not be used at this moment, or would not be authenticated by these any more, whatever a process remembers.
+   */
+  client: { id: string; credentialVersion: number | undefined } | undefined
+  basis: Basis | undefined
+  /**
+   * The artifact this request redeems; of concurrent requests claiming the same one, one wins. What is kept is good more
+   * than once, and only has to be there still.
+   */
+  claim: { model: string; idHash: Buffer; grantId: string | undefined; how: 'consume' | 'destroy' | 'keep' } | undefined
+  /** A device code that is approved or denied. The first decision wins. */
+  decision: Artifact | undefined
+  inserts: Artifact[]
+  session: SessionChange | undefined
+  endedSession: SessionOrigin | undefined
+  audit: AuditEvent[]
+}
+
+/** `moved`: what it rests on is no longer as it was read. `lost`: another request had what it claims. */
+export type Outcome = 'applied' | 'lost' | 'moved'
+
+/** Applies stages in one statement, and tells for each what came of it. */
+export async function run(db: Db, stages: Stage[]): Promise<Outcome[]> {
+  const numbered = stages.map((stage, n) => ({ ...stage, n }))
+  const claims = (how: 'consume' | 'destroy' | 'keep') =>
+    numbered.flatMap(({ n, claim }) =>
+      claim?.how === how ? [{ n, model: claim.model, id_hash: claim.idHash.toString('hex') }] : [],
+    )
+  const changes = numbered.flatMap(({ n, session }) => (session ? [toSessionRow(n, session)] : []))
+  const document: Record<Section, unknown[]> = {
+    clients: numbered.flatMap(({ n, client }) =>
+      client ? [{ n, id: client.id, credential_version: client.credentialVersion }] : [],
+    ),
+    clientless: numbered.filter(({ client, basis }) => !client && !basis).map(({ n }) => n),
+    bases: numbered.flatMap(({ n, basis }) => (basis ? [toBasisRow(n, basis)] : [])),
+    uncontested: numbered.filter(({ claim }) => !claim).map(({ n }) => n),
+    grants: numbered.flatMap(({ claim }) => claim?.grantId ?? []),
+    consume: claims('consume'),
+    destroy: claims('destroy'),
+    keep: claims('keep'),
+    decisions: numbered.flatMap(({ n, decision }) => (decision ? [toArtifactRow(n, decision)] : [])),
+    undecided: numbered.filter(({ decision }) => !decision).map(({ n }) => n),
+    inserts: numbered.flatMap(({ n, inserts }) => inserts.map((artifact) => toArtifactRow(n, artifact))),
+    newSessions: changes.filter(({ is_new }) => is_new),
+    sessions: changes.filter(({ is_new }) => !is_new),
+    endedSessions: numbered.flatMap(({ endedSession }) => (endedSession ? [toOriginRow(endedSession)] : [])),
+    audit: numbered.flatMap(({ n, audit }) => audit.map((event) => ({ n, ...event }))),
+  }
+
+  const text = textFor((section) => document[section].length > 0)
+  const { rows } = await db.executeQuery<{ n: number; won: boolean }>(
+    CompiledQuery.raw(text, [JSON.stringify(document), new Date()]),
+  )
+  const outcomes = new Map(rows.map(({ n, won }) => [n, won ? 'applied' : 'lost'] as const))
+  return stages.map((_, n) => outcomes.get(n) ?? 'moved')
+}
+
+function toBasisRow(n: number, { client, account, session }: Basis) {
+  return {
+    n,
+    account_id: account.id,
+    epoch: account.epoch,
+    client_id: client.id,
+    client_updated_at: new Date(client.updatedAtMs),
+    ...(session && toOriginRow(session)),
+  }
+}
+
+function toArtifactRow(n: number, artifact: Artifact) {
+  return {
+    n,
+    id_hash: artifact.idHash.toString('hex'),
+    model: artifact.model,
+    grant_id: artifact.grantId,
+    family: artifact.family,
+    account_id: artifact.accountId,
+    client_id: artifact.clientId,
+    session_uid: artifact.sessionUid,
+    user_code_hash: artifact.userCodeHash?.toString('hex'),
+    payload: artifact.payload,
+    expires_at: artifact.expiresAtSeconds,
+  }
+}
+
+function toSessionRow(n: number, change: SessionChange) {
+  return {
+    n,
+    is_new: change.isNew,
+    uid: change.uid,
+    id_hash: change.idHash?.toString('hex'),
+    keeps_previous: change.keepsPrevious,
+    account_id: change.accountId,
+    changed: change.changed,
+    removed: change.removed,
+    authorizations_changed: change.authorizationsChanged,
+    authorizations_removed: change.authorizationsRemoved,
+    expires_at: change.expiresAtSeconds,
+    ...(change.origin && toOriginRow(change.origin)),
+  }
+}
+
+function toOriginRow({ uid, presentedHash, accountId }: SessionOrigin) {
+  return { uid, presented_hash: presentedHash?.toString('hex'), known_account_id: accountId }
+}

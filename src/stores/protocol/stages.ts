@@ -1,0 +1,91 @@
+import { isConnectionFailure, isContention, isForeignKeyViolation } from '../../database/connect.ts'
+import type { Db, Tx } from '../../database/schema.ts'
+import { type Outcome, run, type Stage } from './stage-statement.ts'
+
+export type { Basis, Outcome, SessionChange, SessionOrigin, Stage } from './stage-statement.ts'
+
+/**
+ * Applies stages, several in one statement, and tells for each what came of it, or that it failed.
+ *
+ * If the statement fails as a whole, the stages are applied one by one, so that one request never fails
+ * another. A connection that breaks leaves open whether it took effect: then the new rows themselves are
+ * looked for, and only if they are missing the stage is tried once more. A stage fails when the database is away.
+ */
+export async function apply(db: Db, stages: Stage[]): Promise<PromiseSettledResult<Outcome>[]> {
+  const settled: PromiseSettledResult<Outcome>[] = []
+  for (const together of statements(stages)) {
+    const results = await applyTogether(
+      db,
+      together.map(({ stage }) => stage),
+    )
+    results.forEach((result, n) => {
+      settled[together[n]?.index ?? -1] = result
+    })
+  }
+  return settled
+}
+
+/** Applies one stage as part of a transaction. Throws when it fails, and the transaction with it. */
+export async function applyIn(tx: Tx, stage: Stage): Promise<Outcome> {
+  return runAlone(tx, stage)
+}
+
+/**
+ * A statement changes a row at most once: of stages that write the same session, such as two tabs of a browser,
+ * each goes into a statement of its own and builds on the one before.
+ */
+function statements(stages: Stage[]): { index: number; stage: Stage }[][] {
+  const groups: { index: number; stage: Stage }[][] = []
+  const free = new Map<string, number>() // the first group that does not have this session
+  stages.forEach((stage, index) => {
+    const uids = [stage.session?.uid, stage.endedSession?.uid].filter((uid) => uid !== undefined)
+    const group = Math.max(0, ...uids.map((uid) => free.get(uid) ?? 0))
+    for (const uid of uids) free.set(uid, group + 1)
+    groups[group] = [...(groups[group] ?? []), { index, stage }]
+  })
+  return groups
+}
+
+async function applyTogether(db: Db, stages: Stage[]): Promise<PromiseSettledResult<Outcome>[]> {
+  try {
+    return (await run(db, stages)).map((value) => ({ status: 'fulfilled', value }))
+  } catch (error) {
+    return Promise.allSettled(stages.map((stage) => applyAlone(db, stage, error)))
+  }
+}
+
+/** Applies a stage after the statement it was part of failed. */
+async function applyAlone(db: Db, stage: Stage, cause: unknown): Promise<Outcome> {
+  let failure = cause
+  if (!isConnectionFailure(failure)) {
+    try {
+      return await runAlone(db, stage)
+    } catch (error) {
+      failure = error
+    }
+  }
+  if (isForeignKeyViolation(failure)) return stage.basis ? 'moved' : 'lost' // the grant, account or client was deleted meanwhile
+  if (isContention(failure)) return runAlone(db, stage)
+  if (!isConnectionFailure(failure)) throw failure
+  if (await isApplied(db, stage)) return 'applied'
+  const outcome = await runAlone(db, stage)
+  // The broken connection's statement may have been running still, and have won against this one.
+  return outcome === 'lost' && (await isApplied(db, stage)) ? 'applied' : outcome
+}
+
+async function runAlone(db: Db, stage: Stage): Promise<Outcome> {
+  const [outcome = 'lost'] = await run(db, [stage])
+  return outcome
+}
+
+async function isApplied(db: Db, { inserts }: Stage): Promise<boolean> {
+  const [first] = inserts
+  if (!first) return false
+  const row = await db
+    .selectFrom('artifacts')
+    .select('model')
+    .where('id_hash', '=', first.idHash)
+    .where('model', '=', first.model)
+    .executeTakeFirst()
+  return row !== undefined
+}
