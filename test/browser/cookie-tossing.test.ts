@@ -142,7 +142,7 @@ const pagesOfSessions: Flow[] = [
   ],
 ]
 
-/** What the victim did before the attack: the apps they signed in to, and the app that the attack is about. */
+/** A victim's past: the apps that they signed in to before, and the app that the attack is about. */
 const victims: [name: string, before: () => ClientMetadata[], at: () => ClientMetadata][] = [
   ['is not signed in', () => [], () => app],
   ['is signed in and never consented to the app', () => [unrelated], () => app],

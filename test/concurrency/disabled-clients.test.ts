@@ -30,11 +30,11 @@ afterAll(async () => {
 const ask = (server: ServerProcess, client: ClientMetadata, resource: string) =>
   token(server, client, { grant_type: 'client_credentials', scope: 'read', resource })
 
-/** Of so many rounds of the other races this one needs more: a notification is quicker than most of what it overlaps. */
+/** This race needs more rounds than the others: a notification is faster than most of the work that it overlaps. */
 const instants = rounds * 10
 
 describe.each(['disable', 'delete'])('a client that an operator is about to %s', (verb) => {
-  test('gets no token that is of use afterwards, and none at all once it is done, from any process', {
+  test('gets no token that still works afterwards, and none at all once the operation is done, from any process', {
     timeout: patienceMs * 4,
   }, async () => {
     const tally = createTally(`client_credentials ∥ client ${verb}`)
@@ -42,7 +42,8 @@ describe.each(['disable', 'delete'])('a client that an operator is about to %s',
       const client = await fleet.createClient(machine)
       const [asked = fleet.processes[0], other = fleet.processes[1]] =
         round % 2 ? fleet.processes : fleet.processes.toReversed()
-      for (const server of [asked, other]) expect((await ask(server, client, opaque)).status).toBe(200) // it knows it now
+      // These requests make both processes know the client.
+      for (const server of [asked, other]) expect((await ask(server, client, opaque)).status).toBe(200)
 
       let atOnce: Promise<Awaited<ReturnType<typeof ask>>[]> | undefined
       const [answer] = await overlap(

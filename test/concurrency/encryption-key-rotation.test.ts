@@ -39,7 +39,7 @@ async function begin(keys: string): Promise<Place> {
   return { process, underway: 0 }
 }
 
-/** Replaces the processes one by one, as a rollout does: no request is sent to one that is about to stop. */
+/** Replaces the processes one by one, as a rollout does: a process that is about to stop gets no request. */
 async function rollOut(keys: string): Promise<void> {
   for (const old of [...places]) {
     places.push(await begin(keys))
@@ -49,7 +49,7 @@ async function rollOut(keys: string): Promise<void> {
   }
 }
 
-/** A load balancer: each request goes to any of the processes. */
+/** Sends each request to a random process, as a load balancer does. */
 const balanced: Fetch = async (input, init) => {
   const place = places[Math.floor(Math.random() * places.length)]
   if (!place) throw new Error('there is no process')
@@ -61,7 +61,7 @@ const balanced: Fetch = async (input, init) => {
   }
 }
 
-/** Signs in and refreshes until it is told to stop, and notes whatever fails. */
+/** Signs in and refreshes until told to stop, and records every failure. */
 async function goOn(isStopped: () => boolean): Promise<void> {
   const anywhere: Reachable = { issuer: String(env['ISSUER']), fetch: balanced }
   while (!isStopped()) {
@@ -73,7 +73,7 @@ async function goOn(isStopped: () => boolean): Promise<void> {
         if (status !== 200) throw new Error(text)
         refreshToken = String(json['refresh_token'])
         done.refreshes += 1
-        await sleep(50) // the processes that start need a turn, too
+        await sleep(50) // leaves time for the processes that are starting
       }
     } catch (error) {
       failures.push(String(error))
@@ -102,7 +102,7 @@ afterAll(async () => {
   await database?.drop()
 })
 
-test('A key is replaced by two that rotate at once, while people sign in and apps refresh at two processes, and nothing fails', async () => {
+test('no login or refresh at two processes fails while one key is replaced by two that rotate at once', async () => {
   let isOver = false
   const load = Array.from({ length: 2 }, () => goOn(() => isOver))
   const rotate = () => postern(['secrets', 'rotate'], { env: { ...env, ENCRYPTION_KEYS: `${newer},${older}` } })

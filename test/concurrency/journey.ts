@@ -6,15 +6,15 @@ import { createVisitor, type Page, type Visitor } from '../support/visitor.ts'
 
 export type Answer = {
   status: number
-  /** The OAuth error, in the body, in the redirect or on the page that carried it. */
+  /** The OAuth error, from the body, the redirect or the page that carried it. */
   error: string | undefined
   json: Record<string, unknown>
-  /** Where a redirect leads. */
+  /** The target of a redirect. */
   location: URL | undefined
   text: string
 }
 
-/** Where requests go: one process, or whatever stands before several. */
+/** The destination of requests: one process, or a balancer in front of several. */
 export type Reachable = Pick<ServerProcess, 'issuer' | 'fetch'>
 
 type Call = {
@@ -26,7 +26,7 @@ type Call = {
   headers?: Record<string, string>
 }
 
-/** One request to one process, redirects not followed. */
+/** Sends one request to one process without following redirects. */
 export async function call(
   server: Reachable,
   path: string,
@@ -53,12 +53,12 @@ export async function call(
   const body = text.startsWith('{') ? (JSON.parse(text) as Record<string, unknown>) : {}
   const target = response.headers.get('location')
   const location = target ? new URL(target, server.issuer) : undefined
-  const named = /\binvalid_[a-z_]+\b/.exec(text)?.[0] // by a page, for whoever has no redirect to carry it
+  const named = /\binvalid_[a-z_]+\b/.exec(text)?.[0] // on a page, if there is no redirect to carry it
   const error = body['error'] ?? location?.searchParams.get('error') ?? named
   return { status: response.status, error: error === undefined ? undefined : String(error), json: body, location, text }
 }
 
-/** A token request (RFC 6749 §3.2). */
+/** Sends a token request (RFC 6749 §3.2). */
 export function token(
   server: Reachable,
   client: ClientMetadata | undefined,
@@ -83,18 +83,20 @@ export function redeem(server: Reachable, client: ClientMetadata, { code, verifi
   })
 }
 
-/** A browser that talks to one of the processes; tabs of one browser share their cookies. */
+/** Creates a browser that talks to one of the processes. Tabs of one browser share their cookies. */
 export function browserAt(server: Reachable, cookies?: Visitor['cookies']): Visitor {
   return createVisitor(server.issuer, { fetch: server.fetch, ...(cookies && { cookies }) })
 }
 
-/** A `fetch` that stops before requests for such a path, all of them at once, until they are let through. */
+/**
+ * Creates a gate in front of `fetch`: requests for such a path wait until all tabs have arrived and the gate is opened.
+ */
 export function gate(path: RegExp, tabs: number) {
   const arrived = Promise.withResolvers<void>()
   const opened = Promise.withResolvers<void>()
   let waiting = 0
   return {
-    /** Resolves when all wait; fails when a page came instead of one of them. */
+    /** Resolves when all tabs wait; rejects when one of them gets a page instead. */
     arrived: (pages: Promise<Page>[]): Promise<void> =>
       Promise.race([arrived.promise, ...pages.map((page) => page.then(neverArrived))]),
     open: opened.resolve,
@@ -115,12 +117,12 @@ function neverArrived({ status, url, body }: Page): never {
   throw new Error(`a tab stayed at ${url} with ${status}:\n${body.slice(0, 2_000)}`)
 }
 
-/** What a browser would send if nothing had happened since: the same cookies, kept apart. */
+/** Copies a browser's cookies as they are now, unaffected by what it receives later. */
 export function snapshot(visitor: Visitor): Visitor['cookies'] {
   return new Map(visitor.cookies)
 }
 
-/** Whether a browser still has a session, which `prompt=none` finds out (OpenID Connect Core §3.1.2.1). */
+/** Tells whether a browser still has a session, by means of `prompt=none` (OpenID Connect Core §3.1.2.1). */
 export async function hasSession(visitor: Visitor, client: ClientMetadata): Promise<boolean> {
   const { url } = await visitor.get(authorizationRequest(client, { prompt: 'none' }).path)
   const error = new URL(url).searchParams.get('error')
@@ -128,7 +130,7 @@ export async function hasSession(visitor: Visitor, client: ClientMetadata): Prom
   return error === null
 }
 
-/** The address of an authorization request with PKCE, and the verifier that goes with it. */
+/** Builds the address of an authorization request with PKCE, and the verifier for it. */
 export function authorizationRequest(
   client: ClientMetadata,
   parameters: Record<string, string> = {},
@@ -148,7 +150,7 @@ export function authorizationRequest(
   return { path: `/oauth/authorize?${query}`, verifier }
 }
 
-/** Signs in and consents, whichever is asked, until the browser is back at the relying party or at a last page. */
+/** Signs in and consents as asked, until the browser is back at the relying party or at a final page. */
 export async function proceed(visitor: Visitor, page: Page, email: string): Promise<Page> {
   let current = page
   for (let step = 0; step < 4 && current.url.includes('/interaction/'); step++) {
@@ -159,7 +161,7 @@ export async function proceed(visitor: Visitor, page: Page, email: string): Prom
   return current
 }
 
-/** An authorization code, got by whatever pages lie before it. */
+/** Gets an authorization code, through whatever pages come first. */
 export async function getCode(
   visitor: Visitor,
   client: ClientMetadata,
@@ -181,7 +183,7 @@ export function tokensOf({ json }: Answer): Tokens {
   }
 }
 
-/** A whole login, by default one with a refresh token. */
+/** Performs a whole login, by default one with a refresh token. */
 export async function login(
   server: Reachable,
   client: ClientMetadata,
@@ -208,27 +210,27 @@ export async function login(
   }
 }
 
-/** Ends the session of a browser by its sign-out page. */
+/** Opens the sign-out page, and returns a function that ends the session. */
 export async function beginLogout(visitor: Visitor): Promise<() => Promise<Page>> {
   const page = await visitor.get('/oauth/logout')
   return () => visitor.submit(page, '/logout/confirm', { logout: 'yes' })
 }
 
-/** What introspection says of a token (RFC 7662 §2.2), at one process. */
+/** Tells whether one process reports a token as active by introspection (RFC 7662 §2.2). */
 export async function isActive(server: ServerProcess, client: ClientMetadata, value: string): Promise<boolean> {
   const { status, json } = await call(server, '/oauth/introspect', { client, form: { token: value } })
   expect(status).toBe(200)
   return json['active'] === true
 }
 
-/** Whether userinfo answers to a token at one process. */
+/** Tells whether userinfo at one process accepts a token. */
 export async function opensUserinfo(server: ServerProcess, value: string): Promise<boolean> {
   const { status } = await call(server, '/oauth/userinfo', { token: value })
   expect([200, 401]).toContain(status)
   return status === 200
 }
 
-/** Asserts that none of these is good for anything at any process. */
+/** Asserts that no process accepts any of these tokens. */
 export async function expectDead(
   fleet: Fleet,
   client: ClientMetadata,
@@ -245,7 +247,7 @@ export async function expectDead(
   }
 }
 
-/** Asserts that no process failed at anything. */
+/** Asserts that no process logged an error. */
 export function expectNoFailures({ processes }: Fleet): void {
   const failures = processes.flatMap(({ output }) => output.filter((line) => /"level":[56]0/.test(line)))
   expect(failures).toEqual([])

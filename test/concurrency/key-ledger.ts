@@ -3,18 +3,18 @@ import type { Db } from '../../src/database/schema.ts'
 import { settlingMs } from '../../src/keys/life-cycle.ts'
 import * as keys from '../../src/stores/keys/keys.ts'
 
-/** When a request was sent and when its answer was there. */
+/** The times of a request and of its answer. */
 export type Span = { askedAt: number; answeredAt: number }
 
 type Entry = { tokens: number; firstIat: number; lastIat: number; whenSigned: Map<string, number>; lateByMs: number }
 
-/** What each key signed, beside what the database says of it. */
+/** A record of what each key signed, checked against the database. */
 export type KeyLedger = {
-  /** Enters a token. Throws when its key should not have signed it. */
+  /** Records a token. Throws if its key should not have signed it. */
   enter(jwt: string, span: Span): Promise<keys.Key>
-  /** The keys that have signed something. */
+  /** Returns the keys that have signed something. */
   kids(): Set<string>
-  /** A line for each key: its life in seconds since `startedAt`, and what it signed. */
+  /** Prints a line for each key: its life in seconds since `startedAt`, and what it signed. */
   table(startedAt: number): Promise<string>
 }
 
@@ -33,7 +33,7 @@ export function createKeyLedger(db: Db, cacheMs: number): KeyLedger {
       const { activeAt, publishedAt, createdAt, retiredAt } = key
       if (!activeAt || activeAt.getTime() > answeredAt) throw new Error(`${kid} signs, and is ${key.state}`)
       const lateByMs = Math.max(0, askedAt - (retiredAt?.getTime() ?? askedAt))
-      // A process that has not heard of the change yet.
+      // Until then a process may not have heard of the change.
       if (lateByMs >= settlingMs) throw new Error(`${kid} signed ${lateByMs} ms after it was retired`)
       const isFirst = activeAt.getTime() === createdAt.getTime()
       const announcedAt = Math.floor(((publishedAt?.getTime() ?? Number.NaN) + cacheMs) / 1000)

@@ -63,13 +63,13 @@ function summary(): string {
   return `done: ${counts.join(', ')}\nasked for the keys, by each of the relying parties: ${asked.join(', ')}`
 }
 
-/** Sends each request to another process than the one before. */
+/** Sends each request to the next process in turn. */
 function alternating(first: number): Fetch {
   let count = first
   return (input, init) => (fleet.processes[count++ % fleet.processes.length] ?? fleet.processes[0]).fetch(input, init)
 }
 
-/** Does something over and over until the drill ends, or it fails. */
+/** Repeats some work until the drill ends or the work fails. */
 async function over(what: string, work: () => Promise<unknown>, pauseMs = breathMs): Promise<void> {
   while (!isOver) {
     try {
@@ -83,7 +83,7 @@ async function over(what: string, work: () => Promise<unknown>, pauseMs = breath
   }
 }
 
-/** Asks for a token, has all relying parties verify what comes, and enters it. */
+/** Requests a token, has all relying parties verify it, and records it. */
 async function obtain(member: 'id_token' | 'access_token', ask: () => Promise<Answer>): Promise<Obtained> {
   const askedAt = Date.now()
   const answer = await ask()
@@ -96,7 +96,7 @@ async function obtain(member: 'id_token' | 'access_token', ask: () => Promise<An
 
 const known = () => keys.list(fleet.operator.database.db)
 
-/** How often another key has taken over. */
+/** Counts how often another key has taken over. */
 async function rotated(purpose: string): Promise<number> {
   return (await known()).filter((key) => key.purpose === purpose && key.activeAt).length - 1
 }
@@ -110,8 +110,8 @@ async function until(what: string, isSo: () => Promise<boolean>): Promise<void> 
   }
 }
 
-describe('ENGINE R23: keys that rotate by the clock, under two processes and relying parties that remember', () => {
-  test(`sign and verify through ${rotations} rotations: no token is refused, nor any session, page, nonce or hint lost`, {
+describe('keys that rotate on schedule, with two processes and relying parties that cache keys', () => {
+  test(`sign and verify through ${rotations} rotations: no token is rejected, and no session, page, nonce or hint is lost`, {
     timeout: patienceMs * 2,
   }, async () => {
     const load = [over('a browser came back', await traffic.comingBack(), breathMs / 2)]
@@ -127,7 +127,7 @@ describe('ENGINE R23: keys that rotate by the clock, under two processes and rel
     )
     const recruiting = (async () => {
       for (let count = 0; count < 7; count++) {
-        // Each asks at another time, and first at another process.
+        // Each starts at a different time, and with a different process.
         relyingParties.push(
           createCachingRelyingParty({ issuer: fleet.issuer, fetch: alternating(count), cacheSeconds }),
         )
@@ -157,7 +157,7 @@ describe('ENGINE R23: keys that rotate by the clock, under two processes and rel
         done['signed out by a token of the previous key'] = (done['signed out by a token of the previous key'] ?? 0) + 1
       }
       if (rotation > 1) continue
-      await request('EdDSA') // the next one is not known to all yet: it has to wait for that
+      await request('EdDSA') // not everyone knows the next key yet, so the rotation has to wait
       const publishing = rules(fleet.config).get('PS256')?.rotation
       await until('a PS256 key that everybody knows, or has taken over', async () => {
         const next = (await known()).find((key) => key.purpose === 'PS256' && keys.isNext(key))

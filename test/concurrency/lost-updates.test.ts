@@ -23,8 +23,8 @@ afterAll(async () => {
 
 const db = () => postern.server.postern.database.db
 
-describe('What is read, decided on and written back', () => {
-  test('is a scope of an API that was taken away, and stays away, whatever else is changed at the same moment', async () => {
+describe('when changes happen at the same moment', () => {
+  test("the removal of an API's scope holds, whatever else is changed", async () => {
     const identifier = 'https://api.example/lost'
     await fleet.operate('resource create', { identifier, scopes: { read: 'Read', write: 'Write' } })
     for (let round = 0; round < rounds; round++) {
@@ -39,7 +39,7 @@ describe('What is read, decided on and written back', () => {
     }
   })
 
-  test('is an API that two administrators create at the same moment, of which one is told that it is there', async () => {
+  test('only one of two creations of the same API succeeds', async () => {
     for (let round = 0; round < rounds; round++) {
       const identifier = `https://api.example/twice/${round}`
       const outcomes = await Promise.allSettled(
@@ -49,7 +49,7 @@ describe('What is read, decided on and written back', () => {
     }
   })
 
-  test('is a consent that was narrowed, and stays so when its end is moved by a request that read it before', async () => {
+  test('the narrowing of a consent holds when a request that read it earlier extends it', async () => {
     const account = await postern.createAccount(`${randomUUID()}@example.com`)
     const { client_id: clientId } = await postern.createClient()
     const pair = { accountId: account.id, clientId }
@@ -73,7 +73,7 @@ describe('What is read, decided on and written back', () => {
     }
   })
 
-  test('is a password that was set while the hash of the old one was renewed, and stays', async () => {
+  test('a new password holds when the hash of the old one is renewed', async () => {
     const { id } = await postern.createAccount(`${randomUUID()}@example.com`)
     const put = (hash: string) =>
       db()

@@ -3,30 +3,30 @@ import type { Answer } from './journey.ts'
 
 export const attemptsEach = 50
 
-/** How often each race is run: enough to notice on every run of the tests, and as many as RACE_ROUNDS says. */
+/** How often each race is run: enough to catch a mistake on every run of the tests, or as many as RACE_ROUNDS says. */
 export const rounds = Number(process.env['RACE_ROUNDS'] ?? 10)
 
-/** Time for that many rounds of something that takes less than two seconds on a slow machine. */
+/** Time for that many rounds of work that takes less than two seconds on a slow machine. */
 export const patienceMs = 60_000 + rounds * 4_000
 
-/** Does the same thing many times at once, spread over all processes. */
+/** Makes the same attempt many times at once, spread over all processes. */
 export function race(fleet: Fleet, attempt: (server: ServerProcess) => Promise<Answer>): Promise<Answer[]> {
   const { processes } = fleet
   const begun = Array.from({ length: attemptsEach }, (_, index) => processes[index % processes.length])
   return Promise.all(begun.map((server) => attempt(server ?? processes[0])))
 }
 
-/** Two things at once, one a little after the other by an amount that differs from round to round. */
+/** Runs two things at once, one slightly after the other by an amount that differs from round to round. */
 export async function overlap<A, B>(round: number, one: () => Promise<A>, other: () => Promise<B>): Promise<[A, B]> {
   const stepMs = 0.7
-  const headStart = ((round * 5) % 17) - 8 // every round another one of -8 to 8 steps
+  const headStart = ((round * 5) % 17) - 8 // from -8 to 8 steps, another in every round
   const after = <T>(steps: number, work: () => Promise<T>) => (steps > 0 ? pause(steps * stepMs).then(work) : work())
   return Promise.all([after(headStart, one), after(-headStart, other)])
 }
 
 async function pause(ms: number): Promise<void> {
   const until = performance.now() + ms
-  while (performance.now() < until) await new Promise(setImmediate) // finer than timers are
+  while (performance.now() < until) await new Promise(setImmediate) // finer than a timer
 }
 
 /** The result of many rounds of one race, as a line of the table. */
@@ -52,7 +52,7 @@ export function count(into: Record<string, number>, what: string): void {
   into[what] = (into[what] ?? 0) + 1
 }
 
-/** Adds a round to a tally, and splits its answers into those that succeeded and those that were refused. */
+/** Adds a round to a tally, and splits its answers into those that succeeded and those that were rejected. */
 export function settle(
   tally: Tally,
   answers: Answer[],
@@ -70,7 +70,7 @@ export function settle(
   return { winners, losers }
 }
 
-/** Prints what was raced in this file and how it went. */
+/** Prints the races of this file and their results. */
 export function printTable(): void {
   const list = (counts: Record<string, number>) =>
     Object.entries(counts)

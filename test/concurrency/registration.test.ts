@@ -44,7 +44,7 @@ async function registered(): Promise<ClientMetadata> {
   return answer.json as ClientMetadata
 }
 
-/** What there is of registrations: clients, what manages them, and lines about them. */
+/** Counts the traces of registrations: clients, the tokens that manage them, and audit events. */
 async function traces(): Promise<unknown> {
   const [row] = await fleet.database.query(
     `select (select count(*)::int from clients) as clients,
@@ -55,7 +55,7 @@ async function traces(): Promise<unknown> {
 }
 
 describe('RFC 7591 §3: an initial access token', () => {
-  test('for one client makes one, and the others that asked leave nothing', { timeout: patienceMs }, async () => {
+  test('for one client creates one, and the other requests leave no trace', { timeout: patienceMs }, async () => {
     const tally = createTally('one-use registration token')
     for (let round = 0; round < rounds; round++) {
       const token = await createToken({ uses: 1 })
@@ -70,7 +70,7 @@ describe('RFC 7591 §3: an initial access token', () => {
     expectNoFailures(fleet)
   })
 
-  test('makes no more clients at once than its policy has room for', { timeout: patienceMs }, async () => {
+  test('creates no more clients at once than its policy has room for', { timeout: patienceMs }, async () => {
     const tally = createTally('last place of a policy')
     for (let round = 0; round < Math.ceil(rounds / 2); round++) {
       const policy = `narrow-${round}`
@@ -87,8 +87,8 @@ describe('RFC 7591 §3: an initial access token', () => {
   })
 })
 
-describe('R19, DollhouseMCP#2220: the limit of open registrations', () => {
-  test('is one for all processes, however many ask at once', { timeout: patienceMs }, async () => {
+describe('the limit of open registrations', () => {
+  test('is shared by all processes, however many requests come at once', { timeout: patienceMs }, async () => {
     const tally = createTally('open registration')
     for (let round = 0; round < Math.ceil(rounds / 2); round++) {
       await fleet.database.query('delete from throttles')
@@ -100,8 +100,8 @@ describe('R19, DollhouseMCP#2220: the limit of open registrations', () => {
   })
 })
 
-describe('RFC 7592 §2.2: what an administrator does while a client updates itself', () => {
-  test('holds, be it another secret', { timeout: patienceMs }, async () => {
+describe('RFC 7592 §2.2: while a client updates itself', () => {
+  test('a rotation of its secret by an administrator holds', { timeout: patienceMs }, async () => {
     const tally = createTally('client PUT ∥ operator rotates secret')
     for (let round = 0; round < rounds; round++) {
       const client = await registered()
@@ -112,7 +112,7 @@ describe('RFC 7592 §2.2: what an administrator does while a client updates itse
       )
       const { losers } = settle(tally, [answer])
       for (const loser of losers) expect(loser).toBe('409 invalid_request')
-      // What lost can be tried again: its token was not used.
+      // A rejected update can be repeated: its token was not used.
       const again = answer.status === 200 ? (answer.json as ClientMetadata) : client
       const next = await manage(either(round + 1), again, 'PUT', {
         redirect_uris,
@@ -123,7 +123,7 @@ describe('RFC 7592 §2.2: what an administrator does while a client updates itse
     expectNoFailures(fleet)
   })
 
-  test('holds, be it that the client is disabled', { timeout: patienceMs }, async () => {
+  test('an administrator’s decision to disable it holds', { timeout: patienceMs }, async () => {
     const tally = createTally('client PUT ∥ operator disables')
     for (let round = 0; round < rounds; round++) {
       const client = await registered()

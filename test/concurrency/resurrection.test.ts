@@ -38,8 +38,10 @@ afterAll(async () => {
 
 const either = (index: number): ServerProcess => fleet.processes[index % 2] ?? fleet.processes[0]
 
-describe('OpenID Connect RP-Initiated Logout 1.0 §2: a session that ended does not come back', () => {
-  test('by requests with prompt=none that were on their way', { timeout: patienceMs }, async () => {
+describe('OpenID Connect RP-Initiated Logout 1.0 §2: a session that ended', () => {
+  test('does not return through requests with prompt=none that were on their way', {
+    timeout: patienceMs,
+  }, async () => {
     const tally = createTally('prompt=none ∥ logout')
     for (let round = 0; round < rounds; round++) {
       const visitor = browserAt(either(round))
@@ -72,8 +74,10 @@ describe('OpenID Connect RP-Initiated Logout 1.0 §2: a session that ended does 
   })
 })
 
-describe('an interaction is answered once', () => {
-  test('when its form is sent again while the first answer takes effect', { timeout: patienceMs }, async () => {
+describe('an interaction', () => {
+  test('is answered once even if its form is sent again while the first answer takes effect', {
+    timeout: patienceMs,
+  }, async () => {
     const tally = createTally('resume ∥ second submit')
     for (let round = 0; round < rounds; round++) {
       const browser = browserAt(either(round))
@@ -107,7 +111,9 @@ describe('an interaction is answered once', () => {
     expectNoFailures(fleet)
   })
 
-  test('however often the browser returns with the answer at once', { timeout: patienceMs }, async () => {
+  test('is answered once even if the browser returns with the answer several times at once', {
+    timeout: patienceMs,
+  }, async () => {
     const tally = createTally('resume ∥ resume')
     for (let round = 0; round < rounds; round++) {
       const app = await fleet.createClient()
@@ -136,8 +142,10 @@ describe('an interaction is answered once', () => {
   })
 })
 
-describe('RFC 7592: a registration access token is good for one change', () => {
-  test('§2.2: of fifty simultaneous updates one is made, and one token is left', { timeout: patienceMs }, async () => {
+describe('RFC 7592: when changes race', () => {
+  test('§2.2: one of fifty updates at once succeeds, and one registration access token remains', {
+    timeout: patienceMs,
+  }, async () => {
     const tally = createTally('client PUT, one RAT')
     for (let round = 0; round < Math.ceil(rounds / 2); round++) {
       const registered = await register()
@@ -156,7 +164,7 @@ describe('RFC 7592: a registration access token is good for one change', () => {
     expectNoFailures(fleet)
   })
 
-  test('§2.3: a deletion and an update at once are one or the other', { timeout: patienceMs }, async () => {
+  test('§2.3: either a deletion or an update succeeds, never both', { timeout: patienceMs }, async () => {
     const tally = createTally('client DELETE ∥ PUT')
     for (let round = 0; round < rounds * 2; round++) {
       const registered = await register()
@@ -177,7 +185,7 @@ describe('RFC 7592: a registration access token is good for one change', () => {
     expectNoFailures(fleet)
   })
 
-  test('a deletion by an administrator holds against an update at the same moment', {
+  test('a deletion by an administrator holds against a simultaneous update', {
     timeout: patienceMs,
   }, async () => {
     const tally = createTally('operator deletes ∥ PUT')
@@ -195,7 +203,7 @@ describe('RFC 7592: a registration access token is good for one change', () => {
     expectNoFailures(fleet)
   })
 
-  test('a client deleted while it registers changes has no tokens either', { timeout: patienceMs }, async () => {
+  test('a client that is deleted while it refreshes keeps no tokens', { timeout: patienceMs }, async () => {
     const visitor = browserAt(fleet.processes[0])
     for (let round = 0; round < Math.ceil(rounds / 2); round++) {
       const registered = await register()
@@ -217,7 +225,7 @@ describe('RFC 7592: a registration access token is good for one change', () => {
   })
 })
 
-/** Where a browser ended up: at the relying party, with what the redirect says, or at a page of the provider. */
+/** Turns a page into an answer: a redirect back to the relying party, or a page of the provider. */
 function asAnswer({ status, url }: Page): Answer {
   const location = new URL(url)
   return { status, error: location.searchParams.get('error') ?? undefined, json: {}, location, text: '' }
@@ -259,7 +267,7 @@ function read(server: ServerProcess, registered: Registered, value = managementT
   return call(server, managementPath(registered), { token: value })
 }
 
-/** Asserts that a client is deleted for good: neither it nor any registration access token works anywhere. */
+/** Asserts that a client is deleted permanently: neither it nor any registration access token works at any process. */
 async function expectGone(registered: Registered, updates: Answer[]): Promise<void> {
   const renewed = updates.flatMap(({ json }) => json['registration_access_token'] ?? [])
   for (const server of fleet.processes) {

@@ -25,7 +25,7 @@ beforeAll(async () => {
 })
 afterAll(() => fleet?.stop())
 
-/** A login that has been refreshed twice, and everything issued in it. */
+/** Performs a login and refreshes it twice, and returns everything issued in it. */
 async function refreshedLogin(app: ClientMetadata) {
   const [one, other] = fleet.processes
   const first = await login(one, app, { email })
@@ -48,7 +48,7 @@ async function expectAlive(app: ClientMetadata, { live }: Awaited<ReturnType<typ
   }
 }
 
-/** Lets the time pass in which a duplicate of a refresh token is taken for a retry. */
+/** Lets the time pass within which a repeated refresh token is treated as a retry. */
 function outlastReuseWindow(): Promise<unknown> {
   return fleet.database.query(
     `update artifacts set consumed_at = consumed_at - interval '11 seconds' where model = 'RefreshToken'`,
@@ -71,7 +71,7 @@ function reuseEvents(type: string, { client_id }: ClientMetadata) {
 }
 
 describe('after the processes were restarted', () => {
-  test('RFC 6749 §4.1.2: a code used again is refused, and all that came of it is revoked', async () => {
+  test('RFC 6749 §4.1.2: a reused code is rejected, and everything issued from it is revoked', async () => {
     const issued = await refreshedLogin(client)
     const bystander = await refreshedLogin(client)
     await fleet.restart()
@@ -85,7 +85,7 @@ describe('after the processes were restarted', () => {
     expect(event).toMatchObject({ account_id: expect.any(String), grant_id: expect.any(String) })
   })
 
-  test('RFC 9700 §4.14.2: a rotated refresh token used again is refused, and its family is revoked', async () => {
+  test('RFC 9700 §4.14.2: a reused refresh token is rejected, and its family is revoked', async () => {
     const issued = await refreshedLogin(client)
     const bystander = await refreshedLogin(client)
     await fleet.restart()
@@ -103,7 +103,7 @@ describe('after the processes were restarted', () => {
     expect(event).toMatchObject({ account_id: expect.any(String), grant_id: expect.any(String) })
   })
 
-  test('a rotated refresh token used again within the reuse window is refused, and its family goes on', async () => {
+  test('a refresh token reused within the reuse window is rejected, and its family keeps working', async () => {
     const app = await fleet.createClient()
     const issued = await refreshedLogin(app)
     await fleet.restart()
@@ -116,7 +116,7 @@ describe('after the processes were restarted', () => {
     expect(await refresh(fleet.processes[1], app, String(issued.live.refreshToken))).toMatchObject({ status: 200 })
   })
 
-  test('replays are remembered when the processes were killed rather than stopped', async () => {
+  test('a replay is detected even if the processes were killed instead of stopped', async () => {
     const app = await fleet.createClient()
     const issued = await refreshedLogin(app)
     for (const server of fleet.processes) await server.kill()
@@ -130,8 +130,8 @@ describe('after the processes were restarted', () => {
   })
 })
 
-describe('for a client that may not refresh any more', () => {
-  test('RFC 6749 §4.1.2: a code used again revokes the refresh tokens too', async () => {
+describe('for a client that may no longer refresh', () => {
+  test('RFC 6749 §4.1.2: a reused code revokes the refresh tokens too', async () => {
     const app = await fleet.createClient()
     const issued = await refreshedLogin(app)
     await setGrantTypes(app, ['authorization_code'])
@@ -144,7 +144,7 @@ describe('for a client that may not refresh any more', () => {
     await expectDead(fleet, app, issued)
   })
 
-  test('RFC 7009 §2.1: revoking an access token revokes the refresh tokens too', async () => {
+  test('RFC 7009 §2.1: the revocation of an access token revokes the refresh tokens too', async () => {
     const app = await fleet.createClient()
     const issued = await refreshedLogin(app)
     await setGrantTypes(app, ['authorization_code'])
@@ -160,7 +160,7 @@ describe('for a client that may not refresh any more', () => {
     await expectDead(fleet, app, issued)
   })
 
-  test('none of its refresh tokens is of use to it', async () => {
+  test('every refresh token is rejected', async () => {
     const app = await fleet.createClient()
     const issued = await refreshedLogin(app)
     await outlastReuseWindow()
@@ -168,15 +168,15 @@ describe('for a client that may not refresh any more', () => {
     await fleet.restart()
     for (const value of issued.refreshTokens) {
       const { status, error } = await refresh(fleet.processes[0], app, value)
-      expect({ status, error }).toEqual({ status: 400, error: 'invalid_request' }) // the engine's word for §5.2's unauthorized_client
+      expect({ status, error }).toEqual({ status: 400, error: 'invalid_request' }) // for §5.2's unauthorized_client
     }
   })
 
-  test('and no process fails at any of it', () => expectNoFailures(fleet))
+  test('no process logs an error', () => expectNoFailures(fleet))
 })
 
 describe('settings', () => {
-  test('REFRESH_TOKEN_REUSE_WINDOW_SECONDS=0 takes every second use for a replay, at every process', async () => {
+  test('REFRESH_TOKEN_REUSE_WINDOW_SECONDS=0 makes every process treat each second use as a replay', async () => {
     const strict = await startFleet({ REFRESH_TOKEN_REUSE_WINDOW_SECONDS: '0' })
     try {
       await strict.createAccount(email)

@@ -44,7 +44,7 @@ async function newAccount(): Promise<string> {
   return email
 }
 
-/** A refresh at one process while `other` happens; returns all tokens there ever were. */
+/** Refreshes at one process while `other` runs, and returns all tokens that were ever issued. */
 async function refreshDuring(
   artifact: ReturnType<typeof createTally>,
   round: number,
@@ -64,7 +64,7 @@ async function refreshDuring(
   }
 }
 
-/** An authorization request with a browser's cookies, redirects not followed. */
+/** Sends an authorization request with a browser's cookies, without following redirects. */
 function authorizeIn(visitor: Visitor, index: number, path: string): Promise<Answer> {
   const cookie = [...visitor.cookies].map(([key, { value }]) => `${key.split(' ')[0]}=${value}`).join('; ')
   return call(other(index), path, { headers: { cookie } })
@@ -72,9 +72,11 @@ function authorizeIn(visitor: Visitor, index: number, path: string): Promise<Ans
 
 const other = (round: number) => fleet.processes[(round + 1) % 2] ?? fleet.processes[1]
 
-describe('RFC 7009 §2.1: nothing survives a revocation that a refresh overlaps', () => {
+describe('RFC 7009 §2.1: a revocation', () => {
   for (const kind of ['refreshToken', 'accessToken'] as const) {
-    test(`of the ${kind === 'refreshToken' ? 'refresh token' : 'access token'}`, { timeout: patienceMs }, async () => {
+    test(`of the ${kind === 'refreshToken' ? 'refresh token' : 'access token'} leaves no token of a refresh that it overlaps`, {
+      timeout: patienceMs,
+    }, async () => {
       const tally = createTally(`refresh ∥ revoke ${kind === 'refreshToken' ? 'RT' : 'AT'}`)
       const email = await newAccount()
       const visitor = browserAt(fleet.processes[0])
@@ -90,7 +92,7 @@ describe('RFC 7009 §2.1: nothing survives a revocation that a refresh overlaps'
     })
   }
 
-  test('and another login of the same person is left alone', async () => {
+  test('leaves the tokens of another login of the same person valid', async () => {
     const email = await newAccount()
     const kept = await login(fleet.processes[0], client, { email })
     const revoked = await login(fleet.processes[1], client, { email })
@@ -104,8 +106,8 @@ describe('RFC 7009 §2.1: nothing survives a revocation that a refresh overlaps'
   })
 })
 
-describe('OpenID Connect RP-Initiated Logout 1.0 §2: a logout that is overlapped', () => {
-  test('by the redemption of a code leaves no token bound to the session', { timeout: patienceMs }, async () => {
+describe('OpenID Connect RP-Initiated Logout 1.0 §2: a logout', () => {
+  test('leaves no token of the session when a redemption overlaps it', { timeout: patienceMs }, async () => {
     const tally = createTally('code → tokens ∥ logout')
     const email = await newAccount()
     for (let round = 0; round < rounds * 2; round++) {
@@ -126,7 +128,7 @@ describe('OpenID Connect RP-Initiated Logout 1.0 §2: a logout that is overlappe
     expectNoFailures(fleet)
   })
 
-  test('by a refresh ends the session and keeps what has offline access (OpenID Connect Core §11)', {
+  test('ends the session and keeps offline access when a refresh overlaps it (OpenID Connect Core §11)', {
     timeout: patienceMs,
   }, async () => {
     const tally = createTally('refresh ∥ logout, offline')
@@ -151,11 +153,13 @@ describe('OpenID Connect RP-Initiated Logout 1.0 §2: a logout that is overlappe
   })
 })
 
-// Of a client that is gone, or of its token: whichever a process notices first.
+// The client is gone, or its token is: a process may notice either first.
 const refusals = ['400 invalid_grant', '401 invalid_client']
 
-describe('what an administrator ends stays ended when a refresh overlaps it', () => {
-  test('an account that is disabled, even once it is enabled again', { timeout: patienceMs }, async () => {
+describe('when a refresh or a request overlaps an administrator’s change', () => {
+  test('a disabled account keeps no token or session, even after it is enabled again', {
+    timeout: patienceMs,
+  }, async () => {
     const tally = createTally('refresh ∥ account disable')
     const email = await newAccount()
     for (let round = 0; round < rounds; round++) {
@@ -172,7 +176,9 @@ describe('what an administrator ends stays ended when a refresh overlaps it', ()
     expectNoFailures(fleet)
   })
 
-  test('a session of an account that is disabled while its browser authorizes', { timeout: patienceMs }, async () => {
+  test('an account that is disabled while its browser authorizes keeps no session and no working code', {
+    timeout: patienceMs,
+  }, async () => {
     const tally = createTally('authorize ∥ account disable')
     const email = await newAccount()
     for (let round = 0; round < rounds * 2; round++) {
@@ -198,7 +204,7 @@ describe('what an administrator ends stays ended when a refresh overlaps it', ()
     expectNoFailures(fleet)
   })
 
-  test('a client that is deleted, for itself and for the API its tokens were for', {
+  test('a deleted client keeps no token, neither for itself nor for an API', {
     timeout: patienceMs,
   }, async () => {
     const tally = createTally('refresh ∥ client delete')
@@ -244,7 +250,7 @@ describe('what an administrator ends stays ended when a refresh overlaps it', ()
     expectNoFailures(fleet)
   })
 
-  test('a client that is disabled, whose tokens stop working', { timeout: patienceMs }, async () => {
+  test('the tokens of a disabled client stop working', { timeout: patienceMs }, async () => {
     const tally = createTally('refresh ∥ client disable')
     const email = await newAccount()
     const visitor = browserAt(fleet.processes[0])
@@ -271,7 +277,7 @@ describe('what an administrator ends stays ended when a refresh overlaps it', ()
   })
 })
 
-test('a signing key that is revoked signs nothing more at any process, and none publishes it', async () => {
+test('a revoked signing key signs nothing more at any process, and none publishes it', async () => {
   const email = await newAccount()
   const logins = await Promise.all(fleet.processes.map((server) => login(server, client, { email })))
   const kids: string[] = []

@@ -41,8 +41,8 @@ afterAll(async () => {
 
 const either = (index: number) => fleet.processes[index % 2] ?? fleet.processes[0]
 
-describe('of fifty simultaneous uses at two processes exactly one succeeds', () => {
-  test('RFC 6749 §4.1.2: of an authorization code', { timeout: patienceMs }, async () => {
+describe('fifty simultaneous uses at two processes', () => {
+  test('redeem an authorization code exactly once (RFC 6749 §4.1.2)', { timeout: patienceMs }, async () => {
     const tally = createTally('authorization code')
     for (let round = 0; round < rounds; round++) {
       const code = await getCode(visitor, client, { email })
@@ -50,7 +50,7 @@ describe('of fifty simultaneous uses at two processes exactly one succeeds', () 
       expect(winners).toHaveLength(1)
       expect(new Set(losers)).toEqual(new Set(['400 invalid_grant']))
 
-      // Whoever comes when the winner is through has replayed the code, and then all that it gave is revoked.
+      // An attempt after the winner is done replays the code, which revokes everything issued from it.
       const { accessToken } = tokensOf(winners[0] as never)
       const states = await Promise.all(fleet.processes.map((server) => isActive(server, client, accessToken)))
       expect(new Set(states).size).toBe(1)
@@ -59,7 +59,9 @@ describe('of fifty simultaneous uses at two processes exactly one succeeds', () 
     expect(tally.serverErrors).toBe(0)
   })
 
-  test('RFC 9700 §4.14.2: of a refresh token, whose successor goes on working', { timeout: patienceMs }, async () => {
+  test('redeem a refresh token exactly once, and its successor works (RFC 9700 §4.14.2)', {
+    timeout: patienceMs,
+  }, async () => {
     const tally = createTally('refresh token')
     let { refreshToken } = await login(fleet.processes[0], client, { email, visitor })
     for (let round = 0; round < rounds; round++) {
@@ -70,14 +72,14 @@ describe('of fifty simultaneous uses at two processes exactly one succeeds', () 
 
       const tokens = tokensOf(winners[0] as never)
       expect(await opensUserinfo(either(round), tokens.accessToken)).toBe(true)
-      refreshToken = String(tokens.refreshToken) // the next round is with the successor
+      refreshToken = String(tokens.refreshToken) // the next round uses the successor
       expect(await isActive(either(round), client, refreshToken)).toBe(true)
       count(tally.afterwards, 'tokens alive')
     }
     expect(tally.serverErrors).toBe(0)
   })
 
-  test('RFC 8628 §3.4: of a device code', { timeout: patienceMs }, async () => {
+  test('redeem a device code exactly once (RFC 8628 §3.4)', { timeout: patienceMs }, async () => {
     const tally = createTally('device code')
     const device = await fleet.createClient({ redirect_uris: [], response_types: [], grant_types: [deviceGrant] })
     for (let round = 0; round < rounds; round++) {
@@ -99,7 +101,7 @@ describe('of fifty simultaneous uses at two processes exactly one succeeds', () 
     expect(tally.serverErrors).toBe(0)
   })
 
-  test('RFC 9126 §4: of a pushed authorization request', { timeout: patienceMs }, async () => {
+  test('use a pushed authorization request exactly once (RFC 9126 §4)', { timeout: patienceMs }, async () => {
     const tally = createTally('pushed request_uri')
     for (let round = 0; round < rounds; round++) {
       const { path } = authorizationRequest(client)
@@ -116,7 +118,7 @@ describe('of fifty simultaneous uses at two processes exactly one succeeds', () 
     expect(tally.serverErrors).toBe(0)
   })
 
-  test('RFC 7523 §3: of a client assertion', { timeout: patienceMs }, async () => {
+  test('use a client assertion exactly once (RFC 7523 §3)', { timeout: patienceMs }, async () => {
     const tally = createTally('client assertion')
     const { privateKey, publicKey } = await generateKeyPair('ES256')
     const machine = await fleet.createClient({
@@ -147,8 +149,8 @@ describe('of fifty simultaneous uses at two processes exactly one succeeds', () 
     expect(tally.serverErrors).toBe(0)
   })
 
-  describe('RFC 9449 §11.1: of a DPoP proof', () => {
-    test('at the token endpoint', { timeout: patienceMs }, async () => {
+  describe('of a DPoP proof (RFC 9449 §11.1)', () => {
+    test('succeed exactly once at the token endpoint', { timeout: patienceMs }, async () => {
       const tally = createTally('DPoP proof, token')
       const machine = await fleet.createClient({
         redirect_uris: [],
@@ -168,7 +170,7 @@ describe('of fifty simultaneous uses at two processes exactly one succeeds', () 
       expect(tally.serverErrors).toBe(0)
     })
 
-    test('at userinfo', { timeout: patienceMs }, async () => {
+    test('succeed exactly once at userinfo', { timeout: patienceMs }, async () => {
       const tally = createTally('DPoP proof, userinfo')
       const prove = await createProver()
       const { code, verifier } = await getCode(visitor, client, { email })
@@ -195,11 +197,11 @@ describe('of fifty simultaneous uses at two processes exactly one succeeds', () 
     })
   })
 
-  test('and no process fails at any of it', () => expectNoFailures(fleet))
+  test('cause no error at any process', () => expectNoFailures(fleet))
 })
 
 describe('RFC 9700 §4.14.2: without a reuse window', () => {
-  test('a raced refresh token leaves one family, whole or revoked, and never a second', {
+  test('a race for a refresh token leaves one family, intact or revoked, and never a second one', {
     timeout: patienceMs,
   }, async () => {
     const strict = await startFleet({ REFRESH_TOKEN_REUSE_WINDOW_SECONDS: '0' })
@@ -240,7 +242,7 @@ async function approveDevice(userCode: string): Promise<void> {
   expect(page.status).toBe(200)
 }
 
-/** Proofs of one key (RFC 9449 §4.2). */
+/** Creates a function that makes proofs with one key (RFC 9449 §4.2). */
 async function createProver(): Promise<(claims: JWTPayload, accessToken?: string) => Promise<string>> {
   const { privateKey, publicKey } = await generateKeyPair('ES256')
   const jwk = await exportJWK(publicKey)

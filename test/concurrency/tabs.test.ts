@@ -41,7 +41,7 @@ describe('OpenID Connect Core §3.1.2: tabs of one browser that return to their 
     ['through two processes', either],
     ['through one process', () => either(0)],
   ] as const) {
-    test(`after consenting in each, ${where}, share one session, and one logout ends both`, {
+    test(`share one session and are both signed out by one logout after they consent, ${where}`, {
       timeout: patienceMs,
     }, async () => {
       const [first, second] = clients as [ClientMetadata, ClientMetadata]
@@ -75,12 +75,14 @@ describe('OpenID Connect Core §3.1.2: tabs of one browser that return to their 
       expectNoFailures(fleet)
     })
 
-    test(`six of them already signed in, ${where}, are all known to the session`, { timeout: patienceMs }, async () => {
+    test(`are all known to the session when six of them return, already signed in, ${where}`, {
+      timeout: patienceMs,
+    }, async () => {
       for (let round = 0; round < rounds; round++) {
         const browser = browserAt(either(round))
         await getCode(browser, clients[0] as ClientMetadata, { email })
         const requests = clients.map((client) => authorizationRequest(client))
-        // The first time each is consented to, one after the other; what is raced has nothing to ask any more.
+        // In the first round, consent is given to one client after the other, so that nothing is asked in the race.
         if (round === 0) for (const client of clients) await getCode(browser, client, { email })
         const pages = await Promise.all(
           requests.map(({ path }, index) => browserAt(serverOf(index), browser.cookies).get(path)),
@@ -98,7 +100,7 @@ describe('OpenID Connect Core §3.1.2: tabs of one browser that return to their 
     })
   }
 
-  test('and a sign-in in each of two tabs leaves one session to sign out of', { timeout: patienceMs }, async () => {
+  test('leave one session to sign out of after a sign-in in each of two tabs', { timeout: patienceMs }, async () => {
     const [first, second] = clients as [ClientMetadata, ClientMetadata]
     for (const client of [first, second]) await getCode(browserAt(either(0)), client, { email }) // remembers consent
     for (let round = 0; round < rounds; round++) {

@@ -17,12 +17,12 @@ import {
 
 export type Scene = {
   server: Reachable
-  /** By the algorithm of their ID tokens. */
+  /** Clients by the algorithm of their ID tokens. */
   clients: ReadonlyMap<string, ClientMetadata>
-  /** One that gets tokens for itself. */
+  /** A client that gets tokens for itself. */
   machine: ClientMetadata
   email: string
-  /** Asks for a token, and looks closely at what comes. */
+  /** Requests a token, and checks it closely. */
   obtain(member: 'id_token' | 'access_token', ask: () => Promise<Answer>): Promise<Obtained>
 }
 
@@ -32,7 +32,8 @@ export type Traffic = ReturnType<typeof createTraffic>
 
 export const postLogoutRedirectUri = 'https://rp.example/bye'
 
-/** What people and machines do at a provider all day. Each throws when it does not go as always. */
+/** Creates the traffic of people and machines on an ordinary day. Each function throws on any unusual outcome. */
+/** Makes one browser return to each relying party in turn. It signs in once, and consents to each once. */
 export function createTraffic({ server, clients, machine, email, obtain }: Scene) {
   const algorithms = [...clients.keys()]
 
@@ -66,14 +67,14 @@ export function createTraffic({ server, clients, machine, email, obtain }: Scene
     }
   }
 
-  /** A person with a new browser, who signs in. */
+  /** Signs a person in with a new browser. */
   async function signIn(alg: string) {
     const browser = browserAt(server)
     const code = await getCode(browser, clientOf(alg), { email })
     return { browser, ...(await obtain('id_token', () => redeem(server, clientOf(alg), code))) }
   }
 
-  /** Somebody who opened the sign-in page before a rotation, and goes on after it. */
+  /** Opens a sign-in page before a rotation, and returns a function that completes it afterwards. */
   async function openSignIn(alg: string) {
     const browser = browserAt(server)
     const { path, verifier } = authorizationRequest(clientOf(alg))
@@ -86,7 +87,7 @@ export function createTraffic({ server, clients, machine, email, obtain }: Scene
     }
   }
 
-  /** Signs out by a token that the previous key signed (OpenID Connect RP-Initiated Logout 1.0 §2). */
+  /** Signs out with a token that the previous key signed (OpenID Connect RP-Initiated Logout 1.0 §2). */
   async function signOut({ browser, jwt }: Awaited<ReturnType<typeof signIn>>): Promise<void> {
     const { url } = await browser.get(
       `/oauth/logout?${new URLSearchParams({ id_token_hint: jwt, post_logout_redirect_uri: postLogoutRedirectUri })}`,
@@ -94,7 +95,10 @@ export function createTraffic({ server, clients, machine, email, obtain }: Scene
     if (url !== postLogoutRedirectUri) throw new Error(`signing out ended at ${url}`)
   }
 
-  /** A client whose proofs carry the last nonce it was given, and that tries again once with another (RFC 9449 §8). */
+  /**
+   * Creates a client whose proofs carry the latest nonce it received, and that tries once more after a new one (RFC
+   * 9449 §8).
+   */
   async function proving(resource: string): Promise<() => Promise<void>> {
     const { privateKey, publicKey } = await generateKeyPair('ES256')
     const jwk = await exportJWK(publicKey)

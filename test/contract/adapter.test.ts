@@ -43,7 +43,7 @@ afterAll(async () => {
 const storage = () => postern.server.postern.storage
 const adapter = (model: string) => adapterWith(storage())(model)
 
-/** What one HTTP request does with the adapter, from its first read to the write at its end. */
+/** Runs what one HTTP request does with the adapter, from its first read to the write at its end. */
 function request<T>(work: () => Promise<T>, endpoint: Endpoint = 'other'): Promise<T> {
   const scope = createRequestScope({ endpoint, requestId: 'r', address: '127.0.0.1' })
   scope.browser = { presented: [browserCookie], bound: undefined }
@@ -59,7 +59,7 @@ const save = (model: string, id: string, payload: object) =>
   alone(() => adapter(model).upsert(id, { exp: inAnHour(), ...payload } as AdapterPayload, 3600))
 const find = (model: string, id: string) => alone(() => adapter(model).find(id))
 
-/** Does something in the request that is being served, or in one of its own. */
+/** Runs work in the current request, or in a request of its own if there is none. */
 const alone = <T>(work: () => Promise<T>): Promise<T> => (current() ? work() : request(work))
 
 const artifactModels = [
@@ -74,10 +74,10 @@ const artifactModels = [
 ]
 const models = [...artifactModels, 'InitialAccessToken', 'Session', 'Grant', 'Client']
 
-/** A registration access token is nothing without the client it is of. */
+/** Gives the client that a registration access token cannot exist without. */
 const owned = (model: string) => (model === 'RegistrationAccessToken' ? { clientId: client.client_id } : {})
 
-/** Something live of every model, and the value it is found by. */
+/** Creates a live value of every model, by which it can be found. */
 async function oneOfEach(): Promise<Map<string, string>> {
   const values = new Map<string, string>()
   for (const model of artifactModels) {
@@ -103,8 +103,8 @@ async function createGrant(): Promise<string> {
     .execute((tx) => grants.change(tx, pair, () => ({ payload: { ...pair, exp }, shown: {}, expiresAtSeconds: exp })))
 }
 
-describe('A value of one model is nothing to another', () => {
-  test(`for all ${models.length * (models.length - 1)} ordered pairs, also when the request has read it already`, async () => {
+describe('a value of one model', () => {
+  test(`is not found as another, for all ${models.length * (models.length - 1)} ordered pairs, even if the request has already read it`, async () => {
     const values = await oneOfEach()
     const crossed: string[] = []
     for (const [model, value] of values) {
@@ -119,7 +119,7 @@ describe('A value of one model is nothing to another', () => {
     expect(crossed).toEqual([])
   })
 
-  test('it can neither be consumed nor destroyed as another', async () => {
+  test('can be neither consumed nor destroyed as another', async () => {
     for (const model of artifactModels) {
       const value = randomValue()
       await save(model, value, { returnTo: '/', ...owned(model) })
@@ -135,7 +135,7 @@ describe('A value of one model is nothing to another', () => {
   })
 })
 
-describe('An interaction is found by nobody but the browser that it began in', () => {
+describe('an interaction', () => {
   const as = (value: string | undefined, work: () => Promise<unknown>) =>
     request(() => {
       const presented = value === undefined ? [] : [{ name: 'x', value }]
@@ -143,7 +143,7 @@ describe('An interaction is found by nobody but the browser that it began in', (
       return work()
     })
 
-  test('nor is one that was saved without a browser, as by an earlier release', async () => {
+  test('is found only by the browser in which it began, and never if it was saved without one, as by an earlier release', async () => {
     const [own, other, id, unbound] = [randomValue(), randomValue(), randomValue(), randomValue()]
     await as(own, () => save('Interaction', id, { returnTo: '/' }))
     await adapter('Interaction').upsert(unbound, { exp: inAnHour(), returnTo: '/' } as AdapterPayload, 3600)
@@ -154,7 +154,7 @@ describe('An interaction is found by nobody but the browser that it began in', (
     for (const value of [id, unbound]) expect(await adapter('Interaction').find(value)).toBeUndefined()
   })
 
-  test('and stays so when it is saved again', async () => {
+  test('belongs to the same browser after it is saved again', async () => {
     const [own, other, id] = [randomValue(), randomValue(), randomValue()]
     await as(own, () => save('Interaction', id, { returnTo: '/' }))
     await as(own, async () => save('Interaction', id, { ...(await find('Interaction', id)), result: {} }))
@@ -163,11 +163,11 @@ describe('An interaction is found by nobody but the browser that it began in', (
   })
 })
 
-/** The answer to somebody whose device was decided about meanwhile. */
+/** The answer to a person whose device has been decided on already. */
 const alreadyDone = { name: 'SessionNotFound', page: 'already-done' }
 
-describe('What was destroyed stays gone, whoever still holds it and saves it', () => {
-  test('a session', async () => {
+describe('something that was destroyed, when a request that still holds it saves it', () => {
+  test('stays gone if it is a session', async () => {
     const [id, uid] = [randomValue(), randomValue()]
     await save('Session', id, { uid, accountId })
     await request(async () => {
@@ -178,7 +178,7 @@ describe('What was destroyed stays gone, whoever still holds it and saves it', (
     expect([await find('Session', id), await adapter('Session').findByUid(uid)]).toEqual([undefined, undefined])
   })
 
-  test('an interaction', async () => {
+  test('stays gone if it is an interaction', async () => {
     const id = randomValue()
     await save('Interaction', id, { returnTo: '/' })
     await request(async () => {
@@ -189,7 +189,7 @@ describe('What was destroyed stays gone, whoever still holds it and saves it', (
     expect(await find('Interaction', id)).toBeUndefined()
   })
 
-  test('a grant, which only a consent can save', async () => {
+  test('stays gone if it is a grant, which only a consent can save', async () => {
     const id = await createGrant()
     const held = await grants.findById(storage().db, id)
     await adapter('Grant').destroy(id)
@@ -198,7 +198,7 @@ describe('What was destroyed stays gone, whoever still holds it and saves it', (
     expect(await find('Grant', id)).toBeUndefined()
   })
 
-  test('a client', async () => {
+  test('stays gone if it is a client', async () => {
     const { client_id } = await postern.createClient()
     const held = { ...(await find('Client', client_id)), client_id } as clients.ClientMetadata
     await adapter('Client').destroy(client_id)
@@ -211,7 +211,7 @@ describe('What was destroyed stays gone, whoever still holds it and saves it', (
     expect(rows).toEqual([{ metadata: {}, secret_sealed: null }])
   })
 
-  test.each(['RefreshToken', 'AuthorizationCode', 'DeviceCode'])('a %s', async (model) => {
+  test.each(['RefreshToken', 'AuthorizationCode', 'DeviceCode'])('stays gone if it is a %s', async (model) => {
     const id = randomValue()
     await save(model, id, {})
     const late = request(async () => {
@@ -224,8 +224,8 @@ describe('What was destroyed stays gone, whoever still holds it and saves it', (
   })
 })
 
-describe('What was decided or used stays so', () => {
-  test('RFC 8628 §3.3: of two decisions about a device the first wins', async () => {
+describe('a decision or a use is final', () => {
+  test('RFC 8628 §3.3: the first of two decisions about a device wins', async () => {
     const [id, userCode] = [randomValue(), randomValue().slice(0, 8)]
     const byUserCode = () => adapter('DeviceCode').findByUserCode(userCode)
     await save('DeviceCode', id, { userCode })
@@ -242,16 +242,19 @@ describe('What was decided or used stays so', () => {
     expect([found?.accountId, found?.error]).toEqual([accountId, undefined])
   })
 
-  test.each(artifactModels)('%s: saving what was read before it was consumed does not make it new', async (model) => {
-    const id = randomValue()
-    await save(model, id, { returnTo: '/', ...owned(model) })
-    await request(async () => {
-      const held = await find(model, id)
-      await request(() => adapter(model).consume(id))
-      await save(model, id, { ...held, consumed: undefined })
-    })
-    expect((await find(model, id))?.consumed).toBeGreaterThan(0)
-  })
+  test.each(artifactModels)(
+    '%s: saving what was read before it was consumed does not make it unused again',
+    async (model) => {
+      const id = randomValue()
+      await save(model, id, { returnTo: '/', ...owned(model) })
+      await request(async () => {
+        const held = await find(model, id)
+        await request(() => adapter(model).consume(id))
+        await save(model, id, { ...held, consumed: undefined })
+      })
+      expect((await find(model, id))?.consumed).toBeGreaterThan(0)
+    },
+  )
 })
 
 const hashesOf = async (model: string) =>
@@ -269,7 +272,7 @@ async function mayEnter(cookies: Map<string, { value: string; path: string }>): 
   return answerOf(page.url)['error']
 }
 
-/** A cookie as only the provider could have signed it: who knows the key must still not get in with a hash. */
+/** Signs a cookie as only the provider can: even someone who knows the key must not get in with a hash. */
 function signedCookies(value: string): Map<string, { value: string; path: string }> {
   const [key = ''] = postern.server.postern.keyring.cookieKeys.reveal()
   const signature = createHmac('sha1', key).update(`postern_session=${value}`).digest('base64')
@@ -280,8 +283,8 @@ function signedCookies(value: string): Map<string, { value: string; path: string
   ])
 }
 
-describe('A hash out of a stolen database opens nothing', () => {
-  test('as a code, a refresh token, a device code or an access token', async () => {
+describe('a hash from a stolen database', () => {
+  test('is rejected as a code, a refresh token, a device code or an access token', async () => {
     const tv = await postern.createClient({
       grant_types: [deviceGrant],
       redirect_uris: [],
@@ -313,7 +316,7 @@ describe('A hash out of a stolen database opens nothing', () => {
     }
   })
 
-  test('as a request_uri (RFC 9126 §4)', async () => {
+  test('is rejected as a request_uri (RFC 9126 §4)', async () => {
     const form = {
       client_id: client.client_id,
       response_type: 'code',
@@ -336,7 +339,7 @@ describe('A hash out of a stolen database opens nothing', () => {
     expect((await use(String(json['request_uri']))).url).toContain('/interaction/')
   })
 
-  test('as a session cookie, even a signed one', async () => {
+  test('is rejected as a session cookie, even a signed one', async () => {
     const { visitor } = await login(postern, client, { email })
     const own = String(visitor.cookies.get('postern_session /')?.value)
     expect(await mayEnter(signedCookies(own))).toBeUndefined()
@@ -347,7 +350,7 @@ describe('A hash out of a stolen database opens nothing', () => {
   })
 })
 
-describe('A secret of one row is none in another', () => {
+describe('a sealed secret that is moved', () => {
   const moves = {
     'to another client':
       'update clients set secret_sealed = (select secret_sealed from clients where id = $2) where id = $1',
@@ -355,7 +358,7 @@ describe('A secret of one row is none in another', () => {
        previous_secret_expires_at = now() + interval '1 hour' where id = any(array[$1, $2])`,
   }
 
-  test.each(Object.entries(moves))('%s it authenticates nobody', async (_where, move) => {
+  test.each(Object.entries(moves))('%s authenticates nobody', async (_where, move) => {
     const [target, source] = [await postern.createClient(), await postern.createClient()]
     await postern.database.query(move, [target.client_id, source.client_id])
     postern.server.postern.clients.forget(target.client_id)
@@ -369,8 +372,8 @@ describe('A secret of one row is none in another', () => {
   })
 })
 
-describe('Expiry needs no sweep', () => {
-  test('what expired is refused while its row is still there', async () => {
+describe('without a sweep', () => {
+  test('an expired value is rejected while its row still exists', async () => {
     const { tokens, visitor } = await login(postern, client, { email, scope })
     const begun = await authorize(postern, client, { email })
     for (const [model, seconds] of [
@@ -412,15 +415,15 @@ async function reuseRefreshToken(on: TestPostern, who: clients.ClientMetadata) {
   return { rotated: rotated.json, refresh }
 }
 
-describe('RFC 9700 §4.14.2: a refresh token used twice', () => {
-  test('within the window fails, and its family lives', async () => {
+describe('RFC 9700 §4.14.2: a refresh token that is used twice', () => {
+  test('is rejected within the window, and its family keeps working', async () => {
     const { rotated, refresh } = await reuseRefreshToken(postern, client)
     expect(await isActive(postern, client, rotated['access_token'])).toBe(true)
     expect((await refresh(rotated['refresh_token'])).status).toBe(200)
     expect(await events(postern, 'refresh_token.reused')).toBe(0)
   })
 
-  test('outside the window fails, and its family dies with it', async () => {
+  test('is rejected outside the window, and its family is revoked', async () => {
     const { rotated, refresh } = await reuseRefreshToken(strict, strictClient)
     expect(await isActive(strict, strictClient, rotated['access_token'])).toBe(false)
     expect((await refresh(rotated['refresh_token'])).json['error']).toBe('invalid_grant')
@@ -428,7 +431,7 @@ describe('RFC 9700 §4.14.2: a refresh token used twice', () => {
   })
 })
 
-test('RFC 6749 §4.1.2: a code used twice revokes what it was exchanged for, at once', async () => {
+test('RFC 6749 §4.1.2: a second use of a code immediately revokes what the first use issued', async () => {
   const begun = await authorize(postern, client, { email, scope })
   const first = await redeem(postern, begun, { client })
   expect(first.status).toBe(200)
@@ -438,7 +441,7 @@ test('RFC 6749 §4.1.2: a code used twice revokes what it was exchanged for, at 
   expect(await events(postern, 'code.reused')).toBe(1)
 })
 
-describe('A session identifier that was replaced', () => {
+describe('a session identifier that was replaced', () => {
   async function rotate(before: object, after: object): Promise<[string, string]> {
     const [old, fresh] = [randomValue(), randomValue()]
     await save('Session', old, { uid: randomValue(), ...before })
@@ -451,12 +454,12 @@ describe('A session identifier that was replaced', () => {
     return [old, fresh]
   }
 
-  test('stays good while the account is the same, for tabs that have it still', async () => {
+  test('stays valid for tabs that still have it while the account is the same', async () => {
     const [old] = await rotate({ accountId }, {})
     expect((await find('Session', old))?.accountId).toBe(accountId)
   })
 
-  test('is worth nothing once somebody, or somebody else, has signed in', async () => {
+  test('is rejected after a sign-in to a signed-out session or to another account', async () => {
     const { id: other } = await postern.createAccount('grace@example.com')
     for (const before of [{}, { accountId: other }]) {
       const [old] = await rotate(before, { accountId })
@@ -464,13 +467,13 @@ describe('A session identifier that was replaced', () => {
     }
   })
 
-  test('so who planted their own cookie in a browser is not signed in as who then signs in there', async () => {
+  test('gives an attacker who planted their own cookie no access to the account that then signs in', async () => {
     const { email: victim } = await postern.createAccount('victim@example.com')
     const { visitor, config } = await login(postern, client, { email })
     const planted = new Map(visitor.cookies)
     expect(await mayEnter(planted)).toBeUndefined()
     const begun = await beginLogin(config, { issuer: postern.issuer, visitor, prompt: 'login' })
-    const signedIn = await visitor.signIn(begun.page, victim) // the engine first ends the session of the one before
+    const signedIn = await visitor.signIn(begun.page, victim) // the engine first ends the earlier session
     const page = await visitor.submit(signedIn, '/oauth/logout/confirm', { logout: 'yes' })
     expect((await completeLogin({ page, visitor }, victim)).searchParams.has('code')).toBe(true)
     expect(await mayEnter(visitor.cookies)).toBeUndefined()
@@ -478,15 +481,15 @@ describe('A session identifier that was replaced', () => {
   })
 })
 
-describe('A value that is not exactly the one that was issued', () => {
+describe('a value that differs slightly from the one that was issued', () => {
   const swapped = (value: string) =>
     value.replace(/[a-z]/i, (letter) => (letter === letter.toLowerCase() ? letter.toUpperCase() : letter.toLowerCase()))
 
   test.each<[string, (value: string) => string]>([
-    ['truncated', (value) => value.slice(0, -1)],
-    ['extended', (value) => `${value}A`],
-    ['with one letter in the other case', swapped],
-  ])('%s, is refused', async (_how, change) => {
+    ['it is truncated', (value) => value.slice(0, -1)],
+    ['it is extended', (value) => `${value}A`],
+    ['one letter changes case', swapped],
+  ])('is rejected when %s', async (_how, change) => {
     const { tokens } = await login(postern, client, { email, scope })
     const bearer = change(tokens.access_token)
     expect((await send(postern, '/oauth/userinfo', { bearer })).status).toBe(401)
@@ -500,8 +503,8 @@ describe('A value that is not exactly the one that was issued', () => {
   })
 })
 
-describe('The sweep', () => {
-  test('knows every table: one that is swept, or one that is kept', async () => {
+describe('the sweep', () => {
+  test('lists every table as either swept or kept', async () => {
     const rows = await postern.database.query(
       `select tablename as name from pg_tables where schemaname = 'public' and tablename not like 'kysely%'`,
     )
@@ -540,7 +543,7 @@ describe('The sweep', () => {
       select a.id, a.id, (select id from clients where deleted_at is null limit 1), '{}', $2, now(), now() from a`,
   }
 
-  test.each([...expired.tables])('%s: a batch deletes expired rows only, and no more than its size', async (table) => {
+  test.each([...expired.tables])('of %s deletes only expired rows, and at most one batch at a time', async (table) => {
     const longAgo = new Date(Date.now() - 30 * 86_400_000)
     const dates = [longAgo, longAgo, longAgo, new Date(Date.now() + 60_000), new Date(Date.now() + 60_000)]
     await expired.deleteBatch(storage().db, table, 1000)

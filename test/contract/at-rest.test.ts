@@ -8,15 +8,15 @@ import { startPostern, type TestPostern } from '../support/postern.ts'
 const email = 'ada@example.com'
 const marker = `marker-${randomUUID()}`
 
-/** What must not be found. */
+/** Values that must not be found. */
 const canaries = createCanaries()
-/** What has to be found, or nothing would be. */
+/** Values that must be found; otherwise the search proves nothing. */
 const markers = createCanaries()
-/** Every row there was after each step of the scenario, by table. */
+/** Every row that existed after some step of the scenario, by table. */
 const rows = new Map<string, Set<string>>()
 let postern: TestPostern
 
-/** Every row of every table as text. Binary columns are hexadecimal in it. */
+/** Collects every row of every table as text, with binary columns in hexadecimal. */
 async function dump(): Promise<void> {
   const tables = await postern.database.query(
     `select format('%I.%I', schemaname, tablename) as name from pg_tables
@@ -42,8 +42,8 @@ beforeAll(async () => {
 }, 60_000)
 afterAll(() => postern?.stop())
 
-describe('What a stolen database, or a stolen log, is worth', () => {
-  test('the scenario left something of every kind behind, to be looked for and to look in', () => {
+describe('a search through a stolen database and log', () => {
+  test('looks for values of every kind, in rows of every kind', () => {
     const kinds = [...canaries.kinds().keys()]
     for (const kind of [
       'cookie postern_session',
@@ -103,7 +103,7 @@ describe('What a stolen database, or a stolen log, is worth', () => {
     expect(postern.logged.length).toBeGreaterThan(0)
   })
 
-  test('what is planted is found: in a document, in binary, in part, and escaped in a line', async () => {
+  test('finds a planted value in a document, in binary, in part, and escaped in a line', async () => {
     const binary = `marker-${randomUUID()}`
     markers.collect('binary', binary)
     await postern.database.query(
@@ -119,7 +119,7 @@ describe('What a stolen database, or a stolen log, is worth', () => {
     expect(markers.foundIn(`marker-${randomUUID()}`)).toEqual([])
   })
 
-  test('no row of any table holds a value that somebody could use', () => {
+  test('finds no usable value in any row of any table', () => {
     const found = [...rows].flatMap(([table, seen]) =>
       [...seen].flatMap((row) => canaries.foundIn(row).map((kind) => `${kind} in ${table}: ${row}`)),
     )
@@ -129,7 +129,7 @@ describe('What a stolen database, or a stolen log, is worth', () => {
     console.info(`looked for ${values} values in ${searched} rows`)
   })
 
-  test('no log line, down to trace, holds one either', () => {
+  test('finds no usable value in any log line, down to trace', () => {
     const found = postern.logged.flatMap((line) => canaries.foundIn(line).map((kind) => `${kind} in ${line}`))
     expect(found).toEqual([])
   })

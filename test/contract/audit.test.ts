@@ -13,7 +13,7 @@ let postern: TestPostern
 let accountId: string
 let seen = 0
 
-/** What was recorded since the last time, oldest first. */
+/** Returns the events recorded since the last call, oldest first. */
 async function recorded(): Promise<Record<string, unknown>[]> {
   const rows = await postern.database.query(
     `select * from audit_events where id > $1 and type not like 'key.%' order by id`,
@@ -31,8 +31,8 @@ beforeAll(async () => {
 beforeEach(recorded)
 afterAll(() => postern?.stop())
 
-describe('a security event is one line in the audit', () => {
-  test('signing in and consenting', async () => {
+describe('the audit', () => {
+  test('records a sign-in and a consent', async () => {
     const client = await postern.createClient()
     await login(postern, client, { email })
     const rows = await recorded()
@@ -42,7 +42,7 @@ describe('a security event is one line in the audit', () => {
     for (const row of rows) expect(row).toMatchObject({ request_id: expect.any(String), address: expect.any(String) })
   })
 
-  test('a wrong password', async () => {
+  test('records a wrong password', async () => {
     const config = await discover(postern, await postern.createClient())
     const { page, visitor } = await beginLogin(config, { issuer: postern.issuer })
     await visitor.signIn(page, email, 'wrong')
@@ -54,7 +54,7 @@ describe('a security event is one line in the audit', () => {
     ])
   })
 
-  test('denying the whole request', async () => {
+  test('records the denial of a whole request', async () => {
     const client = await postern.createClient()
     const { page, visitor } = await beginLogin(await discover(postern, client), { issuer: postern.issuer })
     const consent = await visitor.signIn(page, email)
@@ -69,7 +69,7 @@ describe('a security event is one line in the audit', () => {
     expect(more).toEqual([])
   })
 
-  test('using a session that is there already is none', async () => {
+  test('does not record the use of an existing session', async () => {
     const client = await postern.createClient()
     const { visitor, config } = await login(postern, client, { email })
     await recorded()
@@ -77,7 +77,7 @@ describe('a security event is one line in the audit', () => {
     expect(await types()).toEqual([])
   })
 
-  test('a refresh token that comes a second time', async () => {
+  test('records the second use of a refresh token', async () => {
     const strict = await startPostern({ REFRESH_TOKEN_REUSE_WINDOW_SECONDS: '0' })
     try {
       await strict.createAccount(email)
@@ -92,7 +92,7 @@ describe('a security event is one line in the audit', () => {
     }
   })
 
-  test('revoking a token', async () => {
+  test('records the revocation of a token', async () => {
     const client = await postern.createClient()
     const { tokens } = await login(postern, client, { email, scope: offline })
     await recorded()
@@ -100,7 +100,7 @@ describe('a security event is one line in the audit', () => {
     expect(await types()).toEqual(['tokens.revoked'])
   })
 
-  test('what an operator does, with who it was', async () => {
+  test('records an operator’s action, with the name of the operator', async () => {
     const client = await postern.createClient()
     await operate(postern, 'client disable', { client_id: client.client_id })
     expect(await recorded()).toMatchObject([
@@ -108,7 +108,7 @@ describe('a security event is one line in the audit', () => {
     ])
   })
 
-  test('and what an operator was refused is none', async () => {
+  test('does not record an operator’s action that was rejected', async () => {
     await expect(operate(postern, 'client disable', { client_id: 'unknown' })).rejects.toThrow('no client unknown')
     await expect(operate(postern, 'account create', { email, password: 'long enough' })).rejects.toThrow('already')
     expect(await types()).toEqual([])
@@ -117,7 +117,7 @@ describe('a security event is one line in the audit', () => {
 
 describe('the audit is append-only', () => {
   test.each(['update audit_events set actor = null', 'delete from audit_events', 'truncate audit_events'])(
-    '%s is refused, even to a superuser who does not first take the rule away',
+    '%s fails, even for a superuser, unless the rule is removed first',
     async (statement) => {
       const [before] = await postern.database.query(
         "select count(*)::int as n from audit_events where type not like 'key.%'",
@@ -134,7 +134,7 @@ describe('postern audit', () => {
   type Listed = { items: Record<string, unknown>[]; next_cursor?: string }
   const list = (input: Record<string, unknown> = {}) => operate(postern, 'audit list', input) as Promise<Listed>
 
-  test('shows the newest first, filtered by type, actor, account, client and time', async () => {
+  test('shows the newest events first, filtered by type, actor, account, client and time', async () => {
     const client = await postern.createClient()
     const { client_id } = client
     await operate(postern, 'client disable', { client_id })
@@ -149,7 +149,7 @@ describe('postern audit', () => {
     expect(new Set(ofAccount.map(({ account_id }) => account_id))).toEqual(new Set([accountId]))
   })
 
-  test('goes on where it stopped, whatever happened since, until there is no more', async () => {
+  test('continues where it stopped until the end, whatever has happened since', async () => {
     const { client_id } = await postern.createClient()
     for (const verb of ['disable', 'enable', 'disable', 'enable'])
       await operate(postern, `client ${verb}`, { client_id })
@@ -165,7 +165,7 @@ describe('postern audit', () => {
     expect(second).not.toHaveProperty('next_cursor')
   })
 
-  test('refuses a cursor of another filter, another list, or nobody’s', async () => {
+  test('rejects a cursor of another filter, a cursor of another list, and an invented one', async () => {
     const { client_id } = await postern.createClient()
     for (const verb of ['disable', 'enable']) await operate(postern, `client ${verb}`, { client_id })
     const { next_cursor: cursor = '' } = await list({ client_id, limit: 1 })
@@ -180,7 +180,7 @@ describe('postern audit', () => {
     expect((await list({ client_id, cursor, limit: 1 })).items).toHaveLength(1)
   })
 
-  test('has the address of the account and the name of the client', async () => {
+  test('shows the email address of the account and the name of the client', async () => {
     const client = await postern.createClient({ client_name: 'Field Notes' })
     await login(postern, client, { email })
     const [given] = (await list({ client_id: client.client_id, type: 'consent.given' })).items
@@ -193,7 +193,7 @@ describe('postern audit', () => {
     ['client.registred', 'Did you mean client.registered?'],
     ['sign_in', 'docs/audit-events.md lists them'],
     ['toString', 'docs/audit-events.md lists them'],
-  ])('refuses a type of event that there is not, with the nearest: %s', async (type, advice) => {
+  ])('rejects an unknown type of event and suggests the nearest: %s', async (type, advice) => {
     await expect(list({ type })).rejects.toThrow(advice)
   })
 
@@ -202,7 +202,7 @@ describe('postern audit', () => {
     for (const { type } of rows) expect(Object.keys(eventTypes)).toContain(type)
   })
 
-  test('goes on with a moment that is relative, in the same words', async () => {
+  test('continues with a relative time only if the words are the same', async () => {
     const first = await list({ since: '1 hour ago', limit: 1 })
     const second = await list({ since: '1 hour ago', limit: 1, cursor: first.next_cursor })
     expect(Number(second.items[0]?.['id'])).toBeLessThan(Number(first.items[0]?.['id']))

@@ -23,7 +23,7 @@ const log = 'log, down to trace'
 const argon2 = '$argon2id$v=19$m=19456'
 const email = 'ada@example.com'
 
-// What a machine without /proc shows of processes is left out there, aloud.
+// A machine without /proc does not show its processes: those channels are left out there, with a message.
 const ofProcesses = [processes.commandLines, processes.environments, processes.databaseLog]
 if (!processes.hasProc) process.stderr.write(`There is no /proc here: ${ofProcesses.join(', ')} are left out.\n`)
 
@@ -42,7 +42,7 @@ const everyChannel = [
   ...(processes.hasProc ? ofProcesses : []),
 ]
 
-// Whatever a deployment knows that others must not, whether it was given, made, handed out or only tried.
+// Everything that a deployment knows and others must not: given, generated, handed out or only tried.
 // biome-ignore format: it is a table
 const everyKind = [
   'setting: DATABASE_URL', 'setting: DATABASE_URL that is wrong', 'setting: ENCRYPTION_KEYS',
@@ -106,7 +106,7 @@ afterAll(async () => {
   await proxy?.close()
 })
 
-/** Those too that were made only now, and what others are derived from. */
+/** Collects the stored keys too: those made only now, and those that others are derived from. */
 async function collectStoredKeys(): Promise<void> {
   const { db, envelope } = postern.server.postern.keys
   for (const { purpose, value } of await keys.open(db, envelope)) {
@@ -116,8 +116,8 @@ async function collectStoredKeys(): Promise<void> {
   }
 }
 
-describe('Nothing secret leaves by accident', () => {
-  test('something of every kind was planted', () => {
+describe('a search for secrets in everything that leaves a deployment', () => {
+  test('looks for one of every kind', () => {
     const kinds = [...canaries.kinds().keys()]
     expect(kinds).toEqual(expect.arrayContaining(everyKind))
     const unplanted = secretSettings(postern).filter(
@@ -126,16 +126,16 @@ describe('Nothing secret leaves by accident', () => {
     expect(unplanted).toEqual([])
   })
 
-  test.each(everyChannel)('what is sent by way of it is found: %s', (channel) => {
+  test.each(everyChannel)('finds the marker in the channel: %s', (channel) => {
     expect(channels.names()).toContain(channel)
     expect(channels.markersIn(channel)).toBeGreaterThan(0)
   })
 
-  test('there is no channel but these', () => {
+  test('covers these channels and no others', () => {
     expect(channels.names().sort()).toEqual(everyChannel.toSorted())
   })
 
-  test.each(everyChannel)('no secret is in it: %s', (channel) => {
+  test.each(everyChannel)('finds no secret in the channel: %s', (channel) => {
     expect(channels.leaks(canaries, channel)).toEqual([])
   })
 })

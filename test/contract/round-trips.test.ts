@@ -22,7 +22,7 @@ beforeAll(async () => {
     redirect_uris: [],
     response_types: [],
   })
-  await login(postern, client, { email, scope }) // both clients are known, and connections open
+  await login(postern, client, { email, scope }) // makes both clients known, and opens connections
   await send(postern, '/oauth/token', { client: machine, form: { grant_type: 'client_credentials' } })
 })
 afterAll(async () => {
@@ -30,13 +30,13 @@ afterAll(async () => {
   await postern?.stop()
 })
 
-/** What runs by the clock: the jobs, the checks for changed clients and keys, and the note which of them were used. */
+/** Tells whether a statement is scheduled: jobs, checks for changed clients and keys, and notes on their last use. */
 const isByTheClock = (sql: string) =>
   /skip locked|from "clients" where "updated_at"|update "clients" set "last_used_at"|from clients c |"(encryption_)?keys"/.test(
     sql,
   )
 
-/** Does something over HTTP, and asserts how many statements were sent to the database until it was answered. */
+/** Runs work over HTTP, and asserts how many statements were sent to the database until it was answered. */
 async function within<T>(budget: number, request: string, work: () => Promise<T>): Promise<T> {
   postern.statements.splice(0)
   const answer = await work()
@@ -67,8 +67,8 @@ function expectOk({ status, text }: Answer): void {
   expect(status, text).toBe(200)
 }
 
-describe('What a request costs in round trips to the database', () => {
-  test('every statement is counted, so that a count of none means none', async () => {
+describe('database statements', () => {
+  test('are all counted, so that a count of zero means none', async () => {
     postern.statements.splice(0)
     await postern.server.postern.database.db
       .transaction()
@@ -77,17 +77,17 @@ describe('What a request costs in round trips to the database', () => {
   })
 
   test.each(['/.well-known/openid-configuration', '/.well-known/oauth-authorization-server', '/oauth/jwks'])(
-    '%s: none',
+    'are not needed for %s',
     async (path) => {
       expectOk(await within(0, path, () => send(postern, path)))
     },
   )
 
-  test('client_credentials (RFC 6749 §4.4) of a known client: one', async () => {
+  test('are at most one for client_credentials of a known client (RFC 6749 §4.4)', async () => {
     expectOk(await within(1, 'client_credentials', () => ask({ grant_type: 'client_credentials' }, machine)))
   })
 
-  test('introspection (RFC 7662) of an opaque access or refresh token by a known client: one', async () => {
+  test('are at most one for introspection of an opaque access or refresh token by a known client (RFC 7662)', async () => {
     const { tokens } = await login(postern, client, { email, scope })
     for (const name of ['access_token', 'refresh_token'] as const) {
       const { json } = await within(1, `introspection of ${name}`, () => introspect(tokens[name]))
@@ -97,18 +97,21 @@ describe('What a request costs in round trips to the database', () => {
     expect(json['active']).toBe(false)
   })
 
-  test('userinfo (OpenID Connect Core §5.3): one', async () => {
+  test('are at most one for userinfo (OpenID Connect Core §5.3)', async () => {
     const { tokens } = await login(postern, client, { email, scope })
     const answer = await within(1, 'userinfo', () => send(postern, '/oauth/userinfo', { bearer: tokens.access_token }))
     expect(answer.json['email']).toBe(email)
   })
 
-  test.each(['openid', scope])('code to tokens (RFC 6749 §4.1.3) for %s: two', async (asked) => {
-    const begun = await authorize(postern, client, { email, scope: asked })
-    expectOk(await within(2, `code → tokens, ${asked}`, () => redeem(postern, begun, { client })))
-  })
+  test.each(['openid', scope])(
+    'are at most two for the exchange of a code for tokens with %s (RFC 6749 §4.1.3)',
+    async (asked) => {
+      const begun = await authorize(postern, client, { email, scope: asked })
+      expectOk(await within(2, `code → tokens, ${asked}`, () => redeem(postern, begun, { client })))
+    },
+  )
 
-  test('refresh with rotation (RFC 6749 §6): two, every time', async () => {
+  test('are at most two for each refresh with rotation (RFC 6749 §6)', async () => {
     let { refresh_token } = (await login(postern, client, { email, scope })).tokens
     for (const request of ['refresh with rotation', 'refresh with rotation, again']) {
       const form = { grant_type: 'refresh_token', refresh_token: String(refresh_token) }
@@ -118,7 +121,7 @@ describe('What a request costs in round trips to the database', () => {
     }
   })
 
-  test('authorize with a live session and a remembered grant (OpenID Connect Core §3.1.2.3): three', async () => {
+  test('are at most three for authorize with a live session and a remembered grant (OpenID Connect Core §3.1.2.3)', async () => {
     const { visitor } = await login(postern, client, { email, scope: 'openid email' })
     for (const prompt of [{}, { prompt: 'none' }]) {
       const request = `authorize, ${JSON.stringify(prompt)}`

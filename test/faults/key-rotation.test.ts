@@ -189,7 +189,7 @@ async function killAt(point: Point, place: 'open' | 'committed'): Promise<void> 
   await expectAgreement()
 }
 
-describe('ENGINE R23: when the process that leads a rotation is killed (SIGKILL)', () => {
+describe('when the process that leads a rotation is killed (SIGKILL)', () => {
   describe.each([
     { step: 'makes the next key', point: lineOf('key.created') },
     { step: 'publishes the next key', point: lineOf('key.published') },

@@ -15,7 +15,7 @@ export type Operation = {
   ends(remain: Remain): boolean
   /** Checks what must still work or may start again: breaking everything is no safer. Throws if it does not work. */
   goesOn?(world: World, outcome: unknown): Promise<unknown>
-  /** Who uses the browser afterwards. */
+  /** The person at the browser afterwards. */
   driver: Driver
   /** How long a process may still use outdated data. */
   staleForMs: number

@@ -24,7 +24,7 @@ export type Place = {
   park(world: World): Promise<Parked>
 }
 
-/** What distinguishes places that an operation ends from those that it does not. */
+/** A feature of places by which an operation ends some and not others. */
 export type Trait =
   /** The person signs in there, in a separate browser. */
   | 'sign-in'

@@ -5,7 +5,7 @@ import { deviceGrant, type Issued, type Loot, redeem, redirectUri, type World } 
 /** Something that still works, and where it was accepted. */
 export type Remain = {
   what: 'session' | 'refresh token' | 'access token'
-  /** What accepted it. */
+  /** The endpoint or API that accepted it. */
   at: 'authorize' | 'token' | 'userinfo' | 'the API' | 'introspection'
   /** The scopes with which it works. */
   scopes: string[]

@@ -13,7 +13,7 @@ import type { Fetch, ServerProcess } from '../support/processes.ts'
 import type { Page, Visitor } from '../support/visitor.ts'
 import type { Deployment, Post } from './deployment.ts'
 
-/** Who uses the browser when a parked flow continues, and so what they click. */
+/** The person at the browser when a parked flow continues, which decides what is clicked. */
 export type Driver =
   /** Someone with a browser that was signed in, who allows everything but knows no valid password. */
   | 'thief'
@@ -45,7 +45,7 @@ export type World = {
   first: Issued
 }
 
-/** What an attacker has: what was kept from before, or what finishing a flow brought. */
+/** An attacker's possessions, kept from before or obtained by finishing a flow. */
 export type Loot = { browsers: Visitor[]; codes: Code[]; deviceCodes: string[] } & Issued
 export type Issued = { accessTokens: string[]; refreshTokens: string[] }
 

@@ -1,6 +1,6 @@
-// Loaded into a server before anything else (node --import), to have accidents when a signal says so.
+// Loaded into a server before everything else (node --import), to cause accidents when a signal arrives.
 
-/** The address of the database is in the error itself, as Node puts it there; and more is, as drivers do. */
+/** The error itself contains the address of the database, as Node and drivers put it there. */
 process.on('SIGWINCH', () => {
   const address = String(process.env['DATABASE_URL'])
   try {
@@ -14,7 +14,7 @@ process.on('SIGIO', () => {
   Promise.reject(Object.assign(new Error(`an accident, ${process.argv[2]}`), { detail: process.env['DATABASE_URL'] }))
 })
 
-/** What the heap has no room for. */
+/** Fills the heap until it is exhausted. */
 process.on('SIGCONT', () => {
   const kept: string[][] = []
   for (;;) kept.push(Array.from({ length: 100_000 }, (_, index) => `${index}`))

@@ -7,7 +7,7 @@ import type { Channels } from './channels.ts'
 export const shown = 'admin API: all that can be read'
 export const rows = 'rows of the audit'
 
-/** Reads all that administrators can read, and all that was noted of what was done. */
+/** Reads everything that administrators can read, and every audit event about it. */
 export async function readAll({ postern, email }: Scene, channels: Channels, bearer: string): Promise<void> {
   const [client_id, identifier] = [channels.marker(shown), 'https://read.example/']
   await operate(postern, 'client create', { client_id, redirect_uris: ['https://rp.example/cb'] })
@@ -16,7 +16,7 @@ export async function readAll({ postern, email }: Scene, channels: Channels, bea
     redirect_uris: ['https://rp.example/cb'],
   })
   await operate(postern, 'resource create', { identifier, scopes: { read: 'Read' } })
-  // Many requests of the scene were refused, and are kept with the reason by now.
+  // Many requests of the scene were rejected, and are stored with the reason by now.
   const [refused] = await postern.database.query('select request_id from refused_requests limit 1')
   const request_id = String(refused?.['request_id'])
   const fields: Record<string, string> = { account: email, client_id, identifier, name: 'default', request_id }

@@ -17,7 +17,7 @@ const form = 'application/x-www-form-urlencoded'
 
 /** Sends every endpoint bodies that cannot be read, with a secret in each. */
 export async function sendUnreadable(scene: Scene, channels: Channels, bearer: string): Promise<void> {
-  const asked = `/clients/${channels.marker(refusals)}` // there is none, and the answer names it
+  const asked = `/clients/${channels.marker(refusals)}` // it does not exist, and the answer names it
   channels.write(refusals, (await call(scene.postern, asked, { bearer })).text)
   for (const path of endpoints) {
     for (const { type, body, encoding } of bodies(scene)) {
@@ -37,7 +37,7 @@ function bodies({ canaries }: Scene): { type: string; body: Buffer; encoding?: s
   const large = `"${'a'.repeat(600_000)}"`
   return [
     { type: json, body: text(short) },
-    { type: json, body: text(`[${short}]`) }, // V8 says all of a text this short that it cannot parse
+    { type: json, body: text(`[${short}]`) }, // V8 quotes the whole of a text this short when it cannot parse it
     { type: json, body: text(`{"client_secret": ${secret()}`) },
     { type: json, body: text(`{"client_secret": "${secret()}"`) },
     { type: json, body: text(`"${secret()}"`) },
@@ -58,7 +58,7 @@ function bodies({ canaries }: Scene): { type: string; body: Buffer; encoding?: s
   ]
 }
 
-/** A request as it is on the wire: `fetch` would mend some of these. */
+/** Sends a request exactly as given: `fetch` would correct some of these. */
 function post(issuer: string, path: string, headers: Record<string, string>, body: Buffer): Promise<string> {
   return new Promise((resolve, reject) => {
     const asked = request(new URL(path, issuer), { method: 'POST', headers, agent: false }, async (response) => {
@@ -68,7 +68,7 @@ function post(issuer: string, path: string, headers: Record<string, string>, bod
     })
     asked.on('error', (error: NodeJS.ErrnoException) => {
       if (error.code === 'EPIPE' || error.code === 'ECONNRESET') resolve(`${path} ${error.code}`)
-      else reject(error) // refused before all of it was sent
+      else reject(error) // rejected before all of it was sent
     })
     asked.end(body)
   })

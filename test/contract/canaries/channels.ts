@@ -1,17 +1,17 @@
 import { randomBytes } from 'node:crypto'
 import type { Canaries } from '../../support/canaries.ts'
 
-/** The ways out of a deployment, and what came out on each. */
+/** The channels by which data leaves a deployment, and what left by each. */
 export type Channels = {
-  /** Takes note of what came out. `meant` are the secrets that it was asked for. */
+  /** Records what left. `meant` are the secrets that were requested. */
   write(channel: string, text: string, meant?: readonly string[]): void
-  /** Something that is no secret, to be sent the way secrets must not go: what shows that the channel is searched. */
+  /** Returns a harmless value to send where secrets must not go; finding it shows that the channel is searched. */
   marker(channel: string): string
   names(): string[]
   sizeOf(channel: string): number
-  /** How often the marker came out. */
+  /** Counts how often the marker was found. */
   markersIn(channel: string): number
-  /** What was found there, with some of what is around it. */
+  /** Returns the secrets found in a channel, with some of the text around them. */
   leaks(canaries: Canaries, channel: string): string[]
 }
 
@@ -49,7 +49,7 @@ export function createChannels(): Channels {
   }
 }
 
-/** A table of kinds and one of channels, for whoever reads the output of the test. */
+/** Makes a table of kinds and one of channels, for the output of the test. */
 export function tableOf(canaries: Canaries, channels: Channels): string {
   const kinds = [...canaries.kinds()].sort(([a], [b]) => (a < b ? -1 : 1))
   const rows = channels.names().map((name) => [name, channels.sizeOf(name), channels.markersIn(name)] as const)

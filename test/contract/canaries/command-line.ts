@@ -20,7 +20,10 @@ type Env = Record<string, string>
 export type Command = string[] | { args: string[]; env?: Env; input?: string }
 type Outcome = { args: string[]; code: number; stdout: string; stderr: string }
 
-/** Runs commands of a shell with this environment, one after the other, some with more in it from then on. */
+/**
+ * Runs shell commands in this environment one after the other. A command may extend the environment for all that
+ * follow.
+ */
 export async function runAll(env: Env, commands: Command[]): Promise<{ logged: string; outcomes: Outcome[] }> {
   const path = join(import.meta.dirname, 'many-commands.ts')
   const child = spawn(process.execPath, [path], {
@@ -34,7 +37,7 @@ export async function runAll(env: Env, commands: Command[]): Promise<{ logged: s
 
 const spoken = ({ code, stdout, stderr }: Omit<Outcome, 'args'>) => `(${code})\n${stdout}\n${stderr}`
 
-/** Does everything that can be done at the command line, right and wrong. */
+/** Runs everything that the command line can do, correctly and incorrectly. */
 export async function runCommands(scene: Scene, channels: Channels): Promise<void> {
   const { canaries, postern } = scene
   const env = { ...postern.env, CHOSEN_SECRET: canaries.plant('client_secret of a declaration') }
@@ -58,12 +61,12 @@ export async function runCommands(scene: Scene, channels: Channels): Promise<voi
   }
 }
 
-/** What is asked about a client that does not exist; the answer repeats its id, which is no secret. */
+/** Lists commands about a client that does not exist. The answer repeats its ID, which is no secret. */
 function aboutNobody(id: string): string[][] {
   return ['show', 'revoke-registration-token'].map((verb) => ['client', verb, id])
 }
 
-/** The names of all commands but the one that starts a server. */
+/** Lists the names of all commands except the one that starts a server. */
 function commandsIn(overview: string): string[] {
   const names = [...overview.matchAll(/^ {2}postern (\S+(?: \S+)?) {2}/gm)].map(([, name = '']) => name)
   return names.filter((name) => name !== 'start')
@@ -71,14 +74,14 @@ function commandsIn(overview: string): string[] {
 
 type Surroundings = { scene: Scene; channels: Channels; env: Env; folder: string }
 
-/** What is left to do, what cannot be done, help, and settings. */
+/** Runs the remaining commands, invalid ones, help, and settings. */
 async function runOthers(
   { scene, channels, env, folder }: Surroundings,
   { rest, left, names }: { rest: string[][]; left: string[]; names: string[] },
 ): Promise<void> {
   const { canaries } = scene
   const secret = canaries.plant('secret that is out of place')
-  const unjudged = left.map((name) => name.split(' ')) // `secrets rotate` says what was damaged, and fails
+  const unjudged = left.map((name) => name.split(' ')) // `secrets rotate` reports what was damaged, and fails
   const refused = [...(await unfit(canaries, folder)), ...aboutNobody(channels.marker(mistakes))]
   const ignored = left.map((name) => [...name.split(' '), secret])
   const helpful = names.filter((name) => !['config', 'migrate'].includes(name))
@@ -97,7 +100,7 @@ async function runOthers(
   for (const outcome of outcomes) channels.write(settings, spoken(outcome))
 }
 
-/** Takes note of what a command that has to succeed says. The secrets that it made it has to show. */
+/** Records the output of a command that must succeed. It has to show the secrets that it generated. */
 function say({ canaries }: Scene, channels: Channels, outcome: Outcome): void {
   if (outcome.code !== 0) throw new Error(`${outcome.args.join(' ')}: ${outcome.stderr}`)
   const made = [...outcome.stdout.matchAll(/"?(client_secret|initial_access_token)"?:?\s+"?([\w-]{20,})/g)]
@@ -109,7 +112,7 @@ function say({ canaries }: Scene, channels: Channels, outcome: Outcome): void {
   )
 }
 
-/** The settings, with the password of the database in every place where one may be written. */
+/** Shows the settings, with the password of the database in every place where it can be written. */
 function showings({ canaries, postern: { env } }: Scene, channels: Channels): { args: string[]; env: Env }[] {
   const password = canaries.plant('setting: DATABASE_URL')
   const addresses = [

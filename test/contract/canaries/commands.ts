@@ -7,7 +7,7 @@ import type { Command } from './command-line.ts'
 
 const redirect = ['--redirect-uris', 'https://rp.example/cb']
 
-/** Everything there is to do, in an order in which each finds what it needs. What is made goes by the marker. */
+/** Lists every command in an order in which each finds what it needs. The marker names what they create. */
 export async function everything(canaries: Canaries, folder: string, marker: string): Promise<Command[]> {
   const email = `${marker}@example.com`
   const file = join(folder, 'postern.yaml')
@@ -48,7 +48,7 @@ clients:
   ]
 }
 
-/** What takes an id that a command before gave out, and what takes away what was made. */
+/** Lists the commands that take an ID from an earlier one, and those that remove what was created. */
 export function theRest(marker: string, kid: string, idIn: (command: string) => string): string[][] {
   return [
     ['registration-token', 'revoke', `--id=${idIn('registration-token create')}`],
@@ -62,7 +62,7 @@ export function theRest(marker: string, kid: string, idIn: (command: string) => 
   ]
 }
 
-/** Command lines with a secret where it does not belong, or one that is not good. */
+/** Lists command lines with a secret in a wrong place, or with an invalid one. */
 export async function unfit(canaries: Canaries, folder: string): Promise<string[][]> {
   const secret = () => canaries.plant('secret that is out of place')
   const declared = async (value: string) => {
@@ -70,7 +70,7 @@ export async function unfit(canaries: Canaries, folder: string): Promise<string[
     await writeFile(path, `version: 1\nclients:\n  web:\n    policy: administrator\n    client_secret: ${value}\n`)
     return ['apply', '-f', path]
   }
-  // As one types it who does not know that YAML gives a meaning to it.
+  // These are typed by someone who does not know that YAML gives them a meaning.
   const unquoted = ['', '*', '!', '|', '@', '"', '{ ', '"x" ', '&a *', '%', '- '].map(
     (prefix) => `${prefix}${secret()}`,
   )

@@ -19,10 +19,10 @@ const reporting = [
   '--report-on-fatalerror',
 ]
 
-/** Has servers end in every way there is, with all that Node can be told to write then. */
+/** Ends servers in every possible way, with everything that Node can be told to write then. */
 export async function crash(scene: Scene, channels: Channels): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), 'postern-reports-'))
-  const { issuer } = scene.postern // all servers of a database have one; these are processes behind a balancer
+  const { issuer } = scene.postern // all servers of a database share one: these are processes behind a balancer
   const start = async (...more: string[]): Promise<{ server: Server; address: string }> => {
     const port = String(await freePort())
     const address = `http://localhost:${port}`
@@ -58,7 +58,7 @@ export async function crash(scene: Scene, channels: Channels): Promise<void> {
     for (const { server } of [third, fourth]) server.kill('SIGCONT')
     for (const { server } of [first, second, third, fourth]) channels.write(crashes, await server.ended())
     const written = await readdir(folder)
-    // Of an exhausted heap there is one only where it is sure to be without the environment.
+    // An exhausted heap leaves a report only where the report is certain to lack the environment.
     if (written.length !== 4) throw new Error(`there are ${written.length} reports`)
     for (const name of written) channels.write(reports, await readFile(join(folder, name), 'utf8'))
   } finally {
@@ -66,7 +66,7 @@ export async function crash(scene: Scene, channels: Channels): Promise<void> {
   }
 }
 
-/** Requests with something secret in them, of which some is in memory then. */
+/** Sends requests with secrets in them, so that some are in memory. */
 async function knock({ canaries, client, postern }: Scene, address: string): Promise<void> {
   const secret = canaries.plant('client_secret somebody tried')
   const body = new URLSearchParams({ grant_type: 'client_credentials' })

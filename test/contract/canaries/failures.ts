@@ -24,7 +24,7 @@ const written = [
 ]
 const noted = ['audit_events', 'replays', 'throttles']
 
-/** Has every request fail in every way, and takes note of the answers. */
+/** Makes every request fail in every way, and records the answers. */
 export async function provoke(scene: Scene, proxy: DatabaseProxy, channels: Channels): Promise<void> {
   const { database } = scene.postern
   const refuseRows = (tables: string[]) => async () => {
@@ -34,7 +34,7 @@ export async function provoke(scene: Scene, proxy: DatabaseProxy, channels: Chan
       for (const table of tables) await database.query(`alter table ${table} drop constraint "${refused}"`)
     }
   }
-  await under(scene, channels, async () => async () => {}) // as they are: many are wrong enough
+  await under(scene, channels, async () => async () => {}) // unchanged: many are wrong enough
   await under(scene, channels, refuseRows(written))
   await under(scene, channels, refuseRows(noted))
   await under(scene, channels, () => damage(scene))
@@ -45,7 +45,7 @@ export async function provoke(scene: Scene, proxy: DatabaseProxy, channels: Chan
   await cut(scene, proxy, channels)
 }
 
-const refused = 'row that is echoed' // PostgreSQL answers with all of it, as the detail of its error
+const refused = 'row that is echoed' // PostgreSQL includes the whole row in the detail of its error
 
 /** Sends every request while something is wrong. */
 async function under(scene: Scene, channels: Channels, begin: () => Promise<() => Promise<void>>): Promise<void> {
@@ -59,7 +59,7 @@ async function under(scene: Scene, channels: Channels, begin: () => Promise<() =
   }
 }
 
-/** The connection breaks at each of the first statements of each request. */
+/** Breaks the connection at each of the first statements of each request. */
 async function cut(scene: Scene, proxy: DatabaseProxy, channels: Channels): Promise<void> {
   for (const [index, carrier] of (await carriers(scene)).entries()) {
     void proxy.cut({ match: () => true, nth: index % 3, when: 'after' })
@@ -68,7 +68,7 @@ async function cut(scene: Scene, proxy: DatabaseProxy, channels: Channels): Prom
   }
 }
 
-/** What is sealed cannot be opened, and what is hashed cannot be verified. */
+/** Makes sealed values impossible to open, and hashes impossible to verify. */
 async function damage({ postern: { database, server } }: Scene): Promise<() => Promise<void>> {
   const columns = ['clients.secret_sealed', 'idempotency_keys.response_sealed', 'password_credentials.hash']
   const damaging = columns.map((column) => column.split('.') as [string, string])
@@ -84,18 +84,18 @@ async function damage({ postern: { database, server } }: Scene): Promise<() => P
   }
 }
 
-/** Answers that give somebody what they asked for are theirs; all others say what went wrong. */
+/** Records the answers that report a failure. Other answers give the requester what they asked for. */
 function note(channels: Channels, { status, headers, text }: Answer, { name, meant = [] }: Carrier): void {
   const location = headers.get('location') ?? ''
   if (status < 400 && !location.includes('error=')) return
-  // A page is somebody's: it has forms, with what proves that they came from there, and cookies are set for them.
+  // A page belongs to one person: its forms contain proof of their origin, and its cookies are set for that person.
   const ofForms = formsOf(text).flatMap(({ action, hidden }) => [...Object.values(hidden).flat(), ...action.split('/')])
   const shown = [...headers].filter(([header]) => header !== 'set-cookie').map((header) => header.join(': '))
   const itsOwn = [...meant, ...ofForms.filter((value) => value.length > 8)]
   channels.write(refusals, [`${name} ${status}`, ...shown, '', text].join('\n'), itsOwn)
 }
 
-/** Has every job fail, in the time it takes to look at a clock that is ahead. */
+/** Makes every job fail, with a clock that runs ahead instead of waiting. */
 export async function failJobs({ postern: { server, database, logged } }: Scene): Promise<void> {
   const { database: connected, keys } = server.postern
   const log = createLogger('trace', { write: (line) => logged.push(line) })

@@ -1,5 +1,5 @@
-// Runs `postern` many times in one process, each as if it were the only one, and writes what each wrote as JSON to the
-// fourth of its files. What is logged goes where it always goes.
+// Runs `postern` many times in one process, each time as if it were the only one, and writes the outputs as JSON to
+// file descriptor 3. Log lines go to their usual destination.
 import { writeFileSync } from 'node:fs'
 import { Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
@@ -26,7 +26,7 @@ for (const [index, { args, env = {}, input = '' }] of commands.entries()) {
   }
   process.argv = [process.execPath, 'postern', ...args]
   process.exitCode = 0
-  await import(`../../../src/cli.ts?${index}`) // which is what makes it be run once more
+  await import(`../../../src/cli.ts?${index}`) // the query makes it a new module, which runs again
   outcomes.push({ ...outcome, code: Number(process.exitCode) })
 }
 writeFileSync(3, JSON.stringify(outcomes))

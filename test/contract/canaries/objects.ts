@@ -9,7 +9,7 @@ import type { Channels } from './channels.ts'
 
 export const printed = 'objects, printed in every way'
 
-/** Every way in which an object becomes text, and what becomes of one that cannot. */
+/** Every way in which an object becomes text, and what happens to an object that cannot. */
 const ways: Record<string, (value: unknown) => unknown> = {
   'inspect()': (value) => inspect(value, { depth: null, maxArrayLength: null, maxStringLength: null }),
   'inspect() with all that is hidden': (value) => inspect(value, { depth: null, showHidden: true }),
@@ -17,7 +17,7 @@ const ways: Record<string, (value: unknown) => unknown> = {
   'JSON.stringify()': (value) => JSON.stringify(value),
   'String()': (value) => String(value),
   'a template': (value) => `${value}`,
-  // One by one: that one cannot be printed, as of Koa's context, must not hide the others.
+  // One by one: a member that cannot be printed, as in Koa's context, must not hide the others.
   'Object.entries()': (value) =>
     Object.entries(value as object)
       .map(([name, member]) => `${name}: ${attempt((one) => inspect(one, { depth: null }), member)}`)
@@ -26,7 +26,7 @@ const ways: Record<string, (value: unknown) => unknown> = {
   'v8.serialize()': (value) => serialize(value).toString('latin1'),
 }
 
-/** Prints what a server stands on, and the errors of a connection, in every way. */
+/** Prints the objects of a server and the errors of a connection, in every way. */
 export async function print(scene: Scene, channels: Channels): Promise<void> {
   const marker = channels.marker(printed)
   const short = scene.canaries.plant('secret in a body that cannot be read').slice(0, 16)
@@ -39,7 +39,7 @@ export async function print(scene: Scene, channels: Channels): Promise<void> {
   }
 }
 
-/** What JSON.parse() says of a text that is short has all of it. */
+/** Returns the error of JSON.parse(), which quotes the whole of a short text. */
 function unparsable(text: string): unknown {
   try {
     return JSON.parse(text)
@@ -48,7 +48,7 @@ function unparsable(text: string): unknown {
   }
 }
 
-/** What is not ours hides its secrets from whatever prints it, but has them in the open for whoever looks there. */
+/** Objects of libraries that keep their secrets out of print, but expose them to direct inspection. */
 const exceptions: Record<string, string[]> = {
   'client of the engine': ['Object.entries()', 'structuredClone()', 'v8.serialize()'],
   connection: ['inspect() with all that is hidden'], // the driver needs the password to connect with
@@ -85,7 +85,7 @@ resources:
   }
 }
 
-/** Errors that a driver makes of connections: they may come with the connection, which knows the password. */
+/** Creates a driver's errors about connections: they may carry the connection, which knows the password. */
 async function brokenConnections(database: TestPostern['server']['postern']['database']) {
   const connection = await database.dedicated()
   const lost = new Promise((resolve) => connection.once('error', resolve))

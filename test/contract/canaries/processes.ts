@@ -14,7 +14,7 @@ export const databaseLog = "log of PostgreSQL's"
 
 export const hasProc = existsSync('/proc/self/environ')
 
-/** Looks at what everybody on the machine may see of the processes of a server: several, with a PostgreSQL of its own. */
+/** Looks at what every user of the machine can see of a server's processes: several, with an embedded PostgreSQL. */
 export async function lookAround({ canaries }: Scene, channels: Channels): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), `postern-${channels.marker(commandLines)}-`))
   await chmod(folder, 0o755)
@@ -40,10 +40,10 @@ export async function lookAround({ canaries }: Scene, channels: Channels): Promi
 
     for (const name of await readdir('/proc')) {
       if (!/^\d+$/.test(name)) continue
-      const words = await readFile(`/proc/${name}/cmdline`, 'utf8').catch(() => '') // it may be gone
+      const words = await readFile(`/proc/${name}/cmdline`, 'utf8').catch(() => '') // it may have ended
       if (words) channels.write(commandLines, words.replaceAll('\0', ' '))
     }
-    // It is given its own, of which the language is part.
+    // PostgreSQL gets its own environment, which includes the language.
     const given = await readFile(`/proc/${pid}/environ`, 'utf8')
     channels.write(environments, given.replace('LC_ALL=C', `LC_ALL=C ${channels.marker(environments)}`))
     channels.write(databaseLog, await readFile(join(dataDir, 'postgresql.log'), 'utf8'))

@@ -9,12 +9,12 @@ import { authorize } from '../../support/relying-party.ts'
 import type { Page, Visitor } from '../../support/visitor.ts'
 import { type Answer, createKey, redeem, send } from '../../support/wire.ts'
 
-/** A request that carries something secret, and the answer to it. `meant` is what of that the answer repeats. */
+/** A request that carries a secret, and its answer. `meant` lists the secrets that the answer may repeat. */
 export type Carrier = { name: string; send(): Promise<Answer>; meant?: string[] }
 
 const redirect_uri = 'https://rp.example/cb'
 
-/** Fresh credentials of every kind, and a request with each. They are good, whatever becomes of the requests. */
+/** Creates new credentials of every kind, and a request with each. They are valid, whatever happens to the requests. */
 export async function carriers(scene: Scene): Promise<Carrier[]> {
   return [...(await ofClients(scene)), ...(await ofPeople(scene)), ...(await ofAdministrators(scene))]
 }
@@ -86,7 +86,7 @@ async function ofClients(scene: Scene): Promise<Carrier[]> {
   ]
 }
 
-/** What is typed into pages, and what pages have in them. */
+/** Makes the requests that people send from pages, with what they type and what the pages contain. */
 async function ofPeople(scene: Scene): Promise<Carrier[]> {
   const { postern, canaries, client, email } = scene
   const visitor = canaries.visitor(postern.issuer)
@@ -107,7 +107,7 @@ async function ofPeople(scene: Scene): Promise<Carrier[]> {
   return [
     submit('wrong password', page, '/sign-in', { email, password: wrong }),
     submit('wrong form', page, '/sign-in', { email, password: wrong, csrf: canaries.plant('csrf of a form') }),
-    // Who types it there sees it again: it is what they may have mistyped.
+    // A person who types it there sees it again, as they may have mistyped it.
     { ...submit('password for an address', page, '/sign-in', { email: wrong, password: '' }), meant: [wrong] },
     submit('right password', page, '/sign-in', { email, password }),
     { ...submit('wrong user code', device, '/device', { user_code }), meant: [user_code] },
@@ -115,7 +115,7 @@ async function ofPeople(scene: Scene): Promise<Carrier[]> {
   ]
 }
 
-/** A page that was left, with its cookies in part another's. */
+/** Requests a page that was left, with some cookies of someone else. */
 async function withCookies({ postern, canaries }: Scene, visitor: Visitor): Promise<Answer> {
   const cookies = [...visitor.cookies].map(([name, { value }]) => `${name.split(' ')[0]}=${value}`)
   const forged = canaries.plant('cookie somebody tried')

@@ -6,18 +6,18 @@ import { inherited } from '../../support/inherited.ts'
 const repository = join(import.meta.dirname, '..', '..', '..')
 const longestMs = 60_000
 
-/** A server in a process of its own, with everything it writes. */
+/** A server in its own process, with everything that it writes. */
 export type Server = {
   pid: number
   output: string[]
-  /** Resolves when it says that it is ready; rejects when it ends before that. */
+  /** Resolves when the server reports that it is ready; rejects when it ends before that. */
   ready(): Promise<void>
   kill(signal: NodeJS.Signals): void
-  /** Resolves when it ended, with everything it wrote. */
+  /** Resolves when the server has ended, with everything it wrote. */
   ended(): Promise<string>
 }
 
-/** Starts a server. `args` are more words on its command line, and `options` are Node's. */
+/** Starts a server. `args` are added to its command line, and `options` are for Node. */
 export function startServer(
   env: Record<string, string>,
   { args = [], options = [] }: { args?: string[]; options?: string[] } = {},

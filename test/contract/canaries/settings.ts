@@ -2,14 +2,14 @@ import { parse } from '../../../src/config/index.ts'
 import type { Canaries } from '../../support/canaries.ts'
 import type { TestPostern } from '../../support/postern.ts'
 
-/** The settings of a token that nobody has (PKCS #11). */
+/** Returns the settings of a token that does not exist (PKCS #11). */
 export function tokenOf(canaries: Canaries): Record<string, string> {
   return { ...token, PKCS11_PIN: canaries.plant('setting: PKCS11_PIN') }
 }
 
 const token = { PKCS11_MODULE: '/nowhere/pkcs11.so', PKCS11_TOKEN: 'nobody' }
 
-/** Which settings are secret, by what becomes of them when all are set. */
+/** Names the settings that are secret, judged by their parsed values when all are set. */
 export function secretSettings({ env }: TestPostern): string[] {
   const isSecret = (value: unknown): boolean =>
     Array.isArray(value) ? value.some(isSecret) : typeof value === 'object' && value !== null && 'reveal' in value

@@ -9,7 +9,7 @@ import { tokenOf } from './settings.ts'
 
 export const starts = 'starts that fail'
 
-/** Starts servers that cannot start, one after the other, and runs commands that need the same. */
+/** Starts servers that cannot start, one after the other, and runs commands with the same settings. */
 export async function failToStart({ postern, canaries }: Scene, channels: Channels): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), `postern-${channels.marker(starts)}-`))
   const damaged = canaries.plant('encryption.key that is damaged')
