@@ -2,6 +2,7 @@ import { CompiledQuery, sql } from 'kysely'
 import type { Db, Tx } from '../../database/schema.ts'
 import type { Account } from '../people/accounts.ts'
 import { accountOf, type JoinedAccount, joinedColumns } from '../people/joined-accounts.ts'
+import { modelsWith } from './models.ts'
 import type { StoredSession } from './sessions.ts'
 
 export type Payload = Record<string, unknown>
@@ -33,7 +34,9 @@ export type FoundArtifact = Omit<Artifact, 'userCodeHash'> & {
 export const identity = (model: string, idHash: Buffer): string =>
   `artifacts.payload:${model}:${idHash.toString('hex')}`
 
-// A pushed request is found for as long as it is kept: a sign-in that was begun with it asks whether it was answered.
+const quoted = (names: readonly string[]) => names.map((name) => `'${name}'`).join(', ')
+const foundExpired = quoted(modelsWith(({ isFoundExpired }) => isFoundExpired))
+
 // The client and account gates are here, not in a sweep: a token of a disabled or deleted one is dead at once.
 const select = `
   select a.id_hash, a.model, a.grant_id, a.family, a.account_id, a.client_id, a.session_uid, a.payload,
@@ -46,7 +49,7 @@ const select = `
   left join grants g on g.id = a.grant_id
   left join accounts u on u.id = a.account_id
   left join sessions s on s.uid = a.session_uid and s.destroyed_at is null and s.expires_at > $2
-  where a.destroyed_at is null and (a.expires_at is null or a.expires_at > $2 or a.model = 'PushedAuthorizationRequest')
+  where a.destroyed_at is null and (a.expires_at is null or a.expires_at > $2 or a.model in (${foundExpired}))
     and u.disabled_at is null and c.disabled_at is null and c.deleted_at is null
     and (a.client_id is null or c.id is not null) and (c.expires_at is null or c.expires_at > $3)`
 
