@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
 import type { z } from 'zod'
 import { operations } from '../src/admin/operations/index.ts'
-import { environment, parse } from '../src/config/index.ts'
+import { environment, parse, settingGroups } from '../src/config/index.ts'
 import { routes } from '../src/oidc/endpoints.ts'
 import { scopes } from '../src/oidc/scopes.ts'
 import { eventTypes } from '../src/stores/operations/audit-events.ts'
@@ -15,37 +15,33 @@ const documents = ['*.md', 'docs/**/*.md', 'examples/**/*.md'].flatMap((pattern)
   globSync(pattern, { cwd: repository }),
 )
 
-type Field = z.ZodType & { shape?: Record<string, Field>; def: { in?: Field; innerType?: Field; entries?: object } }
-
-/** The object below the rules about several settings. */
-function settings(schema: Field): Record<string, Field> {
-  if (schema.shape) return schema.shape
-  if (!schema.def.in) throw new Error('the schema of the environment has another form')
-  return settings(schema.def.in)
-}
+type Field = z.ZodType & { def: { in?: Field; innerType?: Field; entries?: object } }
 
 function choicesOf({ def }: Field): string[] {
   const inner = def.innerType ?? def.in
   return def.entries ? Object.keys(def.entries) : inner ? choicesOf(inner) : []
 }
 
-/** The table of settings as docs/configuration.md has to show it. */
-function table(): string {
+/** Each group of settings as a table below its heading, the way docs/configuration.md has to show them. */
+function tables(): string {
   const defaults = parse({}) as Record<string, unknown>
-  const rows = Object.entries(settings(environment as unknown as Field)).map(([name, field]) => {
-    const value = String(defaults[name] ?? '')
-    const choices = choicesOf(field).map((choice) => `\`${choice}\``)
-    const description = [field.description, choices.length > 0 && `One of ${choices.join(', ')}.`].filter(Boolean)
-    return `| \`${name}\` | ${value === '' ? '–' : `\`${value}\``} | ${description.join(' ')} |`
+  const sections = Object.entries(settingGroups).map(([title, settings]) => {
+    const rows = Object.entries(settings).map(([name, field]) => {
+      const value = String(defaults[name] ?? '')
+      const choices = choicesOf(field as Field).map((choice) => `\`${choice}\``)
+      const description = [field.description, choices.length > 0 && `One of ${choices.join(', ')}.`].filter(Boolean)
+      return `| \`${name}\` | ${value === '' ? '–' : `\`${value}\``} | ${description.join(' ')} |`
+    })
+    return [`### ${title}`, '', '| Name | Default | Meaning |', '|---|---|---|', ...rows].join('\n')
   })
-  return ['| Name | Default | Meaning |', '|---|---|---|', ...rows].join('\n')
+  return sections.join('\n\n')
 }
 
 describe('docs/configuration.md', () => {
-  test('shows every setting with its default and meaning, as src/config/index.ts has them (npm run docs)', () => {
+  test('shows every setting with its default and meaning, as src/config/ has them (npm run docs)', () => {
     const path = 'docs/configuration.md'
     const section = /(?<=<!-- settings -->\n)[\s\S]*(?=<!-- \/settings -->)/
-    const expected = `\n${table()}\n\n`
+    const expected = `\n${tables()}\n\n`
     if (process.env['UPDATE_DOCS'])
       writeFileSync(
         join(repository, path),
@@ -55,7 +51,9 @@ describe('docs/configuration.md', () => {
   })
 
   test('is complete because every setting says what it means', () => {
-    const fields = Object.entries(settings(environment as unknown as Field))
+    const fields = Object.entries(environment.in.shape)
+    const grouped = Object.values(settingGroups).flatMap((settings) => Object.keys(settings))
+    expect(grouped).toEqual(fields.map(([name]) => name))
     expect(fields.length).toBeGreaterThan(20)
     for (const [name, { description }] of fields) expect(description, name).toMatch(/\.$/)
   })

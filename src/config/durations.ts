@@ -10,8 +10,11 @@ const read = (value: unknown) => {
 const error: z.core.$ZodErrorMap = ({ code }) =>
   code === 'invalid_type' ? 'must be whole seconds, or a time such as 10m, 1h or 7d' : undefined
 
-/** Seconds, as a number or as people write them: `90`, `10m`, `1h`, `7d`. */
+/** A positive number of seconds, written as a number or with a unit: `90`, `10m`, `1h`, `7d`. */
 export const seconds = z.preprocess(read, z.coerce.number({ error }).int({ error }).positive())
+
+/** The same, or 0. */
 export const secondsOrNone = z.preprocess(read, z.coerce.number({ error }).int({ error }).min(0))
-/** Of a pause of this process, which may be shorter than a second. */
+
+/** The length of a pause of this process, which may be shorter than a second. */
 export const pauseSeconds = z.preprocess(read, z.coerce.number({ error }).min(0))

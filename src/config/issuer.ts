@@ -3,8 +3,8 @@ import { z } from 'zod'
 const loopbackHosts = ['localhost', '127.0.0.1', '[::1]']
 
 /**
- * The address of this server as relying parties compare it: character by character (OpenID Connect Core §3.1.3.7). Only
- * the spelling that URLs have after parsing can be one; otherwise the metadata and its endpoints would disagree.
+ * The address of this server. Relying parties compare it character by character (OpenID Connect Core §3.1.3.7), so it
+ * must be spelled as URLs are after parsing; otherwise the issuer in the metadata and its endpoints would disagree.
  */
 export const issuer = z
   .string()

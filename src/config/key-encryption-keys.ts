@@ -1,11 +1,11 @@
 const keyBytes = 32 // AES-256
 
-/** What is wrong with the first key that is of no use, by its position, from 1, and never by its text. */
+/** The problem with the first invalid key. The key is named by its position, counted from 1, and never quoted. */
 export type KeyMistake = { position: number; problem: string }
 
 /**
- * Looks for a mistake in a list of key-encryption keys. Node.js skips what is not base64, and makes do with what there
- * is of a key that was cut short: here a key is exactly 32 bytes, in base64 as RFC 4648 §4 or §5 has it.
+ * Looks for a mistake in a list of key-encryption keys. A key is exactly 32 bytes in the base64 of RFC 4648 §4 or §5.
+ * Node.js would skip characters that are not base64, and accept a key that was cut short.
  */
 export function findKeyMistake(keys: readonly string[]): KeyMistake | undefined {
   const seen = new Set<string>()
@@ -23,6 +23,6 @@ export function findKeyMistake(keys: readonly string[]): KeyMistake | undefined 
   return undefined
 }
 
-/** What to do about it: another key opens nothing that this one closed. */
+/** The advice that follows such a problem: no other key decrypts what this key encrypted. */
 export const keyRemedy =
   'If something is encrypted with it, restore it from where you keep it. A new one is made with: openssl rand -base64 32'

@@ -2,7 +2,10 @@ import type { z } from 'zod'
 
 type Issue = z.core.$ZodRawIssue
 
-/** What is wrong with a value, after its name, where its schema does not say so itself: Zod's own words are for programmers. */
+/**
+ * Says what is wrong with a value, in words that follow its name. It applies where the schema has no message of its own,
+ * because Zod's messages are for programmers.
+ */
 export function inPlainWords(issue: Issue): string | undefined {
   switch (issue.code) {
     case 'invalid_type':
@@ -21,7 +24,7 @@ export function inPlainWords(issue: Issue): string | undefined {
     case 'unrecognized_keys':
       return `has members that are unknown: ${issue.keys.join(', ')}`
     case 'invalid_union':
-      return 'has none of the forms that it may have'
+      return 'has a form that is not allowed'
     default:
       return undefined
   }
@@ -33,7 +36,7 @@ const nouns: Record<string, string> = {
   int: 'a whole number',
   object: 'a JSON object',
   record: 'a JSON object',
-  string: 'one text', // an option that is given twice is a list
+  string: 'one text', // an option given twice arrives as a list
 }
 
 const amount: Record<string, string> = { string: ' characters', array: ' entries', set: ' entries' }

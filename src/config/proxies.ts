@@ -1,6 +1,6 @@
 import { isIP } from 'node:net'
 
-/** What is wrong with an address or CIDR range, if something is. */
+/** Says what is wrong with an address or CIDR range, if anything is. */
 export function rangeProblem(text: string): string | undefined {
   const [address = '', prefix, ...more] = text.split('/')
   const family = isIP(address)

@@ -1,4 +1,7 @@
-/** The name that was probably meant: one that takes few edits to reach, for how long it is, and no more than `most`. */
+/**
+ * Returns the name that was probably meant: the nearest one, if it is at most `most` edits away and at most one edit for
+ * every three of its letters.
+ */
 export function closest(name: string, names: readonly string[], most = Number.POSITIVE_INFINITY): string | undefined {
   const near = names
     .map((candidate) => ({ candidate, edits: editsBetween(name.toLowerCase(), candidate.toLowerCase()) }))
@@ -7,7 +10,7 @@ export function closest(name: string, names: readonly string[], most = Number.PO
   return near[0]?.candidate
 }
 
-/** How many letters have to be inserted, left out or replaced to make one of the other (Levenshtein's distance). */
+/** Counts the letters to insert, leave out or replace to turn one name into the other (Levenshtein distance). */
 function editsBetween(one: string, other: string): number {
   let row = Array.from({ length: other.length + 1 }, (_, index) => index)
   for (const [index, letter] of [...one].entries()) {

@@ -52,7 +52,7 @@ const artifactModels = [
   'RegistrationAccessToken',
 ]
 
-describe('a database that is away is never taken for an answer', () => {
+describe('an unreachable database is never treated as an answer', () => {
   const payload = { exp: Math.floor(Date.now() / 1000) + 60, uid: 'u' } as AdapterPayload
   const value = randomBytes(32).toString('base64url')
   type Call = [name: string, call: (model: string) => Promise<unknown>]
@@ -73,7 +73,7 @@ describe('a database that is away is never taken for an answer', () => {
     ['ReplayDetection', [save, destroy]],
   ]
 
-  test.each(cases)('for a %s', async (_model, calls) => {
+  test.each(cases)('by the methods of a %s', async (_model, calls) => {
     proxy.refuse()
     for (const [name, call] of calls) {
       const outcome = await call(_model).then(
@@ -85,7 +85,7 @@ describe('a database that is away is never taken for an answer', () => {
   })
 })
 
-/** A token request with a DPoP proof. */
+/** Sends a token request with a DPoP proof. */
 async function ask(proof: string): Promise<Answer> {
   return send(postern, '/oauth/token', {
     client: machine,
@@ -103,8 +103,8 @@ async function prove(issuedInSeconds = 0): Promise<string> {
     .sign(key)
 }
 
-describe('RFC 9449 §11.1: a DPoP proof is good once', () => {
-  test('for as long as it is good at all: 290 s ahead of its time, it is refused 40 s past it', async () => {
+describe('RFC 9449 §11.1: a DPoP proof', () => {
+  test('is accepted once for as long as it is valid: one dated 290 s ahead is rejected for the next 589 s', async () => {
     const begunAt = Date.now()
     const at = (seconds: number) => vi.useFakeTimers({ toFake: ['Date'], now: begunAt + seconds * 1_000 })
     const proof = await prove(290)
@@ -119,7 +119,7 @@ describe('RFC 9449 §11.1: a DPoP proof is good once', () => {
     expect((await ask(await prove())).status).toBe(200)
   })
 
-  test('§8: and one from long before or after now is asked for with a nonce of ours', async () => {
+  test('§8: from long before or after now is answered with a nonce of the server', async () => {
     for (const seconds of [-330, 330]) {
       const { status, json, headers } = await ask(await prove(seconds))
       expect([seconds, status, json['error']]).toEqual([seconds, 400, 'use_dpop_nonce'])
@@ -127,7 +127,7 @@ describe('RFC 9449 §11.1: a DPoP proof is good once', () => {
     }
   })
 
-  test('and where that cannot be found out nothing is issued', async () => {
+  test('yields no token while the server cannot tell whether it was used', async () => {
     const proof = await prove()
     const broken = proxy.cut({ match: (sql) => sql.includes('"replays"'), when: 'before' })
     const { status, json } = await ask(proof)
@@ -136,7 +136,7 @@ describe('RFC 9449 §11.1: a DPoP proof is good once', () => {
     expect((await ask(proof)).status).toBe(200)
   })
 
-  test('its record is kept as it was when the engine itself saves one', async () => {
+  test('keeps its record when the engine itself saves another one', async () => {
     const [id, exp] = [randomUUID(), Math.floor(Date.now() / 1000) + 600]
     await adapter('ReplayDetection').upsert(id, { exp } as AdapterPayload, 600)
     await adapter('ReplayDetection').upsert(id, { exp: exp - 500 } as AdapterPayload, 100)

@@ -23,11 +23,11 @@ async function person(): Promise<string> {
 
 const asking = async (scope: string) => ({ email: await person(), scope, resource, tokenParameters: { resource } })
 
-describe('RFC 7591 §2: the scope a client is registered with', () => {
+describe('RFC 7591 §2: the scope that a client is registered with', () => {
   test.each([
     ['', undefined],
     ['with prompt=consent ', 'consent'],
-  ])('bounds what of an API it can %sask a person for', async (_title, prompt) => {
+  ])('limits the API scopes that it can %sask a person for', async (_title, prompt) => {
     const client = await postern.createClient({ scope: 'openid read' })
     const begun = await beginLogin(await discover(postern, client), {
       ...{ issuer: postern.issuer, scope: 'openid read write', resource, prompt },
@@ -37,13 +37,13 @@ describe('RFC 7591 §2: the scope a client is registered with', () => {
     expect(asked.map(({ value }) => value)).toEqual([`${resource} read`])
   })
 
-  test('bounds what its tokens are good for', async () => {
+  test('limits the scopes of its tokens', async () => {
     const client = await postern.createClient({ scope: 'openid read' })
     const { tokens } = await login(postern, client, await asking('openid read write'))
     expect(tokens.scope).toBe('read')
   })
 
-  test('bounds what was granted before it was shortened', async () => {
+  test('limits what was granted before the scope was shortened', async () => {
     const client = await postern.createClient({ scope: 'openid offline_access read write' })
     const { config, tokens } = await login(postern, client, await asking('openid offline_access read write'))
     expect(tokens.scope).toBe('read write')
@@ -54,7 +54,7 @@ describe('RFC 7591 §2: the scope a client is registered with', () => {
     })
   })
 
-  test('bounds nothing where there is none', async () => {
+  test('limits nothing if it is absent', async () => {
     const { tokens } = await login(postern, await postern.createClient(), await asking('openid read write delete'))
     expect(tokens.scope).toBe('read write delete')
   })

@@ -25,7 +25,7 @@ const client = (path: string) => ({ client_id: `${host}/${path}`, token_endpoint
 const count = async (sql: string, parameters: unknown[]) => (await postern.database.query(sql, parameters)).length
 
 describe('a client with a document', () => {
-  test('costs no more round trips than any other: three, with a live session and a remembered grant', async () => {
+  test('needs no more round trips than any other: three, with a live session and a remembered grant', async () => {
     const { visitor } = await login(postern, client('cost'), { email })
     await login(postern, client('cost'), { email, visitor })
     const query = new URLSearchParams({
@@ -36,9 +36,9 @@ describe('a client with a document', () => {
       code_challenge: 'E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGjSstw_cM',
       code_challenge_method: 'S256',
     })
-    // What changed within the last minute is looked up again every two seconds, and this client is not to be.
+    // A client that changed within the last minute is read again every two seconds, which must not happen here.
     await postern.database.query(`update clients set updated_at = updated_at - interval '1 hour'`)
-    await visitor.get(`/oauth/authorize?${query}`) // reads the client as it is now
+    await visitor.get(`/oauth/authorize?${query}`) // reads the client in its current state
     postern.statements.splice(0)
     expect((await visitor.get(`/oauth/authorize?${query}`)).url).toContain('code=')
     const isByTheClock = (sql: string) =>
@@ -47,7 +47,7 @@ describe('a client with a document', () => {
     expect(sent.length, sent.join('\n\n')).toBeLessThanOrEqual(3)
   })
 
-  test('is made once for all who look it up, with the keys it has', async () => {
+  test('is built once for all requests that look it up, with its keys', async () => {
     const { Client } = postern.server.postern.provider
     const { client_id } = client('once')
     for (const endpoint of ['authorization', 'other'] as const) {
@@ -57,7 +57,7 @@ describe('a client with a document', () => {
     }
   })
 
-  test('goes on when the keys change, and with them the engine that it was made for', async () => {
+  test('keeps working when the keys change, and with them the engine', async () => {
     await login(postern, client('rotation'), { email })
     const before = postern.server.postern.provider
     await rotateOnce(postern, 'RS256')
@@ -65,7 +65,7 @@ describe('a client with a document', () => {
     await login(postern, client('rotation'), { email })
   })
 
-  test('is recorded once, however many name it first at the same moment', async () => {
+  test('is recorded once, however many requests name it first at the same moment', async () => {
     const { client_id } = client('together')
     const query = new URLSearchParams({
       client_id,

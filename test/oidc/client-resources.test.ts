@@ -30,7 +30,7 @@ const token = (client: ClientMetadata, form: Record<string, string | string[]>) 
 const credentials = (client: ClientMetadata, form: Record<string, string | string[]>) =>
   token(client, { grant_type: 'client_credentials', ...form })
 
-/** The error that an authorization request for a resource is answered with, signed in or not. */
+/** Returns the error that an authorization request for a resource is answered with, signed in or not. */
 async function authorizationError(client: ClientMetadata, parameters: Record<string, unknown>): Promise<unknown> {
   const { page } = await beginLogin(await discover(postern, client), { issuer: postern.issuer, ...parameters })
   return page.url.startsWith('https://rp.example/cb') ? answerOf(page.url)['error'] : undefined
@@ -67,7 +67,7 @@ describe('RFC 8707 §2: a client whose metadata lists resources', () => {
     expect(await onDevice(client, { scope: 'openid read', resource: own })).toEqual([200, undefined])
   })
 
-  test('is told invalid_target for any other, wherever it asks', async () => {
+  test('gets invalid_target for any other resource, at every endpoint', async () => {
     const request = { scope: 'openid read', resource: foreign }
     expect(await authorizationError(client, request)).toBe('invalid_target')
     expect(await push(client, request)).toEqual(invalidTarget)
@@ -76,14 +76,14 @@ describe('RFC 8707 §2: a client whose metadata lists resources', () => {
     expect(said(await credentials(client, { scope: 'read', resource: [own, foreign] }))).toEqual(invalidTarget)
   })
 
-  test('cannot tell from the answer whether there is one of that name', async () => {
+  test('cannot tell from the answer whether another resource exists', async () => {
     const [there, not] = await Promise.all(
       [foreign, 'https://nowhere.example/'].map((resource) => credentials(client, { resource })),
     )
     expect(there?.text).toBe(not?.text)
   })
 
-  test('and lists none gets tokens for userinfo alone', async () => {
+  test('gets tokens only for userinfo if the list is empty', async () => {
     const none = await postern.createClient({ ...everything, scope: 'openid read', resources: [] })
     expect(said(await credentials(none, { scope: 'read', resource: own }))).toEqual(invalidTarget)
     const { tokens } = await login(postern, none, { email, scope: 'openid read' })
@@ -91,9 +91,9 @@ describe('RFC 8707 §2: a client whose metadata lists resources', () => {
   })
 
   test.each([
-    ['saying again what for', 'openid read', foreign],
-    ['without saying again what for', 'read', undefined],
-  ])('is held to a list that is shortened before it redeems its code, %s', async (_how, scope, resource) => {
+    ['when it repeats the resource', 'openid read', foreign],
+    ['without repeating the resource', 'read', undefined],
+  ])('is held to a list that is shortened before it redeems its code %s', async (_how, scope, resource) => {
     const late = await postern.createClient({ ...everything, scope: 'openid read', resources: [own, foreign] })
     const begun = await authorize(postern, late, { email, scope, resource: foreign, nonce: undefined })
     await narrow(late, [own])
@@ -132,7 +132,7 @@ describe('RFC 8707 §2: a client whose metadata lists resources', () => {
   })
 })
 
-test('RFC 8707 §2: a client whose metadata lists no resources may ask people for any there is', async () => {
+test('RFC 8707 §2: a client whose metadata lists no resources may ask people for any API', async () => {
   const client = await postern.createClient({ ...everything, scope: 'openid read' })
   for (const resource of [own, foreign]) {
     const request = { email, scope: 'openid read', resource, tokenParameters: { resource } }
@@ -144,7 +144,7 @@ test('RFC 8707 §2: a client whose metadata lists no resources may ask people fo
 describe('the admin API as a resource', () => {
   const scope = 'postern:clients:read postern:audit'
 
-  test('gives tokens, by client credentials, for the scopes that an administrator named for the client', async () => {
+  test('issues tokens with client credentials for the scopes that an administrator gave the client', async () => {
     const client = await postern.createClient({ ...machine, scope })
     const { json } = await credentials(client, { resource: admin, scope: 'postern:clients:read' })
     expect(json).toMatchObject({ scope: 'postern:clients:read', token_type: 'Bearer' })
@@ -154,22 +154,22 @@ describe('the admin API as a resource', () => {
   })
 
   test.each([
-    ['for no scope of any kind', undefined],
-    ['for scopes of others', 'openid read'],
-  ])('gives no token to a client that is registered %s', async (_what, registered) => {
+    ['for no scopes', undefined],
+    ['for scopes of other APIs', 'openid read'],
+  ])('issues no token to a client that is registered %s', async (_what, registered) => {
     const client = await postern.createClient({ ...machine, ...(registered && { scope: registered }) })
     expect(said(await credentials(client, { resource: admin, scope: 'postern:clients:read' }))).toEqual(invalidTarget)
     expect(said(await credentials(client, { resource: admin }))).toEqual(invalidTarget)
   })
 
-  test('gives no scope to a client that is registered for others of it', async () => {
+  test('grants no scope to a client that is registered only for others of its scopes', async () => {
     const client = await postern.createClient({ ...machine, scope: 'postern:clients:read' })
     const request = { resource: admin, scope: 'postern:clients:read postern:clients' }
     expect(said(await credentials(client, request))).toEqual([400, 'invalid_scope'])
     expect(said(await credentials(client, { resource: admin }))).toEqual([400, 'invalid_scope'])
   })
 
-  test('is never the resource of a request that a person answers, be the client registered for it and first-party', async () => {
+  test('is never the resource of a request that a person answers, even for a first-party client that is registered for it', async () => {
     const client = await postern.createClient({
       ...everything,
       first_party: true,
@@ -201,7 +201,7 @@ describe('the admin API as a resource', () => {
     expect(said(await credentials(client, { scope: 'postern:clients:read' }))).toEqual(invalidTarget)
   })
 
-  test('is not what is spelled like it', async () => {
+  test('does not match a similar spelling', async () => {
     const client = await postern.createClient({ ...machine, scope })
     const alike = [`${admin}/`, `${admin}?`, `${admin}#`, admin.replace('api', 'API'), admin.replace('api', '%61pi')]
     for (const resource of [...alike, admin.replace('/admin', '\\admin'), `${admin} `, `${admin}\n`]) {
@@ -210,7 +210,7 @@ describe('the admin API as a resource', () => {
     }
   })
 
-  test('is out of reach of a client whose list of resources leaves it out', async () => {
+  test('is unavailable to a client whose list of resources omits it', async () => {
     const client = await postern.createClient({ ...machine, scope, resources: [own] })
     const request = { scope: 'postern:clients:read', resource: admin }
     expect(said(await credentials(client, request))).toEqual(invalidTarget)

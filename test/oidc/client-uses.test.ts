@@ -34,7 +34,7 @@ async function row({ client_id }: ClientMetadata): Promise<Row> {
 const usedAt = async (client: ClientMetadata) => (await row(client)).last_used_at
 const ask = (client: ClientMetadata) =>
   send(postern, '/oauth/token', { client, form: { grant_type: 'client_credentials' } })
-/** A request of whoever says that it is this client. */
+/** Sends a request that merely claims to come from this client. */
 const claim = (path: string, { client_id }: ClientMetadata, form: Record<string, string> = {}) =>
   send(postern, path, { form: { client_id, ...form } })
 
@@ -49,12 +49,12 @@ describe('the last use of a client', () => {
       (client) => claim('/oauth/par', client, { ...code, ...pkce, client_secret: String(client['client_secret']) }),
     ],
     [
-      'a device',
+      'a device authorization',
       device,
       (client) => send(postern, '/oauth/device_authorization', { client, form: { scope: 'openid' } }),
     ],
     ['a sign-in to a public client', open, (client) => authorize(postern, client, { email }).then(() => undefined)],
-  ])('is when it did %s', async (_what, metadata, use) => {
+  ])('is the time of %s', async (_what, metadata, use) => {
     const client = await postern.createClient(metadata)
     const { updated_at } = await row(client)
     const answer = await use(client)
@@ -66,7 +66,7 @@ describe('the last use of a client', () => {
     expect(after.updated_at).toEqual(updated_at)
   })
 
-  test('is not when somebody else said to be it, or its request was refused', async () => {
+  test('is not a request that was rejected or that only claims to come from it', async () => {
     const client = await postern.createClient({ grant_types: ['authorization_code', 'client_credentials'] })
     const publicClient = await postern.createClient({ ...open, ...device, redirect_uris: ['https://rp.example/cb'] })
     const query = new URLSearchParams({ client_id: client.client_id, ...code, scope: 'openid nothing\x01', ...pkce })
@@ -95,7 +95,7 @@ describe('the last use of a client', () => {
   })
 })
 
-describe('what was noted', () => {
+describe('a use that was noted', () => {
   const setUp = async () => {
     const { database, clients } = postern.server.postern
     const many = await Promise.all(Array.from({ length: 3 }, () => postern.createClient(machine)))
@@ -107,15 +107,16 @@ describe('what was noted', () => {
     return { many, logged, uses: createClientUses({ db: database.db, clients, log }) }
   }
   const written = () => postern.statements.splice(0).filter((sql) => sql.includes('set "last_used_at"')).length
-  /** Lets so much time go by, and what is then due be done. */
+  /** Lets this much time pass, and the work that is then due finish. */
   async function pass(ms: number): Promise<number> {
     await vi.advanceTimersByTimeAsync(ms)
-    // Each takes longer than what is due, over a connection of its own; several, for when the machine is busy.
+    // Each query takes longer than the due work, over its own connection. There are several, in case the machine is
+    // busy.
     for (let wait = 0; wait < 8; wait++) await postern.database.query('select 1')
     return written()
   }
 
-  test('is written once a minute, for all clients in one statement, and once an hour for each', async () => {
+  test('is written once a minute, for all clients in one statement, and at most once an hour for each', async () => {
     const { many, uses } = await setUp()
     const note = () => {
       for (const { client_id } of many) uses.note(client_id, true)
@@ -136,7 +137,7 @@ describe('what was noted', () => {
     expect(written()).toBe(0)
   })
 
-  test('is tried again when it could not be written', async () => {
+  test('is written later if it could not be written', async () => {
     const { many, logged, uses } = await setUp()
     for (const { client_id } of many) uses.note(client_id, true)
     await postern.database.query('alter table clients rename column last_used_at to elsewhere')
@@ -148,7 +149,7 @@ describe('what was noted', () => {
     await uses.stop()
   })
 
-  test('is written at once when the client would else be removed, and it stays from then on', async () => {
+  test('is written at once if the client would otherwise be removed, and prevents its removal', async () => {
     const client = await postern.createClient(machine)
     const { client_id } = client
     await postern.database.query(`update clients set unused_expires_at = now() + interval '1 hour' where id = $1`, [
@@ -160,7 +161,7 @@ describe('what was noted', () => {
     expect(await usedAt(client)).not.toBeNull()
   })
 
-  test('is noted when a client only authenticated, which does not keep it from being removed', async () => {
+  test('is recorded for a client that only authenticated, but does not prevent its removal', async () => {
     const client = await postern.createClient(machine)
     const { client_id } = client
     await postern.database.query(`update clients set unused_expires_at = now() + interval '1 hour' where id = $1`, [
@@ -172,7 +173,7 @@ describe('what was noted', () => {
     await uses.stop()
     expect((await row(client)).unused_expires_at).not.toBeNull()
     expect(await usedAt(client)).not.toBeNull()
-    uses.note(client_id, true) // within the hour in which it would not be written again
+    uses.note(client_id, true) // a use is not written again within the hour
     await uses.stop()
     expect((await row(client)).unused_expires_at).toBeNull()
   })

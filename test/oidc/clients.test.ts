@@ -11,11 +11,11 @@ import { redeem, send } from '../support/wire.ts'
 
 const email = 'ada@example.com'
 const scope = 'openid offline_access'
-const stalenessMs = 5_000 // the bound that is promised
+const stalenessMs = 5_000 // the documented bound
 const machine = { grant_types: ['client_credentials'], redirect_uris: [], response_types: [] }
 
 let postern: TestPostern
-let other: Postern // another process of the same deployment, but for sharing this one with the test
+let other: Postern // stands for another process of the deployment, though it runs within the test
 
 beforeAll(async () => {
   postern = await startPostern()
@@ -34,11 +34,13 @@ const elsewhere = (
   ) => Promise<unknown>,
 ) => other.database.db.transaction().execute(work)
 
-/** Whether this process knows the client and its secret. Tokens are decided on in the database, so they would not tell. */
+/**
+ * Tells whether this process knows the client and its secret. Tokens would not show it: the database decides on them.
+ */
 const works = async (client: clients.ClientMetadata) =>
   (await send(postern, '/oauth/introspect', { client, form: { token: 'none' } })).status === 200
 
-/** Waits for what is promised to come true in time. */
+/** Waits until the check passes, within the documented time. */
 const soon = (check: () => Promise<void>) => vi.waitFor(check, { timeout: stalenessMs + 1_000, interval: 50 })
 
 describe('a client that is changed by another process', () => {
@@ -51,7 +53,7 @@ describe('a client that is changed by another process', () => {
     await soon(async () => expect(await works(client)).toBe(true))
   })
 
-  test('has its new secret here, and the old one is worth nothing', async () => {
+  test('has its new secret here, and the old one is rejected', async () => {
     const client = await postern.createClient(machine)
     expect(await works(client)).toBe(true)
     const changed = { ...client, client_secret: 'a-new-secret-of-some-length-0123456789' }
@@ -61,7 +63,7 @@ describe('a client that is changed by another process', () => {
     await soon(async () => expect([await works(client), await works(changed)]).toEqual([false, true]))
   })
 
-  test('is changed here even when no notification of it arrives', async () => {
+  test('is changed here even if no notification of the change arrives', async () => {
     const client = await postern.createClient(machine)
     expect(await works(client)).toBe(true)
     await postern.database.query('update clients set disabled_at = now(), updated_at = now() where id = $1', [
@@ -70,7 +72,7 @@ describe('a client that is changed by another process', () => {
     await soon(async () => expect(await works(client)).toBe(false))
   })
 
-  test('while the connection that hears of changes was lost is changed here, and later ones are heard of again', async () => {
+  test('is changed here even if the connection for notifications was lost, and later changes arrive too', async () => {
     const client = await postern.createClient(machine)
     expect(await works(client)).toBe(true)
     for (const isDisabled of [true, false, true]) {
@@ -82,7 +84,7 @@ describe('a client that is changed by another process', () => {
     }
   })
 
-  test('is asked for when it has been unknown for too long whether it changed', async () => {
+  test('is read again when notifications have been missing for too long', async () => {
     const client = await postern.createClient(machine)
     const { clients: cache } = postern.server.postern
     expect(await cache.find(client.client_id)).toBeDefined()
@@ -96,11 +98,11 @@ describe('a client that is changed by another process', () => {
     expect(await found).toBeUndefined()
   })
 
-  test('is read once for each change, however often it is asked what changed lately', async () => {
+  test('is read once for each change, however often the process checks for recent changes', async () => {
     const client = await postern.createClient(machine)
     const reads = () => postern.statements.filter((sql) => sql.includes('"secret_sealed"')).length
     const checks = () => postern.statements.filter((sql) => sql.includes('"updated_at" >=')).length
-    // The notification of its creation may come after it was first read: then it is rightly read once more.
+    // The notification of its creation may arrive after the first read. The client is then rightly read once more.
     await vi.waitFor(
       async () => {
         expect(await works(client)).toBe(true)
@@ -109,11 +111,11 @@ describe('a client that is changed by another process', () => {
         expect(await works(client)).toBe(true)
         expect(reads()).toBe(0)
       },
-      { timeout: 25_000, interval: 50 }, // within the minute in which its creation counts as a late change
+      { timeout: 25_000, interval: 50 }, // its creation counts as recent for a minute
     )
   })
 
-  test('in the moment it is read is not remembered as it was before', async () => {
+  test('is not cached in its old state if it changes while it is read', async () => {
     const { client_id } = await postern.createClient(machine)
     const { clients: cache } = postern.server.postern
     const reading = cache.find(client_id)
@@ -125,7 +127,7 @@ describe('a client that is changed by another process', () => {
   })
 })
 
-test('three hundred clients, more than the engine itself keeps, are not read again and again', async () => {
+test('three hundred clients, more than the engine caches, are not read repeatedly', async () => {
   const { db } = postern.server.postern.database
   const { envelope } = postern.server.postern.storage
   const sample = await postern.createClient(machine)
@@ -139,12 +141,12 @@ test('three hundred clients, more than the engine itself keeps, are not read aga
     return postern.statements.filter((sql) => sql.includes('"secret_sealed"')).length
   }
   expect(await reads()).toBeGreaterThanOrEqual(many.length)
-  // Notifications of their creation may come late, after which each is rightly read once more.
+  // Notifications of their creation may arrive late. Each client is then rightly read once more.
   await vi.waitFor(async () => expect(await reads()).toBe(0), { timeout: 25_000, interval: 50 })
 })
 
 describe('RFC 7592 §2.3: a client that was deleted', () => {
-  test('takes with it its codes, tokens and grants, and its id is never given out again', async () => {
+  test('loses its codes, tokens and grants, and its ID is never issued again', async () => {
     const bystander = await postern.createClient()
     const client = await postern.createClient()
     const visitor = createVisitor(postern.issuer)
@@ -178,7 +180,7 @@ describe('RFC 7592 §2.3: a client that was deleted', () => {
     ).toBe(200)
   })
 
-  test('or disabled cannot be read or changed with its registration access token, nor enable itself', async () => {
+  test('or disabled can neither be read or changed with its registration access token nor enable itself', async () => {
     for (const command of ['client disable', 'client delete']) {
       const { initial_access_token } = (await operate(postern, 'registration-token create', {})) as Record<
         string,

@@ -25,7 +25,7 @@ afterAll(() => postern?.stop())
 const createClient = (metadata: Record<string, unknown> = {}) =>
   postern.createClient({ grant_types: ['authorization_code', 'refresh_token', deviceGrant], ...metadata })
 
-/** The API that a token is for, and the scopes that it has there. */
+/** Returns the API that a token is for, and the scopes that it has there. */
 async function goodFor(client: ClientMetadata, token: unknown): Promise<unknown[]> {
   const { json } = await send(postern, '/oauth/introspect', { client, form: { token: String(token) } })
   return [json['aud'], json['scope']]
@@ -46,7 +46,7 @@ async function errorAt(client: ClientMetadata, parameters: Record<string, unknow
 const said = ({ json }: Answer) => [json['error'], json['error_description']]
 
 describe('RFC 8707 §2.2: a token request that names no API', () => {
-  test('is for the API of the login, and so is each refresh', async () => {
+  test('is for the API of the login, as is each refresh', async () => {
     const client = await createClient()
     const asked = { email, scope: 'openid email offline_access read', resource: files }
     const { tokens } = await login(postern, client, asked)
@@ -60,7 +60,7 @@ describe('RFC 8707 §2.2: a token request that names no API', () => {
     }
   })
 
-  test('is for userinfo where it asks for scopes of OpenID Connect alone', async () => {
+  test('is for userinfo if it asks only for OpenID Connect scopes', async () => {
     const client = await createClient()
     const asked = { email, scope: 'openid email offline_access read', resource: files }
     const { tokens, config } = await login(postern, client, asked)
@@ -68,7 +68,7 @@ describe('RFC 8707 §2.2: a token request that names no API', () => {
     expect(await oidc.fetchUserInfo(config, String(json['access_token']), sub)).toMatchObject({ email })
   })
 
-  test('is for userinfo where the person gave nothing of the API', async () => {
+  test('is for userinfo if the person granted nothing of the API', async () => {
     const client = await createClient()
     const config = await discover(postern, client)
     const begun = await beginLogin(config, { issuer: postern.issuer, scope: 'openid email read', resource: files })
@@ -79,7 +79,7 @@ describe('RFC 8707 §2.2: a token request that names no API', () => {
     expect(await oidc.fetchUserInfo(config, String(json['access_token']), sub)).toMatchObject({ email })
   })
 
-  test('of a login for several APIs is told to name one, and can then redeem its code', async () => {
+  test('must name one of several APIs of its login, and can then redeem its code', async () => {
     const client = await createClient()
     const begun = await authorize(postern, client, {
       email,
@@ -90,7 +90,7 @@ describe('RFC 8707 §2.2: a token request that names no API', () => {
     expect(said(refused)).toEqual(['invalid_target', expect.stringContaining(`ask with resource=${files}`)])
     const { json } = await redeem(postern, begun, { client, resource: mail })
     expect(await goodFor(client, json['access_token'])).toEqual([mail, 'read'])
-    // A refresh token keeps the resource it was issued with, and can still give a token for the other.
+    // A refresh token keeps the resource it was issued with, and can still yield a token for the other.
     const second = (await refresh(client, json['refresh_token'])).json
     expect(await goodFor(client, second['access_token'])).toEqual([mail, 'read'])
     const third = (await refresh(client, second['refresh_token'], { resource: files })).json
@@ -99,7 +99,7 @@ describe('RFC 8707 §2.2: a token request that names no API', () => {
     expect(await goodFor(client, fourth['access_token'])).toEqual([mail, 'read'])
   })
 
-  test('of a login for several APIs is for the only one that has the scopes it asks for', async () => {
+  test('is for the only API of its login that has the requested scopes', async () => {
     const client = await createClient()
     const asked = { email, scope: 'openid offline_access write send', resource: [files, mail] }
     const begun = await authorize(postern, client, asked)
@@ -108,7 +108,7 @@ describe('RFC 8707 §2.2: a token request that names no API', () => {
     expect(await goodFor(client, second['access_token'])).toEqual([mail, 'send'])
   })
 
-  test('of a login for several APIs is for the default of the client', async () => {
+  test('is for the client’s default among several APIs of its login', async () => {
     const client = await createClient({ default_resource: mail })
     const asked = { email, scope: 'openid offline_access read', resource: [files, mail] }
     const { json } = await redeem(postern, await authorize(postern, client, asked), { client })
@@ -119,12 +119,12 @@ describe('RFC 8707 §2.2: a token request that names no API', () => {
 describe('RFC 8707 §2.2: an authorization request that names no API', () => {
   test.each([
     ['of its only API', { resources: [files] }, 'openid read', [files, 'read']],
-    ['of its only API, and nothing of OpenID Connect', { resources: [files] }, 'read', [files, 'read']],
+    ['of its only API, and no OpenID Connect scopes', { resources: [files] }, 'read', [files, 'read']],
     ['by default', { resources: [files] }, undefined, [files, 'read write']],
     ['of its default API', { resources: [files, mail], default_resource: mail }, 'openid read', [mail, 'read']],
     ['of its default API, without a list', { default_resource: mail }, 'openid read', [mail, 'read']],
-    ['of OpenID Connect alone', { resources: [files] }, 'openid email', [undefined, 'openid email']],
-  ])('is for the API that is meant: a client that asks for scopes %s', async (_what, metadata, scope, expected) => {
+    ['only of OpenID Connect', { resources: [files] }, 'openid email', [undefined, 'openid email']],
+  ])('is for the intended API if its client asks for scopes %s', async (_what, metadata, scope, expected) => {
     const client = await createClient({ scope: registered, ...metadata })
     const asked = { email, scope: scope ?? '', nonce: undefined, state: undefined }
     const begun = await authorize(postern, client, asked)
@@ -147,16 +147,16 @@ describe('RFC 8707 §2.2: an authorization request that names no API', () => {
 
   test.each([
     ['lists several', { resources: [files, mail] }, 'openid read', `resource=${files} or resource=${mail}`],
-    ['lists several, of which one has it', { resources: [files, mail] }, 'openid write', `resource=${files}`],
+    ['lists several, one of which has the scope', { resources: [files, mail] }, 'openid write', `resource=${files}`],
     [
-      'lists several, and asks for nothing',
+      'lists several and asks for nothing',
       { resources: [files, mail] },
       undefined,
       `resource=${files} or resource=${mail}`,
     ],
-    ['asks for scopes of more than its default', { default_resource: mail }, 'send write', `resource=${mail}`],
+    ['asks for scopes beyond its default', { default_resource: mail }, 'send write', `resource=${mail}`],
     ['lists none', {}, 'openid read', 'resource=the identifier of the API'],
-  ])('is refused with what to send: a client that %s', async (_what, metadata, scope, hint) => {
+  ])('is rejected, with a hint on what to send, if its client %s', async (_what, metadata, scope, hint) => {
     const client = await createClient({ scope: registered, ...metadata })
     const answer = await errorAt(client, { scope, nonce: undefined })
     expect([answer['error'], answer['error_description']]).toEqual([
@@ -166,15 +166,15 @@ describe('RFC 8707 §2.2: an authorization request that names no API', () => {
     expect(answer['error_description']).toContain(hint)
   })
 
-  test('does not find out about APIs that the client does not list', async () => {
+  test('reveals nothing about APIs that the client does not list', async () => {
     const answer = await errorAt(await createClient(), { scope: 'openid read' })
     expect(answer['error_description']).not.toContain('example')
     const other = await createClient({ resources: [mail], scope: registered })
     const { page } = await beginLogin(await discover(postern, other), { issuer: postern.issuer, scope: 'openid write' })
-    expect(page.url).toContain('/interaction/') // as it would with a scope that nobody has
+    expect(page.url).toContain('/interaction/') // as with a scope that no API has
   })
 
-  test('with prompt=none is answered like any other', async () => {
+  test('is answered in the same way with prompt=none', async () => {
     const client = await createClient({ resources: [files], scope: registered })
     const { visitor } = await login(postern, client, { email, scope: 'openid read' })
     const config = await discover(postern, client)
@@ -205,7 +205,7 @@ describe('RFC 8707 §2.2: a machine that names no API', () => {
       [mail, 'read'],
     ],
     ['a scope of OpenID Connect', { scope: 'openid read', resources: [files] }, 'openid', [undefined, 'openid']],
-  ])('and asks for %s gets a token for the API that is meant', async (_what, metadata, scope, expected) => {
+  ])('gets a token for the intended API if it asks for %s', async (_what, metadata, scope, expected) => {
     const client = await postern.createClient({ ...machine, ...metadata })
     const { json } = await ask(client, scope === undefined ? {} : { scope })
     expect([await goodFor(client, json['access_token']), json['scope']]).toEqual([expected, expected[1]])
@@ -213,12 +213,12 @@ describe('RFC 8707 §2.2: a machine that names no API', () => {
 
   test.each([
     ['lists several', { scope: 'read', resources: [files, mail] }, 'read', 'invalid_target'],
-    ['lists several, and asks for nothing', { scope: 'read', resources: [files, mail] }, undefined, 'invalid_target'],
+    ['lists several and asks for nothing', { scope: 'read', resources: [files, mail] }, undefined, 'invalid_target'],
     ['is an administrator', { scope: 'postern:audit' }, 'postern:audit', 'invalid_target'],
     ['is not registered for the scope', { scope: 'read', resources: [files] }, 'write', 'invalid_scope'],
     ['has the scope at no API', { scope: 'read', resources: [] }, 'read', 'invalid_scope'],
     ['asks for more than it has there', { scope: 'read', resources: [files] }, 'read write', 'invalid_scope'],
-  ])('is refused: one that %s', async (_what, metadata, scope, error) => {
+  ])('is rejected if it %s', async (_what, metadata, scope, error) => {
     const client = await postern.createClient({ ...machine, ...metadata })
     const { status, json } = await ask(client, scope === undefined ? {} : { scope })
     expect([status, json['error']]).toEqual([400, error])
@@ -229,7 +229,7 @@ describe('RFC 8707 §2.2: a machine that names no API', () => {
 })
 
 describe('default_resource', () => {
-  test('is one of resources, where the client lists them', async () => {
+  test('must be one of resources if the client lists them', async () => {
     const wrong = createClient({ resources: [files], default_resource: mail })
     await expect(wrong).rejects.toThrow(/default_resource must be one of resources/)
     const client = await createClient({ resources: [files, mail], default_resource: mail })
@@ -237,7 +237,7 @@ describe('default_resource', () => {
     await expect(narrower).rejects.toThrow(/default_resource must be one of resources/)
   })
 
-  test('gives nothing that the client could not have asked for', async () => {
+  test('grants nothing that the client could not have asked for', async () => {
     const client = await postern.createClient({ ...machine, scope: 'read', default_resource: files })
     const answer = await send(postern, '/oauth/token', {
       client,

@@ -30,7 +30,7 @@ afterAll(async () => {
 })
 afterEach(() => heard())
 
-/** As long later as a process may take to hear of a change. */
+/** Moves the clock by the longest time that a process may take to learn of a change. */
 const heard = () => vi.setSystemTime(Date.now() + 5_000)
 
 async function createApi(): Promise<void> {
@@ -61,7 +61,7 @@ const granted = async () =>
     )
   ).filter(({ named }) => named === true)
 
-describe('an API that is registered again under the identifier of one that was deleted', () => {
+describe('an API that is registered under the identifier of a deleted one', () => {
   test('has none of its consents, denials and tokens: people are asked again', async () => {
     await createApi()
     const { tokens, visitor } = await signIn()
@@ -78,7 +78,7 @@ describe('an API that is registered again under the identifier of one that was d
     expect(tickboxes(page.body).filter(({ name }) => name === 'resource_scope')).toHaveLength(2)
   })
 
-  test('has no token from before, even where people consented again and a request was late to write it', async () => {
+  test('accepts no earlier token, even after a new consent, and even if a late request wrote the token', async () => {
     await createApi()
     const { tokens } = await signIn()
     const rows = await postern.database.query(`select * from artifacts where payload->>'aud' = $1`, [api])
@@ -96,7 +96,7 @@ describe('an API that is registered again under the identifier of one that was d
     expect(await introspect(tokens.access_token)).toEqual({ active: false })
   })
 
-  test('is not consented to on a page that showed the other one', async () => {
+  test('gets no consent from a page that showed the deleted one', async () => {
     await createApi()
     const config = await discover(postern, client)
     const begun = await beginLogin(config, { issuer: postern.issuer, scope: 'openid read', resource: api })
@@ -110,7 +110,7 @@ describe('an API that is registered again under the identifier of one that was d
   })
 })
 
-/** Runs a request while an API is being deleted: everything of it is done, and nothing is committed yet. */
+/** Runs a request while an API is being deleted: the deletion is complete but not committed. */
 async function whileDeleting<T>(request: () => Promise<T>): Promise<T> {
   const { db } = postern.server.postern.database
   let running: Promise<T> | undefined
@@ -130,8 +130,8 @@ async function whileDeleting<T>(request: () => Promise<T>): Promise<T> {
   return running as Promise<T>
 }
 
-describe('a request that is under way while an API is deleted', () => {
-  test('and refreshes leaves no token that is good, not even when there is an API of that identifier again', async () => {
+describe('while an API is deleted', () => {
+  test('a refresh yields no valid token, even after an API with that identifier is registered again', async () => {
     await createApi()
     const { tokens } = await signIn()
     const { json } = await whileDeleting(() => refresh(tokens.refresh_token))
@@ -141,7 +141,7 @@ describe('a request that is under way while an API is deleted', () => {
     expect((await refresh(json['refresh_token'])).json['scope'] ?? '').toBe('')
   })
 
-  test('and consents leaves no consent', async () => {
+  test('a consent leaves no consent behind', async () => {
     await createApi()
     const begun = await beginLogin(await discover(postern, client), {
       issuer: postern.issuer,
@@ -153,7 +153,7 @@ describe('a request that is under way while an API is deleted', () => {
     expect(await granted()).toEqual([])
   })
 
-  test('and is granted without being asked, as first-party clients are, leaves no grant', async () => {
+  test('a first-party client’s request, which needs no consent, leaves no grant behind', async () => {
     await createApi()
     const own = await postern.createClient({ first_party: true })
     const begun = await beginLogin(await discover(postern, own), {

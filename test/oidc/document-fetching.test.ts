@@ -11,7 +11,7 @@ let testDatabase: TestDatabase
 let database: Database
 let documents: Documents
 let asked: number
-/** What the document's server does next. */
+/** The next answer of the document's server. */
 let answer: () => Response
 
 beforeAll(async () => {
@@ -53,12 +53,12 @@ function fails(): void {
 describe('RFC 9111 §4.2.1: a document is fresh', () => {
   test.each<[what: string, headers: () => Record<string, string>, seconds: number]>([
     ['for as long as its server says', () => ({ 'cache-control': 'public, max-age=1200' }), 1_200],
-    ['until its server says', () => ({ expires: new Date(startedAt + 900_000).toUTCString() }), 900],
+    ['until the date that its server gives', () => ({ expires: new Date(startedAt + 900_000).toUTCString() }), 900],
     ['by max-age rather than Expires', () => ({ 'cache-control': 'max-age=1200', expires: '0' }), 1_200],
-    ['for five minutes when its server says nothing', () => ({}), 300],
-    ['for five minutes though its server says less', () => ({ 'cache-control': 'max-age=0, no-store' }), 300],
-    ['for an hour though its server says more', () => ({ 'cache-control': 'max-age=31536000' }), 3_600],
-    ['for five minutes when what its server says is no date', () => ({ expires: 'tomorrow' }), 300],
+    ['for five minutes if its server says nothing', () => ({}), 300],
+    ['for five minutes even if its server says less', () => ({ 'cache-control': 'max-age=0, no-store' }), 300],
+    ['for at most an hour even if its server says more', () => ({ 'cache-control': 'max-age=31536000' }), 3_600],
+    ['for five minutes if its server gives an invalid date', () => ({ expires: 'tomorrow' }), 300],
   ])('%s', async (_what, headers, seconds) => {
     at(0)
     answers({ client_name: 'Before' }, headers())
@@ -73,10 +73,10 @@ describe('RFC 9111 §4.2.1: a document is fresh', () => {
   })
 })
 
-describe('how often a document is read', () => {
+describe('reading documents', () => {
   const unknown = (n: number) => documents.read(`${clientId}/${n}`, { isKnown: false })
 
-  test('is limited for each that is known, and apart from that for those that are not', async () => {
+  test('is limited for each known one, and separately for all unknown ones', async () => {
     fails()
     const refusals = async (ask: (n: number) => Promise<unknown>, count: number) => {
       const outcomes = []
@@ -99,14 +99,14 @@ const readFrom = (address: string, name: string, at = clientId) =>
     ),
   )
 
-describe('requests for one document at the same moment', () => {
-  test('read it once, though one of them is counted only after another has read it', async () => {
+describe('simultaneous requests for one document', () => {
+  test('read it once, even if one of them is counted only after another has read it', async () => {
     fails()
     await readFrom('192.0.2.1', 'other', 'https://other.example/client.json')
     const holder = await database.dedicated()
     try {
       await holder.query('begin')
-      await holder.query('select from throttles for update') // what the first request is counted under
+      await holder.query('select from throttles for update') // the row that counts the first request
       answer = () => Response.json({ client_id: `${clientId}?one` })
       asked = 0
       const first = readFrom('192.0.2.1', 'one')
@@ -120,17 +120,17 @@ describe('requests for one document at the same moment', () => {
   })
 })
 
-describe('a stranger who asks for more documents than they may', () => {
+describe('a stranger who asks for too many documents', () => {
   const limited = 'temporarily_unavailable'
 
-  test('keeps nobody from reading one from elsewhere, not even at the same moment', async () => {
+  test('prevents nobody elsewhere from reading one, not even at the same moment', async () => {
     for (let n = 0; n < 30; n++) await readFrom('192.0.2.1', `${n}`)
     answer = () => Response.json({ client_id: `${clientId}?one` })
     const answers = await Promise.all([readFrom('192.0.2.1', 'one'), readFrom('198.51.100.1', 'one')])
     expect(answers).toEqual([limited, 'read'])
   })
 
-  test('at a host, from many networks, leaves some for networks that have asked for none', async () => {
+  test('from many networks leaves some reads of a host for networks that have used none', async () => {
     fails()
     const outcomes = []
     for (let n = 0; n < 250; n++) outcomes.push(await readFrom(`192.0.2.${n % 10}`, `${n}`))
@@ -139,8 +139,8 @@ describe('a stranger who asks for more documents than they may', () => {
   })
 })
 
-describe('a document that cannot be read again', () => {
-  test('is good for another hour, and asked for every five minutes of it', async () => {
+describe('a document that can no longer be read', () => {
+  test('stays valid for another hour, and is requested every five minutes', async () => {
     at(0)
     const first = await read()
     fails()
@@ -154,7 +154,7 @@ describe('a document that cannot be read again', () => {
     await expect(read()).rejects.toMatchObject({ error: 'invalid_client' })
   })
 
-  test('counts as it is once it can be read, whatever it says', async () => {
+  test('takes effect as soon as it can be read, whatever it contains', async () => {
     at(0)
     await read()
     answer = () => new Response('gone', { headers: { 'content-type': 'application/json' } })
@@ -203,13 +203,13 @@ describe('draft-ietf-oauth-client-id-metadata-document §4: the media type of a 
     'text/html, application/json',
     'text/plain; type=application/json',
     'application/json, text/html',
-  ])('may not be %s, as it is of what anybody can store or have repeated', async (type) => {
+  ])('may not be %s, which a server may use for content of anyone', async (type) => {
     served(type)
     const refusal = { error: 'invalid_client', error_description: expect.stringContaining('must be served as') }
     await expect(read()).rejects.toMatchObject(refusal)
   })
 
-  test('counts at once when it changes', async () => {
+  test('takes effect at once when it changes', async () => {
     at(0)
     served('application/json')
     await read()

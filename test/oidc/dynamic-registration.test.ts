@@ -14,7 +14,7 @@ afterAll(() => postern?.stop())
 
 const metadata = { client_id: 'new', redirect_uris: ['https://rp.example/cb'] }
 
-/** What the engine does last, however it came there: it saves a client. */
+/** Saves a client, which is what the engine does last in every registration. */
 function save(payload: object, permission?: Permission) {
   const work = createWork({ endpoint: 'registration', requestId: 'r', address: '127.0.0.1' })
   if (permission) work.registration = { step: 'allowed', openBearer: undefined, count: undefined, permission }
@@ -25,23 +25,23 @@ function save(payload: object, permission?: Permission) {
   })
 }
 
-describe('better-auth CVE-2026-41427: a client that the engine saves without having asked us', () => {
+describe('better-auth CVE-2026-41427: a client that the engine saves without asking us first', () => {
   const permission = { policy: 'default', actor: 'anonymous' }
 
   test.each<[string, object, string]>([
-    ['redirected over http', { redirect_uris: ['http://rp.example/cb'] }, 'invalid_redirect_uri'],
-    ['that is first party', { first_party: true }, 'invalid_client_metadata'],
-    ['of a policy that is not there', {}, 'invalid_client_metadata'],
-  ])('is judged all the same: not one %s', async (what, change, error) => {
+    ['is redirected over http', { redirect_uris: ['http://rp.example/cb'] }, 'invalid_redirect_uri'],
+    ['is first-party', { first_party: true }, 'invalid_client_metadata'],
+    ['names a policy that does not exist', {}, 'invalid_client_metadata'],
+  ])('is still rejected if it %s', async (what, change, error) => {
     const policy = what.includes('policy') ? 'missing' : 'default'
     await expect(save({ ...metadata, ...change }, { ...permission, policy })).rejects.toMatchObject({ error })
   })
 
-  test('is kept when it is allowed', async () => {
+  test('is stored if it is allowed', async () => {
     expect(await save(metadata, permission)).toEqual(metadata)
   })
 
-  test('is not saved when no token allows it', async () => {
+  test('is not stored if no token allows it', async () => {
     await expect(save(metadata)).rejects.toThrow('Nothing allows this registration.')
   })
 })

@@ -6,8 +6,8 @@ import { externalKey } from '../../src/oidc/tokens/external-keys.ts'
 const { publicKey, privateKey } = generateKeyPairSync('ed25519')
 const publicJwk: JWK = { ...publicKey.export({ format: 'jwk' }), kid: 'one', alg: 'EdDSA', use: 'sig' }
 
-describe('a key of which the engine has the public part alone', () => {
-  test('signs by what it is given to sign with', async () => {
+describe('a key that the engine knows only by its public part', () => {
+  test('signs with the function that it is given', async () => {
     const sign = async (data: Buffer) => signWith(null, data, privateKey)
     const key = externalKey({ kid: 'one', alg: 'EdDSA', publicJwk, sign })
     const input = `${Buffer.from('{"alg":"EdDSA"}').toString('base64url')}.e30`
@@ -15,12 +15,12 @@ describe('a key of which the engine has the public part alone', () => {
     await compactVerify(`${input}.${signature}`, await importJWK(publicJwk, 'EdDSA'))
   })
 
-  test('refuses to sign without, so that no token can be signed by a retired key', async () => {
+  test('refuses to sign without one, so that a retired key signs no token', async () => {
     const key = externalKey({ kid: 'one', alg: 'EdDSA', publicJwk })
     await expect(key.sign(Buffer.from('x'))).rejects.toThrow('The EdDSA key one does not sign.')
   })
 
-  test('has the members that a key of the database has, and no other', () => {
+  test('has the same members as a key of the database, and no others', () => {
     const key = externalKey({ kid: 'one', alg: 'EdDSA', publicJwk })
     const { kid, alg, use, kty, crv, x, y, n, e, pub, key_ops, x5c } = key as unknown as Record<string, unknown>
     expect({ kid, alg, use, kty, crv, x }).toEqual(publicJwk)

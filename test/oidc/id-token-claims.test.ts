@@ -32,21 +32,21 @@ const added = (claims: object | undefined) =>
   Object.fromEntries(Object.entries(claims ?? {}).filter(([name]) => !standard.includes(name)))
 
 describe('id_token_claims', () => {
-  test('are in the ID token when their scopes were consented to', async () => {
+  test('are in the ID token when the person consented to their scopes', async () => {
     const { tokens } = await login(postern, client, { email, scope: 'openid profile email groups' })
     expect(added(tokens.claims())).toEqual({ email, groups: ['staff'], name: 'Ada' })
   })
 
   test.each([
-    ['that were not asked for', { scope: 'openid email' }, { email }],
-    ['that the person unticked', { scope: 'openid profile email groups', scopes: ['groups'] }, { groups: ['staff'] }],
-    ['of no scope at all', { scope: 'openid' }, {}],
-  ])('are not there of scopes %s', async (_name, asked, expected) => {
+    ['not requested', { scope: 'openid email' }, { email }],
+    ['unticked by the person', { scope: 'openid profile email groups', scopes: ['groups'] }, { groups: ['staff'] }],
+    ['all absent', { scope: 'openid' }, {}],
+  ])('are not in the ID token if their scopes are %s', async (_name, asked, expected) => {
     const { tokens } = await login(postern, await register(), { email, ...asked })
     expect(added(tokens.claims())).toEqual(expected)
   })
 
-  test('are in the ID token of a refresh, and only those of the scopes that it asks for', async () => {
+  test('are in the ID token of a refresh, but only for the scopes that it asks for', async () => {
     const { config, tokens } = await login(postern, client, {
       email,
       scope: 'openid profile email groups offline_access',
@@ -72,7 +72,7 @@ describe('id_token_claims', () => {
     expect(added(tokens.claims())).toEqual({})
   })
 
-  test('of the implicit flow are there as well', async () => {
+  test('are in the ID token of the implicit flow too', async () => {
     const implicit = await startPostern({ ALLOW_IMPLICIT_AND_HYBRID: 'true' })
     try {
       await implicit.createAccount(email, { groups: ['staff'] })
@@ -94,7 +94,7 @@ describe('id_token_claims', () => {
     }
   })
 
-  test('have to be claims that there are', async () => {
+  test('must be supported claims', async () => {
     await expect(register({ id_token_claims: ['email', 'shoe_size'] })).rejects.toThrow(
       /id_token_claims must be a list/,
     )

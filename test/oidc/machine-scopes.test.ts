@@ -22,7 +22,7 @@ beforeAll(async () => {
   const clientId = owner.client_id
   await postern.createResource({ identifier: notes, scopes: { read: 'Read', write: 'Write' }, clientId })
   await postern.createResource({ identifier: mail, scopes: { read: 'Read' }, clientId })
-  // As the release before let it be registered.
+  // The previous release allowed these names.
   await postern.createResource({
     identifier: misnamed,
     scopes: { profile: "Read Ada's notes, too", email: '', read: '' },
@@ -44,13 +44,13 @@ describe('a machine that registered itself', () => {
     [notes, misnamed].flatMap((resource) => requests.map((asked) => [scope, asked, resource] as const)),
   )
 
-  test.each(cases)('for %j that asks for %j gets no token for %s', async (scope, asked, resource) => {
+  test.each(cases)('for %j and asks for %j gets no token for %s', async (scope, asked, resource) => {
     const { json } = await register(postern, { ...machine, ...(scope && { scope }) }, await createToken(postern))
     const answer = await ask(json as ClientMetadata, { resource, ...(asked && { scope: asked }) })
     expect(said(answer)).toEqual(invalidTarget)
   })
 
-  test('has a scope of an API where its policy lists both, and only there', async () => {
+  test('has a scope of an API only where its policy lists both', async () => {
     const both = await createPolicy(postern, 'both', { scopes: ['openid', 'read'], resources: [notes] })
     const { json } = await register(postern, { ...machine, scope: 'openid read' }, both)
     expect(said(await ask(json as ClientMetadata, { resource: notes }))).toEqual([200, 'read'])
@@ -81,7 +81,7 @@ describe('a machine that an administrator registered', () => {
     }
   })
 
-  test('for scopes of an API by name of the API gets these: all of them, or those it asks for (RFC 6749 §3.3)', async () => {
+  test('for scopes of an API, and for the API by name, gets all of them or those it asks for (RFC 6749 §3.3)', async () => {
     const client = await postern.createClient({ ...machine, scope: 'openid read write', resources: [notes, mail] })
     expect(said(await ask(client, { resource: notes }))).toEqual([200, 'read write'])
     expect(said(await ask(client, { resource: notes, scope: 'write' }))).toEqual([200, 'write'])
@@ -89,21 +89,21 @@ describe('a machine that an administrator registered', () => {
   })
 
   test.each([
-    ['that the API has and it is not registered for', 'write', notes],
+    ['that the API has but the client is not registered for', 'write', notes],
     ['that it is registered for at another API', 'mail.send', notes],
     ['that the API does not have', 'nonsense', notes],
-    ['of OpenID Connect, which it is registered for', 'openid', notes],
+    ['of OpenID Connect that it is registered for', 'openid', notes],
     ['together with one that it has', 'read nonsense', notes],
-  ])('is told invalid_scope for a scope %s, instead of getting less', async (_what, scope, resource) => {
+  ])('gets invalid_scope, not fewer scopes, for a scope %s', async (_what, scope, resource) => {
     const client = await postern.createClient({ ...machine, scope: 'openid read mail.send', resources: [notes] })
     expect(said(await ask(client, { scope, resource }))).toEqual(invalidScope)
   })
 })
 
-describe('an API does not call its scope like one of OpenID Connect', () => {
+describe('an API scope with the name of an OpenID Connect scope', () => {
   const refusal = (name: string) => new RegExp(`scopes of OpenID Connect .*: ${name}; .* such as notes:profile`)
 
-  test.each(ofOpenId)('%s is refused by create, update and apply, in words that help', async (name) => {
+  test.each(ofOpenId)('(%s) is rejected by create, update and apply, with a helpful message', async (name) => {
     const scopes = { [name]: 'Read', fine: 'Fine' }
     const identifier = `https://${name.replace('_', '-')}.example/`
     await expect(operate(postern, 'resource create', { identifier, scopes })).rejects.toThrow(refusal(name))
@@ -112,7 +112,7 @@ describe('an API does not call its scope like one of OpenID Connect', () => {
     await expect(declare(postern, declaration)).rejects.toThrow(refusal(name))
   })
 
-  test('one that does from before can be changed otherwise, and is named at the start with the command to rename it', async () => {
+  test('that already exists does not prevent other changes, and the server logs at startup the command that renames it', async () => {
     await operate(postern, 'resource update', { identifier: misnamed, name: 'Another name' })
     postern.logged.splice(0)
     await postern.restart()
@@ -137,8 +137,8 @@ describe('an API does not call its scope like one of OpenID Connect', () => {
   })
 })
 
-describe('the machines of the release before', () => {
-  test('that an administrator registered for scopes of APIs keep these APIs, and get no others', async () => {
+describe('machines of the previous release', () => {
+  test('that an administrator registered for API scopes keep these APIs and get no others', async () => {
     const { db } = postern.server.postern.database
     const created = {
       one: await postern.createClient({ ...machine, scope: 'openid read' }),

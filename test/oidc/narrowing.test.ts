@@ -12,7 +12,7 @@ const people = ['openid', 'profile', 'email', 'offline_access']
 const ofApi = ['read', 'write']
 const everything = [...people, ...ofApi]
 const scope = everything.join(' ')
-/** What a refresh for userinfo asks for: one that asks for all is for the API of the login. */
+/** The scopes of a refresh for userinfo: a refresh for all scopes is for the API of the login. */
 const ofPeople = { scope: people.join(' ') }
 const documents = new Map<string, string>()
 const document = async (input: unknown) =>
@@ -32,10 +32,10 @@ afterAll(async () => {
   vi.useRealTimers()
 })
 
-/** As long later as a process may take to hear of a change (docs/operations.md). */
+/** Moves the clock by the longest time that a process may take to learn of a change (docs/operations.md). */
 const heard = () => vi.setSystemTime(Date.now() + 5_000)
 
-/** All that one client was issued: for userinfo, for an API, for itself, and to refresh with. */
+/** Everything that one client was issued: tokens for userinfo, for an API and for itself, and a refresh token. */
 type Holder = {
   client: ClientMetadata
   owner: ClientMetadata
@@ -74,7 +74,7 @@ async function createHolder(metadata: Record<string, unknown>, kind: 'registered
   return whole
 }
 
-/** An app that is registered by a document of its own, which leaves its scope to the policy. */
+/** Publishes the document of an app. The policy decides on its scope. */
 async function publish(client_id: string, metadata: object, api: string): Promise<ClientMetadata> {
   const about = { client_id, client_name: 'App', redirect_uris: ['https://rp.example/cb'] }
   const grant_types = ['authorization_code', 'refresh_token']
@@ -87,7 +87,7 @@ async function publish(client_id: string, metadata: object, api: string): Promis
 const allowDocuments = (scopes: string[], resources: string[]) =>
   operate(postern, 'registration-policy set', { name: 'document', rules: { scopes, resources } })
 
-/** A request by a client, which says who it is as it is registered to by now. */
+/** Sends a request of a client, authenticated as its current registration requires. */
 function ask(client: ClientMetadata, path: string, form: Record<string, string>): Promise<Answer> {
   const isPublic = client['token_endpoint_auth_method'] === 'none'
   return send(postern, path, isPublic ? { form: { client_id: client.client_id, ...form } } : { client, form })
@@ -107,11 +107,11 @@ async function refresh(holder: Holder, form: Record<string, string> = {}): Promi
   return answer
 }
 
-/** What an answer gives. A refusal names a scope, too. */
+/** Returns the granted scopes of an answer. An error names a scope too. */
 const scopesOf = ({ json }: Answer): string[] => (json['error'] ? [] : String(json['scope'] ?? '').split(' '))
 const introspect = (client: ClientMetadata, token: string) => ask(client, '/oauth/introspect', { token })
 
-/** The scopes that claims come of. */
+/** Returns the scopes whose claims userinfo returns. */
 async function userinfo(token: string): Promise<string[]> {
   const { headers, json, text } = await send(postern, '/oauth/userinfo', { bearer: token })
   const claims = headers.get('content-type')?.startsWith('application/jwt') ? decodeJwt(text) : json
@@ -120,7 +120,7 @@ async function userinfo(token: string): Promise<string[]> {
 }
 
 type Use = {
-  /** What of all scopes shows in it. */
+  /** The scopes that are visible in this use, out of all. */
   shows: string[]
   of(holder: Holder): Promise<string[]>
   metadata?: Record<string, unknown>
@@ -155,7 +155,7 @@ const recreate = async ({ api, owner }: Holder) => {
   await operate(postern, 'resource create', { identifier: api, scopes: apiScopes, client_id: owner.client_id })
 }
 
-/** Has the person asked again, who allows less than before. */
+/** Shows the consent page to the person again, who allows less than before. */
 async function narrowConsent({ config, visitor, api }: Holder): Promise<void> {
   const request = { issuer: postern.issuer, visitor, scope, resource: api, prompt: 'consent' }
   const { page } = await beginLogin(config, request)
@@ -174,18 +174,18 @@ const without = (names: string[]) => Object.keys(uses).filter((name) => !names.i
 
 // biome-ignore format: it is a table
 const operations: Record<string, Operation> = {
-  'the client is registered for less':             { lost: ['profile', 'email', 'write'], by: (holder) => update(holder, { scope: 'openid offline_access read' }) },
-  'the client is registered for nothing of people': { lost: people, uses: without(ofRefreshing), by: (holder) => update(holder, { scope: 'read write' }) },
-  'the client may not refresh any more':           { lost: everything, uses: ofRefreshing, by: (holder) => update(holder, { scope: everything.filter((name) => name !== 'offline_access').join(' ') }) },
-  'the client is registered for another API':      { lost: ofApi, by: (holder) => update(holder, { resources: ['https://another.example/'] }) },
-  'the person allows less':                        { lost: ['profile', 'email', 'write'], uses: without(ofMachines), by: narrowConsent },
-  'the API has a scope less':                      { lost: ['write'], by: ({ api }) => operate(postern, 'resource update', { identifier: api, scopes: { read: 'Read' } }) },
-  'the API is deleted':                            { lost: ofApi, by: ({ api }) => operate(postern, 'resource delete', { identifier: api }) },
-  'the API is deleted, and registered again':      { lost: ofApi, uses: without(['client credentials']), by: recreate },
-  'the client becomes public':                     { lost: everything, by: downgrade },
+  'the client is registered for less':        { lost: ['profile', 'email', 'write'], by: (holder) => update(holder, { scope: 'openid offline_access read' }) },
+  'the client has no scopes about people':    { lost: people, uses: without(ofRefreshing), by: (holder) => update(holder, { scope: 'read write' }) },
+  'the client may no longer refresh':         { lost: everything, uses: ofRefreshing, by: (holder) => update(holder, { scope: everything.filter((name) => name !== 'offline_access').join(' ') }) },
+  'the client is registered for another API': { lost: ofApi, by: (holder) => update(holder, { resources: ['https://another.example/'] }) },
+  'the person allows less':                   { lost: ['profile', 'email', 'write'], uses: without(ofMachines), by: narrowConsent },
+  'the API loses a scope':                    { lost: ['write'], by: ({ api }) => operate(postern, 'resource update', { identifier: api, scopes: { read: 'Read' } }) },
+  'the API is deleted':                       { lost: ofApi, by: ({ api }) => operate(postern, 'resource delete', { identifier: api }) },
+  'the API is deleted and registered again':  { lost: ofApi, uses: without(['client credentials']), by: recreate },
+  'the client becomes public':                { lost: everything, by: downgrade },
 }
 
-/** Each use by which each operation shows: what it took is there before, and gone after. */
+/** Every use that shows the effect of an operation: the lost scopes are there before it, and gone after it. */
 const matrix = Object.entries(operations).flatMap(([operation, { lost, uses: some = Object.keys(uses) }]) =>
   some
     .map((use) => [operation, use, lost.filter((name) => uses[use]?.shows.includes(name))] as const)
@@ -205,7 +205,7 @@ async function expectGone(holder: Holder, use: Use, operation: Operation, gone: 
 
 describe.each(Object.keys(operations))('once %s', (name) => {
   const own = matrix.filter(([operation]) => operation === name)
-  test.each(own)('(%s) %s has nothing of %j', async (_name, useName, gone) => {
+  test.each(own)('(%s) %s no longer has %j', async (_name, useName, gone) => {
     const use = uses[useName] as Use
     const operation = operations[name] as Operation
     await expectGone(await createHolder(use.metadata ?? {}, 'registered'), use, operation, gone)
@@ -220,7 +220,7 @@ describe('once the policy for documents allows less', () => {
   ])
   const operation: Operation = { lost, by: ({ api }) => allowDocuments(['openid', 'offline_access', 'read'], [api]) }
 
-  test.each(ofDocuments)('%s has no more', async (useName) => {
+  test.each(ofDocuments)('%s has less', async (useName) => {
     const use = uses[useName] as Use
     const holder = await createHolder(use.metadata ?? {}, 'document')
     await expectGone(
@@ -242,8 +242,8 @@ describe('once the policy for documents allows less', () => {
   )
 })
 
-describe('what was narrowed', () => {
-  test('is back with the registration, as nobody took it back', async () => {
+describe('a narrowed grant', () => {
+  test('returns to its full extent when the registration does, since no person withdrew it', async () => {
     const holder = await createHolder({}, 'registered')
     await update(holder, { scope: 'openid offline_access' })
     heard()
@@ -253,7 +253,7 @@ describe('what was narrowed', () => {
     expect(scopesOf(await refresh(holder, ofPeople))).toContain('email')
   })
 
-  test('is revoked all the same: a token that lost everything does not come back (RFC 7009 §2)', async () => {
+  test('can still be revoked: a token that lost every scope does not come back (RFC 7009 §2)', async () => {
     const holder = await createHolder({}, 'registered')
     await update(holder, { scope: 'openid' })
     heard()

@@ -36,7 +36,7 @@ const createClient = (metadata: Record<string, unknown>) =>
 type Asked = Record<string, string>
 type Outcome = { error: string | undefined; description?: string | undefined; at: string; verifier?: string }
 
-/** The ways an authorization request arrives. Each says what came of it before anybody was asked anything. */
+/** The ways to send an authorization request, each with its outcome before anyone is asked anything. */
 const ways: Record<string, (client: ClientMetadata, asked: Asked) => Promise<Outcome>> = {
   async 'an authorization request'(client, asked) {
     const begun = await beginLogin(await discover(postern, client), { ...front, ...withoutScope, ...asked })
@@ -92,19 +92,19 @@ const cases = Object.keys(ways).flatMap((way) =>
   ),
 )
 
-describe('RFC 6749 §3.3: no scope is lost without a word', () => {
-  test.each(cases)('%s of a client registered for %j that asks for %j', async (way, registered, asked) => {
+describe('RFC 6749 §3.3: no scope is dropped silently', () => {
+  test.each(cases)('when %s of a client registered for %j asks for %j', async (way, registered, asked) => {
     const client = await createClient({ ...(registered && { scope: registered }) })
     const outcome = await ways[way]?.(client, asked === undefined ? {} : { scope: asked })
     const hasDefault = registered !== undefined && !asked
     if (hasDefault) return expect(outcome?.error).toBeUndefined()
-    // Said where the app hears of it: no page was shown before.
+    // The error goes to the app, and no page was shown before.
     expect(outcome?.at).not.toContain('/interaction/')
     expect(outcome?.error).toMatch(asked === 'notes:read' && !registered ? /^invalid_target$/ : /^invalid_scope$/)
     expect(outcome?.description).toMatch(/scope/)
   })
 
-  test('without scope a person is asked for what the client is registered for, and the answer says what it is (§5.1)', async () => {
+  test('a request without scope asks the person for everything that the client is registered for, and the answer names it (§5.1)', async () => {
     const client = await createClient({ scope: 'openid email offline_access' })
     const begun = await beginLogin(await discover(postern, client), { ...front, ...withoutScope })
     const consent = await begun.visitor.signIn(begun.page, email)
@@ -114,7 +114,7 @@ describe('RFC 6749 §3.3: no scope is lost without a word', () => {
     expect(json).toMatchObject({ scope: 'openid email' })
   })
 
-  test('the default is bounded by resource: of the scopes of APIs only those of the API that is named', async () => {
+  test('resource limits the default: of API scopes, it includes only those of the named API', async () => {
     const client = await createClient({ scope: 'openid notes:read other:read' })
     const begun = await beginLogin(await discover(postern, client), { ...front, ...withoutScope, resource: api })
     const consent = await begun.visitor.signIn(begun.page, email)
@@ -124,13 +124,13 @@ describe('RFC 6749 §3.3: no scope is lost without a word', () => {
     expect(json).toMatchObject({ scope: 'notes:read' })
   })
 
-  test('a client that asks for offline_access alone and cannot have it is told, rather than given something else', async () => {
+  test('a client that asks only for offline_access and cannot have it gets an error, not something else', async () => {
     const client = await createClient({ grant_types: ['authorization_code'], scope: 'openid email' })
     const begun = await beginLogin(await discover(postern, client), { ...front, scope: 'offline_access' })
     expect(answerOf(begun.page.url)).toMatchObject({ error: 'invalid_scope' })
   })
 
-  test('what is known is given where something else is asked for as well, and the answer says so (§5.1)', async () => {
+  test('known scopes are granted if unknown ones are requested too, and the answer names them (§5.1)', async () => {
     const client = await createClient({ scope: 'openid email' })
     const begun = await beginLogin(await discover(postern, client), { ...front, scope: 'openid nope' })
     const callback = await completeLogin(begun, email)
@@ -138,7 +138,7 @@ describe('RFC 6749 §3.3: no scope is lost without a word', () => {
     expect(json).toMatchObject({ scope: 'openid' })
   })
 
-  test('a machine is told so too', async () => {
+  test('a machine gets an error too', async () => {
     const machine = { grant_types: ['client_credentials'], redirect_uris: [], response_types: [] }
     const client = await postern.createClient({ ...machine, scope: 'notes:read', resources: [api] })
     for (const scope of unknown.slice(0, 2)) {

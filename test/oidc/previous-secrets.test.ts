@@ -14,7 +14,9 @@ import { basic, send } from '../support/wire.ts'
 const machine = { grant_types: ['client_credentials'], redirect_uris: [], response_types: [] }
 const methods = ['client_secret_basic', 'client_secret_post', 'client_secret_jwt']
 
-/** How a client proves who it is by a secret, in the way it is registered for (OpenID Connect Core §9). */
+/**
+ * Creates the proof of a client that authenticates with a secret, by its registered method (OpenID Connect Core §9).
+ */
 async function proof({ client_id, token_endpoint_auth_method: method }: ClientMetadata, secret: string, aud: string) {
   if (method === 'client_secret_basic') return { headers: { authorization: basic(client_id, secret) }, form: {} }
   if (method === 'client_secret_post') return { headers: {}, form: { client_id, client_secret: secret } }
@@ -47,7 +49,7 @@ describe('a client whose secret was rotated', () => {
     return status === 200
   }
 
-  /** Rotates the secret, and waits until the server has heard of it. */
+  /** Rotates the secret, and waits until the server knows it. */
   async function rotate(client: ClientMetadata, overlap_seconds: number): Promise<Record<string, unknown>> {
     const { client_id } = client
     const rotated = (await operate(postern, 'client rotate-secret', { client_id, overlap_seconds })) as typeof client
@@ -55,10 +57,10 @@ describe('a client whose secret was rotated', () => {
     return rotated
   }
 
-  /** As if that many seconds had gone by. */
+  /** Moves the clock by this many seconds. */
   const later = (seconds: number) => vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + seconds * 1000 })
 
-  test.each(methods)('with %s has two secrets until the overlap ends, and one from then on', async (method) => {
+  test.each(methods)('with %s has two secrets until the overlap ends, and one afterwards', async (method) => {
     const client = await postern.createClient({ ...machine, token_endpoint_auth_method: method })
     expect(await opens(client, client['client_secret'])).toBe(true)
     const { client_secret: secret } = await rotate(client, 10)
@@ -69,7 +71,7 @@ describe('a client whose secret was rotated', () => {
     expect([await opens(client, client['client_secret']), await opens(client, secret)]).toEqual([false, true])
   })
 
-  test.each(methods)('with %s and no overlap has the new secret alone', async (method) => {
+  test.each(methods)('with %s and no overlap has only the new secret', async (method) => {
     const client = await postern.createClient({ ...machine, token_endpoint_auth_method: method })
     expect(await opens(client, client['client_secret'])).toBe(true)
     const { client_secret: secret, ...rest } = await rotate(client, 0)
@@ -77,22 +79,17 @@ describe('a client whose secret was rotated', () => {
     expect(rest).not.toHaveProperty('previous_secret_expires_at')
   })
 
-  test.each(methods)(
-    'with %s gets nothing for its previous secret when that ends during the request',
-    async (method) => {
-      const client = await postern.createClient({ ...machine, token_endpoint_auth_method: method })
-      const { client_secret: secret } = await rotate(client, 600)
-      const end = () =>
-        postern.database.query(`update clients set previous_secret_expires_at = now() where id = $1`, [
-          client.client_id,
-        ])
-      expect([await opens(client, client['client_secret']), await opens(client, secret)]).toEqual([true, true])
-      await end() // which this process does not hear of
-      expect([await opens(client, client['client_secret']), await opens(client, secret)]).toEqual([false, true])
-    },
-  )
+  test.each(methods)('with %s is rejected with its previous secret if that ends during the request', async (method) => {
+    const client = await postern.createClient({ ...machine, token_endpoint_auth_method: method })
+    const { client_secret: secret } = await rotate(client, 600)
+    const end = () =>
+      postern.database.query(`update clients set previous_secret_expires_at = now() where id = $1`, [client.client_id])
+    expect([await opens(client, client['client_secret']), await opens(client, secret)]).toEqual([true, true])
+    await end() // this process does not learn of it
+    expect([await opens(client, client['client_secret']), await opens(client, secret)]).toEqual([false, true])
+  })
 
-  test('twice has the two newest', async () => {
+  test('twice has the two newest secrets', async () => {
     const client = await postern.createClient(machine)
     const second = await rotate(client, 600)
     const third = await rotate(client, 600)
@@ -101,7 +98,7 @@ describe('a client whose secret was rotated', () => {
     expect(await opens(client, third['client_secret'])).toBe(true)
   })
 
-  test('shows neither the previous secret nor that there is one in what the engine takes for its metadata', async () => {
+  test('reveals neither the previous secret nor its existence in the metadata that the engine sees', async () => {
     const client = await postern.createClient({ ...machine, token_endpoint_auth_method: 'client_secret_jwt' })
     const { client_secret: secret } = await rotate(client, 600)
     const found = await postern.server.postern.provider.Client.find(client.client_id)
@@ -139,12 +136,12 @@ describe('RFC 7591 §3.2.1: a client_secret_expires_at', () => {
 
   const later = (seconds: number) => vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + seconds * 1000 })
 
-  test.each(methods)('is the end of the secret, with %s', async (method) => {
+  test.each(methods)('ends the secret at that moment, with %s', async (method) => {
     const client = await register(method)
     const end = Number(client['client_secret_expires_at'])
     later(end - Date.now() / 1000 - 1)
     expect(await opens(client)).toBe(true)
-    later(end - Date.now() / 1000 + 0.01) // not the 15 seconds later that the clocks of others may differ by
+    later(end - Date.now() / 1000 + 0.01) // without the tolerance of 15 seconds for the clocks of others
     expect(await opens(client)).toBe(false)
     const { client_id } = client
     const rotated = (await operate(postern, 'client rotate-secret', { client_id })) as ClientMetadata
@@ -152,7 +149,7 @@ describe('RFC 7591 §3.2.1: a client_secret_expires_at', () => {
   })
 
   test.each(['/oauth/token', '/oauth/introspect', '/oauth/revoke', '/oauth/par', '/oauth/device_authorization'])(
-    'is the end of the secret at %s',
+    'ends the secret at %s',
     async (path) => {
       const client = await register('client_secret_basic')
       const ask = async () =>
@@ -163,16 +160,19 @@ describe('RFC 7591 §3.2.1: a client_secret_expires_at', () => {
     },
   )
 
-  test.each(methods)('is not moved by a rotation: what has ended does not begin again, with %s', async (method) => {
-    const client = await register(method)
-    later(60 + 16)
-    const { client_id } = client
-    const rotated = await operate(postern, 'client rotate-secret', { client_id, overlap_seconds: 600 })
-    expect(rotated).not.toHaveProperty('previous_secret_expires_at')
-    expect(await opens(client)).toBe(false)
-  })
+  test.each(methods)(
+    'is not moved by a rotation: an expired secret does not become valid again, with %s',
+    async (method) => {
+      const client = await register(method)
+      later(60 + 16)
+      const { client_id } = client
+      const rotated = await operate(postern, 'client rotate-secret', { client_id, overlap_seconds: 600 })
+      expect(rotated).not.toHaveProperty('previous_secret_expires_at')
+      expect(await opens(client)).toBe(false)
+    },
+  )
 
-  test('ends an overlap that would be longer', async () => {
+  test('ends an overlap that would last longer', async () => {
     const client = await register('client_secret_basic')
     const { client_id } = client
     const rotated = (await operate(postern, 'client rotate-secret', { client_id, overlap_seconds: 600 })) as Record<
@@ -212,7 +212,7 @@ describe('a rotation', () => {
     await rm(folder, { recursive: true, force: true })
   })
 
-  /** Whether each process lets in whoever has this secret. */
+  /** Returns each process's status for a client that has this secret. */
   const opens = (client: ClientMetadata, secret: unknown) =>
     Promise.all(
       fleet.processes.map(async (server) => {
@@ -237,12 +237,12 @@ describe('a rotation', () => {
     await soon(async () => expect(await opens(client, rotated['client_secret'])).toEqual(all))
   })
 
-  test.each(methods)('lets a client with a sector_identifier_uri have both secrets, with %s', async (method) => {
+  test.each(methods)('leaves a client with a sector_identifier_uri both secrets, with %s', async (method) => {
     const { client_id, ...metadata } = await fleet.createClient({
       token_endpoint_auth_method: method,
       redirect_uris: redirect_uris.slice(0, 1),
     })
-    // It could not be registered with: the operator of this test does not trust the certificate.
+    // It could not be registered normally: the operator of this test does not trust the certificate.
     await fleet.database.query(`update clients set metadata = metadata || $2, updated_at = now() where id = $1`, [
       client_id,
       { redirect_uris, subject_type: 'pairwise', sector_identifier_uri: `https://${sector.host}/sector` },
@@ -254,7 +254,8 @@ describe('a rotation', () => {
     await soon(async () => expect(await opens(client, rotated['client_secret'])).toEqual(all))
     expect(await opens(client, metadata['client_secret'])).toEqual(all)
     expect(await opens(client, 'x'.repeat(64))).toEqual(none)
-    // By each process once before and once after, and perhaps for a version in between; not at each of five requests.
+    // Each process fetches it once before and once after, and perhaps for a version in between, but not at each
+    // request.
     const asked = (sector.asked - askedBefore) / fleet.processes.length
     expect(asked).toBeGreaterThanOrEqual(2)
     expect(asked).toBeLessThan(5)

@@ -63,7 +63,7 @@ const token = (form: Record<string, string>) => send(postern, '/oauth/token', { 
 const audience = async (accessToken: unknown) =>
   (await send(postern, '/oauth/introspect', { client, form: { token: String(accessToken) } })).json['aud']
 
-/** What becomes of a resource at each endpoint that takes one: what the token is for, or the error. */
+/** The endpoints that take a resource, with the outcome: the audience of the token, or the error. */
 const places: [name: string, ask: (resource: string) => Promise<unknown>][] = [
   [
     'client credentials',
@@ -134,17 +134,17 @@ const places: [name: string, ask: (resource: string) => Promise<unknown>][] = [
   ],
 ]
 
-describe.each(places)('%s', (_name, ask) => {
-  test.each(equivalent)('for %s in another spelling is for it', async (registered, ...spellings) => {
+describe.each(places)('the resource of %s', (_name, ask) => {
+  test.each(equivalent)('may be %s in another spelling', async (registered, ...spellings) => {
     for (const spelling of spellings) expect([spelling, await ask(spelling)]).toEqual([spelling, registered])
   })
 
-  test('for what is only almost the same is refused', async () => {
+  test('is rejected if it is only similar to a registered one', async () => {
     for (const other of others) expect([other, await ask(other)]).toEqual([other, 'invalid_target'])
   })
 })
 
-test('an API named twice, in two spellings, is named once', async () => {
+test('an API that is named twice, in two spellings, counts once', async () => {
   const resource = ['https://mcp.example.com', 'https://mcp.example.com/']
   const begun = await authorize(postern, client, { email, scope: 'openid read', resource })
   const { json } = await redeem(postern, begun, { client })

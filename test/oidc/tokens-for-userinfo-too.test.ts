@@ -29,7 +29,7 @@ afterAll(async () => {
   vi.useRealTimers()
 })
 
-/** As long later as a process may take to hear of a change (docs/operations.md). */
+/** Moves the clock by the longest time that a process may take to learn of a change (docs/operations.md). */
 const heard = () => vi.setSystemTime(Date.now() + 5_000)
 
 const words = (text: unknown) => String(text).split(' ').sort()
@@ -39,7 +39,7 @@ describe.each(formats)('an API whose %s tokens serve userinfo', (format) => {
   const resource = apiOf(format)
   const register = () => postern.createClient({ scope, resources: [resource] })
 
-  test('gets a token that is for it and opens userinfo, and so does each refresh', async () => {
+  test('gets a token that is for it and opens userinfo, as does each refresh', async () => {
     const client = await register()
     const { tokens, config } = await login(postern, client, { email, scope: 'openid email offline_access read' })
     expect(words(tokens.scope)).toEqual(['email', 'openid', 'read'])
@@ -51,7 +51,7 @@ describe.each(formats)('an API whose %s tokens serve userinfo', (format) => {
     expect((await userinfo(again.access_token)).json).toMatchObject({ email })
   })
 
-  test('is given no more than the person ticked, of itself and of them', async () => {
+  test('gets no more than the person ticked, of itself and of them', async () => {
     const client = await register()
     const config = await discover(postern, client)
     const begun = await beginLogin(config, { issuer: postern.issuer, scope: 'openid email read write' })
@@ -65,7 +65,7 @@ describe.each(formats)('an API whose %s tokens serve userinfo', (format) => {
     expect((await userinfo(json['access_token'])).json).toEqual({ sub })
   })
 
-  test('is given nothing where the person gave it nothing', async () => {
+  test('gets nothing if the person granted it nothing', async () => {
     const client = await register()
     const config = await discover(postern, client)
     const begun = await beginLogin(config, { issuer: postern.issuer, scope: 'openid email read' })
@@ -78,7 +78,7 @@ describe.each(formats)('an API whose %s tokens serve userinfo', (format) => {
     expect(about.aud).toBeUndefined()
   })
 
-  test('has a token that no longer opens userinfo once it is not to, or its client may not', async () => {
+  test('has a token that no longer opens userinfo once the API or its client loses the permission', async () => {
     const client = await register()
     const { tokens } = await login(postern, client, { email, scope: 'openid email read' })
     await operate(postern, 'client update', { client_id: client.client_id, scope: 'openid read write' })
@@ -92,7 +92,7 @@ describe.each(formats)('an API whose %s tokens serve userinfo', (format) => {
   })
 })
 
-test('a machine has nothing of people in its token', async () => {
+test('a machine’s token has no scopes about people', async () => {
   const machine = { grant_types: ['client_credentials'], redirect_uris: [], response_types: [] }
   const client = await postern.createClient({ ...machine, scope: 'openid email read', resources: [apiOf('opaque')] })
   const { json } = await send(postern, '/oauth/token', { client, form: { grant_type: 'client_credentials' } })

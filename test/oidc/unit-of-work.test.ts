@@ -37,7 +37,7 @@ afterAll(async () => {
   await database?.drop()
 })
 
-/** Everything a request of a token or of a code may change. */
+/** Reads everything that a request about a token or a code may change. */
 function state(): Promise<Record<string, unknown>[]> {
   return database.query(
     `select model, encode(id_hash, 'hex') as id, consumed_at, destroyed_at, payload::text from artifacts
@@ -48,7 +48,9 @@ function state(): Promise<Record<string, unknown>[]> {
   )
 }
 
-/** Lets the database go away for good when a request sends a statement like this one, until it is let back. */
+/**
+ * Disconnects the database when a request sends a statement like this one, until the proxy accepts connections again.
+ */
 function goAwayAt(statement: RegExp): Promise<void> {
   return proxy.cut({ match: (sql) => statement.test(sql), when: 'before' }).then(proxy.refuse)
 }
@@ -56,11 +58,11 @@ function goAwayAt(statement: RegExp): Promise<void> {
 const reads = /^\s*select a\.id_hash/
 const writes = /^with /
 
-describe('RFC 6749 §4.1.2, §6: while the database is away for longer', () => {
+describe('RFC 6749 §4.1.2, §6: while the database is unreachable for longer', () => {
   test.each([
     ['looked up', reads],
     ['redeemed', writes],
-  ])('a code that is being %s stays as it was, and works when it is back', async (_how, statement) => {
+  ])('a code that is being %s stays unchanged, and works afterwards', async (_how, statement) => {
     const begun = await authorize(postern, client, { email, visitor, scope })
     const before = await state()
     const gone = goAwayAt(statement)
@@ -79,7 +81,7 @@ describe('RFC 6749 §4.1.2, §6: while the database is away for longer', () => {
   test.each([
     ['looked up', reads],
     ['redeemed', writes],
-  ])('a refresh token that is being %s stays as it was, and works when it is back', async (_how, statement) => {
+  ])('a refresh token that is being %s stays unchanged, and works afterwards', async (_how, statement) => {
     const { tokens } = await login(postern, client, { email, visitor, scope })
     const form = { grant_type: 'refresh_token', refresh_token: String(tokens.refresh_token) }
     const before = await state()
@@ -93,8 +95,8 @@ describe('RFC 6749 §4.1.2, §6: while the database is away for longer', () => {
   })
 })
 
-describe('RFC 6749 §5.2: a token request that is refused', () => {
-  test('after its code was found good leaves the code as it was, and no tokens', async () => {
+describe('RFC 6749 §5.2: a token request that is rejected', () => {
+  test('after its code was found valid leaves the code unchanged and no tokens', async () => {
     const begun = await authorize(postern, client, { email, visitor })
     const before = await state()
     const wrong = await redeem(postern, begun, { client, code_verifier: 'x'.repeat(43) })
@@ -107,7 +109,7 @@ describe('RFC 6749 §5.2: a token request that is refused', () => {
 })
 
 describe('an authorization request whose write fails', () => {
-  test('sends nobody anywhere with a code, sets no cookie, and changes nothing', async () => {
+  test('sends no code anywhere, sets no cookie, and changes nothing', async () => {
     const { config } = await authorize(postern, client, { email, visitor })
     const before = await state()
     const gone = goAwayAt(writes)

@@ -24,13 +24,13 @@ beforeAll(async () => {
 })
 afterAll(() => postern?.stop())
 
-/** Changes a client as another process does, in the moment before this one hears of it. */
+/** Changes a client as another process does, just before this one learns of it. */
 async function unheard(change: string, { client_id }: ClientMetadata): Promise<void> {
   const { clients } = postern.server.postern
-  await sleep(300) // it may not have heard yet that the client was created
+  await sleep(300) // the notification of its creation may still be on its way
   await clients.find(client_id)
   await postern.database.query(`update clients set ${change} where id = $1`, [client_id])
-  expect(await clients.find(client_id)).toBeDefined() // or the test would show nothing
+  expect(await clients.find(client_id)).toBeDefined() // otherwise the test would prove nothing
 }
 
 const ask = (client: ClientMetadata, form: Record<string, string>) => send(postern, '/oauth/token', { client, form })
@@ -43,9 +43,9 @@ const rows = async () =>
   )[0]
 const ends = ['disabled_at = now()', 'deleted_at = now()', 'expires_at = now()']
 
-describe('a client whose end this process has not heard of', () => {
+describe('a client whose end this process does not know of yet', () => {
   test.each(ends.flatMap((end) => [opaque, signed].map((resource) => [end, resource])))(
-    'when its %s gets no token for %s with client credentials, and nothing is written',
+    '(%s) gets no token for %s with client credentials, and nothing is written',
     async (end, resource) => {
       const client = await postern.createClient(machine)
       const request = { grant_type: 'client_credentials', scope: 'read', resource }
@@ -59,7 +59,7 @@ describe('a client whose end this process has not heard of', () => {
     },
   )
 
-  test.each(ends)('when its %s gets nothing for a code or refresh token, nor uses it up', async (end) => {
+  test.each(ends)('(%s) gets nothing for a code or refresh token, and does not use it up', async (end) => {
     const client = await postern.createClient()
     const { tokens, visitor } = await login(postern, client, { email, scope: 'openid offline_access' })
     const begun = await authorize(postern, client, { email, visitor })
@@ -80,8 +80,8 @@ describe('a client whose end this process has not heard of', () => {
   })
 })
 
-describe('a client that has an end', () => {
-  test('is refused from then on, by a process that has known it since before', async () => {
+describe('a client that expires', () => {
+  test('is rejected from then on, even by a process that already knew it', async () => {
     const client = await postern.createClient(machine)
     const request = { grant_type: 'client_credentials', scope: 'read', resource: opaque }
     await postern.database.query(`update clients set expires_at = now() + interval '1 second' where id = $1`, [

@@ -4,6 +4,7 @@ import { errors, type KoaContextWithOIDC } from 'oidc-provider'
 import * as policies from '../../registration/policies.ts'
 import { type Circumstances, effective, judge, type Metadata } from '../../registration/policy.ts'
 import { reduced, withoutUnused } from '../../registration/reductions.ts'
+import type { Refusal } from '../../registration/refusal.ts'
 import type { Policy } from '../../registration/rules.ts'
 import { applyStatement, type VerifyStatement } from '../../registration/software-statements.ts'
 import type { ClientMetadata } from '../../stores/clients/clients.ts'
@@ -53,10 +54,8 @@ function circumstancesAt({ issuer }: Storage, policy: Policy): Circumstances {
   return { policy, isLoopbackIssuer: issuer.startsWith('http:'), openScopes: Object.keys(scopes), isOwnWord: true }
 }
 
-type Described = { field?: string | undefined; rule?: string | undefined; message: string }
-
 /** RFC 7591 §3.2.2. The engine names the error by how its description begins. */
-export function toError({ field, rule, message }: Described): errors.OIDCProviderError {
+export function toError({ field, rule, message }: Refusal): errors.OIDCProviderError {
   const about = field === undefined || message.startsWith(field) ? message : `${field}: ${message}`
   return new errors.InvalidClientMetadata(rule === undefined ? about : `${about} (${rule})`)
 }

@@ -1,5 +1,6 @@
 import { errors } from 'oidc-provider'
 import type { Tx } from '../../database/schema.ts'
+import { Refused } from '../../registration/refusal.ts'
 import * as clients from '../../stores/clients/clients.ts'
 import * as clientRecords from '../../stores/clients/records.ts'
 import * as registrationTokens from '../../stores/clients/registration-tokens.ts'
@@ -9,7 +10,7 @@ import type { Stage } from '../../stores/protocol/stages.ts'
 import { changedClientId, type Permission, type Registration } from '../request/registration.ts'
 import type { Storage } from '../request/storage.ts'
 import type { Work } from '../request/work.ts'
-import { assertRoom, originUnder, RefusedMetadata } from './by-administrator.ts'
+import { assertRoom, originUnder } from './by-administrator.ts'
 import { toError } from './by-client.ts'
 import { endWhatWasNarrowed } from './narrowed.ts'
 
@@ -47,7 +48,7 @@ export async function commitRegistration(
       await storage.applyIn(tx, stage)
     })
   } catch (error) {
-    if (error instanceof RefusedMetadata) return toError(error)
+    if (error instanceof Refused) return toError(error.refusal)
     if (error instanceof errors.OIDCProviderError) return error
     throw error
   } finally {
