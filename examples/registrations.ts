@@ -3,7 +3,7 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parseEnv } from 'node:util'
 import { execute } from '../src/admin/execute.ts'
-import { Refusal } from '../src/admin/operation.ts'
+import { OperationError } from '../src/admin/operation.ts'
 import { operations } from '../src/admin/operations/index.ts'
 import type { Postern } from '../src/assemble/index.ts'
 
@@ -95,7 +95,7 @@ export async function register(
     return run(command, input).then(
       () => true,
       (error) => {
-        if (error instanceof Refusal && error.kind === 'not-found') return false
+        if (error instanceof OperationError && error.kind === 'not-found') return false
         throw error
       },
     )

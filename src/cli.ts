@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 import './runtime.ts'
 import { userInfo } from 'node:os'
-import { Refusal } from './admin/operation.ts'
+import { OperationError } from './admin/operation.ts'
 import { assemble } from './assemble/index.ts'
 import { version } from './assemble/version.ts'
 import { runCommand } from './cli/command.ts'
@@ -75,8 +75,9 @@ function overview(noun?: string): string {
 try {
   await run(process.argv.slice(2))
 } catch (error) {
-  const isExpected = error instanceof Usage || error instanceof InvalidConfiguration || error instanceof Refusal
-  const field = error instanceof Refusal && error.field !== undefined ? `--${optionOf(error.field)}: ` : ''
+  const isExpected = error instanceof Usage || error instanceof InvalidConfiguration || error instanceof OperationError
+  const field =
+    error instanceof OperationError && error.refusal.field !== undefined ? `--${optionOf(error.refusal.field)}: ` : ''
   const failure = isExpected ? undefined : databaseFailure(error)
   console.error(failure ?? (error instanceof Error ? field + error.message : error))
   process.exitCode = isExpected ? 2 : 1

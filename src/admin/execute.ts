@@ -7,7 +7,7 @@ import type { Operation, OperationDependencies, Performer } from './operation.ts
  * several operations stand or fall together; what they changed is then forgotten when `within` ends.
  *
  * @returns the output, as its schema shows it.
- * @throws Refusal when it cannot be done; nothing was written then.
+ * @throws OperationError when it cannot be done; nothing was written then.
  */
 export async function execute(
   operation: Operation,

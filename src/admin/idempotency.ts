@@ -2,7 +2,7 @@ import { keyedHash, sha256 } from '../crypto/digests.ts'
 import type { Secret } from '../secret.ts'
 import * as idempotencyKeys from '../stores/operations/idempotency-keys.ts'
 import { perform, prepare, within } from './execute.ts'
-import { type Operation, type OperationDependencies, type Performer, Refusal } from './operation.ts'
+import { type Operation, type OperationDependencies, OperationError, type Performer } from './operation.ts'
 
 const keptMs = 86_400_000 // long enough for whoever tries again, short enough for what the answer may hold
 
@@ -11,7 +11,7 @@ const keptMs = 86_400_000 // long enough for whoever tries again, short enough f
  * key, the effect and the answer are one transaction, so an operation that was refused leaves the key unused. Keys
  * belong to whoever used them, and the answer is sealed, since it may hold a secret that is shown only once.
  *
- * @throws Refusal when the key came with another request before.
+ * @throws OperationError when the key came with another request before.
  */
 export async function executeOnce(
   operation: Operation,
@@ -33,7 +33,7 @@ export async function executeOnce(
     const claim = await idempotencyKeys.claim(tx, { keyHash, requestHash, expiresAt })
     if (claim !== 'new') {
       if (!claim.requestHash.equals(requestHash)) {
-        throw new Refusal('invalid', 'came with another request before', { field: 'Idempotency-Key' })
+        throw new OperationError('invalid', { field: 'Idempotency-Key', message: 'came with another request before' })
       }
       return { output: JSON.parse(envelope.open(claim.responseSealed, identity)), isReplayed: true }
     }

@@ -7,6 +7,7 @@ import type { Tx } from '../database/schema.ts'
 import type { RotationDependencies } from '../keys/rotation.ts'
 import type { AdminScope } from '../oidc/admin-resource.ts'
 import type { Storage } from '../oidc/request/storage.ts'
+import type { Refusal } from '../registration/refusal.ts'
 import type { AuditEvent } from '../stores/operations/audit.ts'
 
 /** What all operations stand on. */
@@ -63,7 +64,7 @@ export type Operation<
   columns?: readonly string[]
   /** What takes long and needs no transaction, such as hashing. It is done before one begins, and given to `run`. */
   prepare?(dependencies: OperationDependencies, input: z.output<Input>): Promise<Prepared>
-  /** Throws a Refusal when it cannot be done. */
+  /** Throws an OperationError when it cannot be done. */
   run(context: OperationContext, input: z.output<Input>, prepared: Prepared): Promise<z.input<Output>>
 }
 
@@ -74,18 +75,17 @@ export function operation<Input extends z.ZodObject, Output extends z.ZodType, P
   return definition as unknown as Operation
 }
 
-/** Why an operation cannot be done, for whoever asked for it. */
-export class Refusal extends Error {
-  override name = 'Refusal'
+/** The reason why an operation cannot be done, for the administrator who asked for it. */
+export class OperationError extends Error {
+  override name = 'OperationError'
   readonly kind: 'not-found' | 'forbidden' | 'conflict' | 'invalid'
-  /** The field of the input that is wrong, and by which rule, when it is one. */
-  readonly field: string | undefined
-  readonly rule: string | undefined
+  /** The same in parts: `field` is the wrong field of the input, if one is. */
+  readonly refusal: Refusal
 
-  constructor(kind: Refusal['kind'], message: string, { field, rule }: { field?: string; rule?: string } = {}) {
-    super(message)
+  constructor(kind: OperationError['kind'], why: Refusal | string) {
+    const refusal = typeof why === 'string' ? { message: why } : why
+    super(refusal.message)
     this.kind = kind
-    this.field = field
-    this.rule = rule
+    this.refusal = refusal
   }
 }

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { Envelope } from '../crypto/envelope.ts'
 import type { Position } from '../stores/position.ts'
-import { Refusal } from './operation.ts'
+import { OperationError } from './operation.ts'
 
 /** What every list takes. */
 export const listInput = {
@@ -56,6 +56,6 @@ function open(envelope: Envelope, cursor: string, identity: string): Position {
     const [at, id] = JSON.parse(envelope.open(cursor, identity)) as [number, string]
     return { at: new Date(at), id }
   } catch {
-    throw new Refusal('invalid', 'is not a cursor of this list', { field: 'cursor' })
+    throw new OperationError('invalid', { field: 'cursor', message: 'is not a cursor of this list' })
   }
 }

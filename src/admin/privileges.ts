@@ -1,11 +1,11 @@
 import { adminScopes, isAdminScope } from '../oidc/admin-resource.ts'
 import { type Policy, reservedPrefix } from '../registration/rules.ts'
-import { type Performer, Refusal } from './operation.ts'
+import { OperationError, type Performer } from './operation.ts'
 
 const all = `${reservedPrefix}*`
 
 /**
- * Throws a Refusal for a scope of the admin API that does not exist, and unless whoever asks has every one that is among
+ * Throws an OperationError for a scope of the admin API that does not exist, and unless whoever asks has every one that is among
  * `names`. Else who may register clients, or set the policies for it, or get hold of a client's secret, could make
  * themselves a client that may do everything. Operators at the command line have them all.
  *
@@ -13,16 +13,17 @@ const all = `${reservedPrefix}*`
  */
 export function assertMayHandOn({ adminScopes: held }: Performer, names: readonly string[], field: string): void {
   const unknown = names.find((name) => name.startsWith(reservedPrefix) && name !== all && !isAdminScope(name))
-  if (unknown !== undefined) throw new Refusal('invalid', `There is no scope ${unknown}.`, { field })
+  if (unknown !== undefined) throw new OperationError('invalid', { field, message: `There is no scope ${unknown}.` })
   if (held === undefined) return
   const wanted = names.flatMap((name) => (name === all ? Object.keys(adminScopes) : [name]))
   const missing = wanted
     .filter((name) => name.startsWith(reservedPrefix))
     .find((name) => !held.includes(name) && !held.includes(name.replace(/:read$/, '')))
   if (missing === undefined) return
-  throw new Refusal('forbidden', `This concerns the scope ${missing}, which your access token does not have.`, {
+  throw new OperationError('forbidden', {
     field,
     rule: 'privilege',
+    message: `This concerns the scope ${missing}, which your access token does not have.`,
   })
 }
 

@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { type Applied, apply } from '../admin/declaration/apply.ts'
 import type { Plan } from '../admin/declaration/plan.ts'
 import { read } from '../admin/declaration/reading.ts'
-import { Refusal } from '../admin/operation.ts'
+import { OperationError } from '../admin/operation.ts'
 import type { Command, Given } from './command.ts'
 import { misuseOf } from './help.ts'
 import { appliedText, planText } from './plan-text.ts'
@@ -73,7 +73,10 @@ async function askFirst(attempt: Attempt): Promise<Applied | undefined> {
   }
   return attempt((plan) => {
     if (isDeepStrictEqual(plan, shown)) return true
-    throw new Refusal('conflict', 'What there is changed while you were looking. Nothing was applied; run it again.')
+    throw new OperationError(
+      'conflict',
+      'What there is changed while you were looking. Nothing was applied; run it again.',
+    )
   })
 }
 

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import type { Source } from '../admin/declaration/document.ts'
 import type { FindSecret } from '../admin/declaration/reading.ts'
-import { Refusal } from '../admin/operation.ts'
+import { OperationError } from '../admin/operation.ts'
 import type { Session } from './session.ts'
 import { readStandardInput } from './terminal.ts'
 import { Usage } from './usage.ts'
@@ -28,14 +28,14 @@ export function findSecretIn(env: Session['env']): FindSecret {
   return async ({ env: variable, file = '' }, source) => {
     if (variable !== undefined) {
       const value = env[variable]
-      if (!value) throw new Refusal('invalid', `the environment variable ${variable} is not set`)
+      if (!value) throw new OperationError('invalid', `the environment variable ${variable} is not set`)
       return value
     }
     const path = resolve(dirname(source.name), file)
     try {
       return (await readFile(path, 'utf8')).replace(/\r?\n$/, '')
     } catch (error) {
-      throw new Refusal('invalid', `${path} cannot be read (${(error as NodeJS.ErrnoException).code})`)
+      throw new OperationError('invalid', `${path} cannot be read (${(error as NodeJS.ErrnoException).code})`)
     }
   }
 }

@@ -6,14 +6,14 @@ import type { Render } from '../views/render.ts'
 import { loggedPath } from './middleware/requests.ts'
 import { headersOfEvery } from './middleware/security-headers.ts'
 
-/** A request that the application never sees. */
-export type EarlyRefusal = {
+/** The answer to a request that the application never sees. */
+export type EarlyAnswer = {
   status: 400 | 421
   reason: string
   address: string
 }
 
-export type RefuseEarly = (req: IncomingMessage, res: ServerResponse, refusal: EarlyRefusal) => void
+export type RefuseEarly = (req: IncomingMessage, res: ServerResponse, answer: EarlyAnswer) => void
 
 /** Answers such requests: a program with JSON, a person with a page that leads to the issuer, and anybody else with a line. */
 export function createEarlyRefusals({

@@ -1,4 +1,5 @@
-import type { Metadata, Refusal } from './policy.ts'
+import type { Metadata } from './policy.ts'
+import type { Refusal } from './refusal.ts'
 
 /** What a client of the FAPI 2.0 Security Profile may sign with, and be given signed (§5.4.1). */
 export const fapiAlgorithms: readonly string[] = ['PS256', 'ES256', 'EdDSA', 'Ed25519']

@@ -2,13 +2,11 @@ import { z } from 'zod'
 import { fapiDefaults, fapiRequirements, judgeFapi } from './fapi.ts'
 import { clientMetadata } from './metadata.ts'
 import { areOfNativeApp, postLogoutRedirectUriProblem, redirectUriProblem, webUriProblem } from './redirect-uris.ts'
+import type { Refusal } from './refusal.ts'
 import type { Policy } from './rules.ts'
 import * as scopeRules from './scope-rules.ts'
 
 export type Metadata = Record<string, unknown>
-
-/** Why a client may not be: the member of its metadata, the rule by its dotted name, and both in words. */
-export type Refusal = { field: string; rule: string; message: string }
 
 export type Circumstances = {
   policy: Policy

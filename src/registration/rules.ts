@@ -98,8 +98,6 @@ export type Policy = { name: string; rules: PolicyRules }
 /** What of the rules a stored policy says itself. */
 export const partialPolicyRules = policyRules.extend({ redirect_uris: redirectUriRules.partial() }).partial()
 
-export type PartialPolicyRules = z.output<typeof partialPolicyRules>
-
 /** Scopes of the admin API begin with this. They are only for clients whose policy names them, never for `*`. */
 export const reservedPrefix = 'postern:'
 

@@ -10,12 +10,15 @@ import {
 } from 'jose'
 import type { TrustedIssuer } from '../config/index.ts'
 import { clientMetadata } from './metadata.ts'
-import type { Metadata, Refusal } from './policy.ts'
+import type { Metadata } from './policy.ts'
+import type { Refusal } from './refusal.ts'
 
-/** A refusal with the error code of RFC 7591 §3.2.2. */
-export type StatementRefusal = Refusal & { error: 'invalid_software_statement' | 'unapproved_software_statement' }
+/** The claims of a valid statement; otherwise a refusal, with the error code of RFC 7591 §3.2.2. */
+export type Verdict = { claims: JWTPayload } | (Refusal & { error: ErrorCode })
 
-export type VerifyStatement = (statement: string) => Promise<{ claims: JWTPayload } | StatementRefusal>
+export type VerifyStatement = (statement: string) => Promise<Verdict>
+
+type ErrorCode = 'invalid_software_statement' | 'unapproved_software_statement'
 
 const longestStatementBytes = 16_384
 const clockToleranceSeconds = 15
@@ -111,6 +114,6 @@ const isOfAnyType = (type: unknown) => type === undefined || /^(application\/)?j
 const invalid = (fault: string) => refusal('invalid_software_statement', fault)
 const unapproved = (fault: string) => refusal('unapproved_software_statement', fault)
 
-function refusal(error: StatementRefusal['error'], fault: string): StatementRefusal {
+function refusal(error: ErrorCode, fault: string): Verdict {
   return { error, field: 'software_statement', rule: 'software_statement', message: `the software_statement ${fault}` }
 }

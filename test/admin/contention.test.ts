@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { perform, prepare, within } from '../../src/admin/execute.ts'
-import { Refusal } from '../../src/admin/operation.ts'
+import { OperationError } from '../../src/admin/operation.ts'
 import { operations } from '../../src/admin/operations/index.ts'
 import { isContention } from '../../src/database/connect.ts'
 import { startPostern, type TestPostern } from '../support/postern.ts'
@@ -88,7 +88,7 @@ describe.each(Object.entries(acts))('of two operations on %s', (_, those) => {
         const work = await Promise.all((round % 2 ? pair : [...pair].reverse()).map((one) => ready(one, subject)))
         const results = await Promise.allSettled(work.map((begin) => begin()))
         const failures = results.flatMap((result) =>
-          result.status === 'rejected' && !(result.reason instanceof Refusal) ? [result.reason] : [],
+          result.status === 'rejected' && !(result.reason instanceof OperationError) ? [result.reason] : [],
         )
         expect(failures.filter(isContention)).toEqual([])
         expect(failures).toEqual([])

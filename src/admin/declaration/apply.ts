@@ -1,15 +1,16 @@
 import { isContention } from '../../database/connect.ts'
+import type { Refusal } from '../../registration/refusal.ts'
 import { policyRules } from '../../registration/rules.ts'
 import * as locks from '../../stores/operations/locks.ts'
 import { perform, within } from '../execute.ts'
-import { type OperationDependencies, type Performer, Refusal } from '../operation.ts'
+import { type OperationDependencies, OperationError, type Performer } from '../operation.ts'
 import { operations } from '../operations/index.ts'
 import type { Application } from './application.ts'
 import * as clients from './clients.ts'
 import type { Path } from './document.ts'
 import type { Change, NewSecret, Plan } from './plan.ts'
 import * as policies from './policies.ts'
-import { type Reading, refuse } from './reading.ts'
+import { notApplied, type Reading } from './reading.ts'
 import * as resources from './resources.ts'
 import type { Section } from './schema.ts'
 
@@ -29,7 +30,7 @@ export type ApplyOptions = {
  * The plan is what it took. So what may not be is refused in the planning already, by the very rules that refuse it
  * in the doing, and a plan that was not accepted has been rehearsed to its end.
  *
- * @throws Refusal naming every member that cannot be as declared.
+ * @throws OperationError naming every member that cannot be as declared.
  */
 export async function apply(
   dependencies: OperationDependencies,
@@ -57,7 +58,7 @@ export async function apply(
   } catch (error) {
     if (error === declined) return { plan, isApplied: false, secrets: [] }
     if (isContention(error)) {
-      throw new Refusal('conflict', 'Somebody else is changing the same things. Nothing was applied; try again.')
+      throw new OperationError('conflict', 'Somebody else is changing the same things. Nothing was applied; try again.')
     }
     throw error
   }
@@ -75,12 +76,12 @@ async function carryOut(application: Application, reading: Reading, plan: Plan, 
       if (change) plan.changes.push(change)
       else plan.unchanged++
     } catch (error) {
-      if (!(error instanceof Refusal)) throw error
-      mistakes.push(locate(mistakeOf(path, error, reading)))
+      if (!(error instanceof OperationError)) throw error
+      mistakes.push(locate(mistakeOf(path, error.refusal, reading)))
     }
   }
   const settle = () => {
-    if (mistakes.length > 0) throw refuse(mistakes)
+    if (mistakes.length > 0) throw notApplied(mistakes)
   }
 
   await clients.lock(application, Object.keys(declaration.clients ?? {}), prune)

@@ -4,7 +4,7 @@ import { type Secret, secret as wrap } from '../../secret.ts'
 import * as clients from '../../stores/clients/clients.ts'
 import * as clientRecords from '../../stores/clients/records.ts'
 import * as resourceServers from '../../stores/clients/resource-servers.ts'
-import { Refusal } from '../operation.ts'
+import { OperationError } from '../operation.ts'
 import { forPurpose, refusing } from '../operations/clients.ts'
 import type { Application } from './application.ts'
 import { allOf, type Difference, differencesBetween } from './differences.ts'
@@ -113,7 +113,10 @@ export async function completed(
   const wanted = await refusing(() => completeMetadata(registering, forPurpose(metadata), { policy }))
   const unheeded = Object.keys(metadata).find((name) => wanted[name] === undefined)
   if (unheeded === undefined) return membersOf(wanted)
-  throw new Refusal('invalid', `${unheeded} has no effect with the settings of this server`, { field: unheeded })
+  throw new OperationError('invalid', {
+    field: unheeded,
+    message: `${unheeded} has no effect with the settings of this server`,
+  })
 }
 
 /** What of stored metadata can be declared, in the order it is documented. */
@@ -125,7 +128,7 @@ export function membersOf(metadata: Record<string, unknown>): Record<string, unk
 function assertAdministered({ id, isDynamic, isDocument }: clientRecords.ClientRecord): void {
   if (!isDynamic && !isDocument) return
   const owner = isDocument ? 'is described by a document of its own' : 'registered itself'
-  throw new Refusal('conflict', `The client ${id} ${owner}, and is not to be declared here.`)
+  throw new OperationError('conflict', `The client ${id} ${owner}, and is not to be declared here.`)
 }
 
 const originOf = ({ env, file }: SecretSource) => `[secret from ${env ?? file}]`

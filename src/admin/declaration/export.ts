@@ -3,7 +3,7 @@ import { policyRules } from '../../registration/rules.ts'
 import * as clientRecords from '../../stores/clients/records.ts'
 import * as storedPolicies from '../../stores/clients/registration-policies.ts'
 import * as resourceServers from '../../stores/clients/resource-servers.ts'
-import { type OperationDependencies, Refusal } from '../operation.ts'
+import { type OperationDependencies, OperationError } from '../operation.ts'
 import type { Application } from './application.ts'
 import { completed, membersOf } from './clients.ts'
 import { isSame } from './differences.ts'
@@ -74,7 +74,7 @@ async function clientEntry(
   try {
     return { name: id, members: { ...around, ...(await withoutDefaults(application, stored, policy)) } }
   } catch (error) {
-    if (!(error instanceof Refusal)) throw error
+    if (!(error instanceof OperationError)) throw error
     // A policy or a setting was changed under it, which matters only once the client is changed too.
     return { name: id, members: { ...around, ...stored }, comment: `It would be refused now: ${error.message}` }
   }
@@ -106,7 +106,7 @@ async function comesTo(
     const names = new Set([...Object.keys(wanted), ...Object.keys(stored)])
     return [...names].every((name) => isSame(name, wanted[name], stored[name]))
   } catch (error) {
-    if (error instanceof Refusal) return false
+    if (error instanceof OperationError) return false
     throw error
   }
 }

@@ -1,11 +1,11 @@
 import type { Secret } from '../../secret.ts'
-import { Refusal } from '../operation.ts'
+import { OperationError } from '../operation.ts'
 import { chosenSecret } from '../operations/client-secrets.ts'
 import { type Document, type Position, parse, type Source } from './document.ts'
 import { type Mistake, mistakesOf, spell } from './mistakes.ts'
 import { type Declaration, declaration, type SecretSource, type Section } from './schema.ts'
 
-/** Finds a secret where a source says it is. Throws a Refusal when it is not there. */
+/** Finds a secret where a source says it is. Throws an OperationError when it is not there. */
 export type FindSecret = (from: SecretSource, source: Source) => Promise<string>
 
 export type Reading = {
@@ -23,16 +23,16 @@ const sections: readonly Section[] = ['policies', 'resources', 'clients']
 /**
  * Reads a declaration, of one source or several that have nothing in common.
  *
- * @throws Refusal naming every mistake together.
+ * @throws OperationError naming every mistake together.
  */
 export async function read(sources: readonly Source[], findSecret: FindSecret): Promise<Reading> {
   const results = sources.map(readOne)
   const faults = results.flatMap((result) => ('lines' in result ? result.lines : []))
-  if (faults.length > 0) throw refuse(faults)
+  if (faults.length > 0) throw notApplied(faults)
 
   const reads = results.filter((result) => 'declared' in result)
   const duplicates = duplicatesIn(reads)
-  if (duplicates.length > 0) throw refuse(duplicates)
+  if (duplicates.length > 0) throw notApplied(duplicates)
 
   const secrets = new Map<string, Secret>()
   const missing: string[] = []
@@ -44,7 +44,7 @@ export async function read(sources: readonly Source[], findSecret: FindSecret): 
       else missing.push(lineOf(one, { path: ['clients', id, 'client_secret'], message: found }))
     }
   }
-  if (missing.length > 0) throw refuse(missing)
+  if (missing.length > 0) throw notApplied(missing)
 
   return {
     declaration: merge(reads.map(({ declared }) => declared)),
@@ -103,7 +103,7 @@ async function secretOf(from: SecretSource, source: Source, findSecret: FindSecr
     const { data, error } = chosenSecret.safeParse(await findSecret(from, source))
     return data === undefined ? (error?.issues.map(({ message }) => message).join(', ') ?? '') : data
   } catch (error) {
-    if (!(error instanceof Refusal)) throw error
+    if (!(error instanceof OperationError)) throw error
     return error.message
   }
 }
@@ -116,6 +116,6 @@ function lineOf({ source, document }: Pick<Read, 'source' | 'document'>, { path,
 const placeOf = ({ name }: Source, { line, column }: Position) => `${name}:${line}:${column}`
 
 /** All that is wrong with a declaration, a line each. */
-export function refuse(lines: readonly string[]): Refusal {
-  return new Refusal('invalid', [...lines, 'Nothing was applied.'].join('\n'))
+export function notApplied(lines: readonly string[]): OperationError {
+  return new OperationError('invalid', [...lines, 'Nothing was applied.'].join('\n'))
 }

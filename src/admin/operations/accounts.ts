@@ -4,7 +4,7 @@ import { secret } from '../../secret.ts'
 import { pseudonymise } from '../../stores/operations/audit-retention.ts'
 import * as accounts from '../../stores/people/accounts.ts'
 import { emailAddress } from '../email-addresses.ts'
-import { type Operation, operation, Refusal } from '../operation.ts'
+import { type Operation, OperationError, operation } from '../operation.ts'
 import { listInput, listOutput, page } from '../pagination.ts'
 
 const shortestPassword = 8 // NIST SP 800-63B §3.1.1.2 asks for at least this
@@ -71,8 +71,9 @@ export function operations(): Operation[] {
           passwordHash,
         })
         if (created === 'email-taken') {
-          throw new Refusal('conflict', `There already is an account with the address ${input.email}.`, {
+          throw new OperationError('conflict', {
             field: 'email',
+            message: `There already is an account with the address ${input.email}.`,
           })
         }
         record({ type: 'account.created', accountId: created.id })
@@ -132,8 +133,9 @@ export function operations(): Operation[] {
           profile: input.claims,
         })
         if (updated === 'email-taken') {
-          throw new Refusal('conflict', `There already is an account with the address ${input.email}.`, {
+          throw new OperationError('conflict', {
             field: 'email',
+            message: `There already is an account with the address ${input.email}.`,
           })
         }
         record({
@@ -254,4 +256,4 @@ async function get(tx: Tx, idOrEmail: string): Promise<accounts.Account> {
 const find = (tx: Tx, idOrEmail: string) =>
   idOrEmail.includes('@') ? accounts.findByEmail(tx, idOrEmail) : accounts.findById(tx, idOrEmail)
 
-const unknown = (idOrEmail: string) => new Refusal('not-found', `There is no account ${idOrEmail}.`)
+const unknown = (idOrEmail: string) => new OperationError('not-found', `There is no account ${idOrEmail}.`)

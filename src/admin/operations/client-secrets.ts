@@ -3,7 +3,7 @@ import { createSecret, getPolicy, secretExpiry } from '../../oidc/registration/b
 import { type Secret, secret as wrap } from '../../secret.ts'
 import * as clients from '../../stores/clients/clients.ts'
 import * as registrationAccessTokens from '../../stores/clients/registration-access-tokens.ts'
-import { type Operation, type OperationContext, operation, Refusal } from '../operation.ts'
+import { type Operation, type OperationContext, OperationError, operation } from '../operation.ts'
 import { assertMayHandOn, scopesOf } from '../privileges.ts'
 import { clientId, get } from './clients.ts'
 
@@ -84,7 +84,7 @@ export function operations(): Operation[] {
         await clients.lock(context.tx, id)
         await get(context, id) // so that one that is not there is told so
         if ((await registrationAccessTokens.revoke(context.tx, id)) === 0) {
-          throw new Refusal('not-found', `The client ${id} has no registration access token.`)
+          throw new OperationError('not-found', `The client ${id} has no registration access token.`)
         }
         context.record({ type: 'client.registration_token_revoked', clientId: id })
         return { client_id: id, revoked: true as const }
@@ -108,7 +108,7 @@ async function replace(
     secretExpiresAtSeconds,
     overlapSeconds,
   })
-  if (!rotated) throw new Refusal('conflict', `The client ${id} has no secret.`)
+  if (!rotated) throw new OperationError('conflict', `The client ${id} has no secret.`)
   context.changed(id)
   return {
     client_id: id,

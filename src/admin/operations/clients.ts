@@ -1,9 +1,10 @@
 import { z } from 'zod'
-import { RefusedMetadata, registerClient, updateClient } from '../../oidc/registration/by-administrator.ts'
+import { registerClient, updateClient } from '../../oidc/registration/by-administrator.ts'
 import { clientMetadata } from '../../registration/metadata.ts'
+import { Refused } from '../../registration/refusal.ts'
 import * as clients from '../../stores/clients/clients.ts'
 import * as clientRecords from '../../stores/clients/records.ts'
-import { type Operation, type OperationContext, operation, Refusal } from '../operation.ts'
+import { type Operation, type OperationContext, OperationError, operation } from '../operation.ts'
 import { listInput, listOutput, page } from '../pagination.ts'
 import { assertMayHandOn, scopesOf } from '../privileges.ts'
 
@@ -172,19 +173,15 @@ export async function get({ tx }: OperationContext, id: string): Promise<clientR
   return found
 }
 
-const unknown = (id: string) => new Refusal('not-found', `There is no client ${id}.`)
+const unknown = (id: string) => new OperationError('not-found', `There is no client ${id}.`)
 
-/** Tells of refused metadata as of anything else that cannot be done. */
+/** Turns the refusal of a client into the error of the operation. */
 export async function refusing<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work()
   } catch (error) {
-    if (!(error instanceof RefusedMetadata)) throw error
-    const { message, field, rule } = error
-    throw new Refusal('invalid', message, {
-      ...(field !== undefined && { field }),
-      ...(rule !== undefined && { rule }),
-    })
+    if (!(error instanceof Refused)) throw error
+    throw new OperationError('invalid', error.refusal)
   }
 }
 

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { type GrantPayload, permissionsOf } from '../../oidc/consent/decision.ts'
 import * as grants from '../../stores/protocol/grants.ts'
-import { type Operation, operation, Refusal } from '../operation.ts'
+import { type Operation, OperationError, operation } from '../operation.ts'
 import { listInput, listOutput, page } from '../pagination.ts'
 
 const shownGrant = z.object({
@@ -62,7 +62,7 @@ export function operations(): Operation[] {
       output: z.object({ id: z.string(), revoked: z.literal(true) }),
       async run({ tx, record }, { id }) {
         const revoked = await grants.destroy(tx, id)
-        if (!revoked) throw new Refusal('not-found', `There is no grant ${id}.`)
+        if (!revoked) throw new OperationError('not-found', `There is no grant ${id}.`)
         record({ type: 'grant.revoked', grantId: id, accountId: revoked.accountId, clientId: revoked.clientId })
         return { id, revoked: true as const }
       },

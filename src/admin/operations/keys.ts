@@ -5,7 +5,7 @@ import { announcedAt, rules } from '../../keys/life-cycle.ts'
 import { revoke } from '../../keys/revocation.ts'
 import { advance, ahead } from '../../keys/rotation.ts'
 import * as keys from '../../stores/keys/keys.ts'
-import { type Operation, type OperationContext, operation, Refusal } from '../operation.ts'
+import { type Operation, type OperationContext, OperationError, operation } from '../operation.ts'
 
 const purpose = z
   .enum([...signingAlgorithms, ...postQuantumAlgorithms, 'cookie-key', 'dpop-nonce'])
@@ -76,8 +76,9 @@ export function operations(): Operation[] {
           }
         }
         if (rotated.length === 0) {
-          throw new Refusal('conflict', `There is no key for ${input.purpose} that rotates under these settings.`, {
+          throw new OperationError('conflict', {
             field: 'purpose',
+            message: `There is no key for ${input.purpose} that rotates under these settings.`,
           })
         }
         context.record({ type: 'keys.rotated', details: { keys: rotated } })
@@ -124,11 +125,13 @@ function show(key: keys.Key, all: readonly keys.Key[], config: Config): z.input<
 async function revokeKey(context: OperationContext, kid: string) {
   await keys.lead(context.tx)
   const key = (await keys.list(context.tx)).find(({ id }) => id === kid)
-  if (!key) throw new Refusal('not-found', `There is no key ${kid}.`, { field: 'kid' })
-  if (key.revokedAt) throw new Refusal('conflict', `The key ${kid} is revoked already.`, { field: 'kid' })
+  if (!key) throw new OperationError('not-found', { field: 'kid', message: `There is no key ${kid}.` })
+  if (key.revokedAt)
+    throw new OperationError('conflict', { field: 'kid', message: `The key ${kid} is revoked already.` })
   if (!purpose.safeParse(key.purpose).success) {
-    throw new Refusal('conflict', `The ${key.purpose} cannot be another: ${lastingReasons[key.purpose]}`, {
+    throw new OperationError('conflict', {
       field: 'kid',
+      message: `The ${key.purpose} cannot be another: ${lastingReasons[key.purpose]}`,
     })
   }
   const at = new Date()

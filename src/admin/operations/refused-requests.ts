@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import * as store from '../../stores/operations/refused-requests.ts'
-import { type Operation, operation, Refusal } from '../operation.ts'
+import { type Operation, OperationError, operation } from '../operation.ts'
 import { listInput, listOutput, page } from '../pagination.ts'
 
 const shown = z.object({
@@ -33,7 +33,7 @@ export function operations(): Operation[] {
       async run({ tx }, { request_id: requestId }) {
         const request = await store.find(tx, requestId)
         if (request) return show(request)
-        throw new Refusal(
+        throw new OperationError(
           'not-found',
           'No refused request of this id is kept. They are for three days, though not all when there are very many; the log has the reason of each.',
         )

@@ -8,7 +8,7 @@ import {
   policyRules,
 } from '../../registration/rules.ts'
 import * as stored from '../../stores/clients/registration-policies.ts'
-import { type Operation, operation, Refusal } from '../operation.ts'
+import { type Operation, OperationError, operation } from '../operation.ts'
 import { assertMayHandOn, scopesIn } from '../privileges.ts'
 
 export const name = z
@@ -80,10 +80,10 @@ export function operations(): Operation[] {
       output: z.object({ name: z.string(), deleted: z.literal(true) }),
       async run({ tx, record }, input) {
         if (!Object.hasOwn(builtInPolicies, input.name) && (await stored.isUsed(tx, input.name))) {
-          throw new Refusal('conflict', `Clients or registration tokens are under the policy ${input.name}.`)
+          throw new OperationError('conflict', `Clients or registration tokens are under the policy ${input.name}.`)
         }
         if (!(await stored.destroy(tx, input.name))) {
-          throw new Refusal('not-found', `There is no saved policy ${input.name}.`)
+          throw new OperationError('not-found', `There is no saved policy ${input.name}.`)
         }
         record({ type: 'registration_policy.deleted', details: { name: input.name } })
         return { name: input.name, deleted: true as const }
@@ -93,7 +93,7 @@ export function operations(): Operation[] {
 
   async function get(tx: Parameters<typeof policies.find>[0], wanted: string) {
     const policy = (await policies.list(tx)).find((candidate) => candidate.name === wanted)
-    if (!policy) throw new Refusal('not-found', `There is no policy ${wanted}.`)
+    if (!policy) throw new OperationError('not-found', `There is no policy ${wanted}.`)
     return policy
   }
 

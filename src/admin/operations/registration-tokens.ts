@@ -3,7 +3,7 @@ import { randomId, sha256 } from '../../crypto/digests.ts'
 import { routes } from '../../oidc/endpoints.ts'
 import * as policies from '../../registration/policies.ts'
 import * as tokens from '../../stores/clients/registration-tokens.ts'
-import { type Operation, operation, Refusal } from '../operation.ts'
+import { type Operation, OperationError, operation } from '../operation.ts'
 import { listInput, listOutput, page } from '../pagination.ts'
 import { assertMayHandOn, scopesIn } from '../privileges.ts'
 import { futureMoment } from '../times.ts'
@@ -47,7 +47,8 @@ export function operations(): Operation[] {
       }),
       async run({ tx, by, config, record }, input) {
         const policy = await policies.find(tx, input.policy)
-        if (!policy) throw new Refusal('invalid', `There is no policy ${input.policy}.`, { field: 'policy' })
+        if (!policy)
+          throw new OperationError('invalid', { field: 'policy', message: `There is no policy ${input.policy}.` })
         assertMayHandOn(by, scopesIn(policy), 'policy')
         const id = randomId(12)
         const value = randomId()
@@ -109,7 +110,7 @@ export function operations(): Operation[] {
       async run({ tx, record }, { id }) {
         if (!(await tokens.revoke(tx, id))) {
           // Not repeated, as it is perhaps the value after all.
-          throw new Refusal('not-found', 'There is no registration token of this id that could be revoked.')
+          throw new OperationError('not-found', 'There is no registration token of this id that could be revoked.')
         }
         record({ type: 'registration_token.revoked', details: { id } })
         return { id, revoked: true as const }

@@ -8,7 +8,7 @@ import * as clients from '../../stores/clients/clients.ts'
 import * as clientRecords from '../../stores/clients/records.ts'
 import * as resourceServers from '../../stores/clients/resource-servers.ts'
 import * as grants from '../../stores/protocol/grants.ts'
-import { type Operation, type OperationContext, operation, Refusal } from '../operation.ts'
+import { type Operation, type OperationContext, OperationError, operation } from '../operation.ts'
 import { refusing } from './clients.ts'
 
 const longestName = 200 // as of a client
@@ -81,7 +81,7 @@ export function operations(): Operation[] {
       async run(context, input) {
         const { tx, config, record } = context
         const taken = (by: string) =>
-          new Refusal('conflict', `There already is a resource server ${by}.`, { field: 'identifier' })
+          new OperationError('conflict', { field: 'identifier', message: `There already is a resource server ${by}.` })
         const known = [...(await resourceServers.list(tx)), adminResource(config.ISSUER)]
         const same = known.find((server) => isSameUri(server.identifier, input.identifier))
         if (same) throw taken(same.identifier)
@@ -213,13 +213,14 @@ async function createCredentials(
 async function assertClient({ tx }: OperationContext, id: string): Promise<void> {
   await clients.lock(tx, id) // so that it does not become another meanwhile
   const found = await clientRecords.find(tx, id)
-  if (!found) throw new Refusal('invalid', `There is no client ${id}.`, { field: 'client_id' })
+  if (!found) throw new OperationError('invalid', { field: 'client_id', message: `There is no client ${id}.` })
   if (found.isDynamic) {
-    throw new Refusal('invalid', 'must not be a client that registered itself', { field: 'client_id' })
+    throw new OperationError('invalid', { field: 'client_id', message: 'must not be a client that registered itself' })
   }
   if (found.metadata['token_endpoint_auth_method'] === 'none') {
-    throw new Refusal('invalid', 'must not be a public client: it has to authenticate to introspect', {
+    throw new OperationError('invalid', {
       field: 'client_id',
+      message: 'must not be a public client: it has to authenticate to introspect',
     })
   }
 }
@@ -230,7 +231,7 @@ const get = ({ tx }: OperationContext, wanted: string) => existing(resourceServe
 
 async function existing<T>(reading: Promise<T | undefined>, wanted: string): Promise<T> {
   const found = await reading
-  if (!found) throw new Refusal('not-found', `There is no resource server ${wanted}.`)
+  if (!found) throw new OperationError('not-found', `There is no resource server ${wanted}.`)
   return found
 }
 

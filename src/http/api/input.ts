@@ -15,7 +15,7 @@ export async function readInput(ctx: Context, operation: Operation): Promise<Inp
   const given = readsQuery(operation) ? fromText(operation.input, { ...ctx.query }) : await readBody(ctx)
   // They are said in the path alone, so that nothing can be done to something else than it says.
   const twice = Object.keys(path).filter((name) => Object.hasOwn(given, name))
-  if (twice.length > 0) throw invalidInput(twice.map((field) => ({ field, detail: 'is in the path already' })))
+  if (twice.length > 0) throw invalidInput(twice.map((field) => ({ field, message: 'is in the path already' })))
   const input = { ...given, ...path }
   // Looked at here as well as when it is run: what does not fit its schema there, or later, is a mistake of ours.
   const { error } = operation.input.safeParse(input)

@@ -1,10 +1,11 @@
 import type { Context, Middleware } from 'koa'
 import type { Logger } from 'pino'
 import { z } from 'zod'
-import { Refusal } from '../../admin/operation.ts'
+import { OperationError } from '../../admin/operation.ts'
 import { TooBusy } from '../../crypto/passwords.ts'
 import { isUnavailable, isUnstorable } from '../../database/connect.ts'
 import { adminPath } from '../../oidc/admin-resource.ts'
+import type { Refusal } from '../../registration/refusal.ts'
 import { isCutShort } from '../bad-ends.ts'
 
 export type ProblemKind = keyof typeof kinds
@@ -30,15 +31,13 @@ const kinds = {
 /** Every `type` of a problem, with its status and title: what the OpenAPI document and docs/admin-api.md say. */
 export const problemKinds: Record<string, readonly [number, string]> = kinds
 
-type FieldError = { field: string; detail: string; rule?: string | undefined }
-
 /** What goes wrong, for `answerProblem`. */
 export class Problem extends Error {
   override name = 'Problem'
   readonly kind: ProblemKind
-  readonly errors: FieldError[] | undefined
+  readonly errors: Refusal[] | undefined
 
-  constructor(kind: ProblemKind, detail?: string, { errors, cause }: { errors?: FieldError[]; cause?: unknown } = {}) {
+  constructor(kind: ProblemKind, detail?: string, { errors, cause }: { errors?: Refusal[]; cause?: unknown } = {}) {
     super(detail, { cause })
     this.kind = kind
     this.errors = errors
@@ -46,24 +45,23 @@ export class Problem extends Error {
 }
 
 /** The problem that input does not fit, with what does not. */
-export function invalidInput(flaws: z.ZodError | FieldError[]): Problem {
+export function invalidInput(flaws: z.ZodError | Refusal[]): Problem {
   const errors = flaws instanceof z.ZodError ? flaws.issues.flatMap(fieldErrors) : flaws
-  return new Problem('invalid', errors.map(({ field, detail }) => `${field}: ${detail}`).join('; '), { errors })
+  return new Problem('invalid', errors.map(({ field, message }) => `${field}: ${message}`).join('; '), { errors })
 }
 
-function fieldErrors(issue: z.core.$ZodIssue): FieldError[] {
+function fieldErrors(issue: z.core.$ZodIssue): Refusal[] {
   const field = (...more: string[]) => [...issue.path, ...more].join('.')
-  if (issue.code !== 'unrecognized_keys') return [{ field: field(), detail: issue.message }]
-  return issue.keys.map((name) => ({ field: field(name), detail: 'is not known here' }))
+  if (issue.code !== 'unrecognized_keys') return [{ field: field(), message: issue.message }]
+  return issue.keys.map((name) => ({ field: field(name), message: 'is not known here' }))
 }
 
 /** A failure as a problem: what an administrator can do something about says what; the rest says only that it is ours. */
 function toProblem(error: unknown): Problem {
   if (error instanceof Problem) return error
-  if (error instanceof Refusal) {
-    const { field, rule, message } = error
-    const errors = field === undefined ? undefined : [{ field, detail: message, ...(rule !== undefined && { rule }) }]
-    return new Problem(error.kind, message, { ...(errors && { errors }) })
+  if (error instanceof OperationError) {
+    const { kind, refusal } = error
+    return new Problem(kind, refusal.message, refusal.field === undefined ? {} : { errors: [refusal] })
   }
   if (error instanceof TooBusy)
     return new Problem('unavailable', 'Too many passwords are being set. Try again shortly.')
@@ -105,7 +103,7 @@ function answer(ctx: Context, { kind, message, errors }: Problem): void {
     status,
     ...(message && { detail: message }),
     instance: `urn:postern:request:${requestId}`,
-    ...(errors && { errors }),
+    ...(errors && { errors: errors.map(({ field, rule, message: detail }) => ({ field, detail, rule })) }),
   }
   ctx.type = 'application/problem+json'
   if (status === 503) ctx.set('Retry-After', '2')

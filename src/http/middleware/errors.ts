@@ -19,7 +19,7 @@ const codeByStatus: Record<number, ErrorCode> = {
 }
 
 /** What `ctx.throw` may carry for the page: which one it is, and where it leads back to. */
-type Refusal = { status?: number; page?: ErrorCode; back?: { href: string; label: string } }
+type Thrown = { status?: number; page?: ErrorCode; back?: { href: string; label: string } }
 
 /**
  * Turns whatever went wrong into a page, or into JSON: always where programs are answered, and elsewhere for those who
@@ -37,7 +37,7 @@ export function errorPages({ render, log }: { render: Render; log: Logger }): Mi
         return
       }
       noteRefusal(ctx, error)
-      const { status: given, page, back } = error as Refusal
+      const { status: given, page, back } = error as Thrown
       const isForPerson = !isForPrograms(ctx.path) && ctx.accepts('json', 'html') === 'html'
       const isNotFound = error instanceof errors.SessionNotFound
       const status = isUnavailable(error) ? 503 : isNotFound || isUnstorable(error) ? 400 : (given ?? 500)

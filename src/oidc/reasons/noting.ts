@@ -14,7 +14,7 @@ const noted = Symbol('why the request was refused')
 /** Notes what a request failed with. Of several errors the last is the one that is answered. */
 export function noteRefusal(ctx: object, error: unknown, about?: Asked): void {
   const state = (ctx as { state: { [noted]?: Note } }).state
-  if (state[noted]?.error !== error) state[noted] = { error, source: current()?.source, about }
+  if (state[noted]?.error !== error) state[noted] = { error, source: current()?.reads.source, about }
 }
 
 /** Why a request was refused, found out once; `undefined` when it was not. */

@@ -3,6 +3,7 @@ import { errors, type KoaContextWithOIDC } from 'oidc-provider'
 import type { Db } from '../../database/schema.ts'
 import { withoutExcerpt } from '../../log/index.ts'
 import type { FoundArtifact } from '../../stores/protocol/artifacts.ts'
+import { factsOf, isArtifactModel } from '../../stores/protocol/models.ts'
 import { ago, fateOf, lossOf, presentedBy, wrongSecret } from './fates.ts'
 import { meanings } from './meanings.ts'
 import { update } from './remedies.ts'
@@ -183,7 +184,7 @@ async function explainPresented(facts: Facts): Promise<Partial<Reason> | undefin
   const { db, client, params, refused } = facts
   const { req, source } = refused
   if (source?.consumedAtMs !== undefined && source.clientId === client?.clientId) {
-    const name = source.model === 'RefreshToken' ? 'refresh token' : 'authorization code'
+    const name = isArtifactModel(source.model) ? factsOf(source.model).noun : source.model
     // Looked up again it is gone: whatever was issued in that login was revoked by now (RFC 9700 §4.14.2).
     return { reason: `the ${name} was used ${ago(source.consumedAtMs)}` }
   }

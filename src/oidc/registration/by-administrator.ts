@@ -5,6 +5,7 @@ import { randomId } from '../../crypto/digests.ts'
 import type { Tx } from '../../database/schema.ts'
 import * as policies from '../../registration/policies.ts'
 import { effective, judge } from '../../registration/policy.ts'
+import { Refused } from '../../registration/refusal.ts'
 import type { Policy } from '../../registration/rules.ts'
 import * as clients from '../../stores/clients/clients.ts'
 import * as clientLifetimes from '../../stores/clients/lifetimes.ts'
@@ -15,19 +16,6 @@ import type { Storage } from '../request/storage.ts'
 import { scopes } from '../scopes.ts'
 import { parse } from './metadata.ts'
 import { endWhatWasNarrowed } from './narrowed.ts'
-
-/** Why metadata was refused: which field, by which rule of which policy. */
-export class RefusedMetadata extends Error {
-  override name = 'RefusedMetadata'
-  readonly field: string | undefined
-  readonly rule: string | undefined
-
-  constructor(message: string, { field, rule, cause }: { field?: string; rule?: string; cause?: unknown } = {}) {
-    super(message, { cause })
-    this.field = field
-    this.rule = rule
-  }
-}
 
 export type Registering = { tx: Tx; provider: Provider; storage: Storage }
 
@@ -46,7 +34,7 @@ export function secretExpiry({ rules }: Policy): number {
  * checks it (RFC 7591 §2) and fills in defaults; an id and, where the client needs one, a secret are made.
  *
  * @returns the metadata, secret included: it is not shown again.
- * @throws RefusedMetadata naming the field that is wrong.
+ * @throws Refused naming the field that is wrong.
  */
 export async function registerClient(
   registering: Registering,
@@ -57,7 +45,7 @@ export async function registerClient(
   const policy = await getPolicy(tx, name)
   // Else an API could take the token of this machine for one of that person (RFC 9700 §4.15).
   if (given['client_id'] !== undefined && (await accounts.findById(tx, String(given['client_id'])))) {
-    throw new RefusedMetadata('client_id is the id of an account; choose another.', { field: 'client_id' })
+    throw new Refused({ field: 'client_id', message: 'client_id is the id of an account; choose another.' })
   }
   const properties: clients.ClientMetadata = {
     client_id: randomId(16),
@@ -76,14 +64,14 @@ export async function registerClient(
   const message = (await clientRecords.find(tx, id))
     ? `There already is a client ${id}.`
     : `The client ${id} was deleted, and its id is not given out again; choose another.`
-  throw new RefusedMetadata(message, { field: 'client_id' })
+  throw new Refused({ field: 'client_id', message })
 }
 
 /**
  * The metadata of a client that is registered with what is given, or is changed to just that: completed by its policy
  * and the engine, and judged. Its id, its secret and what goes with them are left out, and nothing is written.
  *
- * @throws RefusedMetadata naming the field that is wrong.
+ * @throws Refused naming the field that is wrong.
  */
 export async function completeMetadata(
   registering: Registering,
@@ -102,7 +90,7 @@ export async function completeMetadata(
  * comes of it is judged as a whole, by the policy the client is under or is moved to.
  *
  * @returns the metadata, with the secret only if it was made just now; `undefined` when there is no such client.
- * @throws RefusedMetadata naming the field that is wrong.
+ * @throws Refused naming the field that is wrong.
  */
 export async function updateClient(
   registering: Registering,
@@ -114,8 +102,9 @@ export async function updateClient(
   const record = await clientRecords.find(tx, id)
   const active = await clients.findActive(tx, storage.envelope, id)
   if (!record) return undefined
-  if (!active) throw new RefusedMetadata(`The client ${id} is disabled or past its lifetime, and cannot be changed.`)
-  if (record.isDocument) throw new RefusedMetadata(`What the client ${id} is, its document says; change it there.`)
+  if (!active)
+    throw new Refused({ message: `The client ${id} is disabled or past its lifetime, and cannot be changed.` })
+  if (record.isDocument) throw new Refused({ message: `What the client ${id} is, its document says; change it there.` })
   const policy = await getPolicy(tx, moved ?? record.policy)
   const merged = Object.entries({ ...clients.withSecret(active), ...changes }).filter(([, value]) => value !== null)
   const properties = effective(Object.fromEntries(merged), policy) as clients.ClientMetadata
@@ -126,8 +115,9 @@ export async function updateClient(
   }
   const metadata = check(registering, properties, policy)
   if (metadata['token_endpoint_auth_method'] === 'none' && (await resourceServers.isUsing(tx, id))) {
-    throw new RefusedMetadata('token_endpoint_auth_method must not be none: an API introspects tokens as this client', {
+    throw new Refused({
       field: 'token_endpoint_auth_method',
+      message: 'token_endpoint_auth_method must not be none: an API introspects tokens as this client',
     })
   }
   if (moved !== undefined && moved !== record.policy) {
@@ -140,18 +130,18 @@ export async function updateClient(
   return isSecretMissing ? { ...rest, client_secret: secret } : rest
 }
 
-/** The policy of this name. Throws RefusedMetadata when there is none. */
+/** The policy of this name. Throws Refused when there is none. */
 export async function getPolicy(tx: Tx, name: string): Promise<Policy> {
   const policy = await policies.find(tx, name)
-  if (!policy) throw new RefusedMetadata(`There is no registration policy ${name}.`, { field: 'policy' })
+  if (!policy) throw new Refused({ field: 'policy', message: `There is no registration policy ${name}.` })
   return policy
 }
 
-/** Throws RefusedMetadata when a policy has as many clients as it may. Registrations under it then take turns. */
+/** Throws Refused when a policy has as many clients as it may. Registrations under it then take turns. */
 export async function assertRoom(tx: Tx, { name, rules }: Policy): Promise<void> {
   if (rules.max_clients === null) return
   if ((await clients.countUnder(tx, name)) < rules.max_clients) return
-  throw new RefusedMetadata(`the policy ${name} has as many clients as it may`, { rule: 'max_clients' })
+  throw new Refused({ rule: 'max_clients', message: `the policy ${name} has as many clients as it may` })
 }
 
 /** What a policy says of a client registered now. */
@@ -176,7 +166,7 @@ function check(
       isLoopbackIssuer: storage.issuer.startsWith('http:'),
       openScopes: Object.keys(scopes),
     })
-    if (refusal) throw new RefusedMetadata(refusal.message, refusal)
+    if (refusal) throw new Refused(refusal)
   }
   assertAllowed(properties) // first, because the engine takes its form for granted
   const entries = Object.entries(validated(() => parse(provider, properties).metadata()))
@@ -197,6 +187,6 @@ function validated<T>(work: () => T): T {
     if (!(error instanceof errors.OIDCProviderError)) throw error
     const message = error.error_description ?? error.message
     const [field] = /^[a-z_]+(?= )/.exec(message) ?? []
-    throw new RefusedMetadata(message, { ...(field !== undefined && { field }), cause: error })
+    throw new Refused({ field, message }, { cause: error })
   }
 }

@@ -8,6 +8,7 @@ import { addressOf, documentPolicy, isAccepted } from '../../registration/docume
 import * as policies from '../../registration/policies.ts'
 import { effective, judge, type Metadata, within } from '../../registration/policy.ts'
 import { reduced, withoutUnused } from '../../registration/reductions.ts'
+import { type Refusal, Refused } from '../../registration/refusal.ts'
 import type { Policy } from '../../registration/rules.ts'
 import type { Secret } from '../../secret.ts'
 import * as clients from '../../stores/clients/clients.ts'
@@ -18,7 +19,7 @@ import { type Storage, translated } from '../request/storage.ts'
 import { current } from '../request/work.ts'
 import { scopes } from '../scopes.ts'
 import { TooMany } from '../too-many.ts'
-import { assertRoom, needsSecret, RefusedMetadata } from './by-administrator.ts'
+import { assertRoom, needsSecret } from './by-administrator.ts'
 import { type Documents, refused } from './document-fetch.ts'
 import { parse } from './metadata.ts'
 import { endWhatWasNarrowed } from './narrowed.ts'
@@ -128,7 +129,7 @@ function make(
   const metadata = effective(reduced(withoutUnused(document), circumstances), policy)
   const assertAllowed = (judged: Metadata) => {
     const refusal = judge(judged, circumstances)
-    if (refusal) throw refused(`is refused: ${refusal.message} (${refusal.rule})`)
+    if (refusal) throw refusedBecause(refusal)
   }
   assertAllowed(metadata) // first, because the engine takes its form for granted
   // §4.1, whatever a policy allows
@@ -137,6 +138,8 @@ function make(
   assertAllowed(defined(client))
   return client
 }
+
+const refusedBecause = ({ message, rule }: Refusal) => refused(`is refused: ${message} (${rule})`)
 
 const circumstancesOf = ({ issuer }: Storage) => ({
   isLoopbackIssuer: issuer.startsWith('http:'),
@@ -188,7 +191,7 @@ async function keep(
       await audit.append(tx, [{ type, actor: 'anonymous', clientId, requestId, address, details }])
     })
   } catch (error) {
-    if (error instanceof RefusedMetadata) throw refused(`is refused: ${error.message} (${error.rule})`)
+    if (error instanceof Refused) throw refusedBecause(error.refusal)
     throw error
   } finally {
     cache.forget(clientId)

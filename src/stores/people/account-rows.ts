@@ -32,7 +32,7 @@ export function toAccount(row: AccountRow): Account {
 }
 
 /** The columns of an account for a query that joins `accounts u`. */
-export const joinedColumns = joined('u', columns)
+export const joinedAccountColumns = joined('u', columns)
 
 /** The account that a query found beside a row of another table. */
 export type JoinedAccount = Joined<'u', AccountRow>

@@ -1,17 +1,8 @@
 import { CompiledQuery, sql } from 'kysely'
 import type { Db, Row, Tx } from '../../database/schema.ts'
-import {
-  type Account,
-  type JoinedAccount,
-  joinedAccount,
-  joinedColumns as joinedAccountColumns,
-} from '../people/account-rows.ts'
-import {
-  type JoinedSession,
-  joinedSession,
-  joinedColumns as joinedSessionColumns,
-  type StoredSession,
-} from './sessions.ts'
+import { type Account, type JoinedAccount, joinedAccount, joinedAccountColumns } from '../people/account-rows.ts'
+import { modelsWith } from './models.ts'
+import { type JoinedSession, joinedSession, joinedSessionColumns, type StoredSession } from './sessions.ts'
 
 export type Payload = Record<string, unknown>
 
@@ -53,7 +44,9 @@ type FoundRow = Row<'artifacts', (typeof columns)[number]> &
     grant_payload: Payload | null
   }
 
-// A pushed request is found for as long as it is kept: a sign-in that was begun with it asks whether it was answered.
+const quoted = (names: readonly string[]) => names.map((name) => `'${name}'`).join(', ')
+const foundExpired = quoted(modelsWith(({ isFoundExpired }) => isFoundExpired))
+
 // The client and account gates are here, not in a sweep: a token of a disabled or deleted one is dead at once.
 const select = `
   select ${columns.map((column) => `a.${column}`).join(', ')},
@@ -66,7 +59,7 @@ const select = `
   left join grants g on g.id = a.grant_id
   left join accounts u on u.id = a.account_id
   left join sessions s on s.uid = a.session_uid and s.destroyed_at is null and s.expires_at > $2
-  where a.destroyed_at is null and (a.expires_at is null or a.expires_at > $2 or a.model = 'PushedAuthorizationRequest')
+  where a.destroyed_at is null and (a.expires_at is null or a.expires_at > $2 or a.model in (${foundExpired}))
     and u.disabled_at is null and c.disabled_at is null and c.deleted_at is null
     and (a.client_id is null or c.id is not null) and (c.expires_at is null or c.expires_at > $3)`
 

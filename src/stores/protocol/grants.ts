@@ -2,6 +2,9 @@ import { CompiledQuery, sql } from 'kysely'
 import { randomId } from '../../crypto/digests.ts'
 import type { Db, Row, Tx } from '../../database/schema.ts'
 import type { Position } from '../position.ts'
+import { modelsWith } from './models.ts'
+
+const accessTokens = modelsWith(({ isAccessToken }) => isAccessToken)
 
 type Payload = Record<string, unknown>
 
@@ -124,9 +127,7 @@ export async function forgetResource(tx: Tx, identifier: string): Promise<void> 
       shown = shown #- array['skipped', 'resources', ${identifier}::text], updated_at = ${new Date()}
     where id = any(${ids})`.execute(tx)
   await sql`
-    delete from artifacts where model in ('AccessToken', 'ClientCredentials') and payload->>'aud' = ${identifier}`.execute(
-    tx,
-  )
+    delete from artifacts where model = any(${accessTokens}) and payload->>'aud' = ${identifier}`.execute(tx)
 }
 
 /** Deletes a grant with everything issued under it, and says whose it was. */

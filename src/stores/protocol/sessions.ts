@@ -1,12 +1,7 @@
 import { CompiledQuery } from 'kysely'
 import type { Db, Row, Tx } from '../../database/schema.ts'
 import { type Joined, joined, joinedRow } from '../joins.ts'
-import {
-  type Account,
-  type JoinedAccount,
-  joinedAccount,
-  joinedColumns as joinedAccountColumns,
-} from '../people/account-rows.ts'
+import { type Account, type JoinedAccount, joinedAccount, joinedAccountColumns } from '../people/account-rows.ts'
 
 type Payload = Record<string, unknown>
 
@@ -28,7 +23,7 @@ const columns = ['uid', 'account_id', 'payload', 'authorizations'] as const
 type SessionRow = Row<'sessions', (typeof columns)[number]>
 
 /** The columns of a session for a query that joins `sessions s`. */
-export const joinedColumns = joined('s', columns)
+export const joinedSessionColumns = joined('s', columns)
 
 /** The session that a query found beside a row of another table. */
 export type JoinedSession = Joined<'s', SessionRow>

@@ -190,7 +190,7 @@ describe('a declaration while another is being applied', () => {
     try {
       await lock.query(`select pg_advisory_lock(hashtextextended('postern apply', 0))`)
       await expect(declare(postern, 'version: 1\nclients: { late: {} }')).rejects.toMatchObject({
-        name: 'Refusal',
+        name: 'OperationError',
         kind: 'conflict',
       })
     } finally {
@@ -250,7 +250,7 @@ ${good}
     token_endpoint_auth_method: private_key_jwt`,
     )
     await expect(refused).rejects.toMatchObject({
-      name: 'Refusal',
+      name: 'OperationError',
       message: [
         'postern.yaml:7:5: clients.elsewhere.redirect_uris: must be on a host that the policy lists (policy strict, redirect_uris.hosts)',
         'postern.yaml:9:5: clients.lost.policy: There is no registration policy nowhere.',

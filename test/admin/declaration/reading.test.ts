@@ -2,14 +2,14 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { read } from '../../../src/admin/declaration/reading.ts'
-import { Refusal } from '../../../src/admin/operation.ts'
+import { OperationError } from '../../../src/admin/operation.ts'
 
 const long = 'a secret that is long enough to be one'
 const reading = (...texts: string[]) =>
   read(
     texts.map((text, index) => ({ name: `${'abc'[index]}.yaml`, text })),
     async ({ env = '' }) => {
-      if (env === 'UNSET') throw new Refusal('invalid', 'the environment variable UNSET is not set')
+      if (env === 'UNSET') throw new OperationError('invalid', 'the environment variable UNSET is not set')
       return env === 'SHORT' ? 'sesame' : long
     },
   )
@@ -20,7 +20,7 @@ async function faults(...texts: string[]): Promise<string[]> {
     () => undefined,
     (error: unknown) => error,
   )
-  if (!(refusal instanceof Refusal)) throw refusal ?? new Error('nothing was refused')
+  if (!(refusal instanceof OperationError)) throw refusal ?? new Error('nothing was refused')
   return refusal.message.split('\n').slice(0, -1)
 }
 
