@@ -5,7 +5,7 @@ import { type Keyring, offeredAlgorithms, type SigningKey } from '../keys/keyrin
 import * as accounts from '../stores/people/accounts.ts'
 import * as replays from '../stores/protocol/replays.ts'
 import { passwordClass } from './acr.ts'
-import { adapterWith } from './adapters/index.ts'
+import { adapterWith, assertModelsKnown } from './adapters/index.ts'
 import { assertionRules } from './clients/assertions.ts'
 import { keepClients } from './clients/find.ts'
 import type { Logos } from './clients/logos.ts'
@@ -27,6 +27,7 @@ import { policy } from './prompts.ts'
 import { type DynamicRegistration, readAnyForm } from './registration/by-client.ts'
 import type { ClientDocuments } from './registration/by-document.ts'
 import { extraClientMetadata } from './registration/metadata.ts'
+import { sourceOf } from './request/source.ts'
 import { type Storage, translated } from './request/storage.ts'
 import { current } from './request/work.ts'
 import { claimsByScope, claimsOf, scopes } from './scopes.ts'
@@ -68,11 +69,12 @@ export function createProvider(dependencies: ProviderDependencies): Provider {
   const pairwiseSubject = pairwiseSubjects(keyring.pairwiseSalt)
   const prompts = policy(pairwiseSubject)
 
+  const enabled = features({ config, keyring, pages, registration, resourceServers })
   const Engine = withSpellings(config.ALLOW_FORM_POST ? Provider : WithoutFormPost, resourceServers.find)
   const provider = new Engine(config.ISSUER, {
     adapter: adapterWith(storage),
     jwks: { keys: keyring.signing.map(toEngine) } as Configuration['jwks'],
-    features: features({ config, keyring, pages, registration, resourceServers }),
+    features: enabled,
     routes,
     ttl,
     scopes: Object.keys(scopes),
@@ -149,12 +151,14 @@ export function createProvider(dependencies: ProviderDependencies): Provider {
     clockTolerance: 15,
   } satisfies Configuration as Configuration)
 
+  assertModelsKnown(provider, enabled)
+
   // What a proof's identifier is checked with must be one step, or two requests at once both pass.
   provider.ReplayDetection.unique = async (iss, jti, exp) => {
     const expiresAt = new Date(Math.max(Number(exp) * 1000, Date.now()) + proofWindowMs)
     const idHash = sha256(`${iss}\0${jti}`)
     const isFirst = await translated(replays.claim(storage.db, idHash, expiresAt))
-    if (isFirst) current()?.claimedOnce.push(idHash)
+    if (isFirst) current()?.writes.redeemedProofs.push(idHash)
     return isFirst
   }
   keepClients(provider, { storage, documents, logos })
@@ -174,8 +178,9 @@ export function createProvider(dependencies: ProviderDependencies): Provider {
 }
 
 /** When and how the person signed in, so that an API can ask for more (RFC 9068 §2.2.1, RFC 9470 §6). */
-function authenticationOf({ oidc: { entities, session } }: KoaContextWithOIDC): Record<string, unknown> {
-  const source = entities.AuthorizationCode ?? entities.RefreshToken ?? entities.DeviceCode
+function authenticationOf(ctx: KoaContextWithOIDC): Record<string, unknown> {
+  const { session } = ctx.oidc
+  const source = sourceOf(ctx)
   const { authTime = session?.authTime(), acr, amr } = source ?? session ?? {}
   return {
     ...(authTime !== undefined && { auth_time: authTime }),
@@ -206,7 +211,7 @@ function advertiseNoFormPost(provider: Provider): void {
 }
 
 async function findAccount({ db }: Storage, sub: string) {
-  const account = current()?.accounts.get(sub) ?? (await accounts.findById(db, sub))
+  const account = current()?.reads.accounts.get(sub) ?? (await accounts.findById(db, sub))
   if (!account || account.isDisabled) return undefined
   return { accountId: account.id, claims: async () => claimsOf(account) }
 }

@@ -43,8 +43,8 @@ export function createPages({ render, findWayBack, explain }: PagesDependencies)
     logout: {
       async logoutSource(ctx) {
         const { client, session } = ctx.oidc
-        const account = session?.accountId ? current()?.accounts.get(session.accountId) : undefined
-        const cannotReturn = current()?.cannotReturn ?? false
+        const account = session?.accountId ? current()?.reads.accounts.get(session.accountId) : undefined
+        const cannotReturn = current()?.reads.cannotReturn ?? false
         Object.assign(session?.state ?? {}, { cannotReturn })
         ctx.body = render('sign-out', {
           action: ctx.oidc.urlFor('end_session_confirm'),

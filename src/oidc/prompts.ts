@@ -44,7 +44,8 @@ function expectTheHintedPerson(prompts: Prompts, pairwiseSubject: PairwiseSubjec
 /** Has the sign-in page say why the sign-in that was just made does not count. */
 function tellOfEndedSignIns(prompts: Prompts): void {
   const description = 'the sign-in has ended meanwhile'
-  const hasEnded = ({ oidc }: KoaContextWithOIDC) => current()?.hasSignInEnded === true && !oidc.session?.accountId
+  const hasEnded = ({ oidc }: KoaContextWithOIDC) =>
+    current()?.reads.hasSignInEnded === true && !oidc.session?.accountId
   prompts.get('login')?.checks.add(new interactionPolicy.Check(signInEnded, description, 'login_required', hasEnded))
 }
 

@@ -3,9 +3,9 @@ import type { AdapterPayload } from 'oidc-provider'
 import * as oidc from 'openid-client'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { commit } from '../../src/oidc/adapters/commit.ts'
-import { adapterWith } from '../../src/oidc/adapters/index.ts'
+import { adapterWith, assertModelsKnown } from '../../src/oidc/adapters/index.ts'
 import type { Endpoint } from '../../src/oidc/endpoints.ts'
-import { createRequestScope, current, run } from '../../src/oidc/request/work.ts'
+import { createWork, current, run } from '../../src/oidc/request/work.ts'
 import * as clients from '../../src/stores/clients/clients.ts'
 import * as expired from '../../src/stores/operations/expired.ts'
 import * as grants from '../../src/stores/protocol/grants.ts'
@@ -44,12 +44,12 @@ const storage = () => postern.server.postern.storage
 const adapter = (model: string) => adapterWith(storage())(model)
 
 /** Runs what one HTTP request does with the adapter, from its first read to the write at its end. */
-function request<T>(work: () => Promise<T>, endpoint: Endpoint = 'other'): Promise<T> {
-  const scope = createRequestScope({ endpoint, requestId: 'r', address: '127.0.0.1' })
-  scope.browser = { presented: [browserCookie], bound: undefined }
-  return run(scope, async () => {
-    const result = await work()
-    const error = await commit(storage(), scope, { hasFailed: false })
+function request<T>(handler: () => Promise<T>, endpoint: Endpoint = 'other'): Promise<T> {
+  const work = createWork({ endpoint, requestId: 'r', address: '127.0.0.1' })
+  work.browser = { presented: [browserCookie], bound: undefined }
+  return run(work, async () => {
+    const result = await handler()
+    const error = await commit(storage(), work, { hasFailed: false })
     if (error) throw error
     return result
   })
@@ -559,5 +559,74 @@ describe('the sweep', () => {
     expect(await expired.deleteBatch(storage().db, table, 2)).toBe(1)
     expect(await expired.deleteBatch(storage().db, table, 2)).toBe(0)
     expect(await keys('expires_at is null or expires_at > now()')).toEqual(live)
+  })
+})
+
+describe('A token that is issued for another one, which stays valid', () => {
+  const inALogin = async () => {
+    const [value, grantId] = [randomValue(), await createGrant()]
+    await save('AccessToken', value, { kind: 'AccessToken', grantId, clientId: client.client_id })
+    return { value, grantId }
+  }
+  /** Reads a token as the source of a request at the token endpoint, and issues another one for it. */
+  const exchange = ({ value, grantId }: { value: string; grantId: string }, meanwhile?: () => Promise<unknown>) => {
+    const issued = randomValue()
+    const outcome = request(async () => {
+      expect(await find('AccessToken', value)).toBeTruthy()
+      await meanwhile?.()
+      await adapter('AccessToken').upsert(
+        issued,
+        { kind: 'AccessToken', grantId, exp: inAnHour(), clientId: client.client_id } as AdapterPayload,
+        3600,
+      )
+    }, 'token')
+    return { issued, outcome }
+  }
+
+  test('is issued any number of times, in the same login', async () => {
+    const source = await inALogin()
+    const both = [exchange(source), exchange(source)]
+    await Promise.all(both.map(({ outcome }) => outcome))
+    for (const { issued } of both) expect(await find('AccessToken', issued)).toBeTruthy()
+    await request(async () => {
+      await find('AccessToken', source.value)
+      await adapter('AccessToken').revokeByGrantId(source.grantId)
+    })
+    for (const { issued } of both) expect(await find('AccessToken', issued)).toBeUndefined()
+  })
+
+  test.each<[string, (grantId: string, value: string) => Promise<unknown>]>([
+    ['login', (grantId) => adapter('AccessToken').revokeByGrantId(grantId)],
+    ['grant', (grantId) => adapter('Grant').destroy(grantId)],
+    ['token', (_grantId, value) => adapter('AccessToken').destroy(value)],
+  ])('is not issued when the %s was revoked since it was read', async (_what, end) => {
+    const source = await inALogin()
+    const { issued, outcome } = exchange(source, () => end(source.grantId, source.value))
+    await expect(outcome).rejects.toMatchObject({ error: 'invalid_grant' })
+    expect(await find('AccessToken', issued)).toBeUndefined()
+  })
+})
+
+describe('A request redeems one thing', () => {
+  test('and a second one is a fault, instead of going unchecked', async () => {
+    const [code, other] = [randomValue(), randomValue()]
+    for (const value of [code, other]) await save('AuthorizationCode', value, { kind: 'AuthorizationCode' })
+    const twice = request(async () => {
+      await adapter('AuthorizationCode').consume(code)
+      await adapter('AuthorizationCode').consume(other)
+    }, 'token')
+    await expect(twice).rejects.toThrow('must not redeem a AuthorizationCode as well')
+    expect(await find('AuthorizationCode', code)).not.toHaveProperty('consumed')
+    expect(await find('AuthorizationCode', other)).not.toHaveProperty('consumed')
+  })
+})
+
+describe('The engine', () => {
+  test('does not start with a feature that stores a model which the table does not have', async () => {
+    const { provider } = postern.server.postern
+    expect(() => assertModelsKnown(provider, {})).not.toThrow()
+    expect(() => assertModelsKnown(provider, { ciba: { enabled: true } } as never)).toThrow(
+      'BackchannelAuthenticationRequest',
+    )
   })
 })

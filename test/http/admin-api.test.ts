@@ -26,8 +26,8 @@ const kindOf = ({ json }: Answer) => String(json['type']).replace('urn:postern:p
 const challengeOf = ({ headers }: Answer) => headers.get('www-authenticate') ?? ''
 const clientCount = async () => Number((await postern.database.query('select count(*) as n from clients'))[0]?.['n'])
 
-describe('RFC 6750: the admin API lets nobody in', () => {
-  test('without a token, who learns only where to get one (RFC 9728 §5.1)', async () => {
+describe('RFC 6750: the admin API', () => {
+  test('rejects a request without a token, and reveals only where to get one (RFC 9728 §5.1)', async () => {
     const answer = await call(postern, '/clients', {})
     expect([answer.status, kindOf(answer)]).toEqual([401, 'unauthenticated'])
     expect(challengeOf(answer)).toContain(
@@ -36,13 +36,13 @@ describe('RFC 6750: the admin API lets nobody in', () => {
     expect(challengeOf(answer)).not.toContain('error=')
   })
 
-  test('with a token in the query or the body (RFC 6750 §2.2, §2.3)', async () => {
+  test('rejects a token in the query or the body (RFC 6750 §2.2, §2.3)', async () => {
     expect((await call(postern, `/clients?access_token=${bearer}`, {})).status).toBe(401)
     const body = { access_token: bearer, redirect_uris }
     expect((await call(postern, '/clients', { method: 'POST', body })).status).toBe(401)
   })
 
-  test('with a cookie, whoever is signed in', async () => {
+  test('rejects a cookie of any session', async () => {
     const { visitor } = await login(postern, await postern.createClient(), { email })
     const page = await visitor.get(`${postern.issuer}/admin/api/accounts`)
     expect(page.status).toBe(401)
@@ -53,13 +53,13 @@ describe('RFC 6750: the admin API lets nobody in', () => {
     ['truncated', () => bearer.slice(0, -1)],
     ['extended', () => `${bearer}x`],
     ['in another case', () => bearer.toUpperCase()],
-  ])('with a token that is %s', async (_what, token) => {
+  ])('rejects a token that is %s', async (_what, token) => {
     const answer = await call(postern, '/clients', { bearer: typeof token === 'string' ? token : token() })
     expect([answer.status, kindOf(answer)]).toEqual([401, 'invalid-token'])
     expect(challengeOf(answer)).toContain('error="invalid_token"')
   })
 
-  test('with a token that is malformed, or sent twice (RFC 6750 §2, §3.1)', async () => {
+  test('rejects a token that is malformed or sent twice (RFC 6750 §2, §3.1)', async () => {
     const wrong = [
       ['Bearer', ''],
       [`Bearer ${bearer} x`, ''],
@@ -74,7 +74,7 @@ describe('RFC 6750: the admin API lets nobody in', () => {
     expect((await call(postern, '/clients', { headers: { authorization: 'Basic eDp5' } })).status).toBe(401)
   })
 
-  test('with a token for another API, or for none (RFC 8707 §2)', async () => {
+  test('rejects a token for another API, or for none (RFC 8707 §2)', async () => {
     const resource = 'https://api.example/'
     await postern.createResource({ identifier: resource, scopes: { 'postern:clients': 'Pretend' } })
     for (const form of [{ resource, scope: 'postern:clients' }, {}]) {
@@ -87,7 +87,7 @@ describe('RFC 6750: the admin API lets nobody in', () => {
     }
   })
 
-  test('with a token for an API whose identifier is spelled almost like it', async () => {
+  test('rejects a token for an API with a very similar identifier', async () => {
     const own = new URL(`${postern.issuer}/admin/api`)
     const almost = [
       `${own}/`,
@@ -100,9 +100,9 @@ describe('RFC 6750: the admin API lets nobody in', () => {
     for (const identifier of almost) {
       const body = { identifier, scopes: { 'postern:clients': 'Pretend' } }
       expect((await call(postern, '/resources', { bearer, body })).status, identifier).toBe(422)
-      await postern.createResource({ identifier, scopes: { 'postern:clients': 'Pretend' } }) // as if it were let through
+      await postern.createResource({ identifier, scopes: { 'postern:clients': 'Pretend' } }) // as if accepted
     }
-    await postern.restart() // it reads them anew
+    await postern.restart() // makes it read the APIs again
     const machine = { grant_types: ['client_credentials'], redirect_uris: [], response_types: [] }
     const client = await postern.createClient({ ...machine, scope: 'postern:clients', resources: almost })
     for (const identifier of almost) {
@@ -113,7 +113,7 @@ describe('RFC 6750: the admin API lets nobody in', () => {
     }
   })
 
-  test('with a token of a person, who cannot even ask for one', async () => {
+  test('rejects a token of a person, who cannot even request one', async () => {
     const client = await postern.createClient({ scope: 'openid postern:accounts' })
     const resource = `${postern.issuer}/admin/api`
     const config = await discover(postern, client)
@@ -123,7 +123,7 @@ describe('RFC 6750: the admin API lets nobody in', () => {
     expect((await call(postern, '/accounts', { bearer: tokens.access_token })).status).toBe(401)
   })
 
-  test('with a token that has expired', async () => {
+  test('rejects a token that has expired', async () => {
     const token = await adminToken(postern, await createAdministrator(postern))
     expect((await call(postern, '/clients', { bearer: token })).status).toBe(200)
     await age(postern, 'ClientCredentials', 3_600)
@@ -131,14 +131,14 @@ describe('RFC 6750: the admin API lets nobody in', () => {
     bearer = await adminToken(postern, administrator)
   })
 
-  test.each(['disable', 'delete'])('with a token of a client after its %s', async (verb) => {
+  test.each(['disable', 'delete'])('rejects a token of a client after its %s', async (verb) => {
     const client = await createAdministrator(postern)
     const token = await adminToken(postern, client)
     await operate(postern, `client ${verb}`, { client_id: client.client_id })
     expect((await call(postern, '/clients', { bearer: token })).status).toBe(401)
   })
 
-  test('of another origin in a browser: there is no CORS', async () => {
+  test('sends no CORS headers to another origin', async () => {
     const headers = { origin: 'https://evil.example', 'access-control-request-headers': 'authorization' }
     for (const path of ['/clients', '/openapi.json']) {
       for (const method of ['GET', 'OPTIONS']) {
@@ -152,7 +152,7 @@ describe('RFC 6750: the admin API lets nobody in', () => {
 })
 
 describe('RFC 9728: the admin API as a protected resource', () => {
-  test('§3.1: says where tokens for it come from, and is what its challenges point to', async () => {
+  test('§3.1: states where its tokens come from, and its challenges point to that', async () => {
     const { headers } = await call(postern, '/clients', {})
     const [, address = ''] = /resource_metadata="([^"]+)"/.exec(headers.get('www-authenticate') ?? '') ?? []
     const { status, json } = await send(postern, new URL(address).pathname)
@@ -167,8 +167,8 @@ describe('RFC 9728: the admin API as a protected resource', () => {
   })
 })
 
-describe('RFC 6749 §3.3: a token does what its scope says', () => {
-  test('one for reading reads, and changes nothing', async () => {
+describe('RFC 6749 §3.3: a token does what its scope allows', () => {
+  test('a token for reading reads and changes nothing', async () => {
     const token = await adminToken(postern, administrator, 'postern:clients:read')
     expect((await call(postern, '/clients', { bearer: token })).status).toBe(200)
     const answer = await call(postern, '/clients', { bearer: token, body: { redirect_uris } })
@@ -176,7 +176,7 @@ describe('RFC 6749 §3.3: a token does what its scope says', () => {
     expect(challengeOf(answer)).toMatch(/error="insufficient_scope", scope="postern:clients"$/)
   })
 
-  test('one for reading changes nothing by naming another method than that of the request', async () => {
+  test('a token for reading changes nothing, even if a header or parameter names another method', async () => {
     const token = await adminToken(postern, administrator, 'postern:clients:read')
     const { client_id } = await postern.createClient()
     for (const name of ['x-http-method-override', 'x-http-method', 'x-method-override']) {
@@ -188,8 +188,8 @@ describe('RFC 6749 §3.3: a token does what its scope says', () => {
     expect((await call(postern, `/clients/${client_id}`, { bearer: token })).status).toBe(200)
   })
 
-  test('is asked about once, with all that decides whether it is good', async () => {
-    await call(postern, '/clients', { bearer }) // the client is known from here on
+  test('one statement checks everything that a token depends on', async () => {
+    await call(postern, '/clients', { bearer }) // makes the client known
     postern.statements.splice(0)
     expect((await call(postern, '/clients?limit=1', { bearer })).status).toBe(200)
     const before = postern.statements.slice(
@@ -199,19 +199,19 @@ describe('RFC 6749 §3.3: a token does what its scope says', () => {
     expect(before).toHaveLength(1)
   })
 
-  test('one for changing reads too', async () => {
+  test('a token for changing reads too', async () => {
     const token = await adminToken(postern, administrator, 'postern:clients')
     expect((await call(postern, '/clients', { bearer: token })).status).toBe(200)
     expect((await call(postern, '/accounts', { bearer: token })).status).toBe(403)
   })
 
-  test('there is none without a scope', async () => {
+  test('no token is issued without a scope', async () => {
     const form = { grant_type: 'client_credentials', resource: `${postern.issuer}/admin/api` }
     const { status, json } = await send(postern, '/oauth/token', { client: administrator, form })
     expect([status, json['error'], json['access_token']]).toEqual([400, 'invalid_scope', undefined])
   })
 
-  test('a scope that is taken from a client is in its tokens no longer', async () => {
+  test('a scope that is removed from a client no longer works in its tokens', async () => {
     const client = await createAdministrator(postern, 'postern:clients postern:audit')
     const token = await adminToken(postern, client)
     expect((await call(postern, '/audit', { bearer: token })).status).toBe(200)
@@ -221,7 +221,7 @@ describe('RFC 6749 §3.3: a token does what its scope says', () => {
     expect((await call(postern, '/clients', { bearer: token })).status).toBe(200)
   })
 
-  test('a client gets no scope that it is not registered for, and none without naming it', async () => {
+  test('a client gets no scope that it is not registered for, and none that it does not name', async () => {
     const client = await createAdministrator(postern, 'postern:audit')
     await expect(adminToken(postern, client, 'postern:accounts')).rejects.toThrow('invalid_scope')
     const plain = await postern.createClient({
@@ -233,7 +233,7 @@ describe('RFC 6749 §3.3: a token does what its scope says', () => {
   })
 })
 
-describe('nobody hands on what they may not do themselves', () => {
+describe('an administrator cannot delegate more than their own scopes', () => {
   let clerk: string
   let chief: ClientMetadata
   beforeAll(async () => {
@@ -242,21 +242,27 @@ describe('nobody hands on what they may not do themselves', () => {
   })
 
   test.each<[string, () => [string, string, unknown]]>([
-    ['by registering a client', () => ['POST', '/clients', { scope: 'postern:accounts' }]],
-    ['by registering a client for whatever there is', () => ['POST', '/clients', { scope: 'postern:*' }]],
+    ['by registering a client with the scope', () => ['POST', '/clients', { scope: 'postern:accounts' }]],
+    ['by registering a client for every scope', () => ['POST', '/clients', { scope: 'postern:*' }]],
     [
-      'by giving a client the scope',
+      'by giving a client another scope',
       () => ['PATCH', `/clients/${administrator.client_id}`, { scope: 'postern:audit' }],
     ],
-    ['by a new secret for who has it', () => ['POST', `/clients/${chief.client_id}/rotate-secret`, {}]],
     [
-      'by a secret of their own for who has it',
+      'by rotating the secret of a client that has the scope',
+      () => ['POST', `/clients/${chief.client_id}/rotate-secret`, {}],
+    ],
+    [
+      'by choosing the secret of a client that has the scope',
       () => ['PUT', `/clients/${chief.client_id}/secret`, { client_secret: 'x'.repeat(40) }],
     ],
-    ['by keys of their own for who has it', () => ['PATCH', `/clients/${chief.client_id}`, { jwks: { keys: [] } }]],
-    ['by a policy', () => ['PUT', '/registration-policies/loose', { rules: { scopes: ['postern:*'] } }]],
     [
-      'by a token under the policy of administrators',
+      'by choosing the keys of a client that has the scope',
+      () => ['PATCH', `/clients/${chief.client_id}`, { jwks: { keys: [] } }],
+    ],
+    ['by defining a policy', () => ['PUT', '/registration-policies/loose', { rules: { scopes: ['postern:*'] } }]],
+    [
+      'by creating a registration token of the administrators’ policy',
       () => ['POST', '/registration-tokens', { policy: 'administrator' }],
     ],
   ])('%s', async (_how, request) => {
@@ -268,7 +274,7 @@ describe('nobody hands on what they may not do themselves', () => {
     expect(await adminToken(postern, chief)).toBeTruthy()
   })
 
-  test('by a policy that was narrow when the token for it was made (nobody registers themselves for the admin API)', async () => {
+  test('by widening a policy only while its registration token is created (no client registers itself for the admin API)', async () => {
     const put = (rules: object) =>
       call(postern, '/registration-policies/administrator', { method: 'PUT', bearer: clerk, body: { rules } })
     expect((await put({ scopes: '*' })).status).toBe(200)
@@ -322,7 +328,7 @@ describe('nobody hands on what they may not do themselves', () => {
     await expect(adminToken(postern, made.json as ClientMetadata, String(scope))).rejects.toThrow('invalid_')
   })
 
-  test('by asking again, with less of a token, for what was made once', async () => {
+  test('by repeating, with a lesser token, a request that created something', async () => {
     const headers = { 'idempotency-key': 'privileged' }
     const body = { scope: 'postern:accounts' }
     const made = await call(postern, '/clients', { bearer, body, headers })
@@ -331,7 +337,7 @@ describe('nobody hands on what they may not do themselves', () => {
     expect([again.status, kindOf(again)]).toEqual([403, 'forbidden'])
   })
 
-  test('by waiting for a client to be given more while they ask for its secret', async () => {
+  test('by waiting for a client to get more scopes while rotating its secret', async () => {
     const client = await createAdministrator(postern, 'postern:clients:read')
     const change = operate(postern, 'client update', { client_id: client.client_id, scope: 'postern:accounts' })
     const answers = await Promise.all(
@@ -345,20 +351,20 @@ describe('nobody hands on what they may not do themselves', () => {
     expect(new Set(answers.map(({ status }) => status)).isSubsetOf(new Set([200, 403]))).toBe(true)
   })
 
-  test('by letting a client work again that was stopped', async () => {
+  test('by enabling a disabled client again', async () => {
     await operate(postern, 'client disable', { client_id: chief.client_id })
     const enable = () => call(postern, `/clients/${chief.client_id}/enable`, { bearer: clerk, method: 'POST' })
     expect((await enable()).status).toBe(403)
     await operate(postern, 'client enable', { client_id: chief.client_id })
   })
 
-  test('but what they may', async () => {
+  test('but can delegate their own scopes', async () => {
     const body = { scope: 'postern:clients:read' }
     expect((await call(postern, '/clients', { bearer: clerk, body })).status).toBe(201)
   })
 })
 
-describe('RFC 9457: what goes wrong is a problem that says what to do', () => {
+describe('RFC 9457: the admin API', () => {
   const post = (body: unknown, headers = {}) => call(postern, '/clients', { bearer, body, headers })
 
   test('names the request, so that it can be found in the log', async () => {
@@ -378,13 +384,13 @@ describe('RFC 9457: what goes wrong is a problem that says what to do', () => {
     ['a type', 422, 'redirect_uris', { redirect_uris: 'https://rp.example/cb' }],
     ['a misspelled scope', 422, 'scope', { scope: 'postern:client' }],
     ['an unknown policy', 422, 'policy', { redirect_uris, policy: 'none' }],
-  ])('names the field that is against %s', async (_what, status, field, body) => {
+  ])('names the field that violates %s', async (_what, status, field, body) => {
     const answer = await post(body)
     expect([answer.status, kindOf(answer)]).toEqual([status, 'invalid'])
     expect(answer.json['errors']).toMatchObject([{ field }])
   })
 
-  test('refuses members that it does not know, rather than ignore a mistake', async () => {
+  test('rejects unknown members instead of ignoring a mistake', async () => {
     const answer = await post({ redirect_uri: 'https://rp.example/cb' })
     expect([answer.status, answer.json['errors']]).toMatchObject([422, [{ field: 'redirect_uri' }]])
     const unknown = await call(postern, '/clients?limt=1', { bearer })
@@ -410,7 +416,7 @@ describe('RFC 9457: what goes wrong is a problem that says what to do', () => {
       'too-large',
       { body: `{"client_name":"${'x'.repeat(300_000)}"}`, headers: { 'content-type': 'application/json' } },
     ],
-  ])('refuses a body that %s', async (_what, status, kind, init) => {
+  ])('rejects a body that %s', async (_what, status, kind, init) => {
     const response = await fetch(`${postern.issuer}/admin/api/clients`, {
       ...init,
       method: 'POST',
@@ -420,7 +426,7 @@ describe('RFC 9457: what goes wrong is a problem that says what to do', () => {
     expect([response.status, type]).toEqual([status, `urn:postern:problem:${kind}`])
   })
 
-  test('says of an address what can be done there, and of an unknown one that it is none', async () => {
+  test('lists the methods of an address, and reports an unknown address as not found', async () => {
     const allowOf = ({ headers }: Answer) => headers.get('allow')?.split(', ').sort()
     const wrong = await call(postern, '/clients', { method: 'PUT', bearer, body: {} })
     expect([wrong.status, kindOf(wrong)]).toEqual([405, 'method-not-allowed'])
@@ -435,13 +441,13 @@ describe('RFC 9457: what goes wrong is a problem that says what to do', () => {
     }
   })
 
-  test('answers HEAD as GET, without the body (RFC 9110 §9.3.2)', async () => {
+  test('answers HEAD like GET, without the body (RFC 9110 §9.3.2)', async () => {
     const answer = await call(postern, '/clients', { method: 'HEAD', bearer })
     expect([answer.status, answer.text]).toEqual([200, ''])
     expect((await call(postern, '/clients', { method: 'HEAD' })).status).toBe(401)
   })
 
-  test('has one spelling of each address, and says of another what it says of an unknown one', async () => {
+  test('has one spelling of each address, and treats any other as unknown', async () => {
     const { client_id } = await postern.createClient()
     for (const path of ['/CLIENTS', '/clients/', `/Clients/${client_id}`, `/clients/${client_id}/`]) {
       const answer = await call(postern, path, { bearer })
@@ -458,7 +464,7 @@ describe('RFC 9457: what goes wrong is a problem that says what to do', () => {
   test.each<[string, string, Record<string, string>]>([
     ['a header', '', { 'x-http-method-override': 'DELETE', 'x-http-method': 'DELETE', 'x-method-override': 'DELETE' }],
     ['a parameter', '?_method=DELETE', {}],
-  ])('takes no other method for the one of the request than its own: %s', async (_where, query, headers) => {
+  ])('uses only the method of the request itself, and ignores %s', async (_where, query, headers) => {
     const { client_id } = await postern.createClient()
     const body = { _method: 'DELETE' }
     for (const request of [{}, { method: 'PATCH', body: {} }, { method: 'PATCH', body }, { method: 'POST', body }]) {
@@ -474,7 +480,7 @@ describe('RFC 9457: what goes wrong is a problem that says what to do', () => {
     '{"dynamic":true}',
     '{"registration_token_id":"x"}',
     '{"deleted_at":null}',
-  ])('refuses a member that is none of a client: %s', async (members) => {
+  ])('rejects a member that is not a client’s: %s', async (members) => {
     const before = await clientCount()
     const response = await fetch(`${postern.issuer}/admin/api/clients`, {
       method: 'POST',
@@ -485,7 +491,7 @@ describe('RFC 9457: what goes wrong is a problem that says what to do', () => {
     expect(await clientCount()).toBe(before)
   })
 
-  test('keeps what is in an identifier: case, slashes and percent signs', async () => {
+  test('preserves an identifier: case, slashes and percent signs', async () => {
     for (const client_id of ['Ops/One', 'ops%2Fone', 'a b?c#d', '%zz']) {
       await operate(postern, 'client create', { client_id, redirect_uris })
       const answer = await call(postern, `/clients/${encodeURIComponent(client_id)}`, { bearer })
@@ -495,7 +501,7 @@ describe('RFC 9457: what goes wrong is a problem that says what to do', () => {
     expect([malformed.status, kindOf(malformed)]).toEqual([400, 'malformed-request'])
   })
 
-  test('repeats nothing secret of what it refuses', async () => {
+  test('repeats no secret from a request that it rejects', async () => {
     const secret = 'Canary7'
     const account = { email: 'taken@example.com', password: `${secret} and more` }
     await call(postern, '/accounts', { bearer, body: account })
@@ -520,7 +526,7 @@ describe('RFC 9457: what goes wrong is a problem that says what to do', () => {
     expect(postern.logged.join('\n')).not.toContain(secret)
   })
 
-  test('refuses what is too deep, rather than fail at it', async () => {
+  test('rejects a value that is nested too deeply, and does not fail', async () => {
     const claims = JSON.parse(`${'{"a":'.repeat(5_000)}1${'}'.repeat(5_000)}`)
     const body = { email: 'deep@example.com', password: 'long enough', claims }
     expect((await call(postern, '/accounts', { bearer, body })).status).toBe(400)
@@ -531,7 +537,7 @@ describe('RFC 9457: what goes wrong is a problem that says what to do', () => {
     expect(keys.status).toBe(400)
   })
 
-  test('names what a resource server cannot have, rather than fail at it', async () => {
+  test('names the invalid value of a resource server or policy, and does not fail', async () => {
     const identifier = `https://api.example/${'x'.repeat(300)}`
     const made = await call(postern, '/resources', { bearer, body: { identifier, scopes: { read: 'Read' } } })
     expect(made.status).toBe(201)
@@ -540,7 +546,7 @@ describe('RFC 9457: what goes wrong is a problem that says what to do', () => {
     expect(policy.status).toBe(422)
   })
 
-  test('takes no member named like one of every object', async () => {
+  test('rejects a member named like one of every object', async () => {
     for (const name of ['__proto__', 'constructor', 'toString']) {
       const client = `{"redirect_uris":["https://rp.example/cb"],"${name}":{"scope":"postern:audit"}}`
       const rules = `{"rules":{"${name}":{"first_party":true}}}`
@@ -552,39 +558,36 @@ describe('RFC 9457: what goes wrong is a problem that says what to do', () => {
     }
   })
 
-  test.each(['1e400', '-1', '0.5', '9007199254740993', '1e21'])(
-    'refuses %s where a number is counted with',
-    async (number) => {
-      const numbers: [string, string, string][] = [
-        ['PUT', '/registration-policies/counted', `{"rules":{"client_ttl_seconds":${number}}}`],
-        ['PUT', '/registration-policies/counted', `{"rules":{"max_clients":${number}}}`],
-        ['POST', '/registration-tokens', `{"uses":${number}}`],
-        ['POST', '/resources', `{"identifier":"https://counted.example/","scopes":{},"token_ttl_seconds":${number}}`],
-        ['POST', '/clients', `{"redirect_uris":["https://rp.example/cb"],"default_max_age":${number}}`],
-      ]
-      for (const [method, path, body] of numbers) {
-        const headers = { authorization: `Bearer ${bearer}`, 'content-type': 'application/json' }
-        const { status } = await fetch(`${postern.issuer}/admin/api${path}`, { method, headers, body })
-        expect([path, body, status]).toEqual([path, body, 422])
-      }
-      expect((await call(postern, `/clients?limit=${number}`, { bearer })).status).toBe(422)
-    },
-  )
+  test.each(['1e400', '-1', '0.5', '9007199254740993', '1e21'])('rejects %s as a count', async (number) => {
+    const numbers: [string, string, string][] = [
+      ['PUT', '/registration-policies/counted', `{"rules":{"client_ttl_seconds":${number}}}`],
+      ['PUT', '/registration-policies/counted', `{"rules":{"max_clients":${number}}}`],
+      ['POST', '/registration-tokens', `{"uses":${number}}`],
+      ['POST', '/resources', `{"identifier":"https://counted.example/","scopes":{},"token_ttl_seconds":${number}}`],
+      ['POST', '/clients', `{"redirect_uris":["https://rp.example/cb"],"default_max_age":${number}}`],
+    ]
+    for (const [method, path, body] of numbers) {
+      const headers = { authorization: `Bearer ${bearer}`, 'content-type': 'application/json' }
+      const { status } = await fetch(`${postern.issuer}/admin/api${path}`, { method, headers, body })
+      expect([path, body, status]).toEqual([path, body, 422])
+    }
+    expect((await call(postern, `/clients?limit=${number}`, { bearer })).status).toBe(422)
+  })
 
-  test('refuses as the id of a client that of an account (RFC 9700 §4.15)', async () => {
+  test('rejects the ID of an account as the ID of a client (RFC 9700 §4.15)', async () => {
     const [account] = await postern.database.query('select id from accounts')
     const answer = await post({ client_id: String(account?.['id']), scope: 'read' })
     expect([answer.status, answer.json['errors']]).toMatchObject([422, [{ field: 'client_id' }]])
   })
 
-  test('does not let one thing be named in the path and another in the body', async () => {
+  test('does not accept one object in the path and another in the body', async () => {
     const { client_id } = await postern.createClient()
     const body = { client_id: administrator.client_id, client_name: 'x' }
     const answer = await call(postern, `/clients/${client_id}`, { method: 'PATCH', bearer, body })
     expect([answer.status, answer.json['errors']]).toMatchObject([422, [{ field: 'client_id' }]])
   })
 
-  test('refuses text that cannot be stored', async () => {
+  test('rejects text that cannot be stored', async () => {
     expect((await call(postern, '/clients/%00', { bearer })).status).toBe(400)
     for (const text of ['a\u0000b', 'a\ud800b']) {
       expect((await post({ client_name: text, redirect_uris })).status).toBe(422)
@@ -608,7 +611,7 @@ describe('RFC 9457: what goes wrong is a problem that says what to do', () => {
     ],
     ['of another list', async () => String((await call(postern, '/audit?limit=1', { bearer })).json['next_cursor'])],
   ])(
-    'refuses a cursor that is %s (Hydra CVE-2026-33504: forged pagination token)',
+    'rejects a cursor that is %s (Hydra CVE-2026-33504: forged pagination token)',
     async (_what, forge, list = '/clients') => {
       const { json } = await call(postern, `${list}?limit=1`, { bearer })
       const cursor = await forge(String(json['next_cursor']))
@@ -617,7 +620,7 @@ describe('RFC 9457: what goes wrong is a problem that says what to do', () => {
     },
   )
 
-  test('says where a list goes on, with the same filter, and not at its end (RFC 8288 §3)', async () => {
+  test('links to the next part of a list, with the same filter, but not at its end (RFC 8288 §3)', async () => {
     const first = await call(postern, '/audit?limit=1&type=client.registered', { bearer })
     const [, next = ''] = /^<([^>]+)>; rel="next"$/.exec(first.headers.get('link') ?? '') ?? []
     const second = await call(postern, next.replace(`${postern.issuer}/admin/api`, ''), { bearer })
@@ -626,7 +629,7 @@ describe('RFC 9457: what goes wrong is a problem that says what to do', () => {
     expect((await call(postern, '/clients?limit=1000', { bearer })).headers.get('link')).toBeNull()
   })
 
-  test('a list goes on where it stopped, and shows each client once', async () => {
+  test('continues a list where it stopped, and shows each client once', async () => {
     const seen: unknown[] = []
     let query = '?limit=2'
     for (;;) {
@@ -640,8 +643,8 @@ describe('RFC 9457: what goes wrong is a problem that says what to do', () => {
   })
 })
 
-describe('clients that came to be otherwise', () => {
-  test('with a software statement are listed, shown and changed', async () => {
+describe('clients with an unusual history', () => {
+  test('can be listed, shown and changed if they have a software statement', async () => {
     const { client_id } = await postern.createClient()
     await postern.database.query(
       `update clients set metadata = metadata || '{"software_statement":"a.b.c","unheard_of":1}' where id = $1`,
@@ -660,14 +663,14 @@ describe('clients that came to be otherwise', () => {
     expect(changed.status).toBe(200)
   })
 
-  test('in the release before this one, without a policy, are under that of administrators', async () => {
+  test('belong to the policy of administrators if the previous release stored none', async () => {
     const { client_id } = await postern.createClient({ first_party: true, require_pkce: false })
     await postern.database.query('update clients set policy = null where id = $1', [client_id])
     const body = { client_name: 'Renamed' }
     expect((await call(postern, `/clients/${client_id}`, { method: 'PATCH', bearer, body })).status).toBe(200)
   })
 
-  test('to hold no secret any more get another one when they need one again', async () => {
+  test('get a new secret when they need one again after having none', async () => {
     const { client_id, client_secret } = await postern.createClient()
     const to = (method: string) =>
       call(postern, `/clients/${client_id}`, { method: 'PATCH', bearer, body: { token_endpoint_auth_method: method } })
@@ -679,7 +682,7 @@ describe('clients that came to be otherwise', () => {
     expect(json['client_secret']).not.toBe(client_secret)
   })
 
-  test('as first party and are so no longer lose what nobody was asked for', async () => {
+  test('lose grants without a consent when they are no longer first-party', async () => {
     const client = await postern.createClient({ first_party: true })
     const { tokens } = await login(postern, client, { email, scope: 'openid email offline_access' })
     await operate(postern, 'client update', { client_id: client.client_id, first_party: null })
@@ -692,7 +695,7 @@ describe('clients that came to be otherwise', () => {
 })
 
 describe('a resource server', () => {
-  test('takes with it the credentials that were made for it, and no client that was there before', async () => {
+  test('is deleted together with the credentials created for it, but not with a client that existed before', async () => {
     const create = (identifier: string, more = {}) =>
       call(postern, '/resources', { bearer, body: { identifier, scopes: { read: 'Read' }, ...more } })
     const introspector = await postern.createClient({ grant_types: [], redirect_uris: [], response_types: [] })
@@ -707,7 +710,7 @@ describe('a resource server', () => {
     expect(statuses.map(({ status }) => status)).toEqual([404, 200])
   })
 
-  test('is not introspected by a client that registered itself', async () => {
+  test('cannot be introspected by a client that registered itself', async () => {
     const { client_id } = await postern.createClient()
     await postern.database.query('update clients set dynamic = true where id = $1', [client_id])
     const body = { identifier: 'https://three.example/', scopes: { read: 'Read' }, client_id }
@@ -717,7 +720,7 @@ describe('a resource server', () => {
 })
 
 describe('a client that is moved to another policy', () => {
-  test('has the lifetimes of that from then on', async () => {
+  test('has the lifetimes of that policy from then on', async () => {
     const { client_id } = await postern.createClient()
     await postern.database.query(
       `update clients set policy = 'open', expires_at = now() + interval '1 day', unused_expires_at = now() + interval '1 hour' where id = $1`,
@@ -736,7 +739,7 @@ describe('Idempotency-Key', () => {
   const create = (key: string, body: Record<string, unknown>, token = bearer) =>
     call(postern, '/clients', { bearer: token, body, headers: { 'idempotency-key': key } })
 
-  test('the same request again is the same answer, secret included, and does nothing', async () => {
+  test('a repeated request gets the same answer, including the secret, and does nothing', async () => {
     const first = await create('one', { client_name: 'One', redirect_uris })
     const before = await clientCount()
     const again = await create('one', { redirect_uris, client_name: 'One' }) // in another order
@@ -745,7 +748,7 @@ describe('Idempotency-Key', () => {
     expect(await clientCount()).toBe(before)
   })
 
-  test('another request with the same key is refused', async () => {
+  test('another request with the same key is rejected', async () => {
     await create('two', { client_name: 'Two', redirect_uris })
     const answer = await create('two', { client_name: 'Three', redirect_uris })
     expect([answer.status, answer.json['errors']]).toMatchObject([422, [{ field: 'Idempotency-Key' }]])
@@ -767,7 +770,7 @@ describe('Idempotency-Key', () => {
     expect(again.headers.get('idempotent-replayed')).toBe('true')
   })
 
-  test('a key is for one thing, also if that is named in the path', async () => {
+  test('a key is for one object, even if the path names it', async () => {
     const headers = { 'idempotency-key': 'there' }
     const rotate = async () => {
       const { client_id } = await postern.createClient()
@@ -776,7 +779,7 @@ describe('Idempotency-Key', () => {
     expect([(await rotate()).status, (await rotate()).status]).toEqual([200, 422])
   })
 
-  test('a key is good again after a day', async () => {
+  test('a key can be used for another request after a day', async () => {
     const first = await create('daily', { redirect_uris })
     const [row] = await postern.database.query(
       `select extract(epoch from max(expires_at) - now())::int as seconds from idempotency_keys`,
@@ -792,14 +795,14 @@ describe('Idempotency-Key', () => {
     ['empty', ''],
     ['too long', 'x'.repeat(256)],
     ['not printable', 'a\tb'],
-  ])('a key that is %s is refused', async (_what, key) => {
+  ])('a key that is %s is rejected', async (_what, key) => {
     const before = await clientCount()
     const answer = await create(key, { redirect_uris })
     expect([answer.status, kindOf(answer)]).toEqual([400, 'malformed-request'])
     expect(await clientCount()).toBe(before)
   })
 
-  test('what is kept of a request lets nobody try passwords on it', async () => {
+  test('the stored record of a request cannot be used to guess its password', async () => {
     const body = { email: 'eve@example.com', password: 'hunter2 hunter2' }
     const headers = { 'idempotency-key': 'account' }
     expect((await call(postern, '/accounts', { bearer, body, headers })).status).toBe(201)
@@ -809,12 +812,12 @@ describe('Idempotency-Key', () => {
     expect(rows.map(({ hash }) => hash)).not.toContain(digest)
   })
 
-  test('a request that was refused leaves its key unused', async () => {
+  test('a rejected request leaves its key unused', async () => {
     expect((await create('later', { redirect_uris: ['http://rp.example/'] })).status).toBe(422)
     expect((await create('later', { redirect_uris })).status).toBe(201)
   })
 
-  test('of twenty at once with one key one creates, and all get its answer', async () => {
+  test('one of twenty simultaneous requests with one key creates, and all get its answer', async () => {
     const before = await clientCount()
     const answers = await Promise.all(Array.from({ length: 20 }, () => create('race', { redirect_uris })))
     expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([201]))
@@ -822,7 +825,7 @@ describe('Idempotency-Key', () => {
     expect(await clientCount()).toBe(before + 1)
   })
 
-  test('what is kept is sealed', async () => {
+  test('the stored answer is sealed', async () => {
     const { json } = await create('sealed', { redirect_uris })
     const rows = await postern.database.query('select response_sealed from idempotency_keys')
     expect(rows.length).toBeGreaterThan(0)

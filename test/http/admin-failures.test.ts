@@ -25,7 +25,7 @@ afterAll(async () => {
 })
 
 describe('when something is wrong with the server', () => {
-  test('a database that is away is 503 and Retry-After, never a bad token', async () => {
+  test('an unreachable database causes 503 and Retry-After, never an invalid token', async () => {
     proxy.refuse()
     try {
       for (const asked of [{ bearer }, { bearer, body }, { bearer, body, headers: { 'idempotency-key': 'away' } }]) {
@@ -42,7 +42,7 @@ describe('when something is wrong with the server', () => {
     await expect.poll(async () => (await call(postern, '/clients', { bearer })).status, { timeout: 30_000 }).toBe(200)
   })
 
-  test('a connection that breaks within an operation is 503, and nothing of it is there', async () => {
+  test('a connection that breaks within an operation causes 503 and leaves nothing of it', async () => {
     const cut = proxy.cut({ match: (statement) => /insert into "audit_events"/.test(statement), when: 'before' })
     const asked = { bearer, body: { ...body, client_name: 'Half' }, headers: { 'idempotency-key': 'broken' } }
     const answer = await call(postern, '/clients', asked)
@@ -55,7 +55,7 @@ describe('when something is wrong with the server', () => {
     expect(await half()).toHaveLength(1)
   })
 
-  test('when nobody knows whether it was done, the same key finds out, and gets the secret', async () => {
+  test('a request with the same key finds out whether an operation was done, and gets its secret', async () => {
     const cut = proxy.cut({ match: (statement) => /^commit/i.test(statement), when: 'after' })
     const asked = { bearer, body: { ...body, client_name: 'Done' }, headers: { 'idempotency-key': 'lost' } }
     const answer = await call(postern, '/clients', asked)
@@ -69,7 +69,7 @@ describe('when something is wrong with the server', () => {
     expect(await database.query(`select id from clients where metadata->>'client_name' = 'Done'`)).toHaveLength(1)
   })
 
-  test('a fault of ours is 500, and says only where it is in the log', async () => {
+  test('an error of the server causes 500 with only a reference to the log', async () => {
     await database.query('alter table registration_policies rename to elsewhere')
     try {
       const answer = await call(postern, '/registration-policies', { bearer })
@@ -92,7 +92,7 @@ describe('when something is wrong with the server', () => {
     }
   })
 
-  test('a row that does not fit the document is a fault of ours too, not of what was asked', async () => {
+  test('a stored row that does not fit the document is an error of the server, not of the request', async () => {
     const rules = { max_uris: 7 }
     await call(postern, '/registration-policies/broken', { method: 'PUT', bearer, body: { rules } })
     await database.query(`update registration_policies set rules = '{"max_uris":"seven"}' where name = 'broken'`)

@@ -27,17 +27,17 @@ type Document = {
   paths: Record<string, Record<string, Described>>
   components: { schemas: { Problem: Schema & { properties: { type: { enum: string[] } } } } }
 }
-/** How an operation is called: what stands in its path, its query and its body. */
+/** How an operation is called: the values in its path, its query and its body. */
 type Example = { path?: Record<string, string>; query?: string; body?: unknown }
-/** What the answers so far had in them. */
+/** The contents of the answers so far. */
 type Known = Record<string, Record<string, unknown>>
 
 const redirect_uris = ['https://rp.example/cb']
-const resource = 'https://API.example/v1?x=1' // with all that has to survive in a path
+const resource = 'https://API.example/v1?x=1' // with everything that must survive in a path
 const secret = 'a secret of forty characters, chosen here'
 const id = (known: Known, operation: string, field = 'client_id') => String(known[operation]?.[field])
 
-// Every operation, in an order in which each finds what it needs. One that is missing here fails the test below.
+// Every operation, in an order in which each finds what it needs. The test below fails if one is missing here.
 const examples: [operationId: string, example: (known: Known) => Example][] = [
   [
     'accountCreate',
@@ -120,7 +120,7 @@ beforeAll(async () => {
     const answer = await call(postern, address + query, { method: operation.method.toUpperCase(), bearer, body })
     answers[operationId] = answer
     known[operationId] = answer.json
-    // The server's own rotation may come in between.
+    // The server's own key rotation may happen in between.
     const rows = await postern.database.query(
       `select * from audit_events where id > $1 and actor is distinct from 'system' order by id`,
       [seen],
@@ -132,7 +132,7 @@ beforeAll(async () => {
 afterAll(() => postern?.stop())
 
 describe('the OpenAPI document of the admin API', () => {
-  test('is what the operations make of it', () => {
+  test('is generated from the operations', () => {
     expect(document).toEqual(describeApi(operations(), { issuer: postern.issuer, version, problems: problemKinds }))
   })
 
@@ -142,7 +142,7 @@ describe('the OpenAPI document of the admin API', () => {
     expect(document.openapi).toMatch(/^3\.1\./)
   })
 
-  test('has the problems that docs/admin-api.md explains, and no others', async () => {
+  test('lists exactly the problems that docs/admin-api.md explains', async () => {
     const text = await readFile(join(import.meta.dirname, '../../docs/admin-api.md'), 'utf8')
     const table = text.slice(text.indexOf('## Errors')).matchAll(/^\| ((?:`[a-z-]+`(?:, )?)+) \|/gm)
     const explained = [...table].flatMap(([, names = '']) => names.replaceAll('`', '').split(', '))
@@ -150,19 +150,19 @@ describe('the OpenAPI document of the admin API', () => {
     expect(explained.map((kind) => `urn:postern:problem:${kind}`).sort()).toEqual([...types].sort())
   })
 
-  test('would not be found valid if it were not', async () => {
+  test('would fail validation if it were invalid', async () => {
     const broken = { ...structuredClone(document), paths: { '/x': { get: { responses: 7 } } } }
     expect((await new Validator().validate(broken as never)).valid).toBe(false)
   })
 
-  test('has every operation, once, and an example of each is called below', () => {
+  test('has every operation once, and an example of each is called below', () => {
     const names = described().map(({ operationId }) => operationId)
     expect(names).toHaveLength(operations().length)
     expect(new Set(names).size).toBe(names.length)
     expect(examples.map(([operationId]) => operationId).sort()).toEqual([...names].sort())
   })
 
-  test('asks of each operation for a scope that there is, and for one that changes nothing if it changes nothing', async () => {
+  test('requires an existing scope for each operation, and a reading one for each operation that changes nothing', async () => {
     const { json } = await call({ issuer: postern.issuer }, '/openapi.json', {})
     const { oauth } = (
       json as { components: { securitySchemes: { oauth: { flows: Record<string, { scopes: Schema }> } } } }
@@ -176,7 +176,7 @@ describe('the OpenAPI document of the admin API', () => {
 })
 
 describe('each operation over HTTP', () => {
-  test.each(examples.map(([operationId]) => operationId))('%s answers as the document says', (operationId) => {
+  test.each(examples.map(([operationId]) => operationId))('%s answers as documented', (operationId) => {
     const operation = described().find((one) => one.operationId === operationId)
     const { status, json, text, headers } = answers[operationId] as Answer
     const response = operation?.responses[String(status)]
@@ -188,7 +188,7 @@ describe('each operation over HTTP', () => {
   })
 
   test.each(examples.map(([operationId]) => operationId))(
-    '%s writes one line if it changes something',
+    '%s writes one audit event if it changes something',
     (operationId) => {
       const isReading = described().find((one) => one.operationId === operationId)?.method === 'get'
       const rows = lines[operationId] ?? []
@@ -200,7 +200,7 @@ describe('each operation over HTTP', () => {
     },
   )
 
-  test('shows a secret when it is made, and never again', () => {
+  test('shows a secret when it is created, and never again', () => {
     const makers = ['clientCreate', 'clientRotateSecret', 'resourceCreate', 'registrationTokenCreate']
     const shown = makers.map((operationId) => {
       const { json } = answers[operationId] as Answer
@@ -214,10 +214,10 @@ describe('each operation over HTTP', () => {
     }
     const log = postern.logged.join('\n')
     for (const value of [...shown, secret, 'correct horse', 'battery staple', bearer]) expect(log).not.toContain(value)
-    expect(log).not.toContain('lovelace') // nor who somebody is
+    expect(log).not.toContain('lovelace') // nor anyone's identity
   })
 
-  test('does what it says', async () => {
+  test('has its documented effect', async () => {
     expect(answers['accountUpdate']?.json).toMatchObject({ email: 'lovelace@example.com' })
     expect(answers['resourceShow']?.json).toMatchObject({ identifier: resource, token_format: 'jwt' })
     expect(answers['clientUpdate']?.json).toMatchObject({ client_name: 'Renamed' })

@@ -55,7 +55,7 @@ const count = async (table: string, where = 'true') =>
   Number((await fleet.database.query(`select count(*) as n from ${table} where ${where}`))[0]?.['n'])
 
 describe('the admin API of two processes', () => {
-  test('creates once for a key, whichever process is asked, and all get the one answer', async () => {
+  test('creates once for a key at either process, and all requests get the same answer', async () => {
     for (let round = 0; round < 5; round++) {
       const clients = await count('clients')
       const events = await count('audit_events', `type = 'client.registered'`)
@@ -69,7 +69,7 @@ describe('the admin API of two processes', () => {
     }
   })
 
-  test('does one of two different requests that race for a key, and refuses the other', async () => {
+  test('performs one of two different requests that race for a key, and rejects the other', async () => {
     for (let round = 0; round < 5; round++) {
       const clients = await count('clients')
       const names = ['One', 'Two']
@@ -82,7 +82,7 @@ describe('the admin API of two processes', () => {
     }
   })
 
-  test('leaves the key to the next one when the first to have it is refused', async () => {
+  test('leaves a key unused if the request that took it first is rejected', async () => {
     const clients = await count('clients')
     const bad = { redirect_uris: ['http://rp.example/cb'] }
     const asked = [bad, bad, bad, bad].map((body, index) => create(at(index), 'spoiled', body))
@@ -92,7 +92,7 @@ describe('the admin API of two processes', () => {
   })
 
   test.each(['disable', 'delete'])(
-    'refuses the token of a client after its %s at the other process, at once',
+    'rejects the token of a client immediately after its %s at the other process',
     async (verb) => {
       const client = await createAdministrator()
       const own = await tokenOf(client)

@@ -34,7 +34,7 @@ async function createProofKey(): Promise<ProofKey> {
 const now = () => Math.floor(Date.now() / 1_000)
 const ath = (value: string) => createHash('sha256').update(value).digest('base64url')
 
-/** A proof for a request (RFC 9449 §4.2), with what differs from how it should be. */
+/** Creates a proof for a request (RFC 9449 §4.2), with the given deviations from a valid one. */
 function prove(htm: string, path: string, { claims = {}, header = {}, by = own }: Differing = {}): Promise<string> {
   const about = { htm, htu: `${postern.issuer}${path}`, iat: now(), jti: randomUUID(), ath: ath(token ?? '') }
   return new SignJWT({ ...about, ...claims })
@@ -62,7 +62,7 @@ const kindOf = ({ json }: Answer) => String(json['type']).replace('urn:postern:p
 const challengeOf = ({ headers }: Answer) => headers.get('www-authenticate') ?? ''
 
 describe('RFC 9449 §7: a token for the admin API that is bound to a key', () => {
-  test('is good with a proof, as openid-client makes it', async () => {
+  test('works with a proof, as openid-client creates it', async () => {
     const client = await createAdministrator(postern)
     const config = await discover(postern, client)
     const DPoP = oidc.getDPoPHandle(config, await oidc.randomDPoPKeyPair())
@@ -83,49 +83,52 @@ describe('RFC 9449 §7: a token for the admin API that is bound to a key', () =>
     expect((await fetched('GET', '/clients/Not%2FThere')).status).toBe(404)
   })
 
-  test('is worth nothing to whoever has only the token (§7.2)', async () => {
+  test('does not work without the key (§7.2)', async () => {
     const answer = await call(postern, '/clients', { bearer: token })
     expect([answer.status, kindOf(answer)]).toEqual([401, 'invalid-token'])
   })
 
   test.each<[string, () => Promise<string | undefined> | undefined]>([
     ['no proof', () => undefined],
-    ['nonsense for one', async () => 'nonsense'],
-    ['two', async () => `${await prove('GET', '/admin/api/clients')}, ${await prove('GET', '/admin/api/clients')}`],
-    ['one for another method', () => prove('POST', '/admin/api/clients')],
-    ['one for another path', () => prove('GET', '/admin/api/accounts')],
-    ['one for another host', () => prove('GET', '', { claims: { htu: 'https://rp.example/admin/api/clients' } })],
-    ['one for another token', () => prove('GET', '/admin/api/clients', { claims: { ath: ath('another') } })],
-    ['one for no token', () => prove('GET', '/admin/api/clients', { claims: { ath: undefined } })],
-    ['one without an identifier', () => prove('GET', '/admin/api/clients', { claims: { jti: undefined } })],
-    ['one that is old', () => prove('GET', '/admin/api/clients', { claims: { iat: now() - 120 } })],
-    ['one from the future', () => prove('GET', '/admin/api/clients', { claims: { iat: now() + 60 } })],
-    ['one without a time', () => prove('GET', '/admin/api/clients', { claims: { iat: undefined } })],
-    ['one by another key', () => prove('GET', '/admin/api/clients', { by: foreign })],
+    ['a proof that is nonsense', async () => 'nonsense'],
     [
-      'one signed by another key than it shows',
+      'two proofs',
+      async () => `${await prove('GET', '/admin/api/clients')}, ${await prove('GET', '/admin/api/clients')}`,
+    ],
+    ['a proof for another method', () => prove('POST', '/admin/api/clients')],
+    ['a proof for another path', () => prove('GET', '/admin/api/accounts')],
+    ['a proof for another host', () => prove('GET', '', { claims: { htu: 'https://rp.example/admin/api/clients' } })],
+    ['a proof for another token', () => prove('GET', '/admin/api/clients', { claims: { ath: ath('another') } })],
+    ['a proof for no token', () => prove('GET', '/admin/api/clients', { claims: { ath: undefined } })],
+    ['a proof without an identifier', () => prove('GET', '/admin/api/clients', { claims: { jti: undefined } })],
+    ['an old proof', () => prove('GET', '/admin/api/clients', { claims: { iat: now() - 120 } })],
+    ['a proof from the future', () => prove('GET', '/admin/api/clients', { claims: { iat: now() + 60 } })],
+    ['a proof without a time', () => prove('GET', '/admin/api/clients', { claims: { iat: undefined } })],
+    ['a proof of another key', () => prove('GET', '/admin/api/clients', { by: foreign })],
+    [
+      'a proof that shows another key than it is signed with',
       () => prove('GET', '/admin/api/clients', { header: { jwk: foreign.jwk } }),
     ],
     ['a JWT of another type', () => prove('GET', '/admin/api/clients', { header: { typ: 'JWT' } })],
-  ])('is refused with %s', async (_what, proof) => {
+  ])('is rejected with %s', async (_what, proof) => {
     const answer = await ask(await proof())
     expect([answer.status, kindOf(answer)]).toEqual([401, 'invalid-proof'])
     expect(challengeOf(answer)).toMatch(/DPoP realm=.*error="invalid_dpop_proof", algs="[^"]*ES256/)
   })
 
-  test('takes a proof once, of any number of requests with it', async () => {
+  test('accepts a proof once, however many requests carry it', async () => {
     const proof = await prove('GET', '/admin/api/clients')
     const answers = await Promise.all(Array.from({ length: 10 }, () => ask(proof)))
     expect(answers.map(({ status }) => status).sort()).toEqual([200, ...Array(9).fill(401)])
   })
 
-  test('needs its scope all the same, and is told so in its own scheme', async () => {
+  test('still needs its scope, and says so in the DPoP scheme', async () => {
     const answer = await ask(await prove('GET', '/admin/api/accounts'), token, '/accounts')
     expect([answer.status, kindOf(answer)]).toEqual([403, 'insufficient-scope'])
     expect(challengeOf(answer)).toMatch(/^DPoP realm=.*scope="postern:accounts:read"/)
   })
 
-  test('is not what a token without a key becomes by saying so', async () => {
+  test('is not imitated by an unbound token in the DPoP scheme', async () => {
     const plain = await adminToken(postern, administrator, 'postern:clients')
     const proof = await prove('GET', '/admin/api/clients', { claims: { ath: ath(plain) } })
     const answer = await ask(proof, plain)

@@ -22,7 +22,7 @@ const setPassword = (n: number, headers: Record<string, string> = {}) =>
     headers,
   })
 
-/** Keeps a queue of passwords full for as long as `work` takes. */
+/** Keeps a password queue full while `work` runs. */
 async function whileBusy<T>(kind: 'hash' | 'verify', work: () => Promise<T>): Promise<T> {
   const { passwords } = postern.server.postern
   const once = () => (kind === 'hash' ? passwords.hash('x') : passwords.verify(hashed, 'x'))
@@ -39,7 +39,7 @@ async function whileBusy<T>(kind: 'hash' | 'verify', work: () => Promise<T>): Pr
 }
 
 describe('an administrator who sets passwords', () => {
-  test('does not wait behind visitors, however many of them sign in', async () => {
+  test('does not wait behind visitors, however many sign in', async () => {
     const answers = await whileBusy('verify', async () => {
       const all = []
       for (let n = 0; n < 5; n++) all.push(await setPassword(n))
@@ -48,7 +48,7 @@ describe('an administrator who sets passwords', () => {
     expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 200, 200])
   })
 
-  test('is told to try again when too many are set at once, before anything is locked or written', async () => {
+  test('gets 503 when too many are set at once, before anything is locked or written', async () => {
     const lines = () => postern.database.query(`select 1 from audit_events where type = 'account.password_set'`)
     const before = await lines()
     const answers = await whileBusy('hash', async () => {

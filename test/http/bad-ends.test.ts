@@ -8,7 +8,7 @@ import { startPostern, type TestPostern } from '../support/postern.ts'
 import { createToken } from '../support/registration.ts'
 import { basic } from '../support/wire.ts'
 
-const error = 50 // pino's number of the level
+const error = 50 // pino's number for this level
 let postern: TestPostern
 let port: number
 
@@ -46,7 +46,7 @@ function head(path: string, more: string[] = []): string {
   return [...first, ...more, '', ''].join('\r\n')
 }
 
-/** The statuses of all that is answered on one connection until the server closes it. */
+/** Returns the statuses of all answers on one connection until the server closes it. */
 async function statusesOf(sent: string): Promise<number[]> {
   const socket = await open()
   let answered = ''
@@ -58,13 +58,13 @@ async function statusesOf(sent: string): Promise<number[]> {
   return [...answered.matchAll(/HTTP\/1\.1 (\d+)/g)].map(([, status]) => Number(status))
 }
 
-/** Every way in which a client can end its request badly. */
+/** Every way in which a client can break off its request. */
 const ends: [string, (socket: Socket, path: string) => void | Promise<void>][] = [
   [
     'a body that is cut short',
     async (socket, path) => {
       socket.write(`${head(path, ['Content-Length: 100'])}a=`)
-      await sleep(30) // so that the server reads the body by now
+      await sleep(30) // the server is reading the body by now
       socket.destroy()
     },
   ],
@@ -77,7 +77,7 @@ const ends: [string, (socket: Socket, path: string) => void | Promise<void>][] =
     },
   ],
   [
-    'a chunk that is none',
+    'an invalid chunk',
     async (socket, path) => {
       socket.write(`${head(path, ['Transfer-Encoding: chunked'])}3\r\na=b\r\n`)
       await sleep(30)
@@ -91,36 +91,39 @@ const ends: [string, (socket: Socket, path: string) => void | Promise<void>][] =
     },
   ],
   [
-    'something after the request that is no HTTP',
+    'data after the request that is not HTTP',
     (socket, path) => {
       socket.write(`${head(path, ['Content-Length: 3'])}a=b\x00\x01 what\r\n\r\n`)
     },
   ],
   [
-    'a head that is no HTTP',
+    'a head that is not HTTP',
     (socket) => {
       socket.write('GET / HTTP/9.9\r\nx\r\n\r\n')
     },
   ],
 ]
 
-describe('A request that its client ends badly', () => {
-  test.each(ends)('by %s is no error of ours: nothing at level error, and no stack', async (_name, end) => {
-    postern.logged.splice(0)
-    for (const path of paths) {
-      const socket = await open()
-      await end(socket, path)
-      await sleep(20)
-      socket.destroy()
-    }
-    // The last of them has been served once another request is.
-    await vi.waitFor(async () => expect((await fetch(`${postern.issuer}/health/ready`)).status).toBe(200))
-    await vi.waitFor(() => expect(postern.logged.join()).toContain('/health/ready'))
-    const lines = postern.logged.map((line) => JSON.parse(line) as { level: number; err?: unknown })
-    expect(lines.filter(({ level, err }) => level >= error || err !== undefined)).toEqual([])
-  })
+describe('a request that its client breaks off or spoils', () => {
+  test.each(ends)(
+    'with %s is no error of the server: it logs nothing at level error, and no stack',
+    async (_name, end) => {
+      postern.logged.splice(0)
+      for (const path of paths) {
+        const socket = await open()
+        await end(socket, path)
+        await sleep(20)
+        socket.destroy()
+      }
+      // Once another request is served, so are all of these.
+      await vi.waitFor(async () => expect((await fetch(`${postern.issuer}/health/ready`)).status).toBe(200))
+      await vi.waitFor(() => expect(postern.logged.join()).toContain('/health/ready'))
+      const lines = postern.logged.map((line) => JSON.parse(line) as { level: number; err?: unknown })
+      expect(lines.filter(({ level, err }) => level >= error || err !== undefined)).toEqual([])
+    },
+  )
 
-  test('is noted, for who looks for it', async () => {
+  test('is logged for those who look for it', async () => {
     postern.logged.splice(0)
     const socket = await open()
     await ends[2]?.[1](socket, '/oauth/token')
@@ -130,7 +133,7 @@ describe('A request that its client ends badly', () => {
   })
 })
 
-describe('RFC 9112 §6.3: a request whose end can be seen in two places', () => {
+describe('RFC 9112 §6.3: a request whose end is ambiguous', () => {
   const chunked = 'Transfer-Encoding: chunked'
   const hidden = () => `GET /health/live HTTP/1.1\r\nHost: localhost:${port}\r\nConnection: close\r\n\r\n`
 
@@ -149,18 +152,18 @@ describe('RFC 9112 §6.3: a request whose end can be seen in two places', () => 
     ['a value on the next line', ['Transfer-Encoding:', ' chunked']],
     ['a control character before the value', ['Transfer-Encoding: \x0bchunked']],
     ['a line that ends with a line feed alone', [`X: a\n${chunked}`]],
-  ])('by %s is refused, and what follows it is not answered', async (_what, lines) => {
+  ])('by %s is rejected, and what follows it is not answered', async (_what, lines) => {
     expect(await statusesOf(`${head('/oauth/token', lines)}0\r\n\r\n${hidden()}`)).toEqual([400])
   })
 
-  test('by a chunk that says its size in another way is refused, and what follows it is not answered', async () => {
+  test('by an unusual chunk size is rejected, and what follows it is not answered', async () => {
     for (const size of ['0x0', '0;\n', '+0', '-0', ' 0']) {
       const statuses = await statusesOf(`${head('/oauth/token', [chunked])}${size}\r\n\r\n${hidden()}`)
       expect([size, statuses]).toEqual([size, [400]])
     }
   })
 
-  test('is not one with an underscore, which is the name of another header', async () => {
+  test('does not include one with an underscore, which names another header', async () => {
     const sent = head('/oauth/token', ['Transfer_Encoding: chunked', 'Content-Length: 5'])
     expect(await statusesOf(`${sent}0\r\n\r\n${hidden()}`)).toEqual([400, 200])
   })
@@ -170,12 +173,12 @@ describe('RFC 6585 §5: a head that is too large', () => {
   test.each([
     ['many headers', Array.from({ length: 3_000 }, (_, n) => `x${n}: 1`)],
     ['a long header', [`x: ${'a'.repeat(20_000)}`]],
-  ])('by %s is refused with 431', async (_what, lines) => {
+  ])('by %s is rejected with 431', async (_what, lines) => {
     expect(await statusesOf(head('/oauth/token', lines))).toEqual([431])
   })
 })
 
-describe('A body that is larger than it may be', () => {
+describe('a body that is too large', () => {
   let authorizations: Record<string, string>
   beforeAll(async () => {
     const client = await postern.createClient()
@@ -192,11 +195,11 @@ describe('A body that is larger than it may be', () => {
   })
 
   test.each<[string, string, (body: Buffer<ArrayBuffer>) => Buffer<ArrayBuffer>]>([
-    ['as it is', '', (body) => body],
-    ['once it is unpacked from gzip', 'gzip', gzipSync],
-    ['once it is unpacked from deflate', 'deflate', deflateSync],
-    ['once it is unpacked from br', 'br', brotliCompressSync],
-  ])('%s is refused wherever there is one', async (_how, encoding, pack) => {
+    ['as sent', '', (body) => body],
+    ['when unpacked from gzip', 'gzip', gzipSync],
+    ['when unpacked from deflate', 'deflate', deflateSync],
+    ['when unpacked from br', 'br', brotliCompressSync],
+  ])('%s is rejected at every endpoint that takes one', async (_how, encoding, pack) => {
     for (const path of paths) {
       const { [path]: authorization = '' } = authorizations
       const text =
@@ -208,7 +211,8 @@ describe('A body that is larger than it may be', () => {
         body: pack(Buffer.from(text)),
         redirect: 'manual',
       })
-      // What the engine reads it does not unpack, and says of both that it could not be read. A sign-out is asked for again.
+      // The engine does not unpack bodies, and calls both kinds unreadable. A packed sign-out only leads to the
+      // question again.
       const isAskedAgain = encoding !== '' && path === '/oauth/logout/confirm'
       const expected = isAskedAgain ? 303 : path.startsWith('/oauth/') ? 400 : 413
       expect([path, response.status]).toEqual([path, expected])

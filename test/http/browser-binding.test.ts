@@ -79,29 +79,31 @@ const flows: [name: string, begin: (visitor: Visitor) => Promise<Page>, stages: 
   ],
 ]
 
-/** What is answered, in the end without following where that leads, and what is asked for then. */
+/**
+ * The steps that are answered, a last one whose redirect is not followed, and the step that other browsers then try.
+ */
 type Stage = { name: string; answered?: Step[]; parked?: Step; asked: Step }
 
 const signingIn: Stage[] = [
   { name: 'opening the sign-in page', asked: open },
-  { name: 'going on without answering it', asked: skip },
+  { name: 'continuing without an answer', asked: skip },
   { name: 'signing in', asked: signIn },
   { name: 'cancelling', asked: cancel },
-  { name: 'going on after the sign-in', parked: signIn, asked: open },
-  { name: 'going on after cancelling', parked: cancel, asked: open },
+  { name: 'continuing after the sign-in', parked: signIn, asked: open },
+  { name: 'continuing after cancelling', parked: cancel, asked: open },
   { name: 'opening the consent page', answered: [signIn], asked: open },
-  { name: 'going on without consent', answered: [signIn], asked: skip },
+  { name: 'continuing without consent', answered: [signIn], asked: skip },
   { name: 'allowing', answered: [signIn], asked: allow },
   { name: 'denying', answered: [signIn], asked: deny },
   { name: 'using another account', answered: [signIn], asked: change },
-  { name: 'going on after the consent', answered: [signIn], parked: allow, asked: open },
-  { name: 'going on after the denial', answered: [signIn], parked: deny, asked: open },
+  { name: 'continuing after the consent', answered: [signIn], parked: allow, asked: open },
+  { name: 'continuing after the denial', answered: [signIn], parked: deny, asked: open },
 ]
 const choosing: Stage[] = [
   { name: 'opening the page', asked: open },
-  { name: 'going on as shown', asked: stay },
+  { name: 'continuing as shown', asked: stay },
   { name: 'using another account', asked: leave },
-  { name: 'going on after the choice', parked: stay, asked: open },
+  { name: 'continuing after the choice', parked: stay, asked: open },
 ]
 
 const isOfBrowser = (key: string) => key.startsWith('__Host-postern_browser_')
@@ -109,7 +111,7 @@ const ofBrowser = (cookies: Cookies): [key: string, value: string][] =>
   [...cookies].filter(([key]) => isOfBrowser(key)).map(([key, { value }]) => [key, value])
 const without = (own: Cookies): Cookies => new Map([...own].filter(([key]) => !isOfBrowser(key)))
 
-/** The cookies as they were given, but for the browser's, whose name or value is another. */
+/** Copies the cookies, with another name or value for the browser cookie. */
 const altered =
   (alter: (key: string, value: string) => [key: string, value: string]) =>
   (own: Cookies): Cookies =>
@@ -121,7 +123,7 @@ const altered =
       ...without(own),
     ])
 
-/** Browsers that know all there is to know, and cannot write a cookie of the prefix `__Host-`. */
+/** Browsers with everything an attacker can know, but unable to write a cookie with the prefix `__Host-`. */
 const others: [name: string, from: (own: Cookies) => Cookies][] = [
   ['without any cookie', () => new Map()],
   ['with all other cookies', without],
@@ -129,14 +131,14 @@ const others: [name: string, from: (own: Cookies) => Cookies][] = [
   ['with the cookie without its prefix', altered((key, value) => [key.replace('__Host-', ''), value])],
   ['with the cookie under a lesser prefix', altered((key, value) => [key.replace('__Host-', '__Secure-'), value])],
   ['with the cookie in lower case', altered((key, value) => [key.replace('__Host-', '__host-'), value])],
-  ['with a space before its name that is none to browsers', altered((key, value) => [`\u00a0${key}`, value])],
+  ['with a space before its name that browsers do not recognise', altered((key, value) => [`\u00a0${key}`, value])],
   [
-    'with what the database has of it',
+    'with the value that the database stores',
     altered((key, value) => [key, createHash('sha256').update(value).digest('base64url')]),
   ],
 ]
 
-/** All that requests leave behind. */
+/** Reads everything that requests leave behind. */
 async function everything(): Promise<unknown> {
   const tables = [
     'artifacts',
@@ -149,7 +151,7 @@ async function everything(): Promise<unknown> {
   return postern.database.query(`${all.join(' union all ')} order by 1`)
 }
 
-/** Brings a flow to a stage in a browser of its own. */
+/** Brings a flow to a stage in its own browser. */
 async function reach(
   beginning: (visitor: Visitor) => Promise<Page>,
   { answered = [], parked }: Stage,
@@ -165,8 +167,8 @@ async function reach(
   return { visitor, page: parked ? await park(() => parked(visitor, page)) : page }
 }
 
-describe.each(flows)('%s belongs to the browser that it began in', (_flow, beginning, stages) => {
-  test.each(stages())('$name is refused to every other browser, and changes nothing', async (stage) => {
+describe.each(flows)('%s belongs to the browser in which it began:', (_flow, beginning, stages) => {
+  test.each(stages())('$name is rejected in every other browser, and changes nothing', async (stage) => {
     const { visitor, page } = await reach(beginning, stage)
     const before = await everything()
     for (const [name, from] of others) {
@@ -185,7 +187,7 @@ describe.each(flows)('%s belongs to the browser that it began in', (_flow, begin
 })
 
 describe('a browser without a cookie', () => {
-  test.each([2, 12])('that opens %i tabs at once signs in in each of them', async (tabs) => {
+  test.each([2, 12])('can complete a sign-in in each of %i tabs that it opens at once', async (tabs) => {
     await newcomer()
     const visitor = visitorWith()
     const pages = await Promise.all(Array.from({ length: tabs }, () => begin(visitor)))
@@ -196,7 +198,7 @@ describe('a browser without a cookie', () => {
     }
   })
 
-  test('gets one that no other host can write, that no script reads, and that ends', async () => {
+  test('gets one that no other host can write and no script can read, and that expires', async () => {
     const answer = await postern.fetch(`${postern.issuer}${authorizationRequest(web).path}`, { redirect: 'manual' })
     const [cookie = ''] = answer.headers.getSetCookie().filter(isOfBrowser)
     expect(cookie).toMatch(
@@ -206,7 +208,7 @@ describe('a browser without a cookie', () => {
     expect(Math.abs(lifetimeMs - postern.config.INTERACTION_TTL_SECONDS * 1000)).toBeLessThan(30_000)
   })
 
-  test('gets none where nothing begins that would have to go on', async () => {
+  test('gets none where no flow begins that has to continue', async () => {
     const visitor = visitorWith()
     await visitor.get('/device')
     await begin(visitor, { prompt: 'none' })
@@ -217,7 +219,7 @@ describe('a browser without a cookie', () => {
 })
 
 describe('a browser that has a cookie', () => {
-  test('keeps it for all that begins in it, and each beginning renews it', async () => {
+  test('keeps it for everything that begins in it, and each beginning renews it', async () => {
     const visitor = visitorWith()
     await begin(visitor)
     const first = ofBrowser(visitor.cookies)
@@ -227,7 +229,7 @@ describe('a browser that has a cookie', () => {
     expect(ofBrowser(visitor.cookies)).toEqual(first)
   })
 
-  test('has at most so many that a proxy passes them on, and signs in all the same', async () => {
+  test('has no more than a proxy passes on, and can still sign in', async () => {
     const visitor = visitorWith()
     for (let count = 0; count < 40; count++) {
       visitor.cookies.set(`__Host-postern_browser_tab${count} /`, { value: String(count).padEnd(43, 'x'), path: '/' })
@@ -240,7 +242,7 @@ describe('a browser that has a cookie', () => {
   })
 })
 
-describe('a form that the session says it was shown to', () => {
+describe('a form that was shown to one session', () => {
   const forms: [
     name: string,
     action: string,
@@ -262,7 +264,7 @@ describe('a form that the session says it was shown to', () => {
     ],
   ]
 
-  test.each(forms)('%s is refused in the session of another browser', async (_name, action, show, fields) => {
+  test.each(forms)('%s is rejected in another browser’s session', async (_name, action, show, fields) => {
     await newcomer()
     const visitor = visitorWith()
     await proceed(visitor, await begin(visitor), email)
@@ -277,7 +279,7 @@ describe('a form that the session says it was shown to', () => {
     const state = async () => [await postern.database.query(decided), await postern.database.query(ended)]
     const before = await state()
     const answer = await other.submit(page, action, fields)
-    // Whoever wants to sign out is asked again.
+    // A request to sign out only leads to the question again.
     expect([400, 'Do you want to sign out?']).toContain(
       /Do you want to sign out\?/.exec(answer.body)?.[0] ?? answer.status,
     )

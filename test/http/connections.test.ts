@@ -19,7 +19,7 @@ afterEach(() => {
 })
 afterAll(() => postern?.stop())
 
-/** A connection that sends this much, and then no more. */
+/** Opens a connection that sends this text and nothing more. */
 async function hold(text: string): Promise<Socket> {
   const socket = connect(port, 'localhost')
   socket.on('error', () => {})
@@ -33,21 +33,21 @@ async function hold(text: string): Promise<Socket> {
 const host = () => `Host: localhost:${port}\r\n`
 const stillOpen = () => sockets.filter((socket) => !socket.closed)
 
-describe('Connections are bounded', () => {
+describe('the number of connections', () => {
   test.each([
     ['nothing at all', () => ''],
     ['half a head', () => `GET / HTTP/1.1\r\n${host()}X-`],
     ['half a body', () => `POST /oauth/token HTTP/1.1\r\n${host()}Content-Length: 100\r\n\r\na=`],
     ['a request, and then nothing', () => `GET /health/live HTTP/1.1\r\n${host()}\r\n`],
     [
-      'a body that nobody reads, and then nothing',
+      'a body that is never read, and then nothing',
       () => `POST /nothing HTTP/1.1\r\n${host()}Content-Length: 2\r\n\r\naa`,
     ],
     ['an empty body, and then nothing', () => `POST /nothing HTTP/1.1\r\n${host()}Content-Length: 0\r\n\r\n`],
     ['two requests at once, and then nothing', () => `GET /health/live HTTP/1.1\r\n${host()}\r\n`.repeat(2)],
-    ['half a body that nobody reads', () => `POST /nothing HTTP/1.1\r\n${host()}Content-Length: 100\r\n\r\naa`],
+    ['half a body that is never read', () => `POST /nothing HTTP/1.1\r\n${host()}Content-Length: 100\r\n\r\naa`],
     ['a request and half a head', () => `GET /health/live HTTP/1.1\r\n${host()}\r\nGET /`],
-  ])('for those who send %s, and the server can be reached all the same', async (_name, text) => {
+  ])('is limited for clients that send %s, and the server stays reachable', async (_name, text) => {
     for (let n = 0; n < 3 * most; n++) await hold(text())
     await vi.waitFor(() => expect(stillOpen().length).toBeLessThanOrEqual(most))
     for (let n = 0; n < 5; n++) {
@@ -57,12 +57,12 @@ describe('Connections are bounded', () => {
     await vi.waitFor(() => expect(stillOpen().length).toBeLessThanOrEqual(most))
   })
 
-  test('for those who do not take their answers, and the server can be reached all the same', async () => {
+  test('is limited for clients that do not read their answers, and the server stays reachable', async () => {
     const request = `GET /.well-known/openid-configuration HTTP/1.1\r\n${host()}\r\n`
     for (let n = 0; n < most; n++) {
       const socket = await hold('')
       socket.pause()
-      socket.write(request.repeat(2_000)) // more than the buffers between the two have room for
+      socket.write(request.repeat(2_000)) // more than fits into the buffers between the two
     }
     const isIdle = async () => {
       const before = sockets.map(({ bytesRead }) => bytesRead)
@@ -76,7 +76,7 @@ describe('Connections are bounded', () => {
     }
   })
 
-  test('a connection that was just used stays, and the one that has waited longest goes', async () => {
+  test('is reduced by closing the connection that has waited longest, not the one just used', async () => {
     const [first, second] = [await hold(''), await hold('')]
     const answered = once(first, 'data')
     first.write(`GET /health/live HTTP/1.1\r\n${host()}\r\n`)

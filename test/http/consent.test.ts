@@ -35,7 +35,7 @@ beforeEach(async () => {
 
 type Asked = { visitor?: Visitor; scope?: string; prompt?: string; resource?: string; claims?: string }
 
-/** The page a login leads to once the person is signed in: a consent page, or the app. */
+/** Returns the page that a login leads to after the sign-in: a consent page, or the app. */
 async function ask(parameters: Asked): Promise<{ page: Page; visitor: Visitor }> {
   const { page, visitor } = await beginLogin(config, { issuer: postern.issuer, ...parameters })
   return { page: page.body.includes('name="password"') ? await visitor.signIn(page, email) : page, visitor }
@@ -55,7 +55,7 @@ async function grants(): Promise<Record<string, unknown>[]> {
 }
 
 describe('a scope that was denied', () => {
-  test('is absent from everything the app receives, after a refresh too', async () => {
+  test('is absent from everything that the app receives, even after a refresh', async () => {
     const { tokens, config } = await login(postern, client, {
       email,
       scope: 'openid profile email offline_access',
@@ -97,7 +97,7 @@ describe('a scope that was denied', () => {
     expect(await oidc.fetchUserInfo(config, tokens.access_token, String(tokens.claims()?.sub))).toMatchObject({ email })
   })
 
-  test('of a resource server is absent from the token for it (RFC 8707)', async () => {
+  test('is absent from a resource server’s token (RFC 8707)', async () => {
     const { page, visitor } = await ask({ scope: 'openid read write', resource: api })
     const answer = await visitor.submit(page, '/consent', {
       decision: 'allow',
@@ -118,8 +118,8 @@ describe('a scope that was denied', () => {
   })
 })
 
-describe('what was granted', () => {
-  test('lets a wider request ask only for what is new', async () => {
+describe('a grant', () => {
+  test('limits the question of a wider request to the new scopes', async () => {
     const { visitor } = await login(postern, client, { email, scope: 'openid profile' })
     const { page } = await ask({ visitor, scope: 'openid profile phone' })
     expect(names(page)).toEqual(['phone'])
@@ -128,7 +128,7 @@ describe('what was granted', () => {
     expect(await oidc.fetchUserInfo(config, tokens.access_token, oidc.skipSubjectCheck)).toMatchObject(profile)
   })
 
-  test('can be taken back with prompt=consent, and ends for tokens issued before', async () => {
+  test('can be withdrawn with prompt=consent, which also affects tokens issued before', async () => {
     const first = await login(postern, client, { email, scope: 'openid profile' })
     const { page } = await ask({ visitor: first.visitor, scope: 'openid profile', prompt: 'consent' })
     await first.visitor.allow(page, [])
@@ -147,7 +147,7 @@ describe('what was granted', () => {
     expect(await grants()).toHaveLength(1)
   })
 
-  test('is one row for an account and a client, however often it is answered, and by two tabs at once', async () => {
+  test('is one row for an account and a client, however often it is answered, even by two tabs at once', async () => {
     const visitor = createVisitor(postern.issuer)
     const first = await ask({ visitor, scope: 'openid profile', prompt: 'consent' })
     const pages = [first.page]
@@ -163,7 +163,7 @@ describe('what was granted', () => {
   test.each([
     ['name', { client_name: 'Another name' }, {}],
     ['redirect host', {}, { redirect_uri: 'https://elsewhere.example/cb' }],
-  ])('is asked for again when the %s of the app has changed', async (_what, metadata, parameters) => {
+  ])('is confirmed again when the %s of the app has changed', async (_what, metadata, parameters) => {
     const uris = ['https://rp.example/cb', 'https://elsewhere.example/cb']
     client = await postern.createClient({ redirect_uris: uris })
     config = await discover(postern, client)
@@ -181,7 +181,7 @@ describe('what was granted', () => {
     expect((await ask({ visitor, scope: 'openid profile', ...parameters })).page.url).toContain('code=')
   })
 
-  test('of a native app is shown at every login, for anybody on the machine could be the app (RFC 8252 §8.6)', async () => {
+  test('of a native app is confirmed at every login, since any program on the machine could be the app (RFC 8252 §8.6)', async () => {
     client = await postern.createClient({
       application_type: 'native',
       token_endpoint_auth_method: 'none',
@@ -198,10 +198,10 @@ describe('what was granted', () => {
   })
 })
 
-describe('OpenID Connect Core §5.5: claims asked for by name', () => {
+describe('OpenID Connect Core §5.5: claims requested by name', () => {
   const claims = JSON.stringify({ userinfo: { email: { essential: true } }, id_token: { phone_number: null } })
 
-  test('are ticked one by one, and what is denied is absent', async () => {
+  test('are ticked one by one, and a denied one is absent', async () => {
     const { page, visitor } = await ask({ claims })
     expect(names(page)).toEqual(['openid', 'email', 'phone_number'])
     await visitor.submit(page, '/consent', { decision: 'allow', scope: ['openid'], claim: ['phone_number'] })
@@ -210,7 +210,7 @@ describe('OpenID Connect Core §5.5: claims asked for by name', () => {
     expect(await oidc.fetchUserInfo(config, tokens.access_token, oidc.skipSubjectCheck)).not.toHaveProperty('email')
   })
 
-  test('that were denied can be granted with prompt=consent', async () => {
+  test('can be granted with prompt=consent after they were denied', async () => {
     const { page, visitor } = await ask({ claims })
     await visitor.submit(page, '/consent', { decision: 'allow', scope: ['openid'], claim: ['phone_number'] })
     const again = await ask({ visitor, claims, prompt: 'consent' })
@@ -224,10 +224,10 @@ describe('OpenID Connect Core §5.5: claims asked for by name', () => {
 
 describe('OpenID Connect Core §11: offline_access', () => {
   test.each([
-    ['with prompt=consent and refresh tokens is asked for', { prompt: 'consent' }, {}, true],
-    ['without prompt=consent is asked for as well', {}, {}, true],
+    ['is asked for with prompt=consent and refresh tokens', { prompt: 'consent' }, {}, true],
+    ['is asked for without prompt=consent too', {}, {}, true],
     [
-      'for an app without refresh tokens is left out',
+      'is omitted for an app without refresh tokens',
       { prompt: 'consent' },
       { grant_types: ['authorization_code'] },
       false,
@@ -242,23 +242,23 @@ describe('OpenID Connect Core §11: offline_access', () => {
     expect(JSON.stringify(grant).includes('offline_access')).toBe(isAsked)
   })
 
-  test('denied, there is no refresh token', async () => {
+  test('yields no refresh token if it is denied', async () => {
     const { tokens } = await login(postern, client, { email, scope: 'openid offline_access', scopes: [] })
     expect(tokens.refresh_token).toBeUndefined()
   })
 })
 
-describe('an answer that does not fit the question', () => {
+describe('an answer on the consent page', () => {
   test.each([
     ['a scope that was not asked for', { scope: ['openid', 'email'] }],
-    ['a scope there is not', { scope: ['openid', 'admin'] }],
-    ['a property every object has', { scope: ['openid', 'constructor'] }],
+    ['a scope that does not exist', { scope: ['openid', 'admin'] }],
+    ['a property of every object', { scope: ['openid', 'constructor'] }],
     ['a claim that was not asked for', { claim: ['email'] }],
     ['a scope of a resource server that was not asked for', { resource_scope: [`${api} write`] }],
-    ['a scope of a resource server there is not', { resource_scope: ['https://other.example read'] }],
+    ['a scope of a resource server that does not exist', { resource_scope: ['https://other.example read'] }],
     ['a resource server named like a property of every object', { resource_scope: ['constructor read'] }],
     ['a resource server without a scope', { resource_scope: [api] }],
-  ])('is refused when it ticks %s', async (_what, fields) => {
+  ])('is rejected when it ticks %s', async (_what, fields) => {
     const { page, visitor } = await ask({ scope: 'openid profile read', resource: api })
     const answer = await visitor.submit(page, '/consent', { decision: 'allow', scope: ['openid'], ...fields })
     expect(answer.status).toBe(400)
@@ -268,7 +268,7 @@ describe('an answer that does not fit the question', () => {
     expect(isBack(await visitor.allow(answer))).toBe(true)
   })
 
-  test('does not take away what the app requires', async () => {
+  test('cannot untick what the app requires', async () => {
     client = await postern.createClient({ required_scopes: 'profile' })
     config = await discover(postern, client)
     const { page, visitor } = await ask({ scope: 'openid profile email' })
@@ -278,7 +278,7 @@ describe('an answer that does not fit the question', () => {
     expect(tokens.scope?.split(' ').sort()).toEqual(['openid', 'profile'])
   })
 
-  test('is asked again for what was denied before the app required it, and for nothing else', async () => {
+  test('is requested again for a denied scope that the app requires later, and for nothing else', async () => {
     const asked = { email, scope: 'openid profile email' }
     const { visitor } = await login(postern, client, { ...asked, scopes: ['profile'] })
     await operate(postern, 'client update', { client_id: client.client_id, required_scopes: 'email phone' })
@@ -298,7 +298,7 @@ describe('an answer that does not fit the question', () => {
     expect(tokens.scope?.split(' ').sort()).toEqual(['email', 'openid', 'profile'])
   })
 
-  test('cannot widen what the app is registered for (RFC 7591 §2)', async () => {
+  test('cannot exceed the scope that the app is registered for (RFC 7591 §2)', async () => {
     client = await postern.createClient({ scope: 'openid profile' })
     config = await discover(postern, client)
     const { page } = await ask({ scope: 'openid profile email' })
@@ -306,7 +306,7 @@ describe('an answer that does not fit the question', () => {
   })
 
   test.each(['constructor', 'toString', '__proto__', 'hasOwnProperty'])(
-    'an unknown scope named like a property of every object, %s, is not asked for',
+    'does not concern an unknown scope named like a property of every object: %s',
     async (name) => {
       const { page, visitor } = await ask({ scope: `openid ${name}`, prompt: 'consent', resource: api })
       expect(names(page)).toEqual(['openid'])
@@ -316,7 +316,7 @@ describe('an answer that does not fit the question', () => {
 })
 
 describe('RFC 6749 §4.1.2.1: a person who denies', () => {
-  test.each(['deny', 'cancel'])('by “%s” sends access_denied back, with the state', async (how) => {
+  test.each(['deny', 'cancel'])('with “%s” sends access_denied back, with the state', async (how) => {
     const { page, visitor, state } = await beginLogin(config, { issuer: postern.issuer, scope: 'openid profile' })
     const answer =
       how === 'cancel'
@@ -346,14 +346,14 @@ describe('RFC 6749 §4.1.2.1: a person who denies', () => {
 })
 
 describe('the consent page', () => {
-  test('shows whose account, who asks, where the answer goes, and the data that would be shared', async () => {
+  test('shows whose account it is, who asks, where the answer goes, and the data that would be shared', async () => {
     const { page } = await ask({ scope: 'openid profile email' })
     for (const text of ['Test app', 'rp.example', email, 'Ada Lovelace']) expect(page.body).toContain(text)
   })
 
   test('warns of an app that registered itself, and of no other', async () => {
     expect((await ask({})).page.body).not.toContain('Nobody here has reviewed this app.')
-    client = await postern.createClient() // one that no process knows yet
+    client = await postern.createClient() // no process knows this one yet
     config = await discover(postern, client)
     await postern.database.query('update clients set dynamic = true where id = $1', [client.client_id])
     const { body } = (await ask({})).page
@@ -371,10 +371,10 @@ describe('the consent page', () => {
     expect(body).not.toContain('Acme')
   })
 
-  test('lets nothing an app says of itself become markup or a script', async () => {
+  test('never turns an app’s description of itself into markup or a script', async () => {
     const hostile = `"><script>alert(1)</script><img src=x onerror=alert(1)>'`
     client = await postern.createClient({ client_name: hostile })
-    // No policy lets it be registered; the page does not rely on that.
+    // No policy allows this registration, but the page does not rely on that.
     await postern.database.query('update clients set metadata = metadata || $1 where id = $2', [
       { client_uri: 'https://notes.example/?"><script>' },
       client.client_id,
@@ -395,7 +395,7 @@ describe('the consent page', () => {
     }
   })
 
-  test('can be left to sign in as somebody else', async () => {
+  test('offers a way to sign in as another person', async () => {
     const other = `other.${email}`
     await postern.createAccount(other)
     const { page, visitor } = await ask({ scope: 'openid profile' })
@@ -407,6 +407,6 @@ describe('the consent page', () => {
     expect(consentPage.body).toContain(other)
     const callback = await completeLogin({ page: consentPage, visitor }, other)
     expect(callback.searchParams.get('code')).toBeTruthy()
-    expect(await grants()).toEqual([]) // nothing in the name of the first
+    expect(await grants()).toEqual([]) // nothing for the first person
   })
 })

@@ -32,7 +32,7 @@ beforeEach(async () => {
 
 type Asked = Omit<LoginOptions, 'email'> & { visitor?: Visitor }
 
-/** Where a request leads once the person is signed in: to a page, or back to the app. */
+/** Returns where a request leads after the sign-in: to a page, or back to the app. */
 async function ask(parameters: Asked, who = client): Promise<{ page: Page; visitor: Visitor; verifier: string }> {
   const config = await discover(postern, who)
   const begun = await beginLogin(config, { issuer: postern.issuer, ...parameters })
@@ -45,7 +45,7 @@ const asked = (page: Page) => tickboxes(page.body).map(({ value }) => value)
 const tell = (client_id: string, changes: Record<string, unknown>) =>
   operate(postern, 'client update', { client_id, ...changes })
 
-/** The audit of this person, of one type, in order. */
+/** Returns this person's audit events of one type, in order. */
 async function audit(type: string): Promise<unknown[]> {
   const rows = await postern.database.query(
     `select e.details from audit_events e join accounts a on a.id = e.account_id
@@ -61,7 +61,7 @@ const grants = () =>
     [email],
   )
 
-/** What an app gets for the code it was sent. */
+/** Redeems the code that an app was sent. */
 async function redeem(page: Page, { verifier }: { verifier: string }, who = client): Promise<Record<string, unknown>> {
   const code = answerOf(page.url)['code'] ?? ''
   const form = {
@@ -77,7 +77,7 @@ async function redeem(page: Page, { verifier }: { verifier: string }, who = clie
 const scopesOf = ({ scope }: { scope?: unknown }) => String(scope).split(' ').sort()
 
 describe('a first-party client', () => {
-  test('gets all it asks for without anybody being asked: scopes, claims, and scopes of an API', async () => {
+  test('gets every scope, claim and API scope that it asks for without any question', async () => {
     const begun = await ask({
       scope: 'openid email read write',
       resource: api,
@@ -92,7 +92,7 @@ describe('a first-party client', () => {
     expect(json).toMatchObject({ email, locale: 'en' })
   })
 
-  test('is recorded as having been granted that, with a line when it becomes more and none else', async () => {
+  test('has its grant recorded, with an audit event each time that it grows and no other', async () => {
     const { visitor } = await ask({ scope: 'openid email' })
     const [first] = await grants()
     await ask({ visitor, scope: 'openid email' })
@@ -109,7 +109,7 @@ describe('a first-party client', () => {
     expect(await audit('consent.given')).toEqual([])
   })
 
-  test('is answered with prompt=none, though nothing was granted before', async () => {
+  test('is answered with prompt=none even if nothing was granted before', async () => {
     const other = await postern.createClient({ first_party: true })
     const { visitor } = await ask({ scope: 'openid' }, other)
     const { page } = await ask({ visitor, scope: 'openid email', prompt: 'none' })
@@ -119,7 +119,7 @@ describe('a first-party client', () => {
     expect(answerOf(refused.page.url)['error']).toBe('consent_required')
   })
 
-  test('of twenty requests at the same moment is granted it by one', async () => {
+  test('gets one grant from twenty simultaneous requests', async () => {
     const { db } = postern.server.postern.database
     const { id: accountId } = await postern.createAccount(`${email}.too`)
     const granted = await Promise.all(
@@ -141,7 +141,7 @@ describe('a first-party client', () => {
     expect(lines.flatMap(({ scopes }) => scopes).sort()).toEqual(['email', 'openid', 'profile'])
   })
 
-  test('has the person asked all the same with prompt=consent, and what they deny stays denied until the next', async () => {
+  test('still shows the question with prompt=consent, and a denial lasts until the next one', async () => {
     const { page, visitor } = await ask({ scope: 'openid email profile', prompt: 'consent' })
     expect(asked(page)).toEqual(['openid', 'email', 'profile'])
     expect(await audit('consent.skipped')).toEqual([])
@@ -157,7 +157,7 @@ describe('a first-party client', () => {
     expect(scopesOf(await redeem(allowed, last))).toEqual(['email', 'openid'])
   })
 
-  test('keeps to what the person denied it before it was one', async () => {
+  test('respects what the person denied it before it became first-party', async () => {
     const former = await postern.createClient()
     const { page, visitor } = await ask({ scope: 'openid email profile' }, former)
     await visitor.allow(page, ['profile'])
@@ -182,7 +182,7 @@ describe('a first-party client', () => {
     expect(await grants()).toHaveLength(2)
   })
 
-  test('that is a native app has the person asked each time, since others could pretend to be it (RFC 8252 §8.6)', async () => {
+  test('asks each time if it is a native app, since other programs could imitate it (RFC 8252 §8.6)', async () => {
     const app = await postern.createClient({
       first_party: true,
       application_type: 'native',
@@ -197,7 +197,7 @@ describe('a first-party client', () => {
     expect(await audit('consent.skipped')).toEqual([])
   })
 
-  test('on a device has the code confirmed, and nothing else asked', async () => {
+  test('asks on a device only for the code to be confirmed', async () => {
     const tv = await postern.createClient({
       first_party: true,
       grant_types: [deviceGrant, 'refresh_token'],
@@ -223,19 +223,19 @@ describe('a first-party client', () => {
 describe('OpenID Connect Core §11: offline_access for a first-party client', () => {
   const scope = 'openid offline_access'
 
-  test('takes no consent, since the operator answers for it', async () => {
+  test('needs no consent, since the operator answers for it', async () => {
     const { tokens, config } = await login(postern, client, { email, scope, prompt: undefined })
     const refreshed = await oidc.refreshTokenGrant(config, String(tokens.refresh_token))
     expect(scopesOf(refreshed)).toEqual(['offline_access', 'openid'])
   })
 
-  test('nor does it with prompt=none', async () => {
+  test('needs none with prompt=none either', async () => {
     const { visitor } = await ask({ scope: 'openid' })
     const begun = await ask({ visitor, scope, prompt: 'none' })
     expect(await redeem(begun.page, begun)).toHaveProperty('refresh_token')
   })
 
-  test('is taken from a pushed request, and from a signed one, as from any other', async () => {
+  test('is granted for a pushed request and a signed one too', async () => {
     const { key, jwks } = await createKey()
     await tell(client.client_id, { jwks })
     const config = await discover(postern, client)
@@ -266,15 +266,15 @@ describe('OpenID Connect Core §11: offline_access for a first-party client', ()
     const jar = { client_id: client.client_id, request: await sign(scope) }
     expect(await at(await oidc.buildAuthorizationUrlWithPAR(config, jar))).toHaveProperty('refresh_token')
     expect(await at(byValue(await sign(scope)))).toHaveProperty('refresh_token')
-    // RFC 9101 §6.3: what stands beside the request object does not count.
+    // RFC 9101 §6.3: parameters beside the request object do not count.
     expect(await at(byValue(await sign('openid'), { scope }))).not.toHaveProperty('refresh_token')
   })
 
   test.each([
-    ['it did not ask for', {}, 'openid'],
-    ['it may not refresh with', { grant_types: ['authorization_code'] }, scope],
-    ['is not registered for', { scope: 'openid email' }, scope],
-  ])('is not given when it is one that %s', async (_what, metadata, wanted) => {
+    ['does not ask for it', {}, 'openid'],
+    ['may not refresh', { grant_types: ['authorization_code'] }, scope],
+    ['is not registered for it', { scope: 'openid email' }, scope],
+  ])('is not granted to a client that %s', async (_what, metadata, wanted) => {
     const own = await postern.createClient({ first_party: true, grant_types: webGrants, ...metadata })
     const begun = await ask({ scope: wanted }, own)
     const page = isBack(begun.page) ? begun.page : await begun.visitor.allow(begun.page)
@@ -284,8 +284,8 @@ describe('OpenID Connect Core §11: offline_access for a first-party client', ()
   })
 })
 
-describe('a client that is no first-party client any more', () => {
-  test('has the person asked for what they never consented to, and for nothing else', async () => {
+describe('a client that is no longer first-party', () => {
+  test('asks the person for what they never consented to, and for nothing else', async () => {
     const former = await postern.createClient()
     const { page, visitor } = await ask({ scope: 'openid email' }, former)
     await visitor.allow(page)
@@ -303,11 +303,11 @@ describe('a client that is no first-party client any more', () => {
     expect(scopesOf(await redeem(allowed, some, former))).toEqual(['read'])
     const again = await ask({ visitor, scope: 'openid email profile' }, former)
     expect(scopesOf(await redeem(again.page, again, former))).toEqual(['email', 'openid', 'profile'])
-    // That one question was answered does not answer the others.
+    // The answer to one question is not the answer to the others.
     expect(asked((await ask({ visitor, scope: 'openid address' }, former)).page)).toEqual(['address'])
   })
 
-  test('that nobody was ever asked about is one that nobody knows', async () => {
+  test('is unknown to a person who was never asked about it', async () => {
     const { visitor } = await ask({ scope: 'openid email' })
     await tell(client.client_id, { first_party: null })
     const { page } = await ask({ visitor, scope: 'openid email' })
@@ -319,7 +319,7 @@ describe('a client that is no first-party client any more', () => {
     expect(scopesOf(await redeem(again.page, again))).toEqual(['openid'])
   })
 
-  test('loses the tokens it has, for which nobody was asked', async () => {
+  test('loses its tokens, to which nobody consented', async () => {
     const { tokens, config } = await login(postern, client, {
       email,
       scope: 'openid offline_access',

@@ -18,7 +18,7 @@ beforeAll(async () => {
 })
 afterAll(() => postern?.stop())
 
-/** Every form of ours, on the page it stands on. */
+/** Every form of ours, with the page that contains it. */
 const forms = {
   '/sign-in': { fields: { email, password }, reach: signInPage },
   '/abort': { fields: {}, reach: signInPage },
@@ -42,7 +42,7 @@ async function continuePage(visitor: Visitor): Promise<Page> {
   return (await beginLogin(config, { issuer: postern.issuer, visitor, prompt: 'select_account' })).page
 }
 
-/** What a form of ours may change, in one value. The time of last use is not among it. */
+/** Reads everything that one of our forms may change, except the time of last use. */
 async function state(): Promise<unknown> {
   return Promise.all([
     postern.database.query('select id, payload from grants order by id'),
@@ -78,26 +78,26 @@ describe.each(actions)('a form to %s that was not sent from our own page', (acti
     expect(answer.headers.get('content-type')).toContain('text/html')
     expect(answer.body).toContain('<h1>')
     expect(await state()).toEqual(before)
-    expect((await visitor.get(page.url)).status).toBe(200) // the interaction is where it was
+    expect((await visitor.get(page.url)).status).toBe(200) // the interaction is unchanged
   }
 
-  test('is refused when it is empty', async () => {
+  test('is rejected when it is empty', async () => {
     await expectRefused(await send({}), 403)
   })
 
-  test('is refused without its token', async () => {
+  test('is rejected without its token', async () => {
     const { csrf: _, ...rest }: Record<string, string> = { ...hiddenOf(page, action), ...fields }
     await expectRefused(await send(rest), 403)
   })
 
-  test('is refused with the token of another interaction', async () => {
+  test('is rejected with the token of another interaction', async () => {
     const other = await signInPage(createVisitor(postern.issuer))
     before = await state()
     const { csrf = '' } = hiddenOf(other, '/sign-in')
     await expectRefused(await send({ ...hiddenOf(page, action), ...fields, csrf }), 403)
   })
 
-  test('is refused when it names another interaction', async () => {
+  test('is rejected when it names another interaction', async () => {
     await expectRefused(await send({ ...hiddenOf(page, action), ...fields, uid: 'another' }), 403)
   })
 
@@ -107,12 +107,12 @@ describe.each(actions)('a form to %s that was not sent from our own page', (acti
     { 'sec-fetch-site': 'none' },
     { 'sec-fetch-site': '', origin: 'https://evil.example' },
     { 'sec-fetch-site': '', origin: 'null' },
-  ])('is refused when the browser says %o', async (headers) => {
+  ])('is rejected when the browser sends %o', async (headers) => {
     await expectRefused(await send({ ...hiddenOf(page, action), ...fields }, headers), 403)
   })
 
   test.each(['application/json', 'text/plain', 'multipart/form-data; boundary=x'])(
-    'is refused with 415 when it is %s',
+    'is rejected with 415 when it is %s',
     async (type) => {
       const given = { ...hiddenOf(page, action), ...fields }
       const response = await fetch(`${page.url}${action}`, {
@@ -125,11 +125,11 @@ describe.each(actions)('a form to %s that was not sent from our own page', (acti
     },
   )
 
-  test('is refused with 413 when it is too large', async () => {
+  test('is rejected with 413 when it is too large', async () => {
     await expectRefused(await send({ ...hiddenOf(page, action), ...fields, more: 'x'.repeat(70_000) }), 413)
   })
 
-  test('is refused when its token is there twice', async () => {
+  test('is rejected when it has its token twice', async () => {
     const hidden = hiddenOf(page, action)
     const answer = await visitor.post(`${page.url}${action}`, {
       ...hidden,
@@ -139,7 +139,7 @@ describe.each(actions)('a form to %s that was not sent from our own page', (acti
     await expectRefused(answer, 400)
   })
 
-  test('is not taken from the query of a GET request', async () => {
+  test('is ignored in the query of a GET request', async () => {
     const query = new URLSearchParams({ ...hiddenOf(page, action), ...(fields as Record<string, string>) })
     const answer = await visitor.get(`${page.url}${action}?${query}`)
     expect([answer.status, answer.url]).toEqual([200, page.url])
@@ -147,7 +147,7 @@ describe.each(actions)('a form to %s that was not sent from our own page', (acti
   })
 })
 
-describe('what a form contains', () => {
+describe('a form', () => {
   const signInWith = async (body: string | Buffer, type = 'application/x-www-form-urlencoded') => {
     const visitor = createVisitor(postern.issuer)
     const page = await signInPage(visitor)
@@ -159,7 +159,7 @@ describe('what a form contains', () => {
       accept: 'text/html',
     })
     if (posted.status !== 303) return posted
-    // It leads back to the page, with what that has to say.
+    // The redirect leads back to the page, with a message.
     const given = posted.cookies.map((cookie) => cookie.split(';')[0])
     const cookie = [cookiesOf(visitor), ...given].join('; ')
     return send(postern, posted.location, { headers: { cookie, accept: 'text/html' } })
@@ -170,8 +170,8 @@ describe('what a form contains', () => {
     ['makes a field an object', 'email[$ne]=a&password=x'],
     ['makes a field a list', 'email[0]=a@example.com&password=x'],
     ['contains a null character', 'email=ada%00@example.com&password=x'],
-    ['is for another prototype', '__proto__[email]=a&password=x'],
-  ])('is refused kindly when it %s', async (_what, body) => {
+    ['targets a prototype', '__proto__[email]=a&password=x'],
+  ])('is rejected with a page when it %s', async (_what, body) => {
     const { status, text } = await signInWith(body)
     expect(status).toBe(400)
     expect(text).toContain('<h1>')
@@ -180,15 +180,15 @@ describe('what a form contains', () => {
   test.each([
     ['bytes that are not UTF-8', 'email=%FF%FE@example.com&password=%C3%28'],
     ['bare bytes that are not UTF-8', Buffer.from([0x65, 0x6d, 0x61, 0x69, 0x6c, 0x3d, 0xff, 0xfe])],
-    ['a percent sign that begins nothing', 'email=100%@example.com&password=x'],
-    ['half of a character beyond the first plane', 'email=%ED%A0%80@example.com&password=x'],
-  ])('with %s is a wrong answer and not a failure', async (_what, body) => {
+    ['a stray percent sign', 'email=100%@example.com&password=x'],
+    ['half of a surrogate pair', 'email=%ED%A0%80@example.com&password=x'],
+  ])('with %s is a wrong answer, not a failure', async (_what, body) => {
     const { status, text } = await signInWith(body)
     expect([400, 401]).toContain(status)
     expect(text).toContain('name="password"')
   })
 
-  test.each(['utf-16', 'x-made-up'])('in the charset %s does not fail', async (charset) => {
+  test.each(['utf-16', 'x-made-up'])('in the charset %s causes no failure', async (charset) => {
     const { status } = await signInWith(
       'email=a@example.com&password=x',
       `application/x-www-form-urlencoded; charset=${charset}`,
@@ -197,7 +197,7 @@ describe('what a form contains', () => {
     expect(status).toBeLessThan(500)
   })
 
-  test('may say it is compressed and not be', async () => {
+  test('that claims to be compressed but is not causes no failure', async () => {
     const visitor = createVisitor(postern.issuer)
     const page = await signInPage(visitor)
     const { status } = await post(`${page.url}/sign-in`, Buffer.from('email=a'), {
@@ -214,7 +214,7 @@ describe('what a form contains', () => {
     { email: '  ', password: 'x' },
     { email: `${'a'.repeat(321)}@example.com`, password: 'x' },
     { email: '<script>alert(1)</script>"@example.com', password: '' },
-  ])('that cannot be right keeps the address that was typed, and never the password: %o', async (fields) => {
+  ])('that must be wrong keeps the address that was typed, and never the password: %o', async (fields) => {
     const visitor = createVisitor(postern.issuer)
     const answer = await visitor.submit(await signInPage(visitor), '/sign-in', fields)
     expect(answer.status).toBe(400)
@@ -229,7 +229,7 @@ describe('what a form contains', () => {
     expect(answer.body).not.toContain('<script>')
   })
 
-  test('keeps the address when the password is wrong, and never shows the password', async () => {
+  test('with a wrong password keeps the address, and never shows the password', async () => {
     const visitor = createVisitor(postern.issuer)
     const answer = await visitor.signIn(await signInPage(visitor), 'Ada@Example.com ', 'a wrong password')
     expect(answer.status).toBe(401)
@@ -237,7 +237,7 @@ describe('what a form contains', () => {
     expect(answer.body).not.toContain('a wrong password')
   })
 
-  test('with a decision there is not is refused, and the page can still be answered', async () => {
+  test('with an unknown decision is rejected, and the page can still be answered', async () => {
     const visitor = createVisitor(postern.issuer)
     const page = await consentPage(visitor)
     expect((await visitor.submit(page, '/consent', { decision: 'maybe' })).status).toBe(400)
@@ -245,7 +245,7 @@ describe('what a form contains', () => {
     expect((await visitor.allow(page)).url).toContain('code=')
   })
 
-  test('that belongs to another step is refused', async () => {
+  test('that belongs to another step is rejected', async () => {
     const visitor = createVisitor(postern.issuer)
     const page = await signInPage(visitor)
     const own = hiddenOf(page, '/sign-in')
@@ -267,7 +267,7 @@ describe('RFC 8628 §3.3: the form for a device code', () => {
     { user_code: 'WRONG-CODE' },
     { user_code: 'é%00\u0000' },
     { user_code: 'x'.repeat(5_000) },
-  ])('with %o is asked again kindly', async (fields) => {
+  ])('is shown again after %o', async (fields) => {
     const visitor = createVisitor(postern.issuer)
     const page = await visitor.get(`${postern.issuer}/device`)
     const answer = await visitor.submit(page, '/device', fields)
@@ -275,7 +275,7 @@ describe('RFC 8628 §3.3: the form for a device code', () => {
     expect(answer.body).toContain('name="user_code"')
   })
 
-  test('without its token is refused', async () => {
+  test('is rejected without its token', async () => {
     const visitor = createVisitor(postern.issuer)
     await visitor.get(`${postern.issuer}/device`)
     const answer = await visitor.post(`${postern.issuer}/device`, { user_code: 'ABCD-EFGH' })
@@ -284,7 +284,7 @@ describe('RFC 8628 §3.3: the form for a device code', () => {
     expect(answer.body).toContain('<h1>')
   })
 
-  test('says so when too many codes were tried', async () => {
+  test('reports that too many codes were tried', async () => {
     await postern.database.query('delete from throttles')
     const visitor = createVisitor(postern.issuer)
     let answer = await visitor.get(`${postern.issuer}/device`)
@@ -301,7 +301,7 @@ function cookiesOf(visitor: Visitor): string {
   return [...visitor.cookies].map(([key, { value }]) => `${key.split(' ')[0]}=${value}`).join('; ')
 }
 
-/** fetch() corrects what it sends; this does not. */
+/** The answer to a request that is sent exactly as given: fetch() would correct it. */
 type Posted = { status: number; text: string; location: string; cookies: string[] }
 
 function post(url: string, body: Buffer, headers: Record<string, string>): Promise<Posted> {

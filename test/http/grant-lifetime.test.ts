@@ -17,14 +17,14 @@ afterEach(() => {
   vi.useRealTimers()
 })
 
-/** Only the app's clock counts, so moving it moves everything. */
+/** Moves the app's clock, which is the only one that counts. */
 function travel(days: number): void {
   const now = Date.now()
   vi.useFakeTimers({ toFake: ['Date'], now: now + days * dayMs })
 }
 
 describe('a login kept alive by refresh tokens', () => {
-  test('lives for a year of use, and does not die of its consent before', async () => {
+  test('works for a year of use, and its consent does not expire before', async () => {
     const { config, tokens } = await login(postern, await postern.createClient(), {
       email,
       scope: 'openid profile offline_access',
@@ -44,7 +44,7 @@ describe('a login kept alive by refresh tokens', () => {
     })
   })
 
-  test('ends when it is not used for two weeks', async () => {
+  test('ends after two weeks without use', async () => {
     const { config, tokens } = await login(postern, await postern.createClient(), {
       email,
       scope: 'openid offline_access',
@@ -57,13 +57,13 @@ describe('a login kept alive by refresh tokens', () => {
 })
 
 describe('a consent', () => {
-  test('is remembered for longer than a login can live, and renewed by every login', async () => {
+  test('is remembered for longer than a login can last, and renewed by every login', async () => {
     const client = await postern.createClient()
     const { config, visitor } = await login(postern, client, { email, scope: 'openid profile' })
     for (const days of [200, 200, 200]) {
       travel(days)
       const { page } = await beginLogin(config, { issuer: postern.issuer, visitor, scope: 'openid profile' })
-      expect((await visitor.signIn(page, email)).url).toContain('code=') // the session is over, the consent is not
+      expect((await visitor.signIn(page, email)).url).toContain('code=') // the session has ended, but not the consent
     }
     travel(500)
     const { page } = await beginLogin(config, { issuer: postern.issuer, visitor, scope: 'openid profile' })

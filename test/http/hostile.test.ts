@@ -26,14 +26,14 @@ async function register(metadata: Record<string, unknown>): Promise<Response> {
   })
 }
 
-describe('what a page says about where one returns to', () => {
-  test('is never a host that an app wrote behind a scheme of its own', async () => {
+describe('a page that names the place to return to', () => {
+  test('never shows a host that an app put behind its own scheme', async () => {
     const native = { application_type: 'native', token_endpoint_auth_method: 'none', client_name: 'My Bank' }
     const refused = await register({ ...native, redirect_uris: ['com.example.app://www.mybank.example/cb'] })
     expect(refused.status).toBe(400)
     expect(await refused.json()).toMatchObject({ error: 'invalid_redirect_uri' })
 
-    const redirectUri = 'com.example.app://www.mybank.example/cb' // as one registered by an earlier release may have
+    const redirectUri = 'com.example.app://www.mybank.example/cb' // an earlier release could register this
     const client = await postern.createClient({ ...native, redirect_uris: ['com.example.app:/cb'] })
     await postern.database.query(`update clients set metadata = metadata || $2 where id = $1`, [
       client.client_id,
@@ -51,21 +51,24 @@ describe('text that cannot be stored', () => {
   test.each([
     ['client_name', { client_name: '\ud800', redirect_uris: ['https://rp.example/cb'] }],
     ['redirect_uris', { redirect_uris: ['https://rp.example/\ud800'] }],
-  ])('in %s of a registration is a bad request, no fault of the server', async (_field, metadata) => {
+  ])('in %s of a registration makes it a bad request, not an error of the server', async (_field, metadata) => {
     expect((await register(metadata)).status).toBe(400)
   })
 })
 
-describe('RFC 8628 §3.3: the address at which a device login goes on', () => {
-  test.each(['/device/abc', '/device/%ff'])('opened by someone who did not begin one: %s', async (path) => {
-    const page = await createVisitor(postern.issuer).get(path)
-    expect(page.status).toBeGreaterThanOrEqual(400)
-    expect(page.status).toBeLessThan(500)
-  })
+describe('RFC 8628 §3.3: the address at which a device login continues', () => {
+  test.each(['/device/abc', '/device/%ff'])(
+    'is an error of the request for someone who did not begin one: %s',
+    async (path) => {
+      const page = await createVisitor(postern.issuer).get(path)
+      expect(page.status).toBeGreaterThanOrEqual(400)
+      expect(page.status).toBeLessThan(500)
+    },
+  )
 })
 
-describe('Fetch §3.2: an origin that is null', () => {
-  test('is not answered, though a redirect URI with a scheme of its own has it too', async () => {
+describe('Fetch §3.2: a null origin', () => {
+  test('gets no access, although redirect URIs of native apps have that origin too', async () => {
     const client = await postern.createClient({
       application_type: 'native',
       token_endpoint_auth_method: 'none',
@@ -80,14 +83,14 @@ describe('Fetch §3.2: an origin that is null', () => {
   })
 })
 
-/** Sends bytes as they are, and returns the status of each answer until the connection ends. */
+/** Sends text exactly as given, and returns the status of each answer until the connection ends. */
 async function statusesOf(text: string): Promise<number[]> {
   const socket = connect(postern.config.PORT, 'localhost')
   let answer = ''
   socket.setEncoding('latin1').on('data', (chunk: string) => {
     answer += chunk
   })
-  socket.on('error', () => {}) // one that is reset has ended, too
+  socket.on('error', () => {}) // a connection that is reset has ended too
   socket.end(text)
   await once(socket, 'close')
   return [...answer.matchAll(/HTTP\/1\.1 (\d{3}) /g)].map(([, status]) => Number(status))
@@ -95,7 +98,7 @@ async function statusesOf(text: string): Promise<number[]> {
 
 const isServing = async () => (await send(postern, '/health/live')).status === 200
 
-describe('RFC 9112 §11.2: a request that one server may end elsewhere than another', () => {
+describe('RFC 9112 §11.2: a request that two servers may end at different places', () => {
   const hidden = 'GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n'
   const of = (...lines: string[]) =>
     `POST /oauth/token HTTP/1.1\r\nHost: localhost:${postern.config.PORT}\r\n${lines.join('\r\n')}\r\n\r\n`
@@ -105,39 +108,39 @@ describe('RFC 9112 §11.2: a request that one server may end elsewhere than anot
   const length = `Content-Length: ${hidden.length}`
 
   test.each<[string, () => string]>([
-    ['a length, and chunks', () => of(length, chunked)],
-    ['chunks, and a length', () => of(chunked, length)],
+    ['a length and chunks', () => of(length, chunked)],
+    ['chunks and a length', () => of(chunked, length)],
     ['two lengths', () => of('Content-Length: 0', length)],
     ['a list of lengths', () => of(`Content-Length: 0, ${hidden.length}`)],
     ['a length with a sign', () => of('Content-Length: +5')],
     ['chunks that are not the last coding', () => of('Transfer-Encoding: chunked, identity')],
     ['a coding like chunks', () => of('Transfer-Encoding: xchunked')],
     ['a space before the colon', () => of('Transfer-Encoding : chunked')],
-    ['a line that goes on in the next', () => of('X-A: b', ' Transfer-Encoding: chunked')],
+    ['a line that continues on the next', () => of('X-A: b', ' Transfer-Encoding: chunked')],
     ['a line that ends without a carriage return', () => of(`X-A: b\n${chunked}`)],
-    ['a chunk whose length is no number', () => `${of(chunked)}0x1\r\na\r\n0\r\n\r\n`],
-  ])('is refused, with all that comes after it: %s', async (_what, text) => {
+    ['a chunk whose length is not a number', () => `${of(chunked)}0x1\r\na\r\n0\r\n\r\n`],
+  ])('is rejected with everything after it: %s', async (_what, text) => {
     expect(await statusesOf(text() + hidden)).toEqual([400])
     expect(await isServing()).toBe(true)
   })
 
   test.each<[string, () => string, number]>([
-    ['two names of the host, ours first', () => named(hostHere(), 'Host: evil.example'), 400],
-    ['two names of the host, ours last', () => named('Host: evil.example', hostHere()), 400],
-    ['our name of the host twice', () => named(hostHere(), hostHere()), 400],
-    ['no name of the host', () => 'GET / HTTP/1.1\r\n\r\n', 400],
+    ['two Host headers, ours first', () => named(hostHere(), 'Host: evil.example'), 400],
+    ['two Host headers, ours last', () => named('Host: evil.example', hostHere()), 400],
+    ['our Host header twice', () => named(hostHere(), hostHere()), 400],
+    ['no Host header', () => 'GET / HTTP/1.1\r\n\r\n', 400],
     [
-      'another host, in an absolute address',
+      'another host in an absolute address',
       () => 'GET http://evil.example/ HTTP/1.1\r\nHost: evil.example\r\n\r\n',
       421,
     ],
-  ])('is refused with %s', async (_what, text, status) => {
+  ])('is rejected with %s', async (_what, text, status) => {
     expect((await statusesOf(text()))[0]).toBe(status)
   })
 
-  test('is refused with more headers than anybody sends, and the server goes on', async () => {
+  test('is rejected with more headers than anyone sends, and the server keeps working', async () => {
     const many = Array.from({ length: 3_000 }, (_, n) => `X-${n}: a`)
-    expect([[], [431]]).toContainEqual(await statusesOf(of(...many))) // it may be reset while it still sends
+    expect([[], [431]]).toContainEqual(await statusesOf(of(...many))) // it may be reset while still sending
     expect(await isServing()).toBe(true)
   })
 })
@@ -156,11 +159,11 @@ describe('RFC 9110 §15.5.14: a body that is too large', () => {
   )
 })
 
-describe('RFC 9110 §8.4: a body that is much larger than what was sent', () => {
+describe('RFC 9110 §8.4: a body that expands greatly', () => {
   const bomb = gzipSync(Buffer.alloc(50_000_000, 'a'))
 
   test.each(['/oauth/token', '/oauth/register', '/oauth/par', '/interaction/x/sign-in'])(
-    'is refused at %s, whatever it unpacks to',
+    'is rejected at %s, whatever it expands to',
     async (path) => {
       const response = await fetch(postern.issuer + path, {
         method: 'POST',
@@ -177,16 +180,16 @@ describe('RFC 9110 §8.4: a body that is much larger than what was sent', () => 
   )
 })
 
-describe('RFC 8725 §3.11: a token that costs much to look at', () => {
+describe('RFC 8725 §3.11: a token that is expensive to check', () => {
   const part = (value: unknown) => base64url.encode(JSON.stringify(value))
   const long = base64url.encode(Buffer.alloc(4_096, 0xff)) // a modulus of 32,768 bits
   const rsa = { kty: 'RSA', n: long, e: long }
   const derived = { alg: 'PBES2-HS256+A128KW', enc: 'A128GCM', p2c: 1_000_000_000, p2s: 'AAAA' }
   const expensive: [string, string][] = [
-    ['of which a key is derived a thousand million times', `${part(derived)}.AAAA.AAAA.AAAA.AAAA`],
+    ['with a thousand million rounds of key derivation', `${part(derived)}.AAAA.AAAA.AAAA.AAAA`],
     ['that is compressed', `${part({ alg: 'dir', enc: 'A128GCM', zip: 'DEF' })}..AAAA.AAAA.AAAA`],
-    ['signed by a key of 32,768 bits', `${part({ alg: 'RS256', typ: 'dpop+jwt', jwk: rsa })}.${part({})}.${long}`],
-    ['of nothing but brackets', `${base64url.encode('['.repeat(5_000))}.${part({})}.AAAA`],
+    ['signed with a key of 32,768 bits', `${part({ alg: 'RS256', typ: 'dpop+jwt', jwk: rsa })}.${part({})}.${long}`],
+    ['made only of brackets', `${base64url.encode('['.repeat(5_000))}.${part({})}.AAAA`],
   ]
   const client_assertion_type = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer'
   const form = { grant_type: 'client_credentials' }
@@ -200,7 +203,7 @@ describe('RFC 8725 §3.11: a token that costs much to look at', () => {
     ['a request object', (request) => send(postern, '/oauth/par', { form: { client_id: 'nobody', request } })],
   ]
 
-  test.each(expensive)('is not believed when it is a token to sign out with: %s', async (_what, hint) => {
+  test.each(expensive)('is not accepted as a hint to sign out: %s', async (_what, hint) => {
     const { status, headers } = await send(postern, `/oauth/logout?id_token_hint=${hint}`, {
       headers: { accept: 'text/html' },
     })
@@ -211,7 +214,7 @@ describe('RFC 8725 §3.11: a token that costs much to look at', () => {
   })
 
   test.each(places.flatMap(([place, ask]) => expensive.map(([what, token]) => [place, what, token, ask] as const)))(
-    'is refused as %s: %s',
+    'is rejected as %s: %s',
     async (_place, _what, token, ask) => {
       const { status } = await ask(token)
       expect(status).toBeGreaterThanOrEqual(400)

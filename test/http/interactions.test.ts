@@ -30,7 +30,7 @@ async function count(table: string): Promise<number> {
   return Number(row?.['n'])
 }
 
-/** A page for people: it says what is the matter, and leads back to the app. */
+/** Asserts that a page explains the problem to people, and leads back to the app. */
 function expectFriendly(page: Page, status: number, title: string): void {
   expect(page.status).toBe(status)
   expect(page.headers.get('content-type')).toContain('text/html')
@@ -38,8 +38,8 @@ function expectFriendly(page: Page, status: number, title: string): void {
   expect(page.body).toContain('href="https://notes.example')
 }
 
-describe('an interaction belongs to the browser that began it', () => {
-  test('another browser that knows its address sees neither what is asked nor who asks', async () => {
+describe('an interaction belongs to the browser in which it began:', () => {
+  test('another browser that knows its address sees neither the question nor who asks', async () => {
     const { page } = await begin()
     const stranger = createVisitor(postern.issuer)
     expectFriendly(await stranger.get(page.url), 400, 'Continue where you started')
@@ -51,10 +51,10 @@ describe('an interaction belongs to the browser that began it', () => {
     const answer = await stranger.signIn(page, email)
     expectFriendly(answer, 400, 'Continue where you started')
     expect(stranger.cookies.size).toBe(0)
-    expect((await visitor.get(page.url)).status).toBe(200) // it goes on where it was begun
+    expect((await visitor.get(page.url)).status).toBe(200) // it continues in its own browser
   })
 
-  test('a browser cannot answer one interaction in the name of another', async () => {
+  test('a browser cannot answer one interaction with the form of another', async () => {
     const visitor = createVisitor(postern.issuer)
     const [one, other] = [await begin({ visitor }), await begin({ visitor })]
     const [fields] = formsOf(one.page.body)
@@ -63,7 +63,7 @@ describe('an interaction belongs to the browser that began it', () => {
     expect(answer.body).toContain('Continue where you started')
   })
 
-  test('the cookie of one interaction is worth nothing at the address of another', async () => {
+  test('the cookie of one interaction is rejected at the address of another', async () => {
     const [one, other] = [await begin(), await begin()]
     const cookie = [...one.visitor.cookies].find(([key]) => key.includes('interaction'))?.[1].value
     const signature = [...one.visitor.cookies].find(([key]) => key.includes('interaction.sig'))?.[1].value
@@ -73,7 +73,7 @@ describe('an interaction belongs to the browser that began it', () => {
     expect(response.status).toBe(400)
   })
 
-  test('a sign-in does not end in a browser that did not begin it', async () => {
+  test('a sign-in does not complete in a browser that did not begin it', async () => {
     const { page, visitor } = await begin()
     const answer = await fetch(`${page.url}/sign-in`, {
       method: 'POST',
@@ -97,7 +97,7 @@ describe('an interaction belongs to the browser that began it', () => {
 })
 
 describe('an interaction that is over', () => {
-  test('after it expired, says so and leads back to the app', async () => {
+  test('reports after its expiry that it has expired, and leads back to the app', async () => {
     const { page, visitor } = await begin()
     await postern.database.query(
       `update artifacts set expires_at = now() - interval '1 minute' where model = 'Interaction' and destroyed_at is null`,
@@ -106,7 +106,7 @@ describe('an interaction that is over', () => {
     expectFriendly(await visitor.signIn(page, email), 410, 'This page has expired')
   })
 
-  test('leads to where the app begins a login, when it said where (OpenID Connect Core §4)', async () => {
+  test('leads to the address at which the app begins a login, if the app has one (OpenID Connect Core §4)', async () => {
     const other = await postern.createClient({
       client_name: 'Mail',
       client_uri: 'https://mail.example',
@@ -118,14 +118,14 @@ describe('an interaction that is over', () => {
     expect(body).toContain('Mail')
   })
 
-  test('shows a page without a way back when nothing is known of it', async () => {
+  test('shows a page without a way back when it is unknown', async () => {
     const page = await createVisitor(postern.issuer).get(`${postern.issuer}/interaction/made-up`)
     expect(page.status).toBe(410)
     expect(page.body).toContain('This page has expired')
     expect(page.body).not.toContain('class="button"')
   })
 
-  test('cannot be answered again: neither by going back nor by sending the form twice', async () => {
+  test('cannot be answered again, neither by going back nor by sending the form twice', async () => {
     const started = await begin()
     const { page: signInPage, visitor } = started
     const consentPage = await visitor.signIn(signInPage, email)
@@ -141,23 +141,23 @@ describe('an interaction that is over', () => {
     expect([await count('artifacts'), await count('grants'), await count('sessions')]).toEqual(before)
   })
 
-  test('takes its cookies with it', async () => {
+  test('leaves none of its cookies behind', async () => {
     const started = await begin({ prompt: 'consent' })
     expect(interactionCookies(started.visitor)).toHaveLength(2) // the value and its signature
     const callback = await completeLogin(started, email)
     expect(callback.searchParams.get('code')).toBeTruthy()
-    const lasting = /^postern_(session|browser|known)/ // of the browser, and not of this interaction
+    const lasting = /^postern_(session|browser|known)/ // these belong to the browser, not to this interaction
     expect([...started.visitor.cookies.keys()].filter((key) => !lasting.test(key))).toEqual([])
   })
 
-  test('takes its cookies with it when the person cancels', async () => {
+  test('leaves none of its cookies behind when the person cancels', async () => {
     const { page, visitor } = await begin()
     const answer = await visitor.submit(page, '/abort')
     expect(new URL(answer.url).searchParams.get('error')).toBe('access_denied')
     expect(interactionCookies(visitor)).toEqual([])
   })
 
-  test('of a form sent twice at once, one answer goes on and the other is refused kindly, without a second code', async () => {
+  test('issues one code if its form is sent several times at once, and the other answers are error pages', async () => {
     const { page, visitor } = await begin({ prompt: 'consent' })
     const consentPage = await visitor.signIn(page, email)
     const codes = await count(`artifacts where model = 'AuthorizationCode'`)
@@ -174,8 +174,8 @@ describe('an interaction that is over', () => {
   })
 })
 
-describe('two tabs of one browser', () => {
-  test('two apps at once: each tab goes its own way, and one session knows both', async () => {
+describe('in two tabs of one browser', () => {
+  test('two logins to two apps complete independently, and one session knows both apps', async () => {
     const other = await postern.createClient({ client_name: 'Calendar' })
     const otherConfig = await discover(postern, other)
     const visitor = createVisitor(postern.issuer)
@@ -204,15 +204,15 @@ describe('two tabs of one browser', () => {
     expect(session).toEqual({ n: 1 })
   })
 
-  test('a tab that signs in as somebody else does not let the first tab consent in that name', async () => {
+  test('a sign-in as another person does not let the first tab consent in that person’s name', async () => {
     await postern.createAccount('grace@example.com')
     const visitor = createVisitor(postern.issuer)
     const one = await begin({ visitor, prompt: 'consent' })
     const consentPage = await visitor.signIn(one.page, email)
     const two = await begin({ visitor, prompt: 'login' })
     const bounce = await visitor.signIn(two.page, 'grace@example.com')
-    expect((await visitor.get(consentPage.url)).body).toContain(email) // nobody else is signed in yet
-    const switched = await visitor.submit(bounce, '/oauth/logout/confirm') // which a script does by itself
+    expect((await visitor.get(consentPage.url)).body).toContain(email) // no other person is signed in yet
+    const switched = await visitor.submit(bounce, '/oauth/logout/confirm') // a script does this by itself
     expect(switched.body).toContain('grace@example.com')
 
     const grants = await count('grants')

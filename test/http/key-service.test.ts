@@ -40,7 +40,7 @@ describe.runIf(hasSoftHsm)('with its signing keys in a PKCS #11 token, the serve
   }
 
   test.each(algorithms)(
-    'signs ID tokens by %s with the key in the token, and has no private key itself',
+    'signs ID tokens with %s by the key in the token, and stores no private key itself',
     async (alg) => {
       const kid = await verifiedKid(alg)
       expect(kid).toBe(signingKid(postern, alg))
@@ -50,7 +50,7 @@ describe.runIf(hasSoftHsm)('with its signing keys in a PKCS #11 token, the serve
     },
   )
 
-  test('rotates: the next key signs, and the one before is destroyed in the token but still verifies', async () => {
+  test('rotates keys: the next one signs, and the previous one is destroyed in the token but still verifies', async () => {
     const before = await verifiedKid('ES256')
     await rotateUntil(postern, new Date(Date.now() + 31 * 86_400_000))
     const after = await verifiedKid('ES256')
@@ -61,14 +61,14 @@ describe.runIf(hasSoftHsm)('with its signing keys in a PKCS #11 token, the serve
     expect((await published()).map(({ kid }) => kid)).toContain(before)
   })
 
-  test('publishes the same members for each key of an algorithm, whatever its state (ENGINE E27)', async () => {
+  test('publishes the same members for each key of an algorithm, whatever its state', async () => {
     for (const [alg, keys] of Map.groupBy(await published(), ({ alg }) => alg)) {
       expect(keys.length, alg).toBeGreaterThan(1)
       expect(new Set(keys.map((key) => Object.keys(key).sort().join())).size, alg).toBe(1)
     }
   })
 
-  test('issues no ID token while the token is away, says what is wrong to nobody but its log, and goes on after', async () => {
+  test('issues no ID token while the token is unavailable, reports the cause only in its log, and recovers afterwards', async () => {
     await token.takeAway()
     const refused = await login(postern, clients.get('EdDSA') as ClientMetadata, { email }).catch((error) => error)
     expect(refused).toBeInstanceOf(Error)

@@ -11,7 +11,7 @@ import { knock, redeem, send } from '../support/wire.ts'
 const email = 'ada@example.com'
 const hour = 3_600_000
 const day = 24 * hour
-// Long enough from now that no test's own time comes near it.
+// Makes a time so far away that no test's own time comes near it.
 const later = (ms: number) => new Date(Date.now() + ms)
 
 let postern: TestPostern
@@ -38,7 +38,7 @@ const retiredAt = (kid: string) =>
   postern.database
     .query('select retired_at from keys where id = $1', [kid])
     .then(([row]) => Number(row?.['retired_at']))
-/** Whether an ID token is verified that a request to sign out names (OpenID Connect RP-Initiated Logout 1.0 §2). */
+/** Tells whether the ID token named by a sign-out request is verified (OpenID Connect RP-Initiated Logout 1.0 §2). */
 async function isVerified(id_token_hint: unknown): Promise<boolean> {
   const query = new URLSearchParams({ id_token_hint: String(id_token_hint) })
   const { headers } = await send(postern, `/oauth/logout?${query}`, { headers: { accept: 'text/html' } })
@@ -48,7 +48,7 @@ async function isVerified(id_token_hint: unknown): Promise<boolean> {
 }
 
 describe('the published keys (RFC 7517 §5)', () => {
-  test('may be remembered for the time that the life cycle of keys reckons with, and are not sent again unchanged', async () => {
+  test('may be cached for the time that the life cycle of keys assumes, and are not sent again if unchanged', async () => {
     const first = await send(postern, '/oauth/jwks')
     expect(first.headers.get('cache-control')).toBe('public, max-age=3600')
     expect(first.headers.get('content-type')).toBe('application/jwk-set+json; charset=utf-8')
@@ -62,7 +62,7 @@ describe('the published keys (RFC 7517 §5)', () => {
     expect([other.status, other.text]).toEqual([200, first.text])
   })
 
-  test('are not to be remembered while the database cannot be asked whether there are others', async () => {
+  test('may not be cached while the database cannot be asked for changes', async () => {
     vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 5_001 })
     const answer = await send(postern, '/oauth/jwks')
     const ready = await send(postern, '/health/ready')
@@ -71,8 +71,8 @@ describe('the published keys (RFC 7517 §5)', () => {
     expect(ready.status).toBe(503)
   })
 
-  test('have the same members for each key of an algorithm, whatever its state, and nothing private (ENGINE E27)', async () => {
-    await rotateUntil(postern, later(31 * day)) // an active, a retired and a next key of each
+  test('have the same members for each key of an algorithm, whatever its state, and nothing private', async () => {
+    await rotateUntil(postern, later(31 * day)) // an active, a retired and a next key for each algorithm
     const byAlg = Map.groupBy(await published(), ({ alg }) => alg)
     expect([...byAlg.keys()].sort()).toEqual(['ES256', 'EdDSA', 'PS256', 'RS256'])
     for (const [alg, keys] of byAlg) {
@@ -88,20 +88,20 @@ describe('the published keys (RFC 7517 §5)', () => {
 })
 
 describe('a rotation', () => {
-  test('changes what signs without a restart; the key before is still published, and its private part is gone', async () => {
+  test('changes the signing key without a restart; the previous one is still published, and its private part is gone', async () => {
     const [old, coming] = [signingKid(postern, 'ES256'), await next('ES256')]
     const before = await login(postern, client, { email })
     expect(kidOf(before.tokens.id_token)).toBe(old)
     expect(await kidsOf('ES256')).toEqual(expect.arrayContaining([old, coming]))
 
     await rotateOnce(postern, 'ES256')
-    const { tokens } = await login(postern, client, { email, visitor: before.visitor }) // its signature is verified
+    const { tokens } = await login(postern, client, { email, visitor: before.visitor }) // which verifies it
     expect(kidOf(tokens.id_token)).toBe(coming)
     expect(await kidsOf('ES256')).toContain(old)
     expect(await postern.database.query('select sealed from keys where id = $1', [old])).toEqual([{ sealed: null }])
   })
 
-  test('keeps people signed in: a cookie signed with the key before is good, and is signed anew', async () => {
+  test('keeps people signed in: a cookie with the previous key’s signature is valid, and is signed again', async () => {
     const { visitor } = await login(postern, client, { email })
     const signature = () => [...visitor.cookies].find(([key]) => key.startsWith('postern_session.sig'))?.[1].value
     const old = signature()
@@ -111,7 +111,7 @@ describe('a rotation', () => {
     expect(signature()).not.toBe(old)
   })
 
-  test('ends the trust in a cookie key when no cookie of it can be left', async () => {
+  test('ends the trust in a cookie key when no cookie can still carry its signature', async () => {
     const { visitor } = await login(postern, client, { email })
     await rotateOnce(postern, 'cookie-key', 61 * day)
     const config = await discover(postern, client)
@@ -119,7 +119,7 @@ describe('a rotation', () => {
     expect(page.url).toContain('error=login_required')
   })
 
-  test('removes a key from what is published when its tokens have ended, but has it verify an id_token_hint still', async () => {
+  test('stops publishing a key when its tokens have expired, but the key still verifies an id_token_hint', async () => {
     const { tokens } = await login(postern, client, { email })
     const old = String(kidOf(tokens.id_token))
     await rotateOnce(postern, 'ES256')
@@ -130,7 +130,7 @@ describe('a rotation', () => {
     expect(await isVerified(tokens.id_token)).toBe(true)
   })
 
-  test('lets a request that is being served finish with the keys it began with', async () => {
+  test('lets a running request finish with the keys that it began with', async () => {
     const old = signingKid(postern, 'ES256')
     const begun = await authorize(postern, client, { email })
     const locker = new pg.Client({ connectionString: postern.database.url })
@@ -153,7 +153,7 @@ describe('a rotation', () => {
     expect(await kidsOf('ES256')).toContain(old)
   })
 
-  test('is told in the audit, a line for each step, and nowhere is a key', async () => {
+  test('is recorded in the audit with one type of event for each step, and never with a key', async () => {
     const rows = await postern.database.query(
       `select distinct type, actor from audit_events where type like 'key.%' order by type`,
     )
@@ -163,8 +163,8 @@ describe('a rotation', () => {
   })
 })
 
-describe('on demand', () => {
-  test('the next key takes over at once when everybody has it', async () => {
+describe('a rotation on demand', () => {
+  test('makes the next key take over at once if everyone has it', async () => {
     const fresh = await startPostern()
     const coming = async () =>
       (await fresh.database.query(`select id from keys where purpose = 'RS256' and state = 'published'`))[0]?.['id']
@@ -178,7 +178,7 @@ describe('on demand', () => {
     await fresh.stop()
   })
 
-  test('it does not sign before everybody has it: one that is asked for too early takes over when they do', async () => {
+  test('waits until everyone has the next key', async () => {
     const fresh = await startPostern()
     const old = signingKid(fresh, 'RS256')
     const begun = Date.now()
@@ -195,8 +195,8 @@ describe('on demand', () => {
   })
 })
 
-describe('on demand, where keys are remembered for a moment only', () => {
-  test('a new server shows a rotation within seconds, and another key is published', async () => {
+describe('a rotation on demand with a short cache lifetime', () => {
+  test('is visible within seconds on a new server, and another key is published', async () => {
     const fresh = await startPostern({ JWKS_CACHE_SECONDS: '1' })
     const begun = Date.now()
     const rs256 = async () => {
@@ -209,13 +209,13 @@ describe('on demand, where keys are remembered for a moment only', () => {
     await rotateUntil(fresh, new Date(begun + 60_000))
     expect(signingKid(fresh, 'RS256')).not.toBe(old)
     expect(await rs256()).toEqual(expect.arrayContaining([old, signingKid(fresh, 'RS256')]))
-    expect(await rs256()).toHaveLength(3) // the one before, the one that signs and the next one
+    expect(await rs256()).toHaveLength(3) // the previous one, the active one and the next one
     await fresh.stop()
   })
 })
 
-describe('a key that somebody else may have', () => {
-  test('is good for nothing from then on, and the next one has taken over', async () => {
+describe('the revocation of a compromised key', () => {
+  test('makes the key useless and the next one take over', async () => {
     const { tokens } = await login(postern, client, { email })
     const old = String(kidOf(tokens.id_token))
     const answer = (await operate(postern, 'keys revoke', { kid: old })) as Record<string, unknown>
@@ -227,7 +227,7 @@ describe('a key that somebody else may have', () => {
     expect(kidOf((await login(postern, client, { email })).tokens.id_token)).toBe(answer['successor'])
   })
 
-  test('is revoked in every state, and once', async () => {
+  test('works in every state, and once', async () => {
     await rotateOnce(postern, 'PS256', 2 * day)
     await rotateOnce(postern, 'PS256', 60_000)
     for (const state of ['published', 'active', 'retired', 'removed']) {
@@ -245,7 +245,7 @@ describe('a key that somebody else may have', () => {
     }
   })
 
-  test('that signed cookies signs out everybody it signed for, and nobody afterwards', async () => {
+  test('signs out everyone whose cookie the key signed, and nobody afterwards', async () => {
     const { visitor } = await login(postern, client, { email })
     const [row] = await postern.database.query(`select id from keys where purpose = 'cookie-key' and state = 'active'`)
     const before = postern.server.postern.keyring.version
@@ -258,7 +258,7 @@ describe('a key that somebody else may have', () => {
     await authorize(postern, client, { email, visitor: again.visitor, prompt: 'none' })
   })
 
-  test.each(['pairwise-salt', 'pepper'])('is not the %s, which has to stay as it is', async (purpose) => {
+  test.each(['pairwise-salt', 'pepper'])('is impossible for the %s, which must not change', async (purpose) => {
     const [row] = await postern.database.query('select id from keys where purpose = $1', [purpose])
     await expect(operate(postern, 'keys revoke', { kid: String(row?.['id']) })).rejects.toThrow(
       `The ${purpose} cannot be another`,
@@ -266,7 +266,7 @@ describe('a key that somebody else may have', () => {
     await expect(operate(postern, 'keys rotate', { purpose })).rejects.toThrow()
   })
 
-  test('has to exist', async () => {
+  test('requires an existing key', async () => {
     await expect(operate(postern, 'keys revoke', { kid: 'no such key' })).rejects.toThrow(
       'There is no key no such key.',
     )

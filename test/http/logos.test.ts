@@ -41,19 +41,19 @@ afterAll(() => postern.stop())
 const register = (logo: string) =>
   postern.createClient({ client_name: 'Ledger', logo_uri: `https://rp.example${logo}` })
 
-/** The address of the logo on the sign-in page of a client, if there is one. */
+/** Returns the address of the logo on a client's sign-in page, if there is one. */
 async function shownLogo(client: ClientMetadata): Promise<string | undefined> {
   const { page } = await beginLogin(await discover(postern, client), { issuer: postern.issuer })
   expect(page.body).toContain('name="password"')
   return /<img class="logo" src="([^"]+)"/.exec(page.body)?.[1]
 }
 
-/** What came of fetching the logo of a client. */
+/** Returns the result of fetching a client's logo. */
 const kept = (client: ClientMetadata) =>
   postern.database.query('select type from client_logos where client_id = $1', [client.client_id])
 
 describe('the logo of a client', () => {
-  test('is fetched once, and served from here as what it is', async () => {
+  test('is fetched once, and served from here with its own media type', async () => {
     const client = await register('/logo.png')
     await expect.poll(() => shownLogo(client), { timeout: 5_000 }).toMatch(/^\/logos\/[0-9a-f]{64}$/)
     const before = fetched.length
@@ -70,7 +70,7 @@ describe('the logo of a client', () => {
     expect(fetched.length).toBe(before)
   })
 
-  test('is another one when the client has another address for it', async () => {
+  test('is replaced when the client has another address for it', async () => {
     const client = await register('/logo.png')
     await expect.poll(() => shownLogo(client), { timeout: 5_000 }).toBeDefined()
     const first = await shownLogo(client)
@@ -81,7 +81,7 @@ describe('the logo of a client', () => {
   })
 
   test.each(['/large.png', '/page', '/logo.svg', '/moved', '/gone', '/empty', '/nowhere'])(
-    'is a letter when it cannot be had: %s, which is not asked for at each page',
+    'is a letter if it is unavailable (%s), and is not requested for each page',
     async (path) => {
       const client = await register(path)
       await shownLogo(client)
@@ -95,7 +95,7 @@ describe('the logo of a client', () => {
     },
   )
 
-  test('of a client that registered itself is not shown, nor fetched: it could be that of somebody else', async () => {
+  test('is neither shown nor fetched for a client that registered itself, since it could be anyone’s', async () => {
     const client = await registered(postern, await createToken(postern), { logo_uri: 'https://rp.example/logo.png' })
     const before = fetched.length
     for (const _again of [1, 2]) expect(await shownLogo(client)).toBeUndefined()
@@ -103,14 +103,14 @@ describe('the logo of a client', () => {
     expect(await kept(client)).toEqual([])
   })
 
-  test('goes with the client', async () => {
+  test('is deleted with the client', async () => {
     const client = await register('/next.gif')
     await expect.poll(() => shownLogo(client), { timeout: 5_000 }).toBeDefined()
     await operate(postern, 'client delete', { client_id: client.client_id })
     expect(await kept(client)).toEqual([])
   })
 
-  test('of another name is not there', async () => {
+  test('does not exist under another name', async () => {
     for (const name of ['0'.repeat(64), 'x', '..%2f..%2fetc', '%00']) {
       expect((await send(postern, `/logos/${name}`)).status).toBeGreaterThanOrEqual(400)
     }

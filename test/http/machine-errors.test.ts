@@ -7,7 +7,7 @@ import { type Answer, basic, knock } from '../support/wire.ts'
 
 type Request = { method: string; path: string; headers?: Record<string, string>; body?: string }
 
-/** What client libraries say they accept unless told otherwise, and what a server must not take literally. */
+/** Default values of client libraries for what they accept, which a server must not take literally. */
 const accepts = [
   undefined,
   '*/*', // curl, Go, Node.js, Python
@@ -20,7 +20,7 @@ const accepts = [
   'application/json', // .NET's helpers
   'application/json, text/plain, */*', // axios
   'application/json;q=0.1, text/html',
-  'application/xrds+xml, text/plain; q=0.5', // PHP and Perl libraries of OpenID 2.0 descent
+  'application/xrds+xml, text/plain; q=0.5', // PHP and Perl libraries that go back to OpenID 2.0
   'image/webp',
   '',
 ]
@@ -62,7 +62,7 @@ const machines = addresses.filter(({ errors }) => errors === 'json').map(({ path
 const posted = ['token', 'par', 'device_authorization', 'introspect', 'revoke'].map((name) => `/oauth/${name}`)
 const at = (paths: string[], rest: Omit<Request, 'path'>) => paths.map((path): Request => ({ path, ...rest }))
 
-/** The requests that fail with a status, each of which is then sent with every `Accept`. */
+/** The requests that fail with a status. Each is sent with every `Accept`. */
 const failing: Record<string, () => Request[]> = {
   400: () => [
     ...at(posted, { method: 'POST', headers: byClient(), body: 'x=1' }).filter(({ path }) => path !== '/oauth/par'),
@@ -92,7 +92,7 @@ const failing: Record<string, () => Request[]> = {
       { method: 'GET' },
     ),
   405: () => at(machines, { method: 'PATCH' }),
-  // The engine reads a body before it knows what to say of it, and calls these two a bad request.
+  // The engine reads a body before it checks it, and reports these two as a bad request.
   'too large': () =>
     at([...posted, '/oauth/userinfo'], { method: 'POST', headers: byClient(), body: `x=${'x'.repeat(60_000)}` }),
   'wrong type': () =>
@@ -152,8 +152,8 @@ async function send({ method, path, headers = {}, body }: Request, accept: strin
 
 let combinations = 0
 
-describe('RFC 6749 §5.2, 7009 §2.2.1, 7591 §3.2.2, 7662 §2.3, 8628 §3.2, 9126 §2.3: a program is answered in JSON', () => {
-  test.each(Object.keys(failing))('whatever it accepts, when it fails with %s', async (name) => {
+describe('RFC 6749 §5.2, 7009 §2.2.1, 7591 §3.2.2, 7662 §2.3, 8628 §3.2, 9126 §2.3: a program gets its error as JSON', () => {
+  test.each(Object.keys(failing))('whatever it accepts, when its request fails with %s', async (name) => {
     if (name === '429') {
       const requests = failing['429']?.() ?? []
       for (let n = 0; n < 100; n++) await Promise.all(requests.map((request) => send(request, '*/*')))
@@ -172,7 +172,7 @@ describe('RFC 6749 §5.2, 7009 §2.2.1, 7591 §3.2.2, 7662 §2.3, 8628 §3.2, 91
     if (name === '503') proxy.accept()
   })
 
-  test('in every combination of an endpoint, a failure and what is accepted', () => {
+  test('in every combination of an endpoint, a failure and an Accept header', () => {
     expect(combinations).toBeGreaterThan(1_000)
   })
 })

@@ -4,7 +4,7 @@ import { startPostern, type TestPostern } from '../support/postern.ts'
 import { send } from '../support/wire.ts'
 
 const tried = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'PROPFIND', 'QUERY']
-const accept = 'text/html,application/xhtml+xml,*/*;q=0.8' // of a browser
+const accept = 'text/html,application/xhtml+xml,*/*;q=0.8' // as sent by a browser
 
 let postern: TestPostern
 
@@ -16,8 +16,8 @@ afterAll(() => postern?.stop())
 const pathOf = ({ path }: Address) => path.replace(/:[a-z_]+/g, 'abc-123')
 const allowed = (value: string | null) => (value ?? '').split(', ').sort()
 
-describe('RFC 9110 §15.5.6: a method that is not possible', () => {
-  test.each(addresses)('at $path is refused with 405, by naming those that are', async (address) => {
+describe('RFC 9110 §15.5.6: a method that is not allowed', () => {
+  test.each(addresses)('is rejected at $path with 405 and the list of allowed methods', async (address) => {
     const refused = tried.filter((method) => !address.methods.includes(method) && !(method === 'GET' && address.pageOf))
     expect(refused.length).toBeGreaterThan(0)
     for (const method of refused) {
@@ -36,7 +36,7 @@ describe('RFC 9110 §15.5.6: a method that is not possible', () => {
     }
   })
 
-  test('is asked for with OPTIONS (§9.3.7)', async () => {
+  test('is missing from the answer to OPTIONS (§9.3.7)', async () => {
     for (const address of addresses) {
       const { status, headers } = await send(postern, pathOf(address), { method: 'OPTIONS' })
       expect([address.path, status]).toEqual([address.path, 204])
@@ -59,11 +59,11 @@ describe('the table of addresses', () => {
     for (const [, url] of named) expect(paths).toContain(new URL(String(url)).pathname)
   })
 
-  test('names no method that nothing answers', async () => {
+  test('names no method that has no handler', async () => {
     for (const address of addresses) {
       for (const method of address.methods.filter((name) => name !== 'OPTIONS')) {
         const { status, json } = await send(postern, pathOf(address), { method })
-        // An asset and a page of a sign-in that do not exist are answered like any other address that does not.
+        // An asset or a sign-in page that does not exist is answered like any other unknown address.
         const isUnknown = status === 404 && !address.path.includes(':')
         expect([address.path, method, isUnknown || status === 405, json['error'] === 'server_error']).toEqual([
           address.path,
@@ -75,7 +75,7 @@ describe('the table of addresses', () => {
     }
   })
 
-  test('leaves what it does not have to be not found', async () => {
+  test('leaves every other address not found', async () => {
     for (const path of ['/nowhere', '/oauth', '/oauth/tokens', '/interaction/a/b', '/device/a/b', '/health']) {
       for (const method of ['GET', 'POST', 'DELETE']) {
         expect([path, (await send(postern, path, { method })).status]).toEqual([path, 404])

@@ -25,7 +25,7 @@ const wayTo: Record<string, { prompt: string | undefined; action: string; fields
   'the choice of the account': { prompt: 'select_account', action: '/continue', fields: { decision: 'continue' } },
 }
 
-/** Somebody at a page of a sign-in, an app and an account of their own. */
+/** Opens a page of a sign-in with a new person, app and account. */
 async function open(name: string): Promise<Open> {
   const email = `person-${++serial}@example.com`
   await postern.createAccount(email)
@@ -46,7 +46,7 @@ const headingOf = ({ body }: Page) =>
     ?.replace(/<[^>]+>/g, '')
     .trim()
 
-/** What may happen while a page is open, and what the page says of it then. */
+/** Events that may happen while a page is open, and what the page then says. */
 const events: Record<string, { happen(of: Open): Promise<unknown>; says: string; back: boolean }> = {
   'the account is disabled': {
     happen: ({ email }) => operate(postern, 'account disable', { account: email }),
@@ -71,7 +71,7 @@ const events: Record<string, { happen(of: Open): Promise<unknown>; says: string;
   },
   'the app is deleted': {
     happen: ({ client }) => operate(postern, 'client delete', { client_id: client.client_id }),
-    says: 'This page has expired', // nothing is left that would tell whose it was
+    says: 'This page has expired', // nothing is left that shows whose page it was
     back: false,
   },
 }
@@ -80,7 +80,7 @@ const cases = Object.keys(events).flatMap((event) =>
   (event.startsWith('the app') ? Object.keys(wayTo) : signedInPages).map((page) => [event, page] as const),
 )
 
-describe('a page that is open while something happens says what it was', () => {
+describe('an open page explains what has happened when', () => {
   test.each(cases)('%s, at %s', async (event, name) => {
     const { happen, says, back } = events[event] as (typeof events)[string]
     const opened = await open(name)
@@ -96,11 +96,11 @@ describe('a page that is open while something happens says what it was', () => {
       expect([page.status, headingOf(page)]).toEqual([410, says])
       expect(page.body.includes('Back to Field Notes')).toBe(back)
     }
-    // Anybody else is told nothing of it.
+    // Other people learn nothing of it.
     expect(headingOf(await stranger.get(opened.page.url))).toBe(isKnown ? 'Continue where you started' : says)
   })
 
-  test('a person who is not signed in yet learns nothing of an account', async () => {
+  test('a person who is not signed in yet learns nothing about the account', async () => {
     const opened = await open('sign-in')
     await operate(postern, 'account disable', { account: opened.email })
     const page = await answer(opened, 'sign-in')
@@ -108,7 +108,7 @@ describe('a page that is open while something happens says what it was', () => {
   })
 })
 
-describe('a form that is refused', () => {
+describe('a form that is rejected', () => {
   const refusals: [string, Fields, number][] = [
     ['a wrong password', { email: 'ada@example.com', password: 'wrong' }, 401],
     ['an unknown person', { email: 'nobody@example.com', password: 'wrong' }, 401],
@@ -116,7 +116,7 @@ describe('a form that is refused', () => {
   ]
 
   test.each(refusals)(
-    'for %s leads back to its page, which sends nothing when it is loaded again',
+    'for %s leads back to its page, which sends nothing when it is reloaded',
     async (_what, fields, status) => {
       const { page, visitor } = await open('sign-in')
       const refused = await visitor.submit(page, '/sign-in', fields)
@@ -129,7 +129,7 @@ describe('a form that is refused', () => {
     },
   )
 
-  test('answers with 303 and a cookie of its page alone, which nobody else can make', async () => {
+  test('sets an unforgeable cookie for its page alone, and answers with 303', async () => {
     const { page, visitor } = await open('sign-in')
     const [form] = formsOf(page.body)
     const path = new URL(page.url).pathname
@@ -154,7 +154,7 @@ describe('a form that is refused', () => {
     expect([shown.status, shown.text.includes('role="alert"')]).toEqual([200, false])
   })
 
-  test.each(['a', 'é', '語', '\u0001'])('fits in a cookie, whatever was entered: many %j', async (letter) => {
+  test.each(['a', 'é', '語', '\u0001'])('fits its cookie, whatever was entered: many %j', async (letter) => {
     const { page, visitor } = await open('sign-in')
     const [form] = formsOf(page.body)
     const path = new URL(page.url).pathname
@@ -170,7 +170,7 @@ describe('a form that is refused', () => {
     expect(cookie.length).toBeLessThan(4_096) // RFC 6265 §6.1
   })
 
-  test('to consent leads back to what was asked', async () => {
+  test('leads back to the question if it is the consent form', async () => {
     const opened = await open('consent')
     const page = await opened.visitor.submit(opened.page, '/consent', {
       decision: 'allow',
@@ -180,7 +180,7 @@ describe('a form that is refused', () => {
     expect((await opened.visitor.get(page.url)).status).toBe(200)
   })
 
-  test('after the choice of another account shows the sign-in again', async () => {
+  test('leads back to the sign-in after the choice of another account', async () => {
     const opened = await open('the choice of the account')
     const form = await opened.visitor.submit(opened.page, '/continue', { decision: 'switch' })
     const refused = await opened.visitor.submit(form, '/sign-in', { email: 'grace@example.com', password: 'wrong' })
@@ -192,33 +192,33 @@ describe('a form that is refused', () => {
 describe('RFC 9110 §15.4.4: the address of a form', () => {
   const forms = addresses.filter(({ pageOf }) => pageOf !== undefined)
 
-  test.each(forms)('$path leads to the page that has it', async ({ path, pageOf = '' }) => {
+  test.each(forms)('leads to the page that contains it: $path', async ({ path, pageOf = '' }) => {
     const asked = `${path.replace(':uid', 'AbC-1_x')}?email=ada@example.com&password=secret`
     const { status, headers } = await send(postern, asked)
     expect([status, headers.get('location')]).toEqual([303, pageOf.replace(':uid', 'AbC-1_x')])
   })
 
-  test('in the middle of a sign-in leads to where one was', async () => {
+  test('leads back to the current page of a sign-in', async () => {
     const { page, visitor } = await open('sign-in')
     const again = await visitor.get(`${page.url}/sign-in`)
     expect([again.status, again.url, again.body.includes('name="password"')]).toEqual([200, page.url, true])
   })
 })
 
-describe('a browser that keeps no cookies', () => {
+describe('a browser without cookies', () => {
   const cookieless = () => {
     const visitor = createVisitor(postern.issuer, { cookies: new Map() })
     visitor.cookies.set = () => visitor.cookies
     return visitor
   }
 
-  test('is told so when it begins to sign in', async () => {
+  test('gets an explanation at the start of a sign-in', async () => {
     const config = await discover(postern, await postern.createClient())
     const { page } = await beginLogin(config, { issuer: postern.issuer, visitor: cookieless() })
     expect([page.status, page.body.includes('it sent us no cookie: allow cookies')]).toEqual([400, true])
   })
 
-  test('is told so when it enters the code of a device', async () => {
+  test('gets an explanation when it enters a device code', async () => {
     const visitor = cookieless()
     const page = await visitor.submit(await visitor.get('/device'), '/device', { user_code: 'BBBB-BBBB' })
     expect([page.status, page.body.includes('it sent us no cookie: allow cookies')]).toEqual([400, true])

@@ -6,7 +6,7 @@ import { startPostern, type TestPostern } from '../support/postern.ts'
 
 const issuer = 'https://id.example'
 
-/** What the pin makes of a request from `peer` with these headers, and the headers it leaves. */
+/** Returns the pin's decision on a request from `peer` with these headers, and the headers that it leaves. */
 function pinned(
   peer: string,
   headers: Record<string, string>,
@@ -19,30 +19,30 @@ const addressOf = (...given: Parameters<typeof pinned>) => (pinned(...given).out
 
 describe('the address of the client', () => {
   test.each([
-    ['198.51.100.9', [], '203.0.113.5', '198.51.100.9'], // nobody is trusted
-    ['198.51.100.9', ['10.0.0.0/8'], '203.0.113.5', '198.51.100.9'], // somebody else is
+    ['198.51.100.9', [], '203.0.113.5', '198.51.100.9'], // no proxy is trusted
+    ['198.51.100.9', ['10.0.0.0/8'], '203.0.113.5', '198.51.100.9'], // another proxy is trusted
     ['10.1.2.3', ['10.0.0.0/8'], '203.0.113.5', '203.0.113.5'],
     ['10.1.2.3', ['10.0.0.0/8'], '', '10.1.2.3'],
     ['11.1.2.3', ['10.0.0.0/8'], '203.0.113.5', '11.1.2.3'], // just outside
     ['10.1.2.3', ['10.1.2.3'], '203.0.113.5', '203.0.113.5'],
     ['10.1.2.4', ['10.1.2.3'], '203.0.113.5', '10.1.2.4'],
-    // chains: the right-most that is not a proxy of ours
+    // chains: the rightmost address that is not one of our proxies
     ['10.0.0.1', ['10.0.0.0/8'], '1.1.1.1, 203.0.113.5', '203.0.113.5'],
     ['10.0.0.1', ['10.0.0.0/8'], '1.1.1.1, 203.0.113.5, 10.0.0.2', '203.0.113.5'],
     ['10.0.0.1', ['10.0.0.0/8'], '10.0.0.3, 10.0.0.2', '10.0.0.3'],
     ['10.0.0.1', ['10.0.0.0/8'], '  203.0.113.5 ,10.0.0.2 ', '203.0.113.5'],
-    // some proxies write the port, too
+    // some proxies add the port
     ['10.0.0.1', ['10.0.0.0/8'], '1.1.1.1:1, 203.0.113.5:443', '203.0.113.5'],
     ['10.0.0.1', ['10.0.0.0/8'], '[2001:db8::5]:443, 10.0.0.2:80', '2001:db8::5'],
     ['10.0.0.1', ['10.0.0.0/8'], '[2001:db8::5]', '2001:db8::5'],
-    // nonsense ends the chain where it stands
+    // an invalid entry ends the chain
     ['10.0.0.1', ['10.0.0.0/8'], '203.0.113.5:', '10.0.0.1'],
     ['10.0.0.1', ['10.0.0.0/8'], '203.0.113.5:443:80', '10.0.0.1'],
     ['10.0.0.1', ['10.0.0.0/8'], '[203.0.113.5', '10.0.0.1'],
     ['10.0.0.1', ['10.0.0.0/8'], 'unknown', '10.0.0.1'],
     ['10.0.0.1', ['10.0.0.0/8'], '203.0.113.5, nonsense, 10.0.0.2', '10.0.0.2'],
     ['10.0.0.1', ['10.0.0.0/8'], "'; drop table accounts", '10.0.0.1'],
-    // IPv6, and IPv4 in its clothes
+    // IPv6, and IPv4 mapped to IPv6
     ['::1', ['::1'], '2001:db8::5', '2001:db8::5'],
     ['fd00::1', ['fd00::/8'], '2001:db8::5', '2001:db8::5'],
     ['fe00::1', ['fd00::/8'], '2001:db8::5', 'fe00::1'],
@@ -51,7 +51,7 @@ describe('the address of the client', () => {
     ['::ffff:10.0.0.1', ['10.0.0.0/8'], '[::FFFF:203.0.113.5]:443', '203.0.113.5'],
     ['::ffff:198.51.100.9', ['10.0.0.0/8'], '203.0.113.5', '198.51.100.9'],
     ['10.0.0.1', ['10.0.0.0/8', 'fd00::/8'], '2001:db8::5, fd00::7', '2001:db8::5'],
-  ])('from %s, trusting %j, told “%s”, is %s', (peer, trusted, forwardedFor, address) => {
+  ])('from %s, trusting %j and forwarded for “%s”, is %s', (peer, trusted, forwardedFor, address) => {
     const headers = { 'x-forwarded-for': forwardedFor }
     expect(addressOf(peer, headers, trusted)).toBe(address)
     expect(pinned(peer, headers, trusted).headers['x-forwarded-for']).toBe(address)
@@ -61,7 +61,7 @@ describe('the address of the client', () => {
 describe('the host of a request', () => {
   const refusalOf = (...given: Parameters<typeof pinned>) => 'refusal' in pinned(...given).outcome
 
-  // What a URL makes of them is the issuer's host (RFC 3986 §6.2.3, RFC 9110 §4.2.3).
+  // A URL parser turns each of these into the issuer's host (RFC 3986 §6.2.3, RFC 9110 §4.2.3).
   const same = ['id.example', 'id.example:443', 'ID.EXAMPLE', 'Id.Example:443', 'id.example:', ' id.example ']
   const others = [
     'evil.example',
@@ -86,7 +86,7 @@ describe('the host of a request', () => {
     ',',
     '',
   ]
-  /** The ways in which a request says for which host it is. */
+  /** The ways for a request to name its host. */
   const carriers: [string, (host: string) => Parameters<typeof pinned>][] = [
     ['Host', (host) => ['198.51.100.9', { host }]],
     ['X-Forwarded-Host', (host) => ['10.0.0.1', { host: 'backend', 'x-forwarded-host': host }, ['10.0.0.0/8']]],
@@ -98,20 +98,20 @@ describe('the host of a request', () => {
   ]
 
   test.each(carriers.flatMap(([name, ask]) => same.map((host) => [name, host, ask] as const)))(
-    'in %s “%s” is the same',
+    'in %s is accepted as the same: “%s”',
     (_name, host, ask) => {
       expect(refusalOf(...ask(host))).toBe(false)
     },
   )
 
   test.each(carriers.flatMap(([name, ask]) => others.map((host) => [name, host, ask] as const)))(
-    'in %s “%s” is another',
+    'in %s is rejected as another: “%s”',
     (_name, host, ask) => {
       expect(refusalOf(...ask(host))).toBe(true)
     },
   )
 
-  test('of an issuer at a port of its own is the one with that port', () => {
+  test('must include the port of an issuer that has one', () => {
     const refusal = (host: string, at = 'http://localhost:3000') => {
       const req = { socket: { remoteAddress: '::1' }, headers: { host }, url: '/' }
       return createOriginPin({ issuer: at, trustedProxies: [] })(req as IncomingMessage).refusal
@@ -124,7 +124,7 @@ describe('the host of a request', () => {
     expect(refusal('localhost:443', 'http://localhost')).toBeDefined()
   })
 
-  test('is said to be up to the proxy only where one is in front', () => {
+  test('is called the proxy’s responsibility only if there is a proxy', () => {
     const refusal = (headers: Record<string, string>) => {
       const { outcome } = pinned('198.51.100.9', { host: 'evil.example', ...headers })
       return outcome.refusal
@@ -136,10 +136,10 @@ describe('the host of a request', () => {
   })
 
   test.each([
-    [{ 'x-forwarded-host': 'evil.example' }, false], // from a stranger it says nothing
+    [{ 'x-forwarded-host': 'evil.example' }, false], // means nothing from a stranger
     [{ 'x-forwarded-proto': 'http' }, false],
     [{ host: 'evil.example', 'x-forwarded-host': 'id.example' }, true],
-  ])('forwarded by a stranger as %o is refused: %s', (headers, isRefused) => {
+  ])('forwarded by a stranger as %o is rejected: %s', (headers, isRefused) => {
     expect(refusalOf('198.51.100.9', headers, ['10.0.0.0/8'])).toBe(isRefused)
   })
 
@@ -150,7 +150,7 @@ describe('the host of a request', () => {
     [{ 'x-forwarded-host': 'evil.example' }, true],
     [{ 'x-forwarded-host': 'id.example, evil.example' }, true],
     [{ 'x-forwarded-proto': 'http' }, true],
-    // The first counts, which the outermost proxy wrote.
+    // The first value counts, which the outermost proxy wrote.
     [{ 'x-forwarded-proto': 'HTTPS' }, false],
     [{ 'x-forwarded-proto': 'https,http' }, false],
     [{ 'x-forwarded-proto': 'https, http' }, false],
@@ -158,11 +158,11 @@ describe('the host of a request', () => {
     [{ 'x-forwarded-proto': 'http,https' }, true],
     [{ 'x-forwarded-proto': ',https' }, true],
     [{ 'x-forwarded-proto': 'wss' }, true],
-  ])('forwarded by a trusted proxy as %o is refused: %s', (headers, isRefused) => {
+  ])('forwarded by a trusted proxy as %o is rejected: %s', (headers, isRefused) => {
     expect(refusalOf('10.0.0.1', headers, ['10.0.0.0/8'])).toBe(isRefused)
   })
 
-  test('whatever was sent, what is read later is the issuer', () => {
+  test('is always the issuer’s for later handlers, whatever was sent', () => {
     const { headers } = pinned('198.51.100.9', {
       'x-forwarded-host': 'evil.example',
       'x-forwarded-proto': 'http',
@@ -187,14 +187,14 @@ describe('a running server', () => {
   })
   afterAll(() => postern?.stop())
 
-  test('forwarded by an address that is not trusted is a warning in the log that names the setting', async () => {
+  test('logs a warning that names the setting when an untrusted address forwards a request', async () => {
     await fetch(postern.issuer, { headers: { 'x-forwarded-for': '203.0.113.5' } })
     const warnings = postern.logged.filter((line) => line.includes('is not among TRUSTED_PROXIES'))
     expect(warnings).toHaveLength(1)
     expect(warnings[0]).toContain('"address":"127.0.0.1"')
   })
 
-  /** fetch() writes the Host header itself; this does not. */
+  /** Sends a request with the given Host header, which fetch() would replace. */
   function get(target: string, headers: Record<string, string> = {}): Promise<{ status: number; body: string }> {
     return new Promise((resolve, reject) => {
       request(
@@ -223,7 +223,7 @@ describe('a running server', () => {
     { 'x-original-url': '/evil', 'x-rewrite-url': '/evil' },
     { 'x-forwarded-prefix': '/evil', 'x-forwarded-server': 'evil.example' },
     { x_forwarded_host: 'evil.example', x_forwarded_proto: 'https', X_Forwarded_For: '203.0.113.5' },
-  ])('says the same of itself, byte for byte, when asked with %o', async (headers) => {
+  ])('returns the same metadata, byte for byte, to a request with %o', async (headers) => {
     const { status, body } = await get(metadata, headers as Record<string, string>)
     expect(status).toBe(200)
     expect(body).toBe((await get(metadata)).body)
@@ -232,7 +232,7 @@ describe('a running server', () => {
   })
 
   test.each(['evil.example', '127.0.0.1', 'localhost', `localhost:1`])(
-    'asked as %s answers 421 (RFC 9110 §15.5.20), and logs why',
+    'answers 421 as %s (RFC 9110 §15.5.20), and logs why',
     async (other) => {
       postern.logged.length = 0
       const { status, body } = await get(metadata, { host: other })
@@ -252,7 +252,7 @@ describe('a running server', () => {
     },
   )
 
-  test('a 421 is logged without what only its holder should know, and not at any length', async () => {
+  test('logs a 421 without secrets of its holder, and with a limited length', async () => {
     postern.logged.length = 0
     await get('/interaction/a-secret-identifier?code=a-secret', { host: `evil.example${'x'.repeat(5_000)}` })
     const [line = ''] = postern.logged
@@ -261,7 +261,7 @@ describe('a running server', () => {
     expect(line.length).toBeLessThan(1_000)
   })
 
-  test('a person who uses another name of this machine is led to the issuer', async () => {
+  test('leads a person who uses another name of this machine to the issuer', async () => {
     const headers = { accept: 'text/html', host: `127.0.0.1:${postern.config.PORT}` }
     const { status, body } = await get('/', headers)
     expect([status, body.includes(`<a class="button" href="${postern.issuer}">`)]).toEqual([421, true])
@@ -276,7 +276,7 @@ describe('a running server', () => {
     expect([hostile.status, hostile.body.includes('<script')]).toEqual([421, false])
   })
 
-  test('does not believe a host in the request line (RFC 9112 §3.2.2)', async () => {
+  test('does not trust a host in the request line (RFC 9112 §3.2.2)', async () => {
     for (const target of ['http://evil.example', 'HTTP://evil.example', 'https://evil.example:1', 'evil:']) {
       expect([400, 421]).toContain((await get(target + metadata)).status)
     }
@@ -293,14 +293,14 @@ describe('a running server', () => {
     '/\\evil.example',
     '/oauth/authorize/%00',
     '/interaction/%00/x',
-  ])('asked for %s answers with a 4xx and nothing else', async (target) => {
+  ])('answers %s with a 4xx and nothing else', async (target) => {
     const { status, body } = await get(target, { accept: 'text/html' })
     expect(status).toBeGreaterThanOrEqual(400)
     expect(status).toBeLessThan(500)
     expect(body).not.toContain('postern"')
   })
 
-  test('lets probes use any name, and tells them nothing else', async () => {
+  test('lets probes use any host name, and reveals nothing else to them', async () => {
     expect(await get('/health/live', { host: '10.0.0.7:3000' })).toEqual({ status: 200, body: '{"status":"live"}' })
     expect(await get('/health/ready', { host: '10.0.0.7:3000' })).toEqual({ status: 200, body: '{"status":"ready"}' })
     expect((await get('/health/../oauth/jwks', { host: 'evil.example' })).status).not.toBe(200)
@@ -308,8 +308,8 @@ describe('a running server', () => {
   })
 })
 
-describe('forwarded by an address that is not trusted', () => {
-  test('is told once, with that address, and never where the proxy is trusted', () => {
+describe('a request forwarded by an untrusted address', () => {
+  test('is reported once with that address, and never if the proxy is trusted', () => {
     const told: string[] = []
     const pin = createOriginPin({
       issuer,

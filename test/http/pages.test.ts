@@ -61,7 +61,7 @@ describe('every page', () => {
   }
 
   test.each(Object.keys(pages))(
-    '%s: has the security headers, is not kept, and has no script or style inside',
+    'has the security headers, is not cached, and contains no script or style: %s',
     async (name) => {
       const page = await (pages[name] as () => Promise<Page>)()
       expectSafe(page)
@@ -73,7 +73,7 @@ describe('every page', () => {
     },
   )
 
-  test('that posts by itself allows exactly its own script, by hash', async () => {
+  test('allows exactly its own script, by hash, if it posts by itself', async () => {
     await postern.createAccount('grace@example.com')
     const { visitor } = await login(postern, client, { email })
     const { page } = await beginLogin(config, { issuer: postern.issuer, visitor, prompt: 'login' })
@@ -84,18 +84,18 @@ describe('every page', () => {
     expect(bounce.body).toContain('<button class="button primary" type="submit">Continue</button>')
   })
 
-  test('what is not a page has them too', async () => {
+  test('shares its security headers with all other answers', async () => {
     for (const path of ['/.well-known/openid-configuration', '/oauth/jwks', '/health/live', '/assets/postern.css']) {
       expectSafe(await fetch(`${postern.issuer}${path}`))
     }
     expectSafe(await fetch(`${postern.issuer}/oauth/token`, { method: 'POST' }))
   })
 
-  test('over https is told to stay there (RFC 6797)', async () => {
+  test('requires https from then on if it was served over https (RFC 6797)', async () => {
     expect((await fetch(postern.issuer)).headers.get('strict-transport-security')).toBeNull()
     const secure = await startPostern({ ISSUER: 'https://id.example', TRUSTED_PROXIES: '127.0.0.1' })
     try {
-      // As a proxy that ends TLS asks.
+      // A proxy that terminates TLS sends this.
       const response = await fetch(`http://127.0.0.1:${secure.config.PORT}/device`, {
         headers: { 'x-forwarded-host': 'id.example', 'x-forwarded-proto': 'https', accept: 'text/html' },
       })
@@ -133,7 +133,7 @@ describe('every page', () => {
 })
 
 describe('an error', () => {
-  test('is a page for a browser and JSON for anything else', async () => {
+  test('is a page for a browser and JSON for everything else', async () => {
     const asked = (accept: string, path = '/nowhere') => fetch(`${postern.issuer}${path}`, { headers: { accept } })
     const page = await asked('text/html,application/xhtml+xml,*/*;q=0.8')
     expect(page.status).toBe(404)
@@ -145,7 +145,7 @@ describe('an error', () => {
     }
   })
 
-  test('of ours says so with a reference that is in the log, and nothing of what went wrong', async () => {
+  test('of the server gives a reference that is in the log, and no details', async () => {
     const { page, visitor } = await beginLogin(config, { issuer: postern.issuer })
     await postern.database.query('alter table throttles rename to gone')
     postern.logged.length = 0
@@ -173,7 +173,7 @@ describe('an error', () => {
     expect((await visitor.signIn(page, email)).status).toBeLessThan(400)
   })
 
-  test('of the engine says so with a reference that is in the log', async () => {
+  test('of the engine gives a reference that is in the log', async () => {
     await postern.database.query('alter table sessions rename to gone')
     postern.logged.length = 0
     try {
@@ -190,7 +190,7 @@ describe('an error', () => {
     }
   })
 
-  test('never shows what an unknown app wrote as anything but text', async () => {
+  test('shows values of an unknown app only as text', async () => {
     const hostile = '<img src=x onerror=alert(1)>'
     const query = new URLSearchParams({
       client_id: hostile,
@@ -202,7 +202,7 @@ describe('an error', () => {
     expect(page.body).not.toMatch(/<img|javascript:/)
   })
 
-  test('shows nothing that a known app asks with as anything but text, and breaks no header with it', async () => {
+  test('shows values of a known app only as text, and no value breaks a header', async () => {
     const hostile = `"'><img src=x onerror=alert(1)>\r\nset-cookie: planted=1`
     const names = ['login_hint', 'state', 'nonce', 'scope', 'ui_locales', 'response_mode', 'response_type', 'prompt']
     for (const name of [...names, 'display', 'acr_values', 'redirect_uri', 'resource', 'claims', 'max_age']) {
@@ -214,7 +214,7 @@ describe('an error', () => {
     }
   })
 
-  test('shows a device code from a link as nothing but text', async () => {
+  test('shows a device code from a link only as text', async () => {
     const hostile = encodeURIComponent(`"'><img src=x onerror=alert(1)>`)
     const visitor = createVisitor(postern.issuer)
     const page = await visitor.get(`${postern.issuer}/device?user_code=${hostile}`)
@@ -233,7 +233,7 @@ describe('an error', () => {
     'resource',
     'id_token_hint',
     'request_uri',
-  ])('a null character in %s is no failure of ours', async (name) => {
+  ])('of the server is not caused by a null character in %s', async (name) => {
     const { page, visitor } = await beginLogin(config, { issuer: postern.issuer, [name]: 'a\u0000b' })
     expect(page.status).toBeLessThan(500)
     if (!page.body.includes('name="password"')) return
@@ -244,7 +244,7 @@ describe('an error', () => {
 })
 
 describe('the log', () => {
-  test('has a line for each request and no secret that went through it', async () => {
+  test('has a line for each request, and no secret from it', async () => {
     postern.logged.length = 0
     const secrets: string[] = [password, String(client['client_secret'])]
     const { page, visitor } = await beginLogin(config, {

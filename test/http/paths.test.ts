@@ -21,7 +21,7 @@ afterAll(() => postern?.stop())
 
 const spellings = (path: string) => [path.toUpperCase(), path.replace('o', 'O').replace('dev', 'Dev')]
 
-/** One address, with the slashes that joining addresses adds. */
+/** Gives an address with the extra slashes that careless joining adds. */
 const joined = (path: string) => [
   `/${path}`,
   `${path}/`,
@@ -31,8 +31,8 @@ const joined = (path: string) => [
   path.replace(/\/([^/]*)$/, '//$1'),
 ]
 
-describe('a slash too many makes no other address', () => {
-  test.each(addresses.map(({ path, methods }) => [path, methods] as const))('%s', async (pattern, methods) => {
+describe('an extra slash does not make another address', () => {
+  test.each(addresses.map(({ path, methods }) => [path, methods] as const))('for %s', async (pattern, methods) => {
     const path = pattern.replace(/:[a-z_]+/g, 'abc')
     for (const method of methods.filter((name) => name !== 'OPTIONS')) {
       const ask = async (spelled: string) => {
@@ -46,7 +46,7 @@ describe('a slash too many makes no other address', () => {
     }
   })
 
-  test('and metadata is the same, byte for byte', async () => {
+  test('for the metadata, which is the same byte for byte', async () => {
     const metadata = '/.well-known/openid-configuration'
     const { text } = await knock(postern.config.PORT, metadata, { headers: { host } })
     for (const spelled of joined(metadata)) {
@@ -54,7 +54,7 @@ describe('a slash too many makes no other address', () => {
     }
   })
 
-  test('a code is redeemed with it, and once', async () => {
+  test('for a code, which is redeemed once', async () => {
     const begun = await authorize(postern, client, { email })
     const form = {
       grant_type: 'authorization_code',
@@ -67,7 +67,7 @@ describe('a slash too many makes no other address', () => {
     expect((await redeemAt('/oauth/token')).json['error']).toBe('invalid_grant')
   })
 
-  test('guesses of user codes are counted together (RFC 8628 §5.1)', async () => {
+  test('for guesses of user codes, which are counted together (RFC 8628 §5.1)', async () => {
     const visitor = createVisitor(postern.issuer)
     let page = await visitor.get('/device')
     const statuses: number[] = []
@@ -80,14 +80,14 @@ describe('a slash too many makes no other address', () => {
     expect(statuses).toContain(429)
   })
 
-  test('what is no address stays none, and the admin API is strict', async () => {
+  test('but an unknown address stays unknown, and the admin API is strict', async () => {
     for (const path of ['/nowhere/', '//nowhere', '//evil.example/', '/admin/api/clients/', '/admin//api/clients']) {
       const { status } = await knock(postern.config.PORT, path, { headers: { host } })
       expect([path, status]).toEqual([path, 404])
     }
   })
 
-  test('nothing that only its holder should know is logged in any of them', async () => {
+  test('and no spelling makes the log contain an identifier that is secret', async () => {
     for (const pattern of ['/interaction/', '/oauth/authorize/', '/device/', '/oauth/register/']) {
       for (const path of joined(`${pattern}a-holders-identifier`)) {
         await knock(postern.config.PORT, path, { headers: { host } })
@@ -97,8 +97,8 @@ describe('a slash too many makes no other address', () => {
   })
 })
 
-describe('a path has one spelling, since what is decided by path would be got around with another', () => {
-  test('the token endpoint', async () => {
+describe('a path has one spelling, so that no other spelling evades a decision made by path:', () => {
+  test('the token endpoint has no other', async () => {
     const begun = await authorize(postern, client, { email })
     const form = { grant_type: 'authorization_code', code: String(begun.callback.searchParams.get('code')) }
     for (const path of spellings('/oauth/token')) {
@@ -107,7 +107,7 @@ describe('a path has one spelling, since what is decided by path would be got ar
     expect((await redeem(postern, begun, { client })).status).toBe(200)
   })
 
-  test('RFC 8628 §5.1: the page for user codes, where guesses are counted', async () => {
+  test('RFC 8628 §5.1: the page for user codes, which counts guesses, has no other', async () => {
     const visitor = createVisitor(postern.issuer)
     const page = await visitor.get('/device')
     expect(page.status).toBe(200)
@@ -117,7 +117,7 @@ describe('a path has one spelling, since what is decided by path would be got ar
     }
   })
 
-  test('the authorization endpoint, below which the engine reads what it kept itself', async () => {
+  test('the authorization endpoint, where the engine reads its own stored requests, has no other', async () => {
     const pushed = await send(postern, '/oauth/par', {
       client,
       form: {
@@ -149,7 +149,7 @@ describe('a path has one spelling, since what is decided by path would be got ar
     expect((await send(postern, `/oauth/authorize?${genuine}`)).status).toBe(303)
   })
 
-  test('what follows a path as an identifier may be in upper case, and is not logged in any spelling', async () => {
+  test('an identifier in a path may be in upper case, and is not logged in any spelling', async () => {
     for (const path of [
       '/interaction/',
       '/INTERACTION/',

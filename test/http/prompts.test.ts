@@ -22,7 +22,7 @@ beforeAll(async () => {
 })
 afterAll(() => postern?.stop())
 
-/** Ada, signed in, with `openid profile` granted and `email` denied. */
+/** Signs Ada in, with `openid profile` granted and `email` denied. */
 beforeEach(async () => {
   client = await postern.createClient()
   config = await discover(postern, client)
@@ -41,7 +41,7 @@ const ask = async (parameters: Record<string, unknown>): Promise<Page> =>
 const isBack = ({ url }: Page) => url.startsWith('https://rp.example/cb?')
 const answerOf = ({ url }: Page) => new URL(url).searchParams
 
-/** Whose session the browser is in now. */
+/** Returns whose session the browser is in now. */
 async function signedIn(browser: Visitor): Promise<string | undefined> {
   const { page } = await beginLogin(config, { issuer: postern.issuer, visitor: browser, prompt: 'select_account' })
   return [ada, grace].find((email) => page.body.includes(`dir="ltr">${email}`))
@@ -55,10 +55,10 @@ async function makeSessionOlder(seconds: number): Promise<void> {
   )
 }
 
-describe('OpenID Connect Core §3.1.2.6: prompt=none answers without a page', () => {
+describe('OpenID Connect Core §3.1.2.6: prompt=none is answered without a page', () => {
   const cases: [string, () => Promise<Record<string, unknown>>, string | undefined][] = [
     ['a code when the person is signed in and has consented', async () => ({ scope: 'openid profile' }), undefined],
-    ['a code when the rest was denied', async () => ({ scope: 'openid profile email' }), undefined],
+    ['a code when other scopes were denied', async () => ({ scope: 'openid profile email' }), undefined],
     [
       'login_required without a session',
       async () => {
@@ -67,9 +67,13 @@ describe('OpenID Connect Core §3.1.2.6: prompt=none answers without a page', ()
       },
       'login_required',
     ],
-    ['consent_required for a scope never asked for', async () => ({ scope: 'openid phone' }), 'consent_required'],
     [
-      'consent_required for a claim never asked for',
+      'consent_required for a scope that the person was never asked for',
+      async () => ({ scope: 'openid phone' }),
+      'consent_required',
+    ],
+    [
+      'consent_required for a claim that the person was never asked for',
       async () => ({ claims: '{"userinfo":{"address":null}}' }),
       'consent_required',
     ],
@@ -83,9 +87,9 @@ describe('OpenID Connect Core §3.1.2.6: prompt=none answers without a page', ()
     ],
     ['a code when the sign-in is younger than max_age', async () => ({ max_age: 3_600 }), undefined],
     ['login_required with max_age=0', async () => ({ max_age: 0 }), 'login_required'],
-    ['a code when id_token_hint is of this person', async () => ({ id_token_hint: idToken }), undefined],
+    ['a code when id_token_hint is for this person', async () => ({ id_token_hint: idToken }), undefined],
     [
-      'login_required when id_token_hint is of another person',
+      'login_required when id_token_hint is for another person',
       async () => {
         const { tokens } = await login(postern, client, { email: grace })
         return { id_token_hint: tokens.id_token }
@@ -98,7 +102,7 @@ describe('OpenID Connect Core §3.1.2.6: prompt=none answers without a page', ()
       'login_required',
     ],
     [
-      'login_required for an essential acr that cannot be had',
+      'login_required for an essential acr that is unattainable',
       async () => ({ claims: '{"id_token":{"acr":{"essential":true,"value":"urn:unattainable"}}}' }),
       'login_required',
     ],
@@ -115,7 +119,7 @@ describe('OpenID Connect Core §3.1.2.6: prompt=none answers without a page', ()
     expect(answerOf(page).get('iss')).toBe(postern.issuer) // RFC 9207
   })
 
-  test('with interaction_required for a native app, which anybody on the machine could be (RFC 8252 §8.6)', async () => {
+  test('with interaction_required for a native app, which any program on the machine could be (RFC 8252 §8.6)', async () => {
     const native = await postern.createClient({
       application_type: 'native',
       token_endpoint_auth_method: 'none',
@@ -139,7 +143,7 @@ describe('OpenID Connect Core §3.1.2.6: prompt=none answers without a page', ()
 })
 
 describe('OpenID Connect Core §3.1.2.1: prompt=login', () => {
-  test('asks a signed-in person to confirm, with the address filled in, and signs in anew', async () => {
+  test('asks a signed-in person to confirm, with the address filled in, and updates auth_time', async () => {
     await makeSessionOlder(500)
     const page = await ask({ prompt: 'login' })
     expect(page.body).toContain('Confirm it’s you')
@@ -148,7 +152,7 @@ describe('OpenID Connect Core §3.1.2.1: prompt=login', () => {
     expect(Number(tokens.claims()?.auth_time)).toBeGreaterThan(Date.now() / 1000 - 60)
   })
 
-  test('is not satisfied by a wrong password or by going on without one', async () => {
+  test('is not satisfied by a wrong password, or by continuing without one', async () => {
     const page = await ask({ prompt: 'login' })
     expect((await visitor.signIn(page, ada, 'wrong')).status).toBe(401)
     const { uid, csrf } = { uid: page.url.split('/').at(-1), csrf: /name="csrf" value="([^"]+)"/.exec(page.body)?.[1] }
@@ -158,21 +162,21 @@ describe('OpenID Connect Core §3.1.2.1: prompt=login', () => {
     expect((await visitor.get(page.url)).body).toContain('Confirm it’s you')
   })
 
-  test('cannot be skipped by asking for its end directly', async () => {
+  test('cannot be skipped by requesting its last step directly', async () => {
     const page = await ask({ prompt: 'login' })
     const answer = await visitor.get(`/oauth/authorize/${page.url.split('/').at(-1)}`)
     expect(answer.url).not.toContain('code=')
     expect(answer.status).toBeLessThan(500)
   })
 
-  test('for somebody signed out simply asks to sign in', async () => {
+  test('asks a person who is signed out to sign in, without confirmation', async () => {
     visitor = createVisitor(postern.issuer)
     expect((await ask({ prompt: 'login' })).body).not.toContain('Confirm it’s you')
   })
 })
 
 describe('OpenID Connect Core §3.1.2.1: max_age and login_hint', () => {
-  test('a sign-in older than max_age is confirmed, and auth_time says when', async () => {
+  test('a sign-in older than max_age is confirmed, and auth_time is updated', async () => {
     await makeSessionOlder(120)
     const page = await ask({ max_age: 60 })
     expect(page.body).toContain('Confirm it’s you')
@@ -180,15 +184,15 @@ describe('OpenID Connect Core §3.1.2.1: max_age and login_hint', () => {
     expect(Number(tokens.claims()?.auth_time)).toBeGreaterThan(Date.now() / 1000 - 60)
   })
 
-  test('a sign-in younger than max_age is enough', async () => {
+  test('a sign-in younger than max_age is sufficient', async () => {
     expect(isBack(await ask({ max_age: 3_600 }))).toBe(true)
   })
 
-  test.each(['-1', 'x', '1.5', '99999999999999999999'])('max_age=%s is refused at the app', async (maxAge) => {
+  test.each(['-1', 'x', '1.5', '99999999999999999999'])('max_age=%s is rejected at the app', async (maxAge) => {
     expect(answerOf(await ask({ max_age: maxAge })).get('error')).toBe('invalid_request')
   })
 
-  test('login_hint is filled in, whatever it is, up to its bound', async () => {
+  test('any login_hint is filled in, up to its maximum length', async () => {
     visitor = createVisitor(postern.issuer)
     expect((await ask({ login_hint: grace })).body).toContain(`value="${grace}"`)
     expect((await ask({ login_hint: '"><b>' })).body).toContain('value="&quot;&gt;&lt;b&gt;"')
@@ -197,7 +201,7 @@ describe('OpenID Connect Core §3.1.2.1: max_age and login_hint', () => {
 })
 
 describe('prompt=select_account', () => {
-  test('lets a person go on as who they are', async () => {
+  test('lets a person continue as the same account', async () => {
     const page = await ask({ prompt: 'select_account' })
     for (const text of ['Continue as', 'Ada Lovelace', ada]) expect(page.body).toContain(text)
     const answer = await visitor.submit(page, '/continue', { decision: 'continue' })
@@ -205,13 +209,13 @@ describe('prompt=select_account', () => {
     expect(await signedIn(visitor)).toBe(ada)
   })
 
-  test('lets a person use another account, and the browser is then in that session', async () => {
+  test('lets a person use another account, and the browser then has that session', async () => {
     const page = await ask({ prompt: 'select_account' })
     const signInPage = await visitor.submit(page, '/continue', { decision: 'switch' })
     expect(signInPage.body).toContain('name="password"')
     expect(signInPage.body).toContain('id="email" name="email" type="text" inputmode="email" dir="ltr" value=""')
     const bounce = await visitor.signIn(signInPage, grace)
-    const consentPage = await visitor.submit(bounce, '/oauth/logout/confirm') // which a script does by itself
+    const consentPage = await visitor.submit(bounce, '/oauth/logout/confirm') // a script does this by itself
     expect(consentPage.body).toContain('Grace Hopper')
     expect(isBack(await visitor.allow(consentPage))).toBe(true)
     expect(await signedIn(visitor)).toBe(grace)
@@ -219,20 +223,20 @@ describe('prompt=select_account', () => {
     expect(tokens.claims()?.sub).not.toBe(subject)
   })
 
-  test('lets a person sign in again as who they are, after all', async () => {
+  test('lets a person sign in again with the same account', async () => {
     const page = await ask({ prompt: 'select_account' })
     const signInPage = await visitor.submit(page, '/continue', { decision: 'switch' })
     expect(answerOf(await visitor.signIn(signInPage, ada)).has('code')).toBe(true)
   })
 
-  test('when signed out, is a sign-in and not asked twice', async () => {
+  test('asks a person who is signed out to sign in, and only once', async () => {
     visitor = createVisitor(postern.issuer)
     const page = await ask({ prompt: 'select_account' })
     expect(page.body).toContain('name="password"')
     expect(isBack(await visitor.signIn(page, ada))).toBe(true)
   })
 
-  test('goes together with prompt=login and prompt=consent', async () => {
+  test('can be combined with prompt=login and prompt=consent', async () => {
     const chosen = await visitor.submit(await ask({ prompt: 'select_account login consent' }), '/continue', {
       decision: 'continue',
     })
@@ -242,7 +246,7 @@ describe('prompt=select_account', () => {
     expect(isBack(await visitor.allow(consentPage))).toBe(true)
   })
 
-  test('does not end the session of the other account’s other browsers', async () => {
+  test('does not end the session of the first account in other browsers', async () => {
     const elsewhere = (await login(postern, client, { email: ada })).visitor
     const page = await ask({ prompt: 'select_account' })
     const bounce = await visitor.signIn(await visitor.submit(page, '/continue', { decision: 'switch' }), grace)
@@ -252,7 +256,7 @@ describe('prompt=select_account', () => {
 })
 
 describe('OpenID Connect Core §3.1.2.1: id_token_hint', () => {
-  test('of another person asks for that account, and ends when it signs in', async () => {
+  test('for another person asks for that account, and ends when it signs in', async () => {
     const { tokens } = await login(postern, client, { email: grace })
     const page = await ask({ id_token_hint: tokens.id_token })
     expect(page.body).toContain('The app asks for a different account')
@@ -263,7 +267,7 @@ describe('OpenID Connect Core §3.1.2.1: id_token_hint', () => {
     expect(answerOf(await visitor.submit(bounce, '/oauth/logout/confirm')).has('code')).toBe(true)
   })
 
-  test('that is no ID token of ours is refused', async () => {
+  test('that is not an ID token of this server is rejected', async () => {
     expect(answerOf(await ask({ id_token_hint: 'not.a.token' })).get('error')).toBe('invalid_request')
   })
 })
@@ -272,16 +276,19 @@ describe('OpenID Connect Unmet Authentication Requirements 1.0', () => {
   test.each([
     ['value', '{"id_token":{"acr":{"essential":true,"value":"urn:unattainable"}}}'],
     ['values', '{"id_token":{"acr":{"essential":true,"values":["urn:a","urn:b"]}}}'],
-  ])('an essential acr (%s) that cannot be had ends after one sign-in, and not in a circle', async (_what, claims) => {
-    for (const browser of [visitor, createVisitor(postern.issuer)]) {
-      const { page, state } = await beginLogin(config, { issuer: postern.issuer, visitor: browser, claims })
-      const answer = await browser.signIn(page, ada)
-      expect(answerOf(answer).get('error')).toBe('unmet_authentication_requirements')
-      expect(answerOf(answer).get('state')).toBe(state)
-    }
-  })
+  ])(
+    'an unattainable essential acr (%s) ends with an error after one sign-in, not in a loop',
+    async (_what, claims) => {
+      for (const browser of [visitor, createVisitor(postern.issuer)]) {
+        const { page, state } = await beginLogin(config, { issuer: postern.issuer, visitor: browser, claims })
+        const answer = await browser.signIn(page, ada)
+        expect(answerOf(answer).get('error')).toBe('unmet_authentication_requirements')
+        expect(answerOf(answer).get('state')).toBe(state)
+      }
+    },
+  )
 
-  test('an acr that is only wished for does not keep anybody out', async () => {
+  test('an unattainable voluntary acr keeps nobody out', async () => {
     expect(isBack(await ask({ acr_values: 'urn:unattainable' }))).toBe(true)
     expect(isBack(await ask({ claims: '{"id_token":{"acr":{"value":"urn:unattainable"}}}' }))).toBe(true)
   })

@@ -33,7 +33,7 @@ afterAll(() => postern.stop())
 
 type Line = Record<string, unknown>
 
-/** The line in the log of the request that was answered last with this id. */
+/** Returns the log line of the request that was answered with this ID. */
 async function lineOf(requestId: string | null): Promise<Line> {
   await expect
     .poll(() => postern.logged.some((line) => line.includes(`"${requestId}"`) && line.includes('"request"')))
@@ -64,7 +64,7 @@ type Case = [name: string, ask: () => Promise<{ headers: Headers; text?: string 
 
 const cases: Case[] = [
   [
-    'a code that nobody was given',
+    'an unknown code',
     () => redeem({ code: 'made-up', verifier: 'v'.repeat(43) }),
     { error: 'invalid_grant', reason: expect.stringContaining('authorization code is not known') },
   ],
@@ -140,7 +140,7 @@ const cases: Case[] = [
     },
   ],
   [
-    'a client that there is not',
+    'a client that does not exist',
     () => token({ grant_type: 'client_credentials' }, { client_id: 'nobody', client_secret: 'x' }),
     { error: 'invalid_client', reason: 'there is no client of this id', received: 'nobody' },
   ],
@@ -191,7 +191,7 @@ const cases: Case[] = [
     { status: 303, error: 'invalid_scope', received: 'openid profile phone', expected: 'openid email offline_access' },
   ],
   [
-    'an access token that nobody was given',
+    'an unknown access token',
     () => send(postern, '/oauth/userinfo', { bearer: 'made-up' }),
     { error: 'invalid_token', reason: expect.stringContaining('access token is not known') },
   ],
@@ -219,7 +219,7 @@ const cases: Case[] = [
     { error: 'invalid_grant', reason: expect.stringMatching(/^the refresh token was used \d+ s ago$/) },
   ],
   [
-    'an address to return to after sign-out that is not registered',
+    'an unregistered address to return to after sign-out',
     () =>
       send(
         postern,
@@ -228,7 +228,7 @@ const cases: Case[] = [
     { reason: expect.stringContaining('post_logout_redirect_uri'), received: 'https://x.example/' },
   ],
   [
-    'a user code that nobody was given',
+    'an unknown user code',
     async () => {
       const visitor = createVisitor(postern.issuer)
       const page = await visitor.get('/device')
@@ -242,7 +242,7 @@ const cases: Case[] = [
     { path: '/oauth/register', reason: expect.any(String) },
   ],
   [
-    'an API that there is not',
+    'an API that does not exist',
     async () => {
       const config = await discover(postern, client)
       const asked = { issuer: postern.issuer, resource: 'https://nowhere.example/' }
@@ -252,7 +252,7 @@ const cases: Case[] = [
     { error: 'invalid_target', reason: 'unknown resource' },
   ],
   [
-    'an introspection by nobody',
+    'an introspection without a client',
     () => send(postern, '/oauth/introspect', { form: { token: 'x' } }),
     { path: '/oauth/introspect', reason: 'no client authentication mechanism provided' },
   ],
@@ -260,8 +260,8 @@ const cases: Case[] = [
 
 const seen = new Set<string>()
 
-describe('the line in the log of a refused request has the reason, for', () => {
-  test.each(cases)('%s', async (_name, ask, expected) => {
+describe('the log line of a rejected request', () => {
+  test.each(cases)('has the reason for %s', async (_name, ask, expected) => {
     const answer = await ask()
     const line = await lineOf(answer.headers.get('x-request-id'))
     seen.add(String(line['reason']))
@@ -269,7 +269,7 @@ describe('the line in the log of a refused request has the reason, for', () => {
   })
 })
 
-test('docs/troubleshooting.md has the reasons word for word', () => {
+test('docs/troubleshooting.md quotes the reasons word for word', () => {
   const text = readFileSync(join(import.meta.dirname, '../../docs/troubleshooting.md'), 'utf8')
   const rows = [...text.matchAll(/^\| [^|]+ \| `([^`|]+)` \|/gm)].map(([, reason = '']) => reason)
   expect(rows.length).toBeGreaterThanOrEqual(20)
@@ -278,10 +278,10 @@ test('docs/troubleshooting.md has the reasons word for word', () => {
   expect(rows.filter((_row, index) => !isSeen(patterns[index] ?? /^$/))).toEqual([])
 })
 
-describe('the error page of a refused request', () => {
+describe('the error page of a rejected request', () => {
   const wrong = { redirect_uri: 'https://rp.example:5001/cb', response_type: 'code' }
 
-  test('has its id, as the answer has', async () => {
+  test('has the request ID, like the answer', async () => {
     for (const path of [
       '/nowhere',
       '/oauth/authorize?client_id=nobody',
@@ -293,7 +293,7 @@ describe('the error page of a refused request', () => {
     }
   })
 
-  test('shows a developer on their own machine both values, and the command for it', async () => {
+  test('shows a developer on their own machine both values and the command', async () => {
     const path = `/oauth/authorize?${new URLSearchParams({ client_id: client.client_id, ...wrong })}`
     const { text } = await send(postern, path, { headers: { accept: 'text/html' } })
     expect(text).toContain('redirect_uri is not registered: the port differs')
@@ -302,7 +302,7 @@ describe('the error page of a refused request', () => {
     expect(text).toContain(`--redirect-uris ${callback} --redirect-uris https://rp.example:5001/cb</code>`)
   })
 
-  test('says nothing of what is registered anywhere else', async () => {
+  test('reveals nothing about the registration anywhere else', async () => {
     const elsewhere = await startHttpsPostern()
     try {
       const registered = await elsewhere.createClient({})
@@ -319,7 +319,7 @@ describe('the error page of a refused request', () => {
 })
 
 test.each(Object.entries(errors).filter(([name]) => name !== 'OIDCProviderError'))(
-  'a %s is never without a reason, whatever it was made with',
+  'a %s always has a reason, whatever it was created with',
   async (name, Made) => {
     const make = Made as new (...given: unknown[]) => Error
     const made =
@@ -338,14 +338,14 @@ test.each(Object.entries(errors).filter(([name]) => name !== 'OIDCProviderError'
   },
 )
 
-describe('what a stranger sends', () => {
+describe('a value that a stranger sends', () => {
   const explained = (id: string) => () => operate(postern, 'request explain', { request_id: id }).catch(() => undefined)
   const refusedWith = async (uri: string) => {
     const answer = await authorize({ client_id: client.client_id, redirect_uri: uri, response_type: 'code' })
     return String(answer.headers.get('x-request-id'))
   }
 
-  test('makes no failure of a refusal: a header that cannot be decoded', async () => {
+  test('causes no server error if it is a header that cannot be decoded', async () => {
     const hint = ['{"alg":"none"}', '{"aud":"nobody"}', ''].map((part) => Buffer.from(part).toString('base64url'))
     const query = new URLSearchParams({ id_token_hint: hint.join('.') })
     const answer = await fetch(`${postern.issuer}/oauth/logout?${query}`, {
@@ -358,7 +358,7 @@ describe('what a stranger sends', () => {
   test.each([
     ['half a character', `https://rp.example/${'a'.repeat(280)}\u{1f600}`],
     ['U+0000', 'https://rp.example/\0'],
-  ])('keeps no other refusal from being kept: %s', async (_name, uri) => {
+  ])('does not prevent other rejections from being stored: %s', async (_name, uri) => {
     const ids = await Promise.all([refusedWith('https://rp.example/other'), refusedWith(uri)])
     const [id = ''] = ids
     await expect.poll(explained(id), { timeout: 5_000 }).toMatchObject({ request_id: id })
@@ -371,13 +371,13 @@ describe('what a stranger sends', () => {
     'https:me:s3cret@rp.example/cb',
     'https:\\\\me:s3cret@rp.example/cb',
     'https://me:s3cret@rp example/cb',
-  ])('is nowhere to be read if it may be a secret: %s', async (uri) => {
+  ])('appears nowhere if it may be a secret: %s', async (uri) => {
     const line = await lineOf(await refusedWith(uri))
     expect(line['reason']).toContain('redirect_uri')
     expect(JSON.stringify(line)).not.toContain('s3cret')
   })
 
-  test('does not make the reason grow: a client with many addresses', async () => {
+  test('does not lengthen the reason for a client with many addresses', async () => {
     const many = Array.from({ length: 20 }, (_, index) => `https://rp.example/${index}/${'a'.repeat(500)}`)
     const { client_id: id } = await postern.createClient({ redirect_uris: many })
     const answer = await authorize({ client_id: id, redirect_uri: 'https://rp.example/b', response_type: 'code' })
@@ -387,7 +387,7 @@ describe('what a stranger sends', () => {
 })
 
 describe('postern request explain', () => {
-  test('says why a request was refused', async () => {
+  test('states why a request was rejected', async () => {
     const answer = await authorize({
       client_id: client.client_id,
       redirect_uri: 'http://rp.example/cb',

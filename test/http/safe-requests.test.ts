@@ -25,7 +25,7 @@ beforeAll(async () => {
 })
 afterAll(() => postern?.stop())
 
-/** How a request says that it only looks. */
+/** The ways for a request to say that it is only a preview. */
 const looks: [string, string, Record<string, string>][] = [
   ['HEAD', 'HEAD', {}],
   ['Sec-Purpose: prefetch', 'GET', { 'sec-purpose': 'prefetch' }],
@@ -35,7 +35,7 @@ const looks: [string, string, Record<string, string>][] = [
   ['X-Purpose: preview', 'GET', { 'x-purpose': 'preview' }],
 ]
 
-/** An address that a person is at, with what happens when they open it. */
+/** An address that a person has, and the result of opening it. */
 type Place = { visitor: Visitor; address: string; open(): Promise<unknown>; opened: unknown }
 
 async function signedIn(): Promise<{ visitor: Visitor; config: Awaited<ReturnType<typeof discover>>; hint: string }> {
@@ -43,7 +43,7 @@ async function signedIn(): Promise<{ visitor: Visitor; config: Awaited<ReturnTyp
   return { visitor, config, hint: String(tokens.id_token) }
 }
 
-/** Where the form of a page leads, without following it. */
+/** Returns where the form of a page leads, without following it. */
 async function leadsTo(visitor: Visitor, path: string, fields: Record<string, string>): Promise<string> {
   const answer = await send(postern, path, {
     form: fields,
@@ -69,7 +69,7 @@ const hiddenIn = (body: string) =>
   Object.fromEntries([...body.matchAll(/name="(uid|csrf)" value="([^"]*)"/g)].map(([, name, value]) => [name, value]))
 
 const places: Record<string, () => Promise<Place>> = {
-  'the authorization endpoint, with a session': async () => {
+  'the authorization endpoint with a session': async () => {
     const { visitor, config } = await signedIn()
     const { page } = await beginLogin(config, { issuer: postern.issuer, visitor, prompt: 'consent' })
     await completeLogin({ page, visitor }, email)
@@ -84,12 +84,12 @@ const places: Record<string, () => Promise<Place>> = {
     const address = `/oauth/authorize?${query}`
     return { visitor, address, open: async () => (await visitor.get(address)).url, opened: /[?&]code=/ }
   },
-  'the authorization endpoint, without one': async () => {
+  'the authorization endpoint without a session': async () => {
     const visitor = createVisitor(postern.issuer)
     const address = `/oauth/authorize?client_id=${client.client_id}&response_type=code&redirect_uri=https://rp.example/cb&scope=openid&code_challenge=${'x'.repeat(43)}&code_challenge_method=S256`
     return { visitor, address, open: async () => (await visitor.get(address)).url, opened: /\/interaction\// }
   },
-  'a sign-in that goes on': async () => {
+  'a sign-in that continues': async () => {
     const { page, visitor } = await beginLogin(await discover(postern, client), { issuer: postern.issuer })
     const path = `${new URL(page.url).pathname}/sign-in`
     const form = { ...hiddenIn(page.body), email, password: 'correct horse battery staple' }
@@ -102,7 +102,7 @@ const places: Record<string, () => Promise<Place>> = {
     const { page, visitor } = await beginLogin(await discover(postern, client), { issuer: postern.issuer })
     return { visitor, address: page.url, open: async () => (await visitor.get(page.url)).status, opened: /200/ }
   },
-  'the page for user codes, with a code': async () => {
+  'the page for user codes with a code': async () => {
     const { json } = await send(postern, '/oauth/device_authorization', {
       form: { client_id: television.client_id, scope: 'openid' },
     })
@@ -141,7 +141,7 @@ const tables = [
 const rows = () =>
   Promise.all(tables.map((table) => postern.database.query(`select t::text as row from ${table} t order by 1`)))
 
-describe('RFC 9110 §9.2.1: a request that only looks has no effect', () => {
+describe('RFC 9110 §9.2.1: a request that only previews has no effect', () => {
   test.each(Object.keys(places).flatMap((place) => looks.map(([name, ...look]) => [place, name, ...look] as const)))(
     'at %s: %s',
     async (name, _look, method, headers) => {
@@ -165,7 +165,7 @@ describe('RFC 9110 §9.2.1: a request that only looks has no effect', () => {
     },
   )
 
-  test('wherever a page is, but for those without an effect', async () => {
+  test('at any page, and is answered only by pages without an effect', async () => {
     for (const { path, errors, methods } of addresses) {
       if (errors !== 'page' || !methods.includes('GET')) continue
       const asked = path.replace(/:[a-z_]+/g, 'abc')

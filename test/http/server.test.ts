@@ -23,7 +23,7 @@ beforeAll(async () => {
 })
 afterAll(() => server?.stop(0))
 
-/** Sends text to the server, and more of it as long as the connection is open. Returns what it said, and after how long. */
+/** Sends text, and then more of it while the connection is open. Returns the answer, and the time until the end. */
 async function say(text: string, more = ''): Promise<{ answer: string; afterMs: number }> {
   const beganAt = Date.now()
   const socket: Socket = connect(server.port, '127.0.0.1')
@@ -41,14 +41,14 @@ async function say(text: string, more = ''): Promise<{ answer: string; afterMs: 
 
 const head = 'Host: localhost\r\nConnection: close\r\n'
 
-describe('RFC 9110 §15.5.9: a client that takes too long to send its request', () => {
+describe('RFC 9110 §15.5.9: a client that sends its request too slowly', () => {
   test.each([
     ['nothing of it', '', ''],
     ['half a head', `GET / HTTP/1.1\r\n${head}X-`, ''],
     ['a head, letter by letter', `GET / HTTP/1.1\r\n${head}X-`, 'x'],
     ['half a body', `POST / HTTP/1.1\r\n${head}Content-Length: 100\r\n\r\na`, ''],
     ['a body, letter by letter', `POST / HTTP/1.1\r\n${head}Content-Length: 100\r\n\r\na`, 'a'],
-    ['a chunk after the other', `POST / HTTP/1.1\r\n${head}Transfer-Encoding: chunked\r\n\r\n`, '1\r\na\r\n'],
+    ['one chunk after another', `POST / HTTP/1.1\r\n${head}Transfer-Encoding: chunked\r\n\r\n`, '1\r\na\r\n'],
   ])('has its connection closed: %s', async (_what, text, more) => {
     const { answer, afterMs } = await say(text, more)
     expect(answer).toMatch(/^(HTTP\/1\.1 408 |$)/)
@@ -56,7 +56,7 @@ describe('RFC 9110 §15.5.9: a client that takes too long to send its request', 
   })
 })
 
-test('an answer may take longer than a request', async () => {
+test('an answer may take longer than the time limit of a request', async () => {
   const { answer, afterMs } = await say(`GET /slow HTTP/1.1\r\n${head}\r\n`)
   expect(answer).toMatch(/^HTTP\/1\.1 200 .*answered/s)
   expect(afterMs).toBeGreaterThan(2 * requestTimeoutMs - 100)

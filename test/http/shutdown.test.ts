@@ -9,7 +9,7 @@ import { inherited } from '../support/inherited.ts'
 import { environmentFor } from '../support/postern.ts'
 
 const main = join(import.meta.dirname, '../../src/main.ts')
-const longestStopMs = 20_000 // what an orchestrator gives before it kills
+const longestStopMs = 20_000 // an orchestrator kills after this time
 
 let database: TestDatabase
 let env: Record<string, string>
@@ -29,7 +29,7 @@ afterEach(async () => {
 
 async function start(settings: Record<string, string> = {}): Promise<ChildProcess> {
   const fresh = await environmentFor(database.url)
-  encryptionKeys ??= fresh['ENCRYPTION_KEYS'] // the database has secrets under them from the first start on
+  encryptionKeys ??= fresh['ENCRYPTION_KEYS'] // the first start encrypts secrets with them
   env = { ...fresh, ENCRYPTION_KEYS: String(encryptionKeys), ...settings }
   const started = spawn(process.execPath, [main], { env: { ...inherited, ...env } })
   child = started
@@ -48,7 +48,7 @@ async function start(settings: Record<string, string> = {}): Promise<ChildProces
 
 type Answer = { status: number; isClosing: boolean } | { failed: string }
 
-/** One request, on a connection of its own or on one that is kept. */
+/** Sends one request, on its own connection or on one that is kept open. */
 function ask(path: string, agent?: Agent): Promise<Answer> {
   return new Promise((resolve) => {
     const fail = ({ message }: Error) => resolve({ failed: message })
@@ -72,7 +72,7 @@ async function stopsWithin(process: ChildProcess): Promise<number> {
 }
 
 describe.each(['SIGTERM', 'SIGINT'] as const)('a server that gets %s', (signal) => {
-  test('first is not ready any more, then answers whoever it has accepted, and ends', async () => {
+  test('first becomes unready, then answers every request that it has accepted, and ends', async () => {
     const server = await start({ SHUTDOWN_DELAY_SECONDS: '1' })
     const agent = new Agent({ keepAlive: true })
     expect(await ask('/health/ready', agent)).toEqual({ status: 200, isClosing: false })
@@ -80,12 +80,12 @@ describe.each(['SIGTERM', 'SIGINT'] as const)('a server that gets %s', (signal) 
     await sleep(300)
     expect(await ask('/health/ready', agent)).toEqual({ status: 503, isClosing: true })
     expect(await ask('/health/live', agent)).toMatchObject({ status: 200 })
-    expect(await ask('/oauth/jwks', agent)).toEqual({ status: 200, isClosing: true }) // a balancer may not have noticed yet
+    expect(await ask('/oauth/jwks', agent)).toEqual({ status: 200, isClosing: true }) // for a slow balancer
     expect(await stopsWithin(server)).toBeLessThan(longestStopMs)
     expect(await ask('/health/live')).toMatchObject({ failed: expect.stringContaining('ECONNREFUSED') })
   })
 
-  test('under load fails none of the requests it has accepted, and leaves no transaction open', async () => {
+  test('fails no accepted request under load, and leaves no transaction open', async () => {
     const server = await start({ SHUTDOWN_DELAY_SECONDS: '1' })
     const agent = new Agent({ keepAlive: true, maxSockets: 16 })
     const answers: { answer: Answer; wasBefore: boolean }[] = []
@@ -120,7 +120,7 @@ describe.each(['SIGTERM', 'SIGINT'] as const)('a server that gets %s', (signal) 
 
   test('finishes a slow request', async () => {
     const server = await start()
-    // A form that arrives slowly: its first half before the signal, its second half after.
+    // A form that arrives slowly: one half before the signal, the other half after it.
     const body = 'grant_type=client_credentials&client_id=nobody'
     const answer = new Promise<number>((resolve, reject) => {
       const sent = request(
@@ -144,7 +144,7 @@ describe.each(['SIGTERM', 'SIGINT'] as const)('a server that gets %s', (signal) 
   })
 })
 
-test('a request that never ends does not keep the server from stopping', async () => {
+test('a request that never ends does not prevent the server from stopping', async () => {
   const server = await start({ SHUTDOWN_TIMEOUT_SECONDS: '1' })
   const sent = request(`${env['ISSUER']}/oauth/token`, {
     method: 'POST',
@@ -158,7 +158,7 @@ test('a request that never ends does not keep the server from stopping', async (
   await closed
 })
 
-test('the readiness of a server without its database is false, and it lives on', async () => {
+test('a server without its database is not ready, but stays alive', async () => {
   const other = await createDatabase()
   const server = await start({ DATABASE_URL: other.url })
   expect(await ask('/health/ready')).toMatchObject({ status: 200 })

@@ -10,7 +10,7 @@ import { createVisitor } from '../support/visitor.ts'
 import { type Answer, basic, createKey, type Sent, send } from '../support/wire.ts'
 
 const email = 'ada@example.com'
-const kilobytes = 100 // an hour and network: the least that can be set
+const kilobytes = 100 // per hour and network: the lowest possible setting
 const changes = 5
 let postern: TestPostern
 let open: ClientMetadata
@@ -48,7 +48,7 @@ const html = { accept: 'text/html' }
 
 type Reach = { path?: () => string; sent?: () => Sent; keeps: 'rows' | 'nothing' }
 
-// Whatever somebody without an account or a credential can reach. A new route without a line here does not compile.
+// Everything that is reachable without an account or a credential. A new route without a line here does not compile.
 const engine: Record<keyof typeof routes, Reach> = {
   authorization: { path: () => `${routes.authorization}?${query()}`, sent: () => ({ headers: html }), keeps: 'rows' },
   pushed_authorization_request: { sent: () => ({ form: authorization() }), keeps: 'rows' },
@@ -78,8 +78,8 @@ const ours: Record<string, Reach> = {
     sent: () => ({ form: { email } }),
     keeps: 'nothing',
   },
-  'going on after an interaction': { path: () => '/oauth/authorize/unknown', keeps: 'nothing' },
-  'going on with a device': { path: () => '/device/unknown', keeps: 'nothing' },
+  'continuing after an interaction': { path: () => '/oauth/authorize/unknown', keeps: 'nothing' },
+  'continuing with a device': { path: () => '/device/unknown', keeps: 'nothing' },
   'confirming the end of a session': {
     path: () => '/oauth/logout/confirm',
     sent: () => ({ form: { xsrf: 'x' } }),
@@ -106,7 +106,7 @@ function newNetwork(): string {
   networks += 1
   return `2001:db8:${networks.toString(16)}:0`
 }
-/** One of the 65,536 networks of a /48. */
+/** Names one of the 65,536 networks of a /48. */
 const within = (network: string, n: number) => `${network.slice(0, -2)}:${n.toString(16)}`
 
 function askFrom(network: string, { path, sent }: Reach): Promise<Answer> {
@@ -116,7 +116,7 @@ function askFrom(network: string, { path, sent }: Reach): Promise<Answer> {
 }
 
 async function rows(): Promise<number> {
-  // Keys are made by the clock, whoever asks for what.
+  // Keys are made on a schedule, whoever sends requests.
   const tables = ['artifacts', 'sessions', 'replays', 'clients', `audit_events where type not like 'key.%'`]
   const [row] = await postern.database.query(
     `select ${tables.map((table) => `(select count(*) from ${table})::int`).join(' + ')} as n`,
@@ -124,7 +124,7 @@ async function rows(): Promise<number> {
   return Number(row?.['n'])
 }
 
-/** Asks from one network until it is told to wait, or has asked more often than its allowance lasts for. */
+/** Sends requests from one network until one is limited, or until there were more than its allowance can cover. */
 async function exhaust(network: string, reach: Reach): Promise<Answer[]> {
   const answers: Answer[] = []
   for (let n = 0; n < 40 && !answers.some(({ status }) => status === 429); n++) {
@@ -133,9 +133,9 @@ async function exhaust(network: string, reach: Reach): Promise<Answer[]> {
   return answers
 }
 
-describe('What strangers have kept is counted by network', () => {
+describe('storage for strangers is counted by network:', () => {
   test.each(those('rows'))(
-    '%s: over the limit is refused, with when to come back, and writes no row',
+    '%s is rejected above the limit, with a time to retry, and writes no row',
     async (_name, reach) => {
       const network = newNetwork()
       const answers = await exhaust(network, reach)
@@ -160,7 +160,7 @@ describe('What strangers have kept is counted by network', () => {
     },
   )
 
-  test.each(those('nothing'))('%s writes no row, however often it is asked', async (_name, reach) => {
+  test.each(those('nothing'))('%s writes no row, however often it is called', async (_name, reach) => {
     const network = newNetwork()
     const before = await rows()
     for (let n = 0; n < 5; n++) await askFrom(network, reach)
@@ -170,7 +170,7 @@ describe('What strangers have kept is counted by network', () => {
   test.each([
     ['/56', 2, 1],
     ['/48', 4, 256],
-  ])('the networks of a %s have %i times the allowance of one, together', async (_prefix, times, apart) => {
+  ])('the networks of a %s together have %i times the allowance of one', async (_prefix, times, apart) => {
     const [one, many] = [newNetwork(), newNetwork()]
     const reach = reachOf('code_verification')
     const letIn = async (networkOf: (n: number) => string) => {
@@ -188,13 +188,13 @@ describe('What strangers have kept is counted by network', () => {
     const network = newNetwork()
     await exhaust(network, reachOf('code_verification'))
     for (const [name, reach] of those('rows')) {
-      if (name === 'registration') continue // counted by itself
+      if (name === 'registration') continue // counted separately
       expect([name, (await askFrom(network, reach)).status]).toEqual([name, 429])
     }
   })
 })
 
-describe('RFC 9449 §10.1: the proof of a pushed request that came to nothing', () => {
+describe('RFC 9449 §10.1: the proof of a pushed request that was rejected', () => {
   const proof = async () => {
     const { key, jwks } = await createKey()
     const { kty, crv, x, y } = jwks.keys[0] as Record<string, string>
@@ -210,9 +210,9 @@ describe('RFC 9449 §10.1: the proof of a pushed request that came to nothing', 
     })
 
   test.each([
-    ['because too much was kept already', 429, {}],
+    ['because too much was stored already', 429, {}],
     ['because it was malformed', 400, { nonce: 'x'.repeat(5_000) }],
-  ])('%s leaves no row, and is good once more', async (_why, status, more) => {
+  ])('%s leaves no row and can be used again', async (_why, status, more) => {
     const network = newNetwork()
     if (status === 429) await exhaust(network, reachOf('authorization'))
     const dpop = await proof()
@@ -224,10 +224,10 @@ describe('RFC 9449 §10.1: the proof of a pushed request that came to nothing', 
   })
 })
 
-describe('Who is known is not counted among the strangers of a network', () => {
+describe('a known party is not counted with the strangers of a network:', () => {
   const from = (network: string) => ({ 'x-forwarded-for': `${network}::1` })
 
-  test('a person who is signed in goes on where strangers have to wait', async () => {
+  test('a person who is signed in can continue where strangers have to wait', async () => {
     const network = newNetwork()
     const { visitor } = await login(postern, open, { email })
     await exhaust(network, reachOf('authorization'))
@@ -236,7 +236,7 @@ describe('Who is known is not counted among the strangers of a network', () => {
     expect((await createVisitor(postern.issuer).get(`/oauth/authorize?${query()}`, from(network))).status).toBe(429)
   })
 
-  test('a client that authenticates is counted by itself, wherever it asks from', async () => {
+  test('a client that authenticates is counted separately, from any network', async () => {
     const push = (network: string) =>
       send(postern, '/oauth/par', {
         form: { ...authorization(), client_id: confidential.client_id },
@@ -257,7 +257,7 @@ describe('Who is known is not counted among the strangers of a network', () => {
     expect((await askFrom(newNetwork(), reachOf('pushed_authorization_request'))).status).toBe(201)
   })
 
-  test('a client that nobody vouches for is counted by network too, though it has a secret', async () => {
+  test('a client that nobody vouches for is counted by network too, even if it has a secret', async () => {
     const network = newNetwork()
     const headers = from(newNetwork())
     const { json } = await send(postern, '/oauth/register', { body: { redirect_uris }, headers })
@@ -273,7 +273,7 @@ describe('Who is known is not counted among the strangers of a network', () => {
   })
 })
 
-describe('RFC 7592 §2: changes by clients themselves', () => {
+describe('RFC 7592 §2: changes that clients make themselves', () => {
   const change = async (client: Registered, network: string) => {
     const { registration_access_token: bearer, registration_client_uri: uri, client_id } = client
     const answer = await send(postern, new URL(uri).pathname, {
@@ -286,7 +286,7 @@ describe('RFC 7592 §2: changes by clients themselves', () => {
     return answer
   }
 
-  test('count by client, and one that is refused changes nothing and keeps its token', async () => {
+  test('are counted by client, and a rejected one changes nothing and keeps its token', async () => {
     const client = await registered(postern, await createToken(postern))
     for (let n = 0; n < changes; n++) expect((await change(client, newNetwork())).status).toBe(200)
     const before = await rows()
@@ -298,7 +298,7 @@ describe('RFC 7592 §2: changes by clients themselves', () => {
     expect((await manage(postern, client, 'DELETE')).status).toBe(429)
   })
 
-  test('count by network, whichever client it is', async () => {
+  test('are counted by network, across all clients', async () => {
     const network = newNetwork()
     const token = await createToken(postern)
     const answers: number[] = []
@@ -310,18 +310,18 @@ describe('RFC 7592 §2: changes by clients themselves', () => {
     expect(answers.at(-1)).toBe(429)
   })
 
-  test('a stranger with another token cannot use up what a client may change', async () => {
+  test('are not used up by a stranger with another token', async () => {
     const client = await registered(postern, await createToken(postern))
     for (let n = 0; n < 2 * changes; n++) await manage(postern, client, 'PUT', { redirect_uris }, 'not-the-token')
     expect((await change(client, newNetwork())).status).toBe(200)
   })
 })
 
-describe('The audit of what strangers cause', () => {
+describe('audit events that strangers cause', () => {
   const ends = (condition: string, parameter: string) =>
     postern.database.query(`select type, expires_at from audit_events where ${condition} = $1 order by id`, [parameter])
 
-  test('has an end for clients that nobody vouches for, and for failed sign-ins', async () => {
+  test('expire if a client that nobody vouches for or a failed sign-in caused them', async () => {
     const { json } = await send(postern, '/oauth/register', {
       body: { redirect_uris },
       headers: { 'x-forwarded-for': `${newNetwork()}::1` },
@@ -340,7 +340,7 @@ describe('The audit of what strangers cause', () => {
     expect(failed).toEqual([{ type: 'sign_in.failed', expires_at: expect.any(Date) }])
   })
 
-  test('has none for what an administrator did, or vouched for with a token', async () => {
+  test('do not expire if an administrator caused them or vouched with a token', async () => {
     const client = await registered(postern, await createToken(postern))
     expect(await ends('client_id', client.client_id)).toEqual([{ type: 'client.registered', expires_at: null }])
     expect(await ends('type', 'registration_token.created')).not.toHaveLength(0)

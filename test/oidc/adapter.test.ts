@@ -50,7 +50,6 @@ const artifactModels = [
   'PushedAuthorizationRequest',
   'Interaction',
   'RegistrationAccessToken',
-  'ReplayDetection',
 ]
 
 describe('an unreachable database is never treated as an answer', () => {
@@ -71,6 +70,7 @@ describe('an unreachable database is never treated as an answer', () => {
     ['Grant', [find, destroy]],
     ['Client', [find, destroy]],
     ['InitialAccessToken', [find]],
+    ['ReplayDetection', [save, destroy]],
   ]
 
   test.each(cases)('by the methods of a %s', async (_model, calls) => {

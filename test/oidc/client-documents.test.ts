@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { createRequestScope, run } from '../../src/oidc/request/work.ts'
+import { createWork, run } from '../../src/oidc/request/work.ts'
 import { rotateOnce } from '../support/keys.ts'
 import { startPostern, type TestPostern } from '../support/postern.ts'
 import { login } from '../support/relying-party.ts'
@@ -51,8 +51,7 @@ describe('a client with a document', () => {
     const { Client } = postern.server.postern.provider
     const { client_id } = client('once')
     for (const endpoint of ['authorization', 'other'] as const) {
-      const look = () =>
-        run(createRequestScope({ endpoint, requestId: 'r', address: '' }), () => Client.find(client_id))
+      const look = () => run(createWork({ endpoint, requestId: 'r', address: '' }), () => Client.find(client_id))
       await look()
       expect(await look(), endpoint).toBe(await look())
     }

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import { connect, type Database } from '../../src/database/connect.ts'
 import { createDocuments, type Documents } from '../../src/oidc/registration/document-fetch.ts'
-import { createRequestScope, run } from '../../src/oidc/request/work.ts'
+import { createWork, run } from '../../src/oidc/request/work.ts'
 import { secret } from '../../src/secret.ts'
 import { createDatabase, type TestDatabase } from '../support/database.ts'
 
@@ -92,7 +92,7 @@ describe('reading documents', () => {
 })
 
 const readFrom = (address: string, name: string, at = clientId) =>
-  run(createRequestScope({ endpoint: 'authorization', requestId: 'x', address }), () =>
+  run(createWork({ endpoint: 'authorization', requestId: 'x', address }), () =>
     documents.read(`${at}?${name}`, { isKnown: false }).then(
       () => 'read',
       ({ error }) => error,

@@ -1,7 +1,8 @@
 import type { AdapterPayload } from 'oidc-provider'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { adapterWith } from '../../src/oidc/adapters/index.ts'
-import { createRequestScope, type Permission, run } from '../../src/oidc/request/work.ts'
+import type { Permission } from '../../src/oidc/request/registration.ts'
+import { createWork, run } from '../../src/oidc/request/work.ts'
 import { startPostern, type TestPostern } from '../support/postern.ts'
 
 let postern: TestPostern
@@ -15,12 +16,12 @@ const metadata = { client_id: 'new', redirect_uris: ['https://rp.example/cb'] }
 
 /** Saves a client, which is what the engine does last in every registration. */
 function save(payload: object, permission?: Permission) {
-  const scope = createRequestScope({ endpoint: 'registration', requestId: 'r', address: '127.0.0.1' })
-  scope.registration.permission = permission
+  const work = createWork({ endpoint: 'registration', requestId: 'r', address: '127.0.0.1' })
+  if (permission) work.registration = { step: 'allowed', openBearer: undefined, count: undefined, permission }
   const { upsert } = adapterWith(postern.server.postern.storage)('Client')
-  return run(scope, async () => {
+  return run(work, async () => {
     await upsert('new', payload as AdapterPayload, 0)
-    return scope.registration.saved
+    return work.registration.step === 'saved' ? work.registration.metadata : undefined
   })
 }
 

@@ -90,7 +90,7 @@ describe('RFC 6749 §4.1.2: what can be used once', () => {
     const results = await apply(
       tokens.map((token) =>
         stageOf({
-          claim: { model: code.model, idHash: code.idHash, grantId, how: 'consume' },
+          redemption: { model: code.model, idHash: code.idHash, grantId, how: 'consume' },
           inserts: [token],
           audit: [{ type: 'session.began', grantId }],
         }),
@@ -219,10 +219,10 @@ describe('RFC 7009 §2.1: revoking', () => {
         newArtifact('RefreshToken', { grantId, family: 'f' }),
         newArtifact('AccessToken', { grantId, family: 'f' }),
       ]
-      const claim = { model: token.model, idHash: token.idHash, grantId, how: 'consume' as const }
+      const redemption = { model: token.model, idHash: token.idHash, grantId, how: 'consume' as const }
       const end = round % 2 ? () => revoke({ grantId, family: 'f' }) : () => grants.destroy(database.db, grantId)
       const [[refreshed]] = await Promise.all([
-        stages.apply(database.db, [stageOf({ claim, inserts: successors })]),
+        stages.apply(database.db, [stageOf({ redemption, inserts: successors })]),
         end(),
       ])
       expect(refreshed?.status).toBe('fulfilled')
@@ -262,10 +262,10 @@ describe('nothing is issued', () => {
       await store(...codes)
       await testDatabase.query(`update clients set ${change} where id = $1`, [off.clientId])
       const stagesOf = ({ clientId, grantId }: Login, code: artifacts.Artifact | undefined) => {
-        const claim = code && { model: code.model, idHash: code.idHash, grantId, how: 'consume' as const }
+        const redemption = code && { model: code.model, idHash: code.idHash, grantId, how: 'consume' as const }
         const inserts = [newArtifact('AccessToken', { clientId })]
         const audit = [{ type: 'consent.given' as const, clientId }]
-        return [{ claim, inserts, audit }, { inserts, audit }, {}].map((part) =>
+        return [{ redemption, inserts, audit }, { inserts, audit }, {}].map((part) =>
           stageOf({ client: { id: clientId, credentialVersion: 0 }, ...part }),
         )
       }

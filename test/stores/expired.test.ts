@@ -6,7 +6,7 @@ import { connect, type Database } from '../../src/database/connect.ts'
 import { adapterWith } from '../../src/oidc/adapters/index.ts'
 import type { Storage } from '../../src/oidc/request/storage.ts'
 import * as expired from '../../src/stores/operations/expired.ts'
-import * as models from '../../src/stores/protocol/models.ts'
+import { type ArtifactModel, models } from '../../src/stores/protocol/models.ts'
 import { createDatabase, type TestDatabase } from '../support/database.ts'
 
 const day = 86_400
@@ -141,7 +141,7 @@ describe.each(expired.tables)('of %s', (table) => {
 
 const hour = 3_600
 /** How long after its end an artifact of each model is still kept. */
-const keptForModel: Record<models.ArtifactModel, number> = {
+const keptForModel: Record<ArtifactModel, number> = {
   AccessToken: 300,
   AuthorizationCode: 300,
   ClientCredentials: 300,
@@ -160,8 +160,8 @@ describe('the models of the engine', () => {
     const source = await readFile(fileURLToPath(new URL('lib/models/index.js', engine)), 'utf8')
     const names = [...source.matchAll(/^ {2}get(\w+),$/gm)].map(([, name = '']) => name)
     const stored = names.filter((name) => ![...elsewhere, ...switchedOff, 'BaseModel', 'BaseToken'].includes(name))
-    expect([...stored, 'Receipt'].sort()).toEqual(Object.keys(models.keptSeconds).sort())
-    for (const name of switchedOff) expect(() => adapterWith({} as Storage)(name)).toThrow(`the model ${name}`)
+    expect([...stored, 'Receipt'].sort()).toEqual(Object.keys(models).sort())
+    for (const name of switchedOff) expect(() => adapterWith({} as Storage)(name)).toThrow(`The model ${name}`)
   })
 
   test.each(Object.entries(keptForModel))(

@@ -30,9 +30,9 @@ export function openRegistration({
   const everyone = { keyHash: keyHash('everyone'), most: perHour, reserved: Math.floor(perHour * reservedShare) }
 
   return async (ctx, next) => {
-    const scope = current()
+    const work = current()
     const isRegistration = ctx.method === 'POST' && ctx.path === routes.registration
-    if (!scope || !isRegistration || ctx.headers.authorization !== undefined) return next()
+    if (!work || !isRegistration || ctx.headers.authorization !== undefined) return next()
 
     // Under its own network a request counts however it ends: a refused registration is work too.
     const limits = networksOf(ctx.ip).map(({ network, allowance }) => ({
@@ -49,12 +49,16 @@ export function openRegistration({
     }
     // Under everybody's it counts only together with the client that comes of it.
     const own = keyHash('registered by', widestNetworkOf(ctx.ip))
-    scope.registration.count = async (tx) => {
-      const secondsForAll = await rateLimits.takeShared(tx, { own, everyone, windowSeconds })
-      if (secondsForAll > 0) throw tooMany(secondsForAll)
+    const openBearer = randomId()
+    work.registration = {
+      step: 'asked',
+      openBearer,
+      async count(tx) {
+        const secondsForAll = await rateLimits.takeShared(tx, { own, everyone, windowSeconds })
+        if (secondsForAll > 0) throw tooMany(secondsForAll)
+      },
     }
-    scope.registration.openBearer = randomId()
-    ctx.req.headers.authorization = `Bearer ${scope.registration.openBearer}`
+    ctx.req.headers.authorization = `Bearer ${openBearer}`
     await next()
   }
 }

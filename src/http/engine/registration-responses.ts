@@ -1,4 +1,5 @@
 import type { Middleware } from 'koa'
+import { permissionOf } from '../../oidc/request/registration.ts'
 import { current } from '../../oidc/request/work.ts'
 
 /**
@@ -9,11 +10,13 @@ import { current } from '../../oidc/request/work.ts'
 export function registrationResponses(): Middleware {
   return async (ctx, next) => {
     await next()
-    const scope = current()
+    const work = current()
     const body: unknown = ctx.body
-    if (scope?.endpoint !== 'registration' || ctx.status >= 300 || typeof body !== 'object' || body === null) return
-    const { saved, permission, secret } = scope.registration
-    const { client_secret: _, ...shown } = { ...body, ...(saved ?? permission?.client?.metadata) }
-    ctx.body = secret ? { ...shown, client_secret: secret.value } : shown
+    if (work?.endpoint !== 'registration' || ctx.status >= 300 || typeof body !== 'object' || body === null) return
+    const { registration } = work
+    const saved = registration.step === 'saved' ? registration : undefined
+    const metadata = saved?.metadata ?? permissionOf(registration)?.client?.metadata
+    const { client_secret: _, ...shown } = { ...body, ...metadata }
+    ctx.body = saved?.secret ? { ...shown, client_secret: saved.secret.value } : shown
   }
 }

@@ -12,8 +12,8 @@ export async function endSession(
   session: Session,
   { provider, isSecure }: { provider: Provider; isSecure: boolean },
 ): Promise<void> {
-  const scope = current()
-  if (scope) scope.endpoint = 'logout'
+  const work = current()
+  if (work) work.endpoint = 'logout'
   const authorizations = Object.entries(session.authorizations ?? {})
   await Promise.all(authorizations.map(([clientId, { sid }]) => tell(ctx, session, { provider, clientId, sid })))
   for (const [, { grantId, persistsLogout }] of authorizations) {

@@ -46,8 +46,8 @@ export function signingOut(dependencies: {
       leadOn(ctx, way ?? signedOutPage({ clientId: client?.clientId, cannotReturn: flaw !== undefined }))
       return
     }
-    const scope = current()
-    if (scope) scope.cannotReturn = flaw !== undefined
+    const work = current()
+    if (work) work.reads.cannotReturn = flaw !== undefined
     if (flaw) ctx.query = harmless(request)
     await next()
   }

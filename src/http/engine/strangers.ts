@@ -2,8 +2,9 @@ import type { Context, Middleware } from 'koa'
 import { errors, type KoaContextWithOIDC } from 'oidc-provider'
 import { networksOf } from '../../authentication/networks.ts'
 import { routes } from '../../oidc/endpoints.ts'
+import { changedClientId, permissionOf } from '../../oidc/request/registration.ts'
 import type { Storage } from '../../oidc/request/storage.ts'
-import { current, type RequestScope } from '../../oidc/request/work.ts'
+import { current, type Work } from '../../oidc/request/work.ts'
 import * as replays from '../../stores/protocol/replays.ts'
 import type { ErrorCode } from '../../views/render.ts'
 import type { Allowance, Allowances } from '../allowances.ts'
@@ -40,21 +41,20 @@ const byStrangers: readonly string[] = ['open', 'document'] // registration poli
  * process's memory, so that it costs no round trip.
  */
 export function boundStrangers({ allowances, storage }: { allowances: Allowances; storage: Storage }): Middleware {
-  async function chargesOf(ctx: Context & Engine, scope: RequestScope): Promise<Charge[]> {
+  async function chargesOf(ctx: Context & Engine, work: Work): Promise<Charge[]> {
     // Whoever has a /48 has 65,536 networks of the size that a household is given.
     const byNetwork = (allowance: Allowance, amount: number): Charge[] =>
       networksOf(ctx.ip).map(({ network, allowance: times }) => ({ allowance, key: network, amount: amount / times }))
-    if (scope.endpoint === 'registration') {
-      const { permission, saved, destroyed } = scope.registration
-      const id = saved?.client_id ?? destroyed
-      if (!permission?.client || id === undefined || ctx.status >= 400) return []
+    if (work.endpoint === 'registration') {
+      const id = changedClientId(work.registration)
+      if (!permissionOf(work.registration)?.client || id === undefined || ctx.status >= 400) return []
       return [
         { allowance: allowances.changesByClient, key: id, amount: 1 },
         ...byNetwork(allowances.changesByNetwork, 1),
       ]
     }
-    const amount = bytesKeptBy(scope)
-    if (amount === 0 || scope.endpoint === 'token' || ctx.oidc?.session?.accountId !== undefined) return []
+    const amount = bytesKeptBy(work)
+    if (amount === 0 || work.endpoint === 'token' || ctx.oidc?.session?.accountId !== undefined) return []
     const client = authenticated.includes(ctx.path) ? ctx.oidc?.client : undefined
     if (!client || client.clientAuthMethod === 'none') return byNetwork(allowances.keptByNetwork, amount)
     const byClient = { allowance: allowances.keptByClient, key: client.clientId, amount }
@@ -63,19 +63,19 @@ export function boundStrangers({ allowances, storage }: { allowances: Allowances
   }
 
   /** Forgets the proof of a push that came to nothing (RFC 9449 §10.1). An assertion stays used: it tells who asks. */
-  async function forgetProof(ctx: Context & Engine, { claimedOnce }: RequestScope): Promise<void> {
+  async function forgetProof(ctx: Context & Engine, { writes: { redeemedProofs } }: Work): Promise<void> {
     const isByAssertion = ctx.oidc?.client?.clientAuthMethod?.endsWith('_jwt') ?? false
     if (ctx.path !== routes.pushed_authorization_request || isByAssertion) return
-    for (const idHash of claimedOnce) await replays.release(storage.db, idHash)
+    for (const idHash of redeemedProofs) await replays.release(storage.db, idHash)
   }
 
   return async (ctx, next) => {
     await next()
-    const scope = current()
-    if (!scope) return
-    const charges = await chargesOf(ctx, scope)
+    const work = current()
+    if (!work) return
+    const charges = await chargesOf(ctx, work)
     const seconds = Math.max(0, ...charges.map(({ allowance, key, amount }) => allowance.wait(key, amount)))
-    if (seconds > 0 || ctx.status >= 400) await forgetProof(ctx, scope)
+    if (seconds > 0 || ctx.status >= 400) await forgetProof(ctx, work)
     if (seconds > 0) {
       withdraw(ctx)
       throw new TooManyRequests(seconds)
@@ -85,7 +85,7 @@ export function boundStrangers({ allowances, storage }: { allowances: Allowances
 }
 
 /** How much the rows take that a request adds. */
-function bytesKeptBy({ inserts, session }: RequestScope): number {
+function bytesKeptBy({ writes: { inserts, session } }: Work): number {
   const payloads = inserts.map(({ payload }) => payload)
   if (session?.isNew) payloads.push(session.changed)
   return payloads.reduce((sum, payload) => sum + rowBytes + bytesPerByte * JSON.stringify(payload).length, 0)

@@ -5,22 +5,22 @@ import { commit } from '../../oidc/adapters/commit.ts'
 import { addressOf } from '../../oidc/endpoints.ts'
 import { noteRefusal } from '../../oidc/reasons/noting.ts'
 import type { Storage } from '../../oidc/request/storage.ts'
-import { createRequestScope, run } from '../../oidc/request/work.ts'
+import { createWork, run } from '../../oidc/request/work.ts'
 import { TooMany } from '../../oidc/too-many.ts'
 
 /** Gives each request a scope for its reads and writes, and applies the writes before the response is sent. */
 export function unitOfWork({ storage, provider }: { storage: Storage; provider: Provider }): Middleware {
   return async (ctx, next) => {
-    const scope = createRequestScope({
+    const work = createWork({
       endpoint: addressOf(ctx.path)?.endpoint ?? 'other',
       requestId: ctx.state['requestId'],
       address: ctx.ip,
     })
-    await run(scope, async () => {
+    await run(work, async () => {
       await next()
       const { oidc } = ctx as Partial<KoaContextWithOIDC>
       const clientId = oidc?.client?.clientId
-      const error = await commit(storage, scope, { hasFailed: ctx.status >= 400, clientId }).catch((cause) => {
+      const error = await commit(storage, work, { hasFailed: ctx.status >= 400, clientId }).catch((cause) => {
         withdraw(ctx)
         throw cause
       })
@@ -31,7 +31,7 @@ export function unitOfWork({ storage, provider }: { storage: Storage; provider: 
         ctx.redirect(askedAgainAt(ctx))
         return
       }
-      if (scope.endpoint !== 'token' && scope.endpoint !== 'registration') throw error
+      if (work.endpoint !== 'token' && work.endpoint !== 'registration') throw error
 
       // What the engine answered did not take effect: nothing of it may be sent.
       noteRefusal(ctx, error)
@@ -43,7 +43,7 @@ export function unitOfWork({ storage, provider }: { storage: Storage; provider: 
         error: error.error,
         ...(error.error_description !== undefined && { error_description: error.error_description }),
       }
-      if (scope.endpoint === 'token') provider.emit('grant.error', ctx as never, error)
+      if (work.endpoint === 'token') provider.emit('grant.error', ctx as never, error)
     })
   }
 }

@@ -26,10 +26,10 @@ export function browserCookies({
   const options = { signed: false, httpOnly: true, sameSite: 'lax', secure: isSecure, path: '/' } as const
 
   return async (ctx, next) => {
-    const scope = current()
-    if (!scope || !paths.test(ctx.path)) return next()
+    const work = current()
+    if (!work || !paths.test(ctx.path)) return next()
     const browser = { presented: presentedIn(ctx, prefix), bound: undefined as BrowserCookie | undefined }
-    scope.browser = browser
+    work.browser = browser
     await next()
     const { presented, bound } = browser
     if (!bound) return

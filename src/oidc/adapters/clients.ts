@@ -1,7 +1,8 @@
 import type { Adapter, AdapterPayload } from 'oidc-provider'
 import * as clients from '../../stores/clients/clients.ts'
-import { assertAllowed, registering } from '../registration/by-client.ts'
+import { assertAllowed, registering, withPolicy } from '../registration/by-client.ts'
 import { withOpenScopes } from '../registration/metadata.ts'
+import { assertPermitted } from '../request/registration.ts'
 import type { Storage } from '../request/storage.ts'
 import { current } from '../request/work.ts'
 
@@ -19,17 +20,19 @@ export function clientAdapter(storage: Storage): Partial<Adapter> {
     },
 
     async upsert(_id, payload) {
-      const registration = registering()
-      const { scope } = registration
+      const work = registering()
+      const judged = await withPolicy(storage, work)
+      const { scope } = judged
       const metadata = { ...defined(payload), ...(scope !== undefined && { scope }) } as clients.ClientMetadata
-      await assertAllowed(storage, registration, metadata)
-      registration.saved = metadata
+      assertAllowed(storage, judged, metadata)
+      work.registration = { ...judged, step: 'saved', metadata }
     },
 
     async destroy(id) {
-      const scope = current()
-      if (scope?.endpoint === 'registration') scope.registration.destroyed = id
-      else await db.transaction().execute((tx) => clients.destroy(tx, id))
+      const work = current()
+      if (work?.endpoint === 'registration') {
+        work.registration = { ...assertPermitted(work.registration), step: 'deleted', clientId: id }
+      } else await db.transaction().execute((tx) => clients.destroy(tx, id))
       cache.forget(id)
     },
   }

@@ -2,11 +2,12 @@ import { errors } from 'oidc-provider'
 import { randomId, sha256 } from '../../crypto/digests.ts'
 import { isUnavailable, isUnstorable } from '../../database/connect.ts'
 import * as artifacts from '../../stores/protocol/artifacts.ts'
-import type { Stage } from '../../stores/protocol/stages.ts'
+import type { Redemption, Stage } from '../../stores/protocol/stages.ts'
 import { commitRegistration } from '../registration/commit.ts'
 import { basisOf } from '../request/basis.ts'
+import { changedClientId } from '../request/registration.ts'
 import { type Storage, stageOf, TemporarilyUnavailable } from '../request/storage.ts'
-import type { RequestScope } from '../request/work.ts'
+import type { Work } from '../request/work.ts'
 
 /**
  * Applies what a request staged, after the engine has answered and before a byte is sent.
@@ -16,38 +17,38 @@ import type { RequestScope } from '../request/work.ts'
  */
 export async function commit(
   storage: Storage,
-  scope: RequestScope,
+  work: Work,
   { hasFailed, clientId }: { hasFailed: boolean; clientId?: string | undefined },
 ): Promise<errors.OIDCProviderError | 'moved' | undefined> {
-  // A token request that fails later than its code was consumed has not used the code.
-  const isWithdrawn = hasFailed && (scope.endpoint === 'token' || scope.endpoint === 'registration')
-  const { claim, decision, inserts } = isWithdrawn ? { claim: undefined, decision: undefined, inserts: [] } : scope
+  // A token request that fails after its code was consumed has not used the code.
+  const isWithdrawn = hasFailed && (work.endpoint === 'token' || work.endpoint === 'registration')
+  const { decision, inserts, session, endedSession, audit, registrationTokenHash } = work.writes
+  const redemption = isWithdrawn ? undefined : (work.writes.redemption ?? standingSource(work))
+  const hasWon = !isWithdrawn && (redemption ?? decision)
   const stage = stageOf({
-    client: scope.endpoint === 'token' && !hasFailed ? authenticated(scope, clientId) : undefined,
-    basis: basisOf(scope, clientId, scope.session),
-    claim,
-    decision,
-    inserts: (claim ?? decision) && inserts.length === 0 ? [receipt()] : inserts,
-    session: scope.session,
-    endedSession: scope.endedSession,
-    audit: scope.audit,
+    client: work.endpoint === 'token' && !hasFailed ? authenticated(work, clientId) : undefined,
+    basis: basisOf(work, clientId, session),
+    session,
+    endedSession,
+    audit,
+    ...(!isWithdrawn && { redemption, decision, inserts: hasWon && inserts.length === 0 ? [receipt()] : inserts }),
   })
-  if (isWithdrawn) Object.assign(scope.registration, { saved: undefined, destroyed: undefined })
-  const { saved, destroyed, redeemedTokenHash } = scope.registration
-  const hasRegistration = saved !== undefined || destroyed !== undefined || redeemedTokenHash !== undefined
+  const registration = isWithdrawn ? undefined : work.registration
+  const clientChanges = registration && changedClientId(registration) !== undefined
   try {
-    if (hasRegistration) return await commitRegistration(storage, scope, stage)
-    const { client, session, endedSession, audit } = stage
+    if (clientChanges || registrationTokenHash) return await commitRegistration(storage, work, { stage, registration })
+    const { client } = stage
     const isEmpty = !client && !stage.inserts.length && !session && !endedSession && !audit.length
     if (isEmpty) return undefined
     const outcome = await storage.apply(stage)
     if (outcome === 'applied') return undefined
     const asking = client ?? stage.basis?.client
-    if (outcome === 'lost' || !asking) return lost(scope)
+    if (outcome === 'lost' || !asking) return lost(work)
     storage.clients.forget(asking.id) // it may be what has moved
     if (client) return new errors.InvalidClientAuth('the client may not be used, or its credentials were replaced')
     // It is asked again, and is to be answered then.
-    if (scope.pushedHash) await artifacts.release(storage.db, 'PushedAuthorizationRequest', scope.pushedHash)
+    if (work.writes.pushedHash)
+      await artifacts.release(storage.db, 'PushedAuthorizationRequest', work.writes.pushedHash)
     return 'moved'
   } catch (error) {
     if (isUnavailable(error)) return new TemporarilyUnavailable(error)
@@ -57,16 +58,25 @@ export async function commit(
 }
 
 /** The client of a token request, and by which of its credentials it was authenticated. */
-function authenticated({ clients, isByPreviousSecret }: RequestScope, id: string | undefined): Stage['client'] {
+function authenticated({ reads: { clients, isByPreviousSecret } }: Work, id: string | undefined): Stage['client'] {
   if (id === undefined) return undefined
   const version = clients.get(id)?.credentialVersion
   return { id, credentialVersion: version !== undefined && isByPreviousSecret ? version - 1 : version }
 }
 
-function lost(scope: RequestScope): errors.OIDCProviderError {
-  if (scope.endpoint === 'token') {
+/**
+ * The code or token that a token request issues something for without redeeming it, such as a refresh token that is not
+ * replaced. It has to be valid still when that is issued.
+ */
+function standingSource({ endpoint, reads: { source } }: Work): Redemption | undefined {
+  if (endpoint !== 'token' || !source) return undefined
+  return { model: source.model, idHash: source.idHash, grantId: source.grantId, how: 'keep' }
+}
+
+function lost(work: Work): errors.OIDCProviderError {
+  if (work.endpoint === 'token') {
     // Without a code or token that somebody else could have used, it was for the client.
-    return scope.claim
+    return work.writes.redemption || work.reads.source
       ? new errors.InvalidGrant('grant request is invalid')
       : new errors.InvalidClientAuth('client not found')
   }

@@ -4,10 +4,18 @@ import * as clientRecords from '../../stores/clients/records.ts'
 import * as registrationTokens from '../../stores/clients/registration-tokens.ts'
 import { enginePolicy } from '../registration/by-client.ts'
 import { hashOf } from '../request/payloads.ts'
+import type { Permission } from '../request/registration.ts'
 import type { Storage } from '../request/storage.ts'
-import { current } from '../request/work.ts'
+import { current, type Work } from '../request/work.ts'
 
 const policies = [enginePolicy]
+
+/** Notes what the token of a registration request allows. */
+function allow(work: Work | undefined, permission: Permission): void {
+  if (!work) return
+  const { openBearer, count } = work.registration
+  work.registration = { step: 'allowed', openBearer, count, permission }
+}
 
 /**
  * Initial access tokens (RFC 7591 §3), which operators make and the engine only looks up. That one was found does not
@@ -16,16 +24,15 @@ const policies = [enginePolicy]
 export function initialAccessTokenAdapter({ db }: Storage): Partial<Adapter> {
   return {
     async find(value) {
-      const registration = current()?.registration
-      if (registration && value === registration.openBearer) {
-        registration.permission = { policy: 'open', actor: 'anonymous' }
+      const work = current()
+      if (work && value === work.registration.openBearer) {
+        allow(work, { policy: 'open', actor: 'anonymous' })
         return { kind: 'InitialAccessToken', jti: value, policies }
       }
       const token = await registrationTokens.findUsable(db, sha256(value))
       if (!token) return undefined
-      if (registration) {
-        registration.permission = { policy: token.policy, actor: `registration_token:${token.id}`, tokenId: token.id }
-      }
+      const { id: tokenId, policy } = token
+      allow(work, { policy, actor: `registration_token:${tokenId}`, tokenId })
       const exp = Math.floor(token.expiresAt.getTime() / 1000)
       return { kind: 'InitialAccessToken', jti: value, exp, policies }
     },
@@ -49,11 +56,7 @@ export function registrationAccessTokenAdapter(storage: Storage, artifacts: Part
       clients.forget(id)
       const client = await clients.find(id)
       if (!record || !client) return undefined
-      const registration = current()?.registration
-      if (registration) {
-        const policy = record.policy
-        registration.permission = { policy, actor: `client:${id}`, client, readAt: record.updatedAt }
-      }
+      allow(current(), { policy: record.policy, actor: `client:${id}`, client, readAt: record.updatedAt })
       return { ...payload, policies } // whatever release it is of
     },
 
@@ -61,8 +64,8 @@ export function registrationAccessTokenAdapter(storage: Storage, artifacts: Part
     upsert: async (value, { policies: _, ...payload }, expiresIn) => artifacts.upsert?.(value, payload, expiresIn),
 
     async destroy(value) {
-      const scope = current()
-      if (scope?.endpoint === 'registration') scope.registration.redeemedTokenHash = hashOf(value)
+      const work = current()
+      if (work?.endpoint === 'registration') work.writes.registrationTokenHash = hashOf(value)
       else await artifacts.destroy?.(value)
     },
   }

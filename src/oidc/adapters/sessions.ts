@@ -29,9 +29,9 @@ export function sessionAdapter(storage: Storage): Partial<Adapter> {
   }
 
   function remember(found: sessions.FoundSession, presentedId: string | undefined): void {
-    const scope = current()
-    scope?.sessions.set(found.uid, { found, presentedId })
-    if (found.account) scope?.accounts.set(found.account.id, found.account)
+    const work = current()
+    work?.reads.sessions.set(found.uid, { found, presentedId })
+    if (found.account) work?.reads.accounts.set(found.account.id, found.account)
   }
 
   return {
@@ -43,7 +43,7 @@ export function sessionAdapter(storage: Storage): Partial<Adapter> {
     },
 
     async findByUid(uid) {
-      const known = current()?.sessions.get(uid)?.found
+      const known = current()?.reads.sessions.get(uid)?.found
       const found = known ?? (await sessions.findByUid(db, uid))
       if (!found) return undefined
       if (!known) remember(found, undefined)
@@ -51,38 +51,38 @@ export function sessionAdapter(storage: Storage): Partial<Adapter> {
     },
 
     async upsert(id, payload) {
-      const scope = current()
-      const known = scope?.sessions.get(String(payload.uid))
+      const work = current()
+      const known = work?.reads.sessions.get(String(payload.uid))
       const before = known && (toPayload(known.found, id) as Payload)
       const change = difference(before, payload as Payload, {
         origin: known && originOf(known),
         idHash: id === known?.presentedId || id.startsWith('#') ? undefined : sha256(id),
         seal: (state) => envelope.seal(JSON.stringify(state), sessions.stateIdentity(String(payload.uid))),
       })
-      if (!scope) {
+      if (!work) {
         await storage.apply(stageOf({ session: change }))
         return
       }
-      scope.session = change
+      work.writes.session = change
       if (change.accountId !== undefined && change.accountId !== known?.found.accountId) {
         note({ type: 'session.began', accountId: change.accountId })
       }
-      if (scope.endedSession?.uid === change.uid) scope.endedSession = undefined
+      if (work.writes.endedSession?.uid === change.uid) work.writes.endedSession = undefined
     },
 
     async destroy(id) {
-      const scope = current()
-      const known = [...(scope?.sessions.values() ?? [])].find(({ presentedId }) => presentedId === id)
+      const work = current()
+      const known = [...(work?.reads.sessions.values() ?? [])].find(({ presentedId }) => presentedId === id)
       const found = known?.found ?? (await storage.findSession(sha256(id)))
       if (!found) return
       const origin = { uid: found.uid, presentedHash: sha256(id), accountId: found.accountId }
-      if (!scope) {
+      if (!work) {
         await storage.apply(stageOf({ endedSession: origin }))
         return
       }
-      scope.endedSession = origin
-      scope.session = undefined
-      if (scope.endpoint === 'logout') note({ type: 'session.ended', accountId: found.accountId })
+      work.writes.endedSession = origin
+      work.writes.session = undefined
+      if (work.endpoint === 'logout') note({ type: 'session.ended', accountId: found.accountId })
     },
   }
 }

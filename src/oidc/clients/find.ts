@@ -68,8 +68,8 @@ export function keepClients(
 
 /** Notes which version of a client the request goes by: the first it read. */
 function noteRead(id: string, found: ActiveClient | undefined): void {
-  const scope = current()
-  if (found && scope && !scope.clients.has(id)) scope.clients.set(id, found)
+  const work = current()
+  if (found && work && !work.reads.clients.has(id)) work.reads.clients.set(id, found)
 }
 
 /**

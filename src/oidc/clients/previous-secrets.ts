@@ -62,8 +62,8 @@ function verifyWith(client: Client, previous: PreviousSecret): void {
 
 /** Notes which secret the client of this request had, since the one before may end while the request is under way. */
 function noteWhich(isPrevious: boolean): void {
-  const scope = current()
-  if (scope) scope.isByPreviousSecret = isPrevious
+  const work = current()
+  if (work) work.reads.isByPreviousSecret = isPrevious
 }
 
 const isGood = ({ expiresAtMs }: PreviousSecret) => expiresAtMs > Date.now()

@@ -1,4 +1,5 @@
 import Provider, { type Grant } from 'oidc-provider'
+import type { AccessTokenModel } from '../../stores/protocol/models.ts'
 import { scopesOfUserinfo } from '../scopes.ts'
 import {
   mayHaveClaim,
@@ -21,6 +22,8 @@ type Token = {
 type Permissions = { openid?: { scope?: string; claims?: string[] }; resources?: Record<string, string> }
 type Find<Found> = (value: string, options?: object) => Promise<Found | undefined>
 type Model<Found> = { find: Find<Found> }
+/** The models whose scopes are cut whenever one is found: what APIs accept, and what brings more of it. */
+type Narrowed = AccessTokenModel | 'RefreshToken'
 
 /**
  * Holds consents and tokens to what is so when they are used. What was allowed when they were made is only the most they
@@ -31,7 +34,7 @@ type Model<Found> = { find: Find<Found> }
  * come by here.
  */
 export function narrowWhenUsed(provider: Provider, { find: findServer }: ResourceServers): void {
-  const models = provider as unknown as Record<'AccessToken' | 'RefreshToken' | 'ClientCredentials', Model<Token>>
+  const models = provider as unknown as Record<Narrowed, Model<Token>>
   const grants = provider.Grant as unknown as Model<Grant>
 
   async function narrowGrant(grant: Grant): Promise<Grant> {
@@ -103,10 +106,13 @@ export function narrowWhenUsed(provider: Provider, { find: findServer }: Resourc
 
   const grantOf = ({ grantId }: Token) => grants.find(String(grantId), { ignoreExpiration: true })
 
+  const narrowed: Record<Narrowed, (token: Token) => Promise<Token | undefined>> = {
+    AccessToken: narrowAccessToken,
+    ClientCredentials: narrowClientCredentials,
+    RefreshToken: narrowRefreshToken,
+  }
   narrow(grants, narrowGrant)
-  narrow(models.AccessToken, unlessRevoked(narrowAccessToken))
-  narrow(models.RefreshToken, unlessRevoked(narrowRefreshToken))
-  narrow(models.ClientCredentials, unlessRevoked(narrowClientCredentials))
+  for (const [model, cutTo] of Object.entries(narrowed)) narrow(models[model as Narrowed], unlessRevoked(cutTo))
 }
 
 function narrow<Found>(model: Model<Found>, cutTo: (found: Found) => Promise<Found | undefined>): void {

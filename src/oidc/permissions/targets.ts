@@ -1,6 +1,7 @@
 import { type Configuration, errors, type KoaContextWithOIDC } from 'oidc-provider'
 import { isSameUri } from '../../registration/same-uris.ts'
 import type { ResourceServer } from '../../stores/clients/resource-servers.ts'
+import { sourceOf } from '../request/source.ts'
 import { isScope } from '../scopes.ts'
 import { type Registered, registeredScopes, scopesFor, unregistered } from './client-scopes.ts'
 
@@ -77,10 +78,10 @@ export function rememberTarget({ oidc }: KoaContextWithOIDC, source: object): vo
 
 /** The API of a login that a token is for. One that only OpenID Connect is left of is for userinfo. */
 function ofGrant(ctx: KoaContextWithOIDC, client: Registered): string | undefined {
-  const { RefreshToken, AuthorizationCode, DeviceCode } = ctx.oidc.entities
-  const source = (RefreshToken ?? AuthorizationCode ?? DeviceCode) as unknown as Source
+  const presented = sourceOf(ctx)
+  const source = presented as unknown as Source
   const granted = grantedOf(ctx, source)
-  const issuedFor = RefreshToken ? [source.resource].flat()[0] : undefined
+  const issuedFor = presented?.kind === 'RefreshToken' ? [source.resource].flat()[0] : undefined
   const meant = [issuedFor, defaultOf(client)].filter((uri) => uri !== undefined)
   const [target] = meant.flatMap((one) => granted.filter((uri) => isSameUri(uri, one)))
   if (target === undefined && granted.length > 1) throw askWith(granted, [])

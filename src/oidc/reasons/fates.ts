@@ -1,40 +1,35 @@
 import type { Db } from '../../database/schema.ts'
-import type { ArtifactModel } from '../../stores/protocol/models.ts'
+import { type ArtifactModel, factsOf, modelsWith } from '../../stores/protocol/models.ts'
 import * as traces from '../../stores/protocol/traces.ts'
 import { hashOf } from '../request/payloads.ts'
-import type { Reason } from './reasons.ts'
+import type { Reason } from './reason.ts'
 import { quoted } from './remedies.ts'
 
 /** What a request presents that can be unknown, used, expired or of another client. */
-export type Presented = { model: ArtifactModel; name: string; value: string }
+export type Presented = { model: ArtifactModel; value: string }
 
 const parUrn = 'urn:ietf:params:oauth:request_uri:'
 
 /** The code or token of a request, by the parameters and header it came in. */
 export function presentedBy(params: Record<string, unknown>, authorization: string | undefined): Presented | undefined {
-  const text = (name: string) => (typeof params[name] === 'string' ? params[name] : undefined)
   const bearer = /^(?:Bearer|DPoP) (\S+)$/i.exec(authorization ?? '')?.[1]
-  const found: [ArtifactModel, string, string | undefined][] = [
-    ['AuthorizationCode', 'authorization code', text('code')],
-    ['RefreshToken', 'refresh token', text('refresh_token')],
-    ['DeviceCode', 'device code', text('device_code')],
-    [
-      'PushedAuthorizationRequest',
-      'pushed request',
-      text('request_uri')?.startsWith(parUrn) ? text('request_uri')?.slice(parUrn.length) : undefined,
-    ],
-    ['AccessToken', 'access token', bearer ?? text('access_token')],
-  ]
-  const [first] = found.flatMap(([model, name, value]) => (value === undefined ? [] : [{ model, name, value }]))
-  return first
+  for (const model of modelsWith(({ parameter }) => parameter !== undefined)) {
+    const { parameter = '', isAccessToken } = factsOf(model)
+    const value = (isAccessToken ? bearer : undefined) ?? params[parameter]
+    if (typeof value !== 'string') continue
+    if (parameter !== 'request_uri') return { model, value }
+    if (value.startsWith(parUrn)) return { model, value: value.slice(parUrn.length) }
+  }
+  return undefined
 }
 
 /** Why a code or token is not accepted from a client, or `undefined` when nothing is wrong with it. */
 export async function fateOf(
   db: Db,
-  { model, name, value }: Presented,
+  { model, value }: Presented,
   clientId: string | undefined,
 ): Promise<Partial<Reason> | undefined> {
+  const name = factsOf(model).noun
   const trace = await traces.ofArtifact(db, { model, idHash: hashOf(value) })
   if (!trace) {
     return {

@@ -3,7 +3,8 @@ import type { KoaContextWithOIDC } from 'oidc-provider'
 import type { Db } from '../../database/schema.ts'
 import type { FoundArtifact } from '../../stores/protocol/artifacts.ts'
 import { current } from '../request/work.ts'
-import { type Asked, type Reason, reasonOf } from './reasons.ts'
+import type { Reason } from './reason.ts'
+import { type Asked, reasonOf } from './reasons.ts'
 
 /** A request as far as its refusal goes: of ours, or of the engine. */
 type Context = { req: IncomingMessage; state: Record<string, unknown>; oidc?: KoaContextWithOIDC['oidc'] }
@@ -14,7 +15,7 @@ const noted = Symbol('why the request was refused')
 /** Notes what a request failed with. Of several errors the last is the one that is answered. */
 export function noteRefusal(ctx: object, error: unknown, about?: Asked): void {
   const state = (ctx as { state: { [noted]?: Note } }).state
-  if (state[noted]?.error !== error) state[noted] = { error, source: current()?.source, about }
+  if (state[noted]?.error !== error) state[noted] = { error, source: current()?.reads.source, about }
 }
 
 /** Why a request was refused, found out once; `undefined` when it was not. */

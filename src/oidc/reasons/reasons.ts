@@ -3,25 +3,12 @@ import { errors, type KoaContextWithOIDC } from 'oidc-provider'
 import type { Db } from '../../database/schema.ts'
 import { withoutExcerpt } from '../../log/index.ts'
 import type { FoundArtifact } from '../../stores/protocol/artifacts.ts'
+import { factsOf, isArtifactModel } from '../../stores/protocol/models.ts'
 import { ago, fateOf, lossOf, presentedBy, wrongSecret } from './fates.ts'
 import { meanings } from './meanings.ts'
+import type { Reason } from './reason.ts'
 import { update } from './remedies.ts'
 import { nearest, shownUri } from './uris.ts'
-
-/** Why a request was refused: what an operator needs to know, and a stranger with the client's name must not be told. */
-export type Reason = {
-  /** The error code of the answer, such as `invalid_grant`. */
-  error: string
-  reason: string
-  clientId?: string | undefined
-  clientName?: string | undefined
-  parameter?: string | undefined
-  /** What would have been right, and what came. Left out where one of the two is a secret. */
-  expected?: string | undefined
-  received?: string | undefined
-  /** A command that would let the request through. It is for an operator to judge whether it should be. */
-  remedy?: string | undefined
-}
 
 /** A refused request, as far as it was read. `source` is the code or token that it presented, if that was found. */
 export type Refused = { req: IncomingMessage; oidc?: Asked; source?: FoundArtifact | undefined }
@@ -183,7 +170,7 @@ async function explainPresented(facts: Facts): Promise<Partial<Reason> | undefin
   const { db, client, params, refused } = facts
   const { req, source } = refused
   if (source?.consumedAtMs !== undefined && source.clientId === client?.clientId) {
-    const name = source.model === 'RefreshToken' ? 'refresh token' : 'authorization code'
+    const name = isArtifactModel(source.model) ? factsOf(source.model).noun : source.model
     // Looked up again it is gone: whatever was issued in that login was revoked by now (RFC 9700 §4.14.2).
     return { reason: `the ${name} was used ${ago(source.consumedAtMs)}` }
   }

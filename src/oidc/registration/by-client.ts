@@ -9,8 +9,9 @@ import type { Refusal } from '../../registration/refusal.ts'
 import type { Policy } from '../../registration/rules.ts'
 import { applyStatement, type VerifyStatement } from '../../registration/software-statements.ts'
 import type { ClientMetadata } from '../../stores/clients/clients.ts'
+import { assertPermitted, type Judged, type NewSecret, type Permission } from '../request/registration.ts'
 import { type Storage, TemporarilyUnavailable, translated } from '../request/storage.ts'
-import { current, type Registration } from '../request/work.ts'
+import { current, type Work } from '../request/work.ts'
 import { scopes } from '../scopes.ts'
 import { createSecret, needsSecret, secretExpiry } from './by-administrator.ts'
 import { withOpenScopes } from './metadata.ts'
@@ -33,19 +34,20 @@ export function createDynamicRegistration(dependencies: Dependencies) {
   }
 }
 
-/** The registration that the current request is. */
-export function registering(): Registration {
-  const scope = current()
-  if (scope?.endpoint !== 'registration') throw new Error('Clients register themselves at the registration endpoint.')
-  return scope.registration
+/** Returns the work of the current request, which registers or changes a client. */
+export function registering(): Work {
+  const work = current()
+  if (work?.endpoint !== 'registration') throw new Error('Clients register themselves at the registration endpoint.')
+  return work
 }
 
 /**
- * Refuses what the policy of the presented token does not allow: for a new client that of the initial access token, for
- * one that changes the one it is under.
+ * Rejects metadata that the policy of the presented token does not allow.
+ *
+ * @throws errors.InvalidClientMetadata (RFC 7591 §3.2.2).
  */
-export async function assertAllowed(storage: Storage, registration: Registration, metadata: Metadata): Promise<void> {
-  const refusal = judge(metadata, circumstancesAt(storage, await policyOf(storage, registration)))
+export function assertAllowed(storage: Storage, { policy }: Pick<Judged, 'policy'>, metadata: Metadata): void {
+  const refusal = judge(metadata, circumstancesAt(storage, policy))
   if (refusal) throw toError(refusal)
 }
 
@@ -59,12 +61,16 @@ export function toError({ field, rule, message }: Refusal): errors.OIDCProviderE
   return new errors.InvalidClientMetadata(rule === undefined ? about : `${about} (${rule})`)
 }
 
-async function policyOf({ db }: Storage, registration: Registration): Promise<Policy> {
-  const { permission } = registration
-  if (!permission) throw new Error('Nothing allows this registration.')
-  registration.policy ??= await policies.find(db, permission.policy)
-  if (!registration.policy) throw toError({ message: `there is no registration policy ${permission.policy}` })
-  return registration.policy
+/**
+ * Returns a registration together with the policy that judges it. A new client is judged by the policy of its initial
+ * access token, a change by the policy that the client is under.
+ */
+export async function withPolicy({ db }: Storage, { registration }: Work): Promise<Judged> {
+  if (registration.step === 'judged' || registration.step === 'saved') return { ...registration, step: 'judged' }
+  const { openBearer, count, permission } = assertPermitted(registration)
+  const policy = await policies.find(db, permission.policy)
+  if (!policy) throw toError({ message: `there is no registration policy ${permission.policy}` })
+  return { step: 'judged', openBearer, count, permission, policy, scope: undefined, secret: undefined }
 }
 
 /**
@@ -77,17 +83,18 @@ async function complete(
   ctx: KoaContextWithOIDC,
   properties: ClientMetadata,
 ): Promise<void> {
-  const registration = registering()
-  const policy = await policyOf(storage, registration)
+  const work = registering()
+  const judged = await withPolicy(storage, work)
+  const { policy, permission } = judged
   const { client_secret: _secret, client_secret_expires_at: _expiry, ...given } = properties
-  const said = await withStatement(withoutUnused(given), { policy, registration, verifyStatement })
+  const said = await withStatement(withoutUnused(given), { policy, permission, verifyStatement })
   const metadata = effective(reduced(said, circumstancesAt(storage, policy)), policy)
   // Judged again when the engine is done with it, and here already: the engine takes its form for granted.
-  await assertAllowed(storage, registration, metadata)
-  registration.scope = metadata['scope'] as string | undefined
-  const secret = secretOf(metadata, { provider: ctx.oidc.provider, policy, registration })
+  assertAllowed(storage, judged, metadata)
+  const { shown, secret } = secretOf(metadata, { provider: ctx.oidc.provider, policy, permission })
+  work.registration = { ...judged, scope: metadata['scope'] as string | undefined, secret }
   for (const name of Object.keys(properties)) delete properties[name]
-  Object.assign(properties, withOpenScopes(metadata), secret)
+  Object.assign(properties, withOpenScopes(metadata), shown)
 }
 
 /**
@@ -96,13 +103,9 @@ async function complete(
  */
 async function withStatement(
   given: Metadata,
-  {
-    policy,
-    registration,
-    verifyStatement,
-  }: { policy: Policy; registration: Registration } & Omit<Dependencies, 'storage'>,
+  { policy, permission, verifyStatement }: { policy: Policy; permission: Permission } & Omit<Dependencies, 'storage'>,
 ): Promise<Metadata> {
-  const kept = registration.permission?.client?.metadata['software_statement']
+  const kept = permission.client?.metadata['software_statement']
   const statement = given['software_statement'] ?? kept
   if (statement === undefined) return given
   if (typeof statement !== 'string') {
@@ -126,25 +129,23 @@ async function verified(statement: string, verifyStatement: VerifyStatement) {
     : new errors.UnapprovedSoftwareStatement(message)
 }
 
-/** The secret a client has after this registration, and whether it is a new one: it is shown only then. */
+/** The members about the secret that a client has after this registration, and the secret itself if it is a new one. */
 function secretOf(
   metadata: Metadata,
-  { provider, policy, registration }: { provider: Provider; policy: Policy; registration: Registration },
-): Metadata {
-  if (!needsSecret(provider, metadata)) return {}
-  const { client } = registration.permission ?? {}
+  { provider, policy, permission: { client } }: { provider: Provider; policy: Policy; permission: Permission },
+): { shown: Metadata; secret: NewSecret | undefined } {
+  if (!needsSecret(provider, metadata)) return { shown: {}, secret: undefined }
   const client_secret = client?.secret?.reveal()
   const client_secret_expires_at = client?.metadata['client_secret_expires_at']
   if (client_secret !== undefined && !isDue(Number(client_secret_expires_at ?? 0), policy)) {
-    return { client_secret, client_secret_expires_at }
+    return { shown: { client_secret, client_secret_expires_at }, secret: undefined }
   }
-  registration.secret = {
-    value: createSecret(),
-    expiresAtSeconds: secretExpiry(policy),
-    isReplacement: client_secret !== undefined,
+  const value = createSecret()
+  const expiresAtSeconds = secretExpiry(policy)
+  return {
+    shown: { client_secret: value, client_secret_expires_at: expiresAtSeconds },
+    secret: { value, expiresAtSeconds, isReplacement: client_secret !== undefined },
   }
-  const { value, expiresAtSeconds } = registration.secret
-  return { client_secret: value, client_secret_expires_at: expiresAtSeconds }
 }
 
 /** Whether a secret is due to be replaced: it ended, or is in the last quarter of its life. 0 is no end. */

@@ -7,42 +7,43 @@ import * as registrationTokens from '../../stores/clients/registration-tokens.ts
 import * as audit from '../../stores/operations/audit.ts'
 import * as artifacts from '../../stores/protocol/artifacts.ts'
 import type { Stage } from '../../stores/protocol/stages.ts'
+import { changedClientId, type Permission, type Registration } from '../request/registration.ts'
 import type { Storage } from '../request/storage.ts'
-import type { Permission, Registration, RequestScope } from '../request/work.ts'
+import type { Work } from '../request/work.ts'
 import { assertRoom, originUnder } from './by-administrator.ts'
 import { toError } from './by-client.ts'
 import { endWhatWasNarrowed } from './narrowed.ts'
 
 /** Whether no administrator had a part in it: a change by the client itself, or a client that nobody made a token for. */
-function isByStranger(type: string, permission: Permission | undefined): boolean {
-  return type === 'client.updated' || permission?.actor === 'anonymous' || permission?.policy === 'open'
+function isByStranger(type: string, { actor, policy }: Permission): boolean {
+  return type === 'client.updated' || actor === 'anonymous' || policy === 'open'
 }
 
-type Given = { tx: Tx; storage: Storage; registration: Registration }
+type Given = { tx: Tx; storage: Storage }
+type Changed = Extract<Registration, { step: 'saved' | 'deleted' }>
+type Saved = Extract<Registration, { step: 'saved' }>
 
 /**
  * Applies what a registration request staged, in one transaction: the token is redeemed together with what it was used
  * for, and the line in the audit stands or falls with it. Of concurrent requests with one token, as many win as it is
  * good for, and those that lose leave nothing.
  *
- * @returns `undefined` when it took effect; else the error to answer instead.
+ * @returns `undefined` when it took effect; otherwise the error to answer instead.
  */
 export async function commitRegistration(
   storage: Storage,
-  { registration, requestId, address }: RequestScope,
-  stage: Stage,
+  { requestId, address, writes }: Work,
+  { stage, registration }: { stage: Stage; registration: Registration | undefined },
 ): Promise<errors.OIDCProviderError | undefined> {
-  const { saved, destroyed } = registration
-  const clientId = saved?.client_id ?? destroyed
+  const clientId = registration && changedClientId(registration)
   try {
     await storage.db.transaction().execute(async (tx) => {
-      const given = { tx, storage, registration }
-      await redeem(given, clientId)
-      const event = clientId === undefined ? undefined : await change(given, clientId)
-      if (event) {
-        const about = { clientId, actor: registration.permission?.actor, requestId, address }
+      await redeem(tx, writes.registrationTokenHash, clientId)
+      if (registration?.step === 'saved' || registration?.step === 'deleted') {
+        const event = await change({ tx, storage }, registration)
+        const { actor } = registration.permission
         const isEphemeral = isByStranger(event.type, registration.permission)
-        await audit.append(tx, [{ ...event, ...about, isByStranger: isEphemeral }])
+        await audit.append(tx, [{ ...event, clientId, actor, requestId, address, isByStranger: isEphemeral }])
       }
       await storage.applyIn(tx, stage)
     })
@@ -57,47 +58,42 @@ export async function commitRegistration(
 }
 
 /** A registration access token is good for one change. The client is locked first, in the order its deletion does. */
-async function redeem({ tx, registration: { redeemedTokenHash } }: Given, clientId: string | undefined): Promise<void> {
-  if (!redeemedTokenHash) return
+async function redeem(tx: Tx, tokenHash: Buffer | undefined, clientId: string | undefined): Promise<void> {
+  if (!tokenHash) return
   if (clientId !== undefined) await clients.lock(tx, clientId)
-  if (!(await artifacts.destroy(tx, 'RegistrationAccessToken', redeemedTokenHash))) throw used('registration')
+  if (!(await artifacts.destroy(tx, 'RegistrationAccessToken', tokenHash))) throw used('registration')
 }
 
-async function change(given: Given, clientId: string): Promise<audit.AuditEvent> {
-  const { tx, storage, registration } = given
-  const { saved, destroyed, permission, policy } = registration
-  if (destroyed !== undefined) {
-    if (!(await clients.destroy(tx, destroyed))) throw used('registration')
+async function change(given: Given, registration: Changed): Promise<audit.AuditEvent> {
+  const { tx, storage } = given
+  if (registration.step === 'deleted') {
+    if (!(await clients.destroy(tx, registration.clientId))) throw used('registration')
     return { type: 'client.deleted' }
   }
-  if (!saved || !permission || !policy) throw new Error(`The client ${clientId} was saved without having been judged.`)
-  if (permission.client) return update(given, saved, permission)
+  const { permission, policy, metadata, count } = registration
+  if (permission.client) return update(given, registration)
 
   const { tokenId } = permission
   if (tokenId !== undefined && !(await registrationTokens.use(tx, tokenId))) throw used('initial')
   await assertRoom(tx, policy)
-  await registration.count?.(tx)
+  await count?.(tx)
   const origin = { isDynamic: true, registrationTokenId: tokenId, ...originUnder(policy) }
-  await clients.save(tx, storage.envelope, saved, origin)
+  await clients.save(tx, storage.envelope, metadata, origin)
   return { type: 'client.registered', details: { policy: policy.name } }
 }
 
-async function update(
-  { tx, storage, registration }: Given,
-  saved: clients.ClientMetadata,
-  { policy, client, readAt }: Permission,
-): Promise<audit.AuditEvent> {
-  const { client_id: id } = saved
+async function update({ tx, storage }: Given, { permission, metadata, secret }: Saved): Promise<audit.AuditEvent> {
+  const { policy, client, readAt } = permission
+  const { client_id: id } = metadata
   const record = await clientRecords.find(tx, id)
   if (!record || record.isDisabled) throw used('registration')
   if (record.updatedAt.getTime() !== readAt?.getTime()) {
     throw new errors.InvalidRequest('the client was changed meanwhile: read it and try again', 409)
   }
-  const { secret } = registration
   const isReplaced = secret?.isReplacement === true
-  const metadata = isReplaced ? { ...saved, ...secretsOf(client) } : saved
-  await clients.save(tx, storage.envelope, metadata, { isDynamic: true, policy })
-  await endWhatWasNarrowed(tx, id, record.metadata, metadata)
+  const kept = isReplaced ? { ...metadata, ...secretsOf(client) } : metadata
+  await clients.save(tx, storage.envelope, kept, { isDynamic: true, policy })
+  await endWhatWasNarrowed(tx, id, record.metadata, kept)
   if (isReplaced) {
     await clients.rotateSecret(tx, storage.envelope, id, {
       secret: secret.value,

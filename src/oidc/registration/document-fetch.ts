@@ -7,7 +7,7 @@ import type { Metadata } from '../../registration/metadata.ts'
 import type { Secret } from '../../secret.ts'
 import * as rateLimits from '../../stores/operations/rate-limits.ts'
 import { translated } from '../request/storage.ts'
-import { current, type RequestScope } from '../request/work.ts'
+import { current, type Work } from '../request/work.ts'
 import { TooMany } from '../too-many.ts'
 
 export type Documents = {
@@ -45,7 +45,7 @@ export function createDocuments({
 }): Documents {
   const kept = new Map<string, Kept>()
   const reading = new Map<string, Promise<Kept>>()
-  const failures = new WeakMap<RequestScope, { clientId: string; error: unknown }>()
+  const failures = new WeakMap<Work, { clientId: string; error: unknown }>()
   const keyHash = (...about: string[]) => keyedHash(throttleKey, ['client id metadata document', ...about].join('\0'))
 
   /**
@@ -111,8 +111,8 @@ export function createDocuments({
       const fresh = findFresh(clientId)
       if (fresh) return fresh.metadata
       // The engine looks a client up again to tell it what went wrong. That is no reason to ask again.
-      const scope = current()
-      const failed = scope && failures.get(scope)
+      const work = current()
+      const failed = work && failures.get(work)
       if (failed?.clientId === clientId) throw failed.error
       try {
         // Each request is held to its own limits, and waits for no other's: a stranger who is over theirs would be refused
@@ -130,7 +130,7 @@ export function createDocuments({
         reading.set(clientId, pending)
         return (await pending).metadata
       } catch (error) {
-        if (scope) failures.set(scope, { clientId, error })
+        if (work) failures.set(work, { clientId, error })
         throw error
       }
     },

@@ -1,12 +1,10 @@
 import { sha256 } from '../../crypto/digests.ts'
 import type { Basis, Stage } from '../../stores/protocol/stages.ts'
-import type { RequestScope } from './work.ts'
-
-type Read = Pick<RequestScope, 'endpoint' | 'signIn' | 'sessions' | 'clients'>
+import type { Work } from './work.ts'
 
 // Where a person gets something for a client: a session, a code, a device that is approved. A token request rests on the
 // code or token it redeems, which is deleted, under the same locks, by all that ends what was issued.
-const interactive: readonly RequestScope['endpoint'][] = ['authorization', 'resume', 'device', 'device-resume']
+const interactive: readonly Work['endpoint'][] = ['authorization', 'resume', 'device', 'device-resume']
 
 /**
  * What the writes of a request rest on: the session that the browser presented, the account in the epoch in which it was
@@ -15,7 +13,7 @@ const interactive: readonly RequestScope['endpoint'][] = ['authorization', 'resu
  * @throws Error when something would be given that rests on nothing.
  */
 export function basisOf(
-  { endpoint, signIn, sessions, clients }: Read,
+  { endpoint, reads: { signIn, sessions, clients } }: Work,
   clientId: string | undefined,
   change: Stage['session'],
 ): Basis | undefined {
@@ -36,7 +34,7 @@ export function basisOf(
   }
 }
 
-type Presented = RequestScope['sessions'] extends Map<string, infer Entry> ? Entry : never
+type Presented = Work['reads']['sessions'] extends Map<string, infer Entry> ? Entry : never
 
 /** How a request came by a session, and whose it was then. */
 export function originOf({ found, presentedId }: Presented): NonNullable<Basis['session']> {

@@ -1,15 +1,11 @@
 import { keyedHash, randomId, sha256 } from '../../crypto/digests.ts'
 import { type Artifact, type FoundArtifact, identity } from '../../stores/protocol/artifacts.ts'
+import { isArtifactModel, models } from '../../stores/protocol/models.ts'
 import { bind } from './browser.ts'
 import type { Storage } from './storage.ts'
-import { current, type RequestScope } from './work.ts'
+import { current, type Work } from './work.ts'
 
 type Payload = Record<string, unknown>
-
-/** Models that belong to a login, and are revoked with it. */
-export const ofFamily = new Set(['AuthorizationCode', 'AccessToken', 'RefreshToken', 'DeviceCode'])
-// Models whose payload holds what other people's values are made of: sealed as a whole.
-const sealed = new Set(['Interaction', 'PushedAuthorizationRequest'])
 
 /**
  * A device code found by its user code is not known in clear: the engine then handles a reference, `#` and
@@ -32,30 +28,34 @@ export function toStored(
 ): Artifact {
   // `jti` is the bearer value itself; `consumed` is a column that no save may touch.
   const { jti: _jti, consumed: _consumed, userCode, ...rest } = payload
-  const scope = current()
+  const work = current()
   const body =
-    model === 'Interaction' ? { ...withoutBearers(rest, id), browser: scope?.browser && bind(scope.browser) } : rest
+    model === 'Interaction' ? { ...withoutBearers(rest, id), browser: work?.browser && bind(work.browser) } : rest
   const text = (name: string) => (typeof rest[name] === 'string' ? rest[name] : undefined)
   const params = rest['params'] as Payload | undefined
   return {
     model,
     idHash,
     grantId: model === 'Interaction' ? undefined : text('grantId'),
-    family: ofFamily.has(model) && scope ? familyOf(scope) : ofFamily.has(model) ? randomId(16) : undefined,
+    family: isOfLogin(model) ? familyOf(work) : undefined,
     accountId: model === 'Interaction' ? undefined : text('accountId'),
     clientId: text('clientId') ?? (typeof params?.['client_id'] === 'string' ? params['client_id'] : undefined),
     sessionUid: text('sessionUid'),
     userCodeHash: typeof userCode === 'string' ? keyedHash(storage.userCodeKey, userCode) : undefined,
-    payload: sealed.has(model)
-      ? { sealed: storage.envelope.seal(JSON.stringify(body), identity(model, idHash)) }
-      : body,
+    payload: isSealed(model) ? { sealed: storage.envelope.seal(JSON.stringify(body), identity(model, idHash)) } : body,
     expiresAtSeconds: typeof rest['exp'] === 'number' ? rest['exp'] : undefined,
   }
 }
 
-function familyOf(scope: RequestScope): string {
-  scope.newFamily ??= randomId(16)
-  return scope.source?.family ?? scope.newFamily
+/** Says whether a model belongs to a login, and is revoked with it. */
+export const isOfLogin = (model: string): boolean => isArtifactModel(model) && models[model].isOfLogin
+const isSealed = (model: string): boolean => isArtifactModel(model) && models[model].isSealed
+
+/** The family of what is issued: that of the code or token which the request presented, or else a new one. */
+function familyOf(work: Work | undefined): string {
+  if (!work) return randomId(16)
+  work.writes.newFamily ??= randomId(16)
+  return work.reads.source?.family ?? work.writes.newFamily
 }
 
 /** The payload as the engine gave it, but for what `recall` puts back. */
@@ -64,7 +64,7 @@ export function fromStored(
   { model, idHash, payload }: Pick<FoundArtifact, 'model' | 'idHash' | 'payload'>,
   id: string,
 ): Payload {
-  if (!sealed.has(model)) return payload
+  if (!isSealed(model)) return payload
   const body = JSON.parse(storage.envelope.open(String(payload['sealed']), identity(model, idHash)))
   return model === 'Interaction' ? { ...body, returnTo: String(body.returnTo).replace(ownId, id) } : body
 }

@@ -83,10 +83,10 @@ export function createStorage(dependencies: StorageDependencies): Storage {
 
 /** Reads artifacts under a hash, once for each request. */
 export function readOnce(storage: Storage, idHash: Buffer): Promise<artifacts.FoundArtifact[]> {
-  const scope = current()
+  const work = current()
   const key = idHash.toString('hex')
-  const reading = scope?.artifacts.get(key) ?? storage.find(idHash)
-  scope?.artifacts.set(key, reading)
+  const reading = work?.reads.artifacts.get(key) ?? storage.find(idHash)
+  work?.reads.artifacts.set(key, reading)
   return reading
 }
 
@@ -95,7 +95,7 @@ export function stageOf(part: Partial<stages.Stage>): stages.Stage {
   return {
     client: undefined,
     basis: undefined,
-    claim: undefined,
+    redemption: undefined,
     decision: undefined,
     inserts: [],
     session: undefined,

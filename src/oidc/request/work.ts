@@ -1,140 +1,131 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
-import type { Tx } from '../../database/schema.ts'
-import type { Policy } from '../../registration/rules.ts'
-import type { ActiveClient, ClientMetadata } from '../../stores/clients/clients.ts'
+import type { ActiveClient } from '../../stores/clients/clients.ts'
 import type { AuditEvent } from '../../stores/operations/audit.ts'
 import type { Account } from '../../stores/people/accounts.ts'
 import type { Artifact, FoundArtifact } from '../../stores/protocol/artifacts.ts'
 import type { FoundSession } from '../../stores/protocol/sessions.ts'
-import type { SessionChange, SessionOrigin, Stage } from '../../stores/protocol/stages.ts'
+import type { Redemption, SessionChange, SessionOrigin } from '../../stores/protocol/stages.ts'
 import type { Endpoint } from '../endpoints.ts'
 import type { Browser } from './browser.ts'
+import type { Registration } from './registration.ts'
 
 type Payload = Record<string, unknown>
 
 /**
- * What one HTTP request has read and wants to write. Reads are answered from here the second time; writes
- * wait here until the engine has answered, and are applied in one statement before a byte is sent.
+ * The work of one HTTP request: what it has read and what it wants to write. A second read of the same thing is answered
+ * from here. Writes wait here until the engine has answered, and are applied in one statement before a byte is sent.
  */
-export type RequestScope = {
+export type Work = {
   endpoint: Endpoint
   requestId: string
   address: string
-  /** Where interactions begin and go on. Without it there are none. */
+  /** The browser, on the paths where interactions begin and go on. Without it no interaction is found. */
   browser: Browser | undefined
-  artifacts: Map<string, Promise<FoundArtifact[]>>
-  sessions: Map<string, { found: FoundSession; presentedId: string | undefined }>
-  accounts: Map<string, Account>
-  /** Each client that was read, as it was the first time. */
-  clients: Map<string, Pick<ActiveClient, 'updatedAtMs' | 'credentialVersion'>>
-  /** Whether the client was authenticated by the secret before its last rotation. */
-  isByPreviousSecret: boolean
-  /** The sign-in that the request finishes. */
-  signIn: { accountId: string; epoch: number } | undefined
-  /** Whether a person who signs out cannot be led back to the app that asked for it. */
-  cannotReturn: boolean
-  /** Whether the request came to finish a sign-in that has ended meanwhile. */
-  hasSignInEnded: boolean
-  grants: Map<string, Payload>
-  /** The code or token the request presented. */
-  source: FoundArtifact | undefined
-  /** The family of what is issued when nothing was presented: a new login. */
-  newFamily: string | undefined
-  claim: Stage['claim']
-  /** The pushed request that was used up: before anything else is written, so that of two requests one goes on. */
-  pushedHash: Buffer | undefined
-  decision: Stage['decision']
-  inserts: Artifact[]
-  session: SessionChange | undefined
-  endedSession: SessionOrigin | undefined
-  audit: AuditEvent[]
-  /** The identifiers that were claimed, of proofs and assertions. */
-  claimedOnce: Buffer[]
-  revocations: Map<string, Promise<void>>
+  reads: Reads
+  writes: Writes
   registration: Registration
 }
 
-/** What the token of a registration request allows: to register a client, or to change the one it is of. */
-export type Permission = {
-  /** The name of the policy that judges the client. */
-  policy: string
-  actor: string
-  /** The id of the initial access token, of which this is one use. */
-  tokenId?: string
-  /** The client as it was when the request began, if it is one there is already. */
-  client?: ActiveClient
-  readAt?: Date
+export type Reads = {
+  artifacts: Map<string, Promise<FoundArtifact[]>>
+  sessions: Map<string, { found: FoundSession; presentedId: string | undefined }>
+  accounts: Map<string, Account>
+  /** Each client as the request first read it. */
+  clients: Map<string, Pick<ActiveClient, 'updatedAtMs' | 'credentialVersion'>>
+  grants: Map<string, Payload>
+  /** The code or token that the request presented. */
+  source: FoundArtifact | undefined
+  /** The sign-in that the request finishes. */
+  signIn: { accountId: string; epoch: number } | undefined
+  /** Whether the sign-in that the request came to finish has ended since. */
+  hasSignInEnded: boolean
+  /** Whether the client was authenticated by the secret that the last rotation replaced. */
+  isByPreviousSecret: boolean
+  /** Whether the app that asked for a sign-out named no address that the person can return to. */
+  cannotReturn: boolean
 }
 
-/** A registration, from what allows it to what comes of it. */
-export type Registration = {
-  /** What a request without a token is let in by, where registration is open. It is of no use to another request. */
-  openBearer: string | undefined
-  /** Counts a client that is registered without a token, in the transaction that saves it. Throws when there are too many. */
-  count: ((tx: Tx) => Promise<void>) | undefined
-  permission: Permission | undefined
-  policy: Policy | undefined
-  /** All scopes of the client. The engine only sees those it knows. */
-  scope: string | undefined
-  /** The secret that is made now, and so is shown. */
-  secret: { value: string; expiresAtSeconds: number; isReplacement: boolean } | undefined
-  saved: ClientMetadata | undefined
-  destroyed: string | undefined
-  redeemedTokenHash: Buffer | undefined
+export type Writes = {
+  /** The one artifact that the request redeems; `redeem` sets it. */
+  redemption: Redemption | undefined
+  /** The pushed request that was redeemed at once, before anything else is written: of two requests one goes on. */
+  pushedHash: Buffer | undefined
+  /** Identifiers of the proofs and assertions that were redeemed at once. */
+  redeemedProofs: Buffer[]
+  /** The registration access token that the request replaces or ends. */
+  registrationTokenHash: Buffer | undefined
+  decision: Artifact | undefined
+  inserts: Artifact[]
+  /** The family of what is issued when nothing was presented: a new login. */
+  newFamily: string | undefined
+  session: SessionChange | undefined
+  endedSession: SessionOrigin | undefined
+  audit: AuditEvent[]
+  /** Revocations by grant, which are under way or done: the engine asks for each once a model. */
+  revocations: Map<string, Promise<void>>
 }
 
-const storage = new AsyncLocalStorage<RequestScope>()
+const works = new AsyncLocalStorage<Work>()
 
-/** The scope of the request being handled, if any: the command line has none. */
-export function current(): RequestScope | undefined {
-  return storage.getStore()
+/** Returns the work of the request being handled; `undefined` outside a request, as on the command line. */
+export function current(): Work | undefined {
+  return works.getStore()
 }
 
-/** Runs `work` with a scope of its own. */
-export function run<T>(scope: RequestScope, work: () => Promise<T>): Promise<T> {
-  return storage.run(scope, work)
+/** Runs the handler of a request with this work. */
+export function run<T>(work: Work, handler: () => Promise<T>): Promise<T> {
+  return works.run(work, handler)
 }
 
-export function createRequestScope(about: Pick<RequestScope, 'endpoint' | 'requestId' | 'address'>): RequestScope {
+/** Creates the work of a request that has read and written nothing yet. */
+export function createWork(request: Pick<Work, 'endpoint' | 'requestId' | 'address'>): Work {
   return {
-    ...about,
+    ...request,
     browser: undefined,
-    artifacts: new Map(),
-    sessions: new Map(),
-    accounts: new Map(),
-    clients: new Map(),
-    isByPreviousSecret: false,
-    signIn: undefined,
-    cannotReturn: false,
-    hasSignInEnded: false,
-    grants: new Map(),
-    source: undefined,
-    newFamily: undefined,
-    claim: undefined,
-    pushedHash: undefined,
-    decision: undefined,
-    inserts: [],
-    session: undefined,
-    endedSession: undefined,
-    audit: [],
-    claimedOnce: [],
-    revocations: new Map(),
-    registration: {
-      openBearer: undefined,
-      count: undefined,
-      permission: undefined,
-      policy: undefined,
-      scope: undefined,
-      secret: undefined,
-      saved: undefined,
-      destroyed: undefined,
-      redeemedTokenHash: undefined,
+    reads: {
+      artifacts: new Map(),
+      sessions: new Map(),
+      accounts: new Map(),
+      clients: new Map(),
+      grants: new Map(),
+      source: undefined,
+      signIn: undefined,
+      hasSignInEnded: false,
+      isByPreviousSecret: false,
+      cannotReturn: false,
     },
+    writes: {
+      redemption: undefined,
+      pushedHash: undefined,
+      redeemedProofs: [],
+      registrationTokenHash: undefined,
+      decision: undefined,
+      inserts: [],
+      newFamily: undefined,
+      session: undefined,
+      endedSession: undefined,
+      audit: [],
+      revocations: new Map(),
+    },
+    registration: { step: 'asked', openBearer: undefined, count: undefined },
   }
 }
 
-/** Notes a security event; it is written together with what the request does. */
+/**
+ * Notes the artifact that the request redeems, together with what it issues.
+ *
+ * @throws Error when the request has redeemed another one: only one of them would be checked.
+ */
+export function redeem({ writes }: Work, redemption: Redemption): void {
+  const { redemption: other } = writes
+  if (other && !(other.model === redemption.model && other.idHash.equals(redemption.idHash))) {
+    throw new Error(`A request that redeems a ${other.model} must not redeem a ${redemption.model} as well.`)
+  }
+  writes.redemption = redemption
+}
+
+/** Notes a security event, which is written together with what the request does. */
 export function note(event: AuditEvent): void {
-  const scope = current()
-  scope?.audit.push({ requestId: scope.requestId, address: scope.address, ...event })
+  const work = current()
+  work?.writes.audit.push({ requestId: work.requestId, address: work.address, ...event })
 }

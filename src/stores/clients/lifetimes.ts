@@ -1,5 +1,6 @@
 import { CompiledQuery, sql } from 'kysely'
 import type { Db, Tx } from '../../database/schema.ts'
+import { modelsWith } from '../protocol/models.ts'
 import { announce, type Origin } from './clients.ts'
 
 /**
@@ -38,9 +39,11 @@ export type EndedClient = {
 
 // A grant or a token is stored before anybody learns of it, and that a client was used is noted after. So what is stored
 // counts, too. Asked with a limit, for one client at a time: the planner would else rather read all of the table.
+const proofs = modelsWith(({ provesUse }) => provesUse)
+  .map((model) => `'${model}'`)
+  .join(', ')
 const isUsed = `((select true from grants g where g.client_id = c.id limit 1) is not null
-  or (select true from artifacts a where a.client_id = c.id and a.model = any(array['AuthorizationCode',
-    'AccessToken', 'RefreshToken', 'ClientCredentials']) limit 1) is not null)`
+  or (select true from artifacts a where a.client_id = c.id and a.model = any(array[${proofs}]) limit 1) is not null)`
 const isEnded = `c.deleted_at is null and (c.expires_at <= $1 or (c.unused_expires_at <= $1 and not ${isUsed}))`
 const isJunk = `c.dynamic and not c.document and (c.last_used_at is null or c.unused_expires_at is not null) and not ${isUsed}
   and not exists (select 1 from resource_servers r where r.client_id = c.id)`

@@ -1,6 +1,6 @@
 import { type RawBuilder, type SqlBool, sql } from 'kysely'
 import type { Db } from '../../database/schema.ts'
-import * as models from '../protocol/models.ts'
+import { models } from '../protocol/models.ts'
 
 const day = 86_400
 
@@ -11,7 +11,7 @@ const keptSeconds = {
   idempotency_keys: 0,
   refused_requests: 0,
   sessions: 300, // an expired one is not found; this is for clocks that differ
-  artifacts: models.keptSeconds,
+  artifacts: Object.fromEntries(Object.entries(models).map(([model, { keptSeconds }]) => [model, keptSeconds])),
   audit_events: day, // the trigger that refuses to delete others compares with the clock of the database
   grants: 7 * day, // last: artifacts go with them
 } as const

@@ -43,7 +43,7 @@ const parts = {
       and k.disabled_at is null and k.deleted_at is null and (k.expires_at is null or k.expires_at > $2)
     where b.uid is null or exists (select from held_sessions o where o.uid = b.uid and o.destroyed_at is null
       and ${stillTheirs('b.presented_hash', 'b.known_account_id', 'b.account_id')}))`,
-  // Read by the claims below, so that it runs, and locks, before them.
+  // The redemptions below read it, so that it runs, and locks, before them.
   locked: `locked as (select id from grants
     where id = any(array(select value from json_array_elements_text($1->'grants'))) order by id for key share)`,
   consumed: `consumed as (
@@ -145,7 +145,7 @@ const numbers = (section: string) => `(select value::int from json_array_element
 /** The statement for a document in which some sections have something. $1 is the document, $2 the time it is. */
 export function textFor(has: (section: Section) => boolean): string {
   // Sections nobody needs are left out; the few texts that remain are each prepared once.
-  const claims = union(has('consume') && 'consumed', has('destroy') && 'destroyed', has('keep') && 'kept')
+  const redeemed = union(has('consume') && 'consumed', has('destroy') && 'destroyed', has('keep') && 'kept')
   const sections = [
     parts.usable,
     ...(has('bases') ? [parts.heldAccounts, parts.heldClients, parts.heldSessions, parts.based] : []),
@@ -154,7 +154,7 @@ export function textFor(has: (section: Section) => boolean): string {
     has('consume') && parts.consumed,
     has('destroy') && parts.destroyed,
     has('keep') && parts.kept,
-    `entitled as (select n from standing where n in ${numbers('uncontested')} ${claims && `union all ${claims}`})`,
+    `entitled as (select n from standing where n in ${numbers('uncontested')} ${redeemed && `union all ${redeemed}`})`,
     has('decisions') && parts.decided,
     `winners as (${
       has('decisions')

@@ -37,7 +37,18 @@ export type Basis = {
   session: SessionOrigin | undefined
 }
 
-/** Everything one request writes. It is applied whole, or not at all when its basis has moved or the claim is lost. */
+/**
+ * The artifact that a request redeems. Of concurrent requests that redeem the same one, one wins. One that is kept may be
+ * used again: it only has to be valid still when something is issued for it.
+ */
+export type Redemption = {
+  model: string
+  idHash: Buffer
+  grantId: string | undefined
+  how: 'consume' | 'destroy' | 'keep'
+}
+
+/** Everything one request writes. It is applied whole, or not at all when its basis has moved or its redemption is lost. */
 export type Stage = {
   /**
    * The client of a token request, and the number of the credentials by which it was authenticated. Nothing is written when
@@ -45,11 +56,7 @@ export type Stage = {
    */
   client: { id: string; credentialVersion: number | undefined } | undefined
   basis: Basis | undefined
-  /**
-   * The artifact this request redeems; of concurrent requests claiming the same one, one wins. What is kept is good more
-   * than once, and only has to be there still.
-   */
-  claim: { model: string; idHash: Buffer; grantId: string | undefined; how: 'consume' | 'destroy' | 'keep' } | undefined
+  redemption: Redemption | undefined
   /** A device code that is approved or denied. The first decision wins. */
   decision: Artifact | undefined
   inserts: Artifact[]
@@ -58,15 +65,15 @@ export type Stage = {
   audit: AuditEvent[]
 }
 
-/** `moved`: what it rests on is no longer as it was read. `lost`: another request had what it claims. */
+/** `moved`: what it rests on is no longer as it was read. `lost`: another request redeemed what it redeems. */
 export type Outcome = 'applied' | 'lost' | 'moved'
 
 /** Applies stages in one statement, and tells for each what came of it. */
 export async function run(db: Db, stages: Stage[]): Promise<Outcome[]> {
   const numbered = stages.map((stage, n) => ({ ...stage, n }))
-  const claims = (how: 'consume' | 'destroy' | 'keep') =>
-    numbered.flatMap(({ n, claim }) =>
-      claim?.how === how ? [{ n, model: claim.model, id_hash: claim.idHash.toString('hex') }] : [],
+  const redemptions = (how: Redemption['how']) =>
+    numbered.flatMap(({ n, redemption }) =>
+      redemption?.how === how ? [{ n, model: redemption.model, id_hash: redemption.idHash.toString('hex') }] : [],
     )
   const changes = numbered.flatMap(({ n, session }) => (session ? [toSessionRow(n, session)] : []))
   const document: Record<Section, unknown[]> = {
@@ -75,11 +82,11 @@ export async function run(db: Db, stages: Stage[]): Promise<Outcome[]> {
     ),
     clientless: numbered.filter(({ client, basis }) => !client && !basis).map(({ n }) => n),
     bases: numbered.flatMap(({ n, basis }) => (basis ? [toBasisRow(n, basis)] : [])),
-    uncontested: numbered.filter(({ claim }) => !claim).map(({ n }) => n),
-    grants: numbered.flatMap(({ claim }) => claim?.grantId ?? []),
-    consume: claims('consume'),
-    destroy: claims('destroy'),
-    keep: claims('keep'),
+    uncontested: numbered.filter(({ redemption }) => !redemption).map(({ n }) => n),
+    grants: numbered.flatMap(({ redemption }) => redemption?.grantId ?? []),
+    consume: redemptions('consume'),
+    destroy: redemptions('destroy'),
+    keep: redemptions('keep'),
     decisions: numbered.flatMap(({ n, decision }) => (decision ? [toArtifactRow(n, decision)] : [])),
     undecided: numbered.filter(({ decision }) => !decision).map(({ n }) => n),
     inserts: numbered.flatMap(({ n, inserts }) => inserts.map((artifact) => toArtifactRow(n, artifact))),

@@ -2,7 +2,7 @@ import { isConnectionFailure, isContention, isForeignKeyViolation } from '../../
 import type { Db, Tx } from '../../database/schema.ts'
 import { type Outcome, run, type Stage } from './stage-statement.ts'
 
-export type { Basis, Outcome, SessionChange, SessionOrigin, Stage } from './stage-statement.ts'
+export type { Basis, Outcome, Redemption, SessionChange, SessionOrigin, Stage } from './stage-statement.ts'
 
 /**
  * Applies stages, several in one statement, and tells for each what came of it, or that it failed.
