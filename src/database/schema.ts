@@ -1,4 +1,4 @@
-import type { ColumnType, Generated, GeneratedAlways, Kysely, Transaction } from 'kysely'
+import type { ColumnType, Generated, GeneratedAlways, Kysely, Selectable, Transaction } from 'kysely'
 
 type Json = ColumnType<Record<string, unknown>, string, string>
 type Moment = Date
@@ -153,6 +153,12 @@ export type Schema = {
   }
   throttles: { key_hash: Buffer; failures: number; blocked_until: Moment; expires_at: Moment }
 }
+
+/** Some columns of a table's row, as a query returns them. */
+export type Row<Table extends keyof Schema, Column extends keyof Selectable<Schema[Table]>> = Pick<
+  Selectable<Schema[Table]>,
+  Column
+>
 
 /** A database or a transaction on it. */
 export type Db = Kysely<Schema>

@@ -1,8 +1,8 @@
 import { globSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { readArguments } from '../../src/cli/command.ts'
 import { commands, findCommand } from '../../src/cli/commands.ts'
+import { readArguments } from '../../src/cli/run-command.ts'
 import { commandsIn } from '../support/shell-words.ts'
 
 const repository = join(import.meta.dirname, '..', '..')

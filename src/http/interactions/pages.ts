@@ -5,7 +5,7 @@ import type { ConsentRequests } from '../../oidc/consent/request.ts'
 import { signInEnded } from '../../oidc/prompts.ts'
 import * as accounts from '../../stores/people/accounts.ts'
 import type { SignInError } from '../../views/render.ts'
-import type { InteractionDependencies } from './routes.ts'
+import type { InteractionDependencies } from './dependencies.ts'
 
 export const longestEmail = 320 // RFC 5321 §4.5.3.1: 64 + 1 + 255
 

@@ -1,34 +1,16 @@
 import Router from '@koa/router'
 import type { Context } from 'koa'
-import type Provider from 'oidc-provider'
 import { errors, type Interaction, type InteractionResults } from 'oidc-provider'
 import { z } from 'zod'
-import type { Db } from '../../database/schema.ts'
 import { passwordClass } from '../../oidc/acr.ts'
 import * as consent from '../../oidc/consent/decision.ts'
 import { createConsentRequests } from '../../oidc/consent/request.ts'
-import type { ResourceServers } from '../../oidc/permissions/resource-servers.ts'
-import type { FindWayBack } from '../../oidc/request/expired-interactions.ts'
 import { note } from '../../oidc/request/work.ts'
-import type { Render } from '../../views/render.ts'
-import type { Csrf } from '../csrf.ts'
 import { form, readForm, ticks } from '../forms.ts'
-import type { BrowserSignIn } from './browser-sign-in.ts'
+import type { InteractionDependencies } from './dependencies.ts'
 import { createInteractionPages, isUnattainable, longestEmail } from './pages.ts'
 import { createRefusedForms } from './refused-forms.ts'
 import { refuseStray } from './strays.ts'
-
-export type InteractionDependencies = {
-  db: Db
-  provider: Provider
-  render: Render
-  csrf: Csrf
-  signIn: BrowserSignIn
-  resourceServers: ResourceServers
-  findWayBack: FindWayBack
-  grantLifetimeSeconds: number
-  issuer: string
-}
 
 /** The engine's account of a sign-in, with the epoch in which the password was verified. */
 type Login = NonNullable<InteractionResults['login']> & { epoch: number }

@@ -1,6 +1,7 @@
 import type Provider from 'oidc-provider'
 import type { KoaContextWithOIDC } from 'oidc-provider'
 import type { Logger } from 'pino'
+import { createBoundedMap } from '../../bounded-map.ts'
 import type { Db } from '../../database/schema.ts'
 import * as lifetimes from '../../stores/clients/lifetimes.ts'
 import { addressOf } from '../endpoints.ts'
@@ -25,7 +26,7 @@ const remembered = 20_000 // clients, as many as are kept in process
  * once an hour. The exception is a client that is to be removed unless it is used: what saves it is written at once.
  */
 export function createClientUses({ db, clients, log }: { db: Db; clients: ClientCache; log: Logger }): ClientUses {
-  const noted = new Map<string, { atMs: number; isProof: boolean }>()
+  const noted = createBoundedMap<string, { atMs: number; isProof: boolean }>(remembered)
   const waiting = new Map<string, boolean>()
   let timer: NodeJS.Timeout | undefined
   let isDue = false
@@ -63,8 +64,6 @@ export function createClientUses({ db, clients, log }: { db: Db; clients: Client
       const now = Date.now()
       const last = noted.get(id)
       if (last && now - last.atMs < resolutionMs && (last.isProof || !isProof)) return
-      noted.delete(id) // so that it becomes the newest
-      if (noted.size >= remembered) noted.delete(noted.keys().next().value ?? '')
       noted.set(id, { atMs: now, isProof })
       waiting.set(id, isProof || waiting.get(id) === true)
       schedule(everyMs)

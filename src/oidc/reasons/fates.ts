@@ -2,7 +2,7 @@ import type { Db } from '../../database/schema.ts'
 import { type ArtifactModel, factsOf, modelsWith } from '../../stores/protocol/models.ts'
 import * as traces from '../../stores/protocol/traces.ts'
 import { hashOf } from '../request/payloads.ts'
-import type { Reason } from './reasons.ts'
+import type { Reason } from './reason.ts'
 import { quoted } from './remedies.ts'
 
 /** What a request presents that can be unknown, used, expired or of another client. */

@@ -3,7 +3,8 @@ import type { KoaContextWithOIDC } from 'oidc-provider'
 import type { Db } from '../../database/schema.ts'
 import type { FoundArtifact } from '../../stores/protocol/artifacts.ts'
 import { current } from '../request/work.ts'
-import { type Asked, type Reason, reasonOf } from './reasons.ts'
+import type { Reason } from './reason.ts'
+import { type Asked, reasonOf } from './reasons.ts'
 
 /** A request as far as its refusal goes: of ours, or of the engine. */
 type Context = { req: IncomingMessage; state: Record<string, unknown>; oidc?: KoaContextWithOIDC['oidc'] }

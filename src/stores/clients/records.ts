@@ -1,5 +1,5 @@
 import { CompiledQuery, sql } from 'kysely'
-import type { Db, Tx } from '../../database/schema.ts'
+import type { Db, Row, Tx } from '../../database/schema.ts'
 import type { Position } from '../position.ts'
 
 /** A client as an administrator sees it: in any state but deleted, and never with a secret. */
@@ -34,6 +34,8 @@ const columns = [
   'previous_secret_expires_at',
 ] as const
 
+type ClientRow = Row<'clients', (typeof columns)[number]>
+
 export async function find(db: Db, id: string): Promise<ClientRecord | undefined> {
   const row = await db
     .selectFrom('clients')
@@ -52,7 +54,7 @@ export async function list(
   const text = `select ${columns.join(', ')} from clients
     where deleted_at is null ${after ? 'and (created_at, id) > ($2, $3)' : ''} order by created_at, id limit $1`
   const parameters = [limit, ...(after ? [after.at, after.id] : [])]
-  const { rows } = await db.executeQuery<Row>(CompiledQuery.raw(text, parameters))
+  const { rows } = await db.executeQuery<ClientRow>(CompiledQuery.raw(text, parameters))
   return rows.map(toRecord)
 }
 
@@ -75,22 +77,7 @@ export async function listAdministered(db: Db): Promise<ClientRecord[]> {
   return rows.map(toRecord)
 }
 
-type Row = {
-  id: string
-  metadata: Record<string, unknown>
-  dynamic: boolean
-  document: boolean
-  disabled_at: Date | null
-  policy: string | null
-  registration_token_id: string | null
-  created_at: Date
-  updated_at: Date
-  last_used_at: Date | null
-  expires_at: Date | null
-  previous_secret_expires_at: Date | null
-}
-
-function toRecord(row: Row): ClientRecord {
+function toRecord(row: ClientRow): ClientRecord {
   return {
     id: row.id,
     metadata: row.metadata,

@@ -1,4 +1,4 @@
-import type { Db, Tx } from '../../database/schema.ts'
+import type { Db, Row, Tx } from '../../database/schema.ts'
 
 /** A stored policy: rules by name, laid over those of the built-in ones. */
 export type StoredPolicy = { name: string; rules: Record<string, unknown>; createdAt: Date; updatedAt: Date }
@@ -44,8 +44,6 @@ export async function isUsed(db: Db, name: string): Promise<boolean> {
   return one !== undefined || other !== undefined
 }
 
-type Row = { name: string; rules: Record<string, unknown>; created_at: Date; updated_at: Date }
-
-function toPolicy(row: Row): StoredPolicy {
+function toPolicy(row: Row<'registration_policies', (typeof columns)[number]>): StoredPolicy {
   return { name: row.name, rules: row.rules, createdAt: row.created_at, updatedAt: row.updated_at }
 }

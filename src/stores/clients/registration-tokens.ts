@@ -1,5 +1,5 @@
 import { CompiledQuery } from 'kysely'
-import type { Db, Tx } from '../../database/schema.ts'
+import type { Db, Row, Tx } from '../../database/schema.ts'
 import type { Position } from '../position.ts'
 
 /** An initial access token (RFC 7591 §3): who has it may register clients under its policy, so many, until then. */
@@ -15,6 +15,8 @@ export type RegistrationToken = {
 }
 
 const columns = ['id', 'policy', 'max_uses', 'uses', 'created_at', 'expires_at', 'revoked_at'] as const
+
+type TokenRow = Row<'registration_tokens', (typeof columns)[number]>
 
 export type NewRegistrationToken = {
   id: string
@@ -88,21 +90,13 @@ export async function list(
 ): Promise<RegistrationToken[]> {
   const text = `select ${columns.join(', ')} from registration_tokens
     ${after ? 'where (created_at, id) > ($2, $3)' : ''} order by created_at, id limit $1`
-  const { rows } = await db.executeQuery<Row>(CompiledQuery.raw(text, [limit, ...(after ? [after.at, after.id] : [])]))
+  const { rows } = await db.executeQuery<TokenRow>(
+    CompiledQuery.raw(text, [limit, ...(after ? [after.at, after.id] : [])]),
+  )
   return rows.map(toToken)
 }
 
-type Row = {
-  id: string
-  policy: string
-  max_uses: number | null
-  uses: number
-  created_at: Date
-  expires_at: Date
-  revoked_at: Date | null
-}
-
-function toToken(row: Row): RegistrationToken {
+function toToken(row: TokenRow): RegistrationToken {
   return {
     id: row.id,
     policy: row.policy,

@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import type { Db, Tx } from '../../database/schema.ts'
+import type { Db, Row, Tx } from '../../database/schema.ts'
 
 /** An API that accepts access tokens (RFC 8707 §1). */
 export type ResourceServer = {
@@ -139,20 +139,7 @@ export async function isOnlyCredentials(db: Db, clientId: string): Promise<boole
   return row !== undefined
 }
 
-type Row = {
-  identifier: string
-  name: string
-  scopes: Record<string, unknown>
-  token_format: string
-  token_ttl_seconds: number | null
-  client_id: string | null
-  owns_client: boolean
-  token_type_header: string
-  serves_userinfo: boolean
-  created_at: Date
-}
-
-function toResourceServer(row: Row): ResourceServer {
+function toResourceServer(row: Row<'resource_servers', (typeof columns)[number]>): ResourceServer {
   return {
     identifier: row.identifier,
     name: row.name,

@@ -1,7 +1,7 @@
 import type { JWK } from 'jose'
-import { type Selectable, sql } from 'kysely'
+import { sql } from 'kysely'
 import { type Envelope, keyIdOf } from '../../crypto/envelope.ts'
-import type { Db, Schema, Tx } from '../../database/schema.ts'
+import type { Db, Row, Tx } from '../../database/schema.ts'
 import { type Secret, secret } from '../../secret.ts'
 
 /** What a key goes through, in this order. docs/keys.md says what each means. */
@@ -54,6 +54,22 @@ export function identity({ id, purpose }: { id: string; purpose: string }): stri
   return sharedSecrets.includes(purpose) ? `shared_secrets.value:${id}` : `signing_keys.private_jwk:${id}`
 }
 
+const columns = [
+  'id',
+  'purpose',
+  'state',
+  'sealed',
+  'public_jwk',
+  'service_reference',
+  'created_at',
+  'published_at',
+  'active_at',
+  'retired_at',
+  'removed_at',
+  'revoked_at',
+  'rotation_requested_at',
+] as const
+
 /** Whether a key waits to take over. */
 export function isNext({ state }: Key): boolean {
   return state === 'pending' || state === 'published'
@@ -61,13 +77,13 @@ export function isNext({ state }: Key): boolean {
 
 /** All keys there ever were, oldest first. */
 export async function list(db: Db): Promise<Key[]> {
-  const rows = await db.selectFrom('keys').selectAll().orderBy('created_at').orderBy('id').execute()
+  const rows = await db.selectFrom('keys').select(columns).orderBy('created_at').orderBy('id').execute()
   return rows.map(toKey)
 }
 
 /** All keys with what they are worth. Throws when one cannot be opened. */
 export async function open(db: Db, envelope: Envelope): Promise<OpenedKey[]> {
-  const rows = await db.selectFrom('keys').selectAll().orderBy('created_at').orderBy('id').execute()
+  const rows = await db.selectFrom('keys').select(columns).orderBy('created_at').orderBy('id').execute()
   return rows.map((row) => ({
     ...toKey(row),
     value: row.sealed === null ? undefined : secret(envelope.open(row.sealed, identity(row))),
@@ -208,7 +224,7 @@ async function announce(tx: Tx): Promise<void> {
   await sql`select pg_notify(${changedChannel}, '')`.execute(tx)
 }
 
-function toKey(row: Selectable<Schema['keys']>): Key {
+function toKey(row: Row<'keys', (typeof columns)[number]>): Key {
   return {
     id: row.id,
     purpose: row.purpose,

@@ -1,5 +1,5 @@
 import { CompiledQuery } from 'kysely'
-import type { Db } from '../../database/schema.ts'
+import type { Db, Row } from '../../database/schema.ts'
 import type { EventType } from './audit-events.ts'
 
 /** Something that happened and matters for security. Never holds a bearer value or a secret. */
@@ -60,9 +60,9 @@ export type AuditFilter = Pick<AuditEvent, 'actor' | 'accountId' | 'clientId' | 
 }
 
 // biome-ignore format: it is a list
-const columns = ['id', 'occurred_at', 'type', 'actor', 'account_id', 'client_id', 'resource', 'grant_id', 'request_id', 'address', 'details']
-  .map((name) => `audit_events.${name}`)
-  .join(', ')
+const columns = ['id', 'occurred_at', 'type', 'actor', 'account_id', 'client_id', 'resource', 'grant_id', 'request_id', 'address', 'details'] as const
+
+type EventRow = Row<'audit_events', (typeof columns)[number]> & { email: string | null; client_name: string | null }
 
 /** The newest events first, of those that a filter lets through, before an id. */
 export async function list(
@@ -82,15 +82,15 @@ export async function list(
   ]
   const given = conditions.filter(([, value]) => value !== undefined)
   const where = given.map(([condition], index) => `${condition} $${index + 2}`)
-  const text = `select ${columns}, accounts.email, clients.metadata->>'client_name' as client_name from audit_events
+  const text = `select ${columns.map((column) => `audit_events.${column}`).join(', ')}, accounts.email, clients.metadata->>'client_name' as client_name from audit_events
     left join accounts on accounts.id = audit_events.account_id
     left join clients on clients.id = audit_events.client_id
     ${where.length > 0 ? `where ${where.join(' and ')}` : ''} order by audit_events.id desc limit $1`
-  const { rows } = await db.executeQuery<Row>(CompiledQuery.raw(text, [limit, ...given.map(([, value]) => value)]))
+  const { rows } = await db.executeQuery<EventRow>(CompiledQuery.raw(text, [limit, ...given.map(([, value]) => value)]))
   return rows.map((row) => ({
     id: row.id,
     occurredAt: row.occurred_at,
-    type: row.type,
+    type: row.type as EventType,
     actor: row.actor ?? undefined,
     accountId: row.account_id ?? undefined,
     email: row.email ?? undefined,
@@ -114,20 +114,4 @@ export async function lastAddresses(db: Db, limit: number): Promise<string[]> {
     .limit(limit)
     .execute()
   return rows.flatMap(({ address }) => address ?? [])
-}
-
-type Row = {
-  id: string
-  occurred_at: Date
-  type: EventType
-  actor: string | null
-  account_id: string | null
-  email: string | null
-  client_name: string | null
-  client_id: string | null
-  resource: string | null
-  grant_id: string | null
-  request_id: string | null
-  address: string | null
-  details: Record<string, unknown>
 }

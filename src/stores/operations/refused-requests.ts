@@ -1,4 +1,4 @@
-import type { Db } from '../../database/schema.ts'
+import type { Db, Row } from '../../database/schema.ts'
 import type { Position } from '../position.ts'
 
 /** A request that was refused, and why. */
@@ -12,6 +12,8 @@ export type RefusedRequest = {
   /** `error`, `reason`, and what else is known, by name. */
   reason: Record<string, string | undefined>
 }
+
+const columns = ['request_id', 'occurred_at', 'client_id', 'method', 'path', 'status', 'reason'] as const
 
 const keptMs = 3 * 86_400_000
 
@@ -64,26 +66,14 @@ export async function list(
   return rows.map(toRequest)
 }
 
-const columns = ['request_id', 'occurred_at', 'client_id', 'method', 'path', 'status', 'reason'] as const
-
-type Row = {
-  request_id: string
-  occurred_at: Date
-  client_id: string | null
-  method: string
-  path: string
-  status: number
-  reason: Record<string, unknown>
-}
-
-function toRequest({ request_id, occurred_at, client_id, method, path, status, reason }: Row): RefusedRequest {
+function toRequest(row: Row<'refused_requests', (typeof columns)[number]>): RefusedRequest {
   return {
-    requestId: request_id,
-    occurredAt: occurred_at,
-    clientId: client_id ?? undefined,
-    method,
-    path,
-    status,
-    reason: reason as RefusedRequest['reason'],
+    requestId: row.request_id,
+    occurredAt: row.occurred_at,
+    clientId: row.client_id ?? undefined,
+    method: row.method,
+    path: row.path,
+    status: row.status,
+    reason: row.reason as RefusedRequest['reason'],
   }
 }

@@ -2,26 +2,14 @@ import { domainToASCII } from 'node:url'
 import { CompiledQuery } from 'kysely'
 import { randomId } from '../../crypto/digests.ts'
 import { isUniqueViolation } from '../../database/connect.ts'
-import type { Db, Tx } from '../../database/schema.ts'
+import type { Db, Row, Tx } from '../../database/schema.ts'
 import type { Position } from '../position.ts'
 import * as sessions from '../protocol/sessions.ts'
+import { type Account, columns, toAccount } from './account-rows.ts'
 
-export type Account = {
-  id: string
-  email: string
-  emailVerified: boolean
-  /** Standard claims by name (OpenID Connect Core §5.1), without `sub` and the email ones. */
-  profile: Record<string, unknown>
-  isDisabled: boolean
-  /** When what is known of the person last changed: not when a password was set or the account disabled. */
-  updatedAt: Date
-  /** Moved by whatever ends all sign-ins of the account. What was proven in an earlier epoch is worth nothing. */
-  epoch: number
-}
+export type { Account } from './account-rows.ts'
 
 export type Credentials = { account: Account; passwordHash: string | undefined }
-
-const columns = ['id', 'email', 'email_verified', 'profile', 'disabled_at', 'accounts.updated_at', 'epoch'] as const
 
 /**
  * The form in which two spellings of an address are the same account: normalized, trimmed, lower case, and the domain as
@@ -56,7 +44,8 @@ export async function findCredentials(db: Db, email: string): Promise<Credential
   const row = await db
     .selectFrom('accounts')
     .leftJoin('password_credentials', 'account_id', 'id')
-    .select([...columns, 'hash'])
+    .select(columns.map((column) => `accounts.${column}` as const))
+    .select('hash')
     .where('email_canonical', '=', canonicalEmail(email))
     .executeTakeFirst()
   return row && { account: toAccount(row), passwordHash: row.hash ?? undefined }
@@ -72,11 +61,10 @@ export type NewAccount = {
 /** Creates an account with a password. `'email-taken'` when the address belongs to another one. */
 export async function create(db: Tx, account: NewAccount): Promise<Account | 'email-taken'> {
   const now = new Date()
-  const id = randomId(16)
   const row = await db
     .insertInto('accounts')
     .values({
-      id,
+      id: randomId(16),
       email: account.email.trim(),
       email_canonical: canonicalEmail(account.email),
       email_verified: account.emailVerified,
@@ -86,19 +74,11 @@ export async function create(db: Tx, account: NewAccount): Promise<Account | 'em
       updated_at: now,
     })
     .onConflict((conflict) => conflict.column('email_canonical').doNothing())
-    .returning('id')
+    .returning(columns)
     .executeTakeFirst()
   if (!row) return 'email-taken'
-  await setPasswordHash(db, id, account.passwordHash)
-  return {
-    id,
-    email: account.email.trim(),
-    emailVerified: account.emailVerified,
-    profile: account.profile,
-    isDisabled: false,
-    updatedAt: now,
-    epoch: 0,
-  }
+  await setPasswordHash(db, row.id, account.passwordHash)
+  return toAccount(row)
 }
 
 export async function setPasswordHash(tx: Tx, accountId: string, hash: string): Promise<void> {
@@ -214,30 +194,8 @@ export async function list(
 ): Promise<(Account & { createdAt: Date })[]> {
   const text = `select ${columns.join(', ')}, created_at from accounts
     ${after ? 'where (created_at, id) > ($2, $3)' : ''} order by created_at, id limit $1`
-  const { rows } = await db.executeQuery<Row & { created_at: Date }>(
+  const { rows } = await db.executeQuery<Row<'accounts', (typeof columns)[number] | 'created_at'>>(
     CompiledQuery.raw(text, [limit, ...(after ? [after.at, after.id] : [])]),
   )
   return rows.map((row) => ({ ...toAccount(row), createdAt: row.created_at }))
-}
-
-type Row = {
-  id: string
-  email: string
-  email_verified: boolean
-  profile: Record<string, unknown>
-  disabled_at: Date | null
-  updated_at: Date
-  epoch: number
-}
-
-function toAccount(row: Row): Account {
-  return {
-    id: row.id,
-    email: row.email,
-    emailVerified: row.email_verified,
-    profile: row.profile,
-    isDisabled: row.disabled_at !== null,
-    updatedAt: row.updated_at,
-    epoch: row.epoch,
-  }
 }

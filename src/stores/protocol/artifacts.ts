@@ -1,9 +1,8 @@
 import { CompiledQuery, sql } from 'kysely'
-import type { Db, Tx } from '../../database/schema.ts'
-import type { Account } from '../people/accounts.ts'
-import { accountOf, type JoinedAccount, joinedColumns } from '../people/joined-accounts.ts'
+import type { Db, Row, Tx } from '../../database/schema.ts'
+import { type Account, type JoinedAccount, joinedAccount, joinedAccountColumns } from '../people/account-rows.ts'
 import { modelsWith } from './models.ts'
-import type { StoredSession } from './sessions.ts'
+import { type JoinedSession, joinedSession, joinedSessionColumns, type StoredSession } from './sessions.ts'
 
 export type Payload = Record<string, unknown>
 
@@ -34,16 +33,27 @@ export type FoundArtifact = Omit<Artifact, 'userCodeHash'> & {
 export const identity = (model: string, idHash: Buffer): string =>
   `artifacts.payload:${model}:${idHash.toString('hex')}`
 
+// biome-ignore format: it is a list
+const columns = ['id_hash', 'model', 'grant_id', 'family', 'account_id', 'client_id', 'session_uid', 'payload'] as const
+
+type FoundRow = Row<'artifacts', (typeof columns)[number]> &
+  JoinedAccount &
+  JoinedSession & {
+    expires_at: number | null
+    consumed_at: number | null
+    grant_payload: Payload | null
+  }
+
 const quoted = (names: readonly string[]) => names.map((name) => `'${name}'`).join(', ')
 const foundExpired = quoted(modelsWith(({ isFoundExpired }) => isFoundExpired))
 
 // The client and account gates are here, not in a sweep: a token of a disabled or deleted one is dead at once.
 const select = `
-  select a.id_hash, a.model, a.grant_id, a.family, a.account_id, a.client_id, a.session_uid, a.payload,
+  select ${columns.map((column) => `a.${column}`).join(', ')},
     extract(epoch from a.expires_at)::float8 as expires_at, extract(epoch from a.consumed_at)::float8 * 1000 as consumed_at,
     g.payload as grant_payload,
-    ${joinedColumns},
-    s.payload as s_payload, s.authorizations, s.account_id as s_account_id
+    ${joinedAccountColumns},
+    ${joinedSessionColumns}
   from artifacts a
   left join clients c on c.id = a.client_id
   left join grants g on g.id = a.grant_id
@@ -62,7 +72,7 @@ const toleranceMs = 60_000
 async function run(db: Db, text: string, hashes: Buffer[]): Promise<FoundArtifact[]> {
   const now = Date.now()
   const parameters = [hashes, new Date(now - toleranceMs), new Date(now)]
-  const { rows } = await db.executeQuery<Row>(CompiledQuery.raw(text, parameters))
+  const { rows } = await db.executeQuery<FoundRow>(CompiledQuery.raw(text, parameters))
   return rows.map(toArtifact)
 }
 
@@ -159,24 +169,7 @@ export async function revoke(tx: Tx, { grantId, family, sessionUid }: Revocation
   return Number(numDeletedRows)
 }
 
-type Row = JoinedAccount & {
-  id_hash: Buffer
-  model: string
-  grant_id: string | null
-  family: string | null
-  account_id: string | null
-  client_id: string | null
-  session_uid: string | null
-  payload: Payload
-  expires_at: number | null
-  consumed_at: number | null
-  grant_payload: Payload | null
-  s_payload: Payload | null
-  authorizations: Payload
-  s_account_id: string | null
-}
-
-function toArtifact(row: Row): FoundArtifact {
+function toArtifact(row: FoundRow): FoundArtifact {
   return {
     model: row.model,
     idHash: row.id_hash,
@@ -189,16 +182,8 @@ function toArtifact(row: Row): FoundArtifact {
     expiresAtSeconds: row.expires_at ?? undefined,
     consumedAtMs: row.consumed_at ?? undefined,
     grant: row.grant_payload ?? undefined,
-    account: accountOf(row),
-    session:
-      row.s_payload && row.session_uid
-        ? {
-            uid: row.session_uid,
-            accountId: row.s_account_id ?? undefined,
-            payload: row.s_payload,
-            authorizations: row.authorizations,
-          }
-        : undefined,
+    account: joinedAccount(row),
+    session: joinedSession(row),
   }
 }
 

@@ -1,6 +1,6 @@
 import { CompiledQuery, sql } from 'kysely'
 import { randomId } from '../../crypto/digests.ts'
-import type { Db, Tx } from '../../database/schema.ts'
+import type { Db, Row, Tx } from '../../database/schema.ts'
 import type { Position } from '../position.ts'
 import { modelsWith } from './models.ts'
 
@@ -12,6 +12,7 @@ type Payload = Record<string, unknown>
 export type StoredGrant = { id: string; payload: Payload; shown: Payload; expiresAtSeconds: number }
 
 const columns = ['id', 'payload', 'shown', 'expires_at'] as const
+type Column = (typeof columns)[number]
 
 export type Pair = { accountId: string; clientId: string }
 
@@ -38,7 +39,7 @@ export async function findAll(db: Db, pairs: Pair[]): Promise<(StoredGrant | und
     where account_id = any($1) and client_id = any($2) and expires_at > $3`
   const accounts = new Set(pairs.map(({ accountId }) => accountId))
   const clients = new Set(pairs.map(({ clientId }) => clientId))
-  const { rows } = await db.executeQuery<Row & { account_id: string; client_id: string }>(
+  const { rows } = await db.executeQuery<Row<'grants', Column | 'account_id' | 'client_id'>>(
     CompiledQuery.raw(text, [[...accounts], [...clients], new Date()]),
   )
   return pairs.map(({ accountId, clientId }) => {
@@ -174,9 +175,7 @@ export async function list(
   }))
 }
 
-type Row = { id: string; payload: Payload; shown: Payload; expires_at: Date }
-
-function toGrant(row: Row): StoredGrant {
+function toGrant(row: Row<'grants', Column>): StoredGrant {
   return {
     id: row.id,
     payload: row.payload,

@@ -1,7 +1,7 @@
 import { CompiledQuery } from 'kysely'
-import type { Db, Tx } from '../../database/schema.ts'
-import type { Account } from '../people/accounts.ts'
-import { accountOf, type JoinedAccount, joinedColumns } from '../people/joined-accounts.ts'
+import type { Db, Row, Tx } from '../../database/schema.ts'
+import { type Joined, joined, joinedRow } from '../joins.ts'
+import { type Account, type JoinedAccount, joinedAccount, joinedAccountColumns } from '../people/account-rows.ts'
 
 type Payload = Record<string, unknown>
 
@@ -17,22 +17,41 @@ export type StoredSession = {
 /** What the `state` of a session's payload is sealed for. */
 export const stateIdentity = (uid: string): string => `sessions.state:${uid}`
 
+/** The columns that make a session, in every query that reads one. The first is the key. */
+const columns = ['uid', 'account_id', 'payload', 'authorizations'] as const
+
+type SessionRow = Row<'sessions', (typeof columns)[number]>
+
+/** The columns of a session for a query that joins `sessions s`. */
+export const joinedSessionColumns = joined('s', columns)
+
+/** The session that a query found beside a row of another table. */
+export type JoinedSession = Joined<'s', SessionRow>
+
+/** Reads the session that came with a row of another table. */
+export function joinedSession(row: JoinedSession): StoredSession | undefined {
+  const session = joinedRow<'s', SessionRow>(row, 's', columns)
+  return session && toSession(session)
+}
+
+function toSession(row: SessionRow): StoredSession {
+  return {
+    uid: row.uid,
+    accountId: row.account_id ?? undefined,
+    payload: row.payload,
+    authorizations: row.authorizations,
+  }
+}
+
 const select = `
-  select s.uid, s.id_hash, s.previous_id_hash, s.account_id, s.payload, s.authorizations, ${joinedColumns}
+  select ${columns.map((column) => `s.${column}`).join(', ')}, s.id_hash, s.previous_id_hash, ${joinedAccountColumns}
   from sessions s left join accounts u on u.id = s.account_id
   where s.destroyed_at is null and s.expires_at > $2 and u.disabled_at is null`
 
-type Row = JoinedAccount & {
-  uid: string
-  id_hash: Buffer
-  previous_id_hash: Buffer | null
-  account_id: string | null
-  payload: Payload
-  authorizations: Payload
-}
+type FoundRow = JoinedAccount & SessionRow & Row<'sessions', 'id_hash' | 'previous_id_hash'>
 
-async function run(db: Db, condition: string, key: unknown): Promise<Row[]> {
-  return (await db.executeQuery<Row>(CompiledQuery.raw(`${select} and ${condition}`, [key, new Date()]))).rows
+async function run(db: Db, condition: string, key: unknown): Promise<FoundRow[]> {
+  return (await db.executeQuery<FoundRow>(CompiledQuery.raw(`${select} and ${condition}`, [key, new Date()]))).rows
 }
 
 export type FoundSession = StoredSession & { account: Account | undefined }
@@ -42,14 +61,14 @@ export async function findByIdHashes(db: Db, idHashes: Buffer[]): Promise<(Found
   const rows = await run(db, '(s.id_hash = any($1) or s.previous_id_hash = any($1))', idHashes)
   return idHashes.map((hash) => {
     const row = rows.find((candidate) => hash.equals(candidate.id_hash) || candidate.previous_id_hash?.equals(hash))
-    return row && toSession(row)
+    return row && toFoundSession(row)
   })
 }
 
 /** The live session of a uid, with its account. */
 export async function findByUid(db: Db, uid: string): Promise<FoundSession | undefined> {
   const [row] = await run(db, 's.uid = $1', uid)
-  return row && toSession(row)
+  return row && toFoundSession(row)
 }
 
 /** Locks a session of an account until the transaction ends, and says whether it still is one. */
@@ -75,12 +94,6 @@ export async function destroyByAccount(tx: Tx, accountId: string): Promise<void>
     .execute()
 }
 
-function toSession(row: Row): FoundSession {
-  return {
-    uid: row.uid,
-    accountId: row.account_id ?? undefined,
-    payload: row.payload,
-    authorizations: row.authorizations,
-    account: accountOf(row),
-  }
+function toFoundSession(row: FoundRow): FoundSession {
+  return { ...toSession(row), account: joinedAccount(row) }
 }

@@ -1,0 +1,44 @@
+import type { Row } from '../../database/schema.ts'
+import { type Joined, joined, joinedRow } from '../joins.ts'
+
+export type Account = {
+  id: string
+  email: string
+  emailVerified: boolean
+  /** Standard claims by name (OpenID Connect Core §5.1), without `sub` and the email ones. */
+  profile: Record<string, unknown>
+  isDisabled: boolean
+  /** The last change to what is known of the person. A new password or a disabled account does not count. */
+  updatedAt: Date
+  /** Counts the times that all sign-ins of the account were ended. Proof from an earlier epoch is worth nothing. */
+  epoch: number
+}
+
+/** The columns that make an account, in every query that reads one. The first is the key. */
+export const columns = ['id', 'email', 'email_verified', 'profile', 'disabled_at', 'updated_at', 'epoch'] as const
+
+type AccountRow = Row<'accounts', (typeof columns)[number]>
+
+export function toAccount(row: AccountRow): Account {
+  return {
+    id: row.id,
+    email: row.email,
+    emailVerified: row.email_verified,
+    profile: row.profile,
+    isDisabled: row.disabled_at !== null,
+    updatedAt: row.updated_at,
+    epoch: row.epoch,
+  }
+}
+
+/** The columns of an account for a query that joins `accounts u`. */
+export const joinedAccountColumns = joined('u', columns)
+
+/** The account that a query found beside a row of another table. */
+export type JoinedAccount = Joined<'u', AccountRow>
+
+/** Reads the account that came with a row of another table. */
+export function joinedAccount(row: JoinedAccount): Account | undefined {
+  const account = joinedRow<'u', AccountRow>(row, 'u', columns)
+  return account && toAccount(account)
+}
