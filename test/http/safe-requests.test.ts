@@ -170,7 +170,7 @@ describe('RFC 9110 §9.2.1: a request that only previews', () => {
       if (errors !== 'page' || !methods.includes('GET')) continue
       const asked = path.replace(/:[a-z_]+/g, 'abc')
       const { status } = await send(postern, asked, { headers: { 'sec-purpose': 'prefetch' } })
-      expect([path, status]).toEqual([path, { '/': 200, '/assets/:name': 404 }[path] ?? 503])
+      expect([path, status]).toEqual([path, { '/': 200, '/assets/:name': 404, '/logos/:hash': 404 }[path] ?? 503])
     }
   })
 })

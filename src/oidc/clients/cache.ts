@@ -1,3 +1,4 @@
+import { createBoundedMap } from '../../bounded-map.ts'
 import type { Envelope } from '../../crypto/envelope.ts'
 import type { Database } from '../../database/connect.ts'
 import { listen } from '../../database/notifications.ts'
@@ -23,7 +24,7 @@ export function createClientCache({
   db: Db
   envelope: Envelope
 }): ClientCache {
-  const known = new Map<string, clients.ActiveClient>()
+  const known = createBoundedMap<string, clients.ActiveClient>(remembered)
   const loading = new Map<string, Promise<clients.ActiveClient | undefined>>()
   let checkedAt = Date.now()
   let startedAt = checkedAt
@@ -56,10 +57,7 @@ export function createClientCache({
     try {
       const found = await pending
       // One that was never used may be gone without a trace, and so without being found among what changed.
-      if (found && !found.isUnused && loading.get(id) === pending) {
-        if (known.size >= remembered) known.delete(known.keys().next().value ?? '')
-        known.set(id, found)
-      }
+      if (found && !found.isUnused && loading.get(id) === pending) known.set(id, found)
       return found
     } finally {
       if (loading.get(id) === pending) loading.delete(id)
