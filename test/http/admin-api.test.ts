@@ -100,7 +100,7 @@ describe('RFC 6750: the admin API', () => {
     for (const identifier of almost) {
       const body = { identifier, scopes: { 'postern:clients': 'Pretend' } }
       expect((await call(postern, '/resources', { bearer, body })).status, identifier).toBe(422)
-      await postern.createResource({ identifier, scopes: { 'postern:clients': 'Pretend' } }) // as if accepted
+      await postern.createResource({ identifier, scopes: { 'postern:clients': 'Pretend' } }) // as if it were accepted
     }
     await postern.restart() // makes it read the APIs again
     const machine = { grant_types: ['client_credentials'], redirect_uris: [], response_types: [] }

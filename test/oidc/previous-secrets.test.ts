@@ -14,9 +14,7 @@ import { basic, send } from '../support/wire.ts'
 const machine = { grant_types: ['client_credentials'], redirect_uris: [], response_types: [] }
 const methods = ['client_secret_basic', 'client_secret_post', 'client_secret_jwt']
 
-/**
- * Creates the proof of a client that authenticates with a secret, by its registered method (OpenID Connect Core §9).
- */
+/** Creates what a client sends to authenticate with a secret, by its registered method (OpenID Connect Core §9). */
 async function proof({ client_id, token_endpoint_auth_method: method }: ClientMetadata, secret: string, aud: string) {
   if (method === 'client_secret_basic') return { headers: { authorization: basic(client_id, secret) }, form: {} }
   if (method === 'client_secret_post') return { headers: {}, form: { client_id, client_secret: secret } }
