@@ -60,7 +60,7 @@ describe('a client whose secret was rotated', () => {
   /** Moves the clock by this many seconds. */
   const later = (seconds: number) => vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + seconds * 1000 })
 
-  test.each(methods)('with %s has two secrets until the overlap ends, and one afterwards', async (method) => {
+  test.each(methods)('has two secrets until the overlap ends, and one afterwards (%s)', async (method) => {
     const client = await postern.createClient({ ...machine, token_endpoint_auth_method: method })
     expect(await opens(client, client['client_secret'])).toBe(true)
     const { client_secret: secret } = await rotate(client, 10)
@@ -71,7 +71,7 @@ describe('a client whose secret was rotated', () => {
     expect([await opens(client, client['client_secret']), await opens(client, secret)]).toEqual([false, true])
   })
 
-  test.each(methods)('with %s and no overlap has only the new secret', async (method) => {
+  test.each(methods)('has only the new secret without an overlap (%s)', async (method) => {
     const client = await postern.createClient({ ...machine, token_endpoint_auth_method: method })
     expect(await opens(client, client['client_secret'])).toBe(true)
     const { client_secret: secret, ...rest } = await rotate(client, 0)
@@ -79,7 +79,7 @@ describe('a client whose secret was rotated', () => {
     expect(rest).not.toHaveProperty('previous_secret_expires_at')
   })
 
-  test.each(methods)('with %s is rejected with its previous secret if that ends during the request', async (method) => {
+  test.each(methods)('is rejected with its previous secret if that ends during the request (%s)', async (method) => {
     const client = await postern.createClient({ ...machine, token_endpoint_auth_method: method })
     const { client_secret: secret } = await rotate(client, 600)
     const end = () =>

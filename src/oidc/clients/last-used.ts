@@ -4,6 +4,7 @@ import type { Logger } from 'pino'
 import { createBoundedMap } from '../../bounded-map.ts'
 import type { Db } from '../../database/schema.ts'
 import * as lifetimes from '../../stores/clients/lifetimes.ts'
+import { addressOf } from '../endpoints.ts'
 import type { ClientCache } from '../request/storage.ts'
 
 export type ClientUses = {
@@ -80,23 +81,16 @@ export function createClientUses({ db, clients, log }: { db: Db; clients: Client
   }
 }
 
-const authenticating = new Set([
-  'token',
-  'introspection',
-  'revocation',
-  'pushed_authorization_request',
-  'device_authorization',
-])
-
 /** Notes whenever a client has authenticated, or somebody has signed in to it. */
 export function noteUses(provider: Provider, uses: ClientUses): void {
   provider.use(async (ctx, next) => {
     await next()
     const { oidc } = ctx as Partial<KoaContextWithOIDC>
-    if (!oidc?.client || ctx.status >= 400 || !authenticating.has(oidc.route)) return
+    const address = addressOf(ctx.path)
+    if (!oidc?.client || ctx.status >= 400 || !address?.authenticatesClient) return
     // Anybody can say that they are a public client. Only one that gets tokens has shown something; and whoever has just
     // registered can authenticate, which alone does not keep a client.
-    const isProof = oidc.route === 'token'
+    const isProof = address.endpoint === 'token'
     if (isProof || oidc.client.clientAuthMethod !== 'none') uses.note(oidc.client.clientId, isProof)
   })
   provider.on('authorization.success', ({ oidc }) => {
