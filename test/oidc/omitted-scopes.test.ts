@@ -127,7 +127,7 @@ describe('RFC 6749 §3.3: a request without a scope, or with an unknown one', ()
     expect(json).toMatchObject({ scope: 'notes:read' })
   })
 
-  test('a client that asks only for offline_access and cannot have it gets an error, not something else', async () => {
+  test('a client that asks only for offline_access and cannot have it gets an error, not another scope', async () => {
     const client = await createClient({ grant_types: ['authorization_code'], scope: 'openid email' })
     const begun = await beginLogin(await discover(postern, client), { ...front, scope: 'offline_access' })
     expect(answerOf(begun.page.url)).toMatchObject({ error: 'invalid_scope' })

@@ -8,7 +8,7 @@ import { basic } from '../../support/wire.ts'
 import type { Channels } from './channels.ts'
 import { type Server, startServer } from './server-process.ts'
 
-export const crashes = 'what a server writes that crashes'
+export const crashes = 'output of a crashing server'
 export const reports = 'diagnostic reports'
 
 const accidents = join(import.meta.dirname, 'accidents.ts')
