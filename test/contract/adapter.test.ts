@@ -562,7 +562,7 @@ describe('the sweep', () => {
   })
 })
 
-describe('A token that is issued for another one, which stays valid', () => {
+describe('a token that is issued for another one, which stays valid', () => {
   const inALogin = async () => {
     const [value, grantId] = [randomValue(), await createGrant()]
     await save('AccessToken', value, { kind: 'AccessToken', grantId, clientId: client.client_id })
@@ -583,7 +583,7 @@ describe('A token that is issued for another one, which stays valid', () => {
     return { issued, outcome }
   }
 
-  test('is issued any number of times, in the same login', async () => {
+  test('can be issued any number of times in the same login', async () => {
     const source = await inALogin()
     const both = [exchange(source), exchange(source)]
     await Promise.all(both.map(({ outcome }) => outcome))
@@ -607,8 +607,8 @@ describe('A token that is issued for another one, which stays valid', () => {
   })
 })
 
-describe('A request redeems one thing', () => {
-  test('and a second one is a fault, instead of going unchecked', async () => {
+describe('a request', () => {
+  test('redeems one thing, and fails if it redeems a second one', async () => {
     const [code, other] = [randomValue(), randomValue()]
     for (const value of [code, other]) await save('AuthorizationCode', value, { kind: 'AuthorizationCode' })
     const twice = request(async () => {
@@ -621,8 +621,8 @@ describe('A request redeems one thing', () => {
   })
 })
 
-describe('The engine', () => {
-  test('does not start with a feature that stores a model which the table does not have', async () => {
+describe('the engine', () => {
+  test('does not start with a feature whose model is missing from the table', async () => {
     const { provider } = postern.server.postern
     expect(() => assertModelsKnown(provider, {})).not.toThrow()
     expect(() => assertModelsKnown(provider, { ciba: { enabled: true } } as never)).toThrow(

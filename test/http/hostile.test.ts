@@ -51,7 +51,7 @@ describe('text that cannot be stored', () => {
   test.each([
     ['client_name', { client_name: '\ud800', redirect_uris: ['https://rp.example/cb'] }],
     ['redirect_uris', { redirect_uris: ['https://rp.example/\ud800'] }],
-  ])('in %s of a registration makes it a bad request, not an error of the server', async (_field, metadata) => {
+  ])('makes a registration a bad request, not an error of the server (%s)', async (_field, metadata) => {
     expect((await register(metadata)).status).toBe(400)
   })
 })

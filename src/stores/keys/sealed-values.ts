@@ -80,7 +80,12 @@ export async function listStale(
       [keyId, limit, ...(after ?? [])],
     ),
   )
-  const keyOf = (row: (typeof rows)[number]): RowKey => key.map(({ name }) => row[name] ?? '')
+  const keyOf = (row: (typeof rows)[number]): RowKey =>
+    key.map(({ name }) => {
+      const value = row[name]
+      if (value === undefined || value === null) throw new Error(`A row of ${table} was read without its ${name}.`)
+      return value
+    })
   const last = rows.length === limit ? rows.at(-1) : undefined
   return {
     values: rows.flatMap((row) =>

@@ -79,9 +79,7 @@ const flows: [name: string, begin: (visitor: Visitor) => Promise<Page>, stages: 
   ],
 ]
 
-/**
- * The steps that are answered, a last one whose redirect is not followed, and the step that other browsers then try.
- */
+/** The steps that are answered, a last one whose redirect is not followed, and the step that other browsers try. */
 type Stage = { name: string; answered?: Step[]; parked?: Step; asked: Step }
 
 const signingIn: Stage[] = [

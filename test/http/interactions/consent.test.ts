@@ -181,7 +181,7 @@ describe('a grant', () => {
     expect((await ask({ visitor, scope: 'openid profile', ...parameters })).page.url).toContain('code=')
   })
 
-  test('of a native app is confirmed at every login, since any program on the machine could be the app (RFC 8252 §8.6)', async () => {
+  test('is confirmed at every login for a native app, since any program on the machine could be it (RFC 8252 §8.6)', async () => {
     client = await postern.createClient({
       application_type: 'native',
       token_endpoint_auth_method: 'none',
@@ -316,7 +316,7 @@ describe('an answer on the consent page', () => {
 })
 
 describe('RFC 6749 §4.1.2.1: a person who denies', () => {
-  test.each(['deny', 'cancel'])('with “%s” sends access_denied back, with the state', async (how) => {
+  test.each(['deny', 'cancel'])('sends access_denied back with the state (“%s”)', async (how) => {
     const { page, visitor, state } = await beginLogin(config, { issuer: postern.issuer, scope: 'openid profile' })
     const answer =
       how === 'cancel'

@@ -55,7 +55,7 @@ async function makeSessionOlder(seconds: number): Promise<void> {
   )
 }
 
-describe('OpenID Connect Core §3.1.2.6: prompt=none is answered without a page', () => {
+describe('OpenID Connect Core §3.1.2.6: prompt=none', () => {
   const cases: [string, () => Promise<Record<string, unknown>>, string | undefined][] = [
     ['a code when the person is signed in and has consented', async () => ({ scope: 'openid profile' }), undefined],
     ['a code when other scopes were denied', async () => ({ scope: 'openid profile email' }), undefined],
@@ -109,7 +109,7 @@ describe('OpenID Connect Core §3.1.2.6: prompt=none is answered without a page'
     ['invalid_request together with another prompt', async () => ({ prompt: 'none login' }), 'invalid_request'],
   ]
 
-  test.each(cases)('with %s', async (_what, prepare, error) => {
+  test.each(cases)('is answered without a page, with %s', async (_what, prepare, error) => {
     const parameters = await prepare()
     const { page, state } = await beginLogin(config, { issuer: postern.issuer, visitor, prompt: 'none', ...parameters })
     expect(isBack(page)).toBe(true)
@@ -119,7 +119,7 @@ describe('OpenID Connect Core §3.1.2.6: prompt=none is answered without a page'
     expect(answerOf(page).get('iss')).toBe(postern.issuer) // RFC 9207
   })
 
-  test('with interaction_required for a native app, which any program on the machine could be (RFC 8252 §8.6)', async () => {
+  test('is answered with interaction_required for a native app, which any program on the machine could be (RFC 8252 §8.6)', async () => {
     const native = await postern.createClient({
       application_type: 'native',
       token_endpoint_auth_method: 'none',
@@ -133,7 +133,7 @@ describe('OpenID Connect Core §3.1.2.6: prompt=none is answered without a page'
     expect(answerOf(page).get('error')).toBe('interaction_required')
   })
 
-  test('with login_required once the account is disabled', async () => {
+  test('is answered with login_required once the account is disabled', async () => {
     const account = await postern.createAccount(`gone.${client.client_id}@example.com`)
     const { visitor: browser } = await login(postern, client, { email: account.email })
     await postern.database.query('update accounts set disabled_at = now() where id = $1', [account.id])
@@ -256,7 +256,7 @@ describe('prompt=select_account', () => {
 })
 
 describe('OpenID Connect Core §3.1.2.1: id_token_hint', () => {
-  test('for another person asks for that account, and ends when it signs in', async () => {
+  test('asks for the account of another person, and ends when it signs in', async () => {
     const { tokens } = await login(postern, client, { email: grace })
     const page = await ask({ id_token_hint: tokens.id_token })
     expect(page.body).toContain('The app asks for a different account')

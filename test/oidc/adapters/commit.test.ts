@@ -48,9 +48,7 @@ function state(): Promise<Record<string, unknown>[]> {
   )
 }
 
-/**
- * Disconnects the database when a request sends a statement like this one, until the proxy accepts connections again.
- */
+/** Disconnects the database when a request sends a statement like this one, until the proxy accepts again. */
 function goAwayAt(statement: RegExp): Promise<void> {
   return proxy.cut({ match: (sql) => statement.test(sql), when: 'before' }).then(proxy.refuse)
 }

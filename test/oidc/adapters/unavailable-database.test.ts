@@ -52,7 +52,7 @@ const artifactModels = [
   'RegistrationAccessToken',
 ]
 
-describe('an unreachable database is never treated as an answer', () => {
+describe('an unreachable database', () => {
   const payload = { exp: Math.floor(Date.now() / 1000) + 60, uid: 'u' } as AdapterPayload
   const value = randomBytes(32).toString('base64url')
   type Call = [name: string, call: (model: string) => Promise<unknown>]
@@ -73,7 +73,7 @@ describe('an unreachable database is never treated as an answer', () => {
     ['ReplayDetection', [save, destroy]],
   ]
 
-  test.each(cases)('by the methods of a %s', async (_model, calls) => {
+  test.each(cases)('is never treated as an answer by the methods of a %s', async (_model, calls) => {
     proxy.refuse()
     for (const [name, call] of calls) {
       const outcome = await call(_model).then(

@@ -34,9 +34,7 @@ const elsewhere = (
   ) => Promise<unknown>,
 ) => other.database.db.transaction().execute(work)
 
-/**
- * Tells whether this process knows the client and its secret. Tokens would not show it: the database decides on them.
- */
+/** Tells whether this process knows the client and its secret. Tokens do not show it: the database decides on them. */
 const works = async (client: clients.ClientMetadata) =>
   (await send(postern, '/oauth/introspect', { client, form: { token: 'none' } })).status === 200
 

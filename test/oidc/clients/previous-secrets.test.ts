@@ -14,9 +14,7 @@ import { basic, send } from '../../support/wire.ts'
 const machine = { grant_types: ['client_credentials'], redirect_uris: [], response_types: [] }
 const methods = ['client_secret_basic', 'client_secret_post', 'client_secret_jwt']
 
-/**
- * Creates the proof of a client that authenticates with a secret, by its registered method (OpenID Connect Core §9).
- */
+/** Creates what a client sends to authenticate with a secret, by its registered method (OpenID Connect Core §9). */
 async function proof({ client_id, token_endpoint_auth_method: method }: ClientMetadata, secret: string, aud: string) {
   if (method === 'client_secret_basic') return { headers: { authorization: basic(client_id, secret) }, form: {} }
   if (method === 'client_secret_post') return { headers: {}, form: { client_id, client_secret: secret } }
@@ -60,7 +58,7 @@ describe('a client whose secret was rotated', () => {
   /** Moves the clock by this many seconds. */
   const later = (seconds: number) => vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + seconds * 1000 })
 
-  test.each(methods)('with %s has two secrets until the overlap ends, and one afterwards', async (method) => {
+  test.each(methods)('has two secrets until the overlap ends, and one afterwards (%s)', async (method) => {
     const client = await postern.createClient({ ...machine, token_endpoint_auth_method: method })
     expect(await opens(client, client['client_secret'])).toBe(true)
     const { client_secret: secret } = await rotate(client, 10)
@@ -71,7 +69,7 @@ describe('a client whose secret was rotated', () => {
     expect([await opens(client, client['client_secret']), await opens(client, secret)]).toEqual([false, true])
   })
 
-  test.each(methods)('with %s and no overlap has only the new secret', async (method) => {
+  test.each(methods)('has only the new secret without an overlap (%s)', async (method) => {
     const client = await postern.createClient({ ...machine, token_endpoint_auth_method: method })
     expect(await opens(client, client['client_secret'])).toBe(true)
     const { client_secret: secret, ...rest } = await rotate(client, 0)
@@ -79,7 +77,7 @@ describe('a client whose secret was rotated', () => {
     expect(rest).not.toHaveProperty('previous_secret_expires_at')
   })
 
-  test.each(methods)('with %s is rejected with its previous secret if that ends during the request', async (method) => {
+  test.each(methods)('is rejected with its previous secret if that ends during the request (%s)', async (method) => {
     const client = await postern.createClient({ ...machine, token_endpoint_auth_method: method })
     const { client_secret: secret } = await rotate(client, 600)
     const end = () =>

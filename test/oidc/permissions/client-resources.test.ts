@@ -30,7 +30,7 @@ const token = (client: ClientMetadata, form: Record<string, string | string[]>) 
 const credentials = (client: ClientMetadata, form: Record<string, string | string[]>) =>
   token(client, { grant_type: 'client_credentials', ...form })
 
-/** Returns the error that an authorization request for a resource is answered with, signed in or not. */
+/** Returns the error in the answer to an authorization request for a resource, signed in or not. */
 async function authorizationError(client: ClientMetadata, parameters: Record<string, unknown>): Promise<unknown> {
   const { page } = await beginLogin(await discover(postern, client), { issuer: postern.issuer, ...parameters })
   return page.url.startsWith('https://rp.example/cb') ? answerOf(page.url)['error'] : undefined

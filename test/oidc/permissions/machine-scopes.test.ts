@@ -81,7 +81,7 @@ describe('a machine that an administrator registered', () => {
     }
   })
 
-  test('for scopes of an API, and for the API by name, gets all of them or those it asks for (RFC 6749 §3.3)', async () => {
+  test('gets the scopes of a named API that it is registered for: all, or those it asks for (RFC 6749 §3.3)', async () => {
     const client = await postern.createClient({ ...machine, scope: 'openid read write', resources: [notes, mail] })
     expect(said(await ask(client, { resource: notes }))).toEqual([200, 'read write'])
     expect(said(await ask(client, { resource: notes, scope: 'write' }))).toEqual([200, 'write'])

@@ -50,7 +50,7 @@ function fails(): void {
   }
 }
 
-describe('RFC 9111 §4.2.1: a document is fresh', () => {
+describe('RFC 9111 §4.2.1: a document', () => {
   test.each<[what: string, headers: () => Record<string, string>, seconds: number]>([
     ['for as long as its server says', () => ({ 'cache-control': 'public, max-age=1200' }), 1_200],
     ['until the date that its server gives', () => ({ expires: new Date(startedAt + 900_000).toUTCString() }), 900],
@@ -59,7 +59,7 @@ describe('RFC 9111 §4.2.1: a document is fresh', () => {
     ['for five minutes even if its server says less', () => ({ 'cache-control': 'max-age=0, no-store' }), 300],
     ['for at most an hour even if its server says more', () => ({ 'cache-control': 'max-age=31536000' }), 3_600],
     ['for five minutes if its server gives an invalid date', () => ({ expires: 'tomorrow' }), 300],
-  ])('%s', async (_what, headers, seconds) => {
+  ])('is fresh %s', async (_what, headers, seconds) => {
     at(0)
     answers({ client_name: 'Before' }, headers())
     const first = await read()

@@ -310,10 +310,10 @@ describe('RFC 9449 §11.1, RFC 7523 §3: a one-time identifier', () => {
     const idHash = randomBytes(32)
     const expiresAt = new Date(Date.now() + 60_000)
     const claims = await Promise.all(
-      Array.from({ length: attempts }, () => replays.claim(database.db, idHash, expiresAt)),
+      Array.from({ length: attempts }, () => replays.redeem(database.db, idHash, expiresAt)),
     )
     expect(claims.filter(Boolean)).toHaveLength(1)
-    expect(await replays.claim(database.db, idHash, new Date(Date.now() + 120_000))).toBe(false)
+    expect(await replays.redeem(database.db, idHash, new Date(Date.now() + 120_000))).toBe(false)
     const [row] = await testDatabase.query('select expires_at from replays where id_hash = $1', [idHash])
     expect(row?.['expires_at']).toEqual(expiresAt)
   })
