@@ -88,9 +88,7 @@ export function browserAt(server: Reachable, cookies?: Visitor['cookies']): Visi
   return createVisitor(server.issuer, { fetch: server.fetch, ...(cookies && { cookies }) })
 }
 
-/**
- * Creates a gate in front of `fetch`: requests for such a path wait until all tabs have arrived and the gate is opened.
- */
+/** Creates a gate in front of `fetch`: requests for such a path wait for all tabs, and then for `open`. */
 export function gate(path: RegExp, tabs: number) {
   const arrived = Promise.withResolvers<void>()
   const opened = Promise.withResolvers<void>()

@@ -95,7 +95,8 @@ describe('a rotation', () => {
     expect(await kidsOf('ES256')).toEqual(expect.arrayContaining([old, coming]))
 
     await rotateOnce(postern, 'ES256')
-    const { tokens } = await login(postern, client, { email, visitor: before.visitor }) // which verifies it
+    // The login verifies the signature of the ID token.
+    const { tokens } = await login(postern, client, { email, visitor: before.visitor })
     expect(kidOf(tokens.id_token)).toBe(coming)
     expect(await kidsOf('ES256')).toContain(old)
     expect(await postern.database.query('select sealed from keys where id = $1', [old])).toEqual([{ sealed: null }])

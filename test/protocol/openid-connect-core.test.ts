@@ -152,7 +152,7 @@ describe('OpenID Connect Core §15.1: ID tokens', () => {
 
   test('are verified with keys that are published without any private member', async () => {
     const { keys } = (await send(postern, '/oauth/jwks')).json as { keys: Record<string, unknown>[] }
-    // Each algorithm has one key, or also the next one once it is made.
+    // Each algorithm has one key, and a second one once the next key exists.
     expect(new Set(keys.map(({ alg }) => alg))).toEqual(new Set(['RS256', 'PS256', 'ES256', 'EdDSA', idTokenAlg]))
     for (const key of keys)
       for (const secret of ['d', 'p', 'q', 'dp', 'dq', 'qi', 'k', 'priv']) expect(key).not.toHaveProperty(secret)

@@ -20,10 +20,7 @@ type Env = Record<string, string>
 export type Command = string[] | { args: string[]; env?: Env; input?: string }
 type Outcome = { args: string[]; code: number; stdout: string; stderr: string }
 
-/**
- * Runs shell commands in this environment one after the other. A command may extend the environment for all that
- * follow.
- */
+/** Runs shell commands one after the other in this environment, which a command may extend for all that follow. */
 export async function runAll(env: Env, commands: Command[]): Promise<{ logged: string; outcomes: Outcome[] }> {
   const path = join(import.meta.dirname, 'many-commands.ts')
   const child = spawn(process.execPath, [path], {
