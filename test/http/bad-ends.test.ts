@@ -58,7 +58,7 @@ async function statusesOf(sent: string): Promise<number[]> {
   return [...answered.matchAll(/HTTP\/1\.1 (\d+)/g)].map(([, status]) => Number(status))
 }
 
-/** Every way in which a client can break off its request. */
+/** Every way for a client to break off its request. */
 const ends: [string, (socket: Socket, path: string) => void | Promise<void>][] = [
   [
     'a body that is cut short',

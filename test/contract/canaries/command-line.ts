@@ -58,7 +58,7 @@ export async function runCommands(scene: Scene, channels: Channels): Promise<voi
   }
 }
 
-/** Lists commands about a client that does not exist. The answer repeats its ID, which is no secret. */
+/** Lists commands about a client that does not exist. The answer repeats its ID, which is not a secret. */
 function aboutNobody(id: string): string[][] {
   return ['show', 'revoke-registration-token'].map((verb) => ['client', verb, id])
 }

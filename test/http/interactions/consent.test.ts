@@ -82,12 +82,12 @@ describe('a scope that was denied', () => {
     ).rejects.toMatchObject({ status: 400 })
   })
 
-  test('is not asked for again by the same request', async () => {
+  test('does not appear again for the same request', async () => {
     const { visitor } = await login(postern, client, { email, scope: 'openid profile email', scopes: ['profile'] })
     expect(isBack((await ask({ visitor, scope: 'openid profile email' })).page)).toBe(true)
   })
 
-  test('is asked for again with prompt=consent, shown unticked, and can then be granted', async () => {
+  test('appears again with prompt=consent, unticked, and can then be granted', async () => {
     const { visitor } = await login(postern, client, { email, scope: 'openid profile email', scopes: ['profile'] })
     const { page } = await ask({ visitor, scope: 'openid profile email', prompt: 'consent' })
     expect(names(page)).toEqual(['openid', 'profile', 'email'])
@@ -330,7 +330,7 @@ describe('RFC 6749 §4.1.2.1: a person who denies', () => {
     expect(await grants()).toEqual([])
   })
 
-  test('is asked again the next time', async () => {
+  test('sees the question again the next time', async () => {
     const { page, visitor } = await ask({ scope: 'openid profile' })
     await visitor.submit(page, '/consent', { decision: 'deny' })
     expect(names((await ask({ visitor, scope: 'openid profile' })).page)).toEqual(['openid', 'profile'])

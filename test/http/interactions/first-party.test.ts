@@ -319,7 +319,7 @@ describe('a client that is no longer first-party', () => {
     expect(scopesOf(await redeem(again.page, again))).toEqual(['openid'])
   })
 
-  test('loses its tokens, to which nobody consented', async () => {
+  test('loses its tokens, since nobody consented to them', async () => {
     const { tokens, config } = await login(postern, client, {
       email,
       scope: 'openid offline_access',

@@ -38,7 +38,7 @@ function expectFriendly(page: Page, status: number, title: string): void {
   expect(page.body).toContain('href="https://notes.example')
 }
 
-describe('an interaction belongs to the browser in which it began:', () => {
+describe('an interaction belongs to the browser where it began:', () => {
   test('another browser that knows its address sees neither the question nor who asks', async () => {
     const { page } = await begin()
     const stranger = createVisitor(postern.issuer)
@@ -106,7 +106,7 @@ describe('an interaction that is over', () => {
     expectFriendly(await visitor.signIn(page, email), 410, 'This page has expired')
   })
 
-  test('leads to the address at which the app begins a login, if the app has one (OpenID Connect Core §4)', async () => {
+  test('leads to the app’s address for beginning a login, if it has one (OpenID Connect Core §4)', async () => {
     const other = await postern.createClient({
       client_name: 'Mail',
       client_uri: 'https://mail.example',
