@@ -151,7 +151,7 @@ describe('RFC 9112 §6.3: a request whose end is ambiguous', () => {
     ['a space before the name', [` ${chunked}`]],
     ['a value on the next line', ['Transfer-Encoding:', ' chunked']],
     ['a control character before the value', ['Transfer-Encoding: \x0bchunked']],
-    ['a line that ends with a line feed alone', [`X: a\n${chunked}`]],
+    ['a line that ends with only a line feed', [`X: a\n${chunked}`]],
   ])('is rejected, and what follows it is not answered: %s', async (_what, lines) => {
     expect(await statusesOf(`${head('/oauth/token', lines)}0\r\n\r\n${hidden()}`)).toEqual([400])
   })
