@@ -13,7 +13,7 @@ const repository = fileURLToPath(new URL('..', import.meta.url))
 /** A file imports from its own layer or one further up; of a line with several, not from its neighbours. */
 const layers = [
   ['resource-server'], // what APIs embed: the server does not stand on it, nor it on the server
-  ['secret'],
+  ['secret', 'bounded-map'],
   ['config'],
   ['log'],
   ['crypto'],

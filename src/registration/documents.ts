@@ -1,5 +1,4 @@
-import { clientMetadata } from './metadata.ts'
-import type { Metadata } from './policy.ts'
+import { clientMetadata, type Metadata } from './metadata.ts'
 import { read } from './uris.ts'
 
 /** The registration policy that judges what a client id metadata document says. */

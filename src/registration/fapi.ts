@@ -1,4 +1,4 @@
-import type { Metadata } from './policy.ts'
+import type { Metadata } from './metadata.ts'
 import type { Refusal } from './refusal.ts'
 
 /** What a client of the FAPI 2.0 Security Profile may sign with, and be given signed (§5.4.1). */

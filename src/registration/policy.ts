@@ -1,12 +1,10 @@
 import { z } from 'zod'
 import { fapiDefaults, fapiRequirements, judgeFapi } from './fapi.ts'
-import { clientMetadata } from './metadata.ts'
-import { areOfNativeApp, postLogoutRedirectUriProblem, redirectUriProblem, webUriProblem } from './redirect-uris.ts'
+import { clientMetadata, type Metadata, privileges, uriRules } from './metadata.ts'
+import { areOfNativeApp } from './redirect-uris.ts'
 import type { Refusal } from './refusal.ts'
 import type { Policy } from './rules.ts'
 import * as scopeRules from './scope-rules.ts'
-
-export type Metadata = Record<string, unknown>
 
 export type Circumstances = {
   policy: Policy
@@ -121,13 +119,11 @@ const judgePublicMachine: Judge = (metadata) => {
 }
 
 const judgePrivileges: Judge = (metadata, { policy: { rules } }) => {
-  if (metadata['first_party'] === true && !rules.first_party) {
-    return refuse('first_party', 'first_party', 'first_party can only be set by an administrator')
-  }
-  const administrative = ['require_pkce', 'required_scopes', 'dangerously_introspect_userinfo_tokens', 'fapi_profile']
-  const field = administrative.find((name) => metadata[name] !== undefined)
-  if (!field || rules.administrative) return undefined
-  return refuse(field, 'administrative', `${field} can only be set by an administrator`)
+  const refused = privileges.find(
+    ({ name, rule, harmless }) => !rules[rule] && ![undefined, harmless].includes(metadata[name]),
+  )
+  if (!refused) return undefined
+  return refuse(refused.name, refused.rule, `${refused.name} can only be set by an administrator`)
 }
 
 const judgeStatement: Judge = (metadata, { policy: { rules } }) => {
@@ -160,24 +156,9 @@ const judgeResources: Judge = (metadata, { policy: { rules } }) => {
   return refuse('default_resource', 'resources', 'default_resource must be one of resources')
 }
 
-// biome-ignore format: it is a table
-const uriProblems = {
-  redirect_uris:             redirectUriProblem,
-  post_logout_redirect_uris: postLogoutRedirectUriProblem,
-  client_uri:                webUriProblem,
-  logo_uri:                  webUriProblem,
-  policy_uri:                webUriProblem,
-  tos_uri:                   webUriProblem,
-  jwks_uri:                  webUriProblem,
-  sector_identifier_uri:     webUriProblem,
-  initiate_login_uri:        webUriProblem,
-  backchannel_logout_uri:    webUriProblem,
-  request_uris:              webUriProblem,
-}
-
 const judgeUris: Judge = (metadata, { policy: { rules }, isLoopbackIssuer }) => {
   const context = { rules, isNative: metadata['application_type'] === 'native', isLoopbackIssuer }
-  for (const [field, problemOf] of Object.entries(uriProblems)) {
+  for (const { name: field, problemOf } of uriRules) {
     const uris = texts(metadata[field])
     if (uris.length > rules.max_uris) {
       return refuse(field, 'max_uris', `${field} must not have more than ${rules.max_uris} entries`)

@@ -11,6 +11,9 @@ export type UriContext = {
   isLoopbackIssuer: boolean
 }
 
+/** Says what is wrong with a URI of a member, if anything is. */
+export type UriRule = (uri: string, context: UriContext) => UriProblem | undefined
+
 /** What no policy allows has this as its rule. */
 export const syntaxRule = 'uri_syntax'
 

@@ -9,8 +9,7 @@ import {
   jwtVerify,
 } from 'jose'
 import type { TrustedIssuer } from '../config/index.ts'
-import { clientMetadata } from './metadata.ts'
-import type { Metadata } from './policy.ts'
+import { clientMetadata, type Metadata } from './metadata.ts'
 import type { Refusal } from './refusal.ts'
 
 /** The claims of a valid statement; otherwise a refusal, with the error code of RFC 7591 §3.2.2. */

@@ -80,8 +80,8 @@ const cases = Object.keys(events).flatMap((event) =>
   (event.startsWith('the app') ? Object.keys(wayTo) : signedInPages).map((page) => [event, page] as const),
 )
 
-describe('an open page explains what has happened when', () => {
-  test.each(cases)('%s, at %s', async (event, name) => {
+describe('an open page', () => {
+  test.each(cases)('explains what has happened when %s (%s)', async (event, name) => {
     const { happen, says, back } = events[event] as (typeof events)[string]
     const opened = await open(name)
     await happen(opened)
@@ -100,7 +100,7 @@ describe('an open page explains what has happened when', () => {
     expect(headingOf(await stranger.get(opened.page.url))).toBe(isKnown ? 'Continue where you started' : says)
   })
 
-  test('a person who is not signed in yet learns nothing about the account', async () => {
+  test('tells a person who is not signed in yet nothing about the account', async () => {
     const opened = await open('sign-in')
     await operate(postern, 'account disable', { account: opened.email })
     const page = await answer(opened, 'sign-in')

@@ -34,7 +34,7 @@ async function leave(visitor: Visitor, fields: Record<string, string> = { logout
 const tokenIn = (body: string) => String(new URLSearchParams(body).get('logout_token'))
 
 describe('OpenID Connect Back-Channel Logout §2.5: when a person signs out', () => {
-  test('the client is sent a logout token that it can verify', async () => {
+  test('the client receives a logout token that it can verify', async () => {
     const client = await listening()
     const { tokens, visitor } = await login(postern, client, { email })
     const claims = tokens.claims()
@@ -62,7 +62,7 @@ describe('OpenID Connect Back-Channel Logout §2.5: when a person signs out', ()
     expect(payload).not.toHaveProperty('nonce')
   })
 
-  test('with the pairwise subject and the algorithm it knows', async () => {
+  test('the logout token has the client’s pairwise subject and algorithm', async () => {
     const client = await listening('/logout', { subject_type: 'pairwise', id_token_signed_response_alg: 'ES256' })
     const { tokens, visitor } = await login(postern, client, { email })
     await leave(visitor)
@@ -73,7 +73,7 @@ describe('OpenID Connect Back-Channel Logout §2.5: when a person signs out', ()
     expect(payload.sub).toBe(tokens.claims()?.sub)
   })
 
-  test('every client of the session is told, and only those', async () => {
+  test('every client of the session is notified, and no other client', async () => {
     const [one, two, absent] = [await listening('/one'), await listening('/two'), await listening('/absent')]
     const elsewhere = await login(postern, absent, { email })
     const { visitor } = await login(postern, one, { email })
@@ -86,7 +86,7 @@ describe('OpenID Connect Back-Channel Logout §2.5: when a person signs out', ()
     expect(receiver.received.map(({ path }) => path)).toEqual(['/absent'])
   })
 
-  test('whoever stays signed in signs out of the app that asked, and of no other', async () => {
+  test('only the app that asked is notified if the person stays signed in', async () => {
     const [one, two] = [await listening('/one'), await listening('/two')]
     const { visitor } = await login(postern, one, { email })
     await login(postern, two, { email, visitor })
@@ -94,7 +94,7 @@ describe('OpenID Connect Back-Channel Logout §2.5: when a person signs out', ()
     expect(receiver.received.map(({ path }) => path)).toEqual(['/one'])
   })
 
-  test('nobody is told anything when the person only looked at the page', async () => {
+  test('nobody is notified if the person only opened the page', async () => {
     const { visitor } = await login(postern, await listening(), { email })
     await visitor.get('/oauth/logout')
     await visitor.post('/oauth/logout/confirm', { logout: 'yes', xsrf: 'guessed' })
@@ -102,8 +102,8 @@ describe('OpenID Connect Back-Channel Logout §2.5: when a person signs out', ()
   })
 })
 
-describe('OpenID Connect Back-Channel Logout §2.8: a client that cannot be told', () => {
-  test('does not keep the person signed in, nor others from being told', async () => {
+describe('OpenID Connect Back-Channel Logout §2.8: a client that cannot be notified', () => {
+  test('neither keeps the person signed in nor prevents the notification of others', async () => {
     const failing = await createReceiver({ status: 500 })
     const one = await postern.createClient({ backchannel_logout_uri: `${failing.url}/logout` })
     const gone = await postern.createClient({ backchannel_logout_uri: 'http://127.0.0.1:9/logout' })
@@ -119,7 +119,7 @@ describe('OpenID Connect Back-Channel Logout §2.8: a client that cannot be told
     }
   })
 
-  test('gets no sid unless it asked for one', async () => {
+  test('gets no sid unless it registered for one', async () => {
     const client = await listening('/logout', { backchannel_logout_session_required: false })
     const { visitor, tokens } = await login(postern, client, { email })
     await leave(visitor)

@@ -20,9 +20,9 @@ const issuer = 'https://id.example'
 const redirect_uris = ['https://rp.example/cb']
 let fleet: Fleet
 let folder: string
-/** A web server of those who write apps. */
+/** A web server of app developers. */
 let web: { server: Server; host: string; received: string[] }
-/** A port inside that no setting names. */
+/** An internal port that no setting names. */
 let inside: Listener
 const published = new Map<string, { status?: number; headers?: OutgoingHttpHeaders; body: string }>()
 let documents = 0
@@ -84,7 +84,7 @@ const restart = async () => {
   await fleet.processes[0].start()
 }
 
-/** Each from a network of its own, unless it is said which. */
+/** Sends requests from a new network each time, unless an address is given. */
 function from(address = `198.51.100.${++people % 250}`): Fetch {
   return (input, init) => {
     const request = new Request(input, init)
@@ -93,7 +93,7 @@ function from(address = `198.51.100.${++people % 250}`): Fetch {
   }
 }
 
-/** Begins an authorization request as a browser does, and returns what the page that refuses it says. */
+/** Starts an authorization request as a browser does, and returns the status and text of the page. */
 async function ask(client_id: string, fetch = from()): Promise<{ status: number; said: string }> {
   const query = new URLSearchParams({
     client_id,
@@ -159,8 +159,8 @@ const auditOf = (client_id: string) =>
     [client_id, 'client.%'],
   )
 
-describe('§3: a client whose id is the address of its metadata', () => {
-  test('gets tokens, refreshes them, and is not asked about again at the next login', async () => {
+describe('§3: a client whose ID is the address of its metadata', () => {
+  test('gets and refreshes tokens, and needs no second consent at the next login', async () => {
     const client_id = publish({ grant_types: ['authorization_code', 'refresh_token'] })
     const person = await createPerson()
     const scope = 'openid email offline_access'
@@ -172,7 +172,7 @@ describe('§3: a client whose id is the address of its metadata', () => {
     expect(again.page.url).toMatch(/^https:\/\/rp\.example\/cb\?code=/)
   })
 
-  test('authenticates with the key that its document names (§8.2)', async () => {
+  test('authenticates with the key in its document (§8.2)', async () => {
     const { key, jwks } = await createKey()
     const client_id = publish({ token_endpoint_auth_method: 'private_key_jwt', jwks })
     const { tokens } = await login(client_id, await createPerson(), {}, oidc.PrivateKeyJwt({ key, kid: 'k1' }))
@@ -182,7 +182,7 @@ describe('§3: a client whose id is the address of its metadata', () => {
     await expect(stranger).rejects.toMatchObject({ error: 'invalid_client' })
   })
 
-  test('returns to any port of the loopback interface, without saying that it is a native app (RFC 8252 §7.3)', async () => {
+  test('may use any port of the loopback interface without being declared a native app (RFC 8252 §7.3)', async () => {
     const client_id = publish({ redirect_uris: ['http://localhost/callback'] })
     const begun = await beginLogin(await configure(client_id), {
       issuer,
@@ -199,18 +199,18 @@ describe('§3: a client whose id is the address of its metadata', () => {
     ['an empty query', () => `${publish()}?`],
     ['user information', () => publish().replace('https://', 'https://claude.ai@')],
     ['dot segments', () => publish().replace('/apps/', '/apps/../apps/')],
-    ['dot segments in disguise', () => publish().replace('/apps/', '/apps/%2e%2E/apps/')],
+    ['percent-encoded dot segments', () => publish().replace('/apps/', '/apps/%2e%2E/apps/')],
     ['another spelling of its host', () => publish().replace('localhost', 'LOCALHOST')],
-    ['a port that goes without saying', () => 'https://localhost:443/app'],
+    ['the default port', () => 'https://localhost:443/app'],
     ['no path', () => `https://${web.host}`],
     ['more than 2048 characters', () => publish({}, { at: `https://${web.host}/${'a'.repeat(2_048)}` })],
-  ])('is not one with %s in its address', async (_what, address) => {
+  ])('is rejected with %s in its address', async (_what, address) => {
     const fetched = web.received.length
     expect(await ask(address())).toMatchObject(refusedFor(''))
     expect(web.received.length).toBe(fetched)
   })
 
-  test('is accepted from no host that the settings do not name', async () => {
+  test('is rejected at a host that the settings do not name', async () => {
     const client_id = 'https://elsewhere.example/app'
     expect(await ask(client_id)).toMatchObject(refusedFor('client ids at elsewhere.example are not accepted here'))
     expect(await ask(publish().replace(/:\d+/, ''))).toMatchObject(
@@ -223,35 +223,39 @@ describe('§4: a document', () => {
   test.each<[what: string, metadata: Record<string, unknown>, reason: string]>([
     ['of another client', { client_id: 'https://claude.ai/app' }, 'another client_id than its address'],
     ['with a secret', { client_secret: 'x'.repeat(48) }, 'must not contain client_secret'],
-    ['with an end of a secret', { client_secret_expires_at: 0 }, 'must not contain client_secret_expires_at'],
+    ['with an expiry of a secret', { client_secret_expires_at: 0 }, 'must not contain client_secret_expires_at'],
     ['with client_secret_basic', { token_endpoint_auth_method: 'client_secret_basic' }, 'shared secret'],
     ['with client_secret_post', { token_endpoint_auth_method: 'client_secret_post' }, 'shared secret'],
     ['with client_secret_jwt', { token_endpoint_auth_method: 'client_secret_jwt' }, 'shared secret'],
     [
-      'that has more fetched',
+      'that needs another fetch',
       { sector_identifier_uri: 'https://rp.example/s' },
       'must not contain sector_identifier_uri',
     ],
     ['for client_credentials', { grant_types: ['client_credentials'] }, 'grant_types may only be'],
     ['for a scope of an API', { scope: 'openid tools' }, 'scope must not include tools (scopes)'],
     ['for a scope of the admin API', { scope: 'postern:clients' }, 'scope must not include postern:clients (scopes)'],
-    ['of a first party', { first_party: true }, 'first_party can only be set by an administrator'],
-    ['that returns over plain http', { redirect_uris: ['http://rp.example/cb'] }, 'redirect_uris must use https'],
-    ['that is no metadata', { redirect_uris: 'https://rp.example/cb' }, 'redirect_uris'],
+    ['of a first-party client', { first_party: true }, 'first_party can only be set by an administrator'],
+    [
+      'with a redirect URI over plain http',
+      { redirect_uris: ['http://rp.example/cb'] },
+      'redirect_uris must use https',
+    ],
+    ['that is not client metadata', { redirect_uris: 'https://rp.example/cb' }, 'redirect_uris'],
     ['with a private key', { jwks: { keys: [{ kty: 'EC', crv: 'P-256', x: 'x', y: 'y', d: 'd' }] } }, 'is refused'],
     ['longer than 5 kB', { client_uri: `https://rp.example/${'a'.repeat(5_120)}` }, 'is longer than 5120 bytes'],
-  ])('%s is refused', async (_what, metadata, reason) => {
+  ])('%s is rejected', async (_what, metadata, reason) => {
     const client_id = publish(metadata)
     expect(await ask(client_id)).toMatchObject(refusedFor(reason))
     expect(await auditOf(client_id)).toEqual([])
   })
 
   test.each<[what: string, body: string]>([
-    ['nothing', ''],
-    ['no JSON', '<!doctype html>'],
-    ['no object', '[]'],
+    ['empty', ''],
+    ['not JSON', '<!doctype html>'],
+    ['not an object', '[]'],
     ['null', 'null'],
-  ])('that is %s is refused', async (_what, body) => {
+  ])('that is %s is rejected', async (_what, body) => {
     const client_id = publish()
     published.set(new URL(client_id).pathname, { body })
     expect(await ask(client_id)).toMatchObject(refusedFor('is not a JSON object'))
@@ -261,10 +265,10 @@ describe('§4: a document', () => {
     ['as text', { 'content-type': 'text/plain' }],
     ['as a page', { 'content-type': 'text/html; charset=utf-8' }],
     [
-      'as a file to keep',
+      'as a download',
       { 'content-type': 'application/octet-stream', 'content-disposition': 'attachment; filename=client.json' },
     ],
-  ])('that is served %s, as a file is that anybody stored there, is refused', async (_what, headers) => {
+  ])('that is served %s, like a file that anyone stored there, is rejected', async (_what, headers) => {
     const client_id = publish({}, { headers })
     expect(await ask(client_id)).toMatchObject(refusedFor('must be served as application/json'))
     expect(await auditOf(client_id)).toEqual([])
@@ -275,9 +279,9 @@ describe('§4: a document', () => {
     expect(await ask(publish({}, { headers }))).toMatchObject(isAsked)
   })
 
-  test('may have scopes of an API where the policy lists them', async () => {
+  test('may have API scopes if the policy lists them', async () => {
     await fleet.operate('registration-policy set', { name: 'document', rules: { scopes: ['openid', 'tools'] } })
-    await restart() // or wait five seconds
+    await restart() // instead of a wait of five seconds
     try {
       expect(await ask(publish({ scope: 'openid tools' }))).toMatchObject(isAsked)
       expect(await ask(publish({ scope: 'openid email' }))).toMatchObject(refusedFor('scope must not include email'))
@@ -290,8 +294,8 @@ describe('§4: a document', () => {
 
 describe('§5: a document that cannot be read', () => {
   test.each<[what: string, answer: { status: number; headers?: OutgoingHttpHeaders }]>([
-    ['is elsewhere', { status: 302, headers: { location: 'https://localhost/elsewhere' } }],
-    ['is not there', { status: 404 }],
+    ['is a redirect', { status: 302, headers: { location: 'https://localhost/elsewhere' } }],
+    ['is not found', { status: 404 }],
     ['has no content', { status: 204 }],
     ['fails', { status: 500 }],
   ])('because it %s makes no client', async (_what, answer) => {
@@ -299,12 +303,12 @@ describe('§5: a document that cannot be read', () => {
     expect(web.received).not.toContain('/elsewhere')
   })
 
-  test('because it is inside gets no connection, though its host is accepted (§8.6)', async () => {
+  test('gets no connection at an internal address, although its host is accepted (§8.6)', async () => {
     expect(await ask(`https://localhost:${inside.port}/app`)).toMatchObject(refusedFor('could not be fetched'))
     expect(inside.connections).toBe(0)
   })
 
-  test('is asked for again each time: a failure is not kept (§5.2)', async () => {
+  test('is fetched again each time: a failure is not cached (§5.2)', async () => {
     const client_id = publish({ client_id: 'https://claude.ai/app' })
     const { pathname } = new URL(client_id)
     const count = () => web.received.filter((path) => path === pathname).length
@@ -315,7 +319,7 @@ describe('§5: a document that cannot be read', () => {
     expect(count()).toBe(2)
   })
 
-  test('is read once for any number of requests, and again when it was kept long enough', async () => {
+  test('is fetched once for many requests, and again after its cache lifetime', async () => {
     const client_id = publish()
     const { pathname } = new URL(client_id)
     const count = () => web.received.filter((path) => path === pathname).length
@@ -332,7 +336,7 @@ describe('§5: a document that cannot be read', () => {
     expect(await auditOf(client_id)).toHaveLength(1)
   })
 
-  test('keeps its client from asking for anything, and no API from asking about its tokens', async () => {
+  test('stops its client, but not an API that introspects its tokens', async () => {
     const api = await fleet.createClient({ grant_types: ['client_credentials'], redirect_uris: [], response_types: [] })
     const identifier = `https://api.example/${++documents}`
     await fleet.operate('resource create', {
@@ -373,7 +377,7 @@ describe('§5: a document that cannot be read', () => {
     }
   })
 
-  test('is asked for so often in an hour for one network, and no longer, whoever else asks', async () => {
+  test('is fetched only so often per hour for one network, without any effect on other networks', async () => {
     const stranger = from('192.0.2.7')
     const known = publish()
     expect(await ask(known, stranger)).toMatchObject(isAsked)
@@ -387,15 +391,15 @@ describe('§5: a document that cannot be read', () => {
     expect(web.received.length).toBe(fetched)
     expect(await ask(client_id, from('192.0.2.8'))).toMatchObject(isAsked)
     await restart()
-    expect(await ask(known, stranger)).toMatchObject(isAsked) // it is no stranger's
+    expect(await ask(known, stranger)).toMatchObject(isAsked) // a known client is not counted
   })
 })
 
 describe('§8.4: a document that changes', () => {
   test.each<[what: string, change: Record<string, unknown>]>([
     ['its name', { client_name: 'Claude' }],
-    ['where one returns to', { redirect_uris: [...redirect_uris, 'https://other.example/cb'] }],
-  ])('%s has people asked again, and is recorded', async (_what, change) => {
+    ['its redirect URIs', { redirect_uris: [...redirect_uris, 'https://other.example/cb'] }],
+  ])('has people asked again, and is recorded: %s', async (_what, change) => {
     const client_id = publish()
     const person = await createPerson()
     await login(client_id, person)
@@ -412,7 +416,7 @@ describe('§8.4: a document that changes', () => {
     expect(await fleet.operate('client show', { client_id })).toMatchObject({ registered_by: 'document', ...change })
   })
 
-  test('into what is refused takes its client out of use', async () => {
+  test('disables its client if it becomes invalid', async () => {
     const client_id = publish()
     const person = await createPerson()
     await login(client_id, person)
@@ -423,7 +427,7 @@ describe('§8.4: a document that changes', () => {
 })
 
 describe('an administrator', () => {
-  test('disables such a client, and with it its tokens, and enables it again', async () => {
+  test('can disable such a client and its tokens, and enable it again', async () => {
     const client_id = publish()
     const person = await createPerson()
     const { config, tokens } = await login(client_id, person)
@@ -439,7 +443,7 @@ describe('an administrator', () => {
     expect(await ask(client_id)).toMatchObject(isAsked)
   })
 
-  test('deletes such a client for good, with what was granted to it', async () => {
+  test('can delete such a client permanently, together with its grants', async () => {
     const client_id = publish()
     await login(client_id, await createPerson())
     await fleet.operate('client delete', { client_id })
@@ -451,14 +455,14 @@ describe('an administrator', () => {
     expect(await ask(client_id)).toMatchObject(refusedFor('is disabled or was deleted'))
   })
 
-  test('does not change such a client: its document says what it is', async () => {
+  test('cannot change such a client, since its document describes it', async () => {
     const client_id = publish()
     await ask(client_id)
     const change = fleet.operate('client update', { client_id, client_name: 'Something else' })
     await expect(change).rejects.toThrow(`What the client ${client_id} is, its document says; change it there.`)
   })
 
-  test('limits how many there are with the policy', async () => {
+  test('can limit their number with the policy', async () => {
     const { count } = (
       await fleet.database.query('select count(*)::int from clients where policy = $1 and deleted_at is null', [
         'document',
@@ -481,7 +485,7 @@ describe('an administrator', () => {
 describe('§6: the metadata of the server', () => {
   const paths = ['openid-configuration', 'oauth-authorization-server'].map((name) => `/.well-known/${name}`)
 
-  test('says that documents are accepted', async () => {
+  test('states that documents are accepted', async () => {
     for (const path of paths) {
       const metadata = await (await fleet.processes[0].fetch(`${issuer}${path}`)).json()
       expect(metadata).toMatchObject({
@@ -493,7 +497,7 @@ describe('§6: the metadata of the server', () => {
     }
   })
 
-  test('says nothing of documents where they are not, and then none is fetched', async () => {
+  test('does not mention documents if they are not accepted, and then none is fetched', async () => {
     const postern = await startPostern({ EGRESS_PRIVATE_HOSTS: web.host })
     try {
       for (const path of paths) {

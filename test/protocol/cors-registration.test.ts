@@ -15,7 +15,7 @@ beforeAll(async () => {
 })
 afterAll(() => Promise.all([open?.stop(), closed?.stop()]))
 
-/** Asks as `fetch` does in a page of another origin: first whether it may, and an answer it may not read is none (Fetch §4.8). */
+/** Sends a request as a page of another origin does: after a preflight, and only with a readable answer (Fetch §4.8). */
 async function fromPage(
   postern: TestPostern,
   origin: string,
@@ -44,7 +44,7 @@ async function fromPage(
 
 describe('Fetch §3.2 (CORS), RFC 7591 §3: open registration', () => {
   test.each(origins)(
-    'from %s is possible, and so is the management of what was registered (RFC 7592 §2)',
+    'from %s is possible, as is the management of the registered client (RFC 7592 §2)',
     async (origin) => {
       const body = { redirect_uris, client_name: 'In a page' }
       const made = await fromPage(open, origin, '/oauth/register', { body })
@@ -63,7 +63,7 @@ describe('Fetch §3.2 (CORS), RFC 7591 §3: open registration', () => {
     },
   )
 
-  test('that is refused can be read, with when to try again', async () => {
+  test('returns a readable error, with a time to retry', async () => {
     const [origin = ''] = origins
     const ask = (body: object) => fromPage(open, origin, '/oauth/register', { body })
     expect((await ask({ redirect_uris: ['nonsense'] }))?.json['error']).toBe('invalid_redirect_uri')
@@ -75,7 +75,7 @@ describe('Fetch §3.2 (CORS), RFC 7591 §3: open registration', () => {
     expect([management?.status, management?.json['error']]).toEqual([401, 'invalid_token'])
   })
 
-  test('that is closed is for no page, and management still is', async () => {
+  test('is closed to pages if it is off, but management is not', async () => {
     const [origin = ''] = origins
     const bearer = await createToken(closed, { uses: 2 })
     expect(await fromPage(closed, origin, '/oauth/register', { body: { redirect_uris } })).toBeUndefined()
@@ -89,7 +89,7 @@ describe('Fetch §3.2 (CORS), RFC 7591 §3: open registration', () => {
     expect(read?.json['client_id']).toBe(client.client_id)
   })
 
-  test('allows no method that nothing here takes', async () => {
+  test('allows no method without a handler', async () => {
     const [origin = ''] = origins
     expect(await fromPage(open, origin, '/oauth/register', { method: 'PATCH', body: {} })).toBeUndefined()
   })

@@ -22,7 +22,7 @@ const refresh = (refresh_token: string, origin: string) =>
   })
 
 describe('Fetch §3.2 (CORS): who may read an answer in a browser', () => {
-  test('the token endpoint is for the origins of the redirect URIs of the client', async () => {
+  test('the token endpoint allows the origins of the client’s redirect URIs', async () => {
     const { tokens } = await login(postern, app, { email: 'ada@example.com', scope: 'openid offline_access' })
     const foreign = [
       'https://evil.example',
@@ -48,11 +48,11 @@ describe('Fetch §3.2 (CORS): who may read an answer in a browser', () => {
   })
 
   test.each([
-    ['/oauth/introspect', 401], // a public client does not introspect
+    ['/oauth/introspect', 401], // a public client cannot introspect
     ['/oauth/revoke', 400],
     ['/oauth/par', 400],
     ['/oauth/device_authorization', 400],
-  ])('%s is for nobody else either', async (path, expected) => {
+  ])('%s allows no other origin either', async (path, expected) => {
     const { headers, status } = await send(postern, path, {
       form: { token: 'x', client_id: app.client_id },
       headers: { origin: 'https://evil.example' },
@@ -60,7 +60,7 @@ describe('Fetch §3.2 (CORS): who may read an answer in a browser', () => {
     expect([status, headers.get('access-control-allow-origin')]).toEqual([expected, null])
   })
 
-  test('metadata and keys are for everybody', async () => {
+  test('metadata and keys allow every origin', async () => {
     for (const path of [
       '/.well-known/openid-configuration',
       '/.well-known/oauth-authorization-server',
@@ -71,7 +71,7 @@ describe('Fetch §3.2 (CORS): who may read an answer in a browser', () => {
     }
   })
 
-  test('userinfo is for the origins of the client of the token', async () => {
+  test('userinfo allows the origins of the token’s client', async () => {
     const { tokens } = await login(postern, app, { email: 'ada@example.com' })
     const ask = (origin: string) =>
       send(postern, '/oauth/userinfo', { bearer: tokens.access_token, headers: { origin } })
@@ -80,7 +80,7 @@ describe('Fetch §3.2 (CORS): who may read an answer in a browser', () => {
     expect([foreign.status, foreign.headers.get('access-control-allow-origin')]).toEqual([400, null])
   })
 
-  test('pages and forms are for no other site', async () => {
+  test('pages and forms allow no other origin', async () => {
     for (const path of [
       '/',
       '/device',
@@ -93,7 +93,7 @@ describe('Fetch §3.2 (CORS): who may read an answer in a browser', () => {
     }
   })
 
-  test('a preflight is answered without saying anything about clients', async () => {
+  test('a preflight is answered without any information about clients', async () => {
     const ask = (origin: string) =>
       send(postern, '/oauth/token', {
         method: 'OPTIONS',

@@ -66,7 +66,7 @@ async function push(form: Record<string, string>, differing?: Differing) {
   return send(postern, '/oauth/par', { form: { client_id: client.client_id, ...form, ...auth } })
 }
 
-/** A relying party of the profile: it signs its assertions, pushes its requests and proves its key. */
+/** Creates a relying party of the profile: it signs its assertions, pushes its requests and proves its key. */
 async function relyingParty() {
   const config = await discover(
     postern,
@@ -94,14 +94,14 @@ async function login() {
 }
 
 describe('a client of the FAPI 2.0 Security Profile', () => {
-  test('logs somebody in, with a pushed request, a signed assertion and a proof of its key', async () => {
+  test('completes a login with a pushed request, a signed assertion and a proof of its key', async () => {
     const { config, DPoP, tokens } = await login()
     expect([tokens.token_type, decodeProtectedHeader(String(tokens.id_token)).alg]).toEqual(['dpop', 'PS256'])
     const { sub } = await oidc.fetchUserInfo(config, tokens.access_token, String(tokens.claims()?.sub), { DPoP })
     expect(sub).toBeTruthy()
   })
 
-  test('§5.3.2.1: keeps its refresh token, which is good again and again, until it is revoked', async () => {
+  test('§5.3.2.1: keeps its refresh token, which it can use repeatedly until it is revoked', async () => {
     const { config, tokens, refresh } = await login()
     for (let use = 0; use < 3; use++) {
       const refreshed = await refresh()
@@ -114,7 +114,7 @@ describe('a client of the FAPI 2.0 Security Profile', () => {
     expect(await refusal(refresh())).toMatchObject({ error: 'invalid_grant' })
   })
 
-  test('is issued nothing by a refresh that a revocation overlaps', async () => {
+  test('gets no valid token from a refresh that a revocation overlaps', async () => {
     for (let round = 0; round < 5; round++) {
       const { config, tokens, refresh } = await login()
       const [refreshed] = await Promise.allSettled([refresh(), oidc.tokenRevocation(config, tokens.access_token)])
@@ -123,7 +123,7 @@ describe('a client of the FAPI 2.0 Security Profile', () => {
     }
   })
 
-  test('has a refresh token for as long as a login may last, since none follows it', async () => {
+  test('has a refresh token for as long as a login may last, since no other follows it', async () => {
     const { config, tokens } = await login()
     const { exp } = await oidc.tokenIntrospection(config, String(tokens.refresh_token))
     expect(Number(exp) - now()).toBeGreaterThan(postern.config.REFRESH_TOKEN_TTL_SECONDS)
@@ -135,7 +135,7 @@ describe('a client of the FAPI 2.0 Security Profile', () => {
     expect(await refusal(plain)).toMatchObject({ status: 400, error: 'invalid_grant' })
   })
 
-  test('§5.3.2.2: sends no request through the browser', async () => {
+  test('§5.3.2.2: cannot send a request through the browser', async () => {
     const { config } = await relyingParty()
     const { page } = await visit(postern, oidc.buildAuthorizationUrl(config, request))
     expect(answerOf(page.url)).toMatchObject({ error: 'invalid_request' })
@@ -144,14 +144,14 @@ describe('a client of the FAPI 2.0 Security Profile', () => {
   test.each([
     ['without a challenge', { code_challenge: '', code_challenge_method: '' }],
     ['with a plain one', { code_challenge_method: 'plain' }],
-  ])('§5.3.2.2: is refused %s', async (_what, differing) => {
+  ])('§5.3.2.2: is rejected %s', async (_what, differing) => {
     const form = Object.fromEntries(Object.entries({ ...request, ...differing }).filter(([, value]) => value !== ''))
     const { status, json } = await push(form)
     expect([status, json['error']]).toEqual([400, 'invalid_request'])
     expect(json['error_description']).not.toContain('--require-pkce')
   })
 
-  test('§5.3.2.1: names the issuer alone as the audience of its assertion', async () => {
+  test('§5.3.2.1: must name only the issuer as the audience of its assertion', async () => {
     const audiences = [[postern.issuer], `${postern.issuer}/oauth/token`, `${postern.issuer}/oauth/par`]
     for (const aud of audiences) {
       const { status, json } = await push(request, { claims: { aud } })
@@ -160,7 +160,7 @@ describe('a client of the FAPI 2.0 Security Profile', () => {
     expect((await push(request)).status).toBe(201)
   })
 
-  test('§5.4.1: signs nothing by RS256', async () => {
+  test('§5.4.1: cannot sign with RS256', async () => {
     const weak = { by: rsa, alg: 'RS256', kid: 'k2' }
     expect((await push(request, weak)).json['error']).toBe('invalid_client')
     expect((await push({ request: await requestObject(weak) })).json['error']).toBe('invalid_request_object')
@@ -178,16 +178,16 @@ describe('FAPI 2.0 Message Signing §5.3.1: a request object', () => {
   test.each<[string, () => Record<string, unknown>]>([
     ['without exp', () => ({ exp: undefined })],
     ['without nbf', () => ({ nbf: undefined })],
-    ['good for more than 60 minutes', () => ({ exp: now() + 3_700 })],
+    ['valid for more than 60 minutes', () => ({ exp: now() + 3_700 })],
     ['from more than 60 minutes ago', () => ({ nbf: now() - 3_700 })],
-  ])('%s is refused', async (_what, claims) => {
+  ])('%s is rejected', async (_what, claims) => {
     const { status, json } = await push({ request: await requestObject({ claims: claims() }) })
     expect([status, json['error']]).toEqual([400, 'invalid_request_object'])
   })
 })
 
 describe('fapi_profile', () => {
-  test('completes the metadata of the client, whatever is said about it', async () => {
+  test('completes the metadata of the client, whatever the metadata contains', async () => {
     const own = await postern.createClient({
       ...metadata,
       require_pushed_authorization_requests: false,
@@ -212,14 +212,14 @@ describe('fapi_profile', () => {
     ['id_token_signed_response_alg', { id_token_signed_response_alg: 'RS256' }],
     ['request_object_signing_alg', { request_object_signing_alg: 'RS256' }],
     ['token_endpoint_auth_signing_alg', { token_endpoint_auth_signing_alg: 'RS256' }],
-  ])('is refused with another %s, which the message names', async (field, differing) => {
+  ])('is rejected with another %s, and the message names the field', async (field, differing) => {
     await expect(postern.createClient({ ...metadata, ...differing })).rejects.toMatchObject({
       field,
       message: expect.stringContaining(field),
     })
   })
 
-  test('is refused for a client that has a secret already', async () => {
+  test('is rejected for a client that already has a secret', async () => {
     const other = await postern.createClient({ id_token_signed_response_alg: 'PS256' })
     const marked = operate(postern, 'client update', { client_id: other.client_id, fapi_profile: '2.0' })
     await expect(marked).rejects.toThrow('token_endpoint_auth_method')
@@ -227,7 +227,7 @@ describe('fapi_profile', () => {
 })
 
 describe('CLIENT_ASSERTION_AUDIENCE=issuer (RFC 7523bis §3)', () => {
-  test('refuses an assertion of any client that names anything but the issuer', async () => {
+  test('rejects an assertion of any client that does not name only the issuer', async () => {
     const strict = await startPostern({ CLIENT_ASSERTION_AUDIENCE: 'issuer' })
     try {
       const machine = await strict.createClient({

@@ -29,7 +29,7 @@ const modes = ['form_post', 'form_post.jwt']
 const ask = (parameters: Record<string, unknown>) =>
   beginLogin(config, { issuer: postern.issuer, visitor, ...parameters })
 
-/** What the app is posted, from a form that it came in or from the JWT in that. */
+/** Reads the answer that the app is posted: the fields of the form, or of the JWT in it. */
 function postedIn(page: Page): Record<string, unknown> {
   const [form] = formsOf(page.body)
   const fields = Object.fromEntries(
@@ -48,7 +48,7 @@ const hostile = [
 ]
 
 describe('OAuth 2.0 Form Post Response Mode §2', () => {
-  test.each(modes)('%s is on by default: a page that posts the answer to the redirect_uri', async (response_mode) => {
+  test.each(modes)('%s is on by default: a page posts the answer to the redirect_uri', async (response_mode) => {
     const { page, verifier, state } = await ask({ response_mode })
     const [form] = formsOf(page.body)
     expect([page.status, form?.action]).toEqual([200, redirect_uri])
@@ -63,7 +63,7 @@ describe('OAuth 2.0 Form Post Response Mode §2', () => {
   })
 
   test.each(modes)(
-    '%s allows the script that submits by its hash, and has a button for where none runs',
+    '%s allows its submitting script by hash, and has a button in case no script runs',
     async (response_mode) => {
       const { page } = await ask({ response_mode })
       const scripts = [...page.body.matchAll(/<script>([\s\S]*?)<\/script>/g)].map(([, script = '']) => script)
@@ -71,7 +71,7 @@ describe('OAuth 2.0 Form Post Response Mode §2', () => {
       const policy = String(page.headers.get('content-security-policy'))
       expect(scripts).toHaveLength(1)
       expect(policy).toContain(`script-src 'report-sample' 'sha256-${hash}';`)
-      expect(policy).not.toContain('form-action') // of another origin, from where the app goes on to a third
+      expect(policy).not.toContain('form-action') // the form goes to another origin, which may redirect to a third
       const [form] = page.body.match(/<form[\s\S]*<\/form>/) ?? []
       expect(form).toMatch(/<button [^>]*type="submit"/)
       expect(page.body).toContain('You are being taken to <bdi dir="ltr">rp.example</bdi>')
@@ -79,7 +79,7 @@ describe('OAuth 2.0 Form Post Response Mode §2', () => {
   )
 
   test.each(modes.flatMap((mode) => hostile.map((state) => [mode, state])))(
-    '%s carries the state %j unchanged, and it is nothing but text on the page',
+    '%s carries the state %j unchanged and only as text on the page',
     async (response_mode, state) => {
       const { page } = await ask({ response_mode, state })
       expect(postedIn(page)['state']).toBe(state)
@@ -88,13 +88,13 @@ describe('OAuth 2.0 Form Post Response Mode §2', () => {
     },
   )
 
-  test.each(modes)('%s posts an error, too', async (response_mode) => {
+  test.each(modes)('%s posts an error too', async (response_mode) => {
     const { page, state } = await ask({ response_mode, prompt: 'none', max_age: 0 })
     expect([page.status, formsOf(page.body)[0]?.action]).toEqual([400, redirect_uri])
     expect(postedIn(page)).toMatchObject({ error: 'login_required', state })
   })
 
-  test.each(modes)('%s posts nothing to an address that is not registered', async (response_mode) => {
+  test.each(modes)('%s posts nothing to an unregistered address', async (response_mode) => {
     const { page } = await ask({ response_mode, redirect_uri: 'https://evil.example/cb' })
     expect([page.status, formsOf(page.body)]).toEqual([400, []])
   })
@@ -105,7 +105,7 @@ describe('OAuth 2.0 Form Post Response Mode §2', () => {
   })
 })
 
-test('with ALLOW_FORM_POST=false it is neither advertised nor possible', async () => {
+test('with ALLOW_FORM_POST=false, form post is neither advertised nor possible', async () => {
   const without = await startPostern({ ALLOW_FORM_POST: 'false' })
   try {
     const { json } = await send(without, '/.well-known/openid-configuration')

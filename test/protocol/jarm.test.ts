@@ -29,7 +29,7 @@ const read = async (response: unknown) =>
   ).payload
 
 describe('JARM §2.3: the response as a signed JWT', () => {
-  test.each(['jwt', 'query.jwt'])('%s: in the query, and openid-client accepts it', async (response_mode) => {
+  test.each(['jwt', 'query.jwt'])('%s puts it in the query, and openid-client accepts it', async (response_mode) => {
     const config = await discover(postern, client)
     oidc.useJwtResponseMode(config)
     const { callback, verifier, nonce, state } = await authorize(postern, client, { email, config, response_mode })
@@ -43,13 +43,13 @@ describe('JARM §2.3: the response as a signed JWT', () => {
     expect(tokens.access_token).toBeTruthy()
   })
 
-  test('fragment.jwt: in the fragment', async () => {
+  test('fragment.jwt puts it in the fragment', async () => {
     const { callback } = await authorize(postern, client, { email, response_mode: 'fragment.jwt' })
     expect(callback.search).toBe('')
     expect(await read(answerOf(callback)['response'])).toMatchObject({ code: expect.any(String) })
   })
 
-  test('form_post.jwt: posted to the redirect_uri', async () => {
+  test('form_post.jwt posts it to the redirect_uri', async () => {
     const { visitor } = await authorize(postern, client, { email })
     const config = await discover(postern, client)
     const { page } = await beginLogin(config, { issuer: postern.issuer, visitor, response_mode: 'form_post.jwt' })
@@ -69,7 +69,7 @@ describe('JARM §2.3: the response as a signed JWT', () => {
     expect(await read(answerOf(page.url)['response'])).toMatchObject({ error: 'login_required', state })
   })
 
-  test('a mode that does not exist is refused', async () => {
+  test('a mode that does not exist is rejected', async () => {
     const config = await discover(postern, client)
     const { page } = await beginLogin(config, { issuer: postern.issuer, response_mode: 'web_message.jwt' })
     expect(answerOf(page.url)).toMatchObject({ error: 'unsupported_response_mode' })

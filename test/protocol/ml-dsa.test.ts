@@ -36,12 +36,12 @@ describe('without ALLOW_ML_DSA', () => {
   })
   afterAll(() => postern?.stop())
 
-  test('it is offered nowhere, and has no key', async () => {
+  test('ML-DSA is offered nowhere and has no key', async () => {
     expect(JSON.stringify(await metadataOf(postern))).not.toContain('ML-DSA')
     expect((await published(postern)).map(({ kty }) => kty)).not.toContain('AKP')
   })
 
-  test.each(members)('nobody registers for it in %s_signed_response_alg, and is told why', async (member) => {
+  test.each(members)('a registration with it in %s_signed_response_alg is rejected with the reason', async (member) => {
     const field = `${member}_signed_response_alg`
     await expect(operate(postern, 'client create', { redirect_uris, [field]: alg })).rejects.toMatchObject({ field })
     const { status, json } = await register(postern, { redirect_uris, [field]: alg }, await createToken(postern))
@@ -58,7 +58,7 @@ describe('RFC 9964: with ALLOW_ML_DSA', () => {
   beforeAll(async () => {
     postern = await startPostern(
       { ALLOW_ML_DSA: 'true', ALLOW_IMPLICIT_AND_HYBRID: 'true', CLIENT_ID_METADATA_DOCUMENTS: 'apps.example' },
-      // There is no such host, so this is not fetched from the network.
+      // This host does not exist, so nothing is fetched from the network.
       { fetch: async () => Response.json({ client_id: documentClient, redirect_uris, ...inIdTokens }) },
     )
     await postern.createAccount(email)
@@ -73,19 +73,19 @@ describe('RFC 9964: with ALLOW_ML_DSA', () => {
   })
   afterAll(() => postern?.stop())
 
-  /** What a token says, if it is signed with this algorithm by a published key. */
+  /** Returns the claims of a token after verifying it with this algorithm and a published key. */
   async function verified(token: unknown, audience = client.client_id): Promise<Record<string, unknown>> {
     const options = { algorithms: [alg], issuer: postern.issuer, audience }
     return (await jwtVerify(String(token), await publishedKeys(postern), options)).payload
   }
 
-  /** Where somebody who is not signed in is led that asks to sign out: back to the app if the hint is verified. */
+  /** Returns where a sign-out without a session leads: back to the app if the hint is verified. */
   const leave = async (id_token_hint: string) =>
     (
       await send(postern, `/oauth/logout?${new URLSearchParams({ id_token_hint, post_logout_redirect_uri })}`)
     ).headers.get('location')
 
-  test('it is offered for what the server signs, beside the others, and for nothing that clients sign', async () => {
+  test('it is offered for everything that the server signs, besides other algorithms, and for nothing that clients sign', async () => {
     const metadata = await metadataOf(postern)
     for (const member of members) {
       expect(metadata[`${member}_signing_alg_values_supported`], member).toEqual(
@@ -96,7 +96,7 @@ describe('RFC 9964: with ALLOW_ML_DSA', () => {
     expect(offering.sort()).toEqual(members.map((member) => `${member}_signing_alg_values_supported`).sort())
   })
 
-  test('§3: its key is published as an algorithm key pair, with nothing private', async () => {
+  test('§3: its key is published as an algorithm key pair, without private members', async () => {
     const isPublic = {
       kty: 'AKP',
       alg,
@@ -112,9 +112,9 @@ describe('RFC 9964: with ALLOW_ML_DSA', () => {
 
   test.each<[string, () => Promise<ClientMetadata>]>([
     ['an administrator', () => postern.createClient(inIdTokens)],
-    ['itself', async () => registered(postern, await createToken(postern), inIdTokens)],
+    ['the client itself', async () => registered(postern, await createToken(postern), inIdTokens)],
     ['a document', async () => ({ client_id: documentClient, token_endpoint_auth_method: 'none', ...inIdTokens })],
-  ])('a client that %s registers for it gets ID tokens that jose verifies', async (_who, make) => {
+  ])('a client that is registered for it by %s gets ID tokens that jose verifies', async (_who, make) => {
     const made = await make()
     const { tokens } = await login(postern, made, { email })
     const [header, , signature] = String(tokens.id_token).split('.')
@@ -126,7 +126,7 @@ describe('RFC 9964: with ALLOW_ML_DSA', () => {
     expect(await verified(tokens.id_token, made.client_id)).toMatchObject({ sub: tokens.claims()?.sub })
   })
 
-  test('a client that does not ask for it gets RS256', async () => {
+  test('a client that does not register for it gets RS256', async () => {
     const plain = await postern.createClient({ id_token_signed_response_alg: undefined })
     const { tokens } = await login(postern, plain, { email })
     expect(decodeProtectedHeader(String(tokens.id_token)).alg).toBe('RS256')
@@ -150,7 +150,7 @@ describe('RFC 9964: with ALLOW_ML_DSA', () => {
     expect(await verified(answer.text)).toMatchObject({ token_introspection: { active: true } })
   })
 
-  test('hashes in ID tokens are SHAKE256 of 64 bytes (OpenID Connect Token Hash Algorithms 1.0), as openid-client has it', async () => {
+  test('hashes in ID tokens are 64 bytes of SHAKE256 (OpenID Connect Token Hash Algorithms 1.0), as openid-client expects', async () => {
     const config = await discover(postern, client)
     oidc.useCodeIdTokenResponseType(config)
     const { callback, verifier, nonce, state } = await authorize(postern, client, { email, config })
@@ -163,12 +163,12 @@ describe('RFC 9964: with ALLOW_ML_DSA', () => {
     expect(await verified(implicit['id_token'])).toMatchObject({ at_hash: halfHash(implicit['access_token'], alg) })
   })
 
-  test('JWT access tokens are RS256 all the same, which every API has to know (RFC 9068 §2.1)', async () => {
+  test('JWT access tokens still use RS256, which every API must support (RFC 9068 §2.1)', async () => {
     const { tokens } = await login(postern, client, forApi(apis.jwt))
     expect(decodeProtectedHeader(tokens.access_token)).toMatchObject({ alg: 'RS256', typ: 'at+jwt' })
   })
 
-  test('an API with postern/resource-server believes introspection that is signed with it', async () => {
+  test('an API with postern/resource-server accepts introspection that is signed with it', async () => {
     const { tokens } = await login(postern, client, forApi(apis.opaque))
     const { request } = requireToken({
       issuer: postern.issuer,
@@ -180,7 +180,7 @@ describe('RFC 9964: with ALLOW_ML_DSA', () => {
     expect(await request(new Request(apis.opaque, { headers }))).toMatchObject({ scope: 'read' })
   })
 
-  test('an ID token with all claims fits in a URI that every server has to take (RFC 9110 §4.1), and signs out', async () => {
+  test('an ID token with all claims fits in a URI that every server accepts (RFC 9110 §4.1), and signs out', async () => {
     await postern.createAccount('ada.king@example.com', {
       name: 'Augusta Ada King, Countess of Lovelace',
       picture: `https://images.example/${'a'.repeat(200)}`,
@@ -198,7 +198,7 @@ describe('RFC 9964: with ALLOW_ML_DSA', () => {
     expect(left.url).toBe(`${post_logout_redirect_uri}?state=xyz`)
   })
 
-  test('a hint with a signature that was changed, or by a key of somebody else under its kid, is refused', async () => {
+  test('a hint with a changed signature, or with another key’s signature under the same kid, is rejected', async () => {
     const { tokens } = await login(postern, client, { email })
     const hint = String(tokens.id_token)
     const end = hint.lastIndexOf('.') + 1
@@ -214,7 +214,7 @@ describe('RFC 9964: with ALLOW_ML_DSA', () => {
     }
   })
 
-  test('once it is switched off again its clients are refused by name of the field, no others are, and what it signed stays good', async () => {
+  test('once it is turned off, its clients get an error that names the field, others still work, and its signatures stay valid', async () => {
     const plain = await postern.createClient({ id_token_signed_response_alg: 'ES256' })
     const { tokens } = await login(postern, client, { email })
     const off = parse({ ...postern.env, ALLOW_ML_DSA: 'false', PORT: String(await freePort()) })
@@ -232,7 +232,7 @@ describe('RFC 9964: with ALLOW_ML_DSA', () => {
     }
   })
 
-  test('its key is replaced like any other: the next one signs, and what the one before signed stays good', async () => {
+  test('its key rotates like any other: the next one signs, and earlier signatures stay valid', async () => {
     const before = await login(postern, client, { email })
     const kid = signingKid(postern, alg)
     await rotateUntil(postern, new Date(Date.now() + 31 * 86_400_000))

@@ -30,7 +30,7 @@ const open = (body: unknown = { redirect_uris }, address = '192.0.2.1') =>
   send(postern, '/oauth/register', { body, headers: { 'x-forwarded-for': address } })
 
 describe('RFC 7591 §3: open registration', () => {
-  test('is off unless it is switched on', async () => {
+  test('is off by default', async () => {
     const closed = await startPostern()
     try {
       const { status, headers, json } = await register(closed, { redirect_uris })
@@ -42,7 +42,7 @@ describe('RFC 7591 §3: open registration', () => {
     }
   })
 
-  test('lets openid-client register without a token, and be used to sign in', async () => {
+  test('lets openid-client register without a token and sign in', async () => {
     const config = await oidc.dynamicClientRegistration(
       new URL(postern.issuer),
       { redirect_uris, ...idTokenMetadata },
@@ -56,7 +56,7 @@ describe('RFC 7591 §3: open registration', () => {
     expect(tokens.id_token).toBeTruthy()
   })
 
-  test('is under the policy for strangers: no API, no machine, and an end', async () => {
+  test('is under the policy for strangers: without APIs, without machines, and with an expiry', async () => {
     const client = await registered(postern, undefined)
     expect(client).toMatchObject({ scope: 'openid profile email offline_access', resources: [] })
     const inDays = (Number(client['client_secret_expires_at']) - Date.now() / 1000) / 86_400
@@ -73,7 +73,7 @@ describe('RFC 7591 §3: open registration', () => {
     }
   })
 
-  test('is recorded as by nobody known, and managed with its token like any other', async () => {
+  test('is recorded as anonymous, and its clients are managed with their tokens like any other', async () => {
     const client = await registered(postern, undefined)
     const [line] = await postern.database.query(`select type, actor, details from audit_events where client_id = $1`, [
       client.client_id,
@@ -84,7 +84,7 @@ describe('RFC 7591 §3: open registration', () => {
     expect((await manage(postern, next, 'DELETE')).status).toBe(204)
   })
 
-  test('is not for who presents something that is no token', async () => {
+  test('is closed to a request with an invalid token', async () => {
     for (const authorization of ['Bearer unknown', 'Bearer undefined', 'Basic eDp5', 'Bearer', '']) {
       const { status, json } = await send(postern, '/oauth/register', {
         body: { redirect_uris },
@@ -95,7 +95,7 @@ describe('RFC 7591 §3: open registration', () => {
     expect(await postern.database.query('select 1 from throttles')).toEqual([])
   })
 
-  test('leaves registration with a token under the policy of that token, and is not counted', async () => {
+  test('does not affect or count registration with a token, which is under that token’s policy', async () => {
     const token = await createToken(postern)
     for (let index = 0; index <= perAddress; index++) {
       const client = await registered(postern, token)
@@ -104,7 +104,7 @@ describe('RFC 7591 §3: open registration', () => {
     }
   })
 
-  test('gives nobody a value to register with: it is neither answered nor logged', async () => {
+  test('reveals no value to register with, neither in answers nor in the log', async () => {
     const before = postern.logged.length
     await registered(postern, undefined)
     const logged = postern.logged.slice(before).join('\n')
@@ -113,10 +113,10 @@ describe('RFC 7591 §3: open registration', () => {
   })
 })
 
-describe('R19: open registrations are limited', () => {
+describe('the limit of open registrations', () => {
   const at = (ms: number) => vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + ms })
 
-  test('by address, whether they succeed or not, until an hour after the first', async () => {
+  test('counts successes and failures by address, until an hour after the first', async () => {
     for (const body of [{ redirect_uris }, { redirect_uris: [] }, 'no object']) await open(body)
     const { status, headers, json } = await open()
     expect([status, json['client_id']]).toEqual([429, undefined])
@@ -129,7 +129,7 @@ describe('R19: open registrations are limited', () => {
     expect((await open()).status).toBe(201)
   })
 
-  test('by network where an address is one of many', async () => {
+  test('counts by network if an address is one of many', async () => {
     for (let host = 1; host <= perAddress; host++) {
       expect((await open({ redirect_uris }, `2001:db8:1:2::${host}`)).status).toBe(201)
     }
@@ -137,7 +137,7 @@ describe('R19: open registrations are limited', () => {
     expect((await open({ redirect_uris }, '2001:db8:1:3::1')).status).toBe(201)
   })
 
-  test('in all, however many addresses they come from', async () => {
+  test('counts all addresses together', async () => {
     for (let host = 1; host <= perHour; host++) {
       expect((await open({ redirect_uris }, `198.51.100.${host}`)).status).toBe(201)
     }
@@ -145,7 +145,7 @@ describe('R19: open registrations are limited', () => {
     expect([status, headers.get('retry-after')]).toEqual([429, expect.stringMatching(/^\d+$/)])
   })
 
-  test('in all only as far as they succeed: what is refused, from many addresses, takes nothing from the others', async () => {
+  test('counts only successes for all addresses together, so failures from many addresses take nothing from others', async () => {
     for (let host = 1; host <= 5; host++) {
       for (let again = 0; again < perAddress; again++) {
         expect((await open({}, `198.51.100.${host}`)).status).toBe(400)
@@ -154,7 +154,7 @@ describe('R19: open registrations are limited', () => {
     expect((await open({ redirect_uris }, '192.0.2.2')).status).toBe(201)
   })
 
-  test('in all so that something is left for networks that have registered nothing', async () => {
+  test('leaves some registrations for networks that have made none', async () => {
     for (let host = 1; host <= 2; host++) {
       for (let again = 0; again < perAddress; again++) {
         expect((await open({ redirect_uris }, `198.51.100.${host}`)).status).toBe(201)
@@ -170,7 +170,7 @@ describe('R19: open registrations are limited', () => {
     ])
   })
 
-  test('by each /56 and /48 too, whatever the /64', async () => {
+  test('counts by /56 and /48 too, across their /64 networks', async () => {
     const statuses = []
     for (let site = 0; site < 4 * perAddress + 2; site++) {
       statuses.push((await open({}, `2001:db8:7:${site.toString(16)}00::1`)).status)
@@ -178,7 +178,7 @@ describe('R19: open registrations are limited', () => {
     expect(statuses).toEqual([...Array(4 * perAddress).fill(400), 429, 429])
   })
 
-  test('and one that is over the limit of its address uses up nothing of what is for all', async () => {
+  test('does not count for all addresses what exceeds the limit of one', async () => {
     for (let attempt = 0; attempt < 3 * perHour; attempt++) await open()
     expect((await open({ redirect_uris }, '192.0.2.2')).status).toBe(201)
   })

@@ -5,7 +5,7 @@ import { login } from '../support/relying-party.ts'
 import { send } from '../support/wire.ts'
 
 const email = 'ada@example.com'
-const password = 'urn:oasis:names:tc:SAML:2.0:ac:classes:Password' // the issuer of tests is http
+const password = 'urn:oasis:names:tc:SAML:2.0:ac:classes:Password' // the issuer of the tests is http
 let postern: TestPostern
 let client: ClientMetadata
 
@@ -21,25 +21,25 @@ const essential = (acr: object) => JSON.stringify({ id_token: { acr: { essential
 describe('OpenID Connect Core §2: acr', () => {
   test.each<[string, Record<string, string>]>([
     ['acr_values', { acr_values: `phr ${password}` }],
-    ['acr_values that cannot be had (§3.1.2.1)', { acr_values: 'phr urn:mace:incommon:iap:silver' }],
+    ['unattainable acr_values (§3.1.2.1)', { acr_values: 'phr urn:mace:incommon:iap:silver' }],
     ['the claim', { claims: '{"id_token":{"acr":null}}' }],
-    ['a value that is essential (§5.5.1.1)', { claims: essential({ value: password }) }],
-    ['values that are essential, one of which can be had', { claims: essential({ values: ['phr', password] }) }],
-  ])('says that a password was used when a request has %s', async (_what, asked) => {
+    ['an essential value (§5.5.1.1)', { claims: essential({ value: password }) }],
+    ['essential values, one of which is attainable', { claims: essential({ values: ['phr', password] }) }],
+  ])('states that a password was used when a request has %s', async (_what, asked) => {
     const { tokens, visitor } = await login(postern, client, { email, ...asked })
     expect(tokens.claims()?.['acr']).toBe(password)
     const again = await login(postern, client, { email, visitor, ...asked, prompt: 'none' })
     expect(again.tokens.claims()?.['acr']).toBe(password)
   })
 
-  test('is not in an ID token that nobody asked it of, and is known by introspection', async () => {
+  test('is absent from an ID token unless requested, and known to introspection', async () => {
     const { tokens } = await login(postern, client, { email })
     expect(tokens.claims()).not.toHaveProperty('acr')
     const { json } = await send(postern, '/oauth/introspect', { client, form: { token: tokens.access_token } })
     expect(json['acr']).toBe(password)
   })
 
-  test('is what the metadata says that there is (Discovery §3)', async () => {
+  test('is advertised in the metadata (Discovery §3)', async () => {
     const { json } = await send(postern, '/.well-known/openid-configuration')
     expect(json['acr_values_supported']).toEqual([password])
     expect(json['claims_supported']).toContain('acr')

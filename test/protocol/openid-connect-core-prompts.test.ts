@@ -20,7 +20,7 @@ beforeAll(async () => {
 })
 afterAll(() => postern?.stop())
 
-/** What an authorization request in this browser is answered, when it is answered without a page. */
+/** Returns the answer to an authorization request in this browser, which must come without a page. */
 async function ask(visitor: Visitor, parameters: Record<string, unknown>): Promise<Record<string, string>> {
   const { page } = await beginLogin(config, { issuer: postern.issuer, visitor, ...parameters })
   expect(page.url).toMatch(/^https:\/\/rp\.example\/cb\?/)
@@ -35,15 +35,15 @@ async function moveSignInBack(seconds: number): Promise<void> {
   )
 }
 
-describe('OpenID Connect Core §3.1.2.6: prompt=none answers on the redirect_uri and shows nothing', () => {
+describe('OpenID Connect Core §3.1.2.6: prompt=none answers on the redirect_uri, without a page, and', () => {
   const none = { prompt: 'none' }
 
-  test('a code when the person is signed in and has consented', async () => {
+  test('returns a code when the person is signed in and has consented', async () => {
     const { visitor } = await login(postern, client, { email })
     expect(await ask(visitor, none)).toMatchObject({ code: expect.any(String), iss: postern.issuer })
   })
 
-  test('login_required without a session', async () => {
+  test('returns login_required without a session', async () => {
     expect(await ask(createVisitor(postern.issuer), none)).toMatchObject({
       error: 'login_required',
       state: expect.any(String),
@@ -51,7 +51,7 @@ describe('OpenID Connect Core §3.1.2.6: prompt=none answers on the redirect_uri
     })
   })
 
-  test('login_required with a session that was forged', async () => {
+  test('returns login_required for a forged session', async () => {
     const { visitor } = await login(postern, client, { email })
     for (const [key, cookie] of visitor.cookies) {
       if (key.startsWith('postern_session ')) visitor.cookies.set(key, { ...cookie, value: `${cookie.value}x` })
@@ -59,19 +59,19 @@ describe('OpenID Connect Core §3.1.2.6: prompt=none answers on the redirect_uri
     expect(await ask(visitor, none)).toMatchObject({ error: 'login_required' })
   })
 
-  test('consent_required for a client the person never allowed', async () => {
+  test('returns consent_required for a client that the person never allowed', async () => {
     const { visitor } = await login(postern, client, { email })
     const stranger = await postern.createClient()
     const begun = await beginLogin(await discover(postern, stranger), { issuer: postern.issuer, visitor, ...none })
     expect(answerOf(begun.page.url)).toMatchObject({ error: 'consent_required' })
   })
 
-  test('consent_required for a scope never asked for', async () => {
+  test('returns consent_required for a scope that the person was never asked for', async () => {
     const { visitor } = await login(postern, client, { email })
     expect(await ask(visitor, { ...none, scope: 'openid phone' })).toMatchObject({ error: 'consent_required' })
   })
 
-  test('a code without the scope the person denied, who is not asked again', async () => {
+  test('returns a code without the denied scope, and does not ask again', async () => {
     const own = await postern.createClient()
     const asking = { email, scope: 'openid profile email', scopes: ['profile'] }
     const { visitor } = await login(postern, own, asking)
@@ -79,7 +79,7 @@ describe('OpenID Connect Core §3.1.2.6: prompt=none answers on the redirect_uri
     expect(again.tokens.scope).toBe('openid profile')
   })
 
-  test('login_required when the sign-in is older than max_age', async () => {
+  test('returns login_required when the sign-in is older than max_age', async () => {
     const { visitor } = await login(postern, client, { email })
     await moveSignInBack(120)
     expect(await ask(visitor, { ...none, max_age: '60' })).toMatchObject({ error: 'login_required' })
@@ -87,7 +87,7 @@ describe('OpenID Connect Core §3.1.2.6: prompt=none answers on the redirect_uri
     expect(await ask(visitor, { ...none, max_age: '0' })).toMatchObject({ error: 'login_required' })
   })
 
-  test('login_required when the id_token_hint is about somebody else, a code when it is about this person', async () => {
+  test('returns login_required when the id_token_hint is for another person, and a code when it is for this one', async () => {
     const { visitor, tokens } = await login(postern, client, { email })
     const other = await login(postern, client, { email: 'grace@example.com' })
     const hint = (token: unknown) => ({ ...none, id_token_hint: String(token) })
@@ -95,7 +95,7 @@ describe('OpenID Connect Core §3.1.2.6: prompt=none answers on the redirect_uri
     expect(await ask(visitor, hint(tokens.id_token))).toMatchObject({ code: expect.any(String) })
   })
 
-  test('invalid_request for an id_token_hint that was tampered with, or is none', async () => {
+  test('returns invalid_request for an id_token_hint that was tampered with or is not a token', async () => {
     const { visitor, tokens } = await login(postern, client, { email })
     const [head, , signature] = String(tokens.id_token).split('.')
     const forged = Buffer.from(JSON.stringify({ ...tokens.claims(), sub: 'x' })).toString('base64url')
@@ -104,13 +104,13 @@ describe('OpenID Connect Core §3.1.2.6: prompt=none answers on the redirect_uri
     }
   })
 
-  test('login_required when a particular subject is asked for and somebody else is signed in (§5.5.1)', async () => {
+  test('returns login_required when another person than the requested subject is signed in (§5.5.1)', async () => {
     const { visitor } = await login(postern, client, { email })
     const claims = JSON.stringify({ id_token: { sub: { value: 'somebody-else' } } })
     expect(await ask(visitor, { ...none, claims })).toMatchObject({ error: 'login_required' })
   })
 
-  test('invalid_request together with another prompt, or with one that does not exist', async () => {
+  test('returns invalid_request together with another prompt, or for an unknown prompt', async () => {
     const { visitor } = await login(postern, client, { email })
     for (const prompt of ['none login', 'none consent', 'sudo']) {
       expect(await ask(visitor, { prompt })).toMatchObject({ error: 'invalid_request' })
@@ -118,8 +118,8 @@ describe('OpenID Connect Core §3.1.2.6: prompt=none answers on the redirect_uri
   })
 })
 
-describe('OpenID Connect Core §3.1.2.1: prompt and max_age with a person present', () => {
-  test('prompt=login asks for the password again, and the new sign-in is what auth_time tells', async () => {
+describe('OpenID Connect Core §3.1.2.1: with a person present', () => {
+  test('prompt=login asks for the password again, and auth_time is the time of the new sign-in', async () => {
     const { visitor } = await login(postern, client, { email })
     await moveSignInBack(1_000)
     const begun = await beginLogin(config, { issuer: postern.issuer, visitor, prompt: 'login', max_age: '10000' })
@@ -132,7 +132,7 @@ describe('OpenID Connect Core §3.1.2.1: prompt and max_age with a person presen
     expect(Number(tokens.claims()?.auth_time)).toBeGreaterThan(Date.now() / 1000 - 500)
   })
 
-  test('prompt=login is not satisfied by going around the page', async () => {
+  test('prompt=login cannot be satisfied by skipping the page', async () => {
     const { visitor } = await login(postern, client, { email })
     const { page } = await beginLogin(config, { issuer: postern.issuer, visitor, prompt: 'login' })
     const resumed = await visitor.get(page.url.replace('/interaction/', '/oauth/authorize/'))
@@ -147,12 +147,12 @@ describe('OpenID Connect Core §3.1.2.1: prompt and max_age with a person presen
     expect(await ask(visitor, { max_age: '600' })).toMatchObject({ code: expect.any(String) })
   })
 
-  test.each(['-1', 'soon', '1.5'])('max_age=%s is refused', async (max_age) => {
+  test.each(['-1', 'soon', '1.5'])('max_age=%s is rejected', async (max_age) => {
     const { page } = await beginLogin(config, { issuer: postern.issuer, max_age })
     expect(answerOf(page.url)).toMatchObject({ error: 'invalid_request' })
   })
 
-  test('id_token_hint of somebody else asks to sign in, and does not accept the wrong person after all', async () => {
+  test('an id_token_hint for another person asks to sign in, and rejects the wrong person afterwards too', async () => {
     const { visitor } = await login(postern, client, { email })
     const other = await login(postern, client, { email: 'grace@example.com' })
     const hint = { id_token_hint: String(other.tokens.id_token) }
@@ -164,7 +164,7 @@ describe('OpenID Connect Core §3.1.2.1: prompt and max_age with a person presen
     expect(answerOf(signedOut.url)).toMatchObject({ code: expect.any(String) })
   })
 
-  test('prompt=consent asks again although everything was allowed, and can take back what was denied', async () => {
+  test('prompt=consent asks again even if everything was allowed, and can reverse a denial', async () => {
     const own = await postern.createClient()
     const asking = { email, scope: 'openid email', scopes: [] as string[] }
     const { visitor, tokens } = await login(postern, own, asking)
@@ -173,7 +173,7 @@ describe('OpenID Connect Core §3.1.2.1: prompt and max_age with a person presen
     expect(again.tokens.scope).toBe('openid email')
   })
 
-  test('prompt=select_account offers the account in use', async () => {
+  test('prompt=select_account offers the current account', async () => {
     const { visitor } = await login(postern, client, { email })
     const begun = await beginLogin(config, { issuer: postern.issuer, visitor, prompt: 'select_account' })
     expect(begun.page.body).toContain('Ada Lovelace')
@@ -181,7 +181,7 @@ describe('OpenID Connect Core §3.1.2.1: prompt and max_age with a person presen
     expect(answerOf(url)).toMatchObject({ code: expect.any(String) })
   })
 
-  test('§11: offline_access without prompt=consent takes the tick of the person, which is remembered', async () => {
+  test('§11: offline_access without prompt=consent needs the person’s tick, which is remembered', async () => {
     const own = await postern.createClient()
     const asked = { email, scope: 'openid offline_access', prompt: undefined }
     const { tokens, visitor } = await login(postern, own, asked)
@@ -190,7 +190,7 @@ describe('OpenID Connect Core §3.1.2.1: prompt and max_age with a person presen
     expect(again.tokens).toMatchObject({ scope: 'openid offline_access', refresh_token: expect.any(String) })
   })
 
-  test('§11: offline_access that was not ticked is not given, and not asked for again', async () => {
+  test('§11: offline_access that was not ticked is not granted, and not requested again', async () => {
     const own = await postern.createClient()
     const asked = { email, scope: 'openid offline_access', prompt: undefined }
     const { tokens, visitor } = await login(postern, own, { ...asked, scopes: ['openid'] })
@@ -199,7 +199,7 @@ describe('OpenID Connect Core §3.1.2.1: prompt and max_age with a person presen
     expect([again.tokens.scope, again.tokens.refresh_token]).toEqual(['openid', undefined])
   })
 
-  test('§11: offline_access is asked for of people who decided on the rest before', async () => {
+  test('§11: offline_access is requested from people who decided on the other scopes before', async () => {
     const own = await postern.createClient()
     const { visitor } = await login(postern, own, { email, scope: 'openid email' })
     const itself = await discover(postern, own)

@@ -23,7 +23,7 @@ beforeAll(async () => {
 afterAll(() => postern?.stop())
 
 describe('OpenID Connect Core §3.1: the authorization code flow', () => {
-  test('gives tokens, and of the claims only those consented to', async () => {
+  test('gives tokens, and only the claims that the person consented to', async () => {
     const client = await postern.createClient()
     const { config, tokens } = await login(postern, client, {
       email,
@@ -37,18 +37,18 @@ describe('OpenID Connect Core §3.1: the authorization code flow', () => {
     expect(refreshed.refresh_token).not.toBe(tokens.refresh_token)
   })
 
-  test('the response names its issuer, and repeats the state (RFC 9207 §2)', async () => {
+  test('returns its issuer and the state in the response (RFC 9207 §2)', async () => {
     const { callback } = await login(postern, await postern.createClient(), { email })
     expect(answerOf(callback)).toMatchObject({ iss: postern.issuer, state: expect.any(String) })
   })
 
-  test('§3.1.2.6: without a code but with access_denied when the person cancels', async () => {
+  test('§3.1.2.6: returns access_denied instead of a code when the person cancels', async () => {
     const config = await discover(postern, await postern.createClient())
     const { page, visitor } = await beginLogin(config, { issuer: postern.issuer })
     expect(answerOf((await visitor.submit(page, '/abort')).url)).toMatchObject({ error: 'access_denied' })
   })
 
-  test('§3.1.2.6: without a code but with access_denied when the person denies', async () => {
+  test('§3.1.2.6: returns access_denied instead of a code when the person denies', async () => {
     const config = await discover(postern, await postern.createClient())
     const { page, visitor } = await beginLogin(config, { issuer: postern.issuer })
     const consent = await visitor.signIn(page, email)
@@ -57,7 +57,7 @@ describe('OpenID Connect Core §3.1: the authorization code flow', () => {
     expect(answerOf(url)).not.toHaveProperty('code')
   })
 
-  test('§3.1.2.1: a redirect_uri that is not registered exactly so is shown as an error, never redirected to', async () => {
+  test('§3.1.2.1: shows an error, and never redirects, for a redirect_uri that is not exactly a registered one', async () => {
     const config = await discover(postern, await postern.createClient())
     for (const redirect_uri of [
       'https://rp.example/cb/',
@@ -75,7 +75,7 @@ describe('OpenID Connect Core §3.1: the authorization code flow', () => {
     }
   })
 
-  test('§3.1.2.2: a parameter given twice is refused', async () => {
+  test('§3.1.2.2: rejects a repeated parameter', async () => {
     const config = await discover(postern, await postern.createClient())
     const url = oidc.buildAuthorizationUrl(config, { redirect_uri: 'https://rp.example/cb', scope: 'openid' })
     url.searchParams.append('scope', 'openid email')
@@ -83,7 +83,7 @@ describe('OpenID Connect Core §3.1: the authorization code flow', () => {
     expect(answerOf(page.url)['error'] ?? page.status).toBe('invalid_request')
   })
 
-  test('§3.1.2.2: a client that does not exist is told so on a page', async () => {
+  test('§3.1.2.2: shows an error page for a client that does not exist', async () => {
     const page = await createVisitor(postern.issuer).get(
       '/oauth/authorize?client_id=nobody&response_type=code&scope=openid&redirect_uri=https://rp.example/cb',
     )
@@ -91,7 +91,7 @@ describe('OpenID Connect Core §3.1: the authorization code flow', () => {
     expect(page.body).toContain('invalid_client')
   })
 
-  test('§3.1.3.2: a code is worth nothing with another redirect_uri', async () => {
+  test('§3.1.3.2: rejects a code with another redirect_uri', async () => {
     const client = await postern.createClient({ redirect_uris: ['https://rp.example/cb', 'https://rp.example/other'] })
     for (const redirect_uri of ['https://rp.example/other', 'https://rp.example/cb/']) {
       const answer = await redeem(postern, await authorize(postern, client, { email }), { client, redirect_uri })
@@ -101,7 +101,7 @@ describe('OpenID Connect Core §3.1: the authorization code flow', () => {
     expect((await redeem(postern, omitted, { client, redirect_uri: undefined })).status).toBe(400)
   })
 
-  test('§3.1.3.6: the ID token says for whom, by whom, and when the person signed in if asked with max_age', async () => {
+  test('§3.1.3.6: names the subject and the issuer in the ID token, and the time of the sign-in if max_age is requested', async () => {
     const client = await postern.createClient()
     const { tokens } = await login(postern, client, { email, max_age: '600' })
     const { payload } = await jwtVerify(String(tokens.id_token), await publishedKeys(postern), {
@@ -113,21 +113,24 @@ describe('OpenID Connect Core §3.1: the authorization code flow', () => {
   })
 })
 
-describe('OpenID Connect Core §15.1: ID tokens are signed with the algorithm the client registered', () => {
-  test.each(['RS256', 'PS256', 'ES256', 'EdDSA'])('%s, verified with the published keys', async (alg) => {
-    const client = await postern.createClient({ id_token_signed_response_alg: alg })
-    const { tokens } = await login(postern, client, { email })
-    const token = String(tokens.id_token)
-    expect(decodeProtectedHeader(token)).toMatchObject({ alg, kid: expect.any(String) })
-    const { payload } = await jwtVerify(token, await publishedKeys(postern), {
-      issuer: postern.issuer,
-      audience: client.client_id,
-      algorithms: [alg],
-    })
-    expect(payload.sub).toBe(sub)
-  })
+describe('OpenID Connect Core §15.1: ID tokens', () => {
+  test.each(['RS256', 'PS256', 'ES256', 'EdDSA'])(
+    'are signed with %s if the client registered for it, and verified with the published keys',
+    async (alg) => {
+      const client = await postern.createClient({ id_token_signed_response_alg: alg })
+      const { tokens } = await login(postern, client, { email })
+      const token = String(tokens.id_token)
+      expect(decodeProtectedHeader(token)).toMatchObject({ alg, kid: expect.any(String) })
+      const { payload } = await jwtVerify(token, await publishedKeys(postern), {
+        issuer: postern.issuer,
+        audience: client.client_id,
+        algorithms: [alg],
+      })
+      expect(payload.sub).toBe(sub)
+    },
+  )
 
-  test(`${idTokenAlg} for clients of these tests that do not say, whoever registers them, and again when refreshed`, async () => {
+  test(`are signed with ${idTokenAlg} for the test clients that name no algorithm, however they are registered, even after a refresh`, async () => {
     const grant_types = ['authorization_code', 'refresh_token']
     const clients = [
       await postern.createClient(),
@@ -141,15 +144,15 @@ describe('OpenID Connect Core §15.1: ID tokens are signed with the algorithm th
     }
   })
 
-  test.each(['none', 'HS256', 'ES512'])('never %s', async (alg) => {
+  test.each(['none', 'HS256', 'ES512'])('are never signed with %s', async (alg) => {
     await expect(postern.createClient({ id_token_signed_response_alg: alg })).rejects.toThrow(
       /id_token_signed_response_alg/,
     )
   })
 
-  test('the published keys are public: no private member is among them', async () => {
+  test('are verified with keys that are published without any private member', async () => {
     const { keys } = (await send(postern, '/oauth/jwks')).json as { keys: Record<string, unknown>[] }
-    // Of each algorithm one or, once it is made, also the next.
+    // Each algorithm has one key, and a second one once the next key exists.
     expect(new Set(keys.map(({ alg }) => alg))).toEqual(new Set(['RS256', 'PS256', 'ES256', 'EdDSA', idTokenAlg]))
     for (const key of keys)
       for (const secret of ['d', 'p', 'q', 'dp', 'dq', 'qi', 'k', 'priv']) expect(key).not.toHaveProperty(secret)
@@ -157,7 +160,7 @@ describe('OpenID Connect Core §15.1: ID tokens are signed with the algorithm th
 })
 
 describe('OpenID Connect Core §5.3: userinfo', () => {
-  test('§5.3.1: answers GET and POST, and a token in the body of a POST', async () => {
+  test('§5.3.1: answers GET and POST, and accepts a token in the body of a POST', async () => {
     const { tokens } = await login(postern, await postern.createClient(), { email, scope: 'openid email' })
     const expected = { sub, email, email_verified: true }
     const got = await send(postern, '/oauth/userinfo', { bearer: tokens.access_token })
@@ -166,7 +169,7 @@ describe('OpenID Connect Core §5.3: userinfo', () => {
     expect([got.json, posted.json, inBody.json]).toEqual([expected, expected, expected])
   })
 
-  test('§5.3.2: as a signed JWT for a client that registered for it', async () => {
+  test('§5.3.2: is a signed JWT for a client that registered for it', async () => {
     const client = await postern.createClient({ userinfo_signed_response_alg: 'ES256' })
     const { config, tokens } = await login(postern, client, { email, scope: 'openid profile' })
     const answer = await send(postern, '/oauth/userinfo', { bearer: tokens.access_token })
@@ -180,7 +183,7 @@ describe('OpenID Connect Core §5.3: userinfo', () => {
     expect(await oidc.fetchUserInfo(config, tokens.access_token, sub)).toMatchObject({ name: 'Ada Lovelace' })
   })
 
-  test('§5.3.3: refuses a missing, an unknown and a refresh token, saying how to authenticate (RFC 6750 §3)', async () => {
+  test('§5.3.3: rejects a missing token, an unknown one and a refresh token, and says how to authenticate (RFC 6750 §3)', async () => {
     const { tokens } = await login(postern, await postern.createClient(), { email, scope: 'openid offline_access' })
     const none = await send(postern, '/oauth/userinfo')
     expect([none.status, none.headers.get('www-authenticate')]).toEqual([401, expect.stringContaining('Bearer')])
@@ -196,7 +199,7 @@ describe('OpenID Connect Core §5.3: userinfo', () => {
     }
   })
 
-  test('§5.3.1: refuses a token that was issued without openid', async () => {
+  test('§5.3.1: rejects a token that was issued without openid', async () => {
     const client = await postern.createClient()
     const { tokens } = await login(postern, client, {
       email,
@@ -215,7 +218,7 @@ describe('OpenID Connect Core §5.5: the claims parameter', () => {
     userinfo: { locale: null },
   })
 
-  test('gives single claims where they were asked for, once consented to', async () => {
+  test('returns single claims in the requested places, after consent', async () => {
     const { config, tokens } = await login(postern, await postern.createClient(), { email, claims })
     expect(tokens.claims()).toMatchObject({ nickname: 'Ada', auth_time: expect.any(Number) })
     expect(tokens.claims()).not.toHaveProperty('locale')
@@ -223,7 +226,7 @@ describe('OpenID Connect Core §5.5: the claims parameter', () => {
     expect(userinfo).toEqual({ sub, locale: 'en-GB' })
   })
 
-  test('leaves out what was not ticked', async () => {
+  test('omits a claim that was not ticked', async () => {
     const config = await discover(postern, await postern.createClient())
     const { page, visitor, ...begun } = await beginLogin(config, { issuer: postern.issuer, claims })
     const consent = await visitor.signIn(page, email)
@@ -238,7 +241,7 @@ describe('OpenID Connect Core §5.5: the claims parameter', () => {
   })
 
   test.each([{}, { first_party: true }])(
-    'gives nothing that a scope of the client does not stand for, and asks nobody for it: %o',
+    'yields no claim, and asks for none, without a matching scope of the client: %o',
     async (metadata) => {
       const client = await postern.createClient({ scope: 'openid email', ...metadata })
       const asked = { id_token: { nickname: null, email: null, acr: null }, userinfo: { locale: null, email: null } }
@@ -253,7 +256,7 @@ describe('OpenID Connect Core §5.5: the claims parameter', () => {
     },
   )
 
-  test('gives nothing any more when the client loses the scope', async () => {
+  test('yields nothing once the client loses the scope', async () => {
     const client = await postern.createClient({ scope: 'openid profile' })
     const { config, tokens } = await login(postern, client, { email, claims })
     await operate(postern, 'client update', { client_id: client.client_id, scope: 'openid' })
@@ -263,7 +266,7 @@ describe('OpenID Connect Core §5.5: the claims parameter', () => {
   })
 
   test.each(['[]', '{', '{"id_token":[]}', '{"id_token":{"acr":{"essential":true,"values":"x"}}}'])(
-    'refuses %s',
+    'rejects %s',
     async (malformed) => {
       const config = await discover(postern, await postern.createClient())
       const { page } = await beginLogin(config, { issuer: postern.issuer, claims: malformed })
@@ -284,7 +287,7 @@ describe('OpenID Connect Core §5.1: updated_at', () => {
   const longAgo = () =>
     postern.database.query(`update accounts set updated_at = '2001-09-09T01:46:40.9Z' where email = $1`, [person])
 
-  test('is when a claim of the person last changed, in seconds since 1970', async () => {
+  test('is the time when a claim of the person last changed, in seconds since 1970', async () => {
     await postern.createAccount(person)
     await longAgo()
     expect(await updatedAt()).toBe(1_000_000_000)
@@ -297,14 +300,14 @@ describe('OpenID Connect Core §5.1: updated_at', () => {
     ['account set-password', { password }],
     ['account disable', {}],
     ['account enable', {}],
-  ])('is not moved by %s', async (operation, input) => {
+  ])('is not changed by %s', async (operation, input) => {
     await longAgo()
     await operate(postern, operation, { account: person, ...input })
     await operate(postern, 'account enable', { account: person })
     expect(await updatedAt()).toBe(1_000_000_000)
   })
 
-  test.each(['create', 'update'])('is not for an operator to say: account %s', async (verb) => {
+  test.each(['create', 'update'])('cannot be set by an operator: account %s', async (verb) => {
     const named = verb === 'create' ? { email: 'new@example.com', password } : { account: person }
     const asked = operate(postern, `account ${verb}`, { ...named, claims: { updated_at: 1 } })
     await expect(asked).rejects.toThrow('updated_at')
@@ -318,7 +321,7 @@ describe('OpenID Connect Core §8: subject identifiers', () => {
     return String(tokens.claims()?.sub)
   }
 
-  test('§8.1: pairwise ones are the same within a sector, differ between sectors, and are not the account id', async () => {
+  test('§8.1: pairwise ones are equal within a sector, differ between sectors, and are not the account ID', async () => {
     const pairwise = { subject_type: 'pairwise' }
     const one = await subOf(pairwise)
     const same = await subOf({ ...pairwise, redirect_uris: ['https://rp.example/other'] }, 'https://rp.example/other')
@@ -327,7 +330,7 @@ describe('OpenID Connect Core §8: subject identifiers', () => {
     expect(new Set([one, other, sub]).size).toBe(3)
   })
 
-  test('§8.1: of apps without a host on the web each is a sector of its own, whatever they return to', async () => {
+  test('§8.1: each app without a host on the web is its own sector, whatever its redirect URI', async () => {
     const native = { subject_type: 'pairwise', application_type: 'native' }
     const uris = [
       ['com.bank.app:/cb', 'org.tracker.game:/cb', 'com.bank.app:/other'],
@@ -356,7 +359,7 @@ describe('OpenID Connect Core §8: subject identifiers', () => {
     ['private_key_jwt', {}],
     ['private_key_jwt', { ...ofBank, ...alsoOnWeb }],
   ])(
-    '§8.1: a device that authenticates with %s is of no host whose keys it does not have: %o',
+    '§8.1: a device that authenticates with %s belongs to no host without proof of its keys: %o',
     async (method, more) => {
       const metadata = { ...device, token_endpoint_auth_method: method, ...more }
       const { status, json } = await register(postern, metadata, await createToken(postern))
@@ -364,13 +367,13 @@ describe('OpenID Connect Core §8: subject identifiers', () => {
     },
   )
 
-  test('§8.1: those of a web client stay what they were: of the host, and nothing else of it', async () => {
+  test('§8.1: pairwise ones of a web client stay stable: they depend only on its host', async () => {
     const salt = postern.server.postern.keyring.pairwiseSalt.reveal()
     const expected = createHmac('sha256', salt).update(`rp.example\0${sub}`).digest('base64url')
     expect(await subOf({ subject_type: 'pairwise' })).toBe(expected)
   })
 
-  test('§8.1: the ID token, userinfo and introspection agree on it', async () => {
+  test('§8.1: pairwise ones are the same in the ID token, userinfo and introspection', async () => {
     const client = await postern.createClient({ subject_type: 'pairwise' })
     const { config, tokens } = await login(postern, client, { email })
     const pairwise = String(tokens.claims()?.sub)
@@ -378,7 +381,7 @@ describe('OpenID Connect Core §8: subject identifiers', () => {
     expect(await oidc.tokenIntrospection(config, tokens.access_token)).toMatchObject({ active: true, sub: pairwise })
   })
 
-  test('§8.1: redirect URIs on several hosts need a sector_identifier_uri', async () => {
+  test('§8.1: pairwise ones for redirect URIs on several hosts require a sector_identifier_uri', async () => {
     const redirect_uris = ['https://a.example/cb', 'https://b.example/cb']
     await expect(postern.createClient({ subject_type: 'pairwise', redirect_uris })).rejects.toThrow(/sector/)
   })

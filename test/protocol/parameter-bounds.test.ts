@@ -35,7 +35,7 @@ function claims(bytes: number): string {
   return JSON.stringify({ id_token: { email: { value: text(bytes - empty) } } })
 }
 
-// What the engine leaves to us, and a value of any length that it takes.
+// Parameters that the engine leaves to us, each with a function that makes an accepted value of any length.
 const free: Partial<Record<Name, (bytes: number) => string>> = {
   acr_values: text,
   claims,
@@ -47,7 +47,7 @@ const free: Partial<Record<Name, (bytes: number) => string>> = {
   state: text,
   ui_locales: text,
 }
-// What the engine takes only if it is registered, or has the form that it must have: a longer one is never kept.
+// Parameters that the engine accepts only if registered or well-formed: a longer value is never stored.
 const narrower: Partial<Record<Name, (bytes: number) => string>> = {
   client_id: text,
   code_challenge: text,
@@ -62,7 +62,7 @@ const narrower: Partial<Record<Name, (bytes: number) => string>> = {
   response_mode: text,
   response_type: text,
 }
-const elsewhere: Name[] = ['resource', 'dpop_jkt'] // by tests of their own, below
+const elsewhere: Name[] = ['resource', 'dpop_jkt'] // these have their own tests below
 
 const request = (more: Values) => ({
   client_id: client.client_id,
@@ -81,7 +81,7 @@ const signed = async ({ claims: asked, ...parameters }: Values) =>
     .setExpirationTime('1m')
     .sign(key)
 
-/** Every way a parameter comes in, and which ones are not read there. */
+/** Every endpoint that takes parameters, and the parameters that it does not read. */
 const endpoints: [string, (parameters: Values) => Promise<Answer>, Name[]][] = [
   ['GET /oauth/authorize', (more) => send(postern, `/oauth/authorize?${new URLSearchParams(request(more))}`), []],
   [
@@ -91,7 +91,7 @@ const endpoints: [string, (parameters: Values) => Promise<Answer>, Name[]][] = [
         postern,
         `/oauth/authorize?${new URLSearchParams({ client_id: client.client_id, scope: 'openid', request: await signed(request(more)) })}`,
       ),
-    ['scope'], // only what the engine knows of it is kept
+    ['scope'], // only known scopes are stored
   ],
   ['/oauth/par', (more) => send(postern, '/oauth/par', { form: request(more) }), []],
   [
@@ -114,7 +114,7 @@ const cases = (names: Partial<Record<Name, unknown>>) =>
       .map((name): [Name, string, typeof ask] => [name, endpoint, ask]),
   )
 
-/** The error of an answer: in its body, or in the redirect to the client. */
+/** Returns the error of an answer, from its body or from the redirect to the client. */
 function errorOf({ json, headers, text: body }: Answer): { error?: string | undefined; description: string } {
   const location = headers.get('location')
   const answered = location?.startsWith('https://rp.example/') ? new URL(location).searchParams : undefined
@@ -132,14 +132,14 @@ async function rows(): Promise<number> {
   return Number(row?.['n'])
 }
 
-describe('What is copied from a request into a row is bounded', () => {
-  test('for every parameter that an authorization request may have', async () => {
+describe('values that are copied from a request into a row have a maximum length:', () => {
+  test('the table has one for every parameter of an authorization request', async () => {
     const known = [...Object.keys(free), ...Object.keys(narrower), ...elsewhere].sort()
     expect(Object.keys(parameterBounds).sort()).toEqual(known)
   })
 
   test.each(cases(free))(
-    '%s at %s, one byte too long, is refused by its name and leaves no row',
+    '%s at %s is rejected by name when it is one byte too long, and leaves no row',
     async (name, _at, ask) => {
       const most = parameterBounds[name]
       const before = await rows()
@@ -152,20 +152,20 @@ describe('What is copied from a request into a row is bounded', () => {
     },
   )
 
-  test.each(cases(free))('%s at %s, of exactly the bound, is accepted', async (name, _at, ask) => {
+  test.each(cases(free))('%s at %s is accepted at its maximum length', async (name, _at, ask) => {
     const answer = await ask({ [name]: String(free[name]?.(parameterBounds[name])) })
     expect(answer.status, answer.text).toBeLessThan(400)
     expect(errorOf(answer).error).toBeUndefined()
   })
 
-  test.each(cases(narrower))('%s at %s, longer than its bound, leaves no row', async (name, _at, ask) => {
+  test.each(cases(narrower))('%s at %s leaves no row when it is too long', async (name, _at, ask) => {
     const before = await rows()
     const answer = await ask({ [name]: String(narrower[name]?.(parameterBounds[name] + 1)) })
     expect(errorOf(answer).error ?? (answer.status >= 400 ? 'refused' : undefined), answer.text).toBeDefined()
     expect(await rows()).toBe(before)
   })
 
-  test('resource by all of its values together (RFC 8707 §2)', async () => {
+  test('resource counts with all its values together (RFC 8707 §2)', async () => {
     const most = parameterBounds.resource
     const push = (times: number) => {
       const form = { ...request({}), resource: Array.from({ length: times }, () => api) }
@@ -176,14 +176,14 @@ describe('What is copied from a request into a row is bounded', () => {
     expect(errorOf(refused).description).toBe(`resource is too long: it may have at most ${most} bytes`)
   })
 
-  test('dpop_jkt, which an authorization request may name without a proof (RFC 9449 §10)', async () => {
+  test('dpop_jkt counts in an authorization request without a proof too (RFC 9449 §10)', async () => {
     const most = parameterBounds.dpop_jkt
     const ask = (bytes: number) => endpoints[0]?.[1]({ dpop_jkt: text(bytes) }) as Promise<Answer>
     expect(errorOf(await ask(most + 1)).description).toContain(`dpop_jkt is too long`)
     expect((await ask(most)).headers.get('location')).toContain('/interaction/')
   })
 
-  test('a pushed request object by what is kept of it: all (RFC 9126 §3)', async () => {
+  test('a pushed request object counts in full, since all of it is stored (RFC 9126 §3)', async () => {
     const push = async (bytes: number) =>
       send(postern, '/oauth/par', {
         form: { client_id: client.client_id, request: await signed(request({ unknown: text(bytes) })) },
@@ -192,7 +192,7 @@ describe('What is copied from a request into a row is bounded', () => {
     expect(errorOf(await push(parameterBounds.request)).description).toMatch(/^request is too long/)
   })
 
-  test('the state at the end of a session, whoever ends it', async () => {
+  test('state counts at the end of a session too', async () => {
     const most = parameterBounds.state
     const end = (bytes: number) => send(postern, `/oauth/logout?client_id=app&state=${text(bytes)}`)
     const before = await rows()
@@ -202,7 +202,7 @@ describe('What is copied from a request into a row is bounded', () => {
     expect(await rows()).toBe(before)
   })
 
-  test('the name a device calls itself by', async () => {
+  test('the name of a device is cut to its maximum length', async () => {
     const form = { client_id: client.client_id, scope: 'openid' }
     const headers = { 'user-agent': `Kettle ${text(12_000)}` }
     expect((await send(postern, '/oauth/device_authorization', { form, headers })).status).toBe(200)

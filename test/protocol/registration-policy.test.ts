@@ -25,7 +25,7 @@ beforeAll(async () => {
 })
 afterAll(() => postern?.stop())
 
-/** What is refused under a policy, at registration and as an update of what was allowed. */
+/** Asserts that a policy rejects metadata, both at registration and as an update of a valid client. */
 async function expectRefused(token: string, metadata: Record<string, unknown>, field: string, rule: string) {
   const client = await registered(postern, token)
   for (const attempt of [
@@ -42,10 +42,10 @@ async function expectRefused(token: string, metadata: Record<string, unknown>, f
   expect(row?.['metadata']).toMatchObject({ redirect_uris, client_name: 'Self-made' })
 }
 
-describe('R19: neither POST nor PUT gets a client', () => {
+describe('POST and PUT', () => {
   const inApp = { application_type: 'native' }
   test.each<[string, Record<string, unknown>, string, string]>([
-    ['redirected over http', { redirect_uris: ['http://rp.example/cb'] }, 'redirect_uris', 'redirect_uris.https'],
+    ['with redirects over http', { redirect_uris: ['http://rp.example/cb'] }, 'redirect_uris', 'redirect_uris.https'],
     ['with user information', { redirect_uris: ['https://a@rp.example/cb'] }, 'redirect_uris', 'uri_syntax'],
     ['with two @ (CVE-2026-7504)', { redirect_uris: ['https://a@b@rp.example/cb'] }, 'redirect_uris', 'uri_syntax'],
     ['with a fragment', { redirect_uris: ['https://rp.example/cb#x'] }, 'redirect_uris', 'uri_syntax'],
@@ -58,9 +58,9 @@ describe('R19: neither POST nor PUT gets a client', () => {
       'redirect_uris',
       'uri_syntax',
     ],
-    ['with a scheme of no domain', { ...inApp, redirect_uris: ['myapp:/cb'] }, 'redirect_uris', 'uri_syntax'],
+    ['with a scheme that is not a domain', { ...inApp, redirect_uris: ['myapp:/cb'] }, 'redirect_uris', 'uri_syntax'],
     [
-      'of too many URIs',
+      'with too many URIs',
       {
         redirect_uris: Array(21)
           .fill('https://rp.example/')
@@ -69,25 +69,25 @@ describe('R19: neither POST nor PUT gets a client', () => {
       'redirect_uris',
       'max_uris',
     ],
-    ['of too many bytes', { contacts: [`${'x'.repeat(20_000)}@rp.example`] }, 'contacts', 'max_metadata_bytes'],
+    ['with too many bytes', { contacts: [`${'x'.repeat(20_000)}@rp.example`] }, 'contacts', 'max_metadata_bytes'],
     [
-      'with a grant type of nobody',
+      'with an unsupported grant type',
       { grant_types: ['urn:ietf:params:oauth:grant-type:token-exchange'] },
       'grant_types',
       'grant_types',
     ],
     [
-      'with a way to authenticate of nobody',
+      'with an unsupported authentication method',
       { token_endpoint_auth_method: 'tls_client_auth' },
       'token_endpoint_auth_method',
       'token_endpoint_auth_methods',
     ],
     ['with a scope of the admin API', { scope: 'openid postern:clients' }, 'scope', 'scopes'],
-    ['with an API for itself', { ...machine, scope: 'read' }, 'scope', 'scopes'],
-    ['that is first party', { first_party: true }, 'first_party', 'first_party'],
-    ['that frees itself of PKCE', { require_pkce: false }, 'require_pkce', 'administrative'],
+    ['with an API scope for itself', { ...machine, scope: 'read' }, 'scope', 'scopes'],
+    ['that is first-party', { first_party: true }, 'first_party', 'first_party'],
+    ['that exempts itself from PKCE', { require_pkce: false }, 'require_pkce', 'administrative'],
     ['with a logo at an address', { logo_uri: 'https://198.51.100.1/logo.png' }, 'logo_uri', 'uri_syntax'],
-  ])('%s', async (_what, metadata, field, rule) => {
+  ])('reject a client %s', async (_what, metadata, field, rule) => {
     await expectRefused(bearer, metadata, field, rule)
   })
 
@@ -122,14 +122,14 @@ describe('R19: neither POST nor PUT gets a client', () => {
       'redirect_uris.hosts',
     ],
     ['an API', { resources: [] }, { resources: ['https://api.example'] }, 'resources', 'resources'],
-  ])('with %s that its policy does not list', async (what, rules, metadata, field, rule) => {
+  ])('reject a client with %s that its policy does not list', async (what, rules, metadata, field, rule) => {
     const name = what.toLowerCase().replaceAll(' ', '-')
     await expectRefused(await createPolicy(postern, name, rules), metadata, field, rule)
   })
 })
 
-describe('Keycloak CVE-2026-18570: what is left out is judged as what it comes to', () => {
-  test('a scope that is left out is the one of the policy, not all, and the answer says so', async () => {
+describe('Keycloak CVE-2026-18570: an omitted member is judged by its resulting value:', () => {
+  test('an omitted scope becomes the policy’s scopes, not all, and the answer says so', async () => {
     const token = await createPolicy(postern, 'two-scopes', { scopes: ['openid', 'email'] })
     const client = await registered(postern, token, { scope: 'openid' })
     expect((await registered(postern, token))['scope']).toBe('openid email')
@@ -140,7 +140,7 @@ describe('Keycloak CVE-2026-18570: what is left out is judged as what it comes t
     expect(row).toEqual({ scope: 'openid email' })
   })
 
-  test('an authentication method that is left out is one the policy has, at registration and at an update', async () => {
+  test('an omitted authentication method becomes one of the policy’s, at registration and at an update', async () => {
     const token = await createPolicy(postern, 'public', { token_endpoint_auth_methods: ['none'] })
     const client = await registered(postern, token)
     expect(client['token_endpoint_auth_method']).toBe('none')
@@ -148,7 +148,7 @@ describe('Keycloak CVE-2026-18570: what is left out is judged as what it comes t
     expect((await updated(postern, client))['token_endpoint_auth_method']).toBe('none')
   })
 
-  test('a grant that a response type brings along has to be allowed too', async () => {
+  test('a grant type that a response type implies must be allowed too', async () => {
     const token = await createPolicy(postern, 'machines', {
       grant_types: ['client_credentials'],
       response_types: ['code'],
@@ -159,8 +159,8 @@ describe('Keycloak CVE-2026-18570: what is left out is judged as what it comes t
   })
 })
 
-describe('Keycloak CVE-2026-15572: an update is judged anew, even one that changes nothing', () => {
-  test('by the policy as it is by then', async () => {
+describe('Keycloak CVE-2026-15572: an update, even one that changes nothing,', () => {
+  test('is judged by the current version of the policy', async () => {
     const token = await createPolicy(postern, 'tightened', {})
     const client = await registered(postern, token, { scope: 'openid email' })
     await operate(postern, 'registration-policy set', { name: 'tightened', rules: { scopes: ['openid'] } })
@@ -169,7 +169,7 @@ describe('Keycloak CVE-2026-15572: an update is judged anew, even one that chang
     await updated(postern, client, { scope: 'openid' })
   })
 
-  test('by the policy that the client is under, whichever token it was registered with', async () => {
+  test('is judged by the client’s current policy, whichever token it was registered with', async () => {
     await createPolicy(postern, 'stricter', { redirect_uris: { hosts: ['only.example'] } })
     const client = await registered(postern, bearer)
     await operate(postern, 'client update', {
@@ -182,8 +182,8 @@ describe('Keycloak CVE-2026-15572: an update is judged anew, even one that chang
   })
 })
 
-describe('Keycloak CVE-2026-16102: a registration does not give itself what others are believed for', () => {
-  test('neither roles nor groups nor a policy of its choice come of what it sends', async () => {
+describe('Keycloak CVE-2026-16102: a registration', () => {
+  test('cannot grant itself roles, groups or a policy of its choice', async () => {
     const claims = { roles: ['admin'], groups: ['admin'], claims: { groups: ['admin'] }, protocol_mappers: [{}] }
     const client = await registered(postern, bearer, { ...claims, policy: 'administrator', dynamic: false })
     const [row] = await postern.database.query('select metadata, policy, dynamic from clients where id = $1', [
@@ -196,8 +196,8 @@ describe('Keycloak CVE-2026-16102: a registration does not give itself what othe
   })
 })
 
-describe('Keycloak CVE-2026-9705: a registration access token and a disabled client', () => {
-  test('it neither reads nor changes nor deletes it, does not enable it, and works again when it is enabled', async () => {
+describe('Keycloak CVE-2026-9705: the registration access token of a disabled client', () => {
+  test('cannot read, change, delete or enable it, and works again after the client is enabled', async () => {
     const client = await registered(postern, bearer, machine)
     const { client_id } = client
     await operate(postern, 'client disable', { client_id })
@@ -212,8 +212,8 @@ describe('Keycloak CVE-2026-9705: a registration access token and a disabled cli
   })
 })
 
-describe('better-auth CVE-2026-41427, Zitadel CVE-2026-29193: every way to become a client is judged', () => {
-  test('by the same rule: with a token, by an update, and on behalf of an administrator', async () => {
+describe('better-auth CVE-2026-41427, Zitadel CVE-2026-29193: every way to become a client is judged:', () => {
+  test('a token, an update and an administrator’s request follow the same rule', async () => {
     const metadata = { redirect_uris: ['https://198.51.100.1/cb'] }
     await expectRefused(bearer, metadata, 'redirect_uris', 'uri_syntax')
     await expect(operate(postern, 'client create', { client_name: 'x', ...metadata })).rejects.toThrow('not an address')
@@ -231,7 +231,7 @@ describe('better-auth CVE-2026-41427, Zitadel CVE-2026-29193: every way to becom
   })
 })
 
-describe('every registration that takes effect, and none that does not, is one line in the audit', () => {
+describe('the audit of registrations', () => {
   const lines = (clientId: unknown) =>
     postern.database.query(
       `select type, actor, address, request_id is not null as has_request, details from audit_events
@@ -239,7 +239,7 @@ describe('every registration that takes effect, and none that does not, is one l
       [clientId],
     )
 
-  test('of the client, by its token', async () => {
+  test('has one event for each step of a client that registers and manages itself', async () => {
     const token = await createToken(postern)
     const [{ id } = {}] = await postern.database.query('select id from registration_tokens order by created_at desc')
     const client = await registered(postern, token)
@@ -257,7 +257,7 @@ describe('every registration that takes effect, and none that does not, is one l
     ])
   })
 
-  test('and a registration that is refused leaves no line', async () => {
+  test('has no event for a registration that is rejected', async () => {
     const count = async () =>
       (await postern.database.query("select count(*) from audit_events where type not like 'key.%'"))[0]?.['count']
     const before = await count()
@@ -267,8 +267,8 @@ describe('every registration that takes effect, and none that does not, is one l
   })
 })
 
-describe('what apps at home and editors register', () => {
-  test('reaches the app: a scheme and a host that the administrator named, and the answer to that warns', async () => {
+describe('the registration of a home app or an editor', () => {
+  test('may use a scheme and a host that the administrator named, with a warning in the answer to that policy', async () => {
     const redirect = { dangerous_schemes: ['audiobookshelf'], private_hosts: ['nas.lan'] }
     const saved = await operate(postern, 'registration-policy set', {
       name: 'home',
@@ -289,7 +289,7 @@ describe('what apps at home and editors register', () => {
     await expect(operate(postern, 'client create', other)).rejects.toThrow('redirect_uris')
   })
 
-  test('is registered without the addresses that the policy does not allow, and the answer says so', async () => {
+  test('succeeds without the addresses that the policy does not allow, and the answer says so', async () => {
     const token = await createPolicy(postern, 'reducing', { reduce: true })
     const uris = ['cursor://anysphere.cursor-retrieval/oauth', 'https://www.cursor.com/agents/mcp/oauth/callback']
     const { status, json } = await register(postern, { redirect_uris: uris }, token)
@@ -297,7 +297,7 @@ describe('what apps at home and editors register', () => {
     expect((await register(postern, { redirect_uris: [uris[0]] }, token)).status).toBe(400)
   })
 
-  test('is registered with members that make no difference', async () => {
+  test('may have members without an effect', async () => {
     const unused = {
       scope: '',
       logo_uri: '',

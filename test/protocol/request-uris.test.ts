@@ -16,7 +16,7 @@ let base: string
 let client: ClientMetadata
 let key: CryptoKey
 let request: Record<string, string>
-/** What is at the client's address, and how often it was asked for. */
+/** The answer at the client's address. */
 let published: { status: number; body: string; location?: string }
 let paths: string[] = []
 
@@ -69,7 +69,7 @@ const open = (uri: string, more: Record<string, string> = {}, who = client) =>
     `/oauth/authorize?${new URLSearchParams({ client_id: who.client_id, request_uri: uri, scope: 'openid', response_type: 'code', ...more })}`,
   )
 
-/** The error that a request ends with, on a page or at the client. */
+/** Returns the error that a request ends with, on a page or at the client. */
 async function refused(uri: string, more?: Record<string, string>, who?: ClientMetadata): Promise<string | undefined> {
   const { page } = await open(uri, more, who)
   return answerOf(page.url)['error'] ?? /(invalid_request_uri|invalid_[a-z_]+|request_uri_[a-z_]+)/.exec(page.body)?.[0]
@@ -84,19 +84,19 @@ describe('OpenID Connect Core §6.2, RFC 9101 §5.2: a request object by referen
     expect(paths).toEqual(['/request.jwt'])
   })
 
-  test('is at its registered address with any fragment, which is not sent', async () => {
+  test('may have any fragment after its registered address, which is not sent', async () => {
     const callback = await completeLogin(await open(`${base}/other.jwt?of=this#GkurKxf5T0Y`), email)
     expect(answerOf(callback)).toMatchObject({ state: 'signed', code: expect.any(String) })
     expect(paths).toEqual(['/other.jwt?of=this'])
   })
 
-  test('is read anew for each request', async () => {
+  test('is fetched again for each request', async () => {
     await completeLogin(await open(`${base}/request.jwt`), email)
     published.body = await sign({ state: 'changed' })
     expect(answerOf(await completeLogin(await open(`${base}/request.jwt`), email))['state']).toBe('changed')
   })
 
-  test('is announced, and only from registered addresses (Discovery §3)', async () => {
+  test('is advertised, and only for registered addresses (Discovery §3)', async () => {
     for (const path of ['/.well-known/openid-configuration', '/.well-known/oauth-authorization-server']) {
       const { json } = await send(postern, path)
       expect(json).toMatchObject({ request_uri_parameter_supported: true, require_request_uri_registration: true })
@@ -104,18 +104,18 @@ describe('OpenID Connect Core §6.2, RFC 9101 §5.2: a request object by referen
   })
 })
 
-describe('a request object by reference is refused with invalid_request_uri', () => {
+describe('invalid_request_uri', () => {
   test.each([
     ['that is not registered', () => `${base}/elsewhere.jwt`],
     ['with another query', () => `${base}/other.jwt?of=that`],
     ['below a registered one', () => `${base}/request.jwt/more`],
-    ['that is no address', () => 'nonsense'],
-  ])('at an address %s, and nothing is fetched', async (_what, uri) => {
+    ['that is not a URI', () => 'nonsense'],
+  ])('is the answer for an address %s, and nothing is fetched', async (_what, uri) => {
     expect(await refused(uri())).toBe('invalid_request_uri')
     expect(paths).toEqual([])
   })
 
-  test('of a client that registered none', async () => {
+  test('is the answer for a client that registered no address', async () => {
     const other = await postern.createClient()
     expect(await refused(`${base}/request.jwt`, {}, other)).toBe('invalid_request_uri')
     expect(paths).toEqual([])
@@ -125,7 +125,7 @@ describe('a request object by reference is refused with invalid_request_uri', ()
     ['is longer than a request object may be', () => ({ status: 200, body: 'x'.repeat(17_000) })],
     ['is empty', () => ({ status: 200, body: '' })],
     ['is not found', () => ({ status: 404, body: published.body })],
-  ])('when what is there %s', async (_what, answer) => {
+  ])('is the answer when the document at the address %s', async (_what, answer) => {
     published = answer()
     expect(await refused(`${base}/request.jwt`, { state: 'outer', redirect_uri: 'https://rp.example/cb' })).toBe(
       'invalid_request_uri',
@@ -142,12 +142,12 @@ describe('a redirect', () => {
   })
 })
 
-describe('one that is not signed, which by value is accepted of nobody', () => {
+describe('an unsigned request object by reference', () => {
   const unsigned = (claims: Record<string, unknown> = {}) =>
     new UnsecuredJWT({ ...request, iss: client.client_id, aud: postern.issuer, ...claims }).encode()
   const address = () => `${base}/request.jwt`
 
-  test('says what is asked for, in place of the request', async () => {
+  test('replaces the parameters of the request', async () => {
     published.body = unsigned({
       state: 'unsigned',
       scope: 'openid email',
@@ -160,58 +160,54 @@ describe('one that is not signed, which by value is accepted of nobody', () => {
   })
 
   test.each<[string, () => Record<string, unknown>, string]>([
-    [
-      'another redirect_uri than is registered',
-      () => ({ redirect_uri: 'https://evil.example/cb' }),
-      'invalid_redirect_uri',
-    ],
+    ['an unregistered redirect_uri', () => ({ redirect_uri: 'https://evil.example/cb' }), 'invalid_redirect_uri'],
     ['another client', () => ({ client_id: 'somebody-else' }), 'invalid_request_object'],
     ['another response type', () => ({ response_type: 'id_token' }), 'invalid_request_object'],
     ['another issuer', () => ({ iss: 'somebody-else' }), 'invalid_request_object'],
-    ['an end that has passed', () => ({ exp: 1 }), 'invalid_request_object'],
+    ['an expiry in the past', () => ({ exp: 1 }), 'invalid_request_object'],
     ['no PKCE', () => ({ code_challenge: '' }), 'invalid_request'],
-    ['a scope that there is not', () => ({ scope: 'nothing' }), 'invalid_scope'],
-    ['claims that are none', () => ({ claims: 'x' }), 'invalid_request'],
-  ])('is refused with %s', async (_what, claims, error) => {
+    ['a scope that does not exist', () => ({ scope: 'nothing' }), 'invalid_scope'],
+    ['invalid claims', () => ({ claims: 'x' }), 'invalid_request'],
+  ])('is rejected with %s', async (_what, claims, error) => {
     published.body = unsigned(claims())
     expect(await refused(address())).toBe(error)
   })
 
   test.each<[string, Record<string, unknown>]>([
-    ['that has to sign', { require_signed_request_object: true }],
-    ['that says how it signs', { request_object_signing_alg: 'ES256' }],
-  ])('is refused of a client %s', async (_what, metadata) => {
+    ['that must sign', { require_signed_request_object: true }],
+    ['that registered a signing algorithm', { request_object_signing_alg: 'ES256' }],
+  ])('is rejected for a client %s', async (_what, metadata) => {
     const { jwks } = await createKey()
     const signer = await postern.createClient({ jwks, request_uris: [address()], ...metadata })
     published.body = unsigned({ client_id: signer.client_id, iss: signer.client_id })
     expect(await refused(address(), {}, signer)).toBe('invalid_request_object')
   })
 
-  test('does not come by value', async () => {
+  test('is not accepted by value', async () => {
     const query = new URLSearchParams({ ...request, request: unsigned() })
     const { page } = await visit(postern, `/oauth/authorize?${query}`)
     expect(answerOf(page.url)['error']).toBe('invalid_request_object')
   })
 })
 
-describe('what it says is checked as if it came by value', () => {
+describe('a request object by reference is checked like one by value:', () => {
   test.each<[string, () => Promise<string> | string]>([
     ['nonsense', () => 'nonsense'],
-    ['one that another key signed', async () => sign({}, (await createKey()).key)],
-    ['one that has expired', () => sign({ exp: 1 })],
-    ['one with another request_uri in it', () => sign({ request_uri: `${base}/other.jwt` })],
+    ['one with another key’s signature', async () => sign({}, (await createKey()).key)],
+    ['an expired one', () => sign({ exp: 1 })],
+    ['one with a request_uri inside', () => sign({ request_uri: `${base}/other.jwt` })],
     ['one of another client', () => sign({ client_id: 'somebody-else' })],
   ])('%s is an invalid_request_object', async (_what, body) => {
     published.body = await body()
     expect(await refused(`${base}/request.jwt`)).toBe('invalid_request_object')
   })
 
-  test('never both by value and by reference', async () => {
+  test('it cannot be combined with one by value', async () => {
     expect(await refused(`${base}/request.jwt`, { request: await sign() })).toBe('invalid_request')
     expect(paths).toEqual([])
   })
 
-  test('nor of a client that has to push its requests', async () => {
+  test('a client that must push its requests cannot use it', async () => {
     const { jwks } = await createKey()
     const strict = await postern.createClient({
       jwks,
@@ -223,7 +219,7 @@ describe('what it says is checked as if it came by value', () => {
   })
 })
 
-test('a network has so many fetched for a client in an hour', async () => {
+test('a network can cause only a limited number of fetches for a client in an hour', async () => {
   const { jwks } = await createKey()
   const busy = await postern.createClient({ jwks, request_uris: [`${base}/request.jwt`] })
   published = { status: 200, body: '' }

@@ -14,7 +14,7 @@ const weaker = {
   response_types: ['code', 'id_token', 'id_token token', 'code id_token', 'code token', 'code id_token token', 'none'],
 }
 
-describe('by default, OpenID Connect Core §3.2 and §3.3 are off', () => {
+describe('by default, without OpenID Connect Core §3.2 and §3.3', () => {
   let postern: TestPostern
   beforeAll(async () => {
     postern = await startPostern()
@@ -23,7 +23,7 @@ describe('by default, OpenID Connect Core §3.2 and §3.3 are off', () => {
   afterAll(() => postern?.stop())
 
   test.each(['token', 'id_token', 'id_token token', 'code id_token', 'code token', 'code id_token token', 'none'])(
-    'response_type=%s is refused',
+    'response_type=%s is rejected',
     async (response_type) => {
       const config = await discover(postern, await postern.createClient())
       const { page } = await beginLogin(config, { issuer: postern.issuer, response_type })
@@ -32,7 +32,7 @@ describe('by default, OpenID Connect Core §3.2 and §3.3 are off', () => {
     },
   )
 
-  test('no client can be registered for them, by itself or by an administrator', async () => {
+  test('no client can be registered for their response types, either by itself or by an administrator', async () => {
     await expect(postern.createClient(weaker)).rejects.toThrow(/response_types|grant_types/)
     const { initial_access_token } = (await operate(postern, 'registration-token create', {})) as Record<string, string>
     const { status } = await send(postern, '/oauth/register', {
@@ -42,7 +42,7 @@ describe('by default, OpenID Connect Core §3.2 and §3.3 are off', () => {
     expect(status).toBe(400)
   })
 
-  test.each(['web_message', 'nonsense'])('response_mode=%s is refused', async (response_mode) => {
+  test.each(['web_message', 'nonsense'])('response_mode=%s is rejected', async (response_mode) => {
     const config = await discover(postern, await postern.createClient())
     const { page } = await beginLogin(config, { issuer: postern.issuer, response_mode })
     expect(page.url).toMatch(/^https:\/\/rp\.example\/cb\?/)
@@ -68,7 +68,7 @@ describe('with ALLOW_IMPLICIT_AND_HYBRID', () => {
       })
     ).payload
 
-  test('OpenID Connect Core §3.2: id_token, in the fragment, accepted by openid-client', async () => {
+  test('OpenID Connect Core §3.2: id_token is in the fragment, and openid-client accepts it', async () => {
     const config = await discover(postern, client)
     oidc.useIdTokenResponseType(config)
     const challenge = { code_challenge: undefined, code_challenge_method: undefined }
@@ -78,14 +78,14 @@ describe('with ALLOW_IMPLICIT_AND_HYBRID', () => {
     expect(claims.sub).toBeTruthy()
   })
 
-  test('§3.2.2.9: id_token token, with at_hash', async () => {
+  test('§3.2.2.9: id_token token has an at_hash', async () => {
     const { callback } = await authorize(postern, client, { email, response_type: 'id_token token' })
     const { id_token, access_token, code } = answerOf(callback)
     expect([await verified(id_token), code]).toMatchObject([{ at_hash: halfHash(access_token) }, undefined])
     expect((await send(postern, '/oauth/userinfo', { bearer: String(access_token) })).status).toBe(200)
   })
 
-  test('§3.3: code id_token, with c_hash, and the code is redeemed', async () => {
+  test('§3.3: code id_token has a c_hash, and its code can be redeemed', async () => {
     const config = await discover(postern, client)
     oidc.useCodeIdTokenResponseType(config)
     const { callback, verifier, nonce, state } = await authorize(postern, client, { email, config })
@@ -99,7 +99,7 @@ describe('with ALLOW_IMPLICIT_AND_HYBRID', () => {
     expect(decodeJwt(String(tokens.id_token)).sub).toBe(decodeJwt(String(id_token)).sub)
   })
 
-  test('§3.3: code id_token token, with both hashes', async () => {
+  test('§3.3: code id_token token has both hashes', async () => {
     const { callback } = await authorize(postern, client, { email, response_type: 'code id_token token' })
     const { id_token, access_token, code } = answerOf(callback)
     expect(await verified(id_token)).toMatchObject({ c_hash: halfHash(code), at_hash: halfHash(access_token) })
@@ -113,7 +113,7 @@ describe('with ALLOW_IMPLICIT_AND_HYBRID', () => {
     }
   })
 
-  test('OAuth 2.0 Multiple Response Types §5: a token never travels in the query', async () => {
+  test('OAuth 2.0 Multiple Response Types §5: a token is never in the query', async () => {
     const config = await discover(postern, client)
     for (const response_type of ['id_token', 'code id_token', 'code token']) {
       const { page } = await beginLogin(config, { issuer: postern.issuer, response_type, response_mode: 'query' })
@@ -129,7 +129,7 @@ describe('with ALLOW_IMPLICIT_AND_HYBRID', () => {
     })
   })
 
-  test('and they are advertised', async () => {
+  test('these response types are advertised', async () => {
     const { json } = await send(postern, '/.well-known/openid-configuration')
     expect(json['response_types_supported']).toEqual(expect.arrayContaining(['code', 'id_token', 'code id_token']))
     expect(json['response_modes_supported']).toEqual(expect.arrayContaining(['fragment']))

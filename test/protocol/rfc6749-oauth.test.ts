@@ -7,7 +7,7 @@ import { basic, redeem, send } from '../support/wire.ts'
 
 const email = 'ada@example.com'
 const machine = { grant_types: ['client_credentials'], redirect_uris: [], response_types: [] }
-// §5.2 has unauthorized_client for this; the engine says invalid_request, and clients must not go on after either.
+// §5.2 defines unauthorized_client for this. The engine uses invalid_request, and a client must stop after either.
 const notAllowed = expect.stringMatching(/^(unauthorized_client|invalid_request)$/)
 let postern: TestPostern
 let a: ClientMetadata
@@ -33,7 +33,7 @@ const refresh = (refresh_token: unknown, form: Record<string, string>, client?: 
     form: { grant_type: 'refresh_token', refresh_token: String(refresh_token), ...form },
   })
 
-describe('RFC 6749 §4.1.3: a code is bound to the client it was issued to', () => {
+describe('RFC 6749 §4.1.3: a code is bound to the client it was issued to:', () => {
   test.each([
     ['another confidential client', () => b],
     ['a public client', () => open],
@@ -44,7 +44,7 @@ describe('RFC 6749 §4.1.3: a code is bound to the client it was issued to', () 
     expect([status, json['error']]).toEqual([400, 'invalid_grant'])
   })
 
-  test('the owner needs its secret', async () => {
+  test('its client needs its secret', async () => {
     const begun = await authorize(postern, a, { email })
     for (const fields of [
       {},
@@ -63,7 +63,7 @@ describe('RFC 6749 §4.1.3: a code is bound to the client it was issued to', () 
     expect((await redeem(postern, begun, { client: a })).status).toBe(200)
   })
 
-  test('§4.1.2: used a second time it is refused, and what it gave before is revoked', async () => {
+  test('§4.1.2: its second use is rejected and revokes what the first use issued', async () => {
     const begun = await authorize(postern, a, { email, scope: 'openid offline_access' })
     const first = await redeem(postern, begun, { client: a })
     const second = await redeem(postern, begun, { client: a })
@@ -73,7 +73,7 @@ describe('RFC 6749 §4.1.3: a code is bound to the client it was issued to', () 
     expect((await refresh(first.json['refresh_token'], {}, a)).json['error']).toBe('invalid_grant')
   })
 
-  test('a code that does not exist, or that was cut short, is refused', async () => {
+  test('an unknown code and a truncated one are rejected', async () => {
     const begun = await authorize(postern, a, { email })
     const code = String(begun.callback.searchParams.get('code'))
     for (const wrong of ['unknown', code.slice(0, -1), `${code}A`, code.toUpperCase()]) {
@@ -82,8 +82,8 @@ describe('RFC 6749 §4.1.3: a code is bound to the client it was issued to', () 
   })
 })
 
-describe('RFC 6749 §6: a refresh token is bound to the client it was issued to', () => {
-  test('refused with the credentials of another client, without credentials, or with wrong ones', async () => {
+describe('RFC 6749 §6: a refresh token is bound to the client it was issued to:', () => {
+  test('it is rejected with the credentials of another client, with none, or with wrong ones', async () => {
     const { refresh_token } = await tokensOf(a)
     const attempts = [
       await refresh(refresh_token, {}, b),
@@ -111,7 +111,7 @@ describe('RFC 6749 §6: a refresh token is bound to the client it was issued to'
     expect((await refresh(refresh_token, { client_id: open.client_id })).status).toBe(200)
   })
 
-  test('§10.4: it is replaced at each use; used twice, the whole login is revoked', async () => {
+  test('§10.4: it is replaced at each use, and its second use revokes the whole login', async () => {
     const first = await tokensOf(a)
     const second = await refresh(first.refresh_token, {}, a)
     expect(second.json['refresh_token']).not.toBe(first.refresh_token)
@@ -122,7 +122,7 @@ describe('RFC 6749 §6: a refresh token is bound to the client it was issued to'
     expect(status).toBe(401)
   })
 
-  test('the scope can be narrowed, and that does not narrow the next refresh', async () => {
+  test('a narrower scope is possible, and does not narrow the next refresh', async () => {
     const { refresh_token } = await tokensOf(a)
     const narrow = await refresh(refresh_token, { scope: 'openid' }, a)
     expect(narrow.json['scope']).toBe('openid')
@@ -132,13 +132,13 @@ describe('RFC 6749 §6: a refresh token is bound to the client it was issued to'
     expect(String(wide.json['scope']).split(' ').sort()).toEqual(['offline_access', 'openid', 'profile'])
   })
 
-  test('the scope cannot be widened', async () => {
+  test('a wider scope is rejected', async () => {
     const { refresh_token } = await tokensOf(a)
     const { status, json } = await refresh(refresh_token, { scope: 'openid profile email' }, a)
     expect([status, json['error']]).toEqual([400, 'invalid_scope'])
   })
 
-  test('an access token, a code or nonsense is no refresh token', async () => {
+  test('an access token, a code or nonsense is rejected as a refresh token', async () => {
     const { access_token } = await tokensOf(a)
     for (const value of [access_token, 'unknown', '']) {
       const { status, json } = await refresh(value, {}, a)
@@ -155,7 +155,7 @@ describe('RFC 6749 §6: a refresh token is bound to the client it was issued to'
 })
 
 describe('RFC 6749 §4.4: client credentials', () => {
-  test('give a token of the client itself, with the scopes it asked for at its API', async () => {
+  test('yield a token of the client itself, with the requested scopes of its API', async () => {
     const client = await postern.createClient({ ...machine, scope: 'read write', resources: ['https://api.example/'] })
     const config = await discover(postern, client)
     const tokens = await oidc.clientCredentialsGrant(config, { scope: 'read', resource: 'https://api.example/' })
@@ -169,7 +169,7 @@ describe('RFC 6749 §4.4: client credentials', () => {
     })
   })
 
-  test('are refused for a scope the client is not registered for', async () => {
+  test('are rejected for a scope that the client is not registered for', async () => {
     const resource = 'https://api.example/'
     const client = await postern.createClient({ ...machine, scope: 'read', resources: [resource] })
     const config = await discover(postern, client)
@@ -178,7 +178,7 @@ describe('RFC 6749 §4.4: client credentials', () => {
     })
   })
 
-  test('are refused for a resource that does not exist', async () => {
+  test('are rejected for a resource that does not exist', async () => {
     const config = await discover(postern, await postern.createClient(machine))
     expect(await refusal(oidc.clientCredentialsGrant(config, { resource: 'https://no.example/' }))).toMatchObject({
       error: 'invalid_target',
@@ -186,7 +186,7 @@ describe('RFC 6749 §4.4: client credentials', () => {
     })
   })
 
-  test('are nothing for a public client, nor for one that is not registered for the grant', async () => {
+  test('are rejected for a public client and for one that is not registered for the grant', async () => {
     const ask = (client: ClientMetadata | undefined, form: Record<string, string> = {}) =>
       send(postern, '/oauth/token', { client, form: { grant_type: 'client_credentials', ...form } })
     expect((await ask(undefined, { client_id: open.client_id })).json['error']).toEqual(notAllowed)
@@ -203,13 +203,13 @@ describe('RFC 6749 §4.4: client credentials', () => {
 })
 
 describe('RFC 6749 §5: the token endpoint', () => {
-  test('§5.1: what it issues is not to be cached', async () => {
+  test('§5.1: forbids caching of what it issues', async () => {
     const client = await postern.createClient(machine)
     const { headers } = await send(postern, '/oauth/token', { client, form: { grant_type: 'client_credentials' } })
     expect(headers.get('cache-control')).toBe('no-store')
   })
 
-  test('§5.2: wrong credentials are a 401 that names the scheme, whatever about them is wrong', async () => {
+  test('§5.2: answers any wrong credentials with the same 401 that names the scheme', async () => {
     const form = { grant_type: 'client_credentials' }
     const answers = await Promise.all(
       [basic(a.client_id, 'wrong'), basic('nobody', 'wrong')].map((authorization) =>
@@ -223,7 +223,7 @@ describe('RFC 6749 §5: the token endpoint', () => {
     }
   })
 
-  test('§5.2: an unknown grant, a missing grant and a GET are refused', async () => {
+  test('§5.2: rejects an unknown grant, a missing grant and a GET', async () => {
     const ask = (form: Record<string, string>) => send(postern, '/oauth/token', { client: a, form })
     expect((await ask({ grant_type: 'password', username: email, password: 'x' })).json['error']).toBe(
       'unsupported_grant_type',
@@ -232,12 +232,12 @@ describe('RFC 6749 §5: the token endpoint', () => {
     expect((await send(postern, '/oauth/token', { client: a })).status).toBe(405)
   })
 
-  test('§3.2: a parameter given twice is refused', async () => {
+  test('§3.2: rejects a repeated parameter', async () => {
     const form = { grant_type: 'client_credentials', scope: ['a', 'b'] }
     expect((await send(postern, '/oauth/token', { client: a, form })).json['error']).toBe('invalid_request')
   })
 
-  test('§3.2.1: credentials in the query are not read', async () => {
+  test('§3.2.1: ignores credentials in the query', async () => {
     const query = new URLSearchParams({ client_id: a.client_id, client_secret: String(a['client_secret']) })
     const { json } = await send(postern, `/oauth/token?${query}`, { form: { grant_type: 'client_credentials' } })
     expect(json['error']).toMatch(/^invalid_(client|request)$/)

@@ -33,14 +33,14 @@ const revoke = (token: unknown, who: { client?: ClientMetadata; client_id?: stri
     },
   })
 
-describe('RFC 7009 §2.1: a client revokes its own tokens', () => {
-  test('the answer has no content, and so no content type (RFC 9110 §8.3)', async () => {
+describe('RFC 7009 §2.1: a client that revokes its own token', () => {
+  test('gets an answer without content, and so without a content type (RFC 9110 §8.3)', async () => {
     const answer = await revoke('unknown', { client })
     expect([answer.status, answer.text, answer.headers.get('content-type')]).toEqual([200, '', null])
   })
 
   test.each([undefined, 'access_token', 'refresh_token', 'nonsense'])(
-    'a refresh token, with the access tokens of the same login (hint %s)',
+    'revokes with a refresh token the access tokens of the same login (hint %s)',
     async (hint) => {
       const { config, tokens } = await login(postern, client, { email, scope })
       expect((await revoke(tokens.refresh_token, { client }, hint)).status).toBe(200)
@@ -50,13 +50,13 @@ describe('RFC 7009 §2.1: a client revokes its own tokens', () => {
     },
   )
 
-  test('an access token', async () => {
+  test('can revoke an access token', async () => {
     const { config, tokens } = await login(postern, client, { email, scope })
     await oidc.tokenRevocation(config, tokens.access_token)
     expect(await isAlive(config, tokens.access_token)).toBe(false)
   })
 
-  test('an access token of client credentials', async () => {
+  test('can revoke an access token of client credentials', async () => {
     const machine = await postern.createClient({
       grant_types: ['client_credentials'],
       redirect_uris: [],
@@ -74,7 +74,7 @@ describe('RFC 7009 §2.1: a client revokes its own tokens', () => {
     expect(asked.json).toEqual({ active: false })
   })
 
-  test('and another login of the same person at the same client, on another device, goes on', async () => {
+  test('does not affect another login of the same person at the same client on another device', async () => {
     const phone = await login(postern, client, { email, scope })
     const laptop = await login(postern, client, { email, scope })
     await oidc.tokenRevocation(phone.config, String(phone.tokens.refresh_token))
@@ -83,14 +83,14 @@ describe('RFC 7009 §2.1: a client revokes its own tokens', () => {
     expect((await oidc.refreshTokenGrant(laptop.config, String(laptop.tokens.refresh_token))).access_token).toBeTruthy()
   })
 
-  test('and consent is remembered: signing in again asks for nothing', async () => {
+  test('leaves the consent in place: the next sign-in asks for nothing', async () => {
     const first = await login(postern, client, { email })
     await oidc.tokenRevocation(first.config, first.tokens.access_token)
     const again = await login(postern, client, { email, visitor: first.visitor, prompt: 'none' })
     expect(again.tokens.access_token).toBeTruthy()
   })
 
-  test('a public client, naming itself', async () => {
+  test('may be a public client that names itself', async () => {
     const app = await postern.createClient({ token_endpoint_auth_method: 'none' })
     const { tokens } = await login(postern, app, { email, scope })
     expect((await revoke(tokens.refresh_token, { client_id: app.client_id })).status).toBe(200)
@@ -98,8 +98,8 @@ describe('RFC 7009 §2.1: a client revokes its own tokens', () => {
   })
 })
 
-describe('RFC 7009 §2.1: nobody else does', () => {
-  test('§2.2: another confidential client is told what is said of a token that does not exist, and the token lives', async () => {
+describe('RFC 7009 §2.1: a token cannot be revoked by others:', () => {
+  test('§2.2: another confidential client gets the answer for an unknown token, and the token stays valid', async () => {
     const { config, tokens } = await login(postern, client, { email, scope })
     const unknown = await revoke('unknown', { client: stranger })
     for (const token of [tokens.access_token, tokens.refresh_token]) {
@@ -109,7 +109,7 @@ describe('RFC 7009 §2.1: nobody else does', () => {
     }
   })
 
-  test('a public client, which anybody can claim to be, is told nothing, and the token lives', async () => {
+  test('a public client, which anyone can imitate, gets the answer for an unknown token, and the token stays valid', async () => {
     const app = await postern.createClient({ token_endpoint_auth_method: 'none' })
     const { config, tokens } = await login(postern, client, { email, scope })
     const known = await revoke(tokens.refresh_token, { client_id: app.client_id })
@@ -118,7 +118,7 @@ describe('RFC 7009 §2.1: nobody else does', () => {
     expect(await isAlive(config, tokens.refresh_token)).toBe(true)
   })
 
-  test('without credentials, or with wrong ones, it is refused', async () => {
+  test('a request without credentials, or with wrong ones, is rejected', async () => {
     const { config, tokens } = await login(postern, client, { email, scope })
     for (const who of [{}, { client_id: client.client_id }, { client: { ...client, client_secret: 'wrong' } }]) {
       const { status, json } = await revoke(tokens.refresh_token, who)
@@ -129,8 +129,8 @@ describe('RFC 7009 §2.1: nobody else does', () => {
   })
 })
 
-describe('RFC 7009 §2.2', () => {
-  test('a token that is unknown, cut short or already revoked is a success', async () => {
+describe('RFC 7009 §2.2: the answer', () => {
+  test('is a success for an unknown, truncated or revoked token', async () => {
     const { config, tokens } = await login(postern, client, { email, scope })
     const cut = tokens.access_token.slice(0, -1)
     await revoke(cut, { client })
@@ -140,12 +140,12 @@ describe('RFC 7009 §2.2', () => {
     }
   })
 
-  test('no token at all is a mistake', async () => {
+  test('is invalid_request without a token', async () => {
     const { status, json } = await send(postern, '/oauth/revoke', { client, form: { x: 'y' } })
     expect([status, json['error']]).toEqual([400, 'invalid_request'])
   })
 
-  test('§2.2.1: a JWT access token cannot be revoked, and the answer says so', async () => {
+  test('§2.2.1: is unsupported_token_type for a JWT access token, which cannot be revoked', async () => {
     const resource = 'https://jwt.example/'
     const { tokens } = await login(postern, client, {
       email,

@@ -62,7 +62,7 @@ describe('OpenID Connect Core §9: client authentication', () => {
     ['client_secret_basic', oidc.ClientSecretBasic],
     ['client_secret_post', oidc.ClientSecretPost],
     ['client_secret_jwt', oidc.ClientSecretJwt],
-  ])('%s, and a wrong secret is refused', async (token_endpoint_auth_method, authenticate) => {
+  ])('%s works, and a wrong secret is rejected', async (token_endpoint_auth_method, authenticate) => {
     const own = await postern.createClient({ ...machine, token_endpoint_auth_method })
     const good = await discover(postern, own, authenticate(String(own['client_secret'])))
     expect((await oidc.clientCredentialsGrant(good)).access_token).toBeTruthy()
@@ -70,7 +70,7 @@ describe('OpenID Connect Core §9: client authentication', () => {
     await expect(oidc.clientCredentialsGrant(bad)).rejects.toMatchObject({ status: 401 })
   })
 
-  test.each(['ES256', 'RS256', 'PS256', 'Ed25519'])('private_key_jwt with %s', async (alg) => {
+  test.each(['ES256', 'RS256', 'PS256', 'Ed25519'])('private_key_jwt works with %s', async (alg) => {
     const made = await createKey(alg)
     const own = await postern.createClient({
       ...machine,
@@ -82,7 +82,7 @@ describe('OpenID Connect Core §9: client authentication', () => {
     expect((await oidc.clientCredentialsGrant(config)).access_token).toBeTruthy()
   })
 
-  test('a client authenticates with what it registered: its secret in either form, never with less', async () => {
+  test('a client authenticates as registered: with its secret in either form, and never with less', async () => {
     const own = await postern.createClient(machine)
     const secret = String(own['client_secret'])
     expect((await ask({ client_id: own.client_id, client_secret: secret })).status).toBe(200)
@@ -97,7 +97,7 @@ describe('OpenID Connect Core §9: client authentication', () => {
     await expectRefused(await assertion({ claims, by: new TextEncoder().encode(secret), alg: 'HS256', kid: undefined }))
   })
 
-  test('RFC 6749 §2.3: never in two ways at once', async () => {
+  test('RFC 6749 §2.3: two methods at once are rejected', async () => {
     const own = await postern.createClient(machine)
     const secret = String(own['client_secret'])
     const headers = { authorization: basic(own.client_id, secret) }
@@ -105,7 +105,7 @@ describe('OpenID Connect Core §9: client authentication', () => {
     expect([status, json['error']]).toEqual([400, 'invalid_request'])
   })
 
-  test('a secret that looks different only in its encoding is decoded (RFC 6749 §2.3.1)', async () => {
+  test('a secret is decoded from its form encoding (RFC 6749 §2.3.1)', async () => {
     const own = await postern.createClient({ ...machine, client_secret: 'p%+ :&=-and-long-enough-to-be-a-secret' })
     const { status } = await ask({}, { authorization: basic(own.client_id, String(own['client_secret'])) })
     expect(status).toBe(200)
@@ -113,7 +113,7 @@ describe('OpenID Connect Core §9: client authentication', () => {
 })
 
 describe('RFC 7523 §3: an assertion', () => {
-  test('§3: names this server by its issuer or its token endpoint', async () => {
+  test('§3: may name this server by its issuer or its token endpoint', async () => {
     for (const aud of [postern.issuer, `${postern.issuer}/oauth/token`, [postern.issuer, 'https://other.example']]) {
       expect((await present(await assertion({ claims: { aud } }))).status).toBe(200)
     }
@@ -121,31 +121,31 @@ describe('RFC 7523 §3: an assertion', () => {
 
   test.each<[string, Record<string, unknown>]>([
     ['for another server', { aud: 'https://other.example' }],
-    ['for nobody', { aud: undefined }],
-    ['for a longer name', { aud: 'http://localhost/extra' }],
-    ['from somebody else', { iss: 'somebody-else' }],
-    ['from nobody', { iss: undefined }],
-    ['about somebody else', { sub: 'somebody-else' }],
-    ['about nobody', { sub: undefined }],
-    ['expired', { exp: Math.floor(Date.now() / 1000) - 60 }],
+    ['without an audience', { aud: undefined }],
+    ['for a longer address', { aud: 'http://localhost/extra' }],
+    ['of another issuer', { iss: 'somebody-else' }],
+    ['without an issuer', { iss: undefined }],
+    ['about another subject', { sub: 'somebody-else' }],
+    ['without a subject', { sub: undefined }],
+    ['that has expired', { exp: Math.floor(Date.now() / 1000) - 60 }],
     ['that never expires', { exp: undefined }],
     ['that expires in more than an hour', { exp: Math.floor(Date.now() / 1000) + 3_700 }],
-    ['that expires after the end of all dates', { exp: 1e300 }],
-    ['not valid yet', { nbf: Math.floor(Date.now() / 1000) + 600 }],
+    ['that expires beyond the range of dates', { exp: 1e300 }],
+    ['that is not valid yet', { nbf: Math.floor(Date.now() / 1000) + 600 }],
     ['without an identifier', { jti: undefined }],
-  ])('%s is refused', async (_why, claims) => expectRefused(await assertion({ claims })))
+  ])('%s is rejected', async (_why, claims) => expectRefused(await assertion({ claims })))
 
-  test('§3: may be good for an hour', async () => {
+  test('§3: may be valid for an hour', async () => {
     const exp = Math.floor(Date.now() / 1000) + 3_590
     expect((await present(await assertion({ claims: { exp } }))).status).toBe(200)
   })
 
-  test('about another client, signed by this one, is refused', async () => {
+  test('about another client, signed by this one, is rejected', async () => {
     await expectRefused(await assertion({ claims: { iss: other.client_id, sub: other.client_id } }))
     await expectRefused(await assertion(), { client_id: other.client_id })
   })
 
-  test('signed with another key, with the wrong kind of key, or not at all is refused', async () => {
+  test('that is signed with another key or the wrong kind of key, or unsigned, is rejected', async () => {
     const stranger = await createKey()
     await expectRefused(await assertion({ by: stranger.key }))
     await expectRefused(await assertion({ by: stranger.key, kid: 'other' }))
@@ -162,12 +162,12 @@ describe('RFC 7523 §3: an assertion', () => {
     await expectRefused('nonsense')
   })
 
-  test('the published key as an HMAC secret is refused', async () => {
+  test('that uses the published key as an HMAC secret is rejected', async () => {
     const text = new TextEncoder().encode(JSON.stringify((client['jwks'] as { keys: object[] }).keys[0]))
     await expectRefused(await assertion({ by: text, alg: 'HS256' }))
   })
 
-  test('is good once, at whichever endpoint', async () => {
+  test('is accepted once, across all endpoints', async () => {
     const once = await assertion()
     expect((await present(once)).status).toBe(200)
     await expectRefused(once)
@@ -177,7 +177,7 @@ describe('RFC 7523 §3: an assertion', () => {
     expect(elsewhere.status).toBe(401)
   })
 
-  test('§2.2: of another type is refused', async () => {
+  test('§2.2: of another type is rejected', async () => {
     const form = { client_assertion: await assertion(), client_assertion_type: 'urn:other' }
     expect((await ask(form)).json['error']).toBe('invalid_request')
     expect((await ask({ client_assertion: await assertion() })).json['error']).toBe('invalid_request')

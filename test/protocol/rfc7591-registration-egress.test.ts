@@ -19,10 +19,10 @@ beforeAll(async () => {
 })
 afterAll(() => postern?.stop())
 
-describe('RFC 7591 §5: what a registration makes the server fetch', () => {
+describe('RFC 7591 §5: requests that a registration causes the server to make', () => {
   const byKey = { token_endpoint_auth_method: 'private_key_jwt', redirect_uris }
 
-  test('keys on loopback are fetched by a server that is itself on loopback', async () => {
+  test('include keys on loopback if the server itself is on loopback', async () => {
     const { key, jwks } = await createKey()
     const receiver = await createReceiver({ body: jwks })
     try {
@@ -38,7 +38,7 @@ describe('RFC 7591 §5: what a registration makes the server fetch', () => {
     }
   })
 
-  test('a redirect is not followed', async () => {
+  test('do not follow a redirect', async () => {
     const { key } = await createKey()
     const inner = await createReceiver()
     const outer = await createReceiver({ status: 302, headers: { location: inner.url } })
@@ -52,7 +52,7 @@ describe('RFC 7591 §5: what a registration makes the server fetch', () => {
     }
   })
 
-  test('a sector_identifier_uri that is not https, or does not answer, is refused (OpenID Connect Core §8.1)', async () => {
+  test('do not accept a sector_identifier_uri that is not https or does not answer (OpenID Connect Core §8.1)', async () => {
     const receiver = await createReceiver({ body: redirect_uris })
     try {
       const closed = `https://127.0.0.1:${await freePort()}/sector`
@@ -70,7 +70,7 @@ describe('RFC 7591 §5: what a registration makes the server fetch', () => {
     }
   })
 
-  test('nothing on loopback is fetched by, or registered at, a server that is not', async () => {
+  test('never go to loopback from a server elsewhere, which does not register such addresses either', async () => {
     const receiver = await createReceiver({ body: redirect_uris })
     const outside = await startPostern({ ISSUER: 'https://id.example' })
     try {

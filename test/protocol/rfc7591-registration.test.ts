@@ -25,8 +25,8 @@ afterAll(() => postern?.stop())
 
 const clientsThere = async () => Number((await postern.database.query('select count(*) from clients'))[0]?.['count'])
 
-describe('RFC 7591 §3: registration needs an initial access token', () => {
-  test('without one, with a wrong one, an expired one or a revoked one it is a 401', async () => {
+describe('RFC 7591 §3: registration with an initial access token', () => {
+  test('is rejected with a 401 if the token is missing, wrong, expired or revoked', async () => {
     const expired = await createToken(postern)
     await postern.database.query(`update registration_tokens set expires_at = now() - interval '1 s'`)
     const revoked = await createToken(postern)
@@ -42,7 +42,7 @@ describe('RFC 7591 §3: registration needs an initial access token', () => {
     expect(await clientsThere()).toBe(before)
   })
 
-  test('a token of another kind is not one, and neither is the id of one', async () => {
+  test('does not accept a token of another kind, or the ID of a token', async () => {
     const client = await postern.createClient()
     const { tokens } = await login(postern, client, { email })
     const self = await registered(postern, bearer)
@@ -52,14 +52,14 @@ describe('RFC 7591 §3: registration needs an initial access token', () => {
     }
   })
 
-  test('a token is not taken from the address or the body, where it would be logged (RFC 6750 §2.3)', async () => {
+  test('does not accept a token in the query or the body, where it would be logged (RFC 6750 §2.3)', async () => {
     const byQuery = await send(postern, `/oauth/register?access_token=${bearer}`, { body: { redirect_uris } })
     expect(byQuery.status).toBe(400)
     const byBody = await register(postern, { redirect_uris, access_token: bearer })
     expect(byBody.status).toBe(401)
   })
 
-  test('one that is good for two makes two, and those that are refused are not counted', async () => {
+  test('creates two clients with a token for two, and does not count rejected requests', async () => {
     const token = await createToken(postern, { uses: 2 })
     expect((await register(postern, { redirect_uris: ['http://rp.example/cb'] }, token)).status).toBe(400)
     expect((await register(postern, 'no object', token)).status).toBe(400)
@@ -69,7 +69,7 @@ describe('RFC 7591 §3: registration needs an initial access token', () => {
     expect([status, json['error']]).toEqual([401, 'invalid_token'])
   })
 
-  test('with one openid-client registers, and can be used to sign in', async () => {
+  test('lets openid-client register and sign in', async () => {
     const config = await oidc.dynamicClientRegistration(
       new URL(postern.issuer),
       { redirect_uris, ...idTokenMetadata },
@@ -84,7 +84,7 @@ describe('RFC 7591 §3: registration needs an initial access token', () => {
     expect(tokens.id_token).toBeTruthy()
   })
 
-  test('§3.2.1: the answer has an id, a secret, and where to manage them', async () => {
+  test('§3.2.1: answers with an ID, a secret, and the address to manage them', async () => {
     const { status, json, headers } = await register(postern, { redirect_uris, client_name: 'Self-made' }, bearer)
     expect(status).toBe(201)
     expect(headers.get('cache-control')).toBe('no-store')
@@ -100,7 +100,7 @@ describe('RFC 7591 §3: registration needs an initial access token', () => {
     })
   })
 
-  test('§3.2.1: the answer has all metadata in effect, what the server filled in included', async () => {
+  test('§3.2.1: answers with all metadata in effect, including the server’s defaults', async () => {
     const { json } = await register(postern, { redirect_uris, client_uri: null }, bearer)
     expect(json).toMatchObject({
       application_type: 'web',
@@ -112,7 +112,7 @@ describe('RFC 7591 §3: registration needs an initial access token', () => {
     expect(json).not.toHaveProperty('client_uri')
   })
 
-  test('§2: what is not understood is ignored, and scopes of APIs are registered', async () => {
+  test('§2: ignores unknown members, and registers API scopes', async () => {
     const client = await registered(postern, bearer, { scope: 'openid read write', 'client_name#de': 'x', unheard: {} })
     expect(client['scope']).toBe('openid read write')
     expect(client).not.toHaveProperty('unheard')
@@ -120,7 +120,7 @@ describe('RFC 7591 §3: registration needs an initial access token', () => {
     expect(row?.['metadata']).toMatchObject({ scope: 'openid read write' })
   })
 
-  test('a public client has no secret, and an id of its own choosing is not taken', async () => {
+  test('gives a public client no secret, and ignores an ID that the client chose', async () => {
     const chosen = { client_id: 'mine', client_secret: 'mine' }
     const app = await registered(postern, bearer, { token_endpoint_auth_method: 'none', ...chosen })
     expect(app).not.toHaveProperty('client_secret')
@@ -128,7 +128,7 @@ describe('RFC 7591 §3: registration needs an initial access token', () => {
     expect((await registered(postern, bearer, chosen))['client_secret']).not.toBe('mine')
   })
 
-  test('consent says that nobody has reviewed it', async () => {
+  test('makes the consent page say that nobody has reviewed the app', async () => {
     const config = await discover(postern, await registered(postern, bearer))
     const url = oidc.buildAuthorizationUrl(config, {
       redirect_uri: String(redirect_uris[0]),
@@ -142,18 +142,18 @@ describe('RFC 7591 §3: registration needs an initial access token', () => {
   })
 })
 
-describe('RFC 7591 §5: a client may not register', () => {
-  test.each(forbidden)('%s', async (_what, field, metadata) => {
+describe('RFC 7591 §5: a client', () => {
+  test.each(forbidden)('cannot register %s', async (_what, field, metadata) => {
     const { status, json } = await register(postern, { redirect_uris, ...metadata }, bearer)
     expect([status, json['error'], json['client_id']]).toEqual([400, errorAbout(field), undefined])
     expect(json['error_description']).toContain(field)
   })
 
-  test('something that is not a JSON object', async () => {
+  test('cannot register something that is not a JSON object', async () => {
     for (const body of ['text', [], null, 7]) expect((await register(postern, body, bearer)).status).toBe(400)
   })
 
-  test('by a member that is there twice: what is judged is what takes effect', async () => {
+  test('cannot register an invalid address by repeating a member: the value that takes effect is judged', async () => {
     const [bad, fine] = ['"redirect_uris":["http://evil.example/cb"]', '"redirect_uris":["https://rp.example/cb"]']
     const headers = { authorization: `Bearer ${bearer}`, 'content-type': 'application/json' }
     const ask = async (body: string) => {
@@ -171,21 +171,18 @@ describe('RFC 7591 §5: a client may not register', () => {
     ],
     ['text where a list belongs', { response_types: 'code' }],
     ['numbers where URIs belong', { subject_type: 'pairwise', redirect_uris: [7, 8] }],
-    ['URIs of which an identifier cannot be derived', { subject_type: 'pairwise', redirect_uris: ['x', 'y'] }],
+    ['URIs from which no identifier can be derived', { subject_type: 'pairwise', redirect_uris: ['x', 'y'] }],
     ['a list that is an object', { redirect_uris: { length: 1 } }],
     ['a key set without keys', { jwks: {}, token_endpoint_auth_method: 'private_key_jwt' }],
-    [
-      'a nest without a bottom',
-      { jwks: { keys: [JSON.parse(`{"kty":"EC","x":${'['.repeat(6e3)}${']'.repeat(6e3)}}`)] } },
-    ],
+    ['excessive nesting', { jwks: { keys: [JSON.parse(`{"kty":"EC","x":${'['.repeat(6e3)}${']'.repeat(6e3)}}`)] } }],
     ['a prototype', JSON.parse('{"__proto__":{"redirect_uris":["http://evil.example"]},"redirect_uris":[]}')],
-  ])('with %s, which is no fault of the server', async (_what, metadata) => {
+  ])('cannot register with %s, which causes no server error', async (_what, metadata) => {
     const { status, json } = await register(postern, { redirect_uris, ...metadata }, bearer)
     expect([status, json['client_id']]).toEqual([400, undefined])
     expect(json['error']).toMatch(/^invalid_(redirect_uri|client_metadata)$/)
   })
 
-  test('two members of one name, of which one is judged and the other kept (RFC 8259 §4)', async () => {
+  test('cannot register a forbidden scope by repeating the member: the judged value is stored (RFC 8259 §4)', async () => {
     const ask = async (members: string) => {
       const response = await fetch(`${postern.issuer}/oauth/register`, {
         method: 'POST',
@@ -201,7 +198,7 @@ describe('RFC 7591 §5: a client may not register', () => {
     expect(JSON.stringify(row)).not.toContain('postern:')
   })
 
-  test('while a native app may use loopback and its own scheme (RFC 8252 §7)', async () => {
+  test('can register loopback and its own scheme if it is a native app (RFC 8252 §7)', async () => {
     const uris = ['http://127.0.0.1/cb', 'http://[::1]/cb', 'com.example.app:/cb']
     const app = await registered(postern, bearer, {
       application_type: 'native',
@@ -212,8 +209,8 @@ describe('RFC 7591 §5: a client may not register', () => {
   })
 })
 
-describe('RFC 7591 §3: what an initial access token says of the clients made with it', () => {
-  test('its policy, its id and how long they live are kept with them', async () => {
+describe('RFC 7591 §3: an initial access token', () => {
+  test('determines the policy and the lifetime of its clients, which store its ID', async () => {
     const token = await createPolicy(postern, 'short', { client_ttl_seconds: 600, unused_ttl_seconds: 60 })
     const { client_id } = await registered(postern, token)
     const [row] = await postern.database.query(
@@ -225,7 +222,7 @@ describe('RFC 7591 §3: what an initial access token says of the clients made wi
     expect(row).toEqual({ dynamic: true, policy: 'short', uses: 1, lives: 600, waits: 60 })
   })
 
-  test('no more clients than its policy has room for, and no use of it for one too many', async () => {
+  test('creates no more clients than its policy has room for, and a rejected one does not use it up', async () => {
     const token = await createPolicy(postern, 'narrow', { max_clients: 1 })
     const first = await registered(postern, token)
     const { status, json } = await register(postern, { redirect_uris }, token)
@@ -237,7 +234,7 @@ describe('RFC 7591 §3: what an initial access token says of the clients made wi
     expect(row).toEqual({ uses: 2 })
   })
 
-  test('a policy that is there no more allows nothing', async () => {
+  test('allows nothing after its policy is deleted', async () => {
     const token = await createPolicy(postern, 'fleeting', {})
     await postern.database.query(`delete from registration_policies where name = 'fleeting'`)
     const { status, json } = await register(postern, { redirect_uris }, token)

@@ -44,8 +44,8 @@ const state = (claims: Record<string, unknown>, { by = issuer, signedWith = key 
 const present = (software_statement: unknown, metadata: Record<string, unknown> = {}, token = bearer) =>
   register(postern, { redirect_uris, ...metadata, software_statement }, token)
 
-describe('RFC 7591 §2.3: what a software statement says', () => {
-  test('comes before what the client says, and §3.2.1 is answered with the statement as it was presented', async () => {
+describe('RFC 7591 §2.3: the content of a software statement', () => {
+  test('takes precedence over the client’s, and §3.2.1 is answered with the statement as presented', async () => {
     const software_statement = await state({ client_name: 'The real one', redirect_uris, contacts: ['a@p.example'] })
     const { status, json } = await present(software_statement, {
       client_name: 'Another',
@@ -64,14 +64,14 @@ describe('RFC 7591 §2.3: what a software statement says', () => {
     ])
   })
 
-  test('is judged like anything else', async () => {
+  test('is judged like any other metadata', async () => {
     const { status, json } = await present(await state({ redirect_uris: ['http://rp.example/cb'] }))
     expect([status, json['error']]).toEqual([400, 'invalid_redirect_uri'])
     const privileged = await present(await state({ first_party: true }))
     expect([privileged.status, privileged.json['error']]).toEqual([400, 'invalid_client_metadata'])
   })
 
-  test('is nothing but metadata: it sets neither an id nor a secret', async () => {
+  test('is only metadata: it sets neither an ID nor a secret', async () => {
     const { json } = await present(await state({ client_id: 'mine', client_secret: 'mine', policy: 'administrator' }))
     expect(json['client_id']).not.toBe('mine')
     expect(json['client_secret']).not.toBe('mine')
@@ -80,32 +80,32 @@ describe('RFC 7591 §2.3: what a software statement says', () => {
   })
 })
 
-describe('RFC 7591 §3.2.2: a software statement is refused', () => {
+describe('RFC 7591 §3.2.2: a software statement', () => {
   test.each([
-    ['signed by another key', () => state({}, { signedWith: strangersKey })],
+    ['signed with another key', () => state({}, { signedWith: strangersKey })],
     [
       'that was changed',
       async () => (await state({})).replace(/\.[^.]+\./, '.eyJpc3MiOiJodHRwczovL3B1Ymxpc2hlci5leGFtcGxlIn0.'),
     ],
     ['that has expired', () => state({ exp: 1 })],
-    ['that is no JWT', async () => 'statement'],
-    ['that is no text', async () => ({ client_name: 'x' })],
+    ['that is not a JWT', async () => 'statement'],
+    ['that is not text', async () => ({ client_name: 'x' })],
     ['that is empty', async () => ''],
-  ])('%s, as invalid', async (_what, make) => {
+  ])('%s is rejected as invalid', async (_what, make) => {
     const { status, json } = await present(await make())
     expect([status, json['error'], json['client_id']]).toEqual([400, 'invalid_software_statement', undefined])
   })
 
   test.each([
-    ['of an issuer that is not trusted', () => state({}, { by: 'https://stranger.example' })],
-    ['of an issuer that is trusted in another spelling', () => state({}, { by: `${issuer}/` })],
+    ['of an untrusted issuer', () => state({}, { by: 'https://stranger.example' })],
+    ['of an issuer that is only trusted in another spelling', () => state({}, { by: `${issuer}/` })],
     ['for another server', () => state({ aud: 'https://other.example' })],
-  ])('%s, as unapproved', async (_what, make) => {
+  ])('%s is rejected as unapproved', async (_what, make) => {
     const { status, json } = await present(await make())
     expect([status, json['error'], json['client_id']]).toEqual([400, 'unapproved_software_statement', undefined])
   })
 
-  test('under a policy that wants none, as unapproved, whoever it is of', async () => {
+  test('is rejected as unapproved, whatever its issuer, under a policy that forbids statements', async () => {
     const token = await createPolicy(postern, 'plain', { software_statement: 'refused' })
     for (const by of [issuer, 'https://stranger.example']) {
       const { status, json } = await present(await state({}, { by }), {}, token)
@@ -114,12 +114,12 @@ describe('RFC 7591 §3.2.2: a software statement is refused', () => {
     expect((await register(postern, { redirect_uris }, token)).status).toBe(201)
   })
 
-  test('when the keys of its issuer cannot be had, for now', async () => {
+  test('is rejected temporarily while the keys of its issuer are unavailable', async () => {
     const { status, json } = await present(await state({}, { by: unreachable }))
     expect([status, json['error'], json['client_id']]).toEqual([503, 'temporarily_unavailable', undefined])
   })
 
-  test('when there is none and the policy wants one', async () => {
+  test('is required if the policy says so', async () => {
     const token = await createPolicy(postern, 'stated', { software_statement: 'required' })
     const { status, json } = await register(postern, { redirect_uris }, token)
     expect([status, json['error']]).toEqual([400, 'invalid_client_metadata'])
@@ -131,7 +131,7 @@ describe('RFC 7591 §3.2.2: a software statement is refused', () => {
 describe('RFC 7592 §2.2: a client that was registered with a software statement', () => {
   const stated = { client_name: 'The real one', redirect_uris }
 
-  test('keeps what it says, whatever an update says, and whether or not the update repeats it', async () => {
+  test('keeps its statement’s content, whatever an update contains, and whether or not the update repeats the statement', async () => {
     const software_statement = await state(stated)
     let client = await registered(postern, bearer, { software_statement })
     const different = { client_name: 'Escaped', redirect_uris: ['https://elsewhere.example/cb'] }
@@ -146,16 +146,16 @@ describe('RFC 7592 §2.2: a client that was registered with a software statement
     expect((await manage(postern, client, 'GET')).json).toMatchObject({ ...stated, software_statement })
   })
 
-  test('keeps it when it has expired meanwhile', async () => {
+  test('keeps its statement after the statement has expired', async () => {
     const client = await registered(postern, bearer, { software_statement: await state(stated) })
     await postern.database.query(`update clients set metadata = metadata || $2 where id = $1`, [
       client.client_id,
-      { software_statement: await state({ ...stated, exp: 1 }) }, // as time would have made it
+      { software_statement: await state({ ...stated, exp: 1 }) }, // as if time had passed
     ])
     expect(await updated(postern, client, { client_name: 'Escaped' })).toMatchObject(stated)
   })
 
-  test('can present another one instead, which has to be valid', async () => {
+  test('can present another statement, which must be valid', async () => {
     const client = await registered(postern, bearer, { software_statement: await state(stated) })
     const forged = await state({ client_name: 'Forged' }, { signedWith: strangersKey })
     const { status, json } = await manage(postern, client, 'PUT', { redirect_uris, software_statement: forged })
@@ -165,15 +165,15 @@ describe('RFC 7592 §2.2: a client that was registered with a software statement
     expect(next).toMatchObject({ client_name: 'The second', software_statement })
   })
 
-  test('and one that was registered without can present its first', async () => {
+  test('may have been registered without one and present its first', async () => {
     const client = await registered(postern, bearer)
     const next = await updated(postern, client, { software_statement: await state(stated), client_name: 'Escaped' })
     expect(next).toMatchObject(stated)
   })
 })
 
-describe('RFC 7591 §2.3: where nobody is trusted', () => {
-  test('no software statement is believed, nor one taken for nothing', async () => {
+describe('RFC 7591 §2.3: without trusted issuers', () => {
+  test('a software statement is neither accepted nor ignored', async () => {
     const trusting = await startPostern()
     try {
       const body = { redirect_uris, software_statement: await state({}) }

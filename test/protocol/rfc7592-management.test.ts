@@ -31,13 +31,13 @@ afterAll(() => postern?.stop())
 const registeredHere = (metadata: Record<string, unknown> = {}) => registered(postern, bearer, metadata)
 const seconds = () => Math.floor(Date.now() / 1000)
 
-/** Changes a client that the server remembers, and does not tell it. Management goes by what is there all the same. */
+/** Changes a client behind the cache of the server. Management uses the stored client nevertheless. */
 async function behindItsBack({ client_id }: Registered, change: string): Promise<void> {
   await postern.server.postern.clients.find(client_id)
   await postern.database.query(`update clients set ${change} where id = $1`, [client_id])
 }
 
-/** What the server does with a client that authenticates with this secret. */
+/** Tells whether the server accepts this secret of a client. */
 const authenticates = async ({ client_id }: Registered, secret: unknown) => {
   const headers = { authorization: basic(client_id, String(secret)) }
   const form = { grant_type: 'refresh_token', refresh_token: 'none' }
@@ -45,7 +45,7 @@ const authenticates = async ({ client_id }: Registered, secret: unknown) => {
 }
 
 describe('RFC 7592 §5: a registration access token that leaked', () => {
-  test('is revoked by an administrator, and the client stays', async () => {
+  test('can be revoked by an administrator, and the client stays', async () => {
     const client = await registeredHere()
     await operate(postern, 'client revoke-registration-token', { client_id: client.client_id })
     for (const [method, body] of [['GET'], ['PUT', { redirect_uris }], ['DELETE']] as const) {
@@ -59,7 +59,7 @@ describe('RFC 7592 §5: a registration access token that leaked', () => {
     expect(events).toEqual([{ actor: 'operator:test', expires_at: null }])
   })
 
-  test('cannot be revoked where there is none', async () => {
+  test('cannot be revoked for a client that has none', async () => {
     const { client_id } = await postern.createClient()
     const revoke = (id: string) => operate(postern, 'client revoke-registration-token', { client_id: id })
     await expect(revoke(client_id)).rejects.toThrow('no registration access token')
@@ -67,8 +67,8 @@ describe('RFC 7592 §5: a registration access token that leaked', () => {
   })
 })
 
-describe('RFC 7592 §2: the client manages its registration', () => {
-  test('all of it with openid-client: registers, reads, changes and deletes', async () => {
+describe('RFC 7592 §2: a client that manages its registration', () => {
+  test('can do so with openid-client: it registers, reads, changes and deletes itself', async () => {
     const config = await oidc.dynamicClientRegistration(
       new URL(postern.issuer),
       { redirect_uris, ...idTokenMetadata },
@@ -91,7 +91,7 @@ describe('RFC 7592 §2: the client manages its registration', () => {
     const read = (await (await ask(made.registration_access_token, 'GET')).json()) as Registered
     expect([read.client_id, read['redirect_uris']]).toEqual([made.client_id, redirect_uris])
 
-    // RFC 7592 §2.2: with all that was read, but what the server says of it.
+    // RFC 7592 §2.2: an update repeats everything that was read, except the members that belong to the server.
     const {
       registration_access_token,
       registration_client_uri,
@@ -108,7 +108,7 @@ describe('RFC 7592 §2: the client manages its registration', () => {
     await expect(ask(change.registration_access_token, 'GET')).rejects.toMatchObject({ status: 401 })
   })
 
-  test('§2.2: an update gives a new registration access token in exchange for the old', async () => {
+  test('§2.2: exchanges its registration access token for a new one with each update', async () => {
     const client = await registeredHere()
     const next = await updated(postern, client, { client_name: 'Renamed' })
     expect(next.registration_access_token).not.toBe(client.registration_access_token)
@@ -120,10 +120,10 @@ describe('RFC 7592 §2: the client manages its registration', () => {
       [client.client_id],
     )
     expect(live).toHaveLength(1)
-    expect(live[0]?.['payload']).not.toHaveProperty('policies') // the release before this one knows none
+    expect(live[0]?.['payload']).not.toHaveProperty('policies') // the previous release does not know this member
   })
 
-  test('§2.2: of ten updates at once one is made, and the others are told why (RFC 6750 §3)', async () => {
+  test('§2.2: makes one of ten simultaneous updates, and learns why the others failed (RFC 6750 §3)', async () => {
     const client = await registeredHere()
     const attempts = Array.from({ length: 10 }, () => manage(postern, client, 'PUT', { redirect_uris }))
     const losers = (await Promise.all(attempts)).filter(({ status }) => status !== 200)
@@ -134,7 +134,7 @@ describe('RFC 7592 §2: the client manages its registration', () => {
     }
   })
 
-  test('§2.2: what an update leaves out is removed, and a secret in use stays', async () => {
+  test('§2.2: removes what an update omits, but keeps a secret in use', async () => {
     const client = await registeredHere({ client_uri: 'https://rp.example/' })
     const json = await updated(postern, client)
     expect([json['client_uri'], json['client_name'], json['client_id_issued_at']]).toEqual([
@@ -146,7 +146,7 @@ describe('RFC 7592 §2: the client manages its registration', () => {
     expect(tokens.access_token).toBeTruthy()
   })
 
-  test.each(forbidden)('§2.2: does not change itself into one with %s', async (_what, field, metadata) => {
+  test.each(forbidden)('§2.2: cannot change itself into one with %s', async (_what, field, metadata) => {
     const client = await registeredHere()
     const { status, json } = await manage(postern, client, 'PUT', { redirect_uris, ...metadata })
     expect([status, json['error']]).toEqual([400, errorAbout(field)])
@@ -155,7 +155,7 @@ describe('RFC 7592 §2: the client manages its registration', () => {
     expect([unchanged.status, unchanged.json['redirect_uris']]).toEqual([200, redirect_uris])
   })
 
-  test('§2.2: does not change its id, nor its secret, nor what is the server’s', async () => {
+  test('§2.2: cannot change its ID, its secret or the server’s members', async () => {
     const client = await registeredHere()
     for (const wrong of [
       { client_id: 'another' },
@@ -169,7 +169,7 @@ describe('RFC 7592 §2: the client manages its registration', () => {
     }
   })
 
-  test('§2.3: deletes it, and nothing of it works any more', async () => {
+  test('§2.3: can delete itself, and then nothing of it works', async () => {
     const client = await registeredHere({ grant_types: ['authorization_code', 'refresh_token'] })
     const { config, tokens } = await login(postern, client, { email, scope: 'openid offline_access' })
     expect((await manage(postern, client, 'DELETE')).status).toBe(204)
@@ -182,7 +182,7 @@ describe('RFC 7592 §2: the client manages its registration', () => {
     expect(await postern.database.query('select 1 from artifacts where client_id = $1', [client.client_id])).toEqual([])
   })
 
-  test('§2: not with a wrong token, and not with that of another client, which is then dead too', async () => {
+  test('§2: is rejected with a wrong token, or with that of another client, which is then revoked', async () => {
     const [one, two] = [await registeredHere(), await registeredHere()]
     for (const method of ['GET', 'DELETE'] as const) {
       const { status, headers } = await manage(postern, one, method, undefined, 'unknown')
@@ -198,7 +198,7 @@ describe('RFC 7592 §2: the client manages its registration', () => {
     expect(left).toHaveLength(2)
   })
 
-  test('a client that is past its lifetime cannot be read, changed or deleted', async () => {
+  test('cannot be read, changed or deleted past its lifetime', async () => {
     const client = await registeredHere()
     await behindItsBack(client, `expires_at = now() - interval '1 s'`)
     expect((await manage(postern, client, 'GET')).status).toBe(401)
@@ -208,14 +208,14 @@ describe('RFC 7592 §2: the client manages its registration', () => {
     expect(left).toHaveLength(1)
   })
 
-  test('a client that an administrator registered cannot be managed by anybody here', async () => {
+  test('is rejected if an administrator registered it', async () => {
     const client = await postern.createClient()
     for (const token of [bearer, String(client['client_secret'])]) {
       expect((await send(postern, `/oauth/register/${client.client_id}`, { bearer: token })).status).toBe(401)
     }
   })
 
-  test('a registration of an earlier release, which names no policy, is judged like any other', async () => {
+  test('is judged like any other if an earlier release registered it without a policy', async () => {
     const client = await registeredHere()
     await postern.database.query('update clients set policy = null, registration_token_id = null where id = $1', [
       client.client_id,
@@ -226,14 +226,14 @@ describe('RFC 7592 §2: the client manages its registration', () => {
   })
 })
 
-describe('OpenID Connect Dynamic Client Registration 1.0 §4.3: a secret is shown once', () => {
+describe('OpenID Connect Dynamic Client Registration 1.0 §4.3: a client secret', () => {
   const expiring = (client: Registered, inSeconds: number) =>
     behindItsBack(
       client,
       `metadata = metadata || jsonb_build_object('client_secret_expires_at', ${seconds() + inSeconds})`,
     )
 
-  test('neither reading nor changing the registration shows it again', async () => {
+  test('is not shown again by reading or changing the registration', async () => {
     const client = await registeredHere()
     const read = await manage(postern, client, 'GET')
     expect([read.status, read.json]).toEqual([200, expect.not.objectContaining({ client_secret: expect.anything() })])
@@ -242,7 +242,7 @@ describe('OpenID Connect Dynamic Client Registration 1.0 §4.3: a secret is show
     expect(await authenticates(client, client['client_secret'])).toBe(true)
   })
 
-  test('a client that comes to need one is given one, with the end its policy sets', async () => {
+  test('is issued to a client that needs one later, with the expiry that its policy sets', async () => {
     const token = await createPolicy(postern, 'expiring', { secret_ttl_seconds: 40 * day })
     const client = await registered(postern, token, { token_endpoint_auth_method: 'none' })
     const next = await updated(postern, client, { token_endpoint_auth_method: 'client_secret_basic' })
@@ -251,7 +251,7 @@ describe('OpenID Connect Dynamic Client Registration 1.0 §4.3: a secret is show
     expect(await authenticates(next, next['client_secret'])).toBe(true)
   })
 
-  test('a client that needs none any more has none, and later gets another', async () => {
+  test('is removed from a client that no longer needs it, which gets another one later', async () => {
     const client = await registeredHere()
     const open = await updated(postern, client, { token_endpoint_auth_method: 'none' })
     expect(open).not.toHaveProperty('client_secret_expires_at')
@@ -263,7 +263,7 @@ describe('OpenID Connect Dynamic Client Registration 1.0 §4.3: a secret is show
     ]).toEqual([false, true])
   })
 
-  test('one in the last quarter of its life is replaced by an update, and stays good until its end', async () => {
+  test('is replaced by an update in the last quarter of its life, and stays valid until its expiry', async () => {
     const token = await createPolicy(postern, 'rotating', { secret_ttl_seconds: 40 * day })
     const client = await registered(postern, token)
     await expiring(client, 11 * day)
@@ -285,7 +285,7 @@ describe('OpenID Connect Dynamic Client Registration 1.0 §4.3: a secret is show
     expect(await updated(postern, next)).not.toHaveProperty('client_secret')
   })
 
-  test('one that has ended is replaced by an update, and stays dead', async () => {
+  test('is replaced by an update after its expiry, and stays invalid', async () => {
     const client = await registeredHere()
     await expiring(client, -day)
     postern.server.postern.clients.forget(client.client_id)
@@ -295,7 +295,7 @@ describe('OpenID Connect Dynamic Client Registration 1.0 §4.3: a secret is show
     expect(await authenticates(client, client['client_secret'])).toBe(false)
   })
 
-  test('an update does not undo a rotation by an administrator', async () => {
+  test('stays rotated when the client updates itself after an administrator’s rotation', async () => {
     const client = await registeredHere()
     const { client_secret: rotated } = (await operate(postern, 'client rotate-secret', {
       client_id: client.client_id,

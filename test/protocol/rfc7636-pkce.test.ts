@@ -25,32 +25,32 @@ async function refusedAtAuthorization(
   expect(answerOf(page.url)).toMatchObject({ error: 'invalid_request' })
 }
 
-describe('RFC 7636 §4.4: every client sends a code_challenge', () => {
+describe('RFC 7636 §4.4: a code_challenge is required:', () => {
   test.each([
     ['a confidential client', {}],
     ['a public client', { token_endpoint_auth_method: 'none' }],
-    ['a public client that says it need not', { token_endpoint_auth_method: 'none', require_pkce: false }],
-  ])('%s is refused without one', (_who, metadata) => refusedAtAuthorization(postern, metadata, without))
+    ['a public client with require_pkce false', { token_endpoint_auth_method: 'none', require_pkce: false }],
+  ])('%s is rejected without one', (_who, metadata) => refusedAtAuthorization(postern, metadata, without))
 
-  test('the method plain is refused, named or implied', async () => {
+  test('the method plain is rejected, named or implied', async () => {
     await refusedAtAuthorization(postern, {}, { code_challenge_method: 'plain' })
     await refusedAtAuthorization(postern, {}, { code_challenge_method: undefined })
   })
 
-  test('§4.2: a challenge that is not 43 to 128 unreserved characters is refused', async () => {
+  test('§4.2: a challenge that is not 43 to 128 unreserved characters is rejected', async () => {
     for (const code_challenge of ['short', 'ä'.repeat(43), `${'a'.repeat(43)}=`]) {
       await refusedAtAuthorization(postern, {}, { code_challenge })
     }
   })
 })
 
-describe('RFC 7636 §4.6: the code is worth nothing without its verifier', () => {
+describe('RFC 7636 §4.6: a code', () => {
   test.each([
-    ['omitted', undefined],
-    ['empty', ''],
-    ['another one', oidc.randomPKCECodeVerifier()],
-    ['malformed', 'short'],
-  ])('%s', async (_how, code_verifier) => {
+    ['is omitted', undefined],
+    ['is empty', ''],
+    ['is another one', oidc.randomPKCECodeVerifier()],
+    ['is malformed', 'short'],
+  ])('is rejected if its verifier %s', async (_how, code_verifier) => {
     const client = await postern.createClient()
     const answer = await redeem(postern, await authorize(postern, client, { email }), { client, code_verifier })
     expect(answer.status).toBe(400)
@@ -58,14 +58,14 @@ describe('RFC 7636 §4.6: the code is worth nothing without its verifier', () =>
     expect(answer.json).not.toHaveProperty('access_token')
   })
 
-  test('the challenge itself is not taken for the verifier', async () => {
+  test('is rejected if the challenge itself is sent as the verifier', async () => {
     const client = await postern.createClient()
     const begun = await authorize(postern, client, { email })
     const code_verifier = await oidc.calculatePKCECodeChallenge(begun.verifier)
     expect((await redeem(postern, begun, { client, code_verifier })).json['error']).toBe('invalid_grant')
   })
 
-  test('a refused attempt does not use the code up for its owner', async () => {
+  test('is not used up by a rejected attempt', async () => {
     const client = await postern.createClient()
     const begun = await authorize(postern, client, { email })
     await redeem(postern, begun, { client, code_verifier: oidc.randomPKCECodeVerifier() })
@@ -73,26 +73,26 @@ describe('RFC 7636 §4.6: the code is worth nothing without its verifier', () =>
   })
 })
 
-describe('who may go without', () => {
-  test('a confidential client whose administrator said so', async () => {
+describe('a client without PKCE', () => {
+  test('is accepted if it is confidential and its administrator allows it', async () => {
     const client = await postern.createClient({ require_pkce: false })
     const begun = await authorize(postern, client, { email, ...without })
     expect((await redeem(postern, begun, { client, code_verifier: undefined })).status).toBe(200)
   })
 
-  test('RFC 9700 §2.1.1: it may not send a verifier for a code that had no challenge', async () => {
+  test('RFC 9700 §2.1.1: must not send a verifier for a code without a challenge', async () => {
     const client = await postern.createClient({ require_pkce: false })
     const begun = await authorize(postern, client, { email, ...without })
     expect((await redeem(postern, begun, { client })).json['error']).toBe('invalid_grant')
   })
 
-  test('and it cannot drop the verifier when it did send a challenge', async () => {
+  test('cannot omit the verifier after it sent a challenge', async () => {
     const client = await postern.createClient({ require_pkce: false })
     const begun = await authorize(postern, client, { email })
     expect((await redeem(postern, begun, { client, code_verifier: undefined })).json['error']).toBe('invalid_grant')
   })
 
-  test('a client cannot say so for itself', async () => {
+  test('is not accepted because it says so itself', async () => {
     const { initial_access_token } = (await operate(postern, 'registration-token create', {})) as Record<string, string>
     const { status, json } = await send(postern, '/oauth/register', {
       bearer: String(initial_access_token),
@@ -101,7 +101,7 @@ describe('who may go without', () => {
     expect([status, json['error']]).toEqual([400, 'invalid_client_metadata'])
   })
 
-  test('with REQUIRE_PKCE=public-clients a confidential client, and still no public one', async () => {
+  test('is accepted with REQUIRE_PKCE=public-clients if it is confidential, but not if it is public', async () => {
     const relaxed = await startPostern({ REQUIRE_PKCE: 'public-clients' })
     try {
       await relaxed.createAccount(email)

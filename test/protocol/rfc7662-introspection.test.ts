@@ -40,8 +40,8 @@ afterAll(() => postern?.stop())
 const ask = (who: ClientMetadata | undefined, token: unknown, form: Record<string, string> = {}, headers = {}) =>
   send(postern, '/oauth/introspect', { client: who, form: { token: String(token), ...form }, headers })
 
-describe('RFC 7662 §2.2: who may ask is told about the token', () => {
-  test('the client it was issued to', async () => {
+describe('RFC 7662 §2.2: a token', () => {
+  test('is reported to the client it was issued to', async () => {
     const { config, tokens } = await login(postern, client, { email, scope })
     expect(await oidc.tokenIntrospection(config, tokens.access_token)).toMatchObject({
       active: true,
@@ -55,20 +55,20 @@ describe('RFC 7662 §2.2: who may ask is told about the token', () => {
     })
   })
 
-  test('the client of a refresh token', async () => {
+  test('is reported to its client if it is a refresh token', async () => {
     const { config, tokens } = await login(postern, client, { email, scope })
     const answer = await oidc.tokenIntrospection(config, String(tokens.refresh_token))
     expect(answer).toMatchObject({ active: true, client_id: client.client_id })
     expect(answer).not.toHaveProperty('token_type')
   })
 
-  test('the resource server it is meant for', async () => {
+  test('is reported to the resource server that is its audience', async () => {
     const { tokens } = await login(postern, client, forApi)
     const { json } = await ask(api, tokens.access_token)
     expect(json).toMatchObject({ active: true, aud: resource, scope: 'read', client_id: client.client_id })
   })
 
-  test('a wrong hint does not hide the token (§2.1)', async () => {
+  test('is reported despite a wrong hint (§2.1)', async () => {
     const { tokens } = await login(postern, client, { email, scope })
     for (const token_type_hint of ['refresh_token', 'access_token', 'nonsense']) {
       expect((await ask(client, tokens.access_token, { token_type_hint })).json['active']).toBe(true)
@@ -77,8 +77,8 @@ describe('RFC 7662 §2.2: who may ask is told about the token', () => {
   })
 })
 
-describe('RFC 7662 §2.2: a token of a machine is about the machine', () => {
-  test.each(['opaque', 'jwt'])('%s', async (format) => {
+describe('RFC 7662 §2.2: a machine’s token', () => {
+  test.each(['opaque', 'jwt'])('has the machine as its subject: %s', async (format) => {
     const metadata = { grant_types: ['client_credentials'], redirect_uris: [], response_types: [], scope: 'read' }
     const machine = await postern.createClient({ ...metadata, resources: [`https://${format}.example/`] })
     const { json } = await send(postern, '/oauth/token', {
@@ -100,7 +100,7 @@ describe('RFC 7662 §2.2: a JWT access token', () => {
   const forJwts = { ...forApi, scope: 'openid read offline_access', resource, tokenParameters: { resource } }
   const inactive = { status: 200, text: '{"active":false}' }
 
-  test('is told about as its own claims have it, to its API and to its client, and to nobody else', async () => {
+  test('is reported with its own claims to its API and its client, and to no other client', async () => {
     const { tokens } = await login(postern, client, forJwts)
     const { jti: _jti, ...claims } = decodeJwt(tokens.access_token)
     for (const who of [api, client]) {
@@ -114,7 +114,7 @@ describe('RFC 7662 §2.2: a JWT access token', () => {
     })
   })
 
-  test('of a client with pairwise subjects has the same sub as its claims', async () => {
+  test('has the same sub as its claims if its client has pairwise subjects', async () => {
     const own = await postern.createClient({ subject_type: 'pairwise' })
     const { tokens } = await login(postern, own, forJwts)
     expect((await ask(api, tokens.access_token)).json['sub']).toBe(decodeJwt(tokens.access_token).sub)
@@ -139,14 +139,14 @@ describe('RFC 7662 §2.2: a JWT access token', () => {
     expect(await ask(api, tokens.access_token)).toMatchObject(inactive)
   })
 
-  test('does nothing at userinfo', async () => {
+  test('is rejected at userinfo', async () => {
     const { tokens } = await login(postern, client, forJwts)
     for (const bearer of [tokens.access_token, `jwt:${tokens.access_token}`]) {
       expect([401, 403]).toContain((await send(postern, '/oauth/userinfo', { bearer })).status)
     }
   })
 
-  test('of somebody else, or that was tampered with, is inactive like anything that only looks like one', async () => {
+  test('is inactive if it is forged or tampered with, like any lookalike', async () => {
     const { tokens } = await login(postern, client, forJwts)
     const [header, payload, signature = ''] = tokens.access_token.split('.')
     const { privateKey } = await generateKeyPair('RS256')
@@ -174,7 +174,7 @@ describe('RFC 7662 §2.2: a JWT access token', () => {
   })
 })
 
-describe('an API that goes by scopes of OpenID Connect', () => {
+describe('an API that relies on OpenID Connect scopes', () => {
   const inactive = { status: 200, text: '{"active":false}' }
   const machine = { grant_types: ['client_credentials'], redirect_uris: [], response_types: [] }
   const reasons = () =>
@@ -183,7 +183,7 @@ describe('an API that goes by scopes of OpenID Connect', () => {
       .map((line) => JSON.parse(line))
       .filter(({ msg }) => /^introspection is answered with inactive/.test(msg))
 
-  test('is told about tokens for userinfo, of every client, once an administrator marked its own', async () => {
+  test('learns about userinfo tokens of every client once an administrator marks its own client', async () => {
     const own = await postern.createClient(machine)
     const { tokens } = await login(postern, client, { email, scope: 'openid email' })
     expect(await ask(own, tokens.access_token)).toMatchObject(inactive)
@@ -194,7 +194,7 @@ describe('an API that goes by scopes of OpenID Connect', () => {
     expect(await ask(stranger, tokens.access_token)).toMatchObject(inactive)
   })
 
-  test('is told nothing about refresh tokens, or tokens for an API', async () => {
+  test('learns nothing about refresh tokens or tokens for an API', async () => {
     const own = await postern.createClient({ ...machine, dangerously_introspect_userinfo_tokens: true })
     const { tokens } = await login(postern, client, { ...forApi, scope: 'openid read offline_access' })
     for (const token of [tokens.refresh_token, tokens.access_token]) {
@@ -202,7 +202,7 @@ describe('an API that goes by scopes of OpenID Connect', () => {
     }
   })
 
-  test('finds the reason of a refusal in the log, with what to do, and nothing secret', async () => {
+  test('finds in the log why an answer was inactive and what to do, without secrets', async () => {
     const own = await postern.createClient(machine)
     const { tokens } = await login(postern, client, { email, scope: 'openid email' })
     const { tokens: atApi } = await login(postern, client, forApi)
@@ -223,8 +223,8 @@ describe('an API that goes by scopes of OpenID Connect', () => {
   })
 })
 
-describe('RFC 9701 §5: as a signed JWT', () => {
-  test('to whoever accepts it', async () => {
+describe('RFC 9701 §5: a signed JWT', () => {
+  test('is the answer if the request accepts it', async () => {
     const { tokens } = await login(postern, client, forApi)
     const answer = await ask(api, tokens.access_token, {}, jwtForm)
     expect(answer.headers.get('content-type')).toMatch(/^application\/token-introspection\+jwt\b/)
@@ -237,7 +237,7 @@ describe('RFC 9701 §5: as a signed JWT', () => {
     expect(payload).toMatchObject({ iat: expect.any(Number), token_introspection: { active: true, scope: 'read' } })
   })
 
-  /** What a signed answer says that nobody may learn anything from. */
+  /** The content of a signed answer that reveals nothing. */
   const nothing = (who: ClientMetadata) => ({
     iss: postern.issuer,
     iat: expect.any(Number),
@@ -251,14 +251,14 @@ describe('RFC 9701 §5: as a signed JWT', () => {
     return (await jwtVerify(answer.text, await publishedKeys(postern))).payload
   }
 
-  test('a stranger gets exactly {"active":false} in it (CVE-2026-37979, CVE-2026-18208)', async () => {
+  test('contains exactly {"active":false} for a stranger (CVE-2026-37979, CVE-2026-18208)', async () => {
     const { tokens } = await login(postern, client, { ...forApi, scope: 'openid read offline_access' })
     for (const token of [tokens.access_token, tokens.refresh_token, 'unknown']) {
       expect(await said(stranger, token)).toEqual(nothing(stranger))
     }
   })
 
-  test('so does the API of what is cut short, ended, or of somebody who is gone', async () => {
+  test('contains the same for an API if the token is truncated or revoked, or its client or account is gone', async () => {
     await postern.createAccount('leaving@example.com')
     const leaving = { ...forApi, email: 'leaving@example.com' }
     const [own, theirs] = [await postern.createClient(), await login(postern, client, leaving)]
@@ -279,10 +279,10 @@ describe('RFC 9701 §5: as a signed JWT', () => {
   })
 })
 
-describe('RFC 7662 §4: everybody else gets exactly {"active":false}', () => {
+describe('RFC 7662 §4: the answer', () => {
   const inactive = { status: 200, text: '{"active":false}' }
 
-  test('another client, whatever token it is, and the same as for a token that does not exist (CVE-2026-37979)', async () => {
+  test('is exactly {"active":false} for another client and any token, just as for an unknown token (CVE-2026-37979)', async () => {
     const { tokens } = await login(postern, client, { email, scope })
     const { tokens: atApi } = await login(postern, client, forApi)
     for (const token of [tokens.access_token, tokens.refresh_token, atApi.access_token, 'unknown']) {
@@ -290,7 +290,7 @@ describe('RFC 7662 §4: everybody else gets exactly {"active":false}', () => {
     }
   })
 
-  test('the resource server, of tokens that are for others', async () => {
+  test('is exactly {"active":false} for a resource server and tokens with another audience', async () => {
     const other = { resource: 'https://other.example/' }
     const { tokens } = await login(postern, client, { email, scope: 'openid read', ...other, tokenParameters: other })
     expect((await ask(stranger, tokens.access_token)).json['active']).toBe(true)
@@ -300,7 +300,7 @@ describe('RFC 7662 §4: everybody else gets exactly {"active":false}', () => {
     expect(await ask(api, userinfoOnly.refresh_token)).toMatchObject(inactive)
   })
 
-  test('a client that registered itself', async () => {
+  test('is exactly {"active":false} for a client that registered itself', async () => {
     const { initial_access_token } = (await operate(postern, 'registration-token create', {})) as Record<string, string>
     const registered = await send(postern, '/oauth/register', {
       bearer: String(initial_access_token),
@@ -310,7 +310,7 @@ describe('RFC 7662 §4: everybody else gets exactly {"active":false}', () => {
     expect(await ask(registered.json as ClientMetadata, tokens.access_token)).toMatchObject(inactive)
   })
 
-  test('its own client, of a token cut short, made longer or in another case (CVE-2026-27840)', async () => {
+  test('is exactly {"active":false} for a truncated or extended token, or one in another case (CVE-2026-27840)', async () => {
     const { tokens } = await login(postern, client, { email, scope })
     const token = tokens.access_token
     const swapped = token.replace(/[a-z]/, (letter) => letter.toUpperCase())
@@ -319,13 +319,13 @@ describe('RFC 7662 §4: everybody else gets exactly {"active":false}', () => {
     }
   })
 
-  test('of a token that has expired', async () => {
+  test('is exactly {"active":false} for a token that has expired', async () => {
     const { tokens } = await login(postern, client, { email, scope })
     await age(postern, 'AccessToken', 700)
     expect(await ask(client, tokens.access_token)).toMatchObject(inactive)
   })
 
-  test('of values of another kind: a code, a session, an ID token is refused', async () => {
+  test('is exactly {"active":false} for a code or a session, while an ID token may cause an error', async () => {
     const { tokens, callback, visitor } = await login(postern, client, { email, scope })
     const session = [...visitor.cookies].find(([name]) => name.startsWith('postern_session '))?.[1].value
     for (const value of [callback.searchParams.get('code'), session]) {
@@ -336,10 +336,10 @@ describe('RFC 7662 §4: everybody else gets exactly {"active":false}', () => {
   })
 })
 
-describe('RFC 7662 §2.2: what belongs to somebody who is gone is inactive, never a failure', () => {
+describe('RFC 7662 §2.2: after a client or an account is gone', () => {
   const inactive = { status: 200, text: '{"active":false}' }
 
-  test.each(['disable', 'delete'])('the client: %s', async (verb) => {
+  test.each(['disable', 'delete'])('the tokens of the client are inactive, without an error: %s', async (verb) => {
     const gone = await postern.createClient()
     const { tokens } = await login(postern, gone, { ...forApi, scope: 'openid read offline_access' })
     expect((await ask(api, tokens.access_token)).json['active']).toBe(true)
@@ -348,14 +348,14 @@ describe('RFC 7662 §2.2: what belongs to somebody who is gone is inactive, neve
       for (const who of [api, stranger]) expect(await ask(who, token)).toMatchObject(inactive)
       expect((await ask(gone, token)).json['active'] ?? false).toBe(false)
     }
-    // Other processes hear that a client changed by notification, so its credentials die a moment after its tokens.
+    // Other processes learn of the change by notification, so the credentials end a moment after the tokens.
     await expect
       .poll(async () => (await ask(gone, tokens.access_token)).json['error'], { timeout: 6_000 })
       .toBe('invalid_client')
     expect((await send(postern, '/oauth/userinfo', { bearer: tokens.access_token })).status).toBe(401)
   })
 
-  test('the account: disabled', async () => {
+  test('the tokens of a disabled account are inactive, without an error', async () => {
     await postern.createAccount('gone@example.com')
     const gone = { email: 'gone@example.com' }
     const { tokens } = await login(postern, client, { ...forApi, ...gone, scope: 'openid read offline_access' })
@@ -373,7 +373,7 @@ describe('RFC 7662 §2.2: what belongs to somebody who is gone is inactive, neve
     expect(await ask(client, tokens.access_token)).toMatchObject(inactive)
   })
 
-  test('tokens of a client that is enabled again work again, as long as they live', async () => {
+  test('tokens work again after their client is enabled again, until they expire', async () => {
     const paused = await postern.createClient()
     const { tokens } = await login(postern, paused, { email, scope })
     await operate(postern, 'client disable', { client_id: paused.client_id })
@@ -382,7 +382,7 @@ describe('RFC 7662 §2.2: what belongs to somebody who is gone is inactive, neve
   })
 })
 
-describe('RFC 7662 §2.2: what the server says of a token, nobody else can (CVE-2024-29892)', () => {
+describe('RFC 7662 §2.2: the statements of the server about a token (CVE-2024-29892)', () => {
   const forged = {
     active: false,
     sub: 'somebody-else',
@@ -412,44 +412,47 @@ describe('RFC 7662 §2.2: what the server says of a token, nobody else can (CVE-
     amr: ['pwd'],
   })
 
-  test.each(['opaque', 'jwt'] as const)('by what a profile is filled with, be the token %s', async (tokenFormat) => {
-    const identifier = `https://${tokenFormat}.example/`
-    const email = `${tokenFormat}@example.com`
-    const { id } = await postern.createAccount(email, forged)
-    const own = await postern.createClient()
-    const { tokens } = await login(postern, own, {
-      email,
-      scope: 'openid profile read',
-      resource: identifier,
-      tokenParameters: { resource: identifier },
-      claims: JSON.stringify({ id_token: Object.fromEntries(Object.keys(forged).map((name) => [name, null])) }),
-    })
-    const since = Math.floor(Date.now() / 1000) - 60
-    const claims = tokens.claims()
-    expect(claims).toMatchObject({ sub: id, iss: postern.issuer, aud: own.client_id })
-    const said =
-      tokenFormat === 'opaque'
-        ? (await ask(api, tokens.access_token)).json
-        : (await jwtVerify(tokens.access_token, await publishedKeys(postern))).payload
-    expect(said).toMatchObject({ ...expected(id, own.client_id), aud: identifier })
-    for (const issued of [claims ?? {}, said] as Record<string, unknown>[]) {
-      expect(Math.min(...['iat', 'exp', 'auth_time'].map((name) => Number(issued[name])))).toBeGreaterThan(since)
-      for (const name of ['act', 'cnf']) expect(issued).not.toHaveProperty(name)
-      expect([issued['jti'], issued['token_type'], issued['acr']]).not.toContain('chosen')
-    }
-    if (tokenFormat === 'opaque') {
-      expect(said).toMatchObject({ active: true, token_type: 'Bearer' })
-      const signed = await jwtVerify(
-        (await ask(api, tokens.access_token, {}, jwtForm)).text,
-        await publishedKeys(postern),
-      )
-      expect(signed.payload).toMatchObject({ iss: postern.issuer, aud: api.client_id, token_introspection: said })
-    }
-  })
+  test.each(['opaque', 'jwt'] as const)(
+    'cannot be changed by the contents of a profile (%s token)',
+    async (tokenFormat) => {
+      const identifier = `https://${tokenFormat}.example/`
+      const email = `${tokenFormat}@example.com`
+      const { id } = await postern.createAccount(email, forged)
+      const own = await postern.createClient()
+      const { tokens } = await login(postern, own, {
+        email,
+        scope: 'openid profile read',
+        resource: identifier,
+        tokenParameters: { resource: identifier },
+        claims: JSON.stringify({ id_token: Object.fromEntries(Object.keys(forged).map((name) => [name, null])) }),
+      })
+      const since = Math.floor(Date.now() / 1000) - 60
+      const claims = tokens.claims()
+      expect(claims).toMatchObject({ sub: id, iss: postern.issuer, aud: own.client_id })
+      const said =
+        tokenFormat === 'opaque'
+          ? (await ask(api, tokens.access_token)).json
+          : (await jwtVerify(tokens.access_token, await publishedKeys(postern))).payload
+      expect(said).toMatchObject({ ...expected(id, own.client_id), aud: identifier })
+      for (const issued of [claims ?? {}, said] as Record<string, unknown>[]) {
+        expect(Math.min(...['iat', 'exp', 'auth_time'].map((name) => Number(issued[name])))).toBeGreaterThan(since)
+        for (const name of ['act', 'cnf']) expect(issued).not.toHaveProperty(name)
+        expect([issued['jti'], issued['token_type'], issued['acr']]).not.toContain('chosen')
+      }
+      if (tokenFormat === 'opaque') {
+        expect(said).toMatchObject({ active: true, token_type: 'Bearer' })
+        const signed = await jwtVerify(
+          (await ask(api, tokens.access_token, {}, jwtForm)).text,
+          await publishedKeys(postern),
+        )
+        expect(signed.payload).toMatchObject({ iss: postern.issuer, aud: api.client_id, token_introspection: said })
+      }
+    },
+  )
 })
 
-describe('RFC 7662 §2.1: asking needs credentials and a token', () => {
-  test('without them, or with wrong ones, it is refused', async () => {
+describe('RFC 7662 §2.1: introspection', () => {
+  test('is rejected without credentials or with wrong ones', async () => {
     const { tokens } = await login(postern, client, { email })
     const open = await postern.createClient({ token_endpoint_auth_method: 'none' })
     const attempts = [
@@ -467,7 +470,7 @@ describe('RFC 7662 §2.1: asking needs credentials and a token', () => {
   })
 
   test.each(['application/json', jwtForm.accept])(
-    'a public client is told nothing, not even about its own tokens, be it %s',
+    'tells a public client nothing, not even about its own tokens (%s)',
     async (accept) => {
       const open = await postern.createClient({
         token_endpoint_auth_method: 'none',
@@ -485,7 +488,7 @@ describe('RFC 7662 §2.1: asking needs credentials and a token', () => {
     },
   )
 
-  test('an API is given no public client, and the one it has does not become public', async () => {
+  test('cannot be assigned to a public client, and its client cannot become public', async () => {
     const open = await postern.createClient({ token_endpoint_auth_method: 'none' })
     const own = await postern.createClient()
     const identifier = 'https://guarded.example/'
@@ -500,16 +503,16 @@ describe('RFC 7662 §2.1: asking needs credentials and a token', () => {
     await operate(postern, 'client update', changes)
   })
 
-  test('no token at all is a mistake', async () => {
+  test('is rejected without a token', async () => {
     const { status, json } = await send(postern, '/oauth/introspect', { client, form: { x: 'y' } })
     expect([status, json['error']]).toEqual([400, 'invalid_request'])
   })
 
-  test('the answer is not to be cached', async () => {
+  test('must not be cached', async () => {
     expect((await ask(client, 'unknown')).headers.get('cache-control')).toBe('no-store')
   })
 
-  test('the client of another issuer is unknown here', async () => {
+  test('is rejected for a client of another issuer', async () => {
     const config = await discover(postern, { client_id: 'nobody', client_secret: 'x' })
     await expect(oidc.tokenIntrospection(config, 'x')).rejects.toMatchObject({ status: 401 })
   })

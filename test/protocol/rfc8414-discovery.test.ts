@@ -15,7 +15,7 @@ afterAll(() => postern?.stop())
 const list = (name: string) => metadata[name] as string[]
 
 describe('OpenID Connect Discovery §3, RFC 8414 §3: the metadata', () => {
-  test('is the same at both addresses, for any origin to read', async () => {
+  test('is the same at both addresses, and readable from any origin', async () => {
     const [one, two] = await Promise.all(documents.map((path) => send(postern, path)))
     expect(one?.text).toBe(two?.text)
     expect(one?.headers.get('content-type')).toMatch(/^application\/json\b/)
@@ -23,7 +23,7 @@ describe('OpenID Connect Discovery §3, RFC 8414 §3: the metadata', () => {
     expect(metadata['issuer']).toBe(postern.issuer)
   })
 
-  test('names every endpoint below the issuer, at the addresses that are documented', () => {
+  test('names every endpoint below the issuer, at the documented addresses', () => {
     const endpoints = Object.entries(metadata).filter(([name]) => /(_endpoint|_uri)$/.test(name))
     expect(Object.fromEntries(endpoints)).toEqual({
       authorization_endpoint: `${postern.issuer}/oauth/authorize`,
@@ -39,7 +39,7 @@ describe('OpenID Connect Discovery §3, RFC 8414 §3: the metadata', () => {
     })
   })
 
-  test('every endpoint it names is there', async () => {
+  test('names only endpoints that exist', async () => {
     for (const [name, url] of Object.entries(metadata).filter(([key]) => /(_endpoint|_uri)$/.test(key))) {
       const isRead = /^(authorization|userinfo|end_session|jwks)/.test(name)
       const { status } = await send(postern, String(url), isRead ? {} : { form: { x: 'y' } })
@@ -78,7 +78,7 @@ describe('OpenID Connect Discovery §3, RFC 8414 §3: the metadata', () => {
     expect(list('claims_supported')).toEqual(expect.arrayContaining(['sub', 'email', 'name']))
   })
 
-  test('lists how a client authenticates, strongest first, for each endpoint where it does', () => {
+  test('lists the authentication methods of each endpoint, strongest first', () => {
     const secret = ['private_key_jwt', 'client_secret_jwt', 'client_secret_basic', 'client_secret_post']
     expect(list('token_endpoint_auth_methods_supported')).toEqual([...secret, 'none'])
     expect(list('revocation_endpoint_auth_methods_supported')).toEqual([...secret, 'none'])
@@ -90,7 +90,7 @@ describe('OpenID Connect Discovery §3, RFC 8414 §3: the metadata', () => {
     }
   })
 
-  test('there is a published key for every algorithm tokens are said to be signed with', async () => {
+  test('names only signing algorithms that have a published key', async () => {
     const { keys } = (await send(postern, '/oauth/jwks')).json as { keys: { alg: string }[] }
     for (const name of [
       'id_token_signing_alg_values_supported',
@@ -102,14 +102,14 @@ describe('OpenID Connect Discovery §3, RFC 8414 §3: the metadata', () => {
     }
   })
 
-  test('every algorithm for ID tokens can be registered', async () => {
+  test('names only ID token algorithms that a client can register', async () => {
     for (const id_token_signed_response_alg of list('id_token_signing_alg_values_supported')) {
       expect((await postern.createClient({ id_token_signed_response_alg })).client_id).toBeTruthy()
     }
   })
 })
 
-describe('RFC 8414 §6.2: nobody can make it say something else', () => {
+describe('RFC 8414 §6.2: the metadata cannot be falsified:', () => {
   const lies: Record<string, string>[] = [
     { 'x-forwarded-host': 'evil.example' },
     { 'x-forwarded-proto': 'https' },
@@ -120,7 +120,7 @@ describe('RFC 8414 §6.2: nobody can make it say something else', () => {
     { origin: 'https://evil.example' },
   ]
 
-  test('forwarded headers of a peer that is no trusted proxy change not a byte', async () => {
+  test('forwarded headers of an untrusted peer change not a byte', async () => {
     for (const path of documents) {
       const { text } = await send(postern, path)
       const { host } = new URL(postern.issuer)
@@ -131,7 +131,7 @@ describe('RFC 8414 §6.2: nobody can make it say something else', () => {
     }
   })
 
-  test('another Host is misdirected, at every path', async () => {
+  test('another Host is answered with 421 at every path', async () => {
     const { port } = postern.server
     for (const host of [
       'evil.example',
@@ -148,7 +148,7 @@ describe('RFC 8414 §6.2: nobody can make it say something else', () => {
     }
   })
 
-  test('a trusted proxy is believed about the same host, and refused about another', async () => {
+  test('a trusted proxy may name the same host, and no other', async () => {
     const proxied = await startPostern({ ISSUER: 'https://id.example', TRUSTED_PROXIES: '127.0.0.1,::1' })
     try {
       const ask = (headers: Record<string, string>) =>

@@ -40,7 +40,7 @@ async function enter(visitor: Visitor, user_code: string): Promise<Page> {
 
 const confirm = (visitor: Visitor, page: Page) => visitor.submit(page, '/device', { confirm: 'yes' })
 
-/** Signs in and allows, as far as it is asked. */
+/** Signs in and allows, as far as the pages ask for it. */
 async function approve(visitor: Visitor, page: Page, scopes?: string[]): Promise<Page> {
   let current = page
   for (let step = 0; step < 4 && current.url.includes('/interaction/'); step++) {
@@ -51,8 +51,8 @@ async function approve(visitor: Visitor, page: Page, scopes?: string[]): Promise
   return current
 }
 
-describe('RFC 8628 §3: the device flow, through the pages', () => {
-  test('enter the code, confirm it, sign in, consent: the device gets its tokens, once', async () => {
+describe('RFC 8628 §3: the device flow through the pages', () => {
+  test('gives the device its tokens, once, after the code is entered and confirmed, with a sign-in and consent', async () => {
     const started = await begin('openid email offline_access')
     expect(started).toMatchObject({ verification_uri: `${postern.issuer}/device`, expires_in: 600 })
     expect(started.user_code).toMatch(/^[A-Z]{4}-[A-Z]{4}$/)
@@ -71,7 +71,7 @@ describe('RFC 8628 §3: the device flow, through the pages', () => {
     expect((await poll(started.device_code)).json['error']).toBe('invalid_grant')
   })
 
-  test('§3.3.1: verification_uri_complete carries the code, and still asks to confirm it', async () => {
+  test('§3.3.1: fills in the code from verification_uri_complete, and still asks to confirm it', async () => {
     const { verification_uri_complete, user_code, device_code } = await begin()
     const visitor = createVisitor(postern.issuer)
     const page = await visitor.submit(await visitor.get(String(verification_uri_complete)), '/device')
@@ -80,7 +80,7 @@ describe('RFC 8628 §3: the device flow, through the pages', () => {
     expect((await poll(device_code)).json['error']).toBe('authorization_pending')
   })
 
-  test('gives the device only what was ticked', async () => {
+  test('gives the device only the ticked scopes', async () => {
     const { user_code, device_code } = await begin()
     const visitor = createVisitor(postern.issuer)
     const person = await postern.createAccount('picky@example.com')
@@ -93,15 +93,15 @@ describe('RFC 8628 §3: the device flow, through the pages', () => {
     ['in lower case', (code) => code.toLowerCase()],
     ['without the dash', (code) => code.replace('-', '')],
     ['with spaces', (code) => ` ${code.replace('-', ' ')} `],
-  ])('§6.1: the code is found %s', async (_how, write) => {
+  ])('§6.1: accepts the code %s', async (_how, write) => {
     const { user_code } = await begin()
     const page = await enter(createVisitor(postern.issuer), write(user_code))
     expect(page.body).toContain('Does your device show this code?')
   })
 })
 
-describe('RFC 8628 §3.5: while it waits, and when it is over, the device is told', () => {
-  test('authorization_pending, before and while the person signs in', async () => {
+describe('RFC 8628 §3.5: the device', () => {
+  test('receives authorization_pending before and while the person signs in', async () => {
     const { user_code, device_code } = await begin()
     expect(await poll(device_code)).toMatchObject({ status: 400, json: { error: 'authorization_pending' } })
     const visitor = createVisitor(postern.issuer)
@@ -110,7 +110,7 @@ describe('RFC 8628 §3.5: while it waits, and when it is over, the device is tol
     expect((await poll(device_code)).json['error']).toBe('authorization_pending')
   })
 
-  test('access_denied when the person says the code is not theirs', async () => {
+  test('receives access_denied when the person says that the code is not theirs', async () => {
     const { user_code, device_code } = await begin()
     const visitor = createVisitor(postern.issuer)
     const done = await visitor.submit(await enter(visitor, user_code), '/device', { abort: 'yes' })
@@ -118,7 +118,7 @@ describe('RFC 8628 §3.5: while it waits, and when it is over, the device is tol
     expect(await poll(device_code)).toMatchObject({ status: 400, json: { error: 'access_denied' } })
   })
 
-  test('access_denied when the person cancels at the sign-in, or denies at the consent', async () => {
+  test('receives access_denied when the person cancels at the sign-in, or denies at the consent', async () => {
     const cancelled = await begin()
     const visitor = createVisitor(postern.issuer)
     const signIn = await confirm(visitor, await enter(visitor, cancelled.user_code))
@@ -134,7 +134,7 @@ describe('RFC 8628 §3.5: while it waits, and when it is over, the device is tol
     expect((await poll(denied.device_code)).json['error']).toBe('access_denied')
   })
 
-  test('expired_token afterwards, and the person is told too', async () => {
+  test('receives expired_token afterwards, and the person sees that too', async () => {
     const { user_code, device_code } = await begin()
     await age(postern, 'DeviceCode', 620)
     expect(await poll(device_code)).toMatchObject({ status: 400, json: { error: 'expired_token' } })
@@ -142,7 +142,7 @@ describe('RFC 8628 §3.5: while it waits, and when it is over, the device is tol
     expect([page.status, page.body.includes('That code has expired')]).toEqual([400, true])
   })
 
-  test('invalid_grant for a code of another client, an unknown one, or a hash of one', async () => {
+  test('receives invalid_grant for a code of another client, an unknown code, or the hash of one', async () => {
     const { device_code } = await begin()
     const other = await postern.createClient({
       grant_types: [grant_type],
@@ -160,13 +160,13 @@ describe('RFC 8628 §3.5: while it waits, and when it is over, the device is tol
   })
 })
 
-describe('RFC 8628 §5: what somebody might try', () => {
-  test('§5.1: a code that nobody was given is not found', async () => {
+describe('RFC 8628 §5: under attack', () => {
+  test('§5.1: an unknown code is not found', async () => {
     const page = await enter(createVisitor(postern.issuer), 'BBBB-BBBB')
     expect([page.status, page.body.includes('We do not know that code')]).toEqual([400, true])
   })
 
-  test('§5.1: guessing is slowed down, whatever browser it comes from; then even a right code waits', async () => {
+  test('§5.1: guesses are limited across all browsers, and then even a valid code has to wait', async () => {
     const { user_code } = await begin()
     let last: Page | undefined
     for (let n = 0; n < 12; n++) last = await enter(createVisitor(postern.issuer), `BBBB-BBB${'BCDFGHJKLMNP'[n]}`)
@@ -175,7 +175,7 @@ describe('RFC 8628 §5: what somebody might try', () => {
     expect((await enter(createVisitor(postern.issuer), user_code)).status).toBe(429)
   })
 
-  test('§5.1: nothing that another site sends counts as a guess, nor what comes without the session of a form', async () => {
+  test('§5.1: requests from another site, or without the session of a form, do not count as guesses', async () => {
     postern.logged.length = 0
     const visitor = createVisitor(postern.issuer)
     await visitor.get('/device')
@@ -199,14 +199,14 @@ describe('RFC 8628 §5: what somebody might try', () => {
     expect((await enter(visitor, user_code)).status).toBe(200)
   })
 
-  test('§5.1: right codes do not count as guesses', async () => {
+  test('§5.1: valid codes do not count as guesses', async () => {
     for (let n = 0; n < 12; n++) {
       const { user_code } = await begin('openid')
       expect((await enter(createVisitor(postern.issuer), user_code)).status).toBe(200)
     }
   })
 
-  test('a code that somebody approved or denied cannot be decided again', async () => {
+  test('a code that was approved or denied cannot be decided again', async () => {
     const visitor = createVisitor(postern.issuer)
     const approved = await begin()
     await approve(visitor, await confirm(visitor, await enter(visitor, approved.user_code)))
@@ -220,7 +220,7 @@ describe('RFC 8628 §5: what somebody might try', () => {
     expect((await poll(denied.device_code)).json['error']).toBe('access_denied')
   })
 
-  test('a code is decided by whoever confirmed it first: two people who both looked', async () => {
+  test('a code is decided by the person who confirms it first, even if two have opened it', async () => {
     const { user_code, device_code } = await begin()
     const [one, two] = [createVisitor(postern.issuer), createVisitor(postern.issuer)]
     const [seenByOne, seenByTwo] = [await enter(one, user_code), await enter(two, user_code)]
@@ -243,7 +243,7 @@ describe('RFC 8628 §5: what somebody might try', () => {
     expect((await enter(visitor, user_code)).status).toBe(200)
   })
 
-  test('RFC 8707 §2.2: no token for an API that the device did not ask for', async () => {
+  test('RFC 8707 §2.2: a token for an API that the device did not request is rejected', async () => {
     const [asked, other] = ['https://asked.example/', 'https://other.example/']
     for (const identifier of [asked, other]) await postern.createResource({ identifier, scopes: { read: 'Read' } })
     const { user_code, device_code } = await oidc.initiateDeviceAuthorization(config, {
@@ -260,7 +260,7 @@ describe('RFC 8628 §5: what somebody might try', () => {
     expect((await redeem(asked)).json).toMatchObject({ scope: 'read' })
   })
 
-  test('a client that is disabled meanwhile gets nothing', async () => {
+  test('a client that is disabled in between gets nothing', async () => {
     const other = await postern.createClient({
       grant_types: [grant_type],
       redirect_uris: [],
@@ -278,8 +278,8 @@ describe('RFC 8628 §5: what somebody might try', () => {
   })
 })
 
-describe('RFC 8628 §3.1: the device authorization request is refused', () => {
-  test('for a client that is not registered for the grant, unknown, or asks for what it may not have', async () => {
+describe('RFC 8628 §3.1: the device authorization request', () => {
+  test('is rejected for a client that is unknown, is not registered for the grant, or exceeds its scope', async () => {
     const web = await postern.createClient()
     const ask = (form: Record<string, string>, client?: ClientMetadata) =>
       send(postern, '/oauth/device_authorization', { form, client })

@@ -22,7 +22,7 @@ beforeAll(async () => {
     response_types: [],
     token_endpoint_auth_method: 'none',
   })
-  // Another process of the same deployment, as far as the database can tell.
+  // To the database, this is another process of the same deployment.
   second = await serve(parse({ ...postern.env, PORT: String(await freePort()) }), { log: createLogger('silent') })
 })
 afterEach(() => {
@@ -61,12 +61,12 @@ function pass(seconds: number): void {
   vi.useFakeTimers({ toFake: ['Date'], now })
 }
 
-describe('RFC 8628 §3.2, §3.5: how often a device may ask', () => {
-  test('is said with the code', async () => {
+describe('RFC 8628 §3.2, §3.5: the polling interval', () => {
+  test('is in the answer with the code', async () => {
     expect((await begin()).interval).toBe(intervalSeconds)
   })
 
-  test('as often as it was told to, it is never told to slow down', async () => {
+  test('never causes slow_down for a device that keeps it', async () => {
     now = Date.now()
     const { device_code } = await begin()
     for (const late of [0, 0.3, -0.3, 0, 0.2]) {
@@ -75,7 +75,7 @@ describe('RFC 8628 §3.2, §3.5: how often a device may ask', () => {
     }
   })
 
-  test('more often, it is told to, and goes on at its pace after that', async () => {
+  test('causes slow_down for a device that polls more often, which continues at its pace afterwards', async () => {
     now = Date.now()
     const { device_code } = await begin()
     expect(await poll(device_code)).toBe('authorization_pending')
@@ -87,7 +87,7 @@ describe('RFC 8628 §3.2, §3.5: how often a device may ask', () => {
     expect(await poll(device_code)).toBe('authorization_pending')
   })
 
-  test('whichever process it asks, and of twenty at once one is the first', async () => {
+  test('is enforced across processes: one of twenty simultaneous polls is accepted', async () => {
     const { device_code } = await begin()
     const answers = await Promise.all(
       Array.from({ length: 20 }, (_, n) => pollAt(n % 2 === 0 ? postern.config.PORT : second.port, device_code)),
@@ -96,13 +96,13 @@ describe('RFC 8628 §3.2, §3.5: how often a device may ask', () => {
     expect(answers.filter((answer) => answer === 'slow_down')).toHaveLength(19)
   })
 
-  test('each code has its own pace', async () => {
+  test('applies to each code separately', async () => {
     const [one, two] = [await begin(), await begin()]
     expect(await poll(one.device_code)).toBe('authorization_pending')
     expect(await poll(two.device_code)).toBe('authorization_pending')
   })
 
-  test('a device that asks too often gets its tokens all the same, once the person has answered', async () => {
+  test('does not keep a device that polls too often from its tokens, once the person has answered', async () => {
     const { device_code, user_code } = await begin()
     expect(await poll(device_code)).toBe('authorization_pending')
     const visitor = createVisitor(postern.issuer)
@@ -112,11 +112,11 @@ describe('RFC 8628 §3.2, §3.5: how often a device may ask', () => {
     expect(await poll(device_code)).toBe(200)
   })
 
-  test('a code that is unknown is not told to slow down', async () => {
+  test('does not apply to an unknown code', async () => {
     expect([await poll('unknown'), await poll('unknown')]).toEqual(['invalid_grant', 'invalid_grant'])
   })
 
-  test('waiting costs one statement more than reading the code', async () => {
+  test('costs one statement besides reading the code', async () => {
     const { device_code } = await begin()
     await poll(device_code)
     postern.statements.splice(0)

@@ -30,8 +30,8 @@ afterAll(() => postern?.stop())
 
 const at = (resource: string) => ({ resource, tokenParameters: { resource } })
 
-describe('RFC 8707 §2: a token for one API', () => {
-  test('opaque: its audience, its own lifetime, and of the scopes those of that API', async () => {
+describe('RFC 8707 §2: an opaque token for one API', () => {
+  test('has the audience, the lifetime and only the scopes of that API', async () => {
     const { config, tokens } = await login(postern, client, { email, scope: 'openid email read', ...at(files) })
     expect(tokens).toMatchObject({ scope: 'read', expires_in: 120 })
     expect(await oidc.tokenIntrospection(config, tokens.access_token)).toMatchObject({
@@ -47,13 +47,13 @@ describe('RFC 8707 §2: a token for one API', () => {
     expect([status, json['sub']]).toEqual([403, undefined])
   })
 
-  test('§2.2: without resource in the token request the token is for the API of the authorization request', async () => {
+  test('§2.2: is issued for the API of the authorization request if the token request names none', async () => {
     const { config, tokens } = await login(postern, client, { email, scope: 'openid email read', resource: files })
     const about = await oidc.tokenIntrospection(config, tokens.access_token)
     expect([about.aud, about.scope]).toEqual([files, 'read'])
   })
 
-  test('§2.2: the refresh token of a login gives a token for each API it was for, and for no other', async () => {
+  test('§2.2: can be refreshed for each API of its login, and for no other', async () => {
     const { config, tokens } = await login(postern, client, {
       email,
       scope: 'openid read offline_access',
@@ -67,7 +67,7 @@ describe('RFC 8707 §2: a token for one API', () => {
 })
 
 describe('RFC 9068: a JWT access token', () => {
-  test('§2 and §4: an API verifies it with the published keys alone', async () => {
+  test('§2 and §4: can be verified by an API with only the published keys', async () => {
     const { tokens } = await login(postern, client, { email, scope: 'openid read', ...at(mail) })
     const keys = createRemoteJWKSet(new URL(`${postern.issuer}/oauth/jwks`))
     const { payload, protectedHeader } = await jwtVerify(tokens.access_token, keys, {
@@ -88,18 +88,18 @@ describe('RFC 9068: a JWT access token', () => {
     for (const claim of ['email', 'name', 'nonce']) expect(payload).not.toHaveProperty(claim)
   })
 
-  test('§4: is nothing to an API it is not for', async () => {
+  test('§4: is rejected by an API that it is not for', async () => {
     const { tokens } = await login(postern, client, { email, scope: 'openid read', ...at(mail) })
     const keys = createRemoteJWKSet(new URL(`${postern.issuer}/oauth/jwks`))
     await expect(jwtVerify(tokens.access_token, keys, { audience: files })).rejects.toThrow(/aud/)
   })
 
-  test('§2.1: an ID token cannot be taken for one', async () => {
+  test('§2.1: cannot be confused with an ID token', async () => {
     const { tokens } = await login(postern, client, { email })
     expect(decodeProtectedHeader(String(tokens.id_token)).typ).not.toBe('at+jwt')
   })
 
-  test('§2.2: of client credentials it is about the client itself', async () => {
+  test('§2.2: has the client itself as its subject if it is from client credentials', async () => {
     const machine = await postern.createClient({
       grant_types: ['client_credentials'],
       redirect_uris: [],
@@ -120,8 +120,8 @@ describe('RFC 9068: a JWT access token', () => {
   })
 })
 
-describe('RFC 8707 §2.1: each scope of each API is consented to', () => {
-  test('the page names the APIs and their scopes; what is not ticked is not given', async () => {
+describe('RFC 8707 §2.1: consent covers each scope of each API:', () => {
+  test('the page names the APIs and their scopes, and a scope that is not ticked is not granted', async () => {
     const own = await postern.createClient()
     const config = await discover(postern, own)
     const { page, visitor, verifier, nonce, state } = await beginLogin(config, {
@@ -151,7 +151,7 @@ describe('RFC 8707 §2.1: each scope of each API is consented to', () => {
     expect(tokens.scope).toBe('read')
   })
 
-  test('a scope of the same name at another API is another scope', async () => {
+  test('a scope with the same name at another API is another scope', async () => {
     const own = await postern.createClient()
     const { visitor } = await login(postern, own, { email, scope: 'openid read', ...at(files) })
     const config = await discover(postern, own)
@@ -162,7 +162,7 @@ describe('RFC 8707 §2.1: each scope of each API is consented to', () => {
     expect(answerOf(other.page.url)).toMatchObject({ error: 'consent_required' })
   })
 
-  test('a scope that was ticked but never asked for is refused', async () => {
+  test('a ticked scope that was never requested is rejected', async () => {
     const own = await postern.createClient()
     const { page, visitor } = await beginLogin(await discover(postern, own), {
       issuer: postern.issuer,
@@ -186,12 +186,12 @@ describe('RFC 8707 §2: invalid_target', () => {
     'not a uri',
     `${files}#fragment`,
     '__proto__',
-  ])('at the authorization endpoint, for %s', async (resource) => {
+  ])('is the answer of the authorization endpoint for %s', async (resource) => {
     const { page } = await beginLogin(await discover(postern, client), { issuer: postern.issuer, resource })
     expect(answerOf(page.url)).toMatchObject({ error: 'invalid_target' })
   })
 
-  test('at the token endpoint, for one that is unknown, or was not part of the authorization', async () => {
+  test('is the answer of the token endpoint for a resource that is unknown or was not part of the authorization', async () => {
     for (const resource of ['https://unknown.example/', mail, [files, mail]]) {
       const begun = await authorize(postern, client, { email, scope: 'openid read', resource: files })
       const { status, json } = await redeem(postern, begun, { client, resource })

@@ -46,7 +46,7 @@ describe('RFC 9068 §2.2: a JWT access token', () => {
     ['for a code', byCode, () => sub],
     ['for a refresh token', byRefresh, () => sub],
     ['for client credentials', byCredentials, () => client.client_id],
-  ])('%s has every claim that is required, and the lifetime that its API asks for', async (_how, get, subject) => {
+  ])('%s has every required claim, and the lifetime that its API sets', async (_how, get, subject) => {
     const { access_token, expires_in } = await get()
     const { payload, protectedHeader } = await jwtVerify(access_token, await publishedKeys(postern))
     expect(protectedHeader).toEqual({ alg: 'RS256', typ: 'at+jwt', kid: expect.any(String) })
@@ -64,7 +64,7 @@ describe('RFC 9068 §2.2: a JWT access token', () => {
     expect(expires_in).toBe(ttlSeconds)
   })
 
-  test('has an identifier of its own each time', async () => {
+  test('has a unique identifier', async () => {
     const tokens = await Promise.all(Array.from({ length: 5 }, () => byCredentials()))
     const keys = await publishedKeys(postern)
     const ids = await Promise.all(tokens.map(async (token) => (await jwtVerify(token.access_token, keys)).payload.jti))
@@ -72,16 +72,16 @@ describe('RFC 9068 §2.2: a JWT access token', () => {
   })
 })
 
-describe('what an operator changes of a resource', () => {
-  const freshMs = 5_000 // the bound that is promised
+describe('a change of a resource', () => {
+  const freshMs = 5_000 // the documented bound
   const later = () => vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + freshMs })
-  let other: Postern // another process of the same deployment, but for sharing this one with the test
+  let other: Postern // stands for another process of the deployment, though it runs within the test
   beforeAll(async () => {
     other = await assemble(parse({ ...postern.env, PORT: '0' }), { log: createLogger('silent') })
   })
   afterAll(() => other?.close())
 
-  test('holds in every process five seconds later: format, lifetime, scopes, who may introspect, that it is gone', async () => {
+  test('takes effect in every process within five seconds: format, lifetime, scopes, introspection and deletion', async () => {
     const identifier = 'https://changing.example/'
     const { resourceServers } = other
     const change = (changes: Record<string, unknown>) => operate(postern, 'resource update', { identifier, ...changes })
@@ -110,7 +110,7 @@ describe('what an operator changes of a resource', () => {
     expect(await resourceServers.mayIntrospect({} as never, { clientId: client.client_id }, byOther)).toBe(false)
   })
 
-  test('holds for the tokens that are issued then', async () => {
+  test('takes effect for the tokens that are issued then', async () => {
     const identifier = 'https://switched.example/'
     await postern.createResource({ identifier, tokenTtlSeconds: 30 })
     const issued = async () => {
@@ -125,12 +125,12 @@ describe('what an operator changes of a resource', () => {
     expect(await issued()).toEqual([1, postern.config.ACCESS_TOKEN_TTL_SECONDS])
   })
 
-  test('holds for the typ of its JWTs, and for no other API', async () => {
+  test('takes effect for the typ of its JWTs, and for no other API', async () => {
     const identifier = 'https://typed.example/'
     const api = { identifier, scopes: { read: 'Read' }, token_format: 'jwt', token_type_header: 'JWT' }
     await operate(postern, 'resource create', api)
     const typOf = async (at: string) => decodeProtectedHeader((await byCredentials(at)).access_token).typ
-    vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 60_000 }) // after all that the tests before looked at
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 60_000 }) // after every time that the earlier tests used
     expect([await typOf(identifier), await typOf(resource)]).toEqual(['JWT', 'at+jwt'])
     await operate(postern, 'resource update', { identifier, token_type_header: 'at+jwt' })
     later()

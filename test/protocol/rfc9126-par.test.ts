@@ -52,7 +52,7 @@ describe('RFC 9126 §2: a pushed authorization request', () => {
     expect(tokens.id_token).toBeTruthy()
   })
 
-  test('§2.2: is answered with a request_uri and how long it is good for', async () => {
+  test('§2.2: is answered with a request_uri and its lifetime', async () => {
     const { status, json, headers } = await push(client)
     expect(status).toBe(201)
     expect(json).toEqual({
@@ -62,7 +62,7 @@ describe('RFC 9126 §2: a pushed authorization request', () => {
     expect(headers.get('cache-control')).toBe('no-store')
   })
 
-  test('§2.1: needs the credentials of the client', async () => {
+  test('§2.1: requires the credentials of the client', async () => {
     const attempts = [await push(undefined), await push({ ...client, client_secret: 'wrong' }), await push(other)]
     for (const { status, json } of attempts) {
       expect([400, 401]).toContain(status)
@@ -86,7 +86,7 @@ describe('RFC 9126 §2: a pushed authorization request', () => {
     }
   })
 
-  test('a GET is not answered (§2.1)', async () => {
+  test('is rejected with GET (§2.1)', async () => {
     expect((await send(postern, '/oauth/par', { client })).status).toBe(405)
   })
 })
@@ -98,7 +98,7 @@ describe('RFC 9126 §4: the request_uri', () => {
     expect([page.status, new URL(page.url).origin]).toEqual([400, postern.issuer])
   })
 
-  test('parameters beside it change nothing', async () => {
+  test('is not affected by parameters beside it', async () => {
     const { json } = await push(client, { state: 'pushed' })
     const more = { state: 'other', redirect_uri: 'https://evil.example/cb', scope: 'openid email' }
     const callback = await completeLogin(await use(json['request_uri'], client, more), email)
@@ -106,7 +106,7 @@ describe('RFC 9126 §4: the request_uri', () => {
     expect(answerOf(callback)['state']).toBe('pushed')
   })
 
-  test('is good for one login', async () => {
+  test('is valid for one login', async () => {
     const { json } = await push(client)
     const first = await use(json['request_uri'])
     const second = await use(json['request_uri'])
@@ -118,7 +118,7 @@ describe('RFC 9126 §4: the request_uri', () => {
     expect(later.page.body).toContain('invalid_request_uri')
   })
 
-  test('is good for one login, however long two of them are open', async () => {
+  test('is valid for one login, however long two of them are open', async () => {
     const { json } = await push(client)
     const first = await use(json['request_uri'])
     const second = await use(json['request_uri'])
@@ -129,7 +129,7 @@ describe('RFC 9126 §4: the request_uri', () => {
     expect(replay).not.toHaveProperty('code')
   })
 
-  test('is refused after it expired, and when it never was', async () => {
+  test('is rejected after its expiry, and if it is unknown', async () => {
     const { json } = await push(client)
     vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 61_000 })
     for (const uri of [json['request_uri'], 'urn:ietf:params:oauth:request_uri:unknown']) {
@@ -138,7 +138,7 @@ describe('RFC 9126 §4: the request_uri', () => {
     }
   })
 
-  test('of any other kind is not fetched (§3 is about URNs of this server only)', async () => {
+  test('is not fetched if it is of another kind (§3 defines only URNs of this server)', async () => {
     const { page } = await use('https://rp.example/request.jwt')
     expect(page.status).toBe(400)
     expect(page.body).toContain('request_uri_not_supported')
@@ -146,7 +146,7 @@ describe('RFC 9126 §4: the request_uri', () => {
 })
 
 describe('RFC 9126 §6: require_pushed_authorization_requests', () => {
-  test('lets a client begin in no other way', async () => {
+  test('makes any other request of the client fail', async () => {
     const strict = await postern.createClient({ require_pushed_authorization_requests: true })
     const config = await discover(postern, strict)
     const refused = await visit(postern, oidc.buildAuthorizationUrl(config, request))

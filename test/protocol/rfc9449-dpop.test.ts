@@ -35,7 +35,7 @@ async function createProofKey() {
 
 type Differing = { claims?: Record<string, unknown>; header?: Record<string, unknown>; by?: typeof own }
 
-/** A proof for a request (§4.2), with what differs from how it should be. */
+/** Creates a proof for a request (§4.2), with the given deviations from a valid one. */
 function prove(htm: string, path: string, { claims = {}, header = {}, by = own }: Differing = {}): Promise<string> {
   const iat = Math.floor(Date.now() / 1000)
   return new SignJWT({ htm, htu: `${postern.issuer}${path}`, iat, jti: randomUUID(), ...claims })
@@ -68,7 +68,7 @@ const userinfo = (token: string, headers: Record<string, string>, scheme = 'DPoP
   send(postern, '/oauth/userinfo', { headers: { authorization: `${scheme} ${token}`, ...headers } })
 
 describe('RFC 9449 §5: a token bound to a key', () => {
-  test('openid-client gets one, uses it, refreshes it', async () => {
+  test('can be obtained, used and refreshed with openid-client', async () => {
     const config = await discover(postern, client)
     const DPoP = oidc.getDPoPHandle(config, await oidc.randomDPoPKeyPair())
     const { callback, verifier, nonce, state } = await authorize(postern, client, { email, scope, config })
@@ -81,13 +81,13 @@ describe('RFC 9449 §5: a token bound to a key', () => {
     expect(refreshed.token_type).toBe('dpop')
   })
 
-  test('§6.2: introspection tells the thumbprint of the key', async () => {
+  test('§6.2: has the thumbprint of its key in introspection', async () => {
     const { access_token } = await boundTokens()
     const { json } = await send(postern, '/oauth/introspect', { client, form: { token: access_token } })
     expect(json).toMatchObject({ active: true, token_type: 'DPoP', cnf: { jkt: own.jkt } })
   })
 
-  test('§5.2: a client registered with dpop_bound_access_tokens gets no other', async () => {
+  test('§5.2: is the only kind that a client with dpop_bound_access_tokens gets', async () => {
     const strict = await postern.createClient({ dpop_bound_access_tokens: true })
     const begun = await authorize(postern, strict, { email })
     const { status, json } = await redeem(postern, begun, { client: strict })
@@ -95,8 +95,8 @@ describe('RFC 9449 §5: a token bound to a key', () => {
   })
 })
 
-describe('RFC 9449 §7: using it', () => {
-  test('needs a proof for this request, of this token, by this key', async () => {
+describe('RFC 9449 §7: the use of a bound token', () => {
+  test('requires a proof for this request and token, made with its key', async () => {
     const { access_token: token } = await boundTokens()
     const claims = { ath: ath(token) }
     const good = await userinfo(token, { dpop: await prove('GET', '/oauth/userinfo', { claims }) })
@@ -121,20 +121,20 @@ describe('RFC 9449 §7: using it', () => {
     }
   })
 
-  test('§7.2: not as a bearer token', async () => {
+  test('§7.2: is rejected with the Bearer scheme', async () => {
     const { access_token: token } = await boundTokens()
     expect((await userinfo(token, {}, 'Bearer')).status).toBe(401)
     const dpop = await prove('GET', '/oauth/userinfo', { claims: { ath: ath(token) } })
     expect((await userinfo(token, { dpop }, 'Bearer')).json).not.toHaveProperty('sub')
   })
 
-  test('§7.1: and a bearer token is not accepted as a bound one', async () => {
+  test('§7.1: is not possible with an unbound token', async () => {
     const { tokens } = await login(postern, client, { email })
     const dpop = await prove('GET', '/oauth/userinfo', { claims: { ath: ath(tokens.access_token) } })
     expect((await userinfo(tokens.access_token, { dpop })).status).toBe(401)
   })
 
-  test('§11.1: a proof is good once', async () => {
+  test('§11.1: requires a new proof each time', async () => {
     const { access_token: token } = await boundTokens()
     const dpop = await prove('GET', '/oauth/userinfo', { claims: { ath: ath(token) } })
     expect((await userinfo(token, { dpop })).status).toBe(200)
@@ -165,30 +165,30 @@ describe('RFC 9449 §4.3: a proof at the token endpoint', () => {
     ['no iat', { claims: { iat: undefined } }],
     ['another typ', { header: { typ: 'JWT' } }],
     ['no key', { header: { jwk: undefined } }],
-  ])('is refused with %s', async (_what, differing) => {
+  ])('is rejected with %s', async (_what, differing) => {
     const { status, json } = await redeemWith(await prove('POST', '/oauth/token', differing))
     expect([status, json['error']]).toEqual([400, 'invalid_dpop_proof'])
   })
 
-  test('is refused when it is signed by another key than it shows', async () => {
+  test('is rejected when it is signed with another key than it shows', async () => {
     const { status, json } = await redeemWith(await prove('POST', '/oauth/token', { header: { jwk: foreign.jwk } }))
     expect([status, json['error']]).toEqual([400, 'invalid_dpop_proof'])
   })
 
-  test('is refused when it shows a private key', async () => {
+  test('is rejected when it shows a private key', async () => {
     const jwk = await exportJWK(own.key)
     const { status, json } = await redeemWith(await prove('POST', '/oauth/token', { header: { jwk } }))
     expect([status, json['error']]).toEqual([400, 'invalid_dpop_proof'])
   })
 
-  test('is good once, also for another code', async () => {
+  test('is accepted once, even for another code', async () => {
     const dpop = await prove('POST', '/oauth/token')
     expect((await redeemWith(dpop)).status).toBe(200)
     const again = await redeemWith(dpop)
     expect([again.status, again.json['access_token']]).toEqual([400, undefined])
   })
 
-  test('§8: one that is too old is asked for with a nonce of the server, and accepted with it', async () => {
+  test('§8: is answered with a nonce if it is too old, and accepted with that nonce', async () => {
     const iat = Math.floor(Date.now() / 1000) - 3_600
     const old = await redeemWith(await prove('POST', '/oauth/token', { claims: { iat } }))
     expect([old.status, old.json['error']]).toEqual([400, 'use_dpop_nonce'])
@@ -197,7 +197,7 @@ describe('RFC 9449 §4.3: a proof at the token endpoint', () => {
     expect((await redeemWith(await prove('POST', '/oauth/token', { claims: { iat, nonce } }))).status).toBe(200)
   })
 
-  test('§8: a nonce that is not of the server is refused, and the right one offered', async () => {
+  test('§8: is rejected with a nonce that the server did not issue, and a valid nonce is offered', async () => {
     const { status, json, headers } = await redeemWith(
       await prove('POST', '/oauth/token', { claims: { nonce: 'made-up' } }),
     )
@@ -218,7 +218,7 @@ describe('RFC 9449 §10: a code bound to a key with dpop_jkt', () => {
     return send(postern, '/oauth/token', { client, form, headers })
   }
 
-  test('is redeemed with that key, and with no other and not without', async () => {
+  test('can be redeemed only with a proof of that key', async () => {
     expect((await redeemBound({ dpop: await prove('POST', '/oauth/token') })).status).toBe(200)
     for (const headers of [{}, { dpop: await prove('POST', '/oauth/token', { by: foreign }) }]) {
       const { status, json } = await redeemBound(headers)
@@ -227,7 +227,7 @@ describe('RFC 9449 §10: a code bound to a key with dpop_jkt', () => {
     }
   })
 
-  test('§10.1: a pushed request is bound by the proof it came with', async () => {
+  test('§10.1: requires a pushed request to come with a proof of that key', async () => {
     const config = await discover(postern, client)
     const form = {
       client_id: client.client_id,
@@ -248,7 +248,7 @@ describe('RFC 9449 §10: a code bound to a key with dpop_jkt', () => {
 describe('RFC 9449 §5: a device that redeems its code with a proof', () => {
   const grant_type = 'urn:ietf:params:oauth:grant-type:device_code'
 
-  test('is given tokens bound to that key, by a proof that is good and new', async () => {
+  test('gets tokens bound to that key if the proof is valid and new', async () => {
     const { client_id } = await postern.createClient({
       ...{ grant_types: [grant_type, 'refresh_token'], redirect_uris: [], response_types: [] },
       ...{ token_endpoint_auth_method: 'none', dpop_bound_access_tokens: true },
@@ -282,14 +282,14 @@ describe('RFC 9449 §5: a device that redeems its code with a proof', () => {
   })
 })
 
-describe('RFC 9449 §5: the refresh token of a public client is bound too', () => {
+describe('RFC 9449 §5: a refresh token', () => {
   const refresh = async (refresh_token: string, headers: Record<string, string>) =>
     send(postern, '/oauth/token', {
       form: { grant_type: 'refresh_token', refresh_token, client_id: app.client_id },
       headers,
     })
 
-  test('to the key of the login: not without a proof, not with another key', async () => {
+  test('is bound to the key of the login for a public client: it is rejected without a proof, or with another key', async () => {
     const { refresh_token } = await boundTokens(app)
     for (const headers of [{}, { dpop: await prove('POST', '/oauth/token', { by: foreign }) }]) {
       const { status, json } = await refresh(refresh_token, headers)
@@ -301,7 +301,7 @@ describe('RFC 9449 §5: the refresh token of a public client is bound too', () =
     expect((await refresh(successor, { dpop: await prove('POST', '/oauth/token', { by: foreign }) })).status).toBe(400)
   })
 
-  test('while a confidential client, bound by its secret, may change its key', async () => {
+  test('is bound by the secret of a confidential client, so the key may change', async () => {
     const { refresh_token } = await boundTokens()
     const { status, json } = await send(postern, '/oauth/token', {
       client,

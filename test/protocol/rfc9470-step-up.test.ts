@@ -22,7 +22,7 @@ beforeAll(async () => {
 })
 afterAll(() => postern?.stop())
 
-describe.each(['opaque', 'jwt'] as const)('RFC 9470: an API that is sent %s access tokens', (form) => {
+describe.each(['opaque', 'jwt'] as const)('RFC 9470: an API that receives %s access tokens', (form) => {
   const resource = resources[form]
   const scope = 'openid read offline_access'
   const signIn = () => login(postern, client, { email, scope, resource, tokenParameters: { resource } })
@@ -46,7 +46,7 @@ describe.each(['opaque', 'jwt'] as const)('RFC 9470: an API that is sent %s acce
     expect(Math.abs(Number(token?.auth_time) - Date.now() / 1000)).toBeLessThan(60)
   })
 
-  test('§6: learns the same from a token that was refreshed, however much later', async () => {
+  test('§6: learns the same from a refreshed token, however much later', async () => {
     const { config, tokens } = await signIn()
     const before = (await ask(tokens.access_token, {})).token
     await new Promise((resolve) => setTimeout(resolve, 1_100)) // into another second
@@ -54,20 +54,20 @@ describe.each(['opaque', 'jwt'] as const)('RFC 9470: an API that is sent %s acce
     expect((await ask(refreshed.access_token, {})).token?.auth_time).toBe(before?.auth_time)
   })
 
-  test('§3: can ask for a sign-in more recent than that', async () => {
+  test('§3: can require a more recent sign-in', async () => {
     const { tokens } = await signIn()
     await new Promise((resolve) => setTimeout(resolve, 1_100))
     const { refusal } = await ask(tokens.access_token, { maxAgeSeconds: 0 })
     expect(refusal).toMatchObject({ status: 401, body: { error: 'insufficient_user_authentication' } })
   })
 
-  test('§3: is not told of a way of signing in that was not used', async () => {
+  test('§3: rejects a token when it requires another way of signing in', async () => {
     const { tokens } = await signIn()
     const { refusal } = await ask(tokens.access_token, { acrValues: ['urn:example:retina'] })
     expect(refusal).toMatchObject({ status: 401, body: { error: 'insufficient_user_authentication' } })
   })
 
-  test('is told nothing of a person by the token of a machine', async () => {
+  test('learns nothing about a person from a machine’s token', async () => {
     const machine = await postern.createClient({
       grant_types: ['client_credentials'],
       redirect_uris: [],

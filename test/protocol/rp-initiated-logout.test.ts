@@ -34,8 +34,8 @@ async function isSignedIn(config: oidc.Configuration, visitor: Visitor): Promise
 const isActive = async (config: oidc.Configuration, token: unknown) =>
   (await oidc.tokenIntrospection(config, String(token))).active
 
-describe('OpenID Connect RP-Initiated Logout §2: signing out', () => {
-  test('with an id_token_hint of this session: signs out without asking, and returns with the state', async () => {
+describe('OpenID Connect RP-Initiated Logout §2: a sign-out', () => {
+  test('happens without a question, and returns with the state, with an id_token_hint of this session', async () => {
     const { config, tokens, visitor } = await login(postern, client, { email })
     const url = oidc.buildEndSessionUrl(config, {
       id_token_hint: String(tokens.id_token),
@@ -44,24 +44,24 @@ describe('OpenID Connect RP-Initiated Logout §2: signing out', () => {
     })
     expect((await visitor.get(url.href)).url).toBe(`${post_logout_redirect_uri}?state=xyz`)
     expect(await isSignedIn(config, visitor)).toBe(false)
-    expect((await visitor.get(url.href)).url).toBe(`${post_logout_redirect_uri}?state=xyz`) // of nobody any more
+    expect((await visitor.get(url.href)).url).toBe(`${post_logout_redirect_uri}?state=xyz`) // now without a session
   })
 
-  test('with an id_token_hint of this session, but nowhere to return to: asks', async () => {
+  test('asks first with an id_token_hint of this session but no address to return to', async () => {
     const { config, tokens, visitor } = await login(postern, client, { email })
     const page = await leave(visitor, { id_token_hint: String(tokens.id_token) })
     expect([page.status, page.body.includes(question)]).toEqual([200, true])
     expect(await isSignedIn(config, visitor)).toBe(true)
   })
 
-  test('with only a client_id: asks, signs out, and returns', async () => {
+  test('asks first with only a client_id, and returns', async () => {
     const { config, visitor } = await login(postern, client, { email })
     const page = await leave(visitor, { client_id: client.client_id, post_logout_redirect_uri })
     expect((await signOut(visitor, page)).url).toBe(post_logout_redirect_uri)
     expect(await isSignedIn(config, visitor)).toBe(false)
   })
 
-  test('with neither: signs out and says so on a page, wherever it was to return to', async () => {
+  test('asks first without either, and ends on a page whatever the address to return to', async () => {
     const { config, visitor } = await login(postern, client, { email })
     const page = await leave(visitor, { post_logout_redirect_uri })
     const done = await signOut(visitor, page)
@@ -69,7 +69,7 @@ describe('OpenID Connect RP-Initiated Logout §2: signing out', () => {
     expect(await isSignedIn(config, visitor)).toBe(false)
   })
 
-  test('§2: an id_token_hint that has expired still names its client', async () => {
+  test('§2: accepts the client of an expired id_token_hint', async () => {
     const { config, tokens, visitor } = await login(postern, client, { email })
     const hint = String(tokens.id_token)
     const realNow = Date.now
@@ -85,25 +85,25 @@ describe('OpenID Connect RP-Initiated Logout §2: signing out', () => {
     expect(await isSignedIn(config, visitor)).toBe(false)
   })
 
-  test('somebody who is not signed in is led on all the same', async () => {
+  test('redirects a person who is not signed in all the same', async () => {
     const visitor = createVisitor(postern.issuer)
     const left = await leave(visitor, { client_id: client.client_id, post_logout_redirect_uri, state: 's' })
     expect(left.url).toBe(`${post_logout_redirect_uri}?state=s`)
     expect((await leave(visitor)).body).toContain(signedOut)
   })
 
-  test('"stay signed in" keeps the session, and still returns', async () => {
+  test('keeps the session and still returns if the person stays signed in', async () => {
     const { config, tokens, visitor } = await login(postern, client, { email })
     const page = await leave(visitor, { client_id: client.client_id, post_logout_redirect_uri })
     expect((await stay(visitor, page)).url).toBe(post_logout_redirect_uri)
     expect(await isSignedIn(config, visitor)).toBe(true)
-    // The app asked to sign out, so what it held of this session ends.
+    // The app asked to sign out, so its tokens of this session end.
     expect(await isActive(config, tokens.access_token)).toBe(false)
   })
 })
 
-describe('OpenID Connect RP-Initiated Logout §2: only the person signs out', () => {
-  test('a form from elsewhere, without the secret of this browser, does nothing', async () => {
+describe('OpenID Connect RP-Initiated Logout §2: only the person can sign out:', () => {
+  test('a form from elsewhere, without the secret of this browser, has no effect', async () => {
     const { config, visitor } = await login(postern, client, { email })
     await leave(visitor)
     const forged = await visitor.post('/oauth/logout/confirm', { logout: 'yes', xsrf: 'guessed' })
@@ -111,13 +111,13 @@ describe('OpenID Connect RP-Initiated Logout §2: only the person signs out', ()
     expect(await isSignedIn(config, visitor)).toBe(true)
   })
 
-  test('without having been asked nothing happens either', async () => {
+  test('a form without the question before it has no effect', async () => {
     const { config, visitor } = await login(postern, client, { email })
     expect((await visitor.post('/oauth/logout/confirm', { logout: 'yes' })).body).toContain(question)
     expect(await isSignedIn(config, visitor)).toBe(true)
   })
 
-  test('the cookie of before is worth nothing afterwards', async () => {
+  test('the earlier cookie is rejected afterwards', async () => {
     const { config, visitor } = await login(postern, client, { email })
     const stolen = createVisitor(postern.issuer)
     for (const [name, cookie] of visitor.cookies) stolen.cookies.set(name, cookie)
@@ -126,8 +126,8 @@ describe('OpenID Connect RP-Initiated Logout §2: only the person signs out', ()
   })
 })
 
-describe('OpenID Connect Core §11: what ends with the session, and what does not', () => {
-  test('tokens of the session die; those of offline_access live on', async () => {
+describe('OpenID Connect Core §11: when a session ends', () => {
+  test('its tokens end, and those with offline_access stay valid', async () => {
     const other = await postern.createClient()
     const bound = await login(postern, client, { email, scope: 'openid profile' })
     const { visitor } = bound
@@ -140,7 +140,7 @@ describe('OpenID Connect Core §11: what ends with the session, and what does no
     expect(await isActive(offline.config, refreshed.access_token)).toBe(true)
   })
 
-  test('another device stays signed in, and its tokens live', async () => {
+  test('another device stays signed in, with its tokens', async () => {
     const phone = await login(postern, client, { email })
     const laptop = await login(postern, client, { email })
     await signOut(phone.visitor, await leave(phone.visitor))
@@ -149,7 +149,7 @@ describe('OpenID Connect Core §11: what ends with the session, and what does no
     expect(await isSignedIn(laptop.config, laptop.visitor)).toBe(true)
   })
 
-  test('offline access of one login does not keep those of another at the same client alive', async () => {
+  test('offline access of one login does not keep the tokens of another login at the same client valid', async () => {
     const offline = await login(postern, client, { email, scope: 'openid offline_access' })
     const bound = await login(postern, client, { email, visitor: offline.visitor })
     await signOut(bound.visitor, await leave(bound.visitor))

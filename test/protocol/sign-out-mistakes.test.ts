@@ -73,7 +73,7 @@ const unregistered = [
   'no address',
 ]
 
-/** What an app may get wrong, each with what the log says of it. */
+/** Mistakes that an app may make, each with what the log says about it. */
 const mistakes: [string, () => Parameters, RegExp][] = [
   ...unregistered.flatMap((uri): (typeof mistakes)[number][] => [
     [`${uri}, with a hint`, () => ({ id_token_hint: hint, post_logout_redirect_uri: uri }), /post_logout_redirect_uri/],
@@ -88,9 +88,9 @@ const mistakes: [string, () => Parameters, RegExp][] = [
     () => ({ id_token_hint: hint, post_logout_redirect_uri: 'https://b.example/bye' }),
     /post_logout_redirect_uri/,
   ],
-  ['an address of nobody', () => ({ post_logout_redirect_uri }), /needs an id_token_hint or a client_id/],
+  ['an address without a client', () => ({ post_logout_redirect_uri }), /needs an id_token_hint or a client_id/],
   [
-    'an address twice',
+    'a repeated address',
     () => ({
       client_id: client.client_id,
       post_logout_redirect_uri: [post_logout_redirect_uri, post_logout_redirect_uri],
@@ -125,7 +125,7 @@ const mistakes: [string, () => Parameters, RegExp][] = [
   ],
 ]
 
-test('an address that a stranger registered is not led to, unless with an ID token of theirs', async () => {
+test('a sign-out returns to an address that a stranger registered only with an ID token of that client', async () => {
   const theirs = 'https://stranger.example/out'
   const metadata = { redirect_uris: ['https://rp.example/cb'], post_logout_redirect_uris: [theirs] }
   const stranger = await registered(postern, await createToken(postern), metadata)
@@ -141,23 +141,26 @@ test('an address that a stranger registered is not led to, unless with an ID tok
   )
 })
 
-describe('RP-Initiated Logout §4: a mistake in the request costs the redirect and nothing else', () => {
-  test.each(mistakes)('%s: asks, signs out, and says that it could not return', async (_what, parameters, reason) => {
-    postern.logged.length = 0
-    const page = await leave(parameters())
-    expect([page.status, page.body.includes(question), page.body.includes(cannotReturn)]).toEqual([200, true, true])
-    expect(postern.logged.filter((line) => line.includes('"path":"/oauth/logout"') && reason.test(line))).toHaveLength(
-      1,
-    )
-    expect(await isSignedIn()).toBe(true)
+describe('RP-Initiated Logout §4: a mistake in the request prevents only the redirect:', () => {
+  test.each(mistakes)(
+    'with %s, the page asks, signs out, and says that it could not return',
+    async (_what, parameters, reason) => {
+      postern.logged.length = 0
+      const page = await leave(parameters())
+      expect([page.status, page.body.includes(question), page.body.includes(cannotReturn)]).toEqual([200, true, true])
+      expect(
+        postern.logged.filter((line) => line.includes('"path":"/oauth/logout"') && reason.test(line)),
+      ).toHaveLength(1)
+      expect(await isSignedIn()).toBe(true)
 
-    const done = await signOut(page)
-    expect([done.status, new URL(done.url).origin]).toEqual([200, postern.issuer])
-    expect([done.body.includes(signedOut), done.body.includes(didNotReturn)]).toEqual([true, true])
-    expect(await isSignedIn()).toBe(false)
-  })
+      const done = await signOut(page)
+      expect([done.status, new URL(done.url).origin]).toEqual([200, postern.issuer])
+      expect([done.body.includes(signedOut), done.body.includes(didNotReturn)]).toEqual([true, true])
+      expect(await isSignedIn()).toBe(false)
+    },
+  )
 
-  test.each(mistakes)('%s: whoever is not signed in is told so', async (_what, parameters) => {
+  test.each(mistakes)('with %s, a person who is not signed in learns that', async (_what, parameters) => {
     const stranger = createVisitor(postern.issuer)
     const page = await leave(parameters(), stranger)
     expect([page.status, new URL(page.url).origin]).toEqual([200, postern.issuer])
@@ -165,12 +168,12 @@ describe('RP-Initiated Logout §4: a mistake in the request costs the redirect a
     expect(stranger.cookies.size).toBe(0)
   })
 
-  test('the app can be opened from the page all the same', async () => {
+  test('the page still links to the app', async () => {
     const page = await leave({ id_token_hint: hint, post_logout_redirect_uri: 'https://evil.example/' })
     expect((await signOut(page)).body).toContain('href="https://rp.example/"')
   })
 
-  test('a person may stay', async () => {
+  test('the person may stay signed in', async () => {
     const page = await stay(
       await leave({ client_id: client.client_id, post_logout_redirect_uri: 'https://evil.example/' }),
     )
@@ -178,14 +181,14 @@ describe('RP-Initiated Logout §4: a mistake in the request costs the redirect a
     expect(await isSignedIn()).toBe(true)
   })
 
-  test('without a mistake nothing is said of one', async () => {
+  test('a request without a mistake shows no message', async () => {
     const page = await leave({ client_id: client.client_id })
     expect(page.body).not.toContain(cannotReturn)
     expect((await signOut(page)).body).not.toContain(didNotReturn)
   })
 })
 
-describe('a form that is sent twice', () => {
+describe('a sign-out form that is sent twice', () => {
   test('shows that the person is signed out', async () => {
     const page = await leave({ client_id: client.client_id })
     await signOut(page)
@@ -193,14 +196,14 @@ describe('a form that is sent twice', () => {
     expect([again.status, again.body.includes(signedOut)]).toEqual([200, true])
   })
 
-  test('at the same moment signs out, too', async () => {
+  test('signs out if both are sent at the same moment', async () => {
     const page = await leave({ client_id: client.client_id })
     const answers = await Promise.all([signOut(page), signOut(page)])
     for (const answer of answers) expect([answer.status, answer.body.includes(signedOut)]).toEqual([200, true])
     expect(await isSignedIn()).toBe(false)
   })
 
-  test('and that another tab has outdated asks once more, and then returns', async () => {
+  test('asks once more if another tab outdated it, and then returns', async () => {
     const parameters = { client_id: client.client_id, post_logout_redirect_uri, state: 's' }
     const page = await leave(parameters)
     await leave(parameters)
@@ -211,19 +214,19 @@ describe('a form that is sent twice', () => {
   })
 })
 
-describe('RP-Initiated Logout §2: who asks with an ID token of this session is not asked about', () => {
+describe('RP-Initiated Logout §2: an ID token as a hint', () => {
   const expectAsked = async (parameters: Parameters, who = visitor) => {
     const page = await leave(parameters, who)
     expect([page.status, page.body.includes(question), page.body.includes(cannotReturn)]).toEqual([200, true, false])
     expect(await isSignedIn(who)).toBe(true)
   }
 
-  test('of another person it is', async () => {
+  test('causes a question if it is of another person', async () => {
     const grace = await login(postern, client, { email: 'grace@example.com' })
     await expectAsked({ id_token_hint: hint, post_logout_redirect_uri }, grace.visitor)
   })
 
-  test('of an earlier session of the same person it is', async () => {
+  test('causes a question if it is of an earlier session of the same person', async () => {
     const before = Date.now
     try {
       Date.now = () => before() + 60_000
@@ -234,7 +237,7 @@ describe('RP-Initiated Logout §2: who asks with an ID token of this session is 
     }
   })
 
-  test('of an app that the person has not used in this session it is', async () => {
+  test('causes a question if it is of an app that the person has not used in this session', async () => {
     const elsewhere = await login(postern, other, { email })
     await expectAsked({
       id_token_hint: String(elsewhere.tokens.id_token),
@@ -242,7 +245,7 @@ describe('RP-Initiated Logout §2: who asks with an ID token of this session is 
     })
   })
 
-  test('with the sid of another session it is', async () => {
+  test('causes a question if it has the sid of another session', async () => {
     const told = await postern.createClient({
       backchannel_logout_uri: 'https://rp.example/told',
       backchannel_logout_session_required: true,
@@ -252,7 +255,7 @@ describe('RP-Initiated Logout §2: who asks with an ID token of this session is 
     await expectAsked({ id_token_hint: String(one.tokens.id_token), post_logout_redirect_uri }, two.visitor)
   })
 
-  test('one with a pairwise subject is recognised', async () => {
+  test('causes no question if it has the person’s pairwise subject', async () => {
     const pairwise = await postern.createClient({
       subject_type: 'pairwise',
       post_logout_redirect_uris: [post_logout_redirect_uri],
@@ -262,7 +265,7 @@ describe('RP-Initiated Logout §2: who asks with an ID token of this session is 
     expect(left.url).toBe(post_logout_redirect_uri)
   })
 
-  test('ends what the form ends: tokens of the session and other apps, but not offline access', async () => {
+  test('ends the same as the form: tokens of the session and other apps, but not offline access', async () => {
     const receiver = await createReceiver()
     const listening = await postern.createClient({ backchannel_logout_uri: `${receiver.url}/told` })
     const bound = await login(postern, listening, { email, visitor })
@@ -284,26 +287,29 @@ describe('RP-Initiated Logout §2: who asks with an ID token of this session is 
   })
 })
 
-describe('a server that asks to sign somebody out, without their browser', () => {
+describe('a server that requests a sign-out without the person’s browser', () => {
   const askAsServer = (parameters: Parameters, accept = '*/*') =>
     send(postern, `/oauth/logout?${new URLSearchParams(parameters as Record<string, string>)}`, { headers: { accept } })
 
-  test.each(['*/*', 'application/json'])('is told that nothing has ended, when it accepts %s', async (accept) => {
-    const { status, json } = await askAsServer({ id_token_hint: hint }, accept)
-    expect([status, json['error'], json['error_description']]).toEqual([
-      400,
-      'invalid_request',
-      expect.stringContaining('nothing has ended'),
-    ])
-    expect(await isSignedIn()).toBe(true)
-  })
+  test.each(['*/*', 'application/json'])(
+    'gets an error that says that nothing has ended, when it accepts %s',
+    async (accept) => {
+      const { status, json } = await askAsServer({ id_token_hint: hint }, accept)
+      expect([status, json['error'], json['error_description']]).toEqual([
+        400,
+        'invalid_request',
+        expect.stringContaining('nothing has ended'),
+      ])
+      expect(await isSignedIn()).toBe(true)
+    },
+  )
 
-  test('is told what is wrong with its token', async () => {
+  test('gets the error of its token', async () => {
     const { status, json } = await askAsServer({ id_token_hint: tampered(hint) })
     expect([status, json['error_description']]).toEqual([400, 'could not validate id_token_hint'])
   })
 
-  test('and a browser is not taken for one', async () => {
+  test('is not confused with a browser', async () => {
     const page = await askAsServer({ id_token_hint: hint }, 'text/html,*/*;q=0.8')
     expect([page.status, page.headers.get('location')]).toEqual([
       303,

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { z } from 'zod'
 import { parse } from '../../src/oidc/registration/metadata.ts'
-import { type ClientMetadataInput, clientMetadata } from '../../src/registration/metadata.ts'
+import { type ClientMetadataInput, clientMembers, clientMetadata } from '../../src/registration/metadata.ts'
 import { startPostern, type TestPostern } from '../support/postern.ts'
 import { createKey } from '../support/wire.ts'
 
@@ -94,5 +94,31 @@ describe('the engine', () => {
     expect(clientMetadata.parse(everything)).toEqual(everything)
     const client = parse(postern.server.postern.provider, { client_id: 'all', client_secret: 'shared', ...everything })
     expect(client.metadata()).toMatchObject(everything)
+  })
+
+  test('drops exactly the members of which the table says that they need ALLOW_ENCRYPTION, where it is off', async () => {
+    const strict = await startPostern()
+    try {
+      const needy = Object.entries(clientMembers).filter(
+        ([, facts]) => 'needs' in facts && facts.needs === 'ALLOW_ENCRYPTION',
+      )
+      const asked = Object.fromEntries(
+        Object.keys(clientMembers)
+          .filter((name) => /_(alg|enc)$/.test(name))
+          .map((name) => [name, name.endsWith('enc') ? 'A256GCM' : name.includes('encr') ? 'ECDH-ES' : 'ES256']),
+      )
+      const given = {
+        client_id: 'some',
+        token_endpoint_auth_method: 'private_key_jwt',
+        redirect_uris: ['https://rp.example/cb'],
+        jwks_uri: 'https://rp.example/jwks',
+        ...asked,
+      }
+      const kept = parse(strict.server.postern.provider, given).metadata()
+      const dropped = Object.keys(asked).filter((name) => kept[name] === undefined)
+      expect(dropped.sort()).toEqual(needy.map(([name]) => name).sort())
+    } finally {
+      await strict.stop()
+    }
   })
 })

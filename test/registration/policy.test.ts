@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { scopes } from '../../src/oidc/scopes.ts'
-import { effective, judge, type Metadata } from '../../src/registration/policy.ts'
+import type { Metadata } from '../../src/registration/metadata.ts'
+import { effective, judge } from '../../src/registration/policy.ts'
 import { complete } from '../../src/registration/rules.ts'
 
 type Given = { rules?: object; builtIn?: string; isLoopbackIssuer?: boolean }

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { effective, judge, type Metadata } from '../../src/registration/policy.ts'
+import type { Metadata } from '../../src/registration/metadata.ts'
+import { effective, judge } from '../../src/registration/policy.ts'
 import { redirectUriProblem } from '../../src/registration/redirect-uris.ts'
 import { reduced, withoutUnused } from '../../src/registration/reductions.ts'
 import { complete, policyRules } from '../../src/registration/rules.ts'

@@ -1,5 +1,6 @@
 import type Provider from 'oidc-provider'
 import { type Configuration, errors } from 'oidc-provider'
+import { extraMembers, memberSchema } from '../../registration/metadata.ts'
 import type { ClientMetadata } from '../../stores/clients/clients.ts'
 import type { Client } from '../engine.ts'
 import { isClaim, scopes } from '../scopes.ts'
@@ -23,35 +24,13 @@ export function parse(provider: Provider, metadata: ClientMetadata): Client {
 
 const words = (scope: unknown) => (typeof scope === 'string' ? scope.split(' ').filter(Boolean) : [])
 
-/** Metadata of our own, and what the engine does not check itself. It asks once for each property. */
+/** The members that the engine has to be told of. It calls the validator once for each of them. */
 export const extraClientMetadata: NonNullable<Configuration['extraClientMetadata']> = {
-  properties: [
-    'require_pkce',
-    'required_scopes',
-    'first_party',
-    'resources',
-    'default_resource',
-    'dangerously_introspect_userinfo_tokens',
-    'fapi_profile',
-    'request_uris',
-    'id_token_claims',
-    'software_statement',
-  ],
+  properties: [...extraMembers],
   validator(_ctx, name, value, metadata) {
-    if (name === 'require_pkce' && value !== undefined && typeof value !== 'boolean') {
-      throw new errors.InvalidClientMetadata('require_pkce must be a boolean')
-    }
-    if (name === 'required_scopes' && value !== undefined && typeof value !== 'string') {
-      throw new errors.InvalidClientMetadata('required_scopes must be a string of scopes, separated by spaces')
-    }
-    if (name === 'fapi_profile' && value !== undefined && value !== '2.0') {
-      throw new errors.InvalidClientMetadata('fapi_profile must be 2.0, or left out')
-    }
-    if (
-      name === 'id_token_claims' &&
-      value !== undefined &&
-      !(Array.isArray(value) && value.every((claim) => isClaim(String(claim))))
-    ) {
+    const issue = value === undefined ? undefined : memberSchema(name)?.safeParse(value).error?.issues[0]
+    if (issue) throw new errors.InvalidClientMetadata(`${name}: ${issue.message}`)
+    if (name === 'id_token_claims' && ![value ?? []].flat().every((claim) => isClaim(String(claim)))) {
       throw new errors.InvalidClientMetadata('id_token_claims must be a list of claims that scopes have, such as email')
     }
     // RFC 6749 §4.4: anybody can say they are a public client.
