@@ -33,7 +33,14 @@ beforeEach(async () => {
   config = await discover(postern, client)
 })
 
-type Asked = { visitor?: Visitor; scope?: string; prompt?: string; resource?: string; claims?: string }
+type Asked = {
+  visitor?: Visitor
+  scope?: string
+  prompt?: string
+  resource?: string
+  claims?: string
+  nonce?: undefined
+}
 
 /** Returns the page that a login leads to after the sign-in: a consent page, or the app. */
 async function ask(parameters: Asked): Promise<{ page: Page; visitor: Visitor }> {
@@ -266,6 +273,39 @@ describe('an answer on the consent page', () => {
     expect(names(answer)).toEqual(['openid', 'profile', `${api} read`])
     expect(await grants()).toEqual([])
     expect(isBack(await visitor.allow(answer))).toBe(true)
+  })
+
+  test('that would leave nothing of the request granted is asked for again, and nothing is granted or denied', async () => {
+    const { page, visitor } = await ask({ scope: 'read write', resource: api, nonce: undefined })
+    const answer = await visitor.submit(page, '/consent', { decision: 'allow' })
+    expect(answer.status).toBe(400)
+    expect(answer.body).toContain('Nothing is ticked.')
+    expect(names(answer)).toEqual([`${api} read`, `${api} write`])
+    expect(ticked(answer)).toEqual([])
+    expect(await grants()).toEqual([])
+
+    const back = await visitor.submit(answer, '/consent', { decision: 'allow', resource_scope: [`${api} read`] })
+    expect(isBack(back)).toBe(true)
+    const again = await ask({
+      visitor,
+      scope: 'read write',
+      resource: api,
+      nonce: undefined,
+      prompt: 'consent',
+    })
+    expect(ticked(again.page)).toEqual([`${api} read`])
+    const withdrawn = await visitor.submit(again.page, '/consent', { decision: 'allow' })
+    expect(withdrawn.body).toContain('Nothing is ticked.')
+    expect(isBack(await visitor.submit(withdrawn, '/consent', { decision: 'deny' }))).toBe(true)
+  })
+
+  test('denies everything that is new and goes back to the app if something was granted before', async () => {
+    const { visitor } = await login(postern, client, { email, scope: 'openid profile' })
+    const { page } = await ask({ visitor, scope: 'openid profile email' })
+    expect(names(page)).toEqual(['email'])
+    expect(isBack(await visitor.submit(page, '/consent', { decision: 'allow' }))).toBe(true)
+    const { tokens } = await login(postern, client, { email, visitor, scope: 'openid profile email' })
+    expect(tokens.scope?.split(' ').sort()).toEqual(['openid', 'profile'])
   })
 
   test('cannot untick what the app requires', async () => {

@@ -216,8 +216,8 @@ describe('in two tabs of one browser', () => {
     expect(switched.body).toContain('grace@example.com')
 
     const grants = await count('grants')
-    expectFriendly(await visitor.get(consentPage.url), 410, 'You were signed out meanwhile')
-    expectFriendly(await visitor.allow(consentPage), 410, 'You were signed out meanwhile')
+    expectFriendly(await visitor.get(consentPage.url), 410, 'You have been signed out')
+    expectFriendly(await visitor.allow(consentPage), 410, 'You have been signed out')
     expect(await count('grants')).toBe(grants)
   })
 })
