@@ -13,7 +13,7 @@ const repository = fileURLToPath(new URL('..', import.meta.url))
 /** A file imports from its own layer or one further up; of a line with several, not from its neighbours. */
 const layers = [
   ['resource-server'], // what APIs embed; the server verifies the tokens of the admin API with it
-  ['secret'],
+  ['secret', 'bounded-map'],
   ['config'],
   ['log'],
   ['crypto'],

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { Kysely, PostgresDialect, type PostgresPoolClient } from 'kysely'
 import pg from 'pg'
+import { createBoundedMap } from '../bounded-map.ts'
 import { clientOf } from './client.ts'
 import type { Db, Schema } from './schema.ts'
 
@@ -99,13 +100,12 @@ async function refuseReadOnly(client: pg.ClientBase): Promise<void> {
   }
 }
 
-const names = new Map<string, string>()
 const rememberedNames = 1_000 // far above the number of distinct statements; a bound all the same
+const names = createBoundedMap<string, string>(rememberedNames)
 
 function nameOf(sql: string): string {
   let name = names.get(sql)
   if (!name) {
-    if (names.size >= rememberedNames) names.clear()
     name = createHash('sha256').update(sql).digest('base64url').slice(0, 32)
     names.set(sql, name)
   }

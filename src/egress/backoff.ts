@@ -1,3 +1,5 @@
+import { createBoundedMap } from '../bounded-map.ts'
+
 /** What failed lately, and is left alone for a while. */
 export type Backoff = {
   isHeld(key: string): boolean
@@ -11,8 +13,11 @@ const remembered = 1_000 // keys; who has more of them fail makes the oldest for
 
 /** The pause is a second at first, twice as long after each further failure in a row, and never over five minutes. */
 export function createBackoff(): Backoff {
-  const pauses = new Map<string, { lengthMs: number; endsAtMs: number }>()
-  const isHeld = (key: string) => performance.now() < (pauses.get(key)?.endsAtMs ?? 0)
+  const pauses = createBoundedMap<string, { lengthMs: number; endsAtMs: number }>(remembered)
+  const isHeld = (key: string) => {
+    const pause = pauses.get(key)
+    return pause !== undefined && performance.now() < pause.endsAtMs
+  }
 
   return {
     isHeld,
@@ -22,13 +27,8 @@ export function createBackoff(): Backoff {
       const last = pauses.get(key)
       const isInARow = last && nowMs < last.endsAtMs + longestPauseMs
       const lengthMs = isInARow ? Math.min(last.lengthMs * 2, longestPauseMs) : firstPauseMs
-      pauses.delete(key) // to be the newest again
       pauses.set(key, { lengthMs, endsAtMs: nowMs + lengthMs })
-      const [oldest] = pauses.keys()
-      if (pauses.size > remembered && oldest !== undefined) pauses.delete(oldest)
     },
-    succeeded(key) {
-      pauses.delete(key)
-    },
+    succeeded: pauses.delete,
   }
 }

@@ -1,3 +1,4 @@
+import { createBoundedMap } from '../bounded-map.ts'
 import type { Config } from '../config/index.ts'
 
 /** An amount that each key may spend, and that comes back over an hour. */
@@ -15,7 +16,7 @@ const remembered = 20_000 // keys, some 200 bytes each: forgetting the one unuse
  * once is what it may spend in an hour; over a day that is 25 hours' worth at most.
  */
 function createAllowance({ perHour }: { perHour: number }): Allowance {
-  const known = new Map<string, { left: number; atMs: number }>() // in the order of their last use
+  const known = createBoundedMap<string, { left: number; atMs: number }>(remembered)
 
   function leftOf(key: string, now: number): number {
     const { left, atMs } = known.get(key) ?? { left: perHour, atMs: now }
@@ -31,10 +32,7 @@ function createAllowance({ perHour }: { perHour: number }): Allowance {
     },
     spend(key, amount) {
       const now = Date.now()
-      const left = leftOf(key, now) - bounded(amount)
-      known.delete(key)
-      if (known.size >= remembered) known.delete(known.keys().next().value ?? '')
-      known.set(key, { left, atMs: now })
+      known.set(key, { left: leftOf(key, now) - bounded(amount), atMs: now })
     },
   }
 }

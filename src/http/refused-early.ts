@@ -1,9 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Logger } from 'pino'
 import { randomId } from '../crypto/digests.ts'
-import { isForPrograms } from '../oidc/endpoints.ts'
+import { isForPrograms, loggedPath } from '../oidc/endpoints.ts'
 import type { Render } from '../views/render.ts'
-import { loggedPath } from './middleware/requests.ts'
 import { headersOfEvery } from './middleware/security-headers.ts'
 
 /** The answer to a request that the application never sees. */

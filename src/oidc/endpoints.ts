@@ -1,7 +1,7 @@
 import type { Configuration } from 'oidc-provider'
-import { metadataPath } from './admin-resource.ts'
+import { adminPath, metadataPath } from './admin-resource.ts'
 
-/** Where each endpoint is. */
+/** The path of each endpoint of the engine. */
 export const routes = {
   authorization: '/oauth/authorize',
   token: '/oauth/token',
@@ -16,7 +16,7 @@ export const routes = {
   end_session: '/oauth/logout',
 } satisfies Configuration['routes']
 
-/** Which of the engine's endpoints a request is for, as far as storage treats them differently. */
+/** How storage treats a request: what its writes rest on, and what becomes of them when it fails. */
 export type Endpoint =
   | 'authorization'
   | 'token'
@@ -27,65 +27,81 @@ export type Endpoint =
   | 'registration'
   | 'other'
 
-/** An address that this server answers at. */
+/** Everything that depends on the address of a request. */
 export type Address = {
   /** A segment that begins with a colon stands for any other. */
   path: string
   methods: readonly string[]
-  /** How it reports an error: to a program as JSON, whatever that says it accepts, or to a person as a page. */
+  /** How it reports an error: to a program as JSON, whatever the request accepts, or to a person as a page. */
   errors: 'json' | 'page'
-  /** How storage treats a request for it. */
   endpoint: Endpoint
-  /** The page of a form, for an address that only the form is sent to. */
-  pageOf?: string
+  /** The page of a form, for an address to which only that form is sent. */
+  pageOf: string | undefined
+  /** Whether a client says here who it is, and proves it unless it is public. */
+  authenticatesClient: boolean
+  /** Whether interactions begin or go on here, so that the browser is told by its cookie. */
+  isOfInteraction: boolean
+  /** Whether a `GET` changes nothing, so that it may be answered in advance. */
+  isStill: boolean
+  /** Whether a segment is an identifier that only its holder should know, and that is not logged. */
+  hasSecret: boolean
 }
 
-type Row = readonly [path: string, methods: string, errors: Address['errors'], endpoint?: Endpoint, pageOf?: string]
-
 const interaction = '/interaction/:uid'
+const page = { errors: 'page', endpoint: 'other' } as const
+const json = { errors: 'json', endpoint: 'other' } as const
+const form = { ...page, methods: 'POST', pageOf: interaction, isOfInteraction: true, hasSecret: true } as const
+const client = { ...json, methods: 'POST OPTIONS', authenticatesClient: true } as const
+const metadata = { ...json, methods: 'GET OPTIONS' } as const
+const file = { ...page, methods: 'GET', isStill: true } as const
+
+type Row = Pick<Address, 'errors' | 'endpoint'> & { methods: string } & Partial<Omit<Address, 'path' | 'methods'>>
 
 // `OPTIONS` stands where browsers may ask from another origin (Fetch §3.2, CORS). `HEAD` is possible wherever `GET` is.
 // biome-ignore format: it is a table
-const table: readonly Row[] = [
-  [routes.authorization,                         'GET POST',            'page', 'authorization'],
-  [`${routes.authorization}/:uid`,               'GET',                 'page', 'resume'],
-  [routes.code_verification,                     'GET POST',            'page', 'device'],
-  [`${routes.code_verification}/:uid`,           'GET',                 'page', 'device-resume'],
-  [routes.end_session,                           'GET POST',            'page'],
-  [`${routes.end_session}/confirm`,              'POST',                'page', 'logout', routes.end_session],
-  [`${routes.end_session}/success`,              'GET',                 'page'],
-  [interaction,                                  'GET',                 'page'],
-  [`${interaction}/sign-in`,                     'POST',                'page', 'other', interaction],
-  [`${interaction}/continue`,                    'POST',                'page', 'other', interaction],
-  [`${interaction}/switch`,                      'POST',                'page', 'other', interaction],
-  [`${interaction}/abort`,                       'POST',                'page', 'other', interaction],
-  [`${interaction}/consent`,                     'POST',                'page', 'other', interaction],
-  ['/',                                          'GET',                 'page'],
-  ['/assets/:name',                              'GET',                 'page'],
-  ['/logos/:hash',                               'GET',                 'page'],
-  [routes.token,                                 'POST OPTIONS',        'json', 'token'],
-  [routes.pushed_authorization_request,          'POST OPTIONS',        'json', 'authorization'],
-  [routes.device_authorization,                  'POST OPTIONS',        'json', 'authorization'],
-  [routes.introspection,                         'POST OPTIONS',        'json'],
-  [routes.revocation,                            'POST OPTIONS',        'json'],
-  [routes.userinfo,                              'GET POST OPTIONS',    'json'],
-  [routes.registration,                          'POST OPTIONS',        'json', 'registration'],
-  [`${routes.registration}/:client_id`,          'GET PUT DELETE OPTIONS', 'json', 'registration'],
-  [routes.jwks,                                  'GET OPTIONS',         'json'],
-  ['/.well-known/openid-configuration',          'GET OPTIONS',         'json'],
-  ['/.well-known/oauth-authorization-server',    'GET OPTIONS',         'json'],
-  [metadataPath,                                 'GET',                 'json'],
-  ['/health/live',                               'GET',                 'json'],
-  ['/health/ready',                              'GET',                 'json'],
-]
+const table: Readonly<Record<string, Row>> = {
+  [routes.authorization]:                { ...page, methods: 'GET POST', endpoint: 'authorization', isOfInteraction: true },
+  [`${routes.authorization}/:uid`]:      { ...page, methods: 'GET', endpoint: 'resume', isOfInteraction: true, hasSecret: true },
+  [routes.code_verification]:            { ...page, methods: 'GET POST', endpoint: 'device', isOfInteraction: true },
+  [`${routes.code_verification}/:uid`]:  { ...page, methods: 'GET', endpoint: 'device-resume', isOfInteraction: true, hasSecret: true },
+  [routes.end_session]:                  { ...page, methods: 'GET POST' },
+  [`${routes.end_session}/confirm`]:     { ...page, methods: 'POST', endpoint: 'logout', pageOf: routes.end_session },
+  [`${routes.end_session}/success`]:     { ...page, methods: 'GET' },
+  [interaction]:                         { ...page, methods: 'GET', isOfInteraction: true, hasSecret: true },
+  [`${interaction}/sign-in`]:            form,
+  [`${interaction}/continue`]:           form,
+  [`${interaction}/switch`]:             form,
+  [`${interaction}/abort`]:              form,
+  [`${interaction}/consent`]:            form,
+  '/':                                   file,
+  '/assets/:name':                       file,
+  '/logos/:hash':                        file,
+  [routes.token]:                        { ...client, endpoint: 'token' },
+  [routes.pushed_authorization_request]: { ...client, endpoint: 'authorization' },
+  [routes.device_authorization]:         { ...client, endpoint: 'authorization' },
+  [routes.introspection]:                client,
+  [routes.revocation]:                   client,
+  [routes.userinfo]:                     { ...json, methods: 'GET POST OPTIONS' },
+  [routes.registration]:                 { ...json, methods: 'POST OPTIONS', endpoint: 'registration' },
+  [`${routes.registration}/:client_id`]: { ...json, methods: 'GET PUT DELETE OPTIONS', endpoint: 'registration', hasSecret: true },
+  [routes.jwks]:                         metadata,
+  '/.well-known/openid-configuration':   metadata,
+  '/.well-known/oauth-authorization-server': metadata,
+  [metadataPath]:                        { ...json, methods: 'GET' },
+  '/health/live':                        { ...json, methods: 'GET' },
+  '/health/ready':                       { ...json, methods: 'GET' },
+}
 
-/** Every address but those of the admin API, whose operations have a table of their own. */
-export const addresses: readonly Address[] = table.map(([path, methods, errors, endpoint = 'other', pageOf]) => ({
+/** Every address except those of the admin API, whose operations have a table of their own. */
+export const addresses: readonly Address[] = Object.entries(table).map(([path, { methods, ...row }]) => ({
+  pageOf: undefined,
+  authenticatesClient: false,
+  isOfInteraction: false,
+  isStill: false,
+  hasSecret: false,
+  ...row,
   path,
   methods: methods.split(' ').flatMap((method) => (method === 'GET' ? ['GET', 'HEAD'] : [method])),
-  errors,
-  endpoint,
-  ...(pageOf !== undefined && { pageOf }),
 }))
 
 const fixed = new Map(addresses.filter(({ path }) => !path.includes(':')).map((address) => [address.path, address]))
@@ -93,17 +109,37 @@ const patterns = addresses
   .filter(({ path }) => path.includes(':'))
   .map((address) => ({ address, pattern: new RegExp(`^${address.path.replace(/:[a-z_]+/g, '[^/]+')}$`) }))
 
-/** The address of a path, if it is one of this server's. */
+/** Returns the address of a path, if this server has it. */
 export function addressOf(path: string): Address | undefined {
   return fixed.get(path) ?? patterns.find(({ pattern }) => pattern.test(path))?.address
 }
 
-/** A path with single slashes, and none at its end. */
+/** Says whether a path may be served: by its row in the table, or by the admin API. */
+export function isServed(path: string): boolean {
+  return addressOf(path) !== undefined || path === adminPath || path.startsWith(`${adminPath}/`)
+}
+
+// What an identifier follows, in the table and in the admin API, whose description is no identifier.
+const beforeIdentifiers = [
+  ...new Set(addresses.filter(({ hasSecret }) => hasSecret).map(({ path }) => path.slice(0, path.indexOf('/:')))),
+  `${adminPath}/(?!openapi\\.json)[a-z-]+`,
+]
+const identifier = new RegExp(`(?<=^(?:${beforeIdentifiers.join('|')})/)[^/]+`, 'i')
+
+/** Replaces the identifier that follows in a path, in whatever case the path is written. */
+export function withIdentifier(path: string, replacement: string): string {
+  return path.replace(identifier, replacement)
+}
+
+/** The path of a request as it may be logged: without the query and without identifiers. */
+export const loggedPath = (path: string): string => withIdentifier(path, ':id')
+
+/** Returns a path with single slashes, and none at its end. */
 export function withoutSpareSlashes(path: string): string {
   return path.replace(/\/{2,}/g, '/').replace(/(?<=.)\/$/, '')
 }
 
-/** Says whether a program is answered at this path, or looks for something below such a path, and never a person. */
+/** Says whether a program is answered at this path or at one above it. Otherwise the answer is for a person. */
 export function isForPrograms(path: string): boolean {
   const lower = withoutSpareSlashes(path).toLowerCase()
   const above = lower.slice(0, lower.lastIndexOf('/'))

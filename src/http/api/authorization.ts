@@ -48,7 +48,7 @@ export function createAuthorize({
     clockToleranceSeconds: 5,
     replayStore: {
       claim: (id: string, expiresAt: number) =>
-        replays.claim(db, sha256(`admin api\0${id}`), new Date(expiresAt * 1_000)),
+        replays.redeem(db, sha256(`admin api\0${id}`), new Date(expiresAt * 1_000)),
     },
   }
   const verify = createVerifier(settings, lookUp)

@@ -1,12 +1,12 @@
 import type { Context, Middleware } from 'koa'
 import { errors, type KoaContextWithOIDC } from 'oidc-provider'
 import { networksOf } from '../../authentication/networks.ts'
-import { routes } from '../../oidc/endpoints.ts'
+import { addressOf, routes } from '../../oidc/endpoints.ts'
 import { changedClientId, permissionOf } from '../../oidc/request/registration.ts'
 import type { Storage } from '../../oidc/request/storage.ts'
 import { current, type Work } from '../../oidc/request/work.ts'
 import * as replays from '../../stores/protocol/replays.ts'
-import type { ErrorCode } from '../../views/render.ts'
+import type { ErrorCode } from '../../views/texts/index.ts'
 import type { Allowance, Allowances } from '../allowances.ts'
 
 /** More was asked to be kept than a network or a client may have kept. */
@@ -31,8 +31,6 @@ type Engine = Partial<KoaContextWithOIDC>
 const rowBytes = 550
 const bytesPerByte = 1.5
 
-// Where a client says who it is before anything is kept for it.
-const authenticated: readonly string[] = [routes.pushed_authorization_request, routes.device_authorization]
 const byStrangers: readonly string[] = ['open', 'document'] // registration policies
 
 /**
@@ -55,7 +53,7 @@ export function boundStrangers({ allowances, storage }: { allowances: Allowances
     }
     const amount = bytesKeptBy(work)
     if (amount === 0 || work.endpoint === 'token' || ctx.oidc?.session?.accountId !== undefined) return []
-    const client = authenticated.includes(ctx.path) ? ctx.oidc?.client : undefined
+    const client = addressOf(ctx.path)?.authenticatesClient ? ctx.oidc?.client : undefined
     if (!client || client.clientAuthMethod === 'none') return byNetwork(allowances.keptByNetwork, amount)
     const byClient = { allowance: allowances.keptByClient, key: client.clientId, amount }
     const { policy = '' } = (await storage.clients.find(client.clientId)) ?? {}

@@ -1,12 +1,12 @@
 import type { Middleware } from 'koa'
 import type Provider from 'oidc-provider'
-import { routes } from '../../oidc/endpoints.ts'
+import { addressOf, type Endpoint } from '../../oidc/endpoints.ts'
 import type { FindWayBack } from '../../oidc/request/expired-interactions.ts'
 import { goesOnHere } from '../../oidc/request/own-interaction.ts'
 import type { Storage } from '../../oidc/request/storage.ts'
 import { refuseStray } from '../interactions/strays.ts'
 
-const resuming = new RegExp(`^(?:${routes.authorization}|${routes.code_verification})/([^/]+)$`)
+const resuming: readonly (string | undefined)[] = ['resume', 'device-resume'] satisfies Endpoint[]
 
 /**
  * Lets a sign-in or a device login go on only in the browser that began it. It is refused before the engine is
@@ -22,8 +22,8 @@ export function refuseStrays({
   findWayBack: FindWayBack
 }): Middleware {
   return async (ctx, next) => {
-    const uid = resuming.exec(ctx.path)?.[1]
-    if (uid !== undefined) {
+    if (resuming.includes(addressOf(ctx.path)?.endpoint)) {
+      const uid = ctx.path.slice(ctx.path.lastIndexOf('/') + 1)
       const isNamed = ctx.cookies.get(provider.cookieName('resume')) === uid
       if (!isNamed || !(await goesOnHere(storage, uid))) await refuseStray(ctx, uid, findWayBack)
     }

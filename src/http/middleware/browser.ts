@@ -1,12 +1,9 @@
 import type { Context, Middleware } from 'koa'
-import { routes } from '../../oidc/endpoints.ts'
+import { addressOf } from '../../oidc/endpoints.ts'
 import type { BrowserCookie } from '../../oidc/request/browser.ts'
 import { current } from '../../oidc/request/work.ts'
 
 const mostCookies = 32 // of one browser, 75 bytes each: proxies refuse a header of more than 8 kB or so
-
-// Where interactions begin and go on. On any other path there are none to be found.
-const paths = new RegExp(`^(${routes.authorization}|${routes.code_verification}|/interaction)(/|$)`)
 
 /**
  * Tells the browser a request comes from by a cookie of the prefix `__Host-`, which no other host can write
@@ -27,7 +24,7 @@ export function browserCookies({
 
   return async (ctx, next) => {
     const work = current()
-    if (!work || !paths.test(ctx.path)) return next()
+    if (!work || !addressOf(ctx.path)?.isOfInteraction) return next()
     const browser = { presented: presentedIn(ctx, prefix), bound: undefined as BrowserCookie | undefined }
     work.browser = browser
     await next()

@@ -1,9 +1,13 @@
 import type { Context, Middleware } from 'koa'
-import { addressOf } from '../../oidc/endpoints.ts'
+import { addressOf, isServed } from '../../oidc/endpoints.ts'
 
-/** Refuses a method that an address has no use for, and names those it has (RFC 9110 §15.5.6). */
+/**
+ * Rejects a path that no table names, so that nothing is served of which we do not know what it is, and a method that an
+ * address does not have, with those that it has (RFC 9110 §15.5.6).
+ */
 export const knownMethods: Middleware = async (ctx, next) => {
   const address = addressOf(ctx.path)
+  if (!isServed(ctx.path)) ctx.throw(404)
   if (!address || (address.methods.includes(ctx.method) && !isQuestion(ctx))) return next()
   const { methods, pageOf } = address
   if (ctx.method === 'GET' && pageOf !== undefined) {

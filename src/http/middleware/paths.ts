@@ -1,8 +1,5 @@
 import type { Middleware } from 'koa'
-import { addressOf, withoutSpareSlashes } from '../../oidc/endpoints.ts'
-
-// What follows these is an identifier, in which upper and lower case differ.
-const identified = /(?<=^\/(?:oauth\/authorize|oauth\/register|device|interaction|admin\/api\/[a-z-]+)\/)[^/]+/i
+import { addressOf, withIdentifier, withoutSpareSlashes } from '../../oidc/endpoints.ts'
 
 /**
  * Reads a path in one way: with a slash too many, which proxies and clients add when they join addresses, it is the same
@@ -13,7 +10,7 @@ export function onePath(): Middleware {
   return async (ctx, next) => {
     const path = withoutSpareSlashes(ctx.path)
     if (path !== ctx.path && addressOf(path)) ctx.path = path
-    const fixed = ctx.path.replace(identified, '')
+    const fixed = withIdentifier(ctx.path, '') // upper and lower case differ in an identifier
     const isExact = fixed === fixed.toLowerCase() && (ctx.path === '/' || !ctx.path.endsWith('/'))
     if (!isExact) ctx.throw(404)
     await next()

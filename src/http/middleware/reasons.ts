@@ -2,10 +2,10 @@ import type { Middleware } from 'koa'
 import type Provider from 'oidc-provider'
 import { networksOf } from '../../authentication/networks.ts'
 import type { Db } from '../../database/schema.ts'
+import { loggedPath } from '../../oidc/endpoints.ts'
 import { explain, noteRefusal } from '../../oidc/reasons/noting.ts'
 import type { Allowances } from '../allowances.ts'
 import type { RefusedRequests } from '../refused-requests.ts'
-import { loggedPath } from './requests.ts'
 
 // What the engine emits when it refuses something, an event for each endpoint.
 const events = [

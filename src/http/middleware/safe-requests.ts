@@ -1,15 +1,13 @@
 import type { Context, Middleware } from 'koa'
 import { addressOf } from '../../oidc/endpoints.ts'
 
-const harmless = ['/', '/assets/:name'] // pages without an effect
-
 /**
  * Keeps a request without effect that only looks (RFC 9110 §9.2.1): `HEAD`, and a browser that fetches a page in case the
  * person is going to open it. Otherwise the code would be issued, the step used up or the person signed out by then.
  */
 export const safeRequests: Middleware = async (ctx, next) => {
   const address = addressOf(ctx.path)
-  const hasEffect = address?.errors === 'page' && !harmless.includes(address.path)
+  const hasEffect = address?.errors === 'page' && !address.isStill
   const isInAdvance = isPrefetch(ctx)
   if (!hasEffect || !(ctx.method === 'HEAD' || isInAdvance)) return next()
   ctx.set('Cache-Control', 'no-store')

@@ -1,7 +1,9 @@
+import { createBoundedMap } from '../../bounded-map.ts'
 import type { Envelope } from '../../crypto/envelope.ts'
 import type { Database } from '../../database/connect.ts'
 import { listen } from '../../database/notifications.ts'
 import type { Db } from '../../database/schema.ts'
+import * as changes from '../../stores/clients/changes.ts'
 import * as clients from '../../stores/clients/clients.ts'
 import type { ClientCache } from '../request/storage.ts'
 
@@ -23,7 +25,7 @@ export function createClientCache({
   db: Db
   envelope: Envelope
 }): ClientCache {
-  const known = new Map<string, clients.ActiveClient>()
+  const known = createBoundedMap<string, clients.ActiveClient>(remembered)
   const loading = new Map<string, Promise<clients.ActiveClient | undefined>>()
   let checkedAt = Date.now()
   let startedAt = checkedAt
@@ -33,12 +35,12 @@ export function createClientCache({
     known.delete(id)
     loading.delete(id) // what is being read may be from before the change
   }
-  const notifications = listen(database, clients.changedChannel, forget)
+  const notifications = listen(database, changes.changedChannel, forget)
 
   async function check(): Promise<void> {
     const now = Date.now()
     try {
-      for (const { id, updatedAtMs } of await clients.changedSince(db, new Date(startedAt - clockSkewMs))) {
+      for (const { id, updatedAtMs } of await changes.changedSince(db, new Date(startedAt - clockSkewMs))) {
         if (known.get(id)?.updatedAtMs !== updatedAtMs) forget(id) // else it was read since
       }
       checkedAt = now
@@ -56,10 +58,7 @@ export function createClientCache({
     try {
       const found = await pending
       // One that was never used may be gone without a trace, and so without being found among what changed.
-      if (found && !found.isUnused && loading.get(id) === pending) {
-        if (known.size >= remembered) known.delete(known.keys().next().value ?? '')
-        known.set(id, found)
-      }
+      if (found && !found.isUnused && loading.get(id) === pending) known.set(id, found)
       return found
     } finally {
       if (loading.get(id) === pending) loading.delete(id)

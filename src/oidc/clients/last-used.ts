@@ -1,8 +1,10 @@
 import type Provider from 'oidc-provider'
 import type { KoaContextWithOIDC } from 'oidc-provider'
 import type { Logger } from 'pino'
+import { createBoundedMap } from '../../bounded-map.ts'
 import type { Db } from '../../database/schema.ts'
 import * as lifetimes from '../../stores/clients/lifetimes.ts'
+import { addressOf } from '../endpoints.ts'
 import type { ClientCache } from '../request/storage.ts'
 
 export type ClientUses = {
@@ -24,7 +26,7 @@ const remembered = 20_000 // clients, as many as are kept in process
  * once an hour. The exception is a client that is to be removed unless it is used: what saves it is written at once.
  */
 export function createClientUses({ db, clients, log }: { db: Db; clients: ClientCache; log: Logger }): ClientUses {
-  const noted = new Map<string, { atMs: number; isProof: boolean }>()
+  const noted = createBoundedMap<string, { atMs: number; isProof: boolean }>(remembered)
   const waiting = new Map<string, boolean>()
   let timer: NodeJS.Timeout | undefined
   let isDue = false
@@ -62,8 +64,6 @@ export function createClientUses({ db, clients, log }: { db: Db; clients: Client
       const now = Date.now()
       const last = noted.get(id)
       if (last && now - last.atMs < resolutionMs && (last.isProof || !isProof)) return
-      noted.delete(id) // so that it becomes the newest
-      if (noted.size >= remembered) noted.delete(noted.keys().next().value ?? '')
       noted.set(id, { atMs: now, isProof })
       waiting.set(id, isProof || waiting.get(id) === true)
       schedule(everyMs)
@@ -81,23 +81,16 @@ export function createClientUses({ db, clients, log }: { db: Db; clients: Client
   }
 }
 
-const authenticating = new Set([
-  'token',
-  'introspection',
-  'revocation',
-  'pushed_authorization_request',
-  'device_authorization',
-])
-
 /** Notes whenever a client has authenticated, or somebody has signed in to it. */
 export function noteUses(provider: Provider, uses: ClientUses): void {
   provider.use(async (ctx, next) => {
     await next()
     const { oidc } = ctx as Partial<KoaContextWithOIDC>
-    if (!oidc?.client || ctx.status >= 400 || !authenticating.has(oidc.route)) return
+    const address = addressOf(ctx.path)
+    if (!oidc?.client || ctx.status >= 400 || !address?.authenticatesClient) return
     // Anybody can say that they are a public client. Only one that gets tokens has shown something; and whoever has just
     // registered can authenticate, which alone does not keep a client.
-    const isProof = oidc.route === 'token'
+    const isProof = address.endpoint === 'token'
     if (isProof || oidc.client.clientAuthMethod !== 'none') uses.note(oidc.client.clientId, isProof)
   })
   provider.on('authorization.success', ({ oidc }) => {

@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from 'node:util'
 import type Provider from 'oidc-provider'
 import { errors } from 'oidc-provider'
 import { widestNetworkOf } from '../../authentication/networks.ts'
+import { createBoundedMap } from '../../bounded-map.ts'
 import { keyedHash } from '../../crypto/digests.ts'
 import type { Tx } from '../../database/schema.ts'
 import { addressOf, documentPolicy, isAccepted } from '../../registration/documents.ts'
@@ -60,7 +61,7 @@ export function createClientDocuments({
   throttleKey: Secret<Buffer>
 }): ClientDocuments {
   const { db } = storage
-  const made = new Map<string, Made>()
+  const made = createBoundedMap<string, Made>(remembered)
   const recalled = new WeakMap<clients.ActiveClient, Pick<Made, 'client' | 'policy'>>()
   const policyOf = createPolicyLookup(storage)
   const keyHash = (...about: string[]) => keyedHash(throttleKey, ['accepted documents', ...about].join('\0'))
@@ -88,8 +89,6 @@ export function createClientDocuments({
 
       const client = make({ provider, storage }, clientId, document, policy)
       await translated(keep(storage, client, { policy, known, count }))
-      made.delete(clientId)
-      if (made.size >= remembered) made.delete(made.keys().next().value ?? '')
       made.set(clientId, { client, document, policy })
       return client
     },

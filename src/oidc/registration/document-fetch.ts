@@ -1,5 +1,6 @@
 import { errors } from 'oidc-provider'
 import { networksOf, widestNetworkOf } from '../../authentication/networks.ts'
+import { createBoundedMap } from '../../bounded-map.ts'
 import { keyedHash } from '../../crypto/digests.ts'
 import type { Db } from '../../database/schema.ts'
 import { readDocument } from '../../registration/documents.ts'
@@ -43,7 +44,7 @@ export function createDocuments({
   throttleKey: Secret<Buffer>
   fetch: typeof globalThis.fetch
 }): Documents {
-  const kept = new Map<string, Kept>()
+  const kept = createBoundedMap<string, Kept>(remembered)
   const reading = new Map<string, Promise<Kept>>()
   const failures = new WeakMap<Work, { clientId: string; error: unknown }>()
   const keyHash = (...about: string[]) => keyedHash(throttleKey, ['client id metadata document', ...about].join('\0'))
@@ -96,7 +97,6 @@ export function createDocuments({
     if ('problem' in document) throw refused(document.problem)
     const freshUntilMs = now + freshnessOf(answer.headers) * 1000
     const read = { ...document, freshUntilMs, goodUntilMs: freshUntilMs + staleSeconds * 1000 }
-    if (kept.size >= remembered) kept.delete(kept.keys().next().value ?? '')
     kept.set(clientId, read)
     return read
   }
