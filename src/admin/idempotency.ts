@@ -30,12 +30,12 @@ export async function executeOnce(
 
   return within(dependencies, async (tx, changed) => {
     const expiresAt = new Date(Date.now() + keptMs)
-    const claim = await idempotencyKeys.claim(tx, { keyHash, requestHash, expiresAt })
-    if (claim !== 'new') {
-      if (!claim.requestHash.equals(requestHash)) {
+    const reservation = await idempotencyKeys.reserve(tx, { keyHash, requestHash, expiresAt })
+    if (reservation !== 'reserved') {
+      if (!reservation.requestHash.equals(requestHash)) {
         throw new OperationError('invalid', { field: 'Idempotency-Key', message: 'came with another request before' })
       }
-      return { output: JSON.parse(envelope.open(claim.responseSealed, identity)), isReplayed: true }
+      return { output: JSON.parse(envelope.open(reservation.responseSealed, identity)), isReplayed: true }
     }
     const output = await perform(operation, { dependencies, tx, changed, by, prepared }, input)
     await idempotencyKeys.keep(tx, keyHash, envelope.seal(JSON.stringify(output), identity))

@@ -15,10 +15,9 @@ export async function open(
   { onError, onStatement }: Pick<ConnectOptions, 'onError' | 'onStatement'>,
   log: (message: string, details?: object) => void,
 ): Promise<OpenDatabase> {
-  const embedded = config.DATABASE_URL
-    ? undefined
+  const { url, stop } = config.DATABASE_URL
+    ? { url: config.DATABASE_URL.reveal(), stop: undefined }
     : await (await import('./embedded/index.ts')).start({ dataDir: config.DATA_DIR, log })
-  const url = embedded?.url ?? config.DATABASE_URL?.reveal() ?? ''
   const database = connect({
     url,
     poolSize: config.DATABASE_POOL_SIZE,
@@ -31,7 +30,7 @@ export async function open(
     url: secret(url),
     async close() {
       await database.close()
-      await embedded?.stop()
+      await stop?.()
     },
   }
 }

@@ -14,7 +14,10 @@ const remembered = 1_000 // keys; who has more of them fail makes the oldest for
 /** The pause is a second at first, twice as long after each further failure in a row, and never over five minutes. */
 export function createBackoff(): Backoff {
   const pauses = createBoundedMap<string, { lengthMs: number; endsAtMs: number }>(remembered)
-  const isHeld = (key: string) => performance.now() < (pauses.get(key)?.endsAtMs ?? 0)
+  const isHeld = (key: string) => {
+    const pause = pauses.get(key)
+    return pause !== undefined && performance.now() < pause.endsAtMs
+  }
 
   return {
     isHeld,

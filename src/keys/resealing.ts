@@ -83,8 +83,8 @@ export async function reseal(
  */
 async function noteAgain(db: Db, { sealingKeyId }: Envelope): Promise<void> {
   const used = [...(await countAllByKey(db)).keys()]
-  const others = used.filter((id) => id !== undefined && id !== sealingKeyId)
-  if (others.length > 0) await encryptionKeys.add(db, others as string[])
+  const others = used.filter((id) => id !== undefined).filter((id) => id !== sealingKeyId)
+  if (others.length > 0) await encryptionKeys.add(db, others)
 }
 
 /** Goes through a place once. `found` is how many values another pass might find otherwise. */

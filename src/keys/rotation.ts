@@ -36,7 +36,7 @@ export async function takeStep(
   if (!due || due.at > now()) return { nextAt: due?.at }
   const { step } = due
   const made = step.kind === 'create' ? await make(purpose, keyService) : undefined
-  if (step.kind === 'destroy') await keyService?.destroy(step.key.serviceReference ?? '')
+  if (step.kind === 'destroy') await keyService?.destroy(referenceOf(step.key))
 
   const isTaken = await db.transaction().execute(async (tx) => {
     if (!(await keys.tryLead(tx))) return false
@@ -48,6 +48,11 @@ export async function takeStep(
   if (isTaken) return { taken: step }
   if (made?.serviceReference !== undefined) await keyService?.destroy(made.serviceReference) // another was first
   return { nextAt: undefined }
+}
+
+function referenceOf({ id, serviceReference }: keys.Key): string {
+  if (serviceReference === undefined) throw new Error(`The key ${id} is in no key-management service.`)
+  return serviceReference
 }
 
 /** All steps that are known to lie ahead, the first one first. */

@@ -157,7 +157,7 @@ export function createProvider(dependencies: ProviderDependencies): Provider {
   provider.ReplayDetection.unique = async (iss, jti, exp) => {
     const expiresAt = new Date(Math.max(Number(exp) * 1000, Date.now()) + proofWindowMs)
     const idHash = sha256(`${iss}\0${jti}`)
-    const isFirst = await translated(replays.claim(storage.db, idHash, expiresAt))
+    const isFirst = await translated(replays.redeem(storage.db, idHash, expiresAt))
     if (isFirst) current()?.writes.redeemedProofs.push(idHash)
     return isFirst
   }

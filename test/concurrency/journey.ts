@@ -53,7 +53,7 @@ export async function call(
   const body = text.startsWith('{') ? (JSON.parse(text) as Record<string, unknown>) : {}
   const target = response.headers.get('location')
   const location = target ? new URL(target, server.issuer) : undefined
-  const named = /\binvalid_[a-z_]+\b/.exec(text)?.[0] // on a page, if there is no redirect to carry it
+  const named = /\binvalid_[a-z_]+\b/.exec(text)?.[0] // on a page, unless a redirect carries it
   const error = body['error'] ?? location?.searchParams.get('error') ?? named
   return { status: response.status, error: error === undefined ? undefined : String(error), json: body, location, text }
 }
@@ -88,9 +88,7 @@ export function browserAt(server: Reachable, cookies?: Visitor['cookies']): Visi
   return createVisitor(server.issuer, { fetch: server.fetch, ...(cookies && { cookies }) })
 }
 
-/**
- * Creates a gate in front of `fetch`: requests for such a path wait until all tabs have arrived and the gate is opened.
- */
+/** Creates a gate in front of `fetch`: requests for such a path wait for all tabs, and then for `open`. */
 export function gate(path: RegExp, tabs: number) {
   const arrived = Promise.withResolvers<void>()
   const opened = Promise.withResolvers<void>()

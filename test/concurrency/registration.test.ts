@@ -55,7 +55,9 @@ async function traces(): Promise<unknown> {
 }
 
 describe('RFC 7591 §3: an initial access token', () => {
-  test('for one client creates one, and the other requests leave no trace', { timeout: patienceMs }, async () => {
+  test('creates one client if it is for one, and the other requests leave no trace', {
+    timeout: patienceMs,
+  }, async () => {
     const tally = createTally('one-use registration token')
     for (let round = 0; round < rounds; round++) {
       const token = await createToken({ uses: 1 })

@@ -168,7 +168,8 @@ describe('for a client that may no longer refresh', () => {
     await fleet.restart()
     for (const value of issued.refreshTokens) {
       const { status, error } = await refresh(fleet.processes[0], app, value)
-      expect({ status, error }).toEqual({ status: 400, error: 'invalid_request' }) // for §5.2's unauthorized_client
+      // The engine uses invalid_request for §5.2's unauthorized_client.
+      expect({ status, error }).toEqual({ status: 400, error: 'invalid_request' })
     }
   })
 

@@ -33,7 +33,6 @@ export type Traffic = ReturnType<typeof createTraffic>
 export const postLogoutRedirectUri = 'https://rp.example/bye'
 
 /** Creates the traffic of people and machines on an ordinary day. Each function throws on any unusual outcome. */
-/** Makes one browser return to each relying party in turn. It signs in once, and consents to each once. */
 export function createTraffic({ server, clients, machine, email, obtain }: Scene) {
   const algorithms = [...clients.keys()]
 
@@ -43,7 +42,7 @@ export function createTraffic({ server, clients, machine, email, obtain }: Scene
     return found
   }
 
-  /** Has one browser come back to each relying party; it signs in once, and consents to each once. */
+  /** Makes one browser return to each relying party in turn. It signs in once, and consents to each once. */
   async function comingBack(): Promise<() => Promise<void>> {
     const browser = browserAt(server)
     for (const alg of algorithms) await getCode(browser, clientOf(alg), { email })
@@ -95,10 +94,7 @@ export function createTraffic({ server, clients, machine, email, obtain }: Scene
     if (url !== postLogoutRedirectUri) throw new Error(`signing out ended at ${url}`)
   }
 
-  /**
-   * Creates a client whose proofs carry the latest nonce it received, and that tries once more after a new one (RFC
-   * 9449 §8).
-   */
+  /** Creates a client whose proofs carry the latest nonce, and that tries again once with a new one (RFC 9449 §8). */
   async function proving(resource: string): Promise<() => Promise<void>> {
     const { privateKey, publicKey } = await generateKeyPair('ES256')
     const jwk = await exportJWK(publicKey)

@@ -59,7 +59,7 @@ const save = (model: string, id: string, payload: object) =>
   alone(() => adapter(model).upsert(id, { exp: inAnHour(), ...payload } as AdapterPayload, 3600))
 const find = (model: string, id: string) => alone(() => adapter(model).find(id))
 
-/** Runs work in the current request, or in a request of its own if there is none. */
+/** Runs work in the current request, or otherwise in a request of its own. */
 const alone = <T>(work: () => Promise<T>): Promise<T> => (current() ? work() : request(work))
 
 const artifactModels = [
@@ -77,7 +77,7 @@ const models = [...artifactModels, 'InitialAccessToken', 'Session', 'Grant', 'Cl
 /** Gives the client that a registration access token cannot exist without. */
 const owned = (model: string) => (model === 'RegistrationAccessToken' ? { clientId: client.client_id } : {})
 
-/** Creates a live value of every model, by which it can be found. */
+/** Creates something live of every model, and returns the values that find it. */
 async function oneOfEach(): Promise<Map<string, string>> {
   const values = new Map<string, string>()
   for (const model of artifactModels) {
@@ -143,7 +143,7 @@ describe('an interaction', () => {
       return work()
     })
 
-  test('is found only by the browser in which it began, and never if it was saved without one, as by an earlier release', async () => {
+  test('is found only by the browser where it began, and never if it was saved without one, as by an earlier release', async () => {
     const [own, other, id, unbound] = [randomValue(), randomValue(), randomValue(), randomValue()]
     await as(own, () => save('Interaction', id, { returnTo: '/' }))
     await adapter('Interaction').upsert(unbound, { exp: inAnHour(), returnTo: '/' } as AdapterPayload, 3600)
@@ -562,7 +562,7 @@ describe('the sweep', () => {
   })
 })
 
-describe('A token that is issued for another one, which stays valid', () => {
+describe('a token that is issued for another one, which stays valid', () => {
   const inALogin = async () => {
     const [value, grantId] = [randomValue(), await createGrant()]
     await save('AccessToken', value, { kind: 'AccessToken', grantId, clientId: client.client_id })
@@ -583,7 +583,7 @@ describe('A token that is issued for another one, which stays valid', () => {
     return { issued, outcome }
   }
 
-  test('is issued any number of times, in the same login', async () => {
+  test('can be issued any number of times in the same login', async () => {
     const source = await inALogin()
     const both = [exchange(source), exchange(source)]
     await Promise.all(both.map(({ outcome }) => outcome))
@@ -607,8 +607,8 @@ describe('A token that is issued for another one, which stays valid', () => {
   })
 })
 
-describe('A request redeems one thing', () => {
-  test('and a second one is a fault, instead of going unchecked', async () => {
+describe('a request', () => {
+  test('redeems one thing, and fails if it redeems a second one', async () => {
     const [code, other] = [randomValue(), randomValue()]
     for (const value of [code, other]) await save('AuthorizationCode', value, { kind: 'AuthorizationCode' })
     const twice = request(async () => {
@@ -621,8 +621,8 @@ describe('A request redeems one thing', () => {
   })
 })
 
-describe('The engine', () => {
-  test('does not start with a feature that stores a model which the table does not have', async () => {
+describe('the engine', () => {
+  test('does not start with a feature whose model is missing from the table', async () => {
     const { provider } = postern.server.postern
     expect(() => assertModelsKnown(provider, {})).not.toThrow()
     expect(() => assertModelsKnown(provider, { ciba: { enabled: true } } as never)).toThrow(

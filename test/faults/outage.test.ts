@@ -199,7 +199,7 @@ describe('a database that is unavailable', () => {
     await expectRecovered(tokens)
   })
 
-  test('for writing (a standby after a failover) causes 503 and no readiness until it is the primary again', async () => {
+  test('causes 503 and no readiness if it is read-only (a standby after a failover), until it is the primary', async () => {
     const tokens = await signedIn()
     const { pathname } = new URL(database.url)
     const alter = (what: string) =>

@@ -20,10 +20,7 @@ export type Deployment = {
   fleet: Fleet
   posts: [Post, Post]
   createAccount(email: string): Promise<string>
-  /**
-   * Takes an API that both processes know. All are registered before the first request, because lists of APIs are
-   * cached.
-   */
+  /** Takes an API that both processes know: all are registered before the first request, since lists are cached. */
   takeApi(): string
   /** The client as which the APIs introspect their tokens. */
   apiClient: Awaited<ReturnType<Fleet['createClient']>>

@@ -7,7 +7,7 @@ export type Remain = {
   what: 'session' | 'refresh token' | 'access token'
   /** The endpoint or API that accepted it. */
   at: 'authorize' | 'token' | 'userinfo' | 'the API' | 'introspection'
-  /** The scopes with which it works. */
+  /** The scopes that still work. */
   scopes: string[]
 }
 
@@ -34,9 +34,7 @@ export async function findRemains(world: World, loot: Loot): Promise<{ remains: 
   }
 }
 
-/**
- * Redeems every code. A rejected code is tried again next time. A redeemed one is not, since that revokes its tokens.
- */
+/** Redeems every code. A rejected one is tried again next time; a redeemed one is not, as that revokes its tokens. */
 async function redeemAll(world: World, loot: Loot): Promise<Loot> {
   const form = (device_code: string) => ({ grant_type: deviceGrant, device_code })
   const codes = await Promise.all(loot.codes.map(async (value) => ({ value, answer: await redeem(world, value) })))

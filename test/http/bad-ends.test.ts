@@ -58,7 +58,7 @@ async function statusesOf(sent: string): Promise<number[]> {
   return [...answered.matchAll(/HTTP\/1\.1 (\d+)/g)].map(([, status]) => Number(status))
 }
 
-/** Every way in which a client can break off its request. */
+/** Every way for a client to break off its request. */
 const ends: [string, (socket: Socket, path: string) => void | Promise<void>][] = [
   [
     'a body that is cut short',
@@ -151,12 +151,12 @@ describe('RFC 9112 §6.3: a request whose end is ambiguous', () => {
     ['a space before the name', [` ${chunked}`]],
     ['a value on the next line', ['Transfer-Encoding:', ' chunked']],
     ['a control character before the value', ['Transfer-Encoding: \x0bchunked']],
-    ['a line that ends with a line feed alone', [`X: a\n${chunked}`]],
-  ])('by %s is rejected, and what follows it is not answered', async (_what, lines) => {
+    ['a line that ends with only a line feed', [`X: a\n${chunked}`]],
+  ])('is rejected, and what follows it is not answered: %s', async (_what, lines) => {
     expect(await statusesOf(`${head('/oauth/token', lines)}0\r\n\r\n${hidden()}`)).toEqual([400])
   })
 
-  test('by an unusual chunk size is rejected, and what follows it is not answered', async () => {
+  test('is rejected if a chunk size is unusual, and what follows it is not answered', async () => {
     for (const size of ['0x0', '0;\n', '+0', '-0', ' 0']) {
       const statuses = await statusesOf(`${head('/oauth/token', [chunked])}${size}\r\n\r\n${hidden()}`)
       expect([size, statuses]).toEqual([size, [400]])
@@ -173,7 +173,7 @@ describe('RFC 6585 §5: a head that is too large', () => {
   test.each([
     ['many headers', Array.from({ length: 3_000 }, (_, n) => `x${n}: 1`)],
     ['a long header', [`x: ${'a'.repeat(20_000)}`]],
-  ])('by %s is rejected with 431', async (_what, lines) => {
+  ])('is rejected with 431: %s', async (_what, lines) => {
     expect(await statusesOf(head('/oauth/token', lines))).toEqual([431])
   })
 })

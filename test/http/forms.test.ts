@@ -182,13 +182,13 @@ describe('a form', () => {
     ['bare bytes that are not UTF-8', Buffer.from([0x65, 0x6d, 0x61, 0x69, 0x6c, 0x3d, 0xff, 0xfe])],
     ['a stray percent sign', 'email=100%@example.com&password=x'],
     ['half of a surrogate pair', 'email=%ED%A0%80@example.com&password=x'],
-  ])('with %s is a wrong answer, not a failure', async (_what, body) => {
+  ])('is a wrong answer, not a failure, if it has %s', async (_what, body) => {
     const { status, text } = await signInWith(body)
     expect([400, 401]).toContain(status)
     expect(text).toContain('name="password"')
   })
 
-  test.each(['utf-16', 'x-made-up'])('in the charset %s causes no failure', async (charset) => {
+  test.each(['utf-16', 'x-made-up'])('causes no failure in the charset %s', async (charset) => {
     const { status } = await signInWith(
       'email=a@example.com&password=x',
       `application/x-www-form-urlencoded; charset=${charset}`,
@@ -229,7 +229,7 @@ describe('a form', () => {
     expect(answer.body).not.toContain('<script>')
   })
 
-  test('with a wrong password keeps the address, and never shows the password', async () => {
+  test('keeps the address after a wrong password, and never shows the password', async () => {
     const visitor = createVisitor(postern.issuer)
     const answer = await visitor.signIn(await signInPage(visitor), 'Ada@Example.com ', 'a wrong password')
     expect(answer.status).toBe(401)
@@ -237,7 +237,7 @@ describe('a form', () => {
     expect(answer.body).not.toContain('a wrong password')
   })
 
-  test('with an unknown decision is rejected, and the page can still be answered', async () => {
+  test('is rejected if its decision is unknown, and the page can still be answered', async () => {
     const visitor = createVisitor(postern.issuer)
     const page = await consentPage(visitor)
     expect((await visitor.submit(page, '/consent', { decision: 'maybe' })).status).toBe(400)

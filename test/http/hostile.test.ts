@@ -51,12 +51,12 @@ describe('text that cannot be stored', () => {
   test.each([
     ['client_name', { client_name: '\ud800', redirect_uris: ['https://rp.example/cb'] }],
     ['redirect_uris', { redirect_uris: ['https://rp.example/\ud800'] }],
-  ])('in %s of a registration makes it a bad request, not an error of the server', async (_field, metadata) => {
+  ])('makes a registration a bad request, not an error of the server (%s)', async (_field, metadata) => {
     expect((await register(metadata)).status).toBe(400)
   })
 })
 
-describe('RFC 8628 §3.3: the address at which a device login continues', () => {
+describe('RFC 8628 §3.3: the address where a device login continues', () => {
   test.each(['/device/abc', '/device/%ff'])(
     'is an error of the request for someone who did not begin one: %s',
     async (path) => {

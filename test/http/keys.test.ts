@@ -62,7 +62,7 @@ describe('the published keys (RFC 7517 §5)', () => {
     expect([other.status, other.text]).toEqual([200, first.text])
   })
 
-  test('may not be cached while the database cannot be asked for changes', async () => {
+  test('may not be cached while the database cannot report changes', async () => {
     vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 5_001 })
     const answer = await send(postern, '/oauth/jwks')
     const ready = await send(postern, '/health/ready')
@@ -95,7 +95,8 @@ describe('a rotation', () => {
     expect(await kidsOf('ES256')).toEqual(expect.arrayContaining([old, coming]))
 
     await rotateOnce(postern, 'ES256')
-    const { tokens } = await login(postern, client, { email, visitor: before.visitor }) // which verifies it
+    // The login verifies the signature of the ID token.
+    const { tokens } = await login(postern, client, { email, visitor: before.visitor })
     expect(kidOf(tokens.id_token)).toBe(coming)
     expect(await kidsOf('ES256')).toContain(old)
     expect(await postern.database.query('select sealed from keys where id = $1', [old])).toEqual([{ sealed: null }])

@@ -152,27 +152,30 @@ async function send({ method, path, headers = {}, body }: Request, accept: strin
 
 let combinations = 0
 
-describe('RFC 6749 §5.2, 7009 §2.2.1, 7591 §3.2.2, 7662 §2.3, 8628 §3.2, 9126 §2.3: a program gets its error as JSON', () => {
-  test.each(Object.keys(failing))('whatever it accepts, when its request fails with %s', async (name) => {
-    if (name === '429') {
-      const requests = failing['429']?.() ?? []
-      for (let n = 0; n < 100; n++) await Promise.all(requests.map((request) => send(request, '*/*')))
-    }
-    if (name === '503') proxy.refuse()
-    for (const request of failing[name]?.() ?? []) {
-      for (const accept of accepts) {
-        const { status, headers, json } = await send(request, accept)
-        const what = [request.method, request.path, accept]
-        expect([...what, statusesOf[name]?.includes(status) ? name : String(status)]).toEqual([...what, name])
-        expect([...what, headers.get('content-type')]).toEqual([...what, 'application/json; charset=utf-8'])
-        expect([...what, typeof json['error']]).toEqual([...what, 'string'])
-        combinations += 1
+describe('RFC 6749 §5.2, 7009 §2.2.1, 7591 §3.2.2, 7662 §2.3, 8628 §3.2, 9126 §2.3: a program', () => {
+  test.each(Object.keys(failing))(
+    'gets its error as JSON, whatever it accepts, when its request fails with %s',
+    async (name) => {
+      if (name === '429') {
+        const requests = failing['429']?.() ?? []
+        for (let n = 0; n < 100; n++) await Promise.all(requests.map((request) => send(request, '*/*')))
       }
-    }
-    if (name === '503') proxy.accept()
-  })
+      if (name === '503') proxy.refuse()
+      for (const request of failing[name]?.() ?? []) {
+        for (const accept of accepts) {
+          const { status, headers, json } = await send(request, accept)
+          const what = [request.method, request.path, accept]
+          expect([...what, statusesOf[name]?.includes(status) ? name : String(status)]).toEqual([...what, name])
+          expect([...what, headers.get('content-type')]).toEqual([...what, 'application/json; charset=utf-8'])
+          expect([...what, typeof json['error']]).toEqual([...what, 'string'])
+          combinations += 1
+        }
+      }
+      if (name === '503') proxy.accept()
+    },
+  )
 
-  test('in every combination of an endpoint, a failure and an Accept header', () => {
+  test('gets one in more than a thousand combinations of an endpoint, a failure and an Accept header', () => {
     expect(combinations).toBeGreaterThan(1_000)
   })
 })

@@ -50,23 +50,23 @@ const headingOf = ({ body }: Page) =>
 const events: Record<string, { happen(of: Open): Promise<unknown>; says: string; back: boolean }> = {
   'the account is disabled': {
     happen: ({ email }) => operate(postern, 'account disable', { account: email }),
-    says: 'This account cannot be used any more',
+    says: 'This account is no longer available',
     back: true,
   },
   'the account is deleted': {
     happen: ({ email }) => operate(postern, 'account delete', { account: email }),
-    says: 'This account cannot be used any more',
+    says: 'This account is no longer available',
     back: true,
   },
   'the person signs out in another tab': {
     happen: async ({ visitor }) =>
       visitor.submit(await visitor.get('/oauth/logout'), '/oauth/logout/confirm', { logout: 'yes' }),
-    says: 'You were signed out meanwhile',
+    says: 'You have been signed out',
     back: true,
   },
   'the app is disabled': {
     happen: ({ client }) => operate(postern, 'client disable', { client_id: client.client_id }),
-    says: 'This app cannot be used any more',
+    says: 'This app is no longer available',
     back: false,
   },
   'the app is deleted': {
@@ -80,8 +80,8 @@ const cases = Object.keys(events).flatMap((event) =>
   (event.startsWith('the app') ? Object.keys(wayTo) : signedInPages).map((page) => [event, page] as const),
 )
 
-describe('an open page explains what has happened when', () => {
-  test.each(cases)('%s, at %s', async (event, name) => {
+describe('an open page', () => {
+  test.each(cases)('explains what has happened when %s (%s)', async (event, name) => {
     const { happen, says, back } = events[event] as (typeof events)[string]
     const opened = await open(name)
     await happen(opened)
@@ -94,13 +94,13 @@ describe('an open page explains what has happened when', () => {
     const isKnown = says !== 'This page has expired'
     for (const page of [await opened.visitor.get(opened.page.url), await answer(opened, name)]) {
       expect([page.status, headingOf(page)]).toEqual([410, says])
-      expect(page.body.includes('Back to Field Notes')).toBe(back)
+      expect(page.body.includes('Back to <bdi>Field Notes</bdi>')).toBe(back)
     }
     // Other people learn nothing of it.
     expect(headingOf(await stranger.get(opened.page.url))).toBe(isKnown ? 'Continue where you started' : says)
   })
 
-  test('a person who is not signed in yet learns nothing about the account', async () => {
+  test('tells a person who is not signed in yet nothing about the account', async () => {
     const opened = await open('sign-in')
     await operate(postern, 'account disable', { account: opened.email })
     const page = await answer(opened, 'sign-in')

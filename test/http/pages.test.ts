@@ -145,7 +145,7 @@ describe('an error', () => {
     }
   })
 
-  test('of the server gives a reference that is in the log, and no details', async () => {
+  test('gives a reference that is in the log, and no details, if it is of the server', async () => {
     const { page, visitor } = await beginLogin(config, { issuer: postern.issuer })
     await postern.database.query('alter table throttles rename to gone')
     postern.logged.length = 0
@@ -173,7 +173,7 @@ describe('an error', () => {
     expect((await visitor.signIn(page, email)).status).toBeLessThan(400)
   })
 
-  test('of the engine gives a reference that is in the log', async () => {
+  test('gives a reference that is in the log if it is of the engine', async () => {
     await postern.database.query('alter table sessions rename to gone')
     postern.logged.length = 0
     try {
@@ -233,7 +233,7 @@ describe('an error', () => {
     'resource',
     'id_token_hint',
     'request_uri',
-  ])('of the server is not caused by a null character in %s', async (name) => {
+  ])('is never one of the server for a null character in %s', async (name) => {
     const { page, visitor } = await beginLogin(config, { issuer: postern.issuer, [name]: 'a\u0000b' })
     expect(page.status).toBeLessThan(500)
     if (!page.body.includes('name="password"')) return

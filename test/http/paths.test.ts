@@ -31,22 +31,25 @@ const joined = (path: string) => [
   path.replace(/\/([^/]*)$/, '//$1'),
 ]
 
-describe('an extra slash does not make another address', () => {
-  test.each(addresses.map(({ path, methods }) => [path, methods] as const))('for %s', async (pattern, methods) => {
-    const path = pattern.replace(/:[a-z_]+/g, 'abc')
-    for (const method of methods.filter((name) => name !== 'OPTIONS')) {
-      const ask = async (spelled: string) => {
-        const { status, json } = await knock(postern.config.PORT, spelled, { method, headers: { host } })
-        return [status, json['error']]
+describe('an extra slash', () => {
+  test.each(addresses.map(({ path, methods }) => [path, methods] as const))(
+    'makes no other address of %s',
+    async (pattern, methods) => {
+      const path = pattern.replace(/:[a-z_]+/g, 'abc')
+      for (const method of methods.filter((name) => name !== 'OPTIONS')) {
+        const ask = async (spelled: string) => {
+          const { status, json } = await knock(postern.config.PORT, spelled, { method, headers: { host } })
+          return [status, json['error']]
+        }
+        const expected = await ask(path)
+        for (const spelled of path === '/' ? ['//', '///'] : joined(path)) {
+          expect([spelled, ...(await ask(spelled))]).toEqual([spelled, ...expected])
+        }
       }
-      const expected = await ask(path)
-      for (const spelled of path === '/' ? ['//', '///'] : joined(path)) {
-        expect([spelled, ...(await ask(spelled))]).toEqual([spelled, ...expected])
-      }
-    }
-  })
+    },
+  )
 
-  test('for the metadata, which is the same byte for byte', async () => {
+  test('changes no byte of the metadata', async () => {
     const metadata = '/.well-known/openid-configuration'
     const { text } = await knock(postern.config.PORT, metadata, { headers: { host } })
     for (const spelled of joined(metadata)) {
@@ -54,7 +57,7 @@ describe('an extra slash does not make another address', () => {
     }
   })
 
-  test('for a code, which is redeemed once', async () => {
+  test('does not let a code be redeemed twice', async () => {
     const begun = await authorize(postern, client, { email })
     const form = {
       grant_type: 'authorization_code',
@@ -67,7 +70,7 @@ describe('an extra slash does not make another address', () => {
     expect((await redeemAt('/oauth/token')).json['error']).toBe('invalid_grant')
   })
 
-  test('for guesses of user codes, which are counted together (RFC 8628 §5.1)', async () => {
+  test('does not reset the count of guessed user codes (RFC 8628 §5.1)', async () => {
     const visitor = createVisitor(postern.issuer)
     let page = await visitor.get('/device')
     const statuses: number[] = []
@@ -80,14 +83,14 @@ describe('an extra slash does not make another address', () => {
     expect(statuses).toContain(429)
   })
 
-  test('but an unknown address stays unknown, and the admin API is strict', async () => {
+  test('makes no unknown address known, and is rejected by the admin API', async () => {
     for (const path of ['/nowhere/', '//nowhere', '//evil.example/', '/admin/api/clients/', '/admin//api/clients']) {
       const { status } = await knock(postern.config.PORT, path, { headers: { host } })
       expect([path, status]).toEqual([path, 404])
     }
   })
 
-  test('and no spelling makes the log contain an identifier that is secret', async () => {
+  test('does not make the log contain a secret identifier', async () => {
     for (const pattern of ['/interaction/', '/oauth/authorize/', '/device/', '/oauth/register/']) {
       for (const path of joined(`${pattern}a-holders-identifier`)) {
         await knock(postern.config.PORT, path, { headers: { host } })

@@ -141,9 +141,9 @@ const tables = [
 const rows = () =>
   Promise.all(tables.map((table) => postern.database.query(`select t::text as row from ${table} t order by 1`)))
 
-describe('RFC 9110 §9.2.1: a request that only previews has no effect', () => {
+describe('RFC 9110 §9.2.1: a request that only previews', () => {
   test.each(Object.keys(places).flatMap((place) => looks.map(([name, ...look]) => [place, name, ...look] as const)))(
-    'at %s: %s',
+    'has no effect at %s: %s',
     async (name, _look, method, headers) => {
       const place = await (places[name] as () => Promise<Place>)()
       const before = await rows()
@@ -165,7 +165,7 @@ describe('RFC 9110 §9.2.1: a request that only previews has no effect', () => {
     },
   )
 
-  test('at any page, and is answered only by pages without an effect', async () => {
+  test('is answered only by pages without an effect', async () => {
     for (const { path, errors, methods } of addresses) {
       if (errors !== 'page' || !methods.includes('GET')) continue
       const asked = path.replace(/:[a-z_]+/g, 'abc')

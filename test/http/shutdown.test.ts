@@ -80,7 +80,7 @@ describe.each(['SIGTERM', 'SIGINT'] as const)('a server that gets %s', (signal) 
     await sleep(300)
     expect(await ask('/health/ready', agent)).toEqual({ status: 503, isClosing: true })
     expect(await ask('/health/live', agent)).toMatchObject({ status: 200 })
-    expect(await ask('/oauth/jwks', agent)).toEqual({ status: 200, isClosing: true }) // for a slow balancer
+    expect(await ask('/oauth/jwks', agent)).toEqual({ status: 200, isClosing: true }) // as a balancer may be late
     expect(await stopsWithin(server)).toBeLessThan(longestStopMs)
     expect(await ask('/health/live')).toMatchObject({ failed: expect.stringContaining('ECONNREFUSED') })
   })

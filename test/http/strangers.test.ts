@@ -116,7 +116,7 @@ function askFrom(network: string, { path, sent }: Reach): Promise<Answer> {
 }
 
 async function rows(): Promise<number> {
-  // Keys are made on a schedule, whoever sends requests.
+  // Keys are made on a schedule, independently of requests.
   const tables = ['artifacts', 'sessions', 'replays', 'clients', `audit_events where type not like 'key.%'`]
   const [row] = await postern.database.query(
     `select ${tables.map((table) => `(select count(*) from ${table})::int`).join(' + ')} as n`,

@@ -86,7 +86,7 @@ describe('OpenID Connect Back-Channel Logout §2.5: when a person signs out', ()
     expect(receiver.received.map(({ path }) => path)).toEqual(['/absent'])
   })
 
-  test('and yet stays signed in, only the app that asked is notified', async () => {
+  test('only the app that asked is notified if the person stays signed in', async () => {
     const [one, two] = [await listening('/one'), await listening('/two')]
     const { visitor } = await login(postern, one, { email })
     await login(postern, two, { email, visitor })

@@ -303,7 +303,7 @@ describe('§5: a document that cannot be read', () => {
     expect(web.received).not.toContain('/elsewhere')
   })
 
-  test('at an internal address gets no connection, although its host is accepted (§8.6)', async () => {
+  test('gets no connection at an internal address, although its host is accepted (§8.6)', async () => {
     expect(await ask(`https://localhost:${inside.port}/app`)).toMatchObject(refusedFor('could not be fetched'))
     expect(inside.connections).toBe(0)
   })
@@ -399,7 +399,7 @@ describe('§8.4: a document that changes', () => {
   test.each<[what: string, change: Record<string, unknown>]>([
     ['its name', { client_name: 'Claude' }],
     ['its redirect URIs', { redirect_uris: [...redirect_uris, 'https://other.example/cb'] }],
-  ])('in %s has people asked again, and is recorded', async (_what, change) => {
+  ])('has people asked again, and is recorded: %s', async (_what, change) => {
     const client_id = publish()
     const person = await createPerson()
     await login(client_id, person)
@@ -416,7 +416,7 @@ describe('§8.4: a document that changes', () => {
     expect(await fleet.operate('client show', { client_id })).toMatchObject({ registered_by: 'document', ...change })
   })
 
-  test('into an invalid one disables its client', async () => {
+  test('disables its client if it becomes invalid', async () => {
     const client_id = publish()
     const person = await createPerson()
     await login(client_id, person)

@@ -15,10 +15,7 @@ beforeAll(async () => {
 })
 afterAll(() => Promise.all([open?.stop(), closed?.stop()]))
 
-/**
- * Sends a request as a page of another origin does: after a preflight, and with no answer if it may not read it (Fetch
- * §4.8).
- */
+/** Sends a request as a page of another origin does: after a preflight, and only with a readable answer (Fetch §4.8). */
 async function fromPage(
   postern: TestPostern,
   origin: string,

@@ -35,15 +35,15 @@ async function moveSignInBack(seconds: number): Promise<void> {
   )
 }
 
-describe('OpenID Connect Core §3.1.2.6: prompt=none answers on the redirect_uri without a page:', () => {
+describe('OpenID Connect Core §3.1.2.6: prompt=none answers on the redirect_uri, without a page, and', () => {
   const none = { prompt: 'none' }
 
-  test('with a code when the person is signed in and has consented', async () => {
+  test('returns a code when the person is signed in and has consented', async () => {
     const { visitor } = await login(postern, client, { email })
     expect(await ask(visitor, none)).toMatchObject({ code: expect.any(String), iss: postern.issuer })
   })
 
-  test('with login_required without a session', async () => {
+  test('returns login_required without a session', async () => {
     expect(await ask(createVisitor(postern.issuer), none)).toMatchObject({
       error: 'login_required',
       state: expect.any(String),
@@ -51,7 +51,7 @@ describe('OpenID Connect Core §3.1.2.6: prompt=none answers on the redirect_uri
     })
   })
 
-  test('with login_required for a forged session', async () => {
+  test('returns login_required for a forged session', async () => {
     const { visitor } = await login(postern, client, { email })
     for (const [key, cookie] of visitor.cookies) {
       if (key.startsWith('postern_session ')) visitor.cookies.set(key, { ...cookie, value: `${cookie.value}x` })
@@ -59,19 +59,19 @@ describe('OpenID Connect Core §3.1.2.6: prompt=none answers on the redirect_uri
     expect(await ask(visitor, none)).toMatchObject({ error: 'login_required' })
   })
 
-  test('with consent_required for a client that the person never allowed', async () => {
+  test('returns consent_required for a client that the person never allowed', async () => {
     const { visitor } = await login(postern, client, { email })
     const stranger = await postern.createClient()
     const begun = await beginLogin(await discover(postern, stranger), { issuer: postern.issuer, visitor, ...none })
     expect(answerOf(begun.page.url)).toMatchObject({ error: 'consent_required' })
   })
 
-  test('with consent_required for a scope that the person was never asked for', async () => {
+  test('returns consent_required for a scope that the person was never asked for', async () => {
     const { visitor } = await login(postern, client, { email })
     expect(await ask(visitor, { ...none, scope: 'openid phone' })).toMatchObject({ error: 'consent_required' })
   })
 
-  test('with a code without the denied scope, and does not ask again', async () => {
+  test('returns a code without the denied scope, and does not ask again', async () => {
     const own = await postern.createClient()
     const asking = { email, scope: 'openid profile email', scopes: ['profile'] }
     const { visitor } = await login(postern, own, asking)
@@ -79,7 +79,7 @@ describe('OpenID Connect Core §3.1.2.6: prompt=none answers on the redirect_uri
     expect(again.tokens.scope).toBe('openid profile')
   })
 
-  test('with login_required when the sign-in is older than max_age', async () => {
+  test('returns login_required when the sign-in is older than max_age', async () => {
     const { visitor } = await login(postern, client, { email })
     await moveSignInBack(120)
     expect(await ask(visitor, { ...none, max_age: '60' })).toMatchObject({ error: 'login_required' })
@@ -87,7 +87,7 @@ describe('OpenID Connect Core §3.1.2.6: prompt=none answers on the redirect_uri
     expect(await ask(visitor, { ...none, max_age: '0' })).toMatchObject({ error: 'login_required' })
   })
 
-  test('with login_required when the id_token_hint is for another person, and with a code when it is for this one', async () => {
+  test('returns login_required when the id_token_hint is for another person, and a code when it is for this one', async () => {
     const { visitor, tokens } = await login(postern, client, { email })
     const other = await login(postern, client, { email: 'grace@example.com' })
     const hint = (token: unknown) => ({ ...none, id_token_hint: String(token) })
@@ -95,7 +95,7 @@ describe('OpenID Connect Core §3.1.2.6: prompt=none answers on the redirect_uri
     expect(await ask(visitor, hint(tokens.id_token))).toMatchObject({ code: expect.any(String) })
   })
 
-  test('with invalid_request for an id_token_hint that was tampered with or is not a token', async () => {
+  test('returns invalid_request for an id_token_hint that was tampered with or is not a token', async () => {
     const { visitor, tokens } = await login(postern, client, { email })
     const [head, , signature] = String(tokens.id_token).split('.')
     const forged = Buffer.from(JSON.stringify({ ...tokens.claims(), sub: 'x' })).toString('base64url')
@@ -104,13 +104,13 @@ describe('OpenID Connect Core §3.1.2.6: prompt=none answers on the redirect_uri
     }
   })
 
-  test('with login_required when another person than the requested subject is signed in (§5.5.1)', async () => {
+  test('returns login_required when another person than the requested subject is signed in (§5.5.1)', async () => {
     const { visitor } = await login(postern, client, { email })
     const claims = JSON.stringify({ id_token: { sub: { value: 'somebody-else' } } })
     expect(await ask(visitor, { ...none, claims })).toMatchObject({ error: 'login_required' })
   })
 
-  test('with invalid_request together with another prompt, or for an unknown prompt', async () => {
+  test('returns invalid_request together with another prompt, or for an unknown prompt', async () => {
     const { visitor } = await login(postern, client, { email })
     for (const prompt of ['none login', 'none consent', 'sudo']) {
       expect(await ask(visitor, { prompt })).toMatchObject({ error: 'invalid_request' })

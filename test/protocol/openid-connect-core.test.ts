@@ -113,9 +113,9 @@ describe('OpenID Connect Core §3.1: the authorization code flow', () => {
   })
 })
 
-describe('OpenID Connect Core §15.1: ID tokens are signed', () => {
+describe('OpenID Connect Core §15.1: ID tokens', () => {
   test.each(['RS256', 'PS256', 'ES256', 'EdDSA'])(
-    'with %s if the client registered for it, and verified with the published keys',
+    'are signed with %s if the client registered for it, and verified with the published keys',
     async (alg) => {
       const client = await postern.createClient({ id_token_signed_response_alg: alg })
       const { tokens } = await login(postern, client, { email })
@@ -130,7 +130,7 @@ describe('OpenID Connect Core §15.1: ID tokens are signed', () => {
     },
   )
 
-  test(`with ${idTokenAlg} for the test clients that name no algorithm, however they are registered, even after a refresh`, async () => {
+  test(`are signed with ${idTokenAlg} for the test clients that name no algorithm, however they are registered, even after a refresh`, async () => {
     const grant_types = ['authorization_code', 'refresh_token']
     const clients = [
       await postern.createClient(),
@@ -144,15 +144,15 @@ describe('OpenID Connect Core §15.1: ID tokens are signed', () => {
     }
   })
 
-  test.each(['none', 'HS256', 'ES512'])('never with %s', async (alg) => {
+  test.each(['none', 'HS256', 'ES512'])('are never signed with %s', async (alg) => {
     await expect(postern.createClient({ id_token_signed_response_alg: alg })).rejects.toThrow(
       /id_token_signed_response_alg/,
     )
   })
 
-  test('with keys that are published without any private member', async () => {
+  test('are verified with keys that are published without any private member', async () => {
     const { keys } = (await send(postern, '/oauth/jwks')).json as { keys: Record<string, unknown>[] }
-    // Each algorithm has one key, or also the next one once it is made.
+    // Each algorithm has one key, and a second one once the next key exists.
     expect(new Set(keys.map(({ alg }) => alg))).toEqual(new Set(['RS256', 'PS256', 'ES256', 'EdDSA', idTokenAlg]))
     for (const key of keys)
       for (const secret of ['d', 'p', 'q', 'dp', 'dq', 'qi', 'k', 'priv']) expect(key).not.toHaveProperty(secret)
@@ -287,7 +287,7 @@ describe('OpenID Connect Core §5.1: updated_at', () => {
   const longAgo = () =>
     postern.database.query(`update accounts set updated_at = '2001-09-09T01:46:40.9Z' where email = $1`, [person])
 
-  test('is the time at which a claim of the person last changed, in seconds since 1970', async () => {
+  test('is the time when a claim of the person last changed, in seconds since 1970', async () => {
     await postern.createAccount(person)
     await longAgo()
     expect(await updatedAt()).toBe(1_000_000_000)

@@ -35,7 +35,7 @@ function claims(bytes: number): string {
   return JSON.stringify({ id_token: { email: { value: text(bytes - empty) } } })
 }
 
-// Parameters that the engine leaves to us, with a function that makes a value of any length which it accepts.
+// Parameters that the engine leaves to us, each with a function that makes an accepted value of any length.
 const free: Partial<Record<Name, (bytes: number) => string>> = {
   acr_values: text,
   claims,

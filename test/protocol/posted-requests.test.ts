@@ -34,7 +34,7 @@ const bodies = [
 
 describe('OpenID Connect Core §3.1.2.1, RP-Initiated Logout §2: a posted request', () => {
   test.each(paths.flatMap((path) => bodies.map(([what, body]) => [path, what, body] as const)))(
-    'to %s with %s is redirected to GET with the same parameters',
+    'is redirected to GET with the same parameters (%s with %s)',
     async (path, _what, body) => {
       const answer = await post(path, body)
       const location = new URL(String(answer.headers.get('location')), postern.issuer)
@@ -45,13 +45,13 @@ describe('OpenID Connect Core §3.1.2.1, RP-Initiated Logout §2: a posted reque
     },
   )
 
-  test('with a repeated parameter is rejected, as with GET (RFC 6749 §3.1)', async () => {
+  test('is rejected if a parameter is repeated, as with GET (RFC 6749 §3.1)', async () => {
     const answer = await post('/oauth/authorize', `client_id=${client.client_id}&client_id=${client.client_id}`)
     const page = await fetch(new URL(String(answer.headers.get('location')), postern.issuer))
     expect([page.status, (await page.text()).includes('must not be provided twice')]).toEqual([400, true])
   })
 
-  test('to sign out finds the session of the browser', async () => {
+  test('finds the session of the browser if it is a sign-out', async () => {
     const { visitor } = await login(postern, client, { email: 'ada@example.com' })
     const page = await visitor.post('/oauth/logout', { client_id: client.client_id, post_logout_redirect_uri })
     expect([page.status, page.body.includes('Do you want to sign out?')]).toEqual([200, true])
@@ -59,13 +59,13 @@ describe('OpenID Connect Core §3.1.2.1, RP-Initiated Logout §2: a posted reque
     expect(done.url).toBe(post_logout_redirect_uri)
   })
 
-  test.each(paths)('to %s is rejected if its form is too long for an address', async (path) => {
+  test.each(paths)('is rejected if its form is too long for an address (%s)', async (path) => {
     expect((await post(path, `state=${'x'.repeat(8000)}`)).status).toBe(413)
     expect((await post(path, `state=${'%'.repeat(4000)}`)).status).toBe(413) // longer when encoded
     expect((await post(path, `state=${'x'.repeat(200_000)}`)).status).toBe(413)
   })
 
-  test.each(paths)('to %s is rejected if its body is not a form', async (path) => {
+  test.each(paths)('is rejected if its body is not a form (%s)', async (path) => {
     for (const type of ['application/json', 'text/plain', 'multipart/form-data; boundary=x']) {
       expect([type, (await post(path, '{}', type)).status]).toEqual([type, 415])
     }

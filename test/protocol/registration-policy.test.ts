@@ -42,7 +42,7 @@ async function expectRefused(token: string, metadata: Record<string, unknown>, f
   expect(row?.['metadata']).toMatchObject({ redirect_uris, client_name: 'Self-made' })
 }
 
-describe('neither POST nor PUT registers a client', () => {
+describe('POST and PUT', () => {
   const inApp = { application_type: 'native' }
   test.each<[string, Record<string, unknown>, string, string]>([
     ['with redirects over http', { redirect_uris: ['http://rp.example/cb'] }, 'redirect_uris', 'redirect_uris.https'],
@@ -87,7 +87,7 @@ describe('neither POST nor PUT registers a client', () => {
     ['that is first-party', { first_party: true }, 'first_party', 'first_party'],
     ['that exempts itself from PKCE', { require_pkce: false }, 'require_pkce', 'administrative'],
     ['with a logo at an address', { logo_uri: 'https://198.51.100.1/logo.png' }, 'logo_uri', 'uri_syntax'],
-  ])('%s', async (_what, metadata, field, rule) => {
+  ])('reject a client %s', async (_what, metadata, field, rule) => {
     await expectRefused(bearer, metadata, field, rule)
   })
 
@@ -122,7 +122,7 @@ describe('neither POST nor PUT registers a client', () => {
       'redirect_uris.hosts',
     ],
     ['an API', { resources: [] }, { resources: ['https://api.example'] }, 'resources', 'resources'],
-  ])('with %s that its policy does not list', async (what, rules, metadata, field, rule) => {
+  ])('reject a client with %s that its policy does not list', async (what, rules, metadata, field, rule) => {
     const name = what.toLowerCase().replaceAll(' ', '-')
     await expectRefused(await createPolicy(postern, name, rules), metadata, field, rule)
   })
@@ -159,8 +159,8 @@ describe('Keycloak CVE-2026-18570: an omitted member is judged by its resulting 
   })
 })
 
-describe('Keycloak CVE-2026-15572: an update is judged again, even one that changes nothing,', () => {
-  test('by the current version of the policy', async () => {
+describe('Keycloak CVE-2026-15572: an update, even one that changes nothing,', () => {
+  test('is judged by the current version of the policy', async () => {
     const token = await createPolicy(postern, 'tightened', {})
     const client = await registered(postern, token, { scope: 'openid email' })
     await operate(postern, 'registration-policy set', { name: 'tightened', rules: { scopes: ['openid'] } })
@@ -169,7 +169,7 @@ describe('Keycloak CVE-2026-15572: an update is judged again, even one that chan
     await updated(postern, client, { scope: 'openid' })
   })
 
-  test('by the client’s current policy, whichever token it was registered with', async () => {
+  test('is judged by the client’s current policy, whichever token it was registered with', async () => {
     await createPolicy(postern, 'stricter', { redirect_uris: { hosts: ['only.example'] } })
     const client = await registered(postern, bearer)
     await operate(postern, 'client update', {
@@ -182,8 +182,8 @@ describe('Keycloak CVE-2026-15572: an update is judged again, even one that chan
   })
 })
 
-describe('Keycloak CVE-2026-16102: a registration cannot grant itself authority', () => {
-  test('through roles, groups or a policy that it sends', async () => {
+describe('Keycloak CVE-2026-16102: a registration', () => {
+  test('cannot grant itself roles, groups or a policy of its choice', async () => {
     const claims = { roles: ['admin'], groups: ['admin'], claims: { groups: ['admin'] }, protocol_mappers: [{}] }
     const client = await registered(postern, bearer, { ...claims, policy: 'administrator', dynamic: false })
     const [row] = await postern.database.query('select metadata, policy, dynamic from clients where id = $1', [
@@ -231,7 +231,7 @@ describe('better-auth CVE-2026-41427, Zitadel CVE-2026-29193: every way to becom
   })
 })
 
-describe('the audit has one event for every registration that takes effect:', () => {
+describe('the audit of registrations', () => {
   const lines = (clientId: unknown) =>
     postern.database.query(
       `select type, actor, address, request_id is not null as has_request, details from audit_events
@@ -239,7 +239,7 @@ describe('the audit has one event for every registration that takes effect:', ()
       [clientId],
     )
 
-  test('for each step of a client that registers and manages itself', async () => {
+  test('has one event for each step of a client that registers and manages itself', async () => {
     const token = await createToken(postern)
     const [{ id } = {}] = await postern.database.query('select id from registration_tokens order by created_at desc')
     const client = await registered(postern, token)
@@ -257,7 +257,7 @@ describe('the audit has one event for every registration that takes effect:', ()
     ])
   })
 
-  test('but none for a registration that is rejected', async () => {
+  test('has no event for a registration that is rejected', async () => {
     const count = async () =>
       (await postern.database.query("select count(*) from audit_events where type not like 'key.%'"))[0]?.['count']
     const before = await count()

@@ -104,18 +104,18 @@ describe('OpenID Connect Core §6.2, RFC 9101 §5.2: a request object by referen
   })
 })
 
-describe('a request object by reference is rejected with invalid_request_uri', () => {
+describe('invalid_request_uri', () => {
   test.each([
     ['that is not registered', () => `${base}/elsewhere.jwt`],
     ['with another query', () => `${base}/other.jwt?of=that`],
     ['below a registered one', () => `${base}/request.jwt/more`],
     ['that is not a URI', () => 'nonsense'],
-  ])('at an address %s, and nothing is fetched', async (_what, uri) => {
+  ])('is the answer for an address %s, and nothing is fetched', async (_what, uri) => {
     expect(await refused(uri())).toBe('invalid_request_uri')
     expect(paths).toEqual([])
   })
 
-  test('for a client that registered none', async () => {
+  test('is the answer for a client that registered no address', async () => {
     const other = await postern.createClient()
     expect(await refused(`${base}/request.jwt`, {}, other)).toBe('invalid_request_uri')
     expect(paths).toEqual([])
@@ -125,7 +125,7 @@ describe('a request object by reference is rejected with invalid_request_uri', (
     ['is longer than a request object may be', () => ({ status: 200, body: 'x'.repeat(17_000) })],
     ['is empty', () => ({ status: 200, body: '' })],
     ['is not found', () => ({ status: 404, body: published.body })],
-  ])('when the document there %s', async (_what, answer) => {
+  ])('is the answer when the document at the address %s', async (_what, answer) => {
     published = answer()
     expect(await refused(`${base}/request.jwt`, { state: 'outer', redirect_uri: 'https://rp.example/cb' })).toBe(
       'invalid_request_uri',

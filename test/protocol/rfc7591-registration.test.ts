@@ -142,18 +142,18 @@ describe('RFC 7591 §3: registration with an initial access token', () => {
   })
 })
 
-describe('RFC 7591 §5: a client cannot register', () => {
-  test.each(forbidden)('%s', async (_what, field, metadata) => {
+describe('RFC 7591 §5: a client', () => {
+  test.each(forbidden)('cannot register %s', async (_what, field, metadata) => {
     const { status, json } = await register(postern, { redirect_uris, ...metadata }, bearer)
     expect([status, json['error'], json['client_id']]).toEqual([400, errorAbout(field), undefined])
     expect(json['error_description']).toContain(field)
   })
 
-  test('something that is not a JSON object', async () => {
+  test('cannot register something that is not a JSON object', async () => {
     for (const body of ['text', [], null, 7]) expect((await register(postern, body, bearer)).status).toBe(400)
   })
 
-  test('an invalid address by repeating a member: the value that takes effect is the one judged', async () => {
+  test('cannot register an invalid address by repeating a member: the value that takes effect is judged', async () => {
     const [bad, fine] = ['"redirect_uris":["http://evil.example/cb"]', '"redirect_uris":["https://rp.example/cb"]']
     const headers = { authorization: `Bearer ${bearer}`, 'content-type': 'application/json' }
     const ask = async (body: string) => {
@@ -176,13 +176,13 @@ describe('RFC 7591 §5: a client cannot register', () => {
     ['a key set without keys', { jwks: {}, token_endpoint_auth_method: 'private_key_jwt' }],
     ['excessive nesting', { jwks: { keys: [JSON.parse(`{"kty":"EC","x":${'['.repeat(6e3)}${']'.repeat(6e3)}}`)] } }],
     ['a prototype', JSON.parse('{"__proto__":{"redirect_uris":["http://evil.example"]},"redirect_uris":[]}')],
-  ])('with %s, which causes no server error', async (_what, metadata) => {
+  ])('cannot register with %s, which causes no server error', async (_what, metadata) => {
     const { status, json } = await register(postern, { redirect_uris, ...metadata }, bearer)
     expect([status, json['client_id']]).toEqual([400, undefined])
     expect(json['error']).toMatch(/^invalid_(redirect_uri|client_metadata)$/)
   })
 
-  test('a forbidden scope by repeating the member: the judged value is the stored one (RFC 8259 §4)', async () => {
+  test('cannot register a forbidden scope by repeating the member: the judged value is stored (RFC 8259 §4)', async () => {
     const ask = async (members: string) => {
       const response = await fetch(`${postern.issuer}/oauth/register`, {
         method: 'POST',
@@ -198,7 +198,7 @@ describe('RFC 7591 §5: a client cannot register', () => {
     expect(JSON.stringify(row)).not.toContain('postern:')
   })
 
-  test('but a native app can register loopback and its own scheme (RFC 8252 §7)', async () => {
+  test('can register loopback and its own scheme if it is a native app (RFC 8252 §7)', async () => {
     const uris = ['http://127.0.0.1/cb', 'http://[::1]/cb', 'com.example.app:/cb']
     const app = await registered(postern, bearer, {
       application_type: 'native',

@@ -105,7 +105,7 @@ describe('RFC 7591 §3.2.2: a software statement', () => {
     expect([status, json['error'], json['client_id']]).toEqual([400, 'unapproved_software_statement', undefined])
   })
 
-  test('of any issuer is rejected as unapproved under a policy that forbids statements', async () => {
+  test('is rejected as unapproved, whatever its issuer, under a policy that forbids statements', async () => {
     const token = await createPolicy(postern, 'plain', { software_statement: 'refused' })
     for (const by of [issuer, 'https://stranger.example']) {
       const { status, json } = await present(await state({}, { by }), {}, token)

@@ -73,26 +73,26 @@ describe('RFC 7636 §4.6: a code', () => {
   })
 })
 
-describe('PKCE is optional', () => {
-  test('for a confidential client whose administrator allows it', async () => {
+describe('a client without PKCE', () => {
+  test('is accepted if it is confidential and its administrator allows it', async () => {
     const client = await postern.createClient({ require_pkce: false })
     const begun = await authorize(postern, client, { email, ...without })
     expect((await redeem(postern, begun, { client, code_verifier: undefined })).status).toBe(200)
   })
 
-  test('RFC 9700 §2.1.1: but such a client must not send a verifier for a code without a challenge', async () => {
+  test('RFC 9700 §2.1.1: must not send a verifier for a code without a challenge', async () => {
     const client = await postern.createClient({ require_pkce: false })
     const begun = await authorize(postern, client, { email, ...without })
     expect((await redeem(postern, begun, { client })).json['error']).toBe('invalid_grant')
   })
 
-  test('but such a client cannot omit the verifier after it sent a challenge', async () => {
+  test('cannot omit the verifier after it sent a challenge', async () => {
     const client = await postern.createClient({ require_pkce: false })
     const begun = await authorize(postern, client, { email })
     expect((await redeem(postern, begun, { client, code_verifier: undefined })).json['error']).toBe('invalid_grant')
   })
 
-  test('but not because a client says so', async () => {
+  test('is not accepted because it says so itself', async () => {
     const { initial_access_token } = (await operate(postern, 'registration-token create', {})) as Record<string, string>
     const { status, json } = await send(postern, '/oauth/register', {
       bearer: String(initial_access_token),
@@ -101,7 +101,7 @@ describe('PKCE is optional', () => {
     expect([status, json['error']]).toEqual([400, 'invalid_client_metadata'])
   })
 
-  test('for confidential clients with REQUIRE_PKCE=public-clients, but not for public ones', async () => {
+  test('is accepted with REQUIRE_PKCE=public-clients if it is confidential, but not if it is public', async () => {
     const relaxed = await startPostern({ REQUIRE_PKCE: 'public-clients' })
     try {
       await relaxed.createAccount(email)

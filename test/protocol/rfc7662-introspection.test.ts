@@ -40,8 +40,8 @@ afterAll(() => postern?.stop())
 const ask = (who: ClientMetadata | undefined, token: unknown, form: Record<string, string> = {}, headers = {}) =>
   send(postern, '/oauth/introspect', { client: who, form: { token: String(token), ...form }, headers })
 
-describe('RFC 7662 §2.2: a token is reported', () => {
-  test('to the client it was issued to', async () => {
+describe('RFC 7662 §2.2: a token', () => {
+  test('is reported to the client it was issued to', async () => {
     const { config, tokens } = await login(postern, client, { email, scope })
     expect(await oidc.tokenIntrospection(config, tokens.access_token)).toMatchObject({
       active: true,
@@ -55,20 +55,20 @@ describe('RFC 7662 §2.2: a token is reported', () => {
     })
   })
 
-  test('to the client of a refresh token', async () => {
+  test('is reported to its client if it is a refresh token', async () => {
     const { config, tokens } = await login(postern, client, { email, scope })
     const answer = await oidc.tokenIntrospection(config, String(tokens.refresh_token))
     expect(answer).toMatchObject({ active: true, client_id: client.client_id })
     expect(answer).not.toHaveProperty('token_type')
   })
 
-  test('to the resource server it is meant for', async () => {
+  test('is reported to the resource server that is its audience', async () => {
     const { tokens } = await login(postern, client, forApi)
     const { json } = await ask(api, tokens.access_token)
     expect(json).toMatchObject({ active: true, aud: resource, scope: 'read', client_id: client.client_id })
   })
 
-  test('despite a wrong hint (§2.1)', async () => {
+  test('is reported despite a wrong hint (§2.1)', async () => {
     const { tokens } = await login(postern, client, { email, scope })
     for (const token_type_hint of ['refresh_token', 'access_token', 'nonsense']) {
       expect((await ask(client, tokens.access_token, { token_type_hint })).json['active']).toBe(true)
@@ -279,10 +279,10 @@ describe('RFC 9701 §5: a signed JWT', () => {
   })
 })
 
-describe('RFC 7662 §4: the answer is exactly {"active":false}', () => {
+describe('RFC 7662 §4: the answer', () => {
   const inactive = { status: 200, text: '{"active":false}' }
 
-  test('for another client and any token, just as for an unknown token (CVE-2026-37979)', async () => {
+  test('is exactly {"active":false} for another client and any token, just as for an unknown token (CVE-2026-37979)', async () => {
     const { tokens } = await login(postern, client, { email, scope })
     const { tokens: atApi } = await login(postern, client, forApi)
     for (const token of [tokens.access_token, tokens.refresh_token, atApi.access_token, 'unknown']) {
@@ -290,7 +290,7 @@ describe('RFC 7662 §4: the answer is exactly {"active":false}', () => {
     }
   })
 
-  test('for a resource server and tokens that are meant for others', async () => {
+  test('is exactly {"active":false} for a resource server and tokens with another audience', async () => {
     const other = { resource: 'https://other.example/' }
     const { tokens } = await login(postern, client, { email, scope: 'openid read', ...other, tokenParameters: other })
     expect((await ask(stranger, tokens.access_token)).json['active']).toBe(true)
@@ -300,7 +300,7 @@ describe('RFC 7662 §4: the answer is exactly {"active":false}', () => {
     expect(await ask(api, userinfoOnly.refresh_token)).toMatchObject(inactive)
   })
 
-  test('for a client that registered itself', async () => {
+  test('is exactly {"active":false} for a client that registered itself', async () => {
     const { initial_access_token } = (await operate(postern, 'registration-token create', {})) as Record<string, string>
     const registered = await send(postern, '/oauth/register', {
       bearer: String(initial_access_token),
@@ -310,7 +310,7 @@ describe('RFC 7662 §4: the answer is exactly {"active":false}', () => {
     expect(await ask(registered.json as ClientMetadata, tokens.access_token)).toMatchObject(inactive)
   })
 
-  test('for the client itself if the token is truncated, extended or in another case (CVE-2026-27840)', async () => {
+  test('is exactly {"active":false} for a truncated or extended token, or one in another case (CVE-2026-27840)', async () => {
     const { tokens } = await login(postern, client, { email, scope })
     const token = tokens.access_token
     const swapped = token.replace(/[a-z]/, (letter) => letter.toUpperCase())
@@ -319,13 +319,13 @@ describe('RFC 7662 §4: the answer is exactly {"active":false}', () => {
     }
   })
 
-  test('for a token that has expired', async () => {
+  test('is exactly {"active":false} for a token that has expired', async () => {
     const { tokens } = await login(postern, client, { email, scope })
     await age(postern, 'AccessToken', 700)
     expect(await ask(client, tokens.access_token)).toMatchObject(inactive)
   })
 
-  test('for a code or a session, while an ID token may cause an error', async () => {
+  test('is exactly {"active":false} for a code or a session, while an ID token may cause an error', async () => {
     const { tokens, callback, visitor } = await login(postern, client, { email, scope })
     const session = [...visitor.cookies].find(([name]) => name.startsWith('postern_session '))?.[1].value
     for (const value of [callback.searchParams.get('code'), session]) {
@@ -382,7 +382,7 @@ describe('RFC 7662 §2.2: after a client or an account is gone', () => {
   })
 })
 
-describe('RFC 7662 §2.2: nobody else can determine what the server states about a token (CVE-2024-29892)', () => {
+describe('RFC 7662 §2.2: the statements of the server about a token (CVE-2024-29892)', () => {
   const forged = {
     active: false,
     sub: 'somebody-else',
@@ -412,40 +412,43 @@ describe('RFC 7662 §2.2: nobody else can determine what the server states about
     amr: ['pwd'],
   })
 
-  test.each(['opaque', 'jwt'] as const)('through the contents of a profile (%s token)', async (tokenFormat) => {
-    const identifier = `https://${tokenFormat}.example/`
-    const email = `${tokenFormat}@example.com`
-    const { id } = await postern.createAccount(email, forged)
-    const own = await postern.createClient()
-    const { tokens } = await login(postern, own, {
-      email,
-      scope: 'openid profile read',
-      resource: identifier,
-      tokenParameters: { resource: identifier },
-      claims: JSON.stringify({ id_token: Object.fromEntries(Object.keys(forged).map((name) => [name, null])) }),
-    })
-    const since = Math.floor(Date.now() / 1000) - 60
-    const claims = tokens.claims()
-    expect(claims).toMatchObject({ sub: id, iss: postern.issuer, aud: own.client_id })
-    const said =
-      tokenFormat === 'opaque'
-        ? (await ask(api, tokens.access_token)).json
-        : (await jwtVerify(tokens.access_token, await publishedKeys(postern))).payload
-    expect(said).toMatchObject({ ...expected(id, own.client_id), aud: identifier })
-    for (const issued of [claims ?? {}, said] as Record<string, unknown>[]) {
-      expect(Math.min(...['iat', 'exp', 'auth_time'].map((name) => Number(issued[name])))).toBeGreaterThan(since)
-      for (const name of ['act', 'cnf']) expect(issued).not.toHaveProperty(name)
-      expect([issued['jti'], issued['token_type'], issued['acr']]).not.toContain('chosen')
-    }
-    if (tokenFormat === 'opaque') {
-      expect(said).toMatchObject({ active: true, token_type: 'Bearer' })
-      const signed = await jwtVerify(
-        (await ask(api, tokens.access_token, {}, jwtForm)).text,
-        await publishedKeys(postern),
-      )
-      expect(signed.payload).toMatchObject({ iss: postern.issuer, aud: api.client_id, token_introspection: said })
-    }
-  })
+  test.each(['opaque', 'jwt'] as const)(
+    'cannot be changed by the contents of a profile (%s token)',
+    async (tokenFormat) => {
+      const identifier = `https://${tokenFormat}.example/`
+      const email = `${tokenFormat}@example.com`
+      const { id } = await postern.createAccount(email, forged)
+      const own = await postern.createClient()
+      const { tokens } = await login(postern, own, {
+        email,
+        scope: 'openid profile read',
+        resource: identifier,
+        tokenParameters: { resource: identifier },
+        claims: JSON.stringify({ id_token: Object.fromEntries(Object.keys(forged).map((name) => [name, null])) }),
+      })
+      const since = Math.floor(Date.now() / 1000) - 60
+      const claims = tokens.claims()
+      expect(claims).toMatchObject({ sub: id, iss: postern.issuer, aud: own.client_id })
+      const said =
+        tokenFormat === 'opaque'
+          ? (await ask(api, tokens.access_token)).json
+          : (await jwtVerify(tokens.access_token, await publishedKeys(postern))).payload
+      expect(said).toMatchObject({ ...expected(id, own.client_id), aud: identifier })
+      for (const issued of [claims ?? {}, said] as Record<string, unknown>[]) {
+        expect(Math.min(...['iat', 'exp', 'auth_time'].map((name) => Number(issued[name])))).toBeGreaterThan(since)
+        for (const name of ['act', 'cnf']) expect(issued).not.toHaveProperty(name)
+        expect([issued['jti'], issued['token_type'], issued['acr']]).not.toContain('chosen')
+      }
+      if (tokenFormat === 'opaque') {
+        expect(said).toMatchObject({ active: true, token_type: 'Bearer' })
+        const signed = await jwtVerify(
+          (await ask(api, tokens.access_token, {}, jwtForm)).text,
+          await publishedKeys(postern),
+        )
+        expect(signed.payload).toMatchObject({ iss: postern.issuer, aud: api.client_id, token_introspection: said })
+      }
+    },
+  )
 })
 
 describe('RFC 7662 §2.1: introspection', () => {

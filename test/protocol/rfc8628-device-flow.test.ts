@@ -100,8 +100,8 @@ describe('RFC 8628 §3: the device flow through the pages', () => {
   })
 })
 
-describe('RFC 8628 §3.5: the device is answered', () => {
-  test('with authorization_pending before and while the person signs in', async () => {
+describe('RFC 8628 §3.5: the device', () => {
+  test('receives authorization_pending before and while the person signs in', async () => {
     const { user_code, device_code } = await begin()
     expect(await poll(device_code)).toMatchObject({ status: 400, json: { error: 'authorization_pending' } })
     const visitor = createVisitor(postern.issuer)
@@ -110,7 +110,7 @@ describe('RFC 8628 §3.5: the device is answered', () => {
     expect((await poll(device_code)).json['error']).toBe('authorization_pending')
   })
 
-  test('with access_denied when the person says that the code is not theirs', async () => {
+  test('receives access_denied when the person says that the code is not theirs', async () => {
     const { user_code, device_code } = await begin()
     const visitor = createVisitor(postern.issuer)
     const done = await visitor.submit(await enter(visitor, user_code), '/device', { abort: 'yes' })
@@ -118,7 +118,7 @@ describe('RFC 8628 §3.5: the device is answered', () => {
     expect(await poll(device_code)).toMatchObject({ status: 400, json: { error: 'access_denied' } })
   })
 
-  test('with access_denied when the person cancels at the sign-in, or denies at the consent', async () => {
+  test('receives access_denied when the person cancels at the sign-in, or denies at the consent', async () => {
     const cancelled = await begin()
     const visitor = createVisitor(postern.issuer)
     const signIn = await confirm(visitor, await enter(visitor, cancelled.user_code))
@@ -134,7 +134,7 @@ describe('RFC 8628 §3.5: the device is answered', () => {
     expect((await poll(denied.device_code)).json['error']).toBe('access_denied')
   })
 
-  test('with expired_token afterwards, and the person sees that too', async () => {
+  test('receives expired_token afterwards, and the person sees that too', async () => {
     const { user_code, device_code } = await begin()
     await age(postern, 'DeviceCode', 620)
     expect(await poll(device_code)).toMatchObject({ status: 400, json: { error: 'expired_token' } })
@@ -142,7 +142,7 @@ describe('RFC 8628 §3.5: the device is answered', () => {
     expect([page.status, page.body.includes('That code has expired')]).toEqual([400, true])
   })
 
-  test('with invalid_grant for a code of another client, an unknown code, or the hash of one', async () => {
+  test('receives invalid_grant for a code of another client, an unknown code, or the hash of one', async () => {
     const { device_code } = await begin()
     const other = await postern.createClient({
       grant_types: [grant_type],

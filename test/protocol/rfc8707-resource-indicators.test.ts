@@ -177,7 +177,7 @@ describe('RFC 8707 §2.1: consent covers each scope of each API:', () => {
   })
 })
 
-describe('RFC 8707 §2: invalid_target is the answer', () => {
+describe('RFC 8707 §2: invalid_target', () => {
   test.each([
     'https://unknown.example/',
     `${files}more`,
@@ -186,12 +186,12 @@ describe('RFC 8707 §2: invalid_target is the answer', () => {
     'not a uri',
     `${files}#fragment`,
     '__proto__',
-  ])('at the authorization endpoint for %s', async (resource) => {
+  ])('is the answer of the authorization endpoint for %s', async (resource) => {
     const { page } = await beginLogin(await discover(postern, client), { issuer: postern.issuer, resource })
     expect(answerOf(page.url)).toMatchObject({ error: 'invalid_target' })
   })
 
-  test('at the token endpoint for a resource that is unknown or was not part of the authorization', async () => {
+  test('is the answer of the token endpoint for a resource that is unknown or was not part of the authorization', async () => {
     for (const resource of ['https://unknown.example/', mail, [files, mail]]) {
       const begun = await authorize(postern, client, { email, scope: 'openid read', resource: files })
       const { status, json } = await redeem(postern, begun, { client, resource })

@@ -79,25 +79,25 @@ describe('RFC 9101 §5: a signed request object, by value', () => {
   })
 })
 
-describe('RFC 9101 §6: a request object is rejected', () => {
-  test('if it is unsigned', async () => {
+describe('RFC 9101 §6: a request object', () => {
+  test('is rejected if it is unsigned', async () => {
     const now = Math.floor(Date.now() / 1000)
     const claims = { ...request, iss: client.client_id, aud: postern.issuer, exp: now + 60 }
     expect(await refused(new UnsecuredJWT(claims).encode())).toBe('invalid_request_object')
   })
 
-  test('if it is signed with another key, registered or not', async () => {
+  test('is rejected if it is signed with another key, registered or not', async () => {
     const stranger = await createKey()
     expect(await refused(await sign({ by: stranger.key }))).toBe('invalid_request_object')
     expect(await refused(await sign({ by: stranger.key, kid: 'other' }))).toBe('invalid_request_object')
   })
 
-  test('if it is signed with another algorithm than the client registered', async () => {
+  test('is rejected if it is signed with another algorithm than the client registered', async () => {
     const rsa = await createKey('RS256')
     expect(await refused(await sign({ by: rsa.key, alg: 'RS256' }))).toBe('invalid_request_object')
   })
 
-  test('if it is signed with the client secret', async () => {
+  test('is rejected if it is signed with the client secret', async () => {
     const by = await crypto.subtle.importKey(
       'raw',
       new TextEncoder().encode(String(client['client_secret'])),
@@ -108,7 +108,7 @@ describe('RFC 9101 §6: a request object is rejected', () => {
     expect(await refused(await sign({ by, alg: 'HS256' }))).toBe('invalid_request_object')
   })
 
-  test('if it was changed after it was signed', async () => {
+  test('is rejected if it was changed after it was signed', async () => {
     const [header, payload, signature] = (await sign()).split('.')
     const claims = JSON.parse(Buffer.from(String(payload), 'base64url').toString())
     const forged = Buffer.from(JSON.stringify({ ...claims, scope: 'openid email' })).toString('base64url')
@@ -123,28 +123,28 @@ describe('RFC 9101 §6: a request object is rejected', () => {
     ['contains a request', { request: 'x' }],
     ['contains a request_uri', { request_uri: 'https://rp.example/request.jwt' }],
     ['names another client', { client_id: 'somebody-else' }],
-  ])('if it %s', async (_why, claims) => {
+  ])('is rejected if it %s', async (_why, claims) => {
     expect(await refused(await sign({ claims }))).toBe('invalid_request_object')
   })
 
-  test('if its redirect_uri is not registered, with a page and never a redirect', async () => {
+  test('is rejected if its redirect_uri is not registered, with a page and never a redirect', async () => {
     const { page } = await send(await sign({ claims: { redirect_uri: 'https://evil.example/cb' } }))
     expect([page.status, new URL(page.url).origin]).toEqual([400, postern.issuer])
   })
 
-  test('if it lacks the PKCE challenge, which does not count beside it', async () => {
+  test('is rejected if it lacks the PKCE challenge, which does not count beside it', async () => {
     const claims = { code_challenge: undefined, code_challenge_method: undefined }
     const more = { code_challenge: String(request['code_challenge']), code_challenge_method: 'S256' }
     expect(await refused(await sign({ claims }), more)).toBe('invalid_request')
   })
 
-  test('if it is sent by reference, and then nothing is fetched', async () => {
+  test('is rejected if it is sent by reference, and then nothing is fetched', async () => {
     const query = new URLSearchParams({ client_id: client.client_id, request_uri: 'https://rp.example/request.jwt' })
     const { page } = await visit(postern, `/oauth/authorize?${query}`)
     expect(page.body).toContain('request_uri_not_supported')
   })
 
-  test('if it is nonsense', async () => {
+  test('is rejected if it is nonsense', async () => {
     expect(await refused('nonsense')).toBe('invalid_request_object')
   })
 })

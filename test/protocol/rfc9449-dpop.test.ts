@@ -289,7 +289,7 @@ describe('RFC 9449 §5: a refresh token', () => {
       headers,
     })
 
-  test('of a public client is bound to the key of the login: it is rejected without a proof, or with another key', async () => {
+  test('is bound to the key of the login for a public client: it is rejected without a proof, or with another key', async () => {
     const { refresh_token } = await boundTokens(app)
     for (const headers of [{}, { dpop: await prove('POST', '/oauth/token', { by: foreign }) }]) {
       const { status, json } = await refresh(refresh_token, headers)
@@ -301,7 +301,7 @@ describe('RFC 9449 §5: a refresh token', () => {
     expect((await refresh(successor, { dpop: await prove('POST', '/oauth/token', { by: foreign }) })).status).toBe(400)
   })
 
-  test('of a confidential client is bound by the secret, so the key may change', async () => {
+  test('is bound by the secret of a confidential client, so the key may change', async () => {
     const { refresh_token } = await boundTokens()
     const { status, json } = await send(postern, '/oauth/token', {
       client,

@@ -34,8 +34,8 @@ async function isSignedIn(config: oidc.Configuration, visitor: Visitor): Promise
 const isActive = async (config: oidc.Configuration, token: unknown) =>
   (await oidc.tokenIntrospection(config, String(token))).active
 
-describe('OpenID Connect RP-Initiated Logout §2: signing out', () => {
-  test('with an id_token_hint of this session, it happens without a question and returns with the state', async () => {
+describe('OpenID Connect RP-Initiated Logout §2: a sign-out', () => {
+  test('happens without a question, and returns with the state, with an id_token_hint of this session', async () => {
     const { config, tokens, visitor } = await login(postern, client, { email })
     const url = oidc.buildEndSessionUrl(config, {
       id_token_hint: String(tokens.id_token),
@@ -47,21 +47,21 @@ describe('OpenID Connect RP-Initiated Logout §2: signing out', () => {
     expect((await visitor.get(url.href)).url).toBe(`${post_logout_redirect_uri}?state=xyz`) // now without a session
   })
 
-  test('with an id_token_hint of this session but no address to return to, a question comes first', async () => {
+  test('asks first with an id_token_hint of this session but no address to return to', async () => {
     const { config, tokens, visitor } = await login(postern, client, { email })
     const page = await leave(visitor, { id_token_hint: String(tokens.id_token) })
     expect([page.status, page.body.includes(question)]).toEqual([200, true])
     expect(await isSignedIn(config, visitor)).toBe(true)
   })
 
-  test('with only a client_id, it happens after a question, and returns', async () => {
+  test('asks first with only a client_id, and returns', async () => {
     const { config, visitor } = await login(postern, client, { email })
     const page = await leave(visitor, { client_id: client.client_id, post_logout_redirect_uri })
     expect((await signOut(visitor, page)).url).toBe(post_logout_redirect_uri)
     expect(await isSignedIn(config, visitor)).toBe(false)
   })
 
-  test('with neither, it happens after a question, and ends on a page wherever it was meant to return', async () => {
+  test('asks first without either, and ends on a page whatever the address to return to', async () => {
     const { config, visitor } = await login(postern, client, { email })
     const page = await leave(visitor, { post_logout_redirect_uri })
     const done = await signOut(visitor, page)
@@ -69,7 +69,7 @@ describe('OpenID Connect RP-Initiated Logout §2: signing out', () => {
     expect(await isSignedIn(config, visitor)).toBe(false)
   })
 
-  test('§2: an id_token_hint that has expired still names its client', async () => {
+  test('§2: accepts the client of an expired id_token_hint', async () => {
     const { config, tokens, visitor } = await login(postern, client, { email })
     const hint = String(tokens.id_token)
     const realNow = Date.now
@@ -85,14 +85,14 @@ describe('OpenID Connect RP-Initiated Logout §2: signing out', () => {
     expect(await isSignedIn(config, visitor)).toBe(false)
   })
 
-  test('a person who is not signed in is redirected all the same', async () => {
+  test('redirects a person who is not signed in all the same', async () => {
     const visitor = createVisitor(postern.issuer)
     const left = await leave(visitor, { client_id: client.client_id, post_logout_redirect_uri, state: 's' })
     expect(left.url).toBe(`${post_logout_redirect_uri}?state=s`)
     expect((await leave(visitor)).body).toContain(signedOut)
   })
 
-  test('"stay signed in" keeps the session, and still returns', async () => {
+  test('keeps the session and still returns if the person stays signed in', async () => {
     const { config, tokens, visitor } = await login(postern, client, { email })
     const page = await leave(visitor, { client_id: client.client_id, post_logout_redirect_uri })
     expect((await stay(visitor, page)).url).toBe(post_logout_redirect_uri)

@@ -196,14 +196,14 @@ describe('a sign-out form that is sent twice', () => {
     expect([again.status, again.body.includes(signedOut)]).toEqual([200, true])
   })
 
-  test('at the same moment signs out too', async () => {
+  test('signs out if both are sent at the same moment', async () => {
     const page = await leave({ client_id: client.client_id })
     const answers = await Promise.all([signOut(page), signOut(page)])
     for (const answer of answers) expect([answer.status, answer.body.includes(signedOut)]).toEqual([200, true])
     expect(await isSignedIn()).toBe(false)
   })
 
-  test('and was outdated by another tab asks once more, and then returns', async () => {
+  test('asks once more if another tab outdated it, and then returns', async () => {
     const parameters = { client_id: client.client_id, post_logout_redirect_uri, state: 's' }
     const page = await leave(parameters)
     await leave(parameters)
@@ -221,12 +221,12 @@ describe('RP-Initiated Logout §2: an ID token as a hint', () => {
     expect(await isSignedIn(who)).toBe(true)
   }
 
-  test('of another person causes a question', async () => {
+  test('causes a question if it is of another person', async () => {
     const grace = await login(postern, client, { email: 'grace@example.com' })
     await expectAsked({ id_token_hint: hint, post_logout_redirect_uri }, grace.visitor)
   })
 
-  test('of an earlier session of the same person causes a question', async () => {
+  test('causes a question if it is of an earlier session of the same person', async () => {
     const before = Date.now
     try {
       Date.now = () => before() + 60_000
@@ -237,7 +237,7 @@ describe('RP-Initiated Logout §2: an ID token as a hint', () => {
     }
   })
 
-  test('of an app that the person has not used in this session causes a question', async () => {
+  test('causes a question if it is of an app that the person has not used in this session', async () => {
     const elsewhere = await login(postern, other, { email })
     await expectAsked({
       id_token_hint: String(elsewhere.tokens.id_token),
@@ -245,7 +245,7 @@ describe('RP-Initiated Logout §2: an ID token as a hint', () => {
     })
   })
 
-  test('with the sid of another session causes a question', async () => {
+  test('causes a question if it has the sid of another session', async () => {
     const told = await postern.createClient({
       backchannel_logout_uri: 'https://rp.example/told',
       backchannel_logout_session_required: true,
@@ -255,7 +255,7 @@ describe('RP-Initiated Logout §2: an ID token as a hint', () => {
     await expectAsked({ id_token_hint: String(one.tokens.id_token), post_logout_redirect_uri }, two.visitor)
   })
 
-  test('with a pairwise subject is recognised, and causes no question', async () => {
+  test('causes no question if it has the person’s pairwise subject', async () => {
     const pairwise = await postern.createClient({
       subject_type: 'pairwise',
       post_logout_redirect_uris: [post_logout_redirect_uri],

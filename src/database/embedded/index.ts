@@ -102,7 +102,8 @@ async function attach(port: number, password: string, paths: cluster.Paths): Pro
     })
     try {
       const { rows } = await client.query<{ data_directory: string }>('show data_directory')
-      const served = rows[0]?.data_directory ?? ''
+      const served = rows[0]?.data_directory
+      if (served === undefined) throw new Error(`The PostgreSQL on port ${port} did not name its data directory.`)
       if ((await realpath(served).catch(() => served)) !== paths.cluster) {
         throw new Error(`The PostgreSQL on port ${port} serves ${served} instead of ${paths.cluster}. Stop it.`)
       }

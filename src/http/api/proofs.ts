@@ -37,7 +37,7 @@ export async function flawOf(
   // Last, so that only who has a good token and its key makes anything remembered. It is remembered until it would be
   // too old, also if it says to be from as far in the future as clocks may differ.
   const expiresAt = new Date(Date.now() + (goodForSeconds + 2 * clockToleranceSeconds) * 1_000)
-  const isFirst = await replays.claim(db, sha256(['admin api', jkt, payload.jti].join('\0')), expiresAt)
+  const isFirst = await replays.redeem(db, sha256(['admin api', jkt, payload.jti].join('\0')), expiresAt)
   return isFirst ? undefined : 'The DPoP proof was used before.'
 }
 

@@ -60,8 +60,9 @@ function fail(error: unknown): never {
 
 async function pinOf({ PKCS11_PIN, PKCS11_PIN_FILE }: Config): Promise<Secret> {
   if (PKCS11_PIN) return PKCS11_PIN
+  if (!PKCS11_PIN_FILE) throw new Error('PKCS11_PIN or PKCS11_PIN_FILE is required.')
   try {
-    return secret((await readFile(PKCS11_PIN_FILE ?? '', 'utf8')).replace(/\r?\n$/, ''))
+    return secret((await readFile(PKCS11_PIN_FILE, 'utf8')).replace(/\r?\n$/, ''))
   } catch (cause) {
     throw new Error('PKCS11_PIN_FILE cannot be read.', { cause })
   }

@@ -21,7 +21,7 @@ const ofOwn: Readonly<Record<string, AdapterOf>> = {
     registrationAccessTokenAdapter(storage, artifactAdapter(storage, 'RegistrationAccessToken')),
   ReplayDetection: ({ db }) => ({
     // The engine's own check reads and then writes; configuration.ts replaces it by one statement.
-    upsert: async (id, { exp = 0 }) => void (await replays.claim(db, sha256(id), new Date(exp * 1000))),
+    upsert: async (id, { exp = 0 }) => void (await replays.redeem(db, sha256(id), new Date(exp * 1000))),
     destroy: (id) => replays.release(db, sha256(id)),
   }),
 }

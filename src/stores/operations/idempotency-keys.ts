@@ -1,21 +1,21 @@
 import type { Tx } from '../../database/schema.ts'
 
-/** What is known of a key: that it is new and now ours, or what was answered to the request that it came with before. */
-export type Claim = 'new' | { requestHash: Buffer; responseSealed: string }
+/** A key that is now reserved for this request, or the request that used the key before and its answer. */
+export type Reservation = 'reserved' | { requestHash: Buffer; responseSealed: string }
 
-/** What an answer is sealed for. */
+/** The identity that an answer is sealed for. */
 export const identity = (keyHash: Buffer): string => `idempotency_keys.response:${keyHash.toString('hex')}`
 
 /**
- * Claims a key for the request of this transaction. Another transaction that claims it at the same moment waits
- * here for the end of the first, and then finds its answer; or, if the first came to nothing, has the key itself.
+ * Reserves a key for the request of this transaction. Another transaction with the same key waits here until the first
+ * one ends. It then finds the answer of the first, or reserves the key itself if the first was rolled back.
  */
-export async function claim(
+export async function reserve(
   tx: Tx,
   { keyHash, requestHash, expiresAt }: { keyHash: Buffer; requestHash: Buffer; expiresAt: Date },
-): Promise<Claim> {
+): Promise<Reservation> {
   const now = new Date()
-  const claimed = await tx
+  const reserved = await tx
     .insertInto('idempotency_keys')
     .values({
       key_hash: keyHash,
@@ -32,16 +32,18 @@ export async function claim(
     )
     .returning('key_hash')
     .executeTakeFirst()
-  if (claimed) return 'new'
+  if (reserved) return 'reserved'
   const row = await tx
     .selectFrom('idempotency_keys')
     .select(['request_hash', 'response_sealed'])
     .where('key_hash', '=', keyHash)
     .executeTakeFirstOrThrow()
-  return { requestHash: row.request_hash, responseSealed: row.response_sealed ?? '' }
+  // The reservation and its answer are one transaction, so no other one sees a key without an answer.
+  if (row.response_sealed === null) throw new Error('An idempotency key is stored without its answer.')
+  return { requestHash: row.request_hash, responseSealed: row.response_sealed }
 }
 
-/** Keeps the answer, sealed, with the key that was claimed in this transaction. */
+/** Stores the sealed answer with the key that this transaction reserved. */
 export async function keep(tx: Tx, keyHash: Buffer, responseSealed: string): Promise<void> {
   await tx
     .updateTable('idempotency_keys')

@@ -50,19 +50,14 @@ export async function list(
   db: Db,
   { clientId, after, limit }: { clientId: string | undefined; after: Position | undefined; limit: number },
 ): Promise<RefusedRequest[]> {
-  const rows = await db
-    .selectFrom('refused_requests')
-    .select(columns)
-    .$if(clientId !== undefined, (query) => query.where('client_id', '=', clientId ?? null))
-    .$if(after !== undefined, (query) =>
-      query.where(({ eb, refTuple, tuple }) =>
-        eb(refTuple('occurred_at', 'request_id'), '<', tuple(after?.at ?? new Date(), after?.id ?? '')),
-      ),
+  let query = db.selectFrom('refused_requests').select(columns)
+  if (clientId !== undefined) query = query.where('client_id', '=', clientId)
+  if (after) {
+    query = query.where(({ eb, refTuple, tuple }) =>
+      eb(refTuple('occurred_at', 'request_id'), '<', tuple(after.at, after.id)),
     )
-    .orderBy('occurred_at', 'desc')
-    .orderBy('request_id', 'desc')
-    .limit(limit)
-    .execute()
+  }
+  const rows = await query.orderBy('occurred_at', 'desc').orderBy('request_id', 'desc').limit(limit).execute()
   return rows.map(toRequest)
 }
 

@@ -67,7 +67,9 @@ export async function begin(
   if (!row) throw new Error('An attempt was neither begun nor refused.')
   const { way, chosen, counted, waits, marked: isMarked } = row
   if (way === null || counted?.length === chosen) return { way: way ?? undefined, waits, isMarked }
-  const taken = (ways[way] ?? []).filter(({ keyHash }) => counted?.includes(keyHash.toString('hex')))
+  const rules = ways[way]
+  if (!rules) throw new Error(`The statement chose way ${way} of ${ways.length}.`)
+  const taken = rules.filter(({ keyHash }) => counted?.includes(keyHash.toString('hex')))
   if (taken.length > 0) await giveBack(db, { restored: taken })
   return { way: undefined, waits: waits.map((seconds) => Math.max(1, seconds)), isMarked }
 }

@@ -158,14 +158,12 @@ export type Revocation = { grantId: string; family?: string | undefined; session
  */
 export async function revoke(tx: Tx, { grantId, family, sessionUid }: Revocation): Promise<number> {
   await tx.selectFrom('grants').select('id').where('id', '=', grantId).forUpdate().execute()
-  const { numDeletedRows } = await tx
-    .deleteFrom('artifacts')
-    .where('grant_id', '=', grantId)
-    .$if(family !== undefined, (query) => query.where('family', '=', family ?? null))
-    .$if(sessionUid !== undefined, (query) =>
-      query.where('session_uid', '=', sessionUid ?? null).where(sql<boolean>`payload ? 'expiresWithSession'`),
-    )
-    .executeTakeFirstOrThrow()
+  let query = tx.deleteFrom('artifacts').where('grant_id', '=', grantId)
+  if (family !== undefined) query = query.where('family', '=', family)
+  if (sessionUid !== undefined) {
+    query = query.where('session_uid', '=', sessionUid).where(sql<boolean>`payload ? 'expiresWithSession'`)
+  }
+  const { numDeletedRows } = await query.executeTakeFirstOrThrow()
   return Number(numDeletedRows)
 }
 
@@ -207,7 +205,7 @@ export async function findInteraction(db: Db, idHash: Buffer): Promise<Interacti
   return {
     clientId: row.client_id ?? undefined,
     isDestroyed,
-    isLive: !isDestroyed && (row.expires_at?.getTime() ?? 0) > Date.now(),
+    isLive: !isDestroyed && row.expires_at !== null && row.expires_at.getTime() > Date.now(),
     payload: row.payload,
   }
 }

@@ -152,21 +152,16 @@ export async function list(
     limit,
   }: { accountId: string | undefined; clientId: string | undefined; after: Position | undefined; limit: number },
 ): Promise<GrantRecord[]> {
-  const rows = await db
+  let query = db
     .selectFrom('grants')
     .select([...columns, 'account_id', 'client_id', 'created_at'])
     .where('expires_at', '>', new Date())
-    .$if(accountId !== undefined, (query) => query.where('account_id', '=', accountId ?? ''))
-    .$if(clientId !== undefined, (query) => query.where('client_id', '=', clientId ?? ''))
-    .$if(after !== undefined, (query) =>
-      query.where((where) =>
-        where(where.refTuple('created_at', 'id'), '>', where.tuple(after?.at ?? new Date(0), after?.id ?? '')),
-      ),
-    )
-    .orderBy('created_at')
-    .orderBy('id')
-    .limit(limit)
-    .execute()
+  if (accountId !== undefined) query = query.where('account_id', '=', accountId)
+  if (clientId !== undefined) query = query.where('client_id', '=', clientId)
+  if (after) {
+    query = query.where(({ eb, refTuple, tuple }) => eb(refTuple('created_at', 'id'), '>', tuple(after.at, after.id)))
+  }
+  const rows = await query.orderBy('created_at').orderBy('id').limit(limit).execute()
   return rows.map((row) => ({
     ...toGrant(row),
     accountId: row.account_id,

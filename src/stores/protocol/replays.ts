@@ -1,10 +1,10 @@
 import type { Db } from '../../database/schema.ts'
 
 /**
- * Records a one-time identifier and says whether this call was the first to see it. Insert only: of any
- * number of concurrent calls one gets `true` (RFC 7523 §3 item 7, RFC 9449 §11.1).
+ * Redeems a one-time identifier and says whether this call was the first to present it. It only inserts: exactly one of
+ * any number of concurrent calls returns `true` (RFC 7523 §3 item 7, RFC 9449 §11.1).
  */
-export async function claim(db: Db, idHash: Buffer, expiresAt: Date): Promise<boolean> {
+export async function redeem(db: Db, idHash: Buffer, expiresAt: Date): Promise<boolean> {
   const row = await db
     .insertInto('replays')
     .values({ id_hash: idHash, expires_at: expiresAt })
@@ -14,7 +14,7 @@ export async function claim(db: Db, idHash: Buffer, expiresAt: Date): Promise<bo
   return row !== undefined
 }
 
-/** Forgets an identifier, as if it had not been seen. */
+/** Forgets an identifier, as if nobody had presented it. */
 export async function release(db: Db, idHash: Buffer): Promise<void> {
   await db.deleteFrom('replays').where('id_hash', '=', idHash).execute()
 }

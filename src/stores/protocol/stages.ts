@@ -18,8 +18,8 @@ export async function apply(db: Db, stages: Stage[]): Promise<PromiseSettledResu
       db,
       together.map(({ stage }) => stage),
     )
-    results.forEach((result, n) => {
-      settled[together[n]?.index ?? -1] = result
+    together.forEach(({ index }, n) => {
+      settled[index] = getResult(results, n)
     })
   }
   return settled
@@ -74,8 +74,13 @@ async function applyAlone(db: Db, stage: Stage, cause: unknown): Promise<Outcome
 }
 
 async function runAlone(db: Db, stage: Stage): Promise<Outcome> {
-  const [outcome = 'lost'] = await run(db, [stage])
-  return outcome
+  return getResult(await run(db, [stage]), 0)
+}
+
+function getResult<Result>(results: readonly Result[], n: number): Result {
+  const result = results[n]
+  if (result === undefined) throw new Error(`The statement returned no result for its stage ${n}.`)
+  return result
 }
 
 async function isApplied(db: Db, { inserts }: Stage): Promise<boolean> {

@@ -12,18 +12,15 @@ import type { Channels } from './channels.ts'
 import { everything, theRest, unfit } from './commands.ts'
 import { tokenOf } from './settings.ts'
 
-export const output = 'command line: what was asked for'
-export const mistakes = 'command line: what is wrong'
+export const output = 'command line: requested output'
+export const mistakes = 'command line: mistakes'
 export const settings = 'postern config'
 
 type Env = Record<string, string>
 export type Command = string[] | { args: string[]; env?: Env; input?: string }
 type Outcome = { args: string[]; code: number; stdout: string; stderr: string }
 
-/**
- * Runs shell commands in this environment one after the other. A command may extend the environment for all that
- * follow.
- */
+/** Runs shell commands one after the other in this environment, which a command may extend for all that follow. */
 export async function runAll(env: Env, commands: Command[]): Promise<{ logged: string; outcomes: Outcome[] }> {
   const path = join(import.meta.dirname, 'many-commands.ts')
   const child = spawn(process.execPath, [path], {
@@ -61,7 +58,7 @@ export async function runCommands(scene: Scene, channels: Channels): Promise<voi
   }
 }
 
-/** Lists commands about a client that does not exist. The answer repeats its ID, which is no secret. */
+/** Lists commands about a client that does not exist. The answer repeats its ID, which is not a secret. */
 function aboutNobody(id: string): string[][] {
   return ['show', 'revoke-registration-token'].map((verb) => ['client', verb, id])
 }

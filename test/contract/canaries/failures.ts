@@ -10,7 +10,7 @@ import type { Answer } from '../../support/wire.ts'
 import type { Channels } from './channels.ts'
 import { type Carrier, carriers } from './requests.ts'
 
-export const refusals = 'answers to what failed'
+export const refusals = 'answers to failed requests'
 
 const written = [
   'accounts',
@@ -34,7 +34,7 @@ export async function provoke(scene: Scene, proxy: DatabaseProxy, channels: Chan
       for (const table of tables) await database.query(`alter table ${table} drop constraint "${refused}"`)
     }
   }
-  await under(scene, channels, async () => async () => {}) // unchanged: many are wrong enough
+  await under(scene, channels, async () => async () => {}) // with nothing broken: many requests are wrong in themselves
   await under(scene, channels, refuseRows(written))
   await under(scene, channels, refuseRows(noted))
   await under(scene, channels, () => damage(scene))
