@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { createSecret, getPolicy, secretExpiry } from '../../oidc/registration/by-administrator.ts'
 import { type Secret, secret as wrap } from '../../secret.ts'
 import * as clients from '../../stores/clients/clients.ts'
+import * as credentials from '../../stores/clients/credentials.ts'
 import * as registrationAccessTokens from '../../stores/clients/registration-access-tokens.ts'
 import { type Operation, type OperationContext, OperationError, operation } from '../operation.ts'
 import { assertMayHandOn, scopesOf } from '../privileges.ts'
@@ -103,7 +104,7 @@ async function replace(
   const { metadata, policy } = await get(context, id)
   assertMayHandOn(by, scopesOf(metadata), 'client_id')
   const secretExpiresAtSeconds = secretExpiry(await getPolicy(tx, policy))
-  const rotated = await clients.rotateSecret(tx, storage.envelope, id, {
+  const rotated = await credentials.rotateSecret(tx, storage.envelope, id, {
     secret: secret.reveal(),
     secretExpiresAtSeconds,
     overlapSeconds,

@@ -3,6 +3,7 @@ import type { Envelope } from '../../crypto/envelope.ts'
 import type { Database } from '../../database/connect.ts'
 import { listen } from '../../database/notifications.ts'
 import type { Db } from '../../database/schema.ts'
+import * as changes from '../../stores/clients/changes.ts'
 import * as clients from '../../stores/clients/clients.ts'
 import type { ClientCache } from '../request/storage.ts'
 
@@ -34,12 +35,12 @@ export function createClientCache({
     known.delete(id)
     loading.delete(id) // what is being read may be from before the change
   }
-  const notifications = listen(database, clients.changedChannel, forget)
+  const notifications = listen(database, changes.changedChannel, forget)
 
   async function check(): Promise<void> {
     const now = Date.now()
     try {
-      for (const { id, updatedAtMs } of await clients.changedSince(db, new Date(startedAt - clockSkewMs))) {
+      for (const { id, updatedAtMs } of await changes.changedSince(db, new Date(startedAt - clockSkewMs))) {
         if (known.get(id)?.updatedAtMs !== updatedAtMs) forget(id) // else it was read since
       }
       checkedAt = now

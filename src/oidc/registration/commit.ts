@@ -2,6 +2,7 @@ import { errors } from 'oidc-provider'
 import type { Tx } from '../../database/schema.ts'
 import { Refused } from '../../registration/refusal.ts'
 import * as clients from '../../stores/clients/clients.ts'
+import * as credentials from '../../stores/clients/credentials.ts'
 import * as clientRecords from '../../stores/clients/records.ts'
 import * as registrationTokens from '../../stores/clients/registration-tokens.ts'
 import * as audit from '../../stores/operations/audit.ts'
@@ -95,7 +96,7 @@ async function update({ tx, storage }: Given, { permission, metadata, secret }: 
   await clients.save(tx, storage.envelope, kept, { isDynamic: true, policy })
   await endWhatWasNarrowed(tx, id, record.metadata, kept)
   if (isReplaced) {
-    await clients.rotateSecret(tx, storage.envelope, id, {
+    await credentials.rotateSecret(tx, storage.envelope, id, {
       secret: secret.value,
       secretExpiresAtSeconds: secret.expiresAtSeconds,
       overlapSeconds: Number.POSITIVE_INFINITY, // until its own end

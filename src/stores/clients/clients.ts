@@ -2,7 +2,8 @@ import { sql } from 'kysely'
 import type { Envelope } from '../../crypto/envelope.ts'
 import type { Db, Tx } from '../../database/schema.ts'
 import { type Secret, secret as wrap } from '../../secret.ts'
-import { versionAfterSave } from './credentials.ts'
+import { announce } from './changes.ts'
+import { previousSecretIdentity, secretIdentity, versionAfterSave } from './credentials.ts'
 import { revokeIssued } from './revocations.ts'
 
 /** Client metadata as RFC 7591 §2 spells it, the secret included. */
@@ -29,13 +30,6 @@ export type ActiveClient = {
   policy: string | undefined
 }
 
-/** The channel on which every process hears that a client changed; the payload is the client id. */
-export const changedChannel = 'client_changed'
-
-/** What a secret, and the one before it, are sealed for. */
-export const identity = (id: string): string => `clients.secret:${id}`
-export const previousIdentity = (id: string): string => `clients.previous_secret:${id}`
-
 /** A client that may be used: neither disabled nor deleted nor past its lifetime. */
 export async function findActive(db: Db, envelope: Envelope, id: string): Promise<ActiveClient | undefined> {
   const row = await db
@@ -51,11 +45,11 @@ export async function findActive(db: Db, envelope: Envelope, id: string): Promis
   const previous = row.previous_secret_sealed
   return {
     metadata: { ...row.metadata, client_id: id },
-    secret: row.secret_sealed === null ? undefined : wrap(envelope.open(row.secret_sealed, identity(id))),
+    secret: row.secret_sealed === null ? undefined : wrap(envelope.open(row.secret_sealed, secretIdentity(id))),
     previousSecret:
       previous !== null && row.previous_secret_expires_at
         ? {
-            value: wrap(envelope.open(previous, previousIdentity(id))),
+            value: wrap(envelope.open(previous, previousSecretIdentity(id))),
             expiresAtMs: row.previous_secret_expires_at.getTime(),
           }
         : undefined,
@@ -111,7 +105,7 @@ export async function save(
   const now = new Date()
   const row = {
     metadata: JSON.stringify(metadata),
-    secret_sealed: typeof secret === 'string' ? envelope.seal(secret, identity(id)) : null,
+    secret_sealed: typeof secret === 'string' ? envelope.seal(secret, secretIdentity(id)) : null,
     updated_at: now,
     // Who has no secret has none from before, either: it would come back with the next one.
     ...(typeof secret !== 'string' && { previous_secret_sealed: null, previous_secret_expires_at: null }),
@@ -147,54 +141,6 @@ export async function save(
 /** Locks a client before its tokens, in the order deletion does, so that the two wait for each other and never both. */
 export async function lock(tx: Tx, id: string): Promise<void> {
   await tx.selectFrom('clients').select('id').where('id', '=', id).forNoKeyUpdate().execute()
-}
-
-/**
- * Gives a client another secret; the one it had stays good for `overlapSeconds`, though no longer than it was made
- * for. Of two rotations in a row the first secret is dead.
- *
- * @returns until when the previous secret is good, if it is; `undefined` when there is no client of this id with a secret.
- */
-export async function rotateSecret(
-  tx: Tx,
-  envelope: Envelope,
-  id: string,
-  {
-    secret,
-    secretExpiresAtSeconds,
-    overlapSeconds,
-  }: { secret: string; secretExpiresAtSeconds: number; overlapSeconds: number },
-): Promise<{ previousExpiresAt: Date | undefined } | undefined> {
-  const row = await tx
-    .selectFrom('clients')
-    .select(['metadata', 'secret_sealed'])
-    .where('id', '=', id)
-    .where('deleted_at', 'is', null)
-    .where('secret_sealed', 'is not', null)
-    .forNoKeyUpdate()
-    .executeTakeFirst()
-  if (!row?.secret_sealed) return undefined
-  const now = new Date()
-  // RFC 7591 §3.2.1: 0 is never.
-  const endMs = Number(row.metadata['client_secret_expires_at'] ?? 0) * 1000 || Number.POSITIVE_INFINITY
-  const previousEndMs = Math.min(now.getTime() + overlapSeconds * 1000, endMs)
-  const previousExpiresAt = previousEndMs > now.getTime() ? new Date(previousEndMs) : undefined
-  await tx
-    .updateTable('clients')
-    .set({
-      metadata: JSON.stringify({ ...row.metadata, client_secret_expires_at: secretExpiresAtSeconds }),
-      secret_sealed: envelope.seal(secret, identity(id)),
-      previous_secret_sealed: previousExpiresAt
-        ? envelope.seal(envelope.open(row.secret_sealed, identity(id)), previousIdentity(id))
-        : null,
-      previous_secret_expires_at: previousExpiresAt ?? null,
-      credential_version: sql<number>`credential_version + 1`,
-      updated_at: now,
-    })
-    .where('id', '=', id)
-    .execute()
-  await announce(tx, id)
-  return { previousExpiresAt }
 }
 
 /** Deletes a client with all that was issued to it. What remains is its id, so that it is never given out again. */
@@ -246,15 +192,4 @@ export async function countUnder(tx: Tx, policy: string): Promise<number> {
     .where('deleted_at', 'is', null)
     .executeTakeFirstOrThrow()
   return Number(count)
-}
-
-/** The clients changed since a moment, and when each was. */
-export async function changedSince(db: Db, moment: Date): Promise<{ id: string; updatedAtMs: number }[]> {
-  const rows = await db.selectFrom('clients').select(['id', 'updated_at']).where('updated_at', '>=', moment).execute()
-  return rows.map(({ id, updated_at }) => ({ id, updatedAtMs: updated_at.getTime() }))
-}
-
-/** Tells every process that a client is no longer as it was, once the transaction is committed. */
-export async function announce(tx: Tx, id: string): Promise<void> {
-  await sql`select pg_notify(${changedChannel}, ${id})`.execute(tx)
 }

@@ -1,7 +1,8 @@
 import { CompiledQuery, sql } from 'kysely'
 import type { Db, Tx } from '../../database/schema.ts'
 import { modelsWith } from '../protocol/models.ts'
-import { announce, type Origin } from './clients.ts'
+import { announce } from './changes.ts'
+import type { Origin } from './clients.ts'
 
 /**
  * Notes that clients were used. Of those to be removed unless used, the `proven` ones stay. No process needs to hear of it.

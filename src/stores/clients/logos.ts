@@ -1,5 +1,5 @@
 import type { Db, Tx } from '../../database/schema.ts'
-import { announce } from './clients.ts'
+import { announce } from './changes.ts'
 
 /** The logo of a client as it was fetched; without `image` when it could not be had. */
 export type Logo = { clientId: string; uri: string; image: { hash: string; type: string; bytes: Buffer } | undefined }

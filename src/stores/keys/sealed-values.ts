@@ -1,7 +1,7 @@
 import { CompiledQuery, sql } from 'kysely'
 import { keyIdOf } from '../../crypto/envelope.ts'
 import type { Db } from '../../database/schema.ts'
-import * as clients from '../clients/clients.ts'
+import * as credentials from '../clients/credentials.ts'
 import * as idempotencyKeys from '../operations/idempotency-keys.ts'
 import * as artifacts from '../protocol/artifacts.ts'
 import * as sessions from '../protocol/sessions.ts'
@@ -49,8 +49,8 @@ function member(table: string, name: string, key: readonly KeyColumn[], identity
 // biome-ignore format: it is a table
 const columns = {
   'keys.sealed': column('keys', 'sealed', [text('id'), text('purpose')], ([id, purpose]) => keys.identity({ id: String(id), purpose: String(purpose) })),
-  'clients.secret_sealed': column('clients', 'secret_sealed', [text('id')], ([id]) => clients.identity(String(id))),
-  'clients.previous_secret_sealed': column('clients', 'previous_secret_sealed', [text('id')], ([id]) => clients.previousIdentity(String(id))),
+  'clients.secret_sealed': column('clients', 'secret_sealed', [text('id')], ([id]) => credentials.secretIdentity(String(id))),
+  'clients.previous_secret_sealed': column('clients', 'previous_secret_sealed', [text('id')], ([id]) => credentials.previousSecretIdentity(String(id))),
   'idempotency_keys.response_sealed': column('idempotency_keys', 'response_sealed', [bytea('key_hash')], ([hash]) => idempotencyKeys.identity(hash as Buffer)),
   'sessions.payload.state': member('sessions', 'state', [text('uid')], ([uid]) => sessions.stateIdentity(String(uid))),
   'artifacts.payload.sealed': member('artifacts', 'sealed', [bytea('id_hash'), text('model')], ([hash, model]) => artifacts.identity(String(model), hash as Buffer)),

@@ -6,6 +6,7 @@ import { reseal } from '../../../src/keys/resealing.ts'
 import { stageOf } from '../../../src/oidc/request/storage.ts'
 import { secret } from '../../../src/secret.ts'
 import * as clients from '../../../src/stores/clients/clients.ts'
+import * as credentials from '../../../src/stores/clients/credentials.ts'
 import * as encryptionKeys from '../../../src/stores/keys/encryption-keys.ts'
 import * as stages from '../../../src/stores/protocol/stages.ts'
 import { createDatabase, type TestDatabase } from '../../support/database.ts'
@@ -43,7 +44,7 @@ const rotate = (overlapSeconds: number) =>
   database.db
     .transaction()
     .execute((tx) =>
-      clients.rotateSecret(tx, envelope, id, { secret: 'next', secretExpiresAtSeconds: 0, overlapSeconds }),
+      credentials.rotateSecret(tx, envelope, id, { secret: 'next', secretExpiresAtSeconds: 0, overlapSeconds }),
     )
 const versionNow = async () => (await clients.findActive(database.db, envelope, id))?.credentialVersion
 

@@ -5,6 +5,7 @@ import { connect, type Database } from '../../../src/database/connect.ts'
 import { type Resealing, reseal } from '../../../src/keys/resealing.ts'
 import { secret } from '../../../src/secret.ts'
 import * as clients from '../../../src/stores/clients/clients.ts'
+import * as credentials from '../../../src/stores/clients/credentials.ts'
 import * as encryptionKeys from '../../../src/stores/keys/encryption-keys.ts'
 import * as sealedValues from '../../../src/stores/keys/sealed-values.ts'
 import * as artifacts from '../../../src/stores/protocol/artifacts.ts'
@@ -39,7 +40,7 @@ const secretOf = async (id: string) =>
 
 async function plantClients(
   ids: string[],
-  seal = (id: string) => before.seal(`secret of ${id}`, clients.identity(id)),
+  seal = (id: string) => before.seal(`secret of ${id}`, credentials.secretIdentity(id)),
 ) {
   await query(
     `insert into clients (id, metadata, secret_sealed, created_at, updated_at)
@@ -87,7 +88,7 @@ describe('rotating', () => {
     expect(unreadable).toEqual([])
     expect(resealed).toEqual({ 'clients.secret_sealed': 1_001, 'artifacts.payload.sealed': 800 })
     for (const id of [ids[0], ids[500], ids[1_000]].map(String)) {
-      expect(onlyNew.open(await secretOf(id), clients.identity(id))).toBe(`secret of ${id}`)
+      expect(onlyNew.open(await secretOf(id), credentials.secretIdentity(id))).toBe(`secret of ${id}`)
     }
     expect(await sealedValues.countAllByKey(database.db)).toEqual(new Map([[after.sealingKeyId, 1_801]]))
   })
@@ -117,10 +118,10 @@ describe('rotating', () => {
   test.each([
     [
       'damaged',
-      (id: string) => `${before.seal('x', clients.identity(id)).slice(0, -4)}AAAA`,
+      (id: string) => `${before.seal('x', credentials.secretIdentity(id)).slice(0, -4)}AAAA`,
       'clients.secret:b is damaged',
     ],
-    ['of another row', () => before.seal('x', clients.identity('a')), 'clients.secret:b is damaged'],
+    ['of another row', () => before.seal('x', credentials.secretIdentity('a')), 'clients.secret:b is damaged'],
     [
       'under a key that is not here',
       () => 'v1.deadbeef.AAAA.AAAA',
@@ -192,7 +193,7 @@ describe('replacing a value', () => {
   test('that was changed since it was read does nothing', async () => {
     await plantClients(['a'])
     const { values } = await staleIn('clients.secret_sealed')
-    const newest = before.seal('another', clients.identity('a'))
+    const newest = before.seal('another', credentials.secretIdentity('a'))
     await query('update clients set secret_sealed = $1', [newest])
     expect(await sealedValues.replace(database.db, 'clients.secret_sealed', renewed(values))).toBe(0)
     expect(await secretOf('a')).toBe(newest)
@@ -222,7 +223,7 @@ describe('replacing a value', () => {
     await plantClients(ids)
     const rotateSecret = (id: string) =>
       database.db.transaction().execute((tx) =>
-        clients.rotateSecret(tx, during, id, {
+        credentials.rotateSecret(tx, during, id, {
           secret: `new secret of ${id}`,
           secretExpiresAtSeconds: 0,
           overlapSeconds: 60,
@@ -233,8 +234,10 @@ describe('replacing a value', () => {
       const active = await clients.findActive(database.db, onlyNew, id)
       const [{ secret_sealed, previous_secret_sealed } = {}] = await query('select * from clients where id = $1', [id])
       expect(active).toBeDefined()
-      expect(onlyNew.open(String(secret_sealed), clients.identity(id))).toBe(`new secret of ${id}`)
-      expect(onlyNew.open(String(previous_secret_sealed), clients.previousIdentity(id))).toBe(`secret of ${id}`)
+      expect(onlyNew.open(String(secret_sealed), credentials.secretIdentity(id))).toBe(`new secret of ${id}`)
+      expect(onlyNew.open(String(previous_secret_sealed), credentials.previousSecretIdentity(id))).toBe(
+        `secret of ${id}`,
+      )
     }
   })
 })
