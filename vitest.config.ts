@@ -3,8 +3,13 @@ import { join } from 'node:path'
 import { defineConfig } from 'vitest/config'
 import { chromiumPath } from './test/support/chromium-path.ts'
 
-// Tests of the source text: they need no database, and `npm run check` runs them alone.
-const ofText = ['test/architecture.test.ts', 'test/documentation.test.ts', 'test/cli/documented-commands.test.ts']
+// Tests of the source text, and of the engine alone: they need no database, and `npm run check` runs just these.
+const ofText = [
+  'test/architecture.test.ts',
+  'test/documentation.test.ts',
+  'test/cli/documented-commands.test.ts',
+  'test/oidc/engine.test.ts',
+]
 
 // Where Node and npm are all there is, the tests that drive a browser are left out, aloud. In CI they fail instead.
 const hasBrowser = process.env['CI'] !== undefined || existsSync(chromiumPath)

@@ -1,8 +1,13 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { existsSync, globSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { assets, createViews, type ViewName, type Views, versionOfAssets } from '../src/views/render.ts'
+import { scopes } from '../src/oidc/scopes.ts'
+import { assets, versionOfAssets } from '../src/views/assets.ts'
+import type { ViewName, Views } from '../src/views/pages/index.ts'
+import { createViews } from '../src/views/render.ts'
+import { english } from '../src/views/texts/index.ts'
 
+const repository = join(import.meta.dirname, '..')
 const { render } = createViews()
 const hostile = '<script>alert("x")</script>'
 const interaction = { uid: 'uid-1', csrf: 'token-1' }
@@ -19,22 +24,8 @@ const published = {
 }
 const noLinks = { uri: undefined, policyUri: undefined, tosUri: undefined }
 const account = { name: 'Ada Lovelace', email: 'ada@example.com' }
-const email = {
-  name: 'email',
-  title: 'See your email address',
-  description: undefined,
-  values: ['ada@example.com'],
-  required: false,
-  checked: false,
-}
-const openid = {
-  name: 'openid',
-  title: 'Know that it is you',
-  description: 'Nothing else.',
-  values: [],
-  required: true,
-  checked: true,
-}
+const email = { name: 'email', values: ['ada@example.com'], required: false, checked: false } as const
+const openid = { name: 'openid', values: [], required: true, checked: true } as const
 
 // Of the page that goes on by itself: a hash allows it, so it is always the same.
 const onlyScript = `<script>document.querySelector('form').submit()</script>`
@@ -54,8 +45,14 @@ const examples: Views = {
     client: { ...client, ...noLinks },
     account,
     scopes: [openid, email],
-    claims: [{ name: 'phone_number', title: 'Your phone number', values: [], checked: true }],
-    resources: [{ identifier: 'https://api.example.com/', name: 'Ledger API', scopes: [{ ...email, name: 'read' }] }],
+    claims: [{ name: 'phone_number', values: [], required: false, checked: true }],
+    resources: [
+      {
+        identifier: 'https://api.example.com/',
+        name: 'Ledger API',
+        scopes: [{ ...email, name: 'read', title: 'Read the ledger' }],
+      },
+    ],
     error: undefined,
   },
   'device-code': { action: '/device', xsrf: 'token-1', userCode: undefined, error: undefined },
@@ -92,18 +89,18 @@ const examples: Views = {
   home: { issuer: 'https://id.example.com', version: '1.0.0' },
 }
 
+function keys<Texts extends object>(texts: Texts): (keyof Texts)[] {
+  return Object.keys(texts) as (keyof Texts)[]
+}
+
 // Every alternative that a code or an optional member opens up.
 const variants: { [Name in ViewName]: readonly Partial<Views[Name]>[] } = {
   'sign-in': [
-    { email: 'ada@example.com', error: 'wrong-credentials' },
+    ...keys(english.signInErrors).map((error) => ({ email: 'ada@example.com', error })),
     { error: 'too-many-attempts', retryAfterSeconds: undefined },
     { error: 'too-many-attempts', retryAfterSeconds: 1 },
     { error: 'too-many-attempts', retryAfterSeconds: 600 },
-    { error: 'incomplete' },
-    { error: 'busy' },
-    { reason: 'reauthenticate' },
-    { reason: 'account-mismatch' },
-    { client: { ...client, isFirstParty: true } },
+    ...keys(english.signInReasons).map((reason) => ({ reason })),
     { client: published },
     { client: { ...published, host: client.host } },
     { client: { ...published, host: '127.0.0.1:33418' } },
@@ -112,8 +109,11 @@ const variants: { [Name in ViewName]: readonly Partial<Views[Name]>[] } = {
   ],
   'continue-as': [{ account: { name: '', email: 'ada@example.com' } }, { client: stranger }, { client: published }],
   consent: [
-    { error: 'nothing-granted' },
-    { error: 'invalid' },
+    ...keys(english.consentErrors).map((error) => ({ error })),
+    {
+      scopes: keys(english.scopes).map((name) => ({ ...openid, name })),
+      claims: keys(english.claims).map((name) => ({ name, values: [], required: false, checked: true })),
+    },
     { scopes: [], claims: [], resources: [] },
     { client: { ...noLinks, ...published } },
     { client: { ...noLinks, ...published, host: 'notes.example' } },
@@ -130,10 +130,7 @@ const variants: { [Name in ViewName]: readonly Partial<Views[Name]>[] } = {
       },
     },
   ],
-  'device-code': (['no-code', 'not-found', 'expired', 'used', 'other'] as const).map((error) => ({
-    error,
-    userCode: 'WDJB-MJHT',
-  })),
+  'device-code': keys(english.deviceCodeErrors).map((error) => ({ error, userCode: 'WDJB-MJHT' })),
   'device-confirm': [
     { device: { ip: '203.0.113.24', userAgent: 'Television/1.0' } },
     { client: { ...stranger, host: '' } },
@@ -145,34 +142,15 @@ const variants: { [Name in ViewName]: readonly Partial<Views[Name]>[] } = {
     { client: published, account, cannotReturn: true },
   ],
   submitting: [{ host: 'ledger.example' }],
-  'signed-out': [
-    { isSignedIn: true },
-    { cannotReturn: true, back: { href: 'https://a.example', label: 'Back to Ledger' } },
-  ],
-  error: (
-    [
-      'not-found',
-      'bad-request',
-      'forbidden',
-      'server-error',
-      'already-done',
-      'too-many-attempts',
-      'unavailable',
-      'other-browser',
-      'no-cookies',
-      'app-gone',
-      'account-gone',
-      'signed-out',
-      'not-possible',
-    ] as const
-  )
+  'signed-out': [{ isSignedIn: true }, { cannotReturn: true, back: { href: 'https://a.example', name: 'Ledger' } }],
+  error: keys(english.errors)
     .map((code): Partial<Views['error']> => ({ code }))
     .concat({
       code: 'protocol',
       reference: '7Q2M-X4KD',
       error: 'invalid_request',
       errorDescription: 'missing required parameter',
-      back: { href: 'https://ledger.example.com', label: 'Back to Ledger' },
+      back: { href: 'https://ledger.example.com', name: 'Ledger' },
     }),
   elsewhere: [],
   home: [],
@@ -191,7 +169,11 @@ function withHostileText<Value>(value: Value): Value {
 
 function replaced<Value>(value: Value, key: string): Value {
   const codes = ['error', 'reason', 'outcome', 'code']
-  if (typeof value === 'string') return (codes.includes(key) ? value : hostile) as Value
+  if (typeof value === 'string') {
+    const isCode =
+      codes.includes(key) || (key === 'name' && Object.hasOwn({ ...english.scopes, ...english.claims }, value))
+    return (isCode ? value : hostile) as Value
+  }
   if (Array.isArray(value)) return value.map((entry) => replaced(entry, key)) as Value
   if (typeof value !== 'object' || value === null) return value
   return Object.fromEntries(Object.entries(value).map(([name, entry]) => [name, replaced(entry, name)])) as Value
@@ -505,6 +487,47 @@ test('assets are addressed by a version of their content', () => {
     expect(existsSync(join(assets, file))).toBe(true)
     expect(version).toBe(versionOfAssets())
   }
+})
+
+describe('the texts', () => {
+  const source = globSync('src/**/*.ts', { cwd: repository, exclude: ['src/views/**'] })
+    .map((path) => readFileSync(join(repository, path), 'utf8'))
+    .join('\n')
+
+  /** Every sentence in a group of texts, as far as its placeholders. */
+  function sentences(texts: object): string[] {
+    return Object.values(texts).flatMap((text) =>
+      typeof text === 'string' ? text.split(/\{\w+\}/).filter((part) => part.trim() !== '') : sentences(text),
+    )
+  }
+
+  test('are each shown by a page', () => {
+    const shown = names.flatMap((name) => pagesOf(name)).join('\n')
+    for (const sentence of sentences(english)) expect(shown).toContain(sentence)
+  })
+
+  test('belong to outcomes that the code produces, and to scopes and claims that exist', () => {
+    const keyed = Object.entries(english).filter(([group]) => !['links', 'durations'].includes(group))
+    const unused = keyed.flatMap(([group, texts]) =>
+      Object.keys(texts)
+        .filter((key) => !new RegExp(`'${key}'|\\b${key}: `).test(source))
+        .map((key) => `${group}.${key}`),
+    )
+    expect(unused).toEqual([])
+  })
+
+  test('exist for every claim that a scope releases, and for no other', () => {
+    const released = Object.values(scopes).flatMap(({ claims }) => Object.keys(claims))
+    expect(new Set([...Object.keys(english.claims), 'sub'])).toEqual(new Set(released))
+  })
+
+  test('count one and many', () => {
+    const wait = (retryAfterSeconds: number) =>
+      render('sign-in', { ...examples['sign-in'], error: 'too-many-attempts', retryAfterSeconds })
+    expect(wait(1)).toContain('Please try again in 1 second.')
+    expect(wait(89)).toContain('Please try again in 89 seconds.')
+    expect(wait(91)).toContain('Please try again in 2 minutes.')
+  })
 })
 
 describe('templates', () => {

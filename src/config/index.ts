@@ -83,8 +83,8 @@ export function parse(env: Record<string, string | undefined>): Config {
 }
 
 /**
- * Finds variables that are probably misspelt settings, each with the setting that was meant. Other variables belong to
- * other programs, so a name counts only if it differs from a setting in one or two letters.
+ * Finds variables that are probably misspelt settings, each with the setting that it resembles. A name counts only if
+ * it differs from a setting in one or two letters, since other variables belong to other programs.
  */
 export function misspelt(env: Record<string, string | undefined>): { name: string; meant: string }[] {
   const known = Object.keys(environment.in.shape)

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { extname, join } from 'node:path'
 import Router from '@koa/router'
-import { assets } from '../views/render.ts'
+import { assets } from '../views/assets.ts'
 
 const types: Record<string, string> = { '.css': 'text/css; charset=utf-8', '.svg': 'image/svg+xml' }
 

@@ -1,62 +1,36 @@
 import type { Account } from '../stores/people/accounts.ts'
+import type { ClaimName, ScopeName } from '../views/texts/index.ts'
 
 type Claim = (account: Account) => unknown
 
-export type Scope = {
-  /** Completes “If you allow it, the app can …” on the consent page, and one sentence of what it means. */
-  title: string
-  description: string
-  claims: Record<string, Claim>
-}
+/** The value of each claim. `sub` identifies the account, so no person decides on it and it needs no text. */
+type Claims = { [Name in ClaimName | 'sub']?: Claim }
 
-const fromProfile = (...names: string[]): Record<string, Claim> =>
+const fromProfile = (...names: ClaimName[]): Claims =>
   Object.fromEntries(names.map((name) => [name, (account: Account) => account.profile[name]]))
 
-/** The scopes relying parties can ask for (OpenID Connect Core §5.4), and the claims each releases. A new one is an entry here. */
-export const scopes: Record<string, Scope> = {
-  openid: {
-    title: 'Know it is you',
-    description: 'An identifier that stands for your account.',
-    claims: { sub: (account) => account.id },
-  },
+/**
+ * The scopes that relying parties can ask for (OpenID Connect Core §5.4), with the claims that each releases. A new scope or
+ * claim is an entry here, and its text on the consent page an entry in `views/texts/`.
+ */
+export const scopes: Record<ScopeName, { claims: Claims }> = {
+  openid: { claims: { sub: (account) => account.id } },
   profile: {
-    title: 'See your profile',
-    description: 'Your name and what else your profile says about you.',
     claims: {
       ...fromProfile('name', 'given_name', 'family_name', 'middle_name', 'nickname', 'preferred_username', 'profile'),
       ...fromProfile('picture', 'website', 'gender', 'birthdate', 'zoneinfo', 'locale'),
       updated_at: (account) => Math.floor(account.updatedAt.getTime() / 1000),
     },
   },
-  email: {
-    title: 'See your email address',
-    description: 'Your email address and whether it was verified.',
-    claims: { email: (account) => account.email, email_verified: (account) => account.emailVerified },
-  },
-  phone: {
-    title: 'See your phone number',
-    description: 'Your phone number and whether it was verified.',
-    claims: fromProfile('phone_number', 'phone_number_verified'),
-  },
-  address: {
-    title: 'See your postal address',
-    description: 'Where you receive mail.',
-    claims: fromProfile('address'),
-  },
-  groups: {
-    title: 'See your groups',
-    description: 'The groups and roles you belong to.',
-    claims: fromProfile('groups'),
-  },
-  offline_access: {
-    title: 'Keep access while you are away',
-    description: 'Until you take it back, also when you are signed out.',
-    claims: {},
-  },
+  email: { claims: { email: (account) => account.email, email_verified: (account) => account.emailVerified } },
+  phone: { claims: fromProfile('phone_number', 'phone_number_verified') },
+  address: { claims: fromProfile('address') },
+  groups: { claims: fromProfile('groups') },
+  offline_access: { claims: {} },
 }
 
 /** Whether a scope is one of OpenID Connect. Its name is then no API's: it would be in the `scope` of any client. */
-export function isScope(name: string): boolean {
+export function isScope(name: string): name is ScopeName {
   return Object.hasOwn(scopes, name)
 }
 
@@ -74,7 +48,7 @@ export const claimsByScope: Record<string, string[]> = Object.fromEntries(
 const allClaims: Record<string, Claim> = Object.assign({}, ...Object.values(scopes).map(({ claims }) => claims))
 
 /** Whether there is a claim of this name. */
-export function isClaim(name: string): boolean {
+export function isClaim(name: string): name is ClaimName | 'sub' {
   return Object.hasOwn(allClaims, name)
 }
 

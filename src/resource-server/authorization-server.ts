@@ -2,10 +2,10 @@ import { type CryptoKey, createRemoteJWKSet, type JWTVerifyGetKey } from 'jose'
 import type { Settings } from './options.ts'
 
 export type AuthorizationServer = {
-  /** Finds the published key that something is said to be signed with. */
+  /** Finds the published key that the header of a JWT names. */
   findKey: FindKey
   introspectionEndpoint(): Promise<URL>
-  /** Sends a request. Rejects if the answer takes too long, or would be had elsewhere. */
+  /** Sends a request. Rejects when the answer takes too long, or is a redirect. */
   send(url: URL, init?: RequestInit): Promise<Response>
 }
 
@@ -13,9 +13,9 @@ type FindKey = (...header: Parameters<JWTVerifyGetKey>) => Promise<CryptoKey>
 type Metadata = Record<string, unknown>
 
 const freshMs = 3_600_000 // endpoints hardly ever move
-const retryMs = 60_000 // after a failure, while the metadata of before are used on
+const retryMs = 60_000 // after a failure, while the earlier metadata stay in use
 
-/** The authorization server, as far as this API needs it. It is found by its issuer, when it is first needed. */
+/** Creates the authorization server as this API uses it. Its metadata are fetched when they are first needed. */
 export function createAuthorizationServer({
   issuer,
   timeoutMs,
@@ -62,7 +62,7 @@ export function createAuthorizationServer({
   }
 }
 
-/** Asks for its metadata where RFC 8414 §3 has them, and then where OpenID Connect Discovery §4 has. */
+/** Fetches the metadata from where RFC 8414 §3 puts them, and otherwise from where OpenID Connect Discovery §4 does. */
 async function discover(issuer: string, send: AuthorizationServer['send']): Promise<Metadata> {
   const { origin, pathname } = new URL(issuer)
   const path = pathname.replace(/\/$/, '')
@@ -71,8 +71,9 @@ async function discover(issuer: string, send: AuthorizationServer['send']): Prom
     const response = await send(new URL(place, origin), { headers: { accept: 'application/json' } })
     if (response.status === 200) {
       const metadata = (await response.json()) as Metadata | null
-      // RFC 8414 §3.3: or another server's keys and endpoints could pass for its own.
-      if (metadata?.['issuer'] !== issuer) throw new Error(`The metadata at ${origin}${place} are not of ${issuer}`)
+      // RFC 8414 §3.3: otherwise another server's keys and endpoints could pass for its own.
+      if (metadata?.['issuer'] !== issuer)
+        throw new Error(`The metadata at ${origin}${place} are not those of ${issuer}`)
       return metadata
     }
     await response.body?.cancel()

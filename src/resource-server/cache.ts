@@ -2,17 +2,17 @@ import { createHash } from 'node:crypto'
 import type { Found, LookUp } from './claims.ts'
 
 /**
- * Remembers for some seconds what was found of a token. A token that is not good is asked about again each time, and
- * of requests with the same token at the same time one asks for all.
+ * Remembers for some seconds what a look-up found. A token that is not valid is looked up again each time. Requests
+ * with the same token at the same time share one look-up.
  *
- * The seconds count from the question, so that no revocation goes unnoticed for longer. Tokens are kept as hashes. What
- * is remembered belongs to this one `lookUp`: nobody who asks as somebody else, or for another API, gets to see it.
+ * The seconds count from the start of the look-up, so that no revocation goes unnoticed for longer. Tokens are kept as
+ * hashes. The memory belongs to this one `lookUp`: another client, or another API, never sees it.
  */
 export function cached(
   lookUp: LookUp,
   { cacheSeconds, cacheEntries }: { cacheSeconds: number; cacheEntries: number },
 ): LookUp {
-  const known = new Map<string, { found: Found; until: number }>() // the one to forget first comes first
+  const known = new Map<string, { found: Found; until: number }>() // the first to be forgotten comes first
   const asking = new Map<string, Promise<Found | undefined>>()
 
   async function ask(token: string, key: string): Promise<Found | undefined> {

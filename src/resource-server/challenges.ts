@@ -1,12 +1,11 @@
 import type { Scheme } from './credentials.ts'
 import type { HttpAnswer } from './http.ts'
 import type { Settings } from './options.ts'
-import { algorithms } from './signatures.ts'
 
-/** Why a request is refused, with what else the challenge says about it. */
+/** The reason why a request is refused, and the other parameters of its challenge. */
 export type Problem = {
   error: keyof typeof statuses
-  error_description: string
+  error_description?: string | undefined
   scope?: string | undefined
   acr_values?: string | undefined
   max_age?: number | undefined
@@ -21,17 +20,15 @@ const statuses = {
   insufficient_user_authentication: 401, // RFC 9470 §3
 }
 
-export const problem = (error: Problem['error'], error_description: string): Problem => ({ error, error_description })
-
 /** The answers to requests that are not let through. */
 export type Challenges = {
-  /** Whether tokens may be brought this way. */
+  /** Says whether this API takes tokens in a scheme. */
   accepts(scheme: Scheme): boolean
-  /** To a request without a token: it learns how to bring one, and nothing else (RFC 6750 §3.1). */
+  /** Answers a request without a token. It says how to bring one, and nothing else (RFC 6750 §3.1). */
   unauthenticated(): HttpAnswer
-  /** To a request that was found wanting. */
+  /** Answers a request whose token does not suffice. */
   refused(used: Scheme, why: Problem): HttpAnswer
-  /** Where nobody could tell. It is not the caller's fault: after a 401 they would throw away a good token. */
+  /** Answers a request whose token could not be verified. A 401 would make the caller throw away a valid token. */
   unavailable(): HttpAnswer
 }
 
@@ -39,8 +36,9 @@ type Parameters = Record<string, string | number | undefined>
 
 const retryAfterSeconds = 5
 
+/** Creates the answers of an API. `url` is where its metadata is. */
 export function createChallenges(
-  { realm, isBoundOnly }: Pick<Settings, 'realm' | 'isBoundOnly'>,
+  { realm, isBoundOnly, proofAlgorithms }: Pick<Settings, 'realm' | 'isBoundOnly' | 'proofAlgorithms'>,
   { url }: { url: string | undefined },
 ): Challenges {
   const accepted: readonly Scheme[] = isBoundOnly ? ['DPoP'] : ['Bearer', 'DPoP']
@@ -50,7 +48,7 @@ export function createChallenges(
       realm,
       resource_metadata: url, // RFC 9728 §5.1
       ...why,
-      algs: scheme === 'DPoP' ? algorithms.join(' ') : undefined, // RFC 9449 §7.1
+      algs: scheme === 'DPoP' ? proofAlgorithms.join(' ') : undefined, // RFC 9449 §7.1
     }
     const given = Object.entries(parameters).filter(([, value]) => value !== undefined)
     return `${scheme} ${given.map(([name, value]) => `${name}=${quoted(String(value))}`).join(', ')}`
@@ -67,7 +65,7 @@ export function createChallenges(
     refused(used, why) {
       const { error, error_description } = why
       const status = statuses[error]
-      const named = status === 401 ? accepted : [used] // another scheme may be what a 401 asks for
+      const named = status === 401 ? accepted : [used] // a 401 may be about the scheme, so it offers the others too
       const challenges = named.map((scheme) => challenge(scheme, scheme === used ? why : {}))
       return answer(status, { 'www-authenticate': challenges.join(', ') }, { error, error_description })
     },
@@ -80,7 +78,7 @@ function answer(status: number, headers: Record<string, string>, body: object): 
   return { status, headers: { ...headers, 'cache-control': 'no-store' }, body }
 }
 
-/** A quoted-string (RFC 9110 §5.6.4) from which nothing can break out. */
+/** Writes a quoted-string (RFC 9110 §5.6.4) that no character in it can end. */
 function quoted(value: string): string {
   return `"${value.replace(/[^\x20-\x7e]/g, '?').replace(/["\\]/g, '\\$&')}"`
 }

@@ -1,6 +1,7 @@
+import type { Flaw } from './flaws.ts'
 import type { Settings } from './options.ts'
 
-/** What is known of a token: the claims of RFC 9068 §2.2, which are the members of RFC 7662 §2.2. */
+/** The claims of a token: those of RFC 9068 §2.2, which RFC 7662 §2.2 has as members of an answer. */
 export type Claims = {
   aud: string | string[]
   exp: number
@@ -18,10 +19,10 @@ export type Claims = {
   [claim: string]: unknown
 }
 
-/** What the authorization server says of a token, of whatever form that is. */
+/** The authorization server's claims about a token, not yet checked. */
 export type Found = Record<string, unknown>
 
-/** Finds out about a token; `undefined` says that it is not good. Rejects when there is no finding out. */
+/** Looks up a token. Resolves to `undefined` when the token is not valid, and rejects when that cannot be found out. */
 export type LookUp = (token: string) => Promise<Found | undefined>
 
 const isText = (value: unknown) => typeof value === 'string'
@@ -43,24 +44,22 @@ const forms: Record<string, (value: unknown) => boolean> = {
 }
 
 /**
- * Judges what was found of a token, in whichever way: the claims, or a sentence about why it is not good for this
- * API now. Remembered answers are judged again at each request, so that none outlives its `exp`. For that end there is
- * no tolerance: of two clocks the one that is ahead decides.
+ * Checks that a token is valid for this API now, however it was looked up. A remembered look-up is checked again at
+ * each request, so that no token outlives its `exp`. The expiry has no tolerance: of two clocks, the one ahead decides.
  */
 export function judge(
   found: Found,
   { issuer, audience, clockToleranceSeconds }: Pick<Settings, 'issuer' | 'audience' | 'clockToleranceSeconds'>,
-): Claims | string {
+): Claims | Flaw {
   const now = Date.now() / 1_000
   const isOfForm = Object.entries(forms).every(
     ([claim, isRight]) => found[claim] === undefined || isRight(found[claim]),
   )
-  if (!isOfForm || found['exp'] === undefined || found['aud'] === undefined)
-    return 'The token does not say what it has to'
+  if (!isOfForm || found['exp'] === undefined || found['aud'] === undefined) return 'incomplete'
   const claims = found as Claims
-  if (claims.iss !== undefined && claims.iss !== issuer) return 'The token is of another issuer'
-  if (![claims.aud].flat().includes(audience)) return 'The token is for another audience'
-  if (claims.exp <= now) return 'The token has expired'
-  if (Math.max(claims.nbf ?? 0, claims.iat ?? 0) > now + clockToleranceSeconds) return 'The token is not good yet'
+  if (claims.iss !== undefined && claims.iss !== issuer) return 'other-issuer'
+  if (![claims.aud].flat().includes(audience)) return 'other-audience'
+  if (claims.exp <= now) return 'expired'
+  if (Math.max(claims.nbf ?? 0, claims.iat ?? 0) > now + clockToleranceSeconds) return 'early'
   return claims
 }

@@ -10,13 +10,13 @@ const schemes = new Map<string, Scheme>([
 ])
 
 /**
- * The access token of a request, or `undefined` if it brings none in a way known here. The `Authorization` header
- * is the only one: addresses end up in logs (RFC 9700 §4.3.2), and bodies are the API's own to read. Credentials
- * without `token` are a request that brings it wrongly, or in two ways at once (RFC 6750 §3.1).
+ * Reads the access token of a request. Returns `undefined` when the request has none in a known scheme. Only the
+ * `Authorization` header is read: addresses end up in logs (RFC 9700 §4.3.2), and reading the body is up to the API.
+ * Credentials have no `token` when it is malformed, or also in the query (RFC 6750 §3.1).
  */
 export function read(request: HttpRequest): Credentials | undefined {
   const [, name = '', value = ''] = /^(\S+) *(.*)$/.exec(request.headers.get('authorization')?.trim() ?? '') ?? []
-  const scheme = schemes.get(name.toLowerCase()) // in any case: RFC 9110 §11.1
+  const scheme = schemes.get(name.toLowerCase()) // schemes are case-insensitive: RFC 9110 §11.1
   if (!scheme) return undefined
   const isWellFormed = /^[\w.~+/-]+=*$/.test(value) // b64token, RFC 6750 §2.1
   const isAlone = !targetOf(request).query.has('access_token')

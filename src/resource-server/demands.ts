@@ -2,7 +2,7 @@ import type { Problem } from './challenges.ts'
 import type { Claims } from './claims.ts'
 import type { Demands } from './options.ts'
 
-/** What a good token lacks of what is demanded, or `undefined` if it lacks nothing. */
+/** Finds what a valid token lacks of the demands on it, if anything. */
 export function unmetBy(claims: Claims, demands: Demands): Problem | undefined {
   const { scopes = [], maxAgeSeconds, acrValues = [] } = demands
   const granted = claims.scope?.split(' ') ?? []
@@ -11,7 +11,7 @@ export function unmetBy(claims: Claims, demands: Demands): Problem | undefined {
     return { error: 'insufficient_scope', error_description: 'The token lacks a scope that this needs', scope }
   }
 
-  // What a token does not say is not so: a client that never asked for it would otherwise get by (RFC 9470 §6).
+  // A claim that is missing does not meet a demand: otherwise a client could leave it out of its request (RFC 9470 §6).
   const signedInAgo = Date.now() / 1000 - (claims.auth_time ?? Number.NEGATIVE_INFINITY)
   const isTooLongAgo = maxAgeSeconds !== undefined && !(signedInAgo <= maxAgeSeconds)
   const isTooWeak = acrValues.length > 0 && !acrValues.includes(claims.acr ?? '')

@@ -1,18 +1,18 @@
-/** What is read of a request. A standard `Request` is one. */
+/** The parts of a request that are read. A standard `Request` has them. */
 export type HttpRequest = {
   method: string
-  /** Absolute, or from the path on. */
+  /** Absolute, or beginning with the path. */
   url: string
-  /** The value of a field, its lines joined with commas if there are several. */
+  /** Returns the value of a field. Several lines are joined with commas. */
   headers: { get(name: string): string | null }
 }
 
-/** A request as frameworks have it: with `Headers`, or with fields by name, as Node.js and most others do. */
+/** A request as frameworks represent it: with `Headers`, or with fields by name, as in Node.js. */
 export type AnyRequest = Omit<HttpRequest, 'headers'> & {
   headers: HttpRequest['headers'] | Readonly<Record<string, string | readonly string[] | undefined>>
 }
 
-/** A request whose fields are read one way, whatever it had them in. Their names are the same in any case. */
+/** Gives a request one way to read its fields, in either representation. Names are case-insensitive. */
 export function withHeaders({ method, url, headers }: AnyRequest): HttpRequest {
   if (hasGet(headers)) return { method, url, headers }
   const fields = new Map<string, string[]>()
@@ -30,12 +30,12 @@ export function withHeaders({ method, url, headers }: AnyRequest): HttpRequest {
 const hasGet = (headers: AnyRequest['headers']): headers is HttpRequest['headers'] =>
   typeof headers['get'] === 'function'
 
-/** What is answered in place of the API. `body` is for JSON. */
+/** The answer to a request that does not reach the API. `body` is sent as JSON. */
 export type HttpAnswer = { status: number; headers: Record<string, string>; body: object }
 
-/** The path and the query of a request, whichever form its target has (RFC 9112 §3.2). */
+/** Splits the target of a request, in any of its forms (RFC 9112 §3.2), into path and query. */
 export function targetOf({ url }: HttpRequest): { path: string; query: URLSearchParams } {
-  // Taken apart by hand: as a URL, a target that begins with two slashes would name another host.
+  // By hand, because a target that begins with two slashes would name another host if it were parsed as a URL.
   const target = url.startsWith('/') ? url : url.replace(/^[a-z][a-z\d+.-]*:\/\/[^/?#]*/i, '')
   const [, path = '', query = ''] = /^([^?#]*)(?:\?([^#]*))?/.exec(target) ?? []
   return { path: path || '/', query: new URLSearchParams(query) }

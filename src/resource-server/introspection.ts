@@ -5,18 +5,18 @@ import { verify } from './signatures.ts'
 
 const signedForm = 'application/token-introspection+jwt'
 
-/** Looks up tokens by asking the authorization server about each (RFC 7662 §2). */
+/** Creates a look-up that asks the authorization server about each token (RFC 7662 §2). */
 export function createIntrospection(
   { issuer, audience, clockToleranceSeconds }: Settings,
   { clientId, clientSecret, signed }: NonNullable<Settings['introspection']>,
   server: AuthorizationServer,
 ): LookUp {
-  /** What is in a JWT that was signed for us, just now (RFC 9701 §5). */
+  /** Opens an answer that is a JWT, signed just now for this API (RFC 9701 §5). */
   async function unseal(jwt: string): Promise<unknown> {
     const payload = await verify(jwt, server, {
       typ: 'token-introspection+jwt',
       issuer,
-      audience: [clientId, audience], // the first of them by §5; Postern names the other where it can
+      audience: [clientId, audience], // §5 says the client; Postern names the API where it can
       maxTokenAge: 60,
       clockTolerance: clockToleranceSeconds,
     })
@@ -32,19 +32,19 @@ export function createIntrospection(
     const text = await response.text()
     if (response.status !== 200) {
       const error = errorOf(text)
-      if (error === 'unsupported_token_type') return undefined // it never issues tokens that look like this one
-      throw new Error(`${issuer} answered ${response.status} ${error} when asked about a token`)
+      if (error === 'unsupported_token_type') return undefined // the server issues no token of this form
+      throw new Error(`${issuer} answered ${response.status} ${error} to an introspection`)
     }
     const answer = signed ? await unseal(text) : parsed(text)
     if (typeof answer !== 'object' || answer === null || !('active' in answer) || typeof answer.active !== 'boolean') {
-      throw new Error(`${issuer} gave no ${signed ? 'signed ' : ''}answer when asked about a token`)
+      throw new Error(`${issuer} gave no ${signed ? 'signed ' : ''}answer to an introspection`)
     }
     const { active, ...found } = answer as Found
     return active ? found : undefined
   }
 }
 
-/** Both are encoded before they are joined (RFC 6749 §2.3.1). */
+/** Writes the credentials of a client. Each part is encoded before the two are joined (RFC 6749 §2.3.1). */
 function basic(clientId: string, clientSecret: string): string {
   const [id, secret] = [clientId, clientSecret].map((value) => new URLSearchParams({ v: value }).toString().slice(2))
   return `Basic ${Buffer.from(`${id}:${secret}`).toString('base64')}`
@@ -54,11 +54,11 @@ function parsed(text: string): unknown {
   try {
     return JSON.parse(text)
   } catch {
-    return undefined // not the error: it would quote what was answered
+    return undefined // without the error, which would quote the answer
   }
 }
 
-/** The error code in an answer, fit to be logged. */
+/** Returns the error code of an answer in a form that is safe to log. */
 function errorOf(text: string): string {
   const { error } = (parsed(text) ?? {}) as { error?: unknown }
   return typeof error === 'string' && /^\w{1,40}$/.test(error) ? error : 'without an error code'

@@ -1,6 +1,5 @@
 import { type HttpAnswer, type HttpRequest, targetOf } from './http.ts'
 import type { Settings } from './options.ts'
-import { algorithms } from './signatures.ts'
 
 /** Protected resource metadata (RFC 9728 §2). */
 export type ResourceMetadata = {
@@ -15,23 +14,32 @@ export type ResourceMetadata = {
 
 export type PublishedMetadata = {
   document: ResourceMetadata
-  /** Where clients find it, unless the audience is no web address: then it has no such place. */
+  /** Where clients find it. An audience that is not a web address has no such place. */
   url: string | undefined
-  /** Answers requests for it, and no others. */
+  /** Answers a request for it, and no other. */
   answer(request: HttpRequest): HttpAnswer | undefined
 }
 
 const keepForSeconds = 3_600
 
-/** What clients have to know of this API, at the place that follows from its identifier (RFC 9728 §3.1). */
-export function publishMetadata({ issuer, audience, isBoundOnly, demands, metadata }: Settings): PublishedMetadata {
+/**
+ * Publishes what clients have to know about this API, at the address that follows from its identifier (RFC 9728 §3.1).
+ */
+export function publishMetadata({
+  issuer,
+  audience,
+  isBoundOnly,
+  proofAlgorithms,
+  demands,
+  metadata,
+}: Settings): PublishedMetadata {
   const document: ResourceMetadata = {
     ...(demands.scopes && { scopes_supported: [...demands.scopes] }),
     ...metadata,
     resource: audience,
     authorization_servers: [issuer],
     bearer_methods_supported: isBoundOnly ? [] : ['header'],
-    dpop_signing_alg_values_supported: algorithms,
+    dpop_signing_alg_values_supported: [...proofAlgorithms],
     dpop_bound_access_tokens_required: isBoundOnly,
   }
   const url = placeOf(audience)
@@ -42,14 +50,17 @@ export function publishMetadata({ issuer, audience, isBoundOnly, demands, metada
       if (!url || targetOf(request).path !== url.pathname || !['GET', 'HEAD'].includes(request.method)) return undefined
       const headers = {
         'cache-control': `public, max-age=${keepForSeconds}`,
-        'access-control-allow-origin': '*', // it is for clients in browsers too, and the same for everybody
+        'access-control-allow-origin': '*', // it is public, and clients in browsers read it too
       }
       return { status: 200, headers, body: document }
     },
   }
 }
 
-/** The well-known path comes between the host and the path, of which a lone slash is left out. */
+/**
+ * Returns the address of the metadata: the well-known path comes between host and path. A path that is only a slash is
+ * left out.
+ */
 function placeOf(audience: string): URL | undefined {
   const url = new URL(audience)
   if (!/^https?:$/.test(url.protocol)) return undefined

@@ -1,19 +1,19 @@
 import type { Claims } from './claims.ts'
 import type { HttpAnswer, HttpRequest } from './http.ts'
 
-// What is used of Koa, Express and Node.js, described here so that this needs the types of none.
+// The parts of Koa, Express and Node.js that are used here, so that their types are not needed.
 
-/** What is used of an `IncomingMessage`. */
+/** The parts of an `IncomingMessage` that are used. */
 export type NodeRequest = {
   method?: string | undefined
   url?: string | undefined
-  /** The address before anything was mounted below a path, where Express or Koa keep it. */
+  /** The address as it was sent, which Express and Koa keep when they mount a router below a path. */
   originalUrl?: string | undefined
   headers: Record<string, string | string[] | undefined>
   headersDistinct?: Record<string, string[] | undefined> | undefined
 }
 
-/** What is used of a `ServerResponse`. */
+/** The parts of a `ServerResponse` that are used. */
 export type NodeResponse = {
   statusCode: number
   setHeader(name: string, value: string): unknown
@@ -29,17 +29,17 @@ export type KoaContext = {
   set(headers: Record<string, string>): unknown
 }
 
-/** Guards or answers in Koa. The claims of the token are in `ctx.state.token`. */
+/** Koa middleware. It puts the claims of the token into `ctx.state.token`. */
 export type KoaMiddleware = (ctx: KoaContext, next: () => Promise<unknown>) => Promise<void>
 
-/** Guards or answers in Express, Connect and alike. The claims of the token are in `req.token`. */
+/** Middleware for Express and Connect. It puts the claims of the token into `req.token`. */
 export type NodeMiddleware = (
   req: NodeRequest & { token?: Claims | undefined },
   res: NodeResponse,
   next: (error?: unknown) => void,
 ) => Promise<void>
 
-/** What becomes of a request: it is answered here, or goes on, with a token or without one. */
+/** The fate of a request: it is answered, or goes on with a token or without one. */
 export type Verdict = { token?: Claims | undefined; answer?: HttpAnswer | undefined }
 
 export type Judge = (request: HttpRequest) => Verdict | Promise<Verdict>
@@ -81,7 +81,10 @@ export function responseOf({ status, headers, body }: HttpAnswer): Response {
 
 const json = { 'content-type': 'application/json; charset=utf-8' }
 
-/** Of a field sent twice Node.js keeps the first value alone in `headers`, and all of them in `headersDistinct`. */
+/**
+ * Reads a request of Node.js. `headers` has only the first value of some repeated fields, `headersDistinct` has them
+ * all.
+ */
 function read({ method = '', headers, headersDistinct }: NodeRequest, url = ''): HttpRequest {
   const get = (name: string) => [headersDistinct?.[name] ?? headers[name] ?? []].flat().join(', ') || null
   return { method, url, headers: { get } }

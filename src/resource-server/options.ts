@@ -1,23 +1,24 @@
 import { emitWarning } from 'node:process'
 import { createReplayStore, type ReplayStore } from './replays.ts'
+import { algorithms } from './signatures.ts'
 
-/** What a token has to say, beyond being good here and now. */
+/** The demands on a valid token. */
 export type Demands = {
-  /** The scopes it must have, all of them. */
+  /** The scopes that it must have, all of them. */
   scopes?: readonly string[] | undefined
-  /** For how long its user may have been signed in (RFC 9470 §3). */
+  /** How long ago its user may have signed in (RFC 9470 §3). */
   maxAgeSeconds?: number | undefined
-  /** The ways in which its user may have signed in, the preferred one first (RFC 9470 §3). */
+  /** The accepted ways of signing in, the preferred one first (RFC 9470 §3). */
   acrValues?: readonly string[] | undefined
 }
 
-/** As whom the authorization server is asked about tokens (RFC 7662), and how often. */
+/** The client that asks the authorization server about tokens (RFC 7662), and how often it asks. */
 export type Introspection = {
   clientId: string
   clientSecret: string
-  /** For how long an answer is good (5): so long does a revoked token work at most. With 0 each request asks. */
+  /** How long an answer is used, and so a revoked token still works (5). With 0, each request asks. */
   cacheSeconds?: number | undefined
-  /** How many answers are kept (10,000). */
+  /** The number of answers that are kept (10,000). */
   cacheEntries?: number | undefined
   /** Whether answers must be signed (RFC 9701). */
   signed?: boolean | undefined
@@ -26,27 +27,30 @@ export type Introspection = {
 export type Options = Demands & {
   /** The authorization server, spelled as in its metadata (RFC 8414 §3.3). */
   issuer: string
-  /** This API: what clients ask for as `resource`, and their tokens name as `aud` (RFC 8707 §2). */
+  /** This API, as clients name it in `resource` and their tokens in `aud` (RFC 8707 §2). */
   audience: string
-  /** Lets in any token for this API, for one whose tokens carry no scopes. Otherwise `scopes` is needed. */
+  /** Accepts any token for this API, for an API without scopes. Otherwise `scopes` is required. */
   dangerouslyAcceptAnyScope?: true | undefined
-  /** Ask about tokens. Without this they are JWTs, and verified with the published keys (RFC 9068 §4). */
+  /** Introspects tokens. Without this they must be JWTs, and are verified with the published keys (RFC 9068 §4). */
   introspection?: Introspection | undefined
-  /** `required` refuses tokens that are bound to no key. One that is bound always needs a proof (RFC 9449 §7). */
+  /** `required` refuses tokens that are not bound to a key. A bound token always needs a proof (RFC 9449 §7). */
   dpop?: 'allowed' | 'required' | undefined
-  /** Where used proofs are remembered. Several processes need one that they share. */
+  /** Remembers used proofs. Several processes need a store that they share. */
   replayStore?: ReplayStore | undefined
-  /** What comes before the path in proofs, as clients see it. Default: the origin of the audience. */
+  /**
+   * The address of this API up to the path, as clients see it and write it into proofs. Default: the origin of the
+   * audience.
+   */
   baseUrl?: string | undefined
   /** The realm in challenges (RFC 9110 §11.5). Default: the audience. */
   realm?: string | undefined
-  /** More for the protected resource metadata, such as `resource_name` (RFC 9728 §2). */
+  /** Further members of the protected resource metadata, such as `resource_name` (RFC 9728 §2). */
   metadata?: Readonly<Record<string, unknown>> | undefined
-  /** How long the authorization server may take to answer (2,500). */
+  /** How long the authorization server has to answer (2,500). */
   timeoutMs?: number | undefined
-  /** How far its clock, and those of clients, may be from ours (5). */
+  /** How far the clocks of the server and of clients may be off (5). */
   clockToleranceSeconds?: number | undefined
-  /** Hears why a token could not be judged. Default: a warning of the process. */
+  /** Called with the reason why a token could not be verified. Default: emits a warning of the process. */
   onUnavailable?: ((error: Error) => void) | undefined
 }
 
@@ -57,6 +61,8 @@ export type Settings = {
   demands: Demands
   isAnyScopeEnough: boolean
   isBoundOnly: boolean
+  /** The algorithms that proofs may be signed with. */
+  proofAlgorithms: readonly string[]
   replayStore: ReplayStore
   baseUrl: URL
   realm: string
@@ -66,7 +72,7 @@ export type Settings = {
   onUnavailable: (error: Error) => void
 }
 
-/** The options, with their defaults. Throws at what would fail later, or be weaker than it looks. */
+/** Fills in the defaults. Throws at options that would fail later, or be weaker than they look. */
 export function settle(options: Options): Settings {
   const { issuer, audience, dpop = 'allowed', timeoutMs = 2_500, clockToleranceSeconds = 5 } = options
   const baseUrl = options.baseUrl ?? URL.parse(audience)?.origin
@@ -86,6 +92,7 @@ export function settle(options: Options): Settings {
     demands,
     isAnyScopeEnough,
     isBoundOnly: dpop === 'required',
+    proofAlgorithms: algorithms,
     replayStore: options.replayStore ?? createReplayStore(),
     baseUrl: new URL(baseUrl),
     realm: options.realm ?? audience,
@@ -105,8 +112,8 @@ function settleIntrospection(introspection: Partial<Introspection> | null): NonN
 }
 
 /**
- * Throws at a demand that no token could meet, or that cannot be named in a challenge. And at a list without a scope: a
- * token is issued for an API whatever it is for, so that any client that can get one would be let in.
+ * Throws at a demand that no token can meet, or that a challenge cannot name. An empty list of scopes throws too: it
+ * would let in any client that can get a token for this API, for whatever purpose.
  */
 export function assertDemands(
   { scopes, maxAgeSeconds = 0, acrValues = [] }: Demands,
@@ -117,8 +124,8 @@ export function assertDemands(
   assert(isList, 'scopes must be a list of scope tokens')
   assert(
     scopes === undefined || scopes.length > 0 || isAnyScopeEnough,
-    "scopes must name what a token has to allow, such as ['notes:read']; without, any token for this API is let in. " +
-      'If its tokens carry no scopes, say dangerouslyAcceptAnyScope: true',
+    "scopes must name what a token has to allow, such as ['notes:read']. Without scopes, any token for this API is let in; " +
+      'if its tokens have none, set dangerouslyAcceptAnyScope: true',
   )
   assert(Array.isArray(acrValues) && acrValues.every((acr) => token.test(acr)), 'acrValues must be a list of values')
   assert(isAmount(maxAgeSeconds), 'maxAgeSeconds must be a number')

@@ -1,52 +1,46 @@
 import { createHash } from 'node:crypto'
 import { calculateJwkThumbprint, EmbeddedJWK, type JWK, jwtVerify } from 'jose'
+import type { Flaw } from './flaws.ts'
 import { type HttpRequest, targetOf } from './http.ts'
 import type { Settings } from './options.ts'
-import { algorithms } from './signatures.ts'
 
 export type Proof = {
   /** The thumbprint of the key that signed it. */
   jkt: string
-  /** Tells it from every other proof, also from those of other keys. */
+  /** Differs from that of every other proof, whichever key signed it. */
   id: string
-  /** When it cannot be used any more, so that it need not be remembered. */
+  /** When the proof can no longer be used, and need not be remembered. In seconds since 1970. */
   expiresAt: number
 }
 
-type Clock = Pick<Settings, 'clockToleranceSeconds'>
+export type ProofSettings = Pick<Settings, 'baseUrl' | 'proofAlgorithms' | 'clockToleranceSeconds'>
 
-const goodForSeconds = 60 // it is made for one request, and may be used again where nobody remembers it
+const acceptedForSeconds = 60 // a proof is made for one request
 
 /**
- * What proves that a request comes from who has a key, or a sentence about why it does not (RFC 9449 §4.3). That the
- * key is the one of the token, and that the proof is used once, is left to the caller.
+ * Verifies the proof that the sender of a request holds a key (RFC 9449 §4.3). The caller has to check that the token
+ * is bound to that key, and that the proof was not used before.
  */
-export async function check(
-  request: HttpRequest,
-  token: string,
-  { baseUrl, clockToleranceSeconds }: Clock & Pick<Settings, 'baseUrl'>,
-): Promise<Proof | string> {
-  const jwt = await open(request.headers.get('dpop') ?? '', { clockToleranceSeconds })
-  if (!jwt) return 'The request needs one DPoP proof that is well formed, signed and recent'
+export async function check(request: HttpRequest, token: string, settings: ProofSettings): Promise<Proof | Flaw> {
+  const jwt = await open(request.headers.get('dpop') ?? '', settings)
+  if (!jwt) return 'proof-malformed'
   const { htm, htu, ath, jti } = jwt.payload
-  if (htm !== request.method) return 'The DPoP proof is for another method'
-  if (typeof htu !== 'string' || normal(htu) !== normal(addressOf(request, baseUrl))) {
-    return 'The DPoP proof is for another address'
-  }
-  if (ath !== sha256(token)) return 'The DPoP proof is for another token'
-  if (typeof jti !== 'string' || jti === '') return 'The DPoP proof has no jti'
+  if (htm !== request.method) return 'proof-other-method'
+  if (typeof htu !== 'string' || normal(htu) !== normal(addressOf(request, settings))) return 'proof-other-address'
+  if (ath !== sha256(token)) return 'proof-other-token'
+  if (typeof jti !== 'string' || jti === '') return 'proof-without-jti'
   const jkt = await calculateJwkThumbprint(jwt.protectedHeader.jwk as JWK)
-  // At the far ends of the tolerance, once for a proof from the future and once for it becoming too old.
-  const expiresAt = Math.ceil(Date.now() / 1_000) + goodForSeconds + 2 * clockToleranceSeconds
+  // The tolerance counts twice: a proof may come from a clock ahead, and is then accepted for longer after its time.
+  const expiresAt = Math.ceil(Date.now() / 1_000) + acceptedForSeconds + 2 * settings.clockToleranceSeconds
   return { jkt, id: sha256(`${jkt} ${jti}`), expiresAt }
 }
 
-async function open(proof: string, { clockToleranceSeconds }: Clock) {
+async function open(proof: string, { proofAlgorithms, clockToleranceSeconds }: ProofSettings) {
   try {
     return await jwtVerify(proof, EmbeddedJWK, {
       typ: 'dpop+jwt',
-      algorithms,
-      maxTokenAge: goodForSeconds,
+      algorithms: [...proofAlgorithms],
+      maxTokenAge: acceptedForSeconds,
       clockTolerance: clockToleranceSeconds,
     })
   } catch {
@@ -55,16 +49,16 @@ async function open(proof: string, { clockToleranceSeconds }: Clock) {
 }
 
 /**
- * Where a request was sent to, as its client knows it. `Host` is not asked: it is written by whoever sends the
- * request, and behind a proxy it is another.
+ * Returns the address of a request as its client knows it. `Host` is not read: the sender writes it, and a proxy may
+ * change it.
  */
-function addressOf(request: HttpRequest, baseUrl: URL): string {
+function addressOf(request: HttpRequest, { baseUrl }: ProofSettings): string {
   const address = new URL(baseUrl)
   address.pathname = baseUrl.pathname.replace(/\/$/, '') + targetOf(request).path
   return address.href
 }
 
-/** An address without query and fragment, in the one form that all its spellings have (RFC 9449 §4.3, RFC 3986 §6.2). */
+/** Returns an address in normal form, without query and fragment (RFC 9449 §4.3, RFC 3986 §6.2). */
 function normal(address: string): string | undefined {
   const url = URL.parse(address)
   if (!url) return undefined

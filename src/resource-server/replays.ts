@@ -1,7 +1,7 @@
 export type ReplayStore = {
   /**
-   * Remembers a proof until a time, in seconds since 1970, and says whether this was the first to present it: of
-   * any number of simultaneous calls with one `id` exactly one gets `true`.
+   * Remembers a proof until a time, in seconds since 1970, and says whether this call was the first with its `id`.
+   * Exactly one gets `true` of any number of simultaneous calls with one `id`.
    */
   claim(id: string, expiresAt: number): boolean | Promise<boolean>
 }
@@ -9,8 +9,8 @@ export type ReplayStore = {
 const remembered = 100_000 // proofs, at some 200 bytes each
 
 /**
- * Remembers proofs in this process. When it can remember no more it throws, and the request is answered with 503:
- * to forget one that is still good would let it be used again (RFC 9449 §11.1).
+ * Remembers proofs in this process. It throws when it is full, so that the request is answered with 503: forgetting a
+ * proof that is still accepted would let it be used again (RFC 9449 §11.1).
  */
 export function createReplayStore(limit = remembered): ReplayStore {
   const proofs = new Map<string, number>() // in the order in which they expire

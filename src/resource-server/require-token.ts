@@ -1,33 +1,34 @@
 import { createAuthorizationServer } from './authorization-server.ts'
-import { unprovenBy } from './binding.ts'
 import { cached } from './cache.ts'
-import { createChallenges, problem } from './challenges.ts'
-import { type Claims, judge } from './claims.ts'
-import { type Credentials, read } from './credentials.ts'
+import { createChallenges } from './challenges.ts'
+import type { Claims } from './claims.ts'
+import { read } from './credentials.ts'
 import { unmetBy } from './demands.ts'
+import { flaws } from './flaws.ts'
 import { type AnyRequest, type HttpAnswer, type HttpRequest, withHeaders } from './http.ts'
 import { createIntrospection } from './introspection.ts'
 import { createJwtLookUp } from './jwt-access-tokens.ts'
 import { publishMetadata, type ResourceMetadata } from './metadata.ts'
 import { forExpress, forKoa, type Judge, type KoaMiddleware, type NodeMiddleware, responseOf } from './middleware.ts'
 import { assertDemands, type Demands, type Options, settle } from './options.ts'
+import { createVerifier } from './verifier.ts'
 
 export type Outcome = { token: Claims; refusal?: undefined } | { token?: undefined; refusal: HttpAnswer }
 
-/** Lets requests through that bring a good access token. What a route demands takes the place of the options' own. */
+/** Lets requests with a valid access token through. The demands of a route replace those of the options. */
 export type Guard = {
-  /** For Koa. The claims of the token are in `ctx.state.token`. */
+  /** For Koa. Puts the claims of the token into `ctx.state.token`. */
   koa(demands?: Demands): KoaMiddleware
-  /** For Express and what is like it. The claims are in `req.token`. */
+  /** For Express and Connect. Puts the claims into `req.token`. */
   express(demands?: Demands): NodeMiddleware
-  /** For the standard `Request`: the claims, or the response that refuses it. */
+  /** For the standard `Request`. Resolves to the claims, or to the response that refuses the request. */
   request(request: Request, demands?: Demands): Promise<Claims | Response>
-  /** For everything else: what has a method, an address, and header fields as `Headers` or by name. */
+  /** For any other request with a method, an address, and header fields as `Headers` or by name. */
   verify(request: AnyRequest, demands?: Demands): Promise<Outcome>
   metadata: MetadataRoute
 }
 
-/** The protected resource metadata, at the one address where they belong (RFC 9728 §3). Other requests go on. */
+/** The protected resource metadata, at their one address (RFC 9728 §3). Requests for other addresses go on. */
 export type MetadataRoute = {
   document: ResourceMetadata
   koa(): KoaMiddleware
@@ -35,7 +36,7 @@ export type MetadataRoute = {
   request(request: Request): Response | undefined
 }
 
-/** Makes the guard of an API. Its routes share one, and with it what is remembered of tokens, keys and proofs. */
+/** Creates the guard of an API. All routes share it, so that they share the remembered tokens, keys and proofs. */
 export function requireToken(options: Options): Guard {
   const settings = settle(options)
   const server = createAuthorizationServer(settings)
@@ -44,23 +45,19 @@ export function requireToken(options: Options): Guard {
     : createJwtLookUp(settings, server)
   const metadata = publishMetadata(settings)
   const challenges = createChallenges(settings, metadata)
-
-  /** The claims of a token that is good for this request, or why it is not. Rejects if there is no finding out. */
-  async function examine(request: HttpRequest, { scheme, token }: Credentials, demands: Demands) {
-    if (token === undefined) return problem('invalid_request', 'The token has to be well formed and sent once')
-    const found = await lookUp(token)
-    if (!found) return problem('invalid_token', 'The token is not known, or no longer good')
-    const claims = judge(found, settings)
-    if (typeof claims === 'string') return problem('invalid_token', claims)
-    return (await unprovenBy(request, { scheme, token, claims }, settings)) ?? unmetBy(claims, demands) ?? { claims }
-  }
+  const verifyToken = createVerifier(settings, lookUp)
 
   async function decide(request: HttpRequest, demands: Demands): Promise<Outcome> {
     const credentials = read(request)
     if (!credentials || !challenges.accepts(credentials.scheme)) return { refusal: challenges.unauthenticated() }
     try {
-      const result = await examine(request, credentials, demands)
-      return 'claims' in result ? { token: result.claims } : { refusal: challenges.refused(credentials.scheme, result) }
+      const { claims, flaw } = await verifyToken(request, credentials)
+      if (flaw !== undefined) {
+        const [error, error_description] = flaws[flaw]
+        return { refusal: challenges.refused(credentials.scheme, { error, error_description }) }
+      }
+      const unmet = unmetBy(claims, demands)
+      return unmet ? { refusal: challenges.refused(credentials.scheme, unmet) } : { token: claims }
     } catch (cause) {
       settings.onUnavailable(
         new Error(`A token of ${settings.issuer} could not be judged: ${reasonOf(cause)}`, { cause }),
@@ -109,7 +106,7 @@ export function requireToken(options: Options): Guard {
   }
 }
 
-/** What went wrong, in words for a log: tokens and secrets are in none of them. */
+/** Describes an error for a log. No message of these contains a token or a secret. */
 function reasonOf(error: unknown): string {
   const { message, cause } = error as { message?: string; cause?: { code?: string; message?: string } }
   return [message, cause?.code ?? cause?.message].filter(Boolean).join(': ')

@@ -1,18 +1,21 @@
 import { errors, type JWTPayload, type JWTVerifyOptions, jwtVerify } from 'jose'
 import type { AuthorizationServer } from './authorization-server.ts'
 
-/** The signatures of clients accepted here. They are asymmetric: with a shared secret, whoever verifies could also sign. */
+/**
+ * The accepted algorithms for signatures of clients. All are asymmetric: with a shared secret, a verifier could sign as
+ * well.
+ */
 export const algorithms = [
   ...['ES256', 'ES384', 'ES512', 'PS256', 'PS384', 'PS512'],
   ...['RS256', 'RS384', 'RS512', 'Ed25519', 'EdDSA'],
 ]
 
-/** And those of authorization servers, which may use what not every runtime can verify yet (RFC 9964). */
+/** Those of authorization servers, which may also use an algorithm that not every runtime can verify yet (RFC 9964). */
 const serverAlgorithms = [...algorithms, 'ML-DSA-65']
 
 /**
- * What a JWT says, or `undefined` if it is not one that the authorization server signed and that is as the options
- * have it. Rejects when the keys cannot be had, since that says nothing about the JWT.
+ * Verifies a JWT of the authorization server and returns its claims, or `undefined` if it is not valid or not as the
+ * options demand. Rejects when the keys cannot be fetched, since that says nothing about the JWT.
  */
 export async function verify(
   jwt: string,
@@ -37,7 +40,9 @@ export async function verify(
   }
 }
 
-/** Whether there is no key because of what the JWT asks for, rather than because there are none to choose from. */
+/**
+ * Says whether no key was found because of the header of the JWT, rather than because the keys could not be fetched.
+ */
 function isAboutHeader(error: unknown): boolean {
   return error instanceof errors.JWKSNoMatchingKey || error instanceof errors.JWKSMultipleMatchingKeys
 }

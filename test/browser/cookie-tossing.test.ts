@@ -250,7 +250,7 @@ describe.each(victims)('a person who %s and opens a page of a hostile sibling ho
 })
 
 describe('a sibling host that makes the browser drop its cookies', () => {
-  test('causes an error page with a way back, and signs the person in to nothing of its own', async () => {
+  test('causes an error page with a way back, and no sign-in of the attacker’s choice', async () => {
     const victim = await createVictim([])
     const own = await context.newPage()
     await own.goto(postern.issuer + authorizationRequest(app, { scope }).path)

@@ -53,7 +53,7 @@ export async function call(
   const body = text.startsWith('{') ? (JSON.parse(text) as Record<string, unknown>) : {}
   const target = response.headers.get('location')
   const location = target ? new URL(target, server.issuer) : undefined
-  const named = /\binvalid_[a-z_]+\b/.exec(text)?.[0] // on a page, if there is no redirect to carry it
+  const named = /\binvalid_[a-z_]+\b/.exec(text)?.[0] // on a page, unless a redirect carries it
   const error = body['error'] ?? location?.searchParams.get('error') ?? named
   return { status: response.status, error: error === undefined ? undefined : String(error), json: body, location, text }
 }

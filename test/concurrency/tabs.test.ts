@@ -82,7 +82,7 @@ describe('OpenID Connect Core §3.1.2: tabs of one browser that return to their 
         const browser = browserAt(either(round))
         await getCode(browser, clients[0] as ClientMetadata, { email })
         const requests = clients.map((client) => authorizationRequest(client))
-        // In the first round, consent is given to one client after the other, so that nothing is asked in the race.
+        // In the first round, consent is given to one client after the other, so that no page comes up in the race.
         if (round === 0) for (const client of clients) await getCode(browser, client, { email })
         const pages = await Promise.all(
           requests.map(({ path }, index) => browserAt(serverOf(index), browser.cookies).get(path)),

@@ -59,7 +59,7 @@ const save = (model: string, id: string, payload: object) =>
   alone(() => adapter(model).upsert(id, { exp: inAnHour(), ...payload } as AdapterPayload, 3600))
 const find = (model: string, id: string) => alone(() => adapter(model).find(id))
 
-/** Runs work in the current request, or in a request of its own if there is none. */
+/** Runs work in the current request, or otherwise in a request of its own. */
 const alone = <T>(work: () => Promise<T>): Promise<T> => (current() ? work() : request(work))
 
 const artifactModels = [
@@ -77,7 +77,7 @@ const models = [...artifactModels, 'InitialAccessToken', 'Session', 'Grant', 'Cl
 /** Gives the client that a registration access token cannot exist without. */
 const owned = (model: string) => (model === 'RegistrationAccessToken' ? { clientId: client.client_id } : {})
 
-/** Creates a live value of every model, by which it can be found. */
+/** Creates something live of every model, and returns the values that find it. */
 async function oneOfEach(): Promise<Map<string, string>> {
   const values = new Map<string, string>()
   for (const model of artifactModels) {
@@ -143,7 +143,7 @@ describe('an interaction', () => {
       return work()
     })
 
-  test('is found only by the browser in which it began, and never if it was saved without one, as by an earlier release', async () => {
+  test('is found only by the browser where it began, and never if it was saved without one, as by an earlier release', async () => {
     const [own, other, id, unbound] = [randomValue(), randomValue(), randomValue(), randomValue()]
     await as(own, () => save('Interaction', id, { returnTo: '/' }))
     await adapter('Interaction').upsert(unbound, { exp: inAnHour(), returnTo: '/' } as AdapterPayload, 3600)

@@ -64,6 +64,7 @@ describe('the package', () => {
       'dist/src/cli.js',
       'dist/src/database/embedded/index.js',
       'dist/src/resource-server/index.js',
+      'dist/src/views/texts/en.json',
       'dist/src/resource-server/index.d.ts',
       'dist/migrations/0001-initial.js',
       'templates/sign-in.njk',

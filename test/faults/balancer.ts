@@ -32,7 +32,7 @@ export function createBalancer({ processes }: Fleet): Balancer {
       losses += 1
       const lost = living.get(server)
       living.delete(server)
-      lost?.promise.catch(() => {}) // there may be no request waiting for it
+      lost?.promise.catch(() => {}) // perhaps no request waits for it
       lost?.reject(new Error('the process is lost'))
     },
     regain(server) {

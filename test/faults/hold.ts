@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import type { TestDatabase } from '../support/database.ts'
 
-/** A point at which transactions of the server stop. */
+/** A point where transactions of the server stop. */
 export type Hold = {
   /** Resolves when a transaction waits there, with the application name of its connection. */
   reached(): Promise<string>

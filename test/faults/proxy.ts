@@ -1,7 +1,7 @@
 import { connect as connectTo, createServer, type Socket } from 'node:net'
 
 /**
- * The moment at which the connection breaks: before the statement is sent, before it ends, or after it is done but
+ * The moment when the connection breaks: before the statement is sent, before it ends, or after it is done but
  * before its answer arrives. A `silent` connection delivers nothing to either side, and neither side gets an error.
  */
 export type Moment = 'before' | 'during' | 'after' | 'silent'

@@ -13,7 +13,7 @@ export type Operation = {
   perform(world: World): Promise<unknown>
   /** Tells whether this must not remain of a flow that began before the operation. */
   ends(remain: Remain): boolean
-  /** Checks what must still work or may start again: breaking everything is no safer. Throws if it does not work. */
+  /** Checks what must still work or may start again, since breaking everything adds no safety. Throws if it does not. */
   goesOn?(world: World, outcome: unknown): Promise<unknown>
   /** The person at the browser afterwards. */
   driver: Driver
@@ -103,7 +103,7 @@ export const operations: Operation[] = [
     ...ofAccount,
     verdict: 'yields nothing after the person signed out',
     perform: async ({ there, browser }) => (await beginLogout(browserAt(there, browser.cookies)))(),
-    // Offline access outlives the session in which it was granted (OpenID Connect Core §11).
+    // Offline access outlives the session that granted it (OpenID Connect Core §11).
     scope: ({ traits }) => (traits.includes('issued') ? 'openid email' : 'openid email offline_access'),
     isOrdered: () => true,
     sparing: unless({

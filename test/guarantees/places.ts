@@ -16,7 +16,7 @@ import {
   type World,
 } from './world.ts'
 
-/** A point between two steps of a flow, at which someone may leave it for any length of time. */
+/** A point between two steps of a flow where someone may leave it for any length of time. */
 export type Place = {
   /** The subject of a sentence. */
   name: string
@@ -24,7 +24,7 @@ export type Place = {
   park(world: World): Promise<Parked>
 }
 
-/** A feature of places by which an operation ends some and not others. */
+/** A feature that separates the places that an operation ends from those that it does not. */
 export type Trait =
   /** The person signs in there, in a separate browser. */
   | 'sign-in'
@@ -238,7 +238,7 @@ async function approve(world: World, visitor: Visitor, address: string, deviceCo
   return { ...noLoot, browsers: [visitor], deviceCodes: [deviceCode] }
 }
 
-/** Derives the marks under which the interaction of a page is stored. */
+/** Derives the marks of a page's stored interaction. */
 function marksOf({ url }: Page): (string | Buffer)[] {
   const hash = sha256(String(new URL(url).pathname.split('/')[2]))
   return [hash, hash.toString('hex')]

@@ -7,7 +7,7 @@ export type Remain = {
   what: 'session' | 'refresh token' | 'access token'
   /** The endpoint or API that accepted it. */
   at: 'authorize' | 'token' | 'userinfo' | 'the API' | 'introspection'
-  /** The scopes with which it works. */
+  /** The scopes that still work. */
   scopes: string[]
 }
 

@@ -39,7 +39,7 @@ export type World = {
   /** Whether codes are redeemed for tokens of the API instead of userinfo. */
   isAboutApi: boolean
   driver: Driver
-  /** The browser in which the person signed in. */
+  /** The person's browser, where they signed in. */
   browser: Visitor
   /** The tokens of the first login. */
   first: Issued

@@ -58,7 +58,7 @@ async function statusesOf(sent: string): Promise<number[]> {
   return [...answered.matchAll(/HTTP\/1\.1 (\d+)/g)].map(([, status]) => Number(status))
 }
 
-/** Every way in which a client can break off its request. */
+/** Every way for a client to break off its request. */
 const ends: [string, (socket: Socket, path: string) => void | Promise<void>][] = [
   [
     'a body that is cut short',
@@ -151,7 +151,7 @@ describe('RFC 9112 §6.3: a request whose end is ambiguous', () => {
     ['a space before the name', [` ${chunked}`]],
     ['a value on the next line', ['Transfer-Encoding:', ' chunked']],
     ['a control character before the value', ['Transfer-Encoding: \x0bchunked']],
-    ['a line that ends with a line feed alone', [`X: a\n${chunked}`]],
+    ['a line that ends with only a line feed', [`X: a\n${chunked}`]],
   ])('is rejected, and what follows it is not answered: %s', async (_what, lines) => {
     expect(await statusesOf(`${head('/oauth/token', lines)}0\r\n\r\n${hidden()}`)).toEqual([400])
   })

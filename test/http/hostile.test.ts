@@ -56,7 +56,7 @@ describe('text that cannot be stored', () => {
   })
 })
 
-describe('RFC 8628 §3.3: the address at which a device login continues', () => {
+describe('RFC 8628 §3.3: the address where a device login continues', () => {
   test.each(['/device/abc', '/device/%ff'])(
     'is an error of the request for someone who did not begin one: %s',
     async (path) => {

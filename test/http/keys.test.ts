@@ -62,7 +62,7 @@ describe('the published keys (RFC 7517 §5)', () => {
     expect([other.status, other.text]).toEqual([200, first.text])
   })
 
-  test('may not be cached while the database cannot be asked for changes', async () => {
+  test('may not be cached while the database cannot report changes', async () => {
     vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 5_001 })
     const answer = await send(postern, '/oauth/jwks')
     const ready = await send(postern, '/health/ready')

@@ -5,7 +5,7 @@ import type { ClientMetadata } from '../../src/stores/clients/clients.ts'
 import { operate } from '../support/operator.ts'
 import { password, startPostern, type TestPostern } from '../support/postern.ts'
 import { beginLogin, discover, login } from '../support/relying-party.ts'
-import { createVisitor, type Fields, formsOf, type Page, type Visitor } from '../support/visitor.ts'
+import { cookieHeaderOf, createVisitor, type Fields, formsOf, type Page, type Visitor } from '../support/visitor.ts'
 import { send } from '../support/wire.ts'
 
 let postern: TestPostern
@@ -50,23 +50,23 @@ const headingOf = ({ body }: Page) =>
 const events: Record<string, { happen(of: Open): Promise<unknown>; says: string; back: boolean }> = {
   'the account is disabled': {
     happen: ({ email }) => operate(postern, 'account disable', { account: email }),
-    says: 'This account cannot be used any more',
+    says: 'This account is no longer available',
     back: true,
   },
   'the account is deleted': {
     happen: ({ email }) => operate(postern, 'account delete', { account: email }),
-    says: 'This account cannot be used any more',
+    says: 'This account is no longer available',
     back: true,
   },
   'the person signs out in another tab': {
     happen: async ({ visitor }) =>
       visitor.submit(await visitor.get('/oauth/logout'), '/oauth/logout/confirm', { logout: 'yes' }),
-    says: 'You were signed out meanwhile',
+    says: 'You have been signed out',
     back: true,
   },
   'the app is disabled': {
     happen: ({ client }) => operate(postern, 'client disable', { client_id: client.client_id }),
-    says: 'This app cannot be used any more',
+    says: 'This app is no longer available',
     back: false,
   },
   'the app is deleted': {
@@ -94,7 +94,7 @@ describe('an open page', () => {
     const isKnown = says !== 'This page has expired'
     for (const page of [await opened.visitor.get(opened.page.url), await answer(opened, name)]) {
       expect([page.status, headingOf(page)]).toEqual([410, says])
-      expect(page.body.includes('Back to Field Notes')).toBe(back)
+      expect(page.body.includes('Back to <bdi>Field Notes</bdi>')).toBe(back)
     }
     // Other people learn nothing of it.
     expect(headingOf(await stranger.get(opened.page.url))).toBe(isKnown ? 'Continue where you started' : says)
@@ -135,7 +135,7 @@ describe('a form that is rejected', () => {
     const path = new URL(page.url).pathname
     const headers = {
       origin: postern.issuer,
-      cookie: [...visitor.cookies].map(([key, { value }]) => `${key.split(' ')[0]}=${value}`).join('; '),
+      cookie: cookieHeaderOf(visitor),
     }
     const fields = { ...form?.hidden, email: 'ada@example.com', password: 'a password that is wrong' }
     const posted = await send(postern, `${path}/sign-in`, { form: fields, headers })
@@ -160,7 +160,7 @@ describe('a form that is rejected', () => {
     const path = new URL(page.url).pathname
     const headers = {
       origin: postern.issuer,
-      cookie: [...visitor.cookies].map(([key, { value }]) => `${key.split(' ')[0]}=${value}`).join('; '),
+      cookie: cookieHeaderOf(visitor),
     }
     const fields = { ...form?.hidden, email: letter.repeat(2_000), password }
     const posted = await send(postern, `${path}/sign-in`, { form: fields, headers })

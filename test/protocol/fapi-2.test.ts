@@ -143,7 +143,7 @@ describe('a client of the FAPI 2.0 Security Profile', () => {
 
   test.each([
     ['without a challenge', { code_challenge: '', code_challenge_method: '' }],
-    ['with a plain one', { code_challenge_method: 'plain' }],
+    ['with a plain challenge', { code_challenge_method: 'plain' }],
   ])('§5.3.2.2: is rejected %s', async (_what, differing) => {
     const form = Object.fromEntries(Object.entries({ ...request, ...differing }).filter(([, value]) => value !== ''))
     const { status, json } = await push(form)

@@ -287,7 +287,7 @@ describe('OpenID Connect Core §5.1: updated_at', () => {
   const longAgo = () =>
     postern.database.query(`update accounts set updated_at = '2001-09-09T01:46:40.9Z' where email = $1`, [person])
 
-  test('is the time at which a claim of the person last changed, in seconds since 1970', async () => {
+  test('is the time when a claim of the person last changed, in seconds since 1970', async () => {
     await postern.createAccount(person)
     await longAgo()
     expect(await updatedAt()).toBe(1_000_000_000)

@@ -40,7 +40,7 @@ describe('RFC 7009 §2.1: a client that revokes its own token', () => {
   })
 
   test.each([undefined, 'access_token', 'refresh_token', 'nonsense'])(
-    'revokes with a refresh token the access tokens of the same login (hint %s)',
+    'revokes the access tokens of the same login together with a refresh token (hint %s)',
     async (hint) => {
       const { config, tokens } = await login(postern, client, { email, scope })
       expect((await revoke(tokens.refresh_token, { client }, hint)).status).toBe(200)

@@ -52,13 +52,17 @@ describe('RFC 7662 §2: the authorization server is asked about a token', () => 
   })
 
   test.each<[string, () => unknown, string]>([
-    ['not active', () => ({ active: false }), 'The token is not known, or no longer good'],
+    ['not active', () => ({ active: false }), 'The token is unknown or no longer valid'],
     ['for another audience', good({ aud: 'https://other.example/' }), 'The token is for another audience'],
-    ['for no audience, as refresh tokens are', good({ aud: undefined }), 'The token does not say what it has to'],
-    ['of another issuer', good({ iss: 'https://login.example' }), 'The token is of another issuer'],
+    [
+      'for no audience, as refresh tokens are',
+      good({ aud: undefined }),
+      'The token lacks a required claim, or has a malformed one',
+    ],
+    ['of another issuer', good({ iss: 'https://login.example' }), 'The token is from another issuer'],
     ['expired', good({ exp: 1_700_000_000 }), 'The token has expired'],
-    ['without an end', good({ exp: undefined }), 'The token does not say what it has to'],
-    ['not valid yet', good({ nbf: 9_999_999_999 }), 'The token is not good yet'],
+    ['without an end', good({ exp: undefined }), 'The token lacks a required claim, or has a malformed one'],
+    ['not valid yet', good({ nbf: 9_999_999_999 }), 'The token is not valid yet'],
     ['bound to a key', good({ cnf: { jkt: 'x' } }), 'The token is bound to a key, and needs proof of it'],
     [
       'bound to a certificate',

@@ -1,6 +1,6 @@
 import { secondsOrNone } from '../durations.ts'
 
-/** How long the audit is kept. */
+/** The lifetime of audit events. */
 export const auditSettings = {
   AUDIT_RETENTION_SECONDS: secondsOrNone
     .refine((seconds) => seconds === 0 || seconds >= 86_400, { error: 'must be at least 1d, or 0 to keep all of it' })

@@ -4,7 +4,7 @@ import { databaseUrlProblem } from '../database-url.ts'
 import { secondsOrNone } from '../durations.ts'
 import type { Mistake } from './mistake.ts'
 
-/** Where the database is, and how the server connects to it. */
+/** The place of the database, and how the server connects to it. */
 export const databaseSettings = {
   DATABASE_URL: z
     .string()

@@ -1,6 +1,6 @@
 import { seconds, secondsOrNone } from '../durations.ts'
 
-/** How long tokens, sessions and interactions live. */
+/** The lifetimes of tokens, sessions and interactions. */
 export const lifetimeSettings = {
   ACCESS_TOKEN_TTL_SECONDS: seconds.default(600).describe('Lifetime of an access token.'),
   ID_TOKEN_TTL_SECONDS: seconds.default(3600).describe('Lifetime of an ID token.'),

@@ -3,7 +3,7 @@ import { seconds } from '../durations.ts'
 
 const positive = z.coerce.number().int().positive()
 
-/** How much strangers and clients may ask of the server. */
+/** The limits on what strangers and clients may ask of the server. */
 export const limitSettings = {
   OPEN_REGISTRATIONS_PER_HOUR: positive
     .default(100)

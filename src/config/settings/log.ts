@@ -1,6 +1,6 @@
 import { z } from 'zod'
 
-/** How much is logged, and in which form. */
+/** The level and the form of the log. */
 export const logSettings = {
   LOG_LEVEL: z
     .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'])

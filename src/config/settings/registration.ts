@@ -23,7 +23,7 @@ const trustedIssuer = z
 /** An issuer whose software statements are trusted (RFC 7591 §2.3): its exact `iss`, and where its keys are. */
 export type TrustedIssuer = z.output<typeof trustedIssuer>
 
-/** How clients may be registered without an administrator. */
+/** The ways to register a client without an administrator. */
 export const registrationSettings = {
   OPEN_REGISTRATION: z
     .stringbool()

@@ -5,7 +5,7 @@ import { hostAsInUrls, isHost, list } from '../lists.ts'
 import { rangeProblem } from '../proxies.ts'
 import type { Given, Mistake } from './mistake.ts'
 
-/** Where the server listens, whom it trusts and how it stops. */
+/** The address of the server, the hosts it trusts and how it stops. */
 export const serverSettings = {
   ISSUER: issuer,
   PORT: z.coerce.number().int().min(0).max(65535).default(3000).describe('Port to listen on; 0 picks a free one.'),

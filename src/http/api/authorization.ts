@@ -1,32 +1,32 @@
 import type { Context } from 'koa'
 import type Provider from 'oidc-provider'
+import { sha256 } from '../../crypto/digests.ts'
 import { type AdminScope, adminResource, metadataPath } from '../../oidc/admin-resource.ts'
 import { verifiedAlgorithms } from '../../oidc/features.ts'
 import { type Storage, translated } from '../../oidc/request/storage.ts'
-import { Problem } from './problems.ts'
-import { flawOf } from './proofs.ts'
+import { createChallenges, type Problem as Reason } from '../../resource-server/challenges.ts'
+import type { Found } from '../../resource-server/claims.ts'
+import { read } from '../../resource-server/credentials.ts'
+import { type Flaw, flaws } from '../../resource-server/flaws.ts'
+import { createVerifier } from '../../resource-server/verifier.ts'
+import * as replays from '../../stores/protocol/replays.ts'
+import { Problem, type ProblemKind } from './problems.ts'
 
-/** Lets a request through that brings an access token for the admin API, and says whose it is and what it is good for. */
+/** Authorizes a request by its access token for the admin API, and says which client it is from and what it may do. */
 export type Authorize = (ctx: Context, scope: AdminScope) => Promise<{ clientId: string; scopes: string[] }>
 
-type Scheme = (typeof schemes)[number]
-
-const schemes = ['Bearer', 'DPoP'] as const
-const accessToken = /^[\w.~+/-]+=*$/ // b64token, RFC 6750 §2.1
-
-// biome-ignore format: it is a table
-const errorCodes = {
-  unauthenticated:      undefined,             // RFC 6750 §3.1: who brings no token learns no more than how to
-  'malformed-request':  'invalid_request',     // RFC 6750 §3.1
-  'invalid-token':      'invalid_token',       // RFC 6750 §3.1
-  'invalid-proof':      'invalid_dpop_proof',  // RFC 9449 §7.1
-  'insufficient-scope': 'insufficient_scope',  // RFC 6750 §3.1
-} as const
+/** The problem that each error of a token is. */
+const kinds = {
+  invalid_request: 'malformed-request',
+  invalid_token: 'invalid-token',
+  invalid_dpop_proof: 'invalid-proof',
+} as const satisfies Record<(typeof flaws)[Flaw][0], ProblemKind>
 
 /**
- * The tokens of the admin API are those of machines: issued by client credentials, for this resource, to a client that
- * an administrator registered for the scope and that still is. A person's token never is one, whatever they consented
- * to. Other than the engine's endpoints, this has no CORS: no page in a browser is meant to have such a token.
+ * Creates the authorization of the admin API. Its tokens are those of machines: issued by client credentials, for this
+ * resource, to a client that an administrator registered for the scope and that still is. The token of a person never
+ * authorizes a request, whatever they consented to. Unlike the endpoints of the engine, the admin API has no CORS: no
+ * page in a browser should hold such a token.
  */
 export function createAuthorize({
   provider,
@@ -38,61 +38,69 @@ export function createAuthorize({
   issuer: string
 }): Authorize {
   const { identifier } = adminResource(issuer)
-
-  function challenge(scheme: Scheme, why: Record<string, string | undefined>): string {
-    const algs = scheme === 'DPoP' ? verifiedAlgorithms.join(' ') : undefined // RFC 9449 §7.1
-    const parameters = { realm: identifier, resource_metadata: issuer + metadataPath, ...why, algs }
-    const given = Object.entries(parameters).filter(([, value]) => value !== undefined)
-    return `${scheme} ${given.map(([name, value]) => `${name}="${value}"`).join(', ')}`
+  const settings = {
+    issuer,
+    audience: identifier,
+    realm: identifier,
+    baseUrl: new URL(issuer),
+    isBoundOnly: false,
+    proofAlgorithms: verifiedAlgorithms,
+    clockToleranceSeconds: 5,
+    replayStore: {
+      claim: (id: string, expiresAt: number) =>
+        replays.redeem(db, sha256(`admin api\0${id}`), new Date(expiresAt * 1_000)),
+    },
   }
+  const verify = createVerifier(settings, lookUp)
+  const challenges = createChallenges(settings, { url: issuer + metadataPath })
 
-  function refuse(
-    ctx: Context,
-    kind: keyof typeof errorCodes,
-    { scheme, scope, detail }: { scheme?: Scheme; scope?: AdminScope; detail?: string } = {},
-  ): never {
-    const mayBeAnother = kind !== 'malformed-request' && kind !== 'insufficient-scope'
-    const challenges = schemes
-      .filter((one) => mayBeAnother || one === scheme)
-      .map((one) => challenge(one, one === scheme ? { error: errorCodes[kind], scope } : {}))
-    ctx.set('WWW-Authenticate', challenges.join(', '))
-    throw new Problem(kind, detail)
+  async function lookUp(value: string): Promise<Found | undefined> {
+    const token = await translated(provider.ClientCredentials.find(value))
+    if (!token || ![token.aud].flat().includes(identifier)) return undefined
+    const client = await translated(clients.find(String(token.clientId)))
+    if (!client) return undefined
+    const { aud, exp, jkt, 'x5t#S256': certificate } = token
+    // A scope that was taken from the client since the token was issued no longer counts.
+    const registered = String(client.metadata['scope']).split(' ')
+    return {
+      aud,
+      exp,
+      client_id: client.metadata.client_id,
+      scope: (token.scope ?? '')
+        .split(' ')
+        .filter((one) => registered.includes(one))
+        .join(' '),
+      ...(token.isSenderConstrained() && {
+        cnf: { ...(jkt !== undefined && { jkt }), ...(certificate !== undefined && { 'x5t#S256': certificate }) },
+      }),
+    }
   }
 
   return async (ctx, scope) => {
-    const [name = '', value = '', ...rest] = ctx.get('Authorization').split(' ')
-    const scheme = schemes.find((one) => one.toLowerCase() === name.toLowerCase())
-    if (!scheme) return refuse(ctx, 'unauthenticated')
-    // Nowhere else is a token looked for: in a query or a form it would end up in logs (RFC 6750 §5.3).
-    if (!accessToken.test(value) || rest.length > 0 || ctx.query['access_token'] !== undefined) {
-      const detail = 'The access token has to be well formed, and sent once, in the Authorization header.'
-      return refuse(ctx, 'malformed-request', { scheme, detail })
+    const request = { method: ctx.method, url: ctx.url, headers: { get: (name: string) => ctx.get(name) || null } }
+    const credentials = read(request)
+    if (!credentials) {
+      ctx.set(challenges.unauthenticated().headers)
+      throw new Problem('unauthenticated')
+    }
+    const refuse = (kind: ProblemKind, why: Reason, detail?: string): never => {
+      ctx.set(challenges.refused(credentials.scheme, why).headers)
+      throw new Problem(kind, detail)
     }
 
-    const token = await translated(provider.ClientCredentials.find(value))
-    const isForUs = token !== undefined && [token.aud].flat().includes(identifier)
-    const client = isForUs ? await translated(clients.find(String(token.clientId))) : undefined
-    if (!token || !client) return refuse(ctx, 'invalid-token', { scheme })
-
-    const { jkt, 'x5t#S256': certificate } = token
-    if (scheme === 'Bearer' && token.isSenderConstrained()) {
-      // RFC 9449 §7.2: or a stolen one could be used by leaving the proof out.
-      return refuse(ctx, 'invalid-token', { scheme, detail: 'The access token is bound to a key, and needs a proof.' })
+    const { claims, flaw } = await verify(request, credentials)
+    if (flaw !== undefined) {
+      const [error, sentence] = flaws[flaw]
+      // When proof and token are of different keys, the proof is to blame: the client can make another one.
+      const about = flaw === 'other-key' ? 'invalid_dpop_proof' : error
+      // A token is refused in the same way whether it is unknown, expired or for another API.
+      return refuse(kinds[about], { error: about }, flaw === 'unknown' ? undefined : `${sentence}.`)
     }
-    if (scheme === 'DPoP') {
-      const isBound = jkt !== undefined && certificate === undefined
-      if (!isBound) return refuse(ctx, 'invalid-token', { scheme, detail: 'The access token is not bound to a key.' })
-      const request = { method: ctx.method, address: issuer + ctx.path, token: value, jkt }
-      const detail = await flawOf(db, ctx.get('DPoP'), request)
-      if (detail !== undefined) return refuse(ctx, 'invalid-proof', { scheme, detail })
-    }
-
-    // What was taken from the client since is not in its tokens any more.
-    const registered = client.metadata['scope']
-    const scopes = (token.scope ?? '').split(' ').filter((one) => String(registered).split(' ').includes(one))
+    const scopes = (claims.scope ?? '').split(' ')
     const isGranted = scopes.includes(scope) || scopes.includes(scope.replace(/:read$/, ''))
-    if (!isGranted)
-      return refuse(ctx, 'insufficient-scope', { scheme, scope, detail: `This needs the scope ${scope}.` })
-    return { clientId: client.metadata.client_id, scopes }
+    if (!isGranted) {
+      return refuse('insufficient-scope', { error: 'insufficient_scope', scope }, `This needs the scope ${scope}.`)
+    }
+    return { clientId: String(claims.client_id), scopes }
   }
 }

@@ -7,17 +7,18 @@ import { invalidInput, Problem } from './problems.ts'
 
 type Input = Record<string, unknown>
 
-const largestBody = '256kb' // as much metadata as the policy of administrators allows
+const largestBody = '256kb' // as much metadata as the policy for administrators allows
 
-/** What a request gives an operation: the fields of its path, and the others in its query or its JSON body. */
+/** Reads the input of an operation: some fields from the path, the others from the query or the JSON body. */
 export async function readInput(ctx: Context, operation: Operation): Promise<Input> {
   const path = readPath(ctx, operation)
   const given = readsQuery(operation) ? fromText(operation.input, { ...ctx.query }) : await readBody(ctx)
-  // They are said in the path alone, so that nothing can be done to something else than it says.
+  // A field of the path stands only there, so that a request does nothing to any object but the one that its path
+  // names.
   const twice = Object.keys(path).filter((name) => Object.hasOwn(given, name))
-  if (twice.length > 0) throw invalidInput(twice.map((field) => ({ field, message: 'is in the path already' })))
+  if (twice.length > 0) throw invalidInput(twice.map((field) => ({ field, message: 'is already in the path' })))
   const input = { ...given, ...path }
-  // Looked at here as well as when it is run: what does not fit its schema there, or later, is a mistake of ours.
+  // Parsed here as well as when the operation runs: input that does not fit the schema later is a bug of ours.
   const { error } = operation.input.safeParse(input)
   if (error) throw invalidInput(error)
   return input
@@ -41,19 +42,19 @@ const json = koaBody({
   parsedMethods: ['POST', 'PUT', 'PATCH'] as never,
   onError: (error) => {
     const { status } = error as { status?: number }
-    if (status === 413) throw new Problem('too-large', `The body may have ${largestBody}.`)
-    if (status === 415) throw new Problem('unsupported-media-type', 'The content coding is not known here.')
+    if (status === 413) throw new Problem('too-large', `The body may have at most ${largestBody}.`)
+    if (status === 415) throw new Problem('unsupported-media-type', 'The content coding is not supported.')
     throw new Problem('malformed-request', 'The body is not JSON.')
   },
 })
 
-const deepest = 32 // levels, far more than any input has; whatever reads it further may do so level by level
+const deepest = 32 // levels, far more than any input has, so that code that reads it may be recursive
 
 async function readBody(ctx: Context): Promise<Input> {
-  if (ctx.querystring !== '') throw new Problem('malformed-request', 'There is nothing to be said in the query.')
+  if (ctx.querystring !== '') throw new Problem('malformed-request', 'The query must be empty.')
   const type = ctx.is('json')
-  if (type === null || ctx.get('Content-Length') === '0') return {} // there is no body
-  if (type === false) throw new Problem('unsupported-media-type', 'The body has to be application/json.')
+  if (type === null || ctx.get('Content-Length') === '0') return {} // no body
+  if (type === false) throw new Problem('unsupported-media-type', 'The body must be application/json.')
   await json(ctx as never, async () => {})
   const { body } = ctx.request as { body?: unknown }
   if (typeof body !== 'object' || body === null || Array.isArray(body)) {

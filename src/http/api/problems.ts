@@ -14,13 +14,13 @@ export type ProblemKind = keyof typeof kinds
 const kinds = {
   'malformed-request':      [400, 'The request is malformed'],
   unauthenticated:          [401, 'An access token is needed'],
-  'invalid-token':          [401, 'The access token is not good'],
-  'invalid-proof':          [401, 'The DPoP proof is not good'],
+  'invalid-token':          [401, 'The access token is not valid'],
+  'invalid-proof':          [401, 'The DPoP proof is not valid'],
   'insufficient-scope':     [403, 'The access token does not allow this'],
-  forbidden:                [403, 'That is more than you may'],
-  'not-found':              [404, 'There is no such thing'],
-  'method-not-allowed':     [405, 'This cannot be done here'],
-  conflict:                 [409, 'That is in conflict with what is there'],
+  forbidden:                [403, 'Not allowed'],
+  'not-found':              [404, 'Not found'],
+  'method-not-allowed':     [405, 'The method is not allowed here'],
+  conflict:                 [409, 'The request conflicts with the current state'],
   'too-large':              [413, 'The request is too large'],
   'unsupported-media-type': [415, 'The body must be JSON'],
   invalid:                  [422, 'The input is not valid'],
@@ -28,10 +28,10 @@ const kinds = {
   unavailable:              [503, 'The server is temporarily unavailable'],
 } as const satisfies Record<string, readonly [number, string]>
 
-/** Every `type` of a problem, with its status and title: what the OpenAPI document and docs/admin-api.md say. */
+/** The status and title of every `type` of problem, for the OpenAPI document and docs/admin-api.md. */
 export const problemKinds: Record<string, readonly [number, string]> = kinds
 
-/** What goes wrong, for `answerProblem`. */
+/** A problem that `problemDetails` answers with. */
 export class Problem extends Error {
   override name = 'Problem'
   readonly kind: ProblemKind
@@ -44,7 +44,7 @@ export class Problem extends Error {
   }
 }
 
-/** The problem that input does not fit, with what does not. */
+/** Creates the problem of input that does not fit its schema. */
 export function invalidInput(flaws: z.ZodError | Refusal[]): Problem {
   const errors = flaws instanceof z.ZodError ? flaws.issues.flatMap(fieldErrors) : flaws
   return new Problem('invalid', errors.map(({ field, message }) => `${field}: ${message}`).join('; '), { errors })
@@ -53,10 +53,13 @@ export function invalidInput(flaws: z.ZodError | Refusal[]): Problem {
 function fieldErrors(issue: z.core.$ZodIssue): Refusal[] {
   const field = (...more: string[]) => [...issue.path, ...more].join('.')
   if (issue.code !== 'unrecognized_keys') return [{ field: field(), message: issue.message }]
-  return issue.keys.map((name) => ({ field: field(name), message: 'is not known here' }))
+  return issue.keys.map((name) => ({ field: field(name), message: 'is unknown' }))
 }
 
-/** A failure as a problem: what an administrator can do something about says what; the rest says only that it is ours. */
+/**
+ * Turns a failure into a problem. It says what is wrong if an administrator can do something about it, and otherwise
+ * only that the fault is ours.
+ */
 function toProblem(error: unknown): Problem {
   if (error instanceof Problem) return error
   if (error instanceof OperationError) {
@@ -65,24 +68,24 @@ function toProblem(error: unknown): Problem {
   }
   if (error instanceof TooBusy)
     return new Problem('unavailable', 'Too many passwords are being set. Try again shortly.')
-  // Of the engine's errors only those arrive that its storage makes of the database's; the router's are of Koa.
+  // An error with a status is the router's, or one that our storage made of an error of the database.
   const { status } = error as { status?: unknown }
   if (status === 503 || isUnavailable(error)) return new Problem('unavailable', undefined, { cause: error })
-  if (isUnstorable(error)) return new Problem('malformed-request', 'It has a character that cannot be stored.')
+  if (isUnstorable(error)) return new Problem('malformed-request', 'It contains a character that cannot be stored.')
   if (status === 404) return new Problem('not-found')
   return new Problem('server-error', undefined, { cause: error })
 }
 
-/** Answers everything that goes wrong at the admin API as problem details, and keeps all its answers out of caches. */
+/** Answers every failure of the admin API with problem details, and keeps all its answers out of caches. */
 export function problemDetails({ log }: { log: Logger }): Middleware {
   return async (ctx, next) => {
-    const path = ctx.path.toLowerCase() // however it is spelled: that it is spelled wrong is one of the problems
+    const path = ctx.path.toLowerCase() // a path in the wrong case is one of the problems to answer
     if (path !== adminPath && !path.startsWith(`${adminPath}/`)) return next()
     ctx.set('Cache-Control', 'no-store')
     try {
       await next()
     } catch (error) {
-      // Before the database is suspected: what a client does looks the same.
+      // First, because a client that goes away looks like a database that does.
       const problem = isCutShort(ctx.req, error) ? new Problem('malformed-request') : toProblem(error)
       if (problem.cause !== undefined) {
         log.error({ err: problem.cause, requestId: ctx.state['requestId'] }, 'an operation failed')
@@ -92,7 +95,7 @@ export function problemDetails({ log }: { log: Logger }): Middleware {
   }
 }
 
-/** Answers with a problem (RFC 9457 §3). */
+/** Writes the answer to a problem (RFC 9457 §3). */
 function answer(ctx: Context, { kind, message, errors }: Problem): void {
   const [status, title] = kinds[kind]
   const requestId = String(ctx.state['requestId'])

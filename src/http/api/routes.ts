@@ -18,7 +18,9 @@ export type AdminDependencies = {
   throttleKey: Secret<Buffer>
 }
 
-/** The admin API: a route for each operation, its description, and the metadata of it as a protected resource. */
+/**
+ * Creates the routes of the admin API: one for each operation, its description, and its protected resource metadata.
+ */
 export function adminRoutes(dependencies: AdminDependencies): Router {
   const { operations, operationDependencies, version } = dependencies
   const { config, provider, storage } = operationDependencies
@@ -27,7 +29,7 @@ export function adminRoutes(dependencies: AdminDependencies): Router {
   const authorize = createAuthorize({ provider, storage, issuer })
   const description = describeApi(operations, { issuer, version, problems: problemKinds })
 
-  // Without a token: it is in the source, says nothing of this server, and is what one reads to find out about tokens.
+  // Needs no token: it is in the source, says nothing about this server, and explains how to get a token.
   router.get(`${adminPath}/openapi.json`, (ctx) => {
     ctx.body = description
   })
@@ -82,17 +84,17 @@ function readKey(ctx: Context): string | undefined {
   if (ctx.headers['idempotency-key'] === undefined) return undefined
   const key = ctx.get('Idempotency-Key')
   if (/^[\x20-\x7e]{1,255}$/.test(key)) return key
-  throw new Problem('malformed-request', 'Idempotency-Key has to be 1 to 255 printable ASCII characters.')
+  throw new Problem('malformed-request', 'Idempotency-Key must be 1 to 255 printable ASCII characters.')
 }
 
-/** Where a list goes on (RFC 8288 §3), with the same filters. */
+/** Writes the link to the next page of a list (RFC 8288 §3), with the same filters. */
 function linkToNext(address: string, cursor: string): string {
   const next = new URL(address)
   next.searchParams.set('cursor', cursor)
   return `<${next.href}>; rel="next"`
 }
 
-/** Says of an address what can be done there: to who asks that (RFC 9110 §9.3.7), and to who tries something else. */
+/** Answers OPTIONS with the methods of an address (RFC 9110 §9.3.7), and so refuses every other method. */
 function answerMethods(ctx: Context, router: Router): void {
   const methods = router.stack
     .filter((layer) => layer.methods.length > 0 && !layer.methods.includes('LINK') && layer.match(ctx.path))

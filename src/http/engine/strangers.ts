@@ -6,7 +6,7 @@ import { changedClientId, permissionOf } from '../../oidc/request/registration.t
 import type { Storage } from '../../oidc/request/storage.ts'
 import { current, type Work } from '../../oidc/request/work.ts'
 import * as replays from '../../stores/protocol/replays.ts'
-import type { ErrorCode } from '../../views/render.ts'
+import type { ErrorCode } from '../../views/texts/index.ts'
 import type { Allowance, Allowances } from '../allowances.ts'
 
 /** More was asked to be kept than a network or a client may have kept. */

@@ -1,22 +1,25 @@
 import type { Context } from 'koa'
-import type { SignInError } from '../../views/render.ts'
+import type { ConsentError } from '../../views/pages/consent.ts'
+import type { SignInError } from '../../views/pages/sign-in.ts'
 
-/** Why a form of an interaction was refused, with what its page shows again of it. */
+/** The reason why a form of an interaction was rejected, with the input that its page shows again. */
 export type RefusedForm =
-  | { error: SignInError; email: string; retryAfterSeconds?: number | undefined }
-  | { error: 'invalid-consent' }
+  | { page: 'sign-in'; error: SignInError; email: string; retryAfterSeconds?: number | undefined }
+  | { page: 'consent'; error: ConsentError }
 
 export type RefusedForms = {
-  /** Leads to the page of a form that was refused, which says why. Then to load it again sends nothing again. */
+  /** Redirects to the page of a rejected form, which shows the reason. Reloading that page does not send the form again. */
   leadBack(ctx: Context, uid: string, refused: RefusedForm): void
-  /** What a page has to say of the form that was sent before it was asked for, once. */
+  /** Returns the form that was rejected just before this page was requested, and forgets it. */
   take(ctx: Context, uid: string): RefusedForm | undefined
 }
 
-const keptSeconds = 60 // from the redirect until the page is asked for
-const longestEmail = 320 // characters that are shown again, of up to 8 bytes here: a browser drops a cookie over 4 kB
+/** The longest email, in characters (RFC 5321 §4.5.3.1: 64 + 1 + 255). In the cookie each takes up to 8 of its 4,096 bytes. */
+export const longestEmail = 320
 
-/** Remembers in the browser why its form was refused: in a signed cookie that goes to the pages of this interaction alone. */
+const keptSeconds = 60 // from the redirect until the page is requested
+
+/** Keeps the reason in the browser, in a signed cookie that is sent only to the pages of this interaction. */
 export function createRefusedForms({ isSecure }: { isSecure: boolean }): RefusedForms {
   const name = isSecure ? '__Secure-postern_refused' : 'postern_refused'
   const pathOf = (uid: string) => `/interaction/${uid}`

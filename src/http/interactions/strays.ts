@@ -1,6 +1,6 @@
 import type { Context } from 'koa'
 import type { FindWayBack } from '../../oidc/request/expired-interactions.ts'
-import type { ErrorCode } from '../../views/render.ts'
+import type { ErrorCode } from '../../views/texts/index.ts'
 
 const statusByPage: Partial<Record<ErrorCode, number>> = {
   'already-done': 409,

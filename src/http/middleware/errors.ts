@@ -4,7 +4,9 @@ import type { Logger } from 'pino'
 import { isUnavailable, isUnstorable } from '../../database/connect.ts'
 import { isForPrograms } from '../../oidc/endpoints.ts'
 import { noteRefusal } from '../../oidc/reasons/noting.ts'
-import type { ErrorCode, Render } from '../../views/render.ts'
+import type { Back } from '../../views/back.ts'
+import type { Render } from '../../views/render.ts'
+import type { ErrorCode } from '../../views/texts/index.ts'
 import { isCutShort, logBadEnd } from '../bad-ends.ts'
 import { TooManyRequests } from '../engine/strangers.ts'
 
@@ -19,7 +21,7 @@ const codeByStatus: Record<number, ErrorCode> = {
 }
 
 /** What `ctx.throw` may carry for the page: which one it is, and where it leads back to. */
-type Thrown = { status?: number; page?: ErrorCode; back?: { href: string; label: string } }
+type Thrown = { status?: number; page?: ErrorCode; back?: Back }
 
 /**
  * Turns whatever went wrong into a page, or into JSON: always where programs are answered, and elsewhere for those who

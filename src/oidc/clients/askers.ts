@@ -1,6 +1,6 @@
 import { addressOf } from '../../registration/documents.ts'
 import { nameProblem } from '../../registration/names.ts'
-import type { Asker } from '../../views/render.ts'
+import type { Asker } from '../../views/askers.ts'
 import type { Client } from '../engine.ts'
 
 /** A client as the consent page shows it; when that changes, the person is asked again. */

@@ -90,6 +90,12 @@ export function undecided(payload: GrantPayload | undefined, requested: Permissi
   return isNothing(open) ? undefined : open
 }
 
+/** Tells whether a decision leaves nothing of a request granted. */
+export function leavesNothing(current: GrantPayload | undefined, decision: Decision, requested: Permissions): boolean {
+  const granted = read(decide(current, decision))
+  return isNothing(combine(requested, granted, (a, b) => a.filter((item) => b.includes(item))))
+}
+
 /** A grant without what nobody consented to, because the client was a first-party one. */
 export function consented({ payload, shown }: Pick<grants.StoredGrant, 'payload' | 'shown'>): GrantPayload {
   const { skipped } = shown as Circumstances

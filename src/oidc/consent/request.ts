@@ -3,25 +3,29 @@ import { errors, type Interaction } from 'oidc-provider'
 import type { Db } from '../../database/schema.ts'
 import * as accounts from '../../stores/people/accounts.ts'
 import * as grants from '../../stores/protocol/grants.ts'
-import type { ConsentItem, Views } from '../../views/render.ts'
+import type { ConsentError, ConsentItem, ConsentPage } from '../../views/pages/consent.ts'
 import { askerOf, type Shown } from '../clients/askers.ts'
 import type { Client } from '../engine.ts'
 import { requiredScopes, scopesFor } from '../permissions/client-scopes.ts'
 import type { ResourceServers } from '../permissions/resource-servers.ts'
-import { claimOf, isClaim, scopes } from '../scopes.ts'
-import { type GrantPayload, type Permissions, permissionsOf, type Registrations } from './decision.ts'
+import { claimOf, isClaim, isScope, scopes } from '../scopes.ts'
+import { type GrantPayload, leavesNothing, type Permissions, permissionsOf, type Registrations } from './decision.ts'
 
-/** What one interaction asks a person for: as data to decide on, and as the page shows it. */
+/** The permissions that one interaction asks a person for: as data to decide on, and as the page shows them. */
 export type ConsentRequest = {
   clientId: string
+  /** Everything that the app requests, decided or not. */
+  requested: Permissions
   asked: Permissions
   required: string[]
+  /** The grant that the decision changes. */
+  grant: GrantPayload | undefined
   shown: Shown
   registrations: Registrations
-  page: Omit<Views['consent'], 'uid' | 'csrf' | 'error'>
+  page: Omit<ConsentPage, 'uid' | 'csrf' | 'error'>
 }
 
-/** What a person ticked, as the form sends it. */
+/** The boxes that a person ticked, as the form sends them. */
 export type Ticked = { scope: string[]; claim: string[]; resource_scope: string[] }
 
 type Details = {
@@ -40,21 +44,8 @@ export function createConsentRequests({
   provider: Provider
   resourceServers: ResourceServers
 }) {
-  /**
-   * What was never decided, and what was denied and is required by now. With `prompt=consent` everything that is requested, what was denied included; and also
-   * when nothing is new and a native app has the person asked all the same.
-   */
-  async function askedOf({ prompt, params }: Interaction, client: Client): Promise<Permissions> {
-    const details = prompt.details as Details
-    const { missingOIDCScope, missingOIDCClaims, missingResourceScopes, deniedRequiredScopes } = details
-    const isNew = Boolean(missingOIDCScope ?? missingOIDCClaims ?? missingResourceScopes ?? deniedRequiredScopes)
-    if (isNew && !words(params['prompt']).includes('consent')) {
-      return {
-        scopes: [...(missingOIDCScope ?? []), ...(deniedRequiredScopes ?? [])],
-        claims: missingOIDCClaims ?? [],
-        resources: missingResourceScopes ?? {},
-      }
-    }
+  /** Returns everything that an authorization request asks for. */
+  async function requestedBy({ params }: Interaction, client: Client): Promise<Permissions> {
     const requested = words(params['scope'])
     const resources = await Promise.all(
       [params['resource'] ?? []].flat().map(async (identifier) => {
@@ -64,13 +55,29 @@ export function createConsentRequests({
       }),
     )
     return {
-      scopes: requested.filter((scope) => Object.hasOwn(scopes, scope)),
+      scopes: requested.filter(isScope),
       claims: claimsIn(params['claims']),
       resources: Object.fromEntries(resources.filter(([, list]) => list.length > 0)),
     }
   }
 
-  /** Without the APIs that were registered since the person was sent here: the page may have shown another one. */
+  /**
+   * Returns what a person is asked: what they have never decided, and what they denied and the app requires by now. With
+   * `prompt=consent` it is everything that is requested, and so it is when nothing is new and a native app asks again.
+   */
+  function askedOf({ prompt, params }: Interaction, requested: Permissions): Permissions {
+    const details = prompt.details as Details
+    const { missingOIDCScope, missingOIDCClaims, missingResourceScopes, deniedRequiredScopes } = details
+    const isNew = Boolean(missingOIDCScope ?? missingOIDCClaims ?? missingResourceScopes ?? deniedRequiredScopes)
+    if (!isNew || words(params['prompt']).includes('consent')) return requested
+    return {
+      scopes: [...(missingOIDCScope ?? []), ...(deniedRequiredScopes ?? [])],
+      claims: missingOIDCClaims ?? [],
+      resources: missingResourceScopes ?? {},
+    }
+  }
+
+  /** Leaves out APIs that were registered after the person was sent here: the page may have shown another API. */
   function ofShown(asked: Permissions, { iat }: Interaction, registrations: Registrations): Permissions {
     const isShown = ([id]: [string, unknown]) => (registrations.get(id) ?? Number.POSITIVE_INFINITY) < (iat + 1) * 1000
     return { ...asked, resources: Object.fromEntries(Object.entries(asked.resources).filter(isShown)) }
@@ -82,22 +89,18 @@ export function createConsentRequests({
       const accountId = String(interaction.session?.accountId)
       const [client, account] = await Promise.all([provider.Client.find(clientId), accounts.findById(db, accountId)])
       if (!client || !account) throw new errors.SessionNotFound('the client or the account is gone')
-      const undecided = await askedOf(interaction, client)
+      const requested = await requestedBy(interaction, client)
+      const undecided = askedOf(interaction, requested)
       const registrations = await resourceServers.registrationsOf(Object.keys(undecided.resources))
       const asked = ofShown(undecided, interaction, registrations)
       const stored = await grants.find(db, accountId, clientId)
-      const { rejected } = permissionsOf(stored?.payload as GrantPayload | undefined)
+      const grant = stored?.payload as GrantPayload | undefined
+      const { rejected } = permissionsOf(grant)
       const asker = askerOf(client, String(interaction.params['redirect_uri'] ?? ''))
       const required = requiredScopes(client).filter((name) => asked.scopes.includes(name))
 
-      const item = (
-        name: string,
-        text: { title: string; description: string | undefined },
-        values: string[],
-        isDenied: boolean,
-      ): ConsentItem => ({
+      const item = <Name extends string>(name: Name, values: string[], isDenied: boolean): ConsentItem<Name> => ({
         name,
-        ...text,
         values,
         required: required.includes(name),
         checked: required.includes(name) || !isDenied,
@@ -107,21 +110,19 @@ export function createConsentRequests({
         return {
           identifier,
           name: server?.name ?? identifier,
-          scopes: names.map((name) =>
-            item(
-              name,
-              { title: server?.scopes[name] || name, description: undefined },
-              [],
-              rejected.resources[identifier]?.includes(name) ?? false,
-            ),
-          ),
+          scopes: names.map((name) => ({
+            ...item(name, [], rejected.resources[identifier]?.includes(name) ?? false),
+            title: server?.scopes[name] || name,
+          })),
         }
       })
 
       return {
         clientId,
+        requested,
         asked,
         required,
+        grant,
         shown: { name: asker.name, host: asker.host },
         registrations,
         page: {
@@ -132,27 +133,30 @@ export function createConsentRequests({
             tosUri: client.tosUri,
           },
           account: { name: String(account.profile['name'] ?? ''), email: account.email },
-          scopes: asked.scopes.map((name) =>
-            item(
+          scopes: asked.scopes.filter(isScope).map((name) => {
+            const values = name === 'openid' ? [] : valuesOf(account, Object.keys(scopes[name].claims))
+            return item(name, values, rejected.scopes.includes(name))
+          }),
+          claims: asked.claims
+            .filter(isClaim)
+            .filter((name) => name !== 'sub')
+            .map((name) => ({
               name,
-              { title: scopes[name]?.title ?? name, description: scopes[name]?.description },
-              name === 'openid' ? [] : valuesOf(account, Object.keys(scopes[name]?.claims ?? {})),
-              rejected.scopes.includes(name),
-            ),
-          ),
-          claims: asked.claims.map((name) => ({
-            name,
-            title: `Your ${name.replaceAll('_', ' ')}`,
-            values: valuesOf(account, [name]),
-            checked: !rejected.claims.includes(name),
-          })),
+              values: valuesOf(account, [name]),
+              required: false,
+              checked: !rejected.claims.includes(name),
+            })),
           resources: await Promise.all(resources),
         },
       }
     },
 
-    /** What of the request the ticks approve. `'invalid'` when something is ticked that was not asked for. */
-    approve({ asked, required }: ConsentRequest, ticked: Ticked): Permissions | 'invalid' {
+    /**
+     * Returns the permissions that the ticks approve. `'invalid'` means that something is ticked that was not asked for, and
+     * `'nothing-granted'` that nothing of the request would be granted: the app would get an answer that is of no use to it.
+     */
+    approve(request: ConsentRequest, ticked: Ticked): Permissions | ConsentError {
+      const { asked, required } = request
       const resources: Record<string, string[]> = {}
       for (const entry of ticked.resource_scope) {
         const space = entry.lastIndexOf(' ')
@@ -163,7 +167,8 @@ export function createConsentRequests({
       }
       const isSubset = (some: string[], all: string[]) => some.every((name) => all.includes(name))
       if (!isSubset(ticked.scope, asked.scopes) || !isSubset(ticked.claim, asked.claims)) return 'invalid'
-      return { scopes: [...new Set([...required, ...ticked.scope])], claims: ticked.claim, resources }
+      const approved = { scopes: [...new Set([...required, ...ticked.scope])], claims: ticked.claim, resources }
+      return leavesNothing(request.grant, { asked, approved }, request.requested) ? 'nothing-granted' : approved
     },
   }
 }
@@ -173,7 +178,7 @@ const words = (text: unknown) =>
     .split(' ')
     .filter(Boolean)
 
-/** The claims a `claims` parameter names that a person decides on (OpenID Connect Core §5.5). The engine has validated it. */
+/** Returns the claims of a `claims` parameter that a person decides on (OpenID Connect Core §5.5). The engine has validated it. */
 function claimsIn(parameter: unknown): string[] {
   const { userinfo, id_token: idToken } = JSON.parse(String(parameter ?? '{}'))
   const named = [userinfo, idToken].flatMap((part) => Object.entries(part ?? {}))
@@ -181,7 +186,7 @@ function claimsIn(parameter: unknown): string[] {
   return [...new Set(asked.map(([name]) => name))]
 }
 
-// The person's own data, as short as it can be said.
+/** Returns the person's own data in these claims, in short. */
 function valuesOf(account: accounts.Account, names: string[]): string[] {
   return names
     .map((name) => claimOf(account, name))

@@ -2,7 +2,8 @@ import { sha256 } from '../../crypto/digests.ts'
 import * as accounts from '../../stores/people/accounts.ts'
 import * as artifacts from '../../stores/protocol/artifacts.ts'
 import * as sessions from '../../stores/protocol/sessions.ts'
-import type { Back, ErrorCode } from '../../views/render.ts'
+import type { Back } from '../../views/back.ts'
+import type { ErrorCode } from '../../views/texts/index.ts'
 import { isOwn } from './own-interaction.ts'
 import { fromStored } from './payloads.ts'
 import type { Storage } from './storage.ts'
@@ -55,7 +56,7 @@ export function backTo(
 ): Back | undefined {
   const href = uris.find((uri) => typeof uri === 'string' && /^https?:/.test(uri))
   const url = typeof href === 'string' ? URL.parse(href) : null
-  return url ? { href: url.href, label: `Back to ${isReviewed && name ? String(name) : url.host}` } : undefined
+  return url ? { href: url.href, name: isReviewed && name ? String(name) : url.host } : undefined
 }
 
 export type FindWayBack = ReturnType<typeof createWayBack>

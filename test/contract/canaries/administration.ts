@@ -4,7 +4,7 @@ import type { Scene } from '../../support/circulation.ts'
 import { operate } from '../../support/operator.ts'
 import type { Channels } from './channels.ts'
 
-export const shown = 'admin API: all that can be read'
+export const shown = 'admin API: everything readable'
 export const rows = 'rows of the audit'
 
 /** Reads everything that administrators can read, and every audit event about it. */

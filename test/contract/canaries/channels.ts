@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import type { Canaries } from '../../support/canaries.ts'
 
-/** The channels by which data leaves a deployment, and what left by each. */
+/** The channels for data to leave a deployment, with everything that left through each. */
 export type Channels = {
   /** Records what left. `meant` are the secrets that were requested. */
   write(channel: string, text: string, meant?: readonly string[]): void

@@ -12,8 +12,8 @@ import type { Channels } from './channels.ts'
 import { everything, theRest, unfit } from './commands.ts'
 import { tokenOf } from './settings.ts'
 
-export const output = 'command line: what was asked for'
-export const mistakes = 'command line: what is wrong'
+export const output = 'command line: requested output'
+export const mistakes = 'command line: mistakes'
 export const settings = 'postern config'
 
 type Env = Record<string, string>
@@ -58,7 +58,7 @@ export async function runCommands(scene: Scene, channels: Channels): Promise<voi
   }
 }
 
-/** Lists commands about a client that does not exist. The answer repeats its ID, which is no secret. */
+/** Lists commands about a client that does not exist. The answer repeats its ID, which is not a secret. */
 function aboutNobody(id: string): string[][] {
   return ['show', 'revoke-registration-token'].map((verb) => ['client', verb, id])
 }

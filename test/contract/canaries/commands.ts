@@ -7,7 +7,7 @@ import type { Command } from './command-line.ts'
 
 const redirect = ['--redirect-uris', 'https://rp.example/cb']
 
-/** Lists every command in an order in which each finds what it needs. The marker names what they create. */
+/** Lists every command, ordered so that each finds what it needs. The marker names what they create. */
 export async function everything(canaries: Canaries, folder: string, marker: string): Promise<Command[]> {
   const email = `${marker}@example.com`
   const file = join(folder, 'postern.yaml')

@@ -8,7 +8,7 @@ import { basic } from '../../support/wire.ts'
 import type { Channels } from './channels.ts'
 import { type Server, startServer } from './server-process.ts'
 
-export const crashes = 'what a server writes that crashes'
+export const crashes = 'output of a crashing server'
 export const reports = 'diagnostic reports'
 
 const accidents = join(import.meta.dirname, 'accidents.ts')
@@ -19,7 +19,7 @@ const reporting = [
   '--report-on-fatalerror',
 ]
 
-/** Ends servers in every possible way, with everything that Node can be told to write then. */
+/** Ends servers in every possible way, with every report that Node can write then. */
 export async function crash(scene: Scene, channels: Channels): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), 'postern-reports-'))
   const { issuer } = scene.postern // all servers of a database share one: these are processes behind a balancer

@@ -10,7 +10,7 @@ import type { Answer } from '../../support/wire.ts'
 import type { Channels } from './channels.ts'
 import { type Carrier, carriers } from './requests.ts'
 
-export const refusals = 'answers to what failed'
+export const refusals = 'answers to failed requests'
 
 const written = [
   'accounts',

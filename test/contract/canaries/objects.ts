@@ -9,7 +9,7 @@ import type { Channels } from './channels.ts'
 
 export const printed = 'objects, printed in every way'
 
-/** Every way in which an object becomes text, and what happens to an object that cannot. */
+/** Every way to turn an object into text, and what happens if that is impossible. */
 const ways: Record<string, (value: unknown) => unknown> = {
   'inspect()': (value) => inspect(value, { depth: null, maxArrayLength: null, maxStringLength: null }),
   'inspect() with all that is hidden': (value) => inspect(value, { depth: null, showHidden: true }),

@@ -10,7 +10,7 @@ import { startServer } from './server-process.ts'
 
 export const commandLines = 'command lines of processes'
 export const environments = 'environment of PostgreSQL'
-export const databaseLog = "log of PostgreSQL's"
+export const databaseLog = 'log of PostgreSQL'
 
 export const hasProc = existsSync('/proc/self/environ')
 

@@ -37,7 +37,7 @@ const resource = 'https://API.example/v1?x=1' // with everything that must survi
 const secret = 'a secret of forty characters, chosen here'
 const id = (known: Known, operation: string, field = 'client_id') => String(known[operation]?.[field])
 
-// Every operation, in an order in which each finds what it needs. The test below fails if one is missing here.
+// Every operation, ordered so that each finds what it needs. The test below fails if one is missing here.
 const examples: [operationId: string, example: (known: Known) => Example][] = [
   [
     'accountCreate',

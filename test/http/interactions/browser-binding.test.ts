@@ -165,7 +165,7 @@ async function reach(
   return { visitor, page: parked ? await park(() => parked(visitor, page)) : page }
 }
 
-describe.each(flows)('%s belongs to the browser in which it began:', (_flow, beginning, stages) => {
+describe.each(flows)('%s belongs to the browser where it began:', (_flow, beginning, stages) => {
   test.each(stages())('$name is rejected in every other browser, and changes nothing', async (stage) => {
     const { visitor, page } = await reach(beginning, stage)
     const before = await everything()

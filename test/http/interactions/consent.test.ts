@@ -33,7 +33,14 @@ beforeEach(async () => {
   config = await discover(postern, client)
 })
 
-type Asked = { visitor?: Visitor; scope?: string; prompt?: string; resource?: string; claims?: string }
+type Asked = {
+  visitor?: Visitor
+  scope?: string
+  prompt?: string
+  resource?: string
+  claims?: string
+  nonce?: undefined
+}
 
 /** Returns the page that a login leads to after the sign-in: a consent page, or the app. */
 async function ask(parameters: Asked): Promise<{ page: Page; visitor: Visitor }> {
@@ -82,12 +89,12 @@ describe('a scope that was denied', () => {
     ).rejects.toMatchObject({ status: 400 })
   })
 
-  test('is not asked for again by the same request', async () => {
+  test('does not appear again for the same request', async () => {
     const { visitor } = await login(postern, client, { email, scope: 'openid profile email', scopes: ['profile'] })
     expect(isBack((await ask({ visitor, scope: 'openid profile email' })).page)).toBe(true)
   })
 
-  test('is asked for again with prompt=consent, shown unticked, and can then be granted', async () => {
+  test('appears again with prompt=consent, unticked, and can then be granted', async () => {
     const { visitor } = await login(postern, client, { email, scope: 'openid profile email', scopes: ['profile'] })
     const { page } = await ask({ visitor, scope: 'openid profile email', prompt: 'consent' })
     expect(names(page)).toEqual(['openid', 'profile', 'email'])
@@ -268,6 +275,39 @@ describe('an answer on the consent page', () => {
     expect(isBack(await visitor.allow(answer))).toBe(true)
   })
 
+  test('that would leave nothing of the request granted is asked for again, and nothing is granted or denied', async () => {
+    const { page, visitor } = await ask({ scope: 'read write', resource: api, nonce: undefined })
+    const answer = await visitor.submit(page, '/consent', { decision: 'allow' })
+    expect(answer.status).toBe(400)
+    expect(answer.body).toContain('Nothing is ticked.')
+    expect(names(answer)).toEqual([`${api} read`, `${api} write`])
+    expect(ticked(answer)).toEqual([])
+    expect(await grants()).toEqual([])
+
+    const back = await visitor.submit(answer, '/consent', { decision: 'allow', resource_scope: [`${api} read`] })
+    expect(isBack(back)).toBe(true)
+    const again = await ask({
+      visitor,
+      scope: 'read write',
+      resource: api,
+      nonce: undefined,
+      prompt: 'consent',
+    })
+    expect(ticked(again.page)).toEqual([`${api} read`])
+    const withdrawn = await visitor.submit(again.page, '/consent', { decision: 'allow' })
+    expect(withdrawn.body).toContain('Nothing is ticked.')
+    expect(isBack(await visitor.submit(withdrawn, '/consent', { decision: 'deny' }))).toBe(true)
+  })
+
+  test('denies everything that is new and goes back to the app if something was granted before', async () => {
+    const { visitor } = await login(postern, client, { email, scope: 'openid profile' })
+    const { page } = await ask({ visitor, scope: 'openid profile email' })
+    expect(names(page)).toEqual(['email'])
+    expect(isBack(await visitor.submit(page, '/consent', { decision: 'allow' }))).toBe(true)
+    const { tokens } = await login(postern, client, { email, visitor, scope: 'openid profile email' })
+    expect(tokens.scope?.split(' ').sort()).toEqual(['openid', 'profile'])
+  })
+
   test('cannot untick what the app requires', async () => {
     client = await postern.createClient({ required_scopes: 'profile' })
     config = await discover(postern, client)
@@ -330,7 +370,7 @@ describe('RFC 6749 §4.1.2.1: a person who denies', () => {
     expect(await grants()).toEqual([])
   })
 
-  test('is asked again the next time', async () => {
+  test('sees the question again the next time', async () => {
     const { page, visitor } = await ask({ scope: 'openid profile' })
     await visitor.submit(page, '/consent', { decision: 'deny' })
     expect(names((await ask({ visitor, scope: 'openid profile' })).page)).toEqual(['openid', 'profile'])

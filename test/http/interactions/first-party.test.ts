@@ -307,7 +307,7 @@ describe('a client that is no longer first-party', () => {
     expect(asked((await ask({ visitor, scope: 'openid address' }, former)).page)).toEqual(['address'])
   })
 
-  test('is unknown to a person who was never asked about it', async () => {
+  test('asks for everything if the person was never asked before', async () => {
     const { visitor } = await ask({ scope: 'openid email' })
     await tell(client.client_id, { first_party: null })
     const { page } = await ask({ visitor, scope: 'openid email' })
@@ -319,7 +319,7 @@ describe('a client that is no longer first-party', () => {
     expect(scopesOf(await redeem(again.page, again))).toEqual(['openid'])
   })
 
-  test('loses its tokens, to which nobody consented', async () => {
+  test('loses its tokens, since nobody consented to them', async () => {
     const { tokens, config } = await login(postern, client, {
       email,
       scope: 'openid offline_access',

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { ClientMetadata } from '../../../src/stores/clients/clients.ts'
 import { startPostern, type TestPostern } from '../../support/postern.ts'
 import { beginLogin, completeLogin, discover, type Login } from '../../support/relying-party.ts'
-import { createVisitor, formsOf, type Page, type Visitor } from '../../support/visitor.ts'
+import { cookieHeaderOf, createVisitor, formsOf, type Page, type Visitor } from '../../support/visitor.ts'
 
 let postern: TestPostern
 let client: ClientMetadata
@@ -38,7 +38,7 @@ function expectFriendly(page: Page, status: number, title: string): void {
   expect(page.body).toContain('href="https://notes.example')
 }
 
-describe('an interaction belongs to the browser in which it began:', () => {
+describe('an interaction belongs to the browser where it began:', () => {
   test('another browser that knows its address sees neither the question nor who asks', async () => {
     const { page } = await begin()
     const stranger = createVisitor(postern.issuer)
@@ -81,7 +81,7 @@ describe('an interaction belongs to the browser in which it began:', () => {
       headers: {
         accept: 'text/html',
         origin: postern.issuer,
-        cookie: [...visitor.cookies].map(([key, { value }]) => `${key.split(' ')[0]}=${value}`).join('; '),
+        cookie: cookieHeaderOf(visitor),
       },
       body: new URLSearchParams({
         ...(formsOf(page.body)[0]?.hidden as Record<string, string>),
@@ -106,7 +106,7 @@ describe('an interaction that is over', () => {
     expectFriendly(await visitor.signIn(page, email), 410, 'This page has expired')
   })
 
-  test('leads to the address at which the app begins a login, if the app has one (OpenID Connect Core §4)', async () => {
+  test('leads to the app’s address for beginning a login, if it has one (OpenID Connect Core §4)', async () => {
     const other = await postern.createClient({
       client_name: 'Mail',
       client_uri: 'https://mail.example',
@@ -216,8 +216,8 @@ describe('in two tabs of one browser', () => {
     expect(switched.body).toContain('grace@example.com')
 
     const grants = await count('grants')
-    expectFriendly(await visitor.get(consentPage.url), 410, 'You were signed out meanwhile')
-    expectFriendly(await visitor.allow(consentPage), 410, 'You were signed out meanwhile')
+    expectFriendly(await visitor.get(consentPage.url), 410, 'You have been signed out')
+    expectFriendly(await visitor.allow(consentPage), 410, 'You have been signed out')
     expect(await count('grants')).toBe(grants)
   })
 })

@@ -62,7 +62,7 @@ const granted = async () =>
   ).filter(({ named }) => named === true)
 
 describe('an API that is registered under the identifier of a deleted one', () => {
-  test('has none of its consents, denials and tokens: people are asked again', async () => {
+  test('has none of its consents, denials and tokens, so people see the question again', async () => {
     await createApi()
     const { tokens, visitor } = await signIn()
     expect(await introspect(tokens.access_token)).toMatchObject({ active: true, scope: 'read write' })

@@ -36,7 +36,7 @@ const createClient = (metadata: Record<string, unknown>) =>
 type Asked = Record<string, string>
 type Outcome = { error: string | undefined; description?: string | undefined; at: string; verifier?: string }
 
-/** The ways to send an authorization request, each with its outcome before anyone is asked anything. */
+/** The ways to send an authorization request, each with its outcome before any page is shown. */
 const ways: Record<string, (client: ClientMetadata, asked: Asked) => Promise<Outcome>> = {
   async 'an authorization request'(client, asked) {
     const begun = await beginLogin(await discover(postern, client), { ...front, ...withoutScope, ...asked })
@@ -100,7 +100,7 @@ describe('RFC 6749 §3.3: a request without a scope, or with an unknown one', ()
       const outcome = await ways[way]?.(client, asked === undefined ? {} : { scope: asked })
       const hasDefault = registered !== undefined && !asked
       if (hasDefault) return expect(outcome?.error).toBeUndefined()
-      // The error goes to the app, and no page was shown before.
+      // The error goes to the app, without a page before.
       expect(outcome?.at).not.toContain('/interaction/')
       expect(outcome?.error).toMatch(asked === 'notes:read' && !registered ? /^invalid_target$/ : /^invalid_scope$/)
       expect(outcome?.description).toMatch(/scope/)
@@ -127,7 +127,7 @@ describe('RFC 6749 §3.3: a request without a scope, or with an unknown one', ()
     expect(json).toMatchObject({ scope: 'notes:read' })
   })
 
-  test('a client that asks only for offline_access and cannot have it gets an error, not something else', async () => {
+  test('a client that asks only for offline_access and cannot have it gets an error, not another scope', async () => {
     const client = await createClient({ grant_types: ['authorization_code'], scope: 'openid email' })
     const begun = await beginLogin(await discover(postern, client), { ...front, scope: 'offline_access' })
     expect(answerOf(begun.page.url)).toMatchObject({ error: 'invalid_scope' })

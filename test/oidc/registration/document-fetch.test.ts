@@ -123,7 +123,7 @@ describe('simultaneous requests for one document', () => {
 describe('a stranger who asks for too many documents', () => {
   const limited = 'temporarily_unavailable'
 
-  test('prevents nobody elsewhere from reading one, not even at the same moment', async () => {
+  test('does not prevent others from reading one, not even at the same moment', async () => {
     for (let n = 0; n < 30; n++) await readFrom('192.0.2.1', `${n}`)
     answer = () => Response.json({ client_id: `${clientId}?one` })
     const answers = await Promise.all([readFrom('192.0.2.1', 'one'), readFrom('198.51.100.1', 'one')])

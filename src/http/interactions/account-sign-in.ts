@@ -1,0 +1,132 @@
+import type { Context } from 'koa'
+import type Provider from 'oidc-provider'
+import type { Interaction, InteractionResults } from 'oidc-provider'
+import { z } from 'zod'
+import type { Db } from '../../database/schema.ts'
+import { passwordClass } from '../../oidc/acr.ts'
+import { signInEnded } from '../../oidc/prompts.ts'
+import * as accounts from '../../stores/people/accounts.ts'
+import type { SignInError, SignInReason } from '../../views/pages/sign-in.ts'
+import type { Render } from '../../views/render.ts'
+import { askerIn } from './asker.ts'
+import type { BrowserSignIn } from './browser-sign-in.ts'
+import { type Handler, type Interactions, ownForm } from './interactions.ts'
+import { longestEmail, type RefusedForms } from './refused-forms.ts'
+
+export const signInForm = ownForm.extend({ email: z.string().default(''), password: z.string().default('') })
+
+/** The part of a rejected form that the page shows again, and why the form was rejected. */
+export type SignInAgain = { error?: SignInError; email?: string; retryAfterSeconds?: number | undefined }
+
+export type AccountSignIn = {
+  show(ctx: Context, interaction: Interaction, again?: SignInAgain): Promise<void>
+  submit: Handler<z.output<typeof signInForm>>
+}
+
+/** The engine's record of a sign-in, with the epoch in which the password was verified. */
+type Login = NonNullable<InteractionResults['login']> & { epoch: number }
+
+const busySeconds = 2 // the queue of passwords to verify is a second long
+
+const statusOf = { incomplete: 400, 'wrong-credentials': 401, 'too-many-attempts': 429, busy: 503 } satisfies Record<
+  SignInError,
+  number
+>
+
+/** Creates the sign-in page, and the handler of its form. */
+export function accountSignIn({
+  db,
+  provider,
+  render,
+  interactions,
+  signIn,
+  refusedForms,
+  issuer,
+}: {
+  db: Db
+  provider: Provider
+  render: Render
+  interactions: Interactions
+  signIn: BrowserSignIn
+  refusedForms: RefusedForms
+  issuer: string
+}): AccountSignIn {
+  const acr = passwordClass(issuer)
+
+  return {
+    async show(ctx, interaction, { error, email, retryAfterSeconds } = {}) {
+      const client = await askerIn(provider, interaction)
+      const reason = reasonOf(interaction, { isFirst: email === undefined })
+      const filledIn = email ?? (await suggestedEmail(interaction))
+
+      if (error) {
+        const wait = error === 'busy' ? busySeconds : retryAfterSeconds
+        ctx.status = statusOf[error]
+        if (wait) ctx.set('Retry-After', String(wait))
+      }
+      ctx.body = render('sign-in', {
+        ...interactions.hiddenFields(interaction),
+        client,
+        email: filledIn,
+        error,
+        retryAfterSeconds,
+        reason,
+      })
+    },
+
+    async submit(ctx, interaction, { email, password }) {
+      if (!email.trim() || !password || email.length > longestEmail) {
+        refusedForms.leadBack(ctx, interaction.uid, { page: 'sign-in', error: 'incomplete', email })
+        return
+      }
+
+      const outcome = await signIn(ctx, { email, password })
+
+      if ('error' in outcome) {
+        refusedForms.leadBack(ctx, interaction.uid, { page: 'sign-in', ...outcome, email })
+        return
+      }
+      const { accountId, epoch } = outcome
+      await interactions.finish(ctx, interaction, {
+        login: { accountId, epoch, ts: Math.floor(Date.now() / 1000), acr, amr: ['pwd'], remember: true } as Login,
+        select_account: {},
+      })
+    },
+  }
+
+  /** Returns the email to fill in: the one the app names, or that of the person who has to sign in again. */
+  async function suggestedEmail(interaction: Interaction): Promise<string> {
+    const { session, params } = interaction
+    if (typeof params['login_hint'] === 'string') return params['login_hint'].slice(0, longestEmail)
+    const isSamePerson = isAgain(interaction) && !isForSomebodyElse(interaction)
+    const account = isSamePerson && session ? await accounts.findById(db, session.accountId) : undefined
+    return account?.email ?? ''
+  }
+}
+
+/** Tells why a signed-in person has to sign in again. `isFirst` is whether they have sent no form yet. */
+function reasonOf(interaction: Interaction, { isFirst }: { isFirst: boolean }): SignInReason | undefined {
+  if (interaction.prompt.reasons.includes(signInEnded)) return 'sign-in-ended'
+  if (!isAgain(interaction)) return undefined
+  if (isForSomebodyElse(interaction)) return 'account-mismatch'
+  return isFirst ? 'reauthenticate' : undefined
+}
+
+/** Tells whether a signed-in person has to sign in once more. */
+function isAgain({ prompt, session }: Interaction): boolean {
+  return prompt.name === 'login' && session !== undefined
+}
+
+/** Tells whether the app asks for another person than the one who is signed in. */
+function isForSomebodyElse({ prompt }: Interaction): boolean {
+  return prompt.reasons.some((reason) => ['id_token_hint', 'claims_id_token_sub_value'].includes(reason))
+}
+
+/**
+ * Tells whether a sign-in cannot satisfy the request: one was just made, and the request still asks for another
+ * authentication context. It would ask without end.
+ */
+export function isUnattainable({ prompt, lastSubmission }: Interaction): boolean {
+  const isAcr = prompt.reasons.every((reason) => reason === 'essential_acr' || reason === 'essential_acrs')
+  return prompt.name === 'login' && isAcr && (lastSubmission as InteractionResults | undefined)?.login !== undefined
+}

@@ -1,0 +1,40 @@
+import type { AccountContinue } from './account-continue.ts'
+import { type AccountSignIn, isUnattainable } from './account-sign-in.ts'
+import type { ConsentDecide } from './consent-decide.ts'
+import type { Handler, Interactions } from './interactions.ts'
+import type { RefusedForms } from './refused-forms.ts'
+
+/** Shows the page of the step that an interaction has come to, or the page whose form was just rejected. */
+export function interactionShow({
+  interactions,
+  refusedForms,
+  signIn,
+  account,
+  consent,
+}: {
+  interactions: Interactions
+  refusedForms: RefusedForms
+  signIn: AccountSignIn
+  account: AccountContinue
+  consent: ConsentDecide
+}): Handler<unknown> {
+  return async (ctx, interaction) => {
+    const { prompt, session, uid } = interaction
+    const refused = refusedForms.take(ctx, uid)
+
+    if (refused?.page === 'sign-in') {
+      await signIn.show(ctx, interaction, refused)
+    } else if (prompt.name === 'consent' && session) {
+      await consent.show(ctx, interaction, refused?.error)
+    } else if (prompt.name === 'select_account' && session) {
+      await account.show(ctx, interaction, session.accountId)
+    } else if (isUnattainable(interaction)) {
+      await interactions.finish(ctx, interaction, {
+        error: 'unmet_authentication_requirements',
+        error_description: 'the requested authentication could not be obtained',
+      })
+    } else {
+      await signIn.show(ctx, interaction)
+    }
+  }
+}

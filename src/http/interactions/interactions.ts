@@ -1,0 +1,67 @@
+import type { Context } from 'koa'
+import type Provider from 'oidc-provider'
+import { errors, type Interaction, type InteractionResults } from 'oidc-provider'
+import { z } from 'zod'
+import type { FindWayBack } from '../../oidc/request/expired-interactions.ts'
+import type { Csrf } from '../csrf.ts'
+import { readForm } from '../forms.ts'
+import { refuseStray } from './strays.ts'
+
+/** The fields that every form of an interaction has: they prove that one of its pages sent the form. */
+export const ownForm = z.object({ csrf: z.string().default(''), uid: z.string().default('') })
+
+/** Answers a request for an interaction, with the fields of the form that was sent. */
+export type Handler<Fields> = (ctx: Context, interaction: Interaction, fields: Fields) => Promise<void>
+
+export type Interactions = {
+  /** Returns the interaction of this path. Throws the page to show when it is over or another browser began it. */
+  find(ctx: Context): Promise<Interaction>
+  /** Returns the fields of a form of this interaction. Rejects any other form before it reads the fields. */
+  readForm<Form extends z.ZodType>(ctx: Context, interaction: Interaction, form: Form): z.output<Form>
+  /** Returns the hidden fields of the forms of an interaction. */
+  hiddenFields(interaction: Interaction): { uid: string; csrf: string }
+  /** Saves the result of an interaction, and leads the browser back to the engine, which continues from there. */
+  finish(ctx: Context, interaction: Interaction, result: InteractionResults): Promise<void>
+}
+
+/** Finds the interactions of the engine, and hands their results back to it. */
+export function createInteractions({
+  provider,
+  csrf,
+  findWayBack,
+}: {
+  provider: Provider
+  csrf: Csrf
+  findWayBack: FindWayBack
+}): Interactions {
+  return {
+    async find(ctx) {
+      const uid = String(ctx['params'].uid)
+      let interaction: Interaction | undefined
+      try {
+        interaction = await provider.interactionDetails(ctx.req, ctx.res)
+      } catch (error) {
+        if (!(error instanceof errors.SessionNotFound)) throw error
+      }
+      return interaction?.uid === uid ? interaction : refuseStray(ctx, uid, findWayBack)
+    },
+
+    readForm(ctx, { uid }, form) {
+      csrf.assertOwnForm(ctx, uid, readForm(ctx, ownForm))
+      return readForm(ctx, form)
+    },
+
+    hiddenFields: ({ uid }) => ({ uid, csrf: csrf.tokenFor(uid) }),
+
+    async finish(ctx, interaction, result) {
+      const returnTo = await provider.interactionResult(ctx.req, ctx.res, result)
+      // The engine leaves its cookie behind. Another interaction has another path, so only this one used it.
+      ctx.cookies.set(provider.cookieName('interaction'), null, {
+        path: `/interaction/${interaction.uid}`,
+        overwrite: true,
+      })
+      ctx.status = 303
+      ctx.redirect(returnTo)
+    },
+  }
+}

@@ -1,0 +1,47 @@
+import { createHash } from 'node:crypto'
+import { isLoopback, isOfApp, isVerified, knownAs, knownHost, links, quoted, scheme } from './askers.ts'
+import { filled, type Texts } from './texts/index.ts'
+
+/** Creates the filters that templates may use. */
+export function createFilters({ lang, texts }: { lang: string; texts: Texts }) {
+  const plurals = new Intl.PluralRules(lang)
+
+  /** Writes a time to wait, in seconds while it is short and in minutes, rounded up, from 90 seconds on. */
+  function duration(seconds: number): string {
+    const [unit, count] =
+      seconds < 90 ? (['seconds', seconds] as const) : (['minutes', Math.ceil(seconds / 60)] as const)
+    const forms: Record<string, string> & { other: string } = texts.durations[unit]
+    return filled(forms[plurals.select(count)] ?? forms.other, { count })
+  }
+
+  return {
+    knownAs,
+    knownHost,
+    quoted,
+    isVerified,
+    isLoopback,
+    isOfApp,
+    scheme,
+    links,
+    monogram,
+    tint,
+    address,
+    duration,
+  }
+}
+
+/** Returns the first letter or digit of a name. It is never a quotation mark, a "<" or half an emoji. */
+function monogram(name: string): string {
+  return (/[\p{L}\p{N}]/u.exec(name.normalize('NFC'))?.[0] ?? '•').toLocaleUpperCase()
+}
+
+/** Returns the colour of a host, always the same, so that two apps with one name seldom look the same. */
+function tint(host: string): number {
+  const tints = 6 // as many as the style sheet has
+  return (createHash('sha256').update(host).digest()[0] ?? 0) % tints
+}
+
+/** Writes an identifier as people read addresses: `https://api.example.com/` is `api.example.com`. */
+function address(identifier: string): string {
+  return identifier.replace(/^https?:\/\//, '').replace(/\/$/, '')
+}

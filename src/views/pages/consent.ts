@@ -1,0 +1,35 @@
+import type { Account } from '../account.ts'
+import type { Asker, Links } from '../askers.ts'
+import type { ClaimName, ScopeName, Texts } from '../texts/index.ts'
+
+/** The reason why an answer on the consent page was rejected. */
+export type ConsentError = keyof Texts['consentErrors']
+
+/** A checkbox. `values` is the person's own data that ticking it would share. */
+export type ConsentItem<Name extends string = string> = {
+  name: Name
+  values: readonly string[]
+  required: boolean
+  checked: boolean
+}
+
+/** A scope of an API. Its administrator wrote the title. */
+export type ResourceScope = ConsentItem & { title: string }
+
+export type ConsentResource = {
+  identifier: string
+  name: string
+  scopes: readonly ResourceScope[]
+}
+
+export type ConsentPage = {
+  uid: string
+  csrf: string
+  client: Asker & Links
+  account: Account
+  scopes: readonly ConsentItem<ScopeName>[]
+  /** Claims that the app requests by name rather than through a scope. */
+  claims: readonly ConsentItem<ClaimName>[]
+  resources: readonly ConsentResource[]
+  error: ConsentError | undefined
+}

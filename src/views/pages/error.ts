@@ -1,0 +1,22 @@
+import type { Back } from '../back.ts'
+import type { ErrorCode } from '../texts/index.ts'
+
+/** The reason why a request was rejected, and the command that lets it through. */
+export type Explanation = {
+  reason: string
+  expected?: string | undefined
+  received?: string | undefined
+  remedy?: string | undefined
+}
+
+export type ErrorPage = {
+  code: ErrorCode
+  /** The id of the request, by which an administrator finds the reason. */
+  reference: string | undefined
+  /** The reason, on the developer's own machine. */
+  developer: Explanation | undefined
+  /** The OAuth error code and description; shown for `protocol` only. */
+  error: string | undefined
+  errorDescription: string | undefined
+  back: Back | undefined
+}

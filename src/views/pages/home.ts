@@ -1,0 +1,4 @@
+export type HomePage = {
+  issuer: string
+  version: string
+}

@@ -1,0 +1,49 @@
+import type { ConsentPage } from './consent.ts'
+import type { ContinueAsPage } from './continue-as.ts'
+import type { DeviceCodePage } from './device-code.ts'
+import type { DeviceConfirmPage } from './device-confirm.ts'
+import type { DeviceDonePage } from './device-done.ts'
+import type { ElsewherePage } from './elsewhere.ts'
+import type { ErrorPage } from './error.ts'
+import type { HomePage } from './home.ts'
+import type { SignInPage } from './sign-in.ts'
+import type { SignOutPage } from './sign-out.ts'
+import type { SignedOutPage } from './signed-out.ts'
+import type { SubmittingPage } from './submitting.ts'
+
+/**
+ * Every page, with all the variables its template may use. A member that can be absent is `T | undefined` and still has to
+ * be named, so forgetting one does not compile.
+ */
+export type Views = {
+  'sign-in': SignInPage
+  'continue-as': ContinueAsPage
+  consent: ConsentPage
+  'device-code': DeviceCodePage
+  'device-confirm': DeviceConfirmPage
+  'device-done': DeviceDonePage
+  'sign-out': SignOutPage
+  'signed-out': SignedOutPage
+  submitting: SubmittingPage
+  error: ErrorPage
+  elsewhere: ElsewherePage
+  home: HomePage
+}
+
+export type ViewName = keyof Views
+
+/** The name of each page, which is also that of its template. */
+export const viewNames = Object.keys({
+  'sign-in': true,
+  'continue-as': true,
+  consent: true,
+  'device-code': true,
+  'device-confirm': true,
+  'device-done': true,
+  'sign-out': true,
+  'signed-out': true,
+  submitting: true,
+  error: true,
+  elsewhere: true,
+  home: true,
+} satisfies Record<ViewName, true>)

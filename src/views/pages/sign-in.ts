@@ -1,0 +1,18 @@
+import type { Asker } from '../askers.ts'
+import type { Texts } from '../texts/index.ts'
+
+/** The reason why a sign-in was rejected. */
+export type SignInError = keyof Texts['signInErrors']
+
+/** The reason why a person who was signed in has to sign in again. */
+export type SignInReason = keyof Texts['signInReasons']
+
+export type SignInPage = {
+  uid: string
+  csrf: string
+  client: Asker
+  email: string
+  error: SignInError | undefined
+  retryAfterSeconds: number | undefined
+  reason: SignInReason | undefined
+}

@@ -1,0 +1,59 @@
+import { globSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+
+const library = join(import.meta.dirname, '../../node_modules/oidc-provider/lib')
+const source = globSync('**/*.js', { cwd: library })
+  .map((path) => readFileSync(join(library, path), 'utf8'))
+  .join('\n')
+
+/** Says whether the engine emits an event: with this name, or with the name that it gives a route's error handler. */
+export function isEmitted(event: string): boolean {
+  return [`error('${event}')`, `emit('${event}'`].some((call) => source.includes(call))
+}
+
+/** Says whether the engine has this text in its source. */
+export function isWritten(text: string): boolean {
+  return source.includes(text)
+}
+
+/** Events that Postern listens to, as `docs/engine.md` names them. */
+export const events = [
+  'authorization.error',
+  'authorization.success',
+  'grant.error',
+  'userinfo.error',
+  'introspection.error',
+  'revocation.error',
+  'pushed_authorization_request.error',
+  'device_authorization.error',
+  'code_verification.error',
+  'device_resume.error',
+  'end_session.error',
+  'end_session_confirm.error',
+  'end_session_success.error',
+  'registration_create.error',
+  'registration_read.error',
+  'registration_update.error',
+  'registration_delete.error',
+  'discovery.error',
+  'jwks.error',
+  'server_error',
+]
+
+/** Words of the engine's errors that Postern recognises, as `docs/engine.md` names them. */
+export const words = [
+  'NoCodeError',
+  'NotFoundError',
+  'ExpiredError',
+  'AlreadyUsedError',
+  'AbortedError',
+  'client not found',
+  'client mismatch',
+  'invalid secret provided',
+  'the provided authentication mechanism does not match',
+  'redirect_uri mismatch',
+  'redirect_uri did not match',
+  'post_logout_redirect_uri not registered',
+  'grant type is not allowed',
+  'response_type is not allowed',
+]
