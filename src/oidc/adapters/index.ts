@@ -59,8 +59,8 @@ export function assertModelsKnown(provider: Provider, features: Configuration['f
 function modelsOf(provider: Provider): string[] {
   const base = Object.getPrototypeOf(provider.BaseToken) // the class of models itself is not exposed
   return Object.entries(Object.getOwnPropertyDescriptors(Provider.prototype))
-    .filter(([name, { get }]) => {
-      if (!/^[A-Z]/.test(name) || name === 'BaseToken') return false // other getters may warn that they are deprecated
+    .filter(([name]) => /^[A-Z]/.test(name) && name !== 'BaseToken')
+    .filter(([, { get }]) => {
       const model: unknown = get?.call(provider)
       return typeof model === 'function' && model.prototype instanceof base
     })
