@@ -6,15 +6,15 @@ import { networksOf, widestNetworkOf } from './networks.ts'
 type Allowance = { burst: number; everySeconds: number }
 
 const daySeconds = 86_400
-/** For how long a network is known after somebody signed in to an account from there. */
+/** How long a network is known after somebody signed in to an account from it. */
 export const knownNetworkSeconds = 90 * daySeconds
 
 /**
- * How many wrong passwords there may be, at once and then one by one. SECURITY.md says what that comes to for attackers
- * of any size, and bench/guessing.ts tries it.
+ * The number of wrong passwords allowed at once, and the time until each further one. SECURITY.md says what that
+ * amounts to for attackers of any size, and bench/guessing.ts measures it.
  */
 export const allowances = {
-  /** In a browser that has signed in to the account before. Nobody else uses these up. */
+  /** In a browser that has signed in to the account before. Nobody else can use these up. */
   knownBrowser: { burst: 6, everySeconds: 300 },
   /** For one account from one network. */
   pair: { burst: 6, everySeconds: 300 },
@@ -22,34 +22,37 @@ export const allowances = {
   network: { burst: 100, everySeconds: 30 },
   /** For one account, from all networks together. */
   account: { burst: 100, everySeconds: 60 },
-  /** For one account from one network, whatever all others have used up of the account's. */
+  /** For one account from one network, even when others have used up those of the account. */
   reserve: { burst: 3, everySeconds: daySeconds },
 } as const satisfies Record<string, Allowance>
 
 export type Attempt = {
-  /** The ways in which the attempt may be made, in the order of preference. */
+  /** The ways to make the attempt, the preferred one first. Each is a list of limits that it counts against. */
   open: ThrottleRule[][]
   /**
-   * How it may be made when none of these is open: the answer then is that of an attempt that has to wait, unless the
-   * password is right. It is looked at only if the account was signed in to from this network before.
+   * The limits of the attempt when none of these ways is open. It is then answered like one that has to wait, unless
+   * the password is right. The password is checked only if somebody has signed in to the account from this network
+   * before.
    */
   blind: ThrottleRule[]
-  /** Marked if the account was signed in to from this network before. */
+  /** The mark of an account that somebody has signed in to from this network before. */
   knownNetwork: Buffer
-  /** What a success forgets, because it shows that the failures before were a person's own. */
+  /** The limits that a success resets, because it shows that the earlier failures were the person's own. */
   forgivable: ThrottleRule[]
 }
 
-/** The limits of an attempt to sign in. */
+/** Returns the limits of an attempt to sign in. */
 export type LimitsOf = (attempt: {
-  /** The address as typed, in its canonical form, whether or not an account has it: so throttling tells nothing. */
+  /**
+   * The canonical form of the address as typed, whether or not an account has it, so that throttling reveals nothing.
+   */
   email: string
   address: string
-  /** What a browser that is known to the account is counted by. */
+  /** The counter of a browser that is known to the account. */
   knownBrowser: string | undefined
 }) => Attempt
 
-/** Says what an attempt is limited by. What strangers can use up limits strangers only. */
+/** Creates the limits of attempts. Limits that strangers can use up apply to strangers only. */
 export function createLimits(throttleKey: Secret<Buffer>): LimitsOf {
   const keyHash = (...about: string[]) => keyedHash(throttleKey, ['sign-in', ...about].join('\0'))
   const rule = ({ burst, everySeconds }: Allowance, times: number, ...about: string[]): ThrottleRule => ({
@@ -67,7 +70,7 @@ export function createLimits(throttleKey: Secret<Buffer>): LimitsOf {
     const shared = [...pairs, ...of('network')]
     const own = knownBrowser === undefined ? [] : [rule(allowances.knownBrowser, 1, 'known browser', knownBrowser)]
     return {
-      // A known browser that has used up its own attempts is a stranger. The reserve is for when the others are gone.
+      // A known browser that has used up its own attempts counts as a stranger. The reserve comes last.
       open: [
         ...(own.length > 0 ? [own] : []),
         [...shared, rule(allowances.account, 1, 'account', email)],
@@ -75,7 +78,7 @@ export function createLimits(throttleKey: Secret<Buffer>): LimitsOf {
       ],
       blind: pairs,
       knownNetwork: keyHash('known network', widestNetworkOf(address), email),
-      // In the wider networks, others may have failed too.
+      // Not those of the wider networks, where others may have failed too.
       forgivable: [...own, ...pairs.slice(0, 1), ...reserves.slice(0, 1)],
     }
   }

@@ -3,13 +3,13 @@ import { z } from 'zod'
 import { deriveKey, keyedHash, randomId } from '../crypto/digests.ts'
 import type { Secret } from '../secret.ts'
 
-/** An account as far as a browser is known to it. `epoch` moves whenever its sign-ins end. */
+/** The account that knows a browser. `epoch` changes whenever its sign-ins end. */
 type KnownAccount = { id: string; epoch: number }
 
 export type KnownBrowsers = {
-  /** What the attempts of this browser at this account are counted by, if it has signed in to it before. */
+  /** Returns the counter of this browser's attempts at this account, if it has signed in to the account before. */
   counterOf(cookie: string | undefined, account: KnownAccount): string | undefined
-  /** The cookie of a browser that has signed in to this account just now. */
+  /** Returns the cookie of a browser that has just signed in to this account. */
   remember(cookie: string | undefined, account: KnownAccount): string
 }
 
@@ -17,14 +17,15 @@ const entry = z.tuple([z.string(), z.string(), z.number(), z.number()]) // accou
 const entries = z.array(entry)
 type Entry = z.output<typeof entry>
 
-const mostAccounts = 5 // of one browser; a cookie has room for some more
-const longestCookie = 2_048 // characters; what is longer is none of ours
-/** For how long a browser is known after it signed in. */
+const mostAccounts = 5 // of one browser; a cookie would have room for a few more
+const longestCookie = 2_048 // characters; no cookie of ours is longer
+/** How long a browser is known after it signed in. */
 export const knownSeconds = 180 * 86_400
 
 /**
- * Browsers that have signed in before, known by a signed cookie (OWASP: “device cookies”). Such a browser has attempts
- * of its own, which nobody without the cookie can use up. The cookie proves nothing else: it signs nobody in.
+ * Creates the recognition of browsers that have signed in before, by a signed cookie (OWASP: “device cookies”). Such a
+ * browser has attempts of its own, which nobody without the cookie can use up. The cookie proves nothing else, and
+ * signs nobody in.
  */
 export function createKnownBrowsers(throttleKey: Secret<Buffer>): KnownBrowsers {
   const key = deriveKey(throttleKey, 'known browsers')
@@ -51,7 +52,7 @@ export function createKnownBrowsers(throttleKey: Secret<Buffer>): KnownBrowsers 
     remember(cookie, account) {
       const before = read(cookie)
       const name = nameOf(account.id)
-      // The nonce stays, so that signing in again gives nobody further attempts.
+      // The nonce stays, so that signing in again brings no further attempts.
       const nonce = entryOf(before, account)?.[1] ?? randomId(12)
       const own: Entry = [name, nonce, Math.floor(Date.now() / 1000), account.epoch]
       const kept = [own, ...before.filter(([other]) => other !== name)].slice(0, mostAccounts)

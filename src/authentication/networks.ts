@@ -1,10 +1,10 @@
 import { isIPv6 } from 'node:net'
 
-/** A network that something is counted by, and how many times the allowance of an address it has. */
+/** A network that attempts are counted by. Its allowance is a multiple of that of a single address. */
 export type CountedNetwork = { network: string; allowance: number }
 
-// A household or a machine is given a /64, and larger sites a /56 or a /48 (RFC 6177 §2): each has smaller ones without
-// end. A larger one is allowed more, because it may as well be a provider's, with a customer in every /64.
+// A household or a machine gets a /64, and a larger site a /56 or a /48 (RFC 6177 §2), which contains any number of /64
+// networks. A larger network is allowed more, because it may belong to a provider with a customer in every /64.
 const prefixes = [
   { bits: 64, allowance: 1 },
   { bits: 56, allowance: 2 },
@@ -12,15 +12,15 @@ const prefixes = [
 ]
 
 /**
- * The networks of an address, the narrowest first: an IPv4 address alone, or the /64, /56 and /48 of an IPv6 one. IPv4
- * addresses beside each other mostly belong to different customers, so nothing wider is counted there.
+ * Returns the networks of an address, the narrowest first: the address itself for IPv4; the /64, /56 and /48 for IPv6.
+ * Neighbouring IPv4 addresses mostly belong to different customers, so no wider network is counted there.
  */
 export function networksOf(address: string): CountedNetwork[] {
   if (!isIPv6(address)) return [{ network: address, allowance: 1 }]
   return prefixes.map(({ bits, allowance }) => ({ network: prefixOf(address, bits), allowance }))
 }
 
-/** The widest of these networks: that of a whole site. */
+/** Returns the widest of these networks, which is that of a whole site. */
 export function widestNetworkOf(address: string): string {
   return networksOf(address).at(-1)?.network ?? address
 }

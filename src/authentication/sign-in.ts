@@ -12,7 +12,7 @@ export type SignInAttempt = {
   password: string
   address: string
   requestId: string
-  /** The cookie of browsers that have signed in before, as it was sent. */
+  /** The cookie of a browser that has signed in before, as it was sent. */
   knownBrowser: string | undefined
 }
 
@@ -26,12 +26,12 @@ export type SignInOutcome =
   | { error: 'wrong-credentials' | 'busy' }
   | { error: 'too-many-attempts'; retryAfterSeconds: number }
 
-/** Checks an email address and a password. Every refusal is the same, whichever part of it was wrong. */
+/** Checks an email address and a password. The refusal is the same whichever of them was wrong. */
 export type SignIn = (attempt: SignInAttempt) => Promise<SignInOutcome>
 
-const longestPassword = 1_024 // characters; hashing is bounded, whatever is sent
+const longestPassword = 1_024 // characters, so that hashing takes bounded time
 
-/** Makes the one sign-in of this process. What it needs outlives a change of keys. */
+/** Creates the one sign-in of this process. Nothing that it depends on changes when keys do. */
 export function createSignIn({
   db,
   passwords,
@@ -44,7 +44,9 @@ export function createSignIn({
   const limitsOf = createLimits(throttleKey)
   const knownBrowsers = createKnownBrowsers(throttleKey)
 
-  /** The account whose password this is. An account that cannot sign in costs as much as one that can. */
+  /**
+   * Finds the account that has this password. It takes as long for an account that cannot sign in as for one that can.
+   */
   async function verified(
     found: accounts.Credentials | undefined,
     { email, password, isSuspect }: { email: string; password: string; isSuspect: boolean },
@@ -55,8 +57,8 @@ export function createSignIn({
     if (!found || hash === undefined || !matches) return undefined
     if (renewed === undefined) return found.account
     if (await accounts.renewPasswordHash(db, found.account.id, { from: hash, to: renewed })) return found.account
-    // The hash is another one by now: of the same password if somebody signed in at the same moment, or of one that was
-    // set meanwhile. It decides.
+    // The hash has changed since it was read: somebody signed in at the same moment, or set another password. The new
+    // hash decides.
     const latest = await accounts.findCredentials(db, email)
     const isRight = (await verify(usableHash(latest) ?? decoyHash)).matches
     return isRight && latest?.account.id === found.account.id ? latest.account : undefined
@@ -72,18 +74,20 @@ export function createSignIn({
     const ways = [...open, blind]
     const { way, waits, isMarked } = await throttles.begin(db, ways, { mark: knownNetwork })
     const refusal = { error: 'too-many-attempts', retryAfterSeconds: Math.min(...waits.slice(0, open.length)) } as const
-    // Not a line in the audit: the failures that led here are there, and nothing was looked at.
+    // No audit event: the failures that led here have theirs, and no password was checked.
     if (way === undefined) return refusal
     const counted = ways[way] ?? []
     const isBlind = way === open.length
 
     try {
-      // Blind, as much is done for an account that was never signed in to from here, so that the time tells nothing.
+      // A blind attempt does the same work for an account that nobody has signed in to from here, so that time reveals
+      // nothing.
       const candidate = isBlind && !isMarked ? undefined : found
       const event = { accountId: found?.account.id, address, requestId, isByStranger: true }
       const [account] = await Promise.all([
         verified(candidate, { email, password, isSuspect: isBlind }),
-        // A guess that is answered like one that was not looked at. Written meanwhile, because the time would tell.
+        // The answer looks as if the password had not been checked. The event is written at the same time, or the time
+        // would reveal that it was.
         isBlind && candidate ? audit.append(db, [{ type: 'sign_in.tried', ...event }]) : undefined,
       ])
       if (!account) {
@@ -98,14 +102,14 @@ export function createSignIn({
       const { id: accountId, epoch } = account
       return { accountId, epoch, knownBrowser: knownBrowsers.remember(knownBrowser, account) }
     } catch (error) {
-      await throttles.giveBack(db, { restored: counted }) // the password was not looked at, or nobody was told
+      await throttles.giveBack(db, { restored: counted }) // the password was not checked, or nobody received the answer
       if (error instanceof TooBusy) return { error: 'busy' }
       throw error
     }
   }
 }
 
-/** The hash of an account that can sign in with a password. */
+/** Returns the hash of an account that can sign in with a password. */
 function usableHash(found: accounts.Credentials | undefined): string | undefined {
   return found?.account.isDisabled ? undefined : found?.passwordHash
 }

@@ -4,15 +4,18 @@ import { lineOf } from './lines.ts'
 import { type Style, styleFor } from './style.ts'
 
 /**
- * Structured logs, a JSON object a line. Of an error only its kind, message, code and stack are written: a
- * database error also carries the row it failed on, and that may be a secret.
+ * Creates a logger that writes a JSON object a line. It writes only the name, message, code and stack of an error: a
+ * database error also carries the row that it failed on, which may contain a secret.
  */
 export function createLogger(level: Config['LOG_LEVEL'], destination?: DestinationStream): Logger {
   const options = { level, base: { pid: process.pid }, serializers: { err: describeError } }
   return destination ? pino(options, destination) : pino(options)
 }
 
-/** Where the log of this process goes: to standard output, as JSON unless a person watches or LOG_FORMAT says otherwise. */
+/**
+ * Returns where the log of this process goes: to standard output, as JSON unless a person watches or LOG_FORMAT says
+ * otherwise. `undefined` stands for the JSON of the logger itself.
+ */
 export function logDestination(
   { LOG_FORMAT }: Config,
   output: { isTTY?: boolean; write(text: string): unknown },
@@ -20,13 +23,13 @@ export function logDestination(
 ): DestinationStream | undefined {
   const isText = LOG_FORMAT === 'auto' ? output.isTTY === true : LOG_FORMAT === 'text'
   const style: Style = styleFor(output, env)
-  const begin = output.isTTY ? '\r\u001b[K' : '' // in place of a step that is being done
+  const begin = output.isTTY ? '\r\u001b[K' : '' // overwrites the line of a step in progress
   return isText ? { write: (line) => void output.write(`${begin}${lineOf(JSON.parse(line), style)}\n`) } : undefined
 }
 
 /**
- * Ends the process at an exception that nobody caught, as Node.js does, which however prints all that an error carries;
- * and with the report that it would write.
+ * Ends the process at an uncaught exception, and writes the report that Node.js would write. Left alone, Node.js would
+ * also print everything that the error carries.
  */
 export function endAtFaults(log: Logger): void {
   process.on('uncaughtException', (error: unknown) => {
@@ -50,7 +53,7 @@ function describeError(error: unknown): object {
   }
 }
 
-/** What JSON.parse() says, without what it could not parse: of a short text that is all of it. */
+/** Removes the excerpt of its input from a message of JSON.parse(). A short input is quoted as a whole. */
 export function withoutExcerpt(text: string): string {
   return text.replace(/, (\.{3})?".*"(\.{3})? is not valid JSON/gs, ' in what is not valid JSON')
 }

@@ -13,7 +13,7 @@ const levels: Record<number, keyof typeof emphases> = {
 const emphases = { trace: 'dim', debug: 'dim', info: 'bold', warn: 'yellow', error: 'red', fatal: 'red' } as const
 const ofEveryLine = ['level', 'time', 'pid', 'msg', 'err']
 
-/** A line of the log for a person who watches a terminal. What else is known of a request, `postern explain` says. */
+/** Writes a record of the log as a line for a person at a terminal. `postern explain` shows more about a request. */
 export function lineOf(record: LogRecord, style: Style): string {
   const time = style.dim(new Date(Number(record['time'])).toTimeString().slice(0, 8))
   return `${time} ${record['msg'] === 'request' ? requestLine(record, style) : eventLine(record, style)}`
@@ -21,7 +21,7 @@ export function lineOf(record: LogRecord, style: Style): string {
 
 function requestLine(record: LogRecord, style: Style): string {
   const status = Number(record['status'])
-  const isRefused = status >= 400 || record['reason'] !== undefined // some are told to the app by a redirect
+  const isRefused = status >= 400 || record['reason'] !== undefined // some refusals reach the app by a redirect
   const emphasis = status >= 500 ? style.red : isRefused ? style.yellow : style.green
   const words = [
     text(record['method']).padEnd(4),
@@ -48,7 +48,7 @@ function eventLine(record: LogRecord, style: Style): string {
   ].join('')
 }
 
-const longestDetail = 120 // characters; the JSON has all of it
+const longestDetail = 120 // characters; the JSON has the whole
 const shortened = (value: string) => (value.length > longestDetail ? `${value.slice(0, longestDetail)}…` : value)
 const placesIn = (stack: unknown) => (typeof stack === 'string' ? stack.split('\n').slice(1).map(text) : [])
 

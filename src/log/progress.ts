@@ -1,14 +1,14 @@
 import type { Style } from './style.ts'
 
-/** Does a step of what takes a while, and shows that it does. */
+/** Runs a step of a task that takes a while, and shows its progress. */
 export type Step = <T>(name: string, work: () => Promise<T>) => Promise<T>
 
-/** Steps that nobody watches. */
+/** Runs a step without showing it. */
 export const unseen: Step = (_, work) => work()
 
 const noticeableMs = 1_000
 
-/** Shows each step on a terminal while it is done, and with a tick when it is. */
+/** Shows each step on a terminal while it runs, and with a tick or a cross once it has ended. */
 export function stepsOn(terminal: { write(text: string): unknown }, style: Style): Step {
   return async (name, work) => {
     const startedAt = performance.now()

@@ -1,7 +1,7 @@
 import { clientMetadata, type Metadata } from './metadata.ts'
 import { read } from './uris.ts'
 
-/** The registration policy that judges what a client id metadata document says. */
+/** The registration policy for client id metadata documents. */
 export const documentPolicy = 'document'
 
 const longestId = 2_048
@@ -9,10 +9,10 @@ const ofSharedSecrets = ['client_secret_basic', 'client_secret_post', 'client_se
 const secrets = ['client_secret', 'client_secret_expires_at']
 
 /**
- * The address that a client id is, if its document may be there: https, with a path, and neither user information, dot
- * segments, a query nor a fragment (draft-ietf-oauth-client-id-metadata-document-02 §3). A query the draft would rather
- * not have, and here there is none, because many a page answers with what its query says. Of several spellings of one address only
- * that of the URL Standard will do, so that one document is one client.
+ * Reads a client id as the address of its document. The address is https with a path, and without user information, dot
+ * segments and fragment (draft-ietf-oauth-client-id-metadata-document-02 §3). The draft discourages a query; here it is
+ * not allowed, because many pages repeat text from their query. An address must be spelled as the URL Standard writes
+ * it, so that one document is one client.
  */
 export function addressOf(clientId: string): URL | undefined {
   if (clientId.length > longestId || !/^https:\/\/[^?#]*$/.test(clientId)) return undefined
@@ -21,7 +21,7 @@ export function addressOf(clientId: string): URL | undefined {
   return clientId.startsWith(`${found.url.origin}/`) ? found.url : undefined
 }
 
-/** Whether a document's host is one of these, as CLIENT_ID_METADATA_DOCUMENTS lists them. */
+/** Says whether the host of a document is among those that CLIENT_ID_METADATA_DOCUMENTS lists. */
 export function isAccepted({ host }: URL, hosts: readonly string[]): boolean {
   return hosts.some(
     (pattern) => pattern === '*' || pattern === host || (pattern.startsWith('*.') && host.endsWith(pattern.slice(1))),
@@ -29,9 +29,9 @@ export function isAccepted({ host }: URL, hosts: readonly string[]): boolean {
 }
 
 /**
- * Reads a document, or says what is wrong with it (§4). It is of whoever publishes it, so it names its own address, and
- * there is no secret to share with its owner. Members that are no client metadata are left aside, as the draft has it,
- * and so is a software statement: the address is what vouches for the document.
+ * Reads a document, or says what is wrong with it (§4). A document must name its own address, because anyone can
+ * publish one, and has no secret, because everyone can read it. Members that are not client metadata are ignored, as
+ * the draft says, and so is a software statement: the address vouches for the document.
  */
 export function readDocument(clientId: string, text: string): { metadata: Metadata } | { problem: string } {
   const document = parsed(text)
@@ -42,7 +42,7 @@ export function readDocument(clientId: string, text: string): { metadata: Metada
   }
   const secret = secrets.find((name) => name in document)
   if (secret !== undefined) return { problem: `must not contain ${secret}` }
-  // It would be fetched whenever the client is looked up. Without it, pairwise subjects go by the redirect host.
+  // It would be fetched at every look-up of the client. Without it, pairwise subjects depend on the redirect host.
   if ('sector_identifier_uri' in document) return { problem: 'must not contain sector_identifier_uri' }
   const known = Object.entries(document).filter(([name]) => Object.hasOwn(clientMetadata.shape, name))
   return { metadata: Object.fromEntries(known) }

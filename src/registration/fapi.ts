@@ -1,7 +1,7 @@
 import type { Metadata } from './metadata.ts'
 import type { Refusal } from './refusal.ts'
 
-/** What a client of the FAPI 2.0 Security Profile may sign with, and be given signed (§5.4.1). */
+/** The signing algorithms of the FAPI 2.0 Security Profile, for its clients and for what they receive (§5.4.1). */
 export const fapiAlgorithms: readonly string[] = ['PS256', 'ES256', 'EdDSA', 'Ed25519']
 
 const signed = [
@@ -15,10 +15,10 @@ const signed = [
 
 const isOfProfile = (metadata: Metadata) => metadata['fapi_profile'] === '2.0'
 
-// Without one of these, RS256 is meant. What is left out of the others is left open, or is not signed.
+// The default of these is RS256. Leaving out one of the others leaves the algorithm open, or the response unsigned.
 const signedByDefault = signed.slice(0, 3)
 
-/** What a client of the profile has when it leaves these out. */
+/** Returns the defaults of a client of the profile. */
 export function fapiDefaults(metadata: Metadata): Metadata {
   if (!isOfProfile(metadata)) return {}
   return {
@@ -27,13 +27,13 @@ export function fapiDefaults(metadata: Metadata): Metadata {
   }
 }
 
-/** What the profile leaves no choice about (§5.3.2.1, §5.3.2.2): requests are pushed, and tokens bound to a key. */
+/** Returns the members that the profile fixes (§5.3.2.1, §5.3.2.2): requests are pushed, and tokens bound to a key. */
 export function fapiRequirements(metadata: Metadata): Metadata {
   if (!isOfProfile(metadata)) return {}
   return { require_pushed_authorization_requests: true, dpop_bound_access_tokens: true }
 }
 
-/** Refuses what the FAPI 2.0 Security Profile does not allow a client that is marked with it. */
+/** Refuses metadata that the FAPI 2.0 Security Profile does not allow to its clients. */
 export function judgeFapi(metadata: Metadata): Refusal | undefined {
   if (!isOfProfile(metadata)) return undefined
   const refuse = (field: string, allowed: string) => ({
@@ -42,7 +42,7 @@ export function judgeFapi(metadata: Metadata): Refusal | undefined {
     message: `${field} must be ${allowed} with fapi_profile 2.0`,
   })
   if (metadata['token_endpoint_auth_method'] !== 'private_key_jwt') {
-    return refuse('token_endpoint_auth_method', 'private_key_jwt') // §5.3.2.1; of mutual TLS there is none here
+    return refuse('token_endpoint_auth_method', 'private_key_jwt') // §5.3.2.1; there is no mutual TLS here
   }
   const types = [metadata['response_types']].flat().filter((type) => type !== undefined)
   if (types.some((type) => type !== 'code')) return refuse('response_types', 'code alone') // §5.3.2.2

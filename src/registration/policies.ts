@@ -2,13 +2,16 @@ import type { Db } from '../database/schema.ts'
 import * as stored from '../stores/clients/registration-policies.ts'
 import { builtInPolicies, complete, type Policy } from './rules.ts'
 
-/** The policy of a name: what an administrator saved, laid over what is built in; else what is built in. */
+/**
+ * Finds a policy by name: the rules that an administrator saved, laid over the built-in ones, or the built-in ones
+ * alone.
+ */
 export async function find(db: Db, name: string): Promise<Policy | undefined> {
   const saved = await stored.find(db, name)
   return saved || Object.hasOwn(builtInPolicies, name) ? complete(name, saved?.rules) : undefined
 }
 
-/** All policies by name, built-in ones included. */
+/** Lists all policies by name, including the built-in ones. */
 export async function list(db: Db): Promise<(Policy & { isBuiltIn: boolean })[]> {
   const saved = await stored.list(db)
   const names = new Set([...Object.keys(builtInPolicies), ...saved.map(({ name }) => name)])

@@ -8,21 +8,22 @@ import * as scopeRules from './scope-rules.ts'
 
 export type Circumstances = {
   policy: Policy
-  /** Whether the issuer is itself on loopback: there, so are the clients being developed. */
+  /** Whether the issuer is on the loopback interface, where the clients being developed with it are too. */
   isLoopbackIssuer: boolean
-  /** The scopes that are not of an API. */
+  /** The scopes that belong to no API. */
   openScopes: readonly string[]
-  /** Whether the client says this itself, rather than an administrator of it. */
+  /** Whether the client gives the metadata itself, rather than an administrator for it. */
   isOwnWord?: boolean
 }
 
 type Judge = (metadata: Metadata, circumstances: Circumstances) => Refusal | undefined
 
 /**
- * The metadata a client has in effect when it gives this: `null` is nothing (RFC 7592 §2.2), lists name a thing once,
- * and what is left out has the default of RFC 7591 §2 or, where the policy does not allow that, the first value it does.
- * Without `scope` or `resources` a client could ask for any, so there the default is what the policy lists. A client that
- * can only be a native app is one: `web`, the default of OpenID Connect Registration §2, would leave it nowhere to return.
+ * Completes the metadata that a client gives. `null` is dropped (RFC 7592 §2.2), and so are repeated entries of a list.
+ * A member that is left out has the default of RFC 7591 §2 or, where the policy does not allow that, the first value
+ * that it allows. Without `scope` or `resources` a client could ask for any, so their default is what the policy lists.
+ * A client whose redirect URIs only a native app can have is native: with `web`, the default of OpenID Connect
+ * Registration §2, none of them would be allowed.
  */
 export function effective(metadata: Metadata, { rules }: Policy): Metadata {
   const given = Object.entries(metadata)
@@ -46,9 +47,10 @@ export function effective(metadata: Metadata, { rules }: Policy): Metadata {
 }
 
 /**
- * Whether a client may be with this metadata, which is completed first. Returns the refusal, or `undefined`.
+ * Judges whether a policy allows a client with this metadata, which is completed first. Returns the refusal, if it does
+ * not.
  *
- * Every path by which a client comes to be or changes leads here, so that no rule depends on which one it took.
+ * Every path that registers or changes a client leads here, so that no rule depends on the path.
  */
 export function judge(metadata: Metadata, circumstances: Circumstances): Refusal | undefined {
   const completed = effective(metadata, circumstances.policy)
@@ -60,8 +62,8 @@ export function judge(metadata: Metadata, circumstances: Circumstances): Refusal
 }
 
 /**
- * Metadata that was judged before, with no more than the policy allows by now: its scopes and resources cut to what is
- * listed. An empty `scope` is none, where one that is left out would be any.
+ * Reduces metadata that was judged before to what the policy allows now: its scopes and resources are cut to those that
+ * are listed. An empty `scope` means none, whereas leaving it out would mean any.
  */
 export function within(metadata: Metadata, { policy: { rules }, openScopes }: Circumstances): Metadata {
   const circumstances = { isMachine: isMachine(metadata), openScopes, isOwnWord: true }
@@ -77,11 +79,11 @@ export function within(metadata: Metadata, { policy: { rules }, openScopes }: Ci
 }
 
 const wellFormed = z.looseObject(clientMetadata.shape)
-const deepest = 16 // levels; a JWK Set has three, and what copies or stores JSON gives up at some thousands
+const deepest = 16 // levels; a JWK Set has three, and code that copies or stores JSON fails at some thousands
 
 const judgeDepth: Judge = (metadata) => {
   const deep = Object.keys(metadata).find((name) => nestsDeeper(metadata[name], deepest))
-  return deep === undefined ? undefined : refuse(deep, 'well_formed', `${deep} must not be nested that deep`)
+  return deep === undefined ? undefined : refuse(deep, 'well_formed', `${deep} must not be nested so deeply`)
 }
 
 const judgeSize: Judge = (metadata, { policy: { rules } }) => {
@@ -112,7 +114,7 @@ const judgeChoices: Judge = (metadata, { policy: { rules } }) => {
 }
 
 const judgePublicMachine: Judge = (metadata) => {
-  // RFC 6749 §4.4: anybody can say they are a public client.
+  // RFC 6749 §4.4: anyone can claim to be a public client.
   if (metadata['token_endpoint_auth_method'] !== 'none' || !isMachine(metadata)) return undefined
   const field = 'token_endpoint_auth_method'
   return refuse(field, 'token_endpoint_auth_methods', `${field} must not be none with client_credentials`)
@@ -172,9 +174,9 @@ const judgeUris: Judge = (metadata, { policy: { rules }, isLoopbackIssuer }) => 
 }
 
 const judges: Judge[] = [
-  judgeDepth, // before all that copies or measures it, level by level
+  judgeDepth, // before the others copy or measure it, level by level
   judgeSize,
-  judgeForm, // before all that take the metadata to be what it should be
+  judgeForm, // before the others, which rely on the form of the metadata
   judgeChoices,
   judgePublicMachine,
   judgePrivileges,
@@ -185,7 +187,7 @@ const judges: Judge[] = [
   judgeUris,
 ]
 
-/** What a response type gives is a grant, named or not: the engine adds it (RFC 7591 §2.1). */
+/** Adds the grants that the response types imply (RFC 7591 §2.1), as the engine does. */
 function withImpliedGrants({ grant_types: grants, response_types: responses }: Metadata): unknown {
   if (!Array.isArray(grants)) return grants
   const words = texts(responses).flatMap((type) => type.split(' '))
@@ -206,7 +208,7 @@ const nestsDeeper = (value: unknown, levels: number): boolean =>
   (levels === 0 || Object.values(value).some((item) => nestsDeeper(item, levels - 1)))
 const bytesOf = (value: unknown) => Buffer.byteLength(JSON.stringify(value) ?? '')
 
-// What is said reaches `error_description`, which has no room for quotation marks (RFC 6749 §5.2).
+// The message ends up in `error_description`, which must not contain quotation marks (RFC 6749 §5.2).
 function refuse(field: string, rule: string, message: string): Refusal {
   return { field, rule, message: message.replaceAll('"', "'") }
 }

@@ -1,27 +1,27 @@
 import type { PolicyRules } from './rules.ts'
 import { hostProblem, isListed, isLoopback, read } from './uris.ts'
 
-/** The rule that a URI is against, and how its field has to be instead. */
+/** The rule that a URI breaks, and what its member must be instead. */
 export type UriProblem = { rule: string; message: string }
 
 export type UriContext = {
   rules: PolicyRules
   isNative: boolean
-  /** A provider that is itself on loopback has there the clients being developed with it. */
+  /** Whether the issuer is on the loopback interface, where the clients being developed with it are too. */
   isLoopbackIssuer: boolean
 }
 
 /** Says what is wrong with a URI of a member, if anything is. */
 export type UriRule = (uri: string, context: UriContext) => UriProblem | undefined
 
-/** What no policy allows has this as its rule. */
+/** The rule that a URI breaks when no policy can allow it. */
 export const syntaxRule = 'uri_syntax'
 
-// RFC 8252 §7.1: a private-use scheme is a domain name in reverse, so it has a dot, and names no host after it.
+// RFC 8252 §7.1: a private-use scheme is a reversed domain name, so it contains a dot, and no host follows it.
 const reversedDomain = /^[a-z][a-z0-9+-]*(\.[a-z0-9+-]+)+:$/
 const singleSlash = /^[^:/]*:\/(?!\/)/
 
-/** Why people may not be sent back to this address, if they may not (RFC 7591 §5, RFC 8252 §7, RFC 9700 §4.1). */
+/** Says why a redirect URI is not allowed, if it is not (RFC 7591 §5, RFC 8252 §7, RFC 9700 §4.1). */
 export function redirectUriProblem(uri: string, context: UriContext): UriProblem | undefined {
   const { rules, isNative } = context
   const found = read(uri)
@@ -30,7 +30,7 @@ export function redirectUriProblem(uri: string, context: UriContext): UriProblem
   if (uri.includes('*')) return syntax('must not contain wildcards')
   if (uri.includes('#')) return syntax('must not contain a fragment') // RFC 6749 §3.1.2
   if (isLoopback(url)) return loopbackProblem(url, context)
-  // An administrator named it, so that nothing more is asked of it (RFC 8252 §8.4 says what it costs).
+  // An administrator listed the scheme, so nothing more is checked (RFC 8252 §8.4 describes the risk).
   if (isNative && rules.redirect_uris.dangerous_schemes.includes(url.protocol.slice(0, -1))) return undefined
   if (/^https?:$/.test(url.protocol) && rules.redirect_uris.private_hosts.includes(url.hostname)) return undefined
   if (url.protocol === 'https:') {
@@ -46,9 +46,9 @@ export function redirectUriProblem(uri: string, context: UriContext): UriProblem
 }
 
 /**
- * Whether these are all addresses that only an app on the person's own device can be at (RFC 8252 §7.1, §7.3), so that a
- * client with no others is native if it does not say what it is. Where a policy has web clients on loopback too, those
- * addresses do not tell.
+ * Says whether all of these addresses can only belong to an app on the person's own device (RFC 8252 §7.1, §7.3). A
+ * client with no others is native unless it says otherwise. Loopback addresses do not count where the policy allows
+ * them to web clients.
  */
 export function areOfNativeApp(uris: readonly string[], { redirect_uris: rules }: PolicyRules): boolean {
   const isOfApp = (url: URL) =>
@@ -59,7 +59,7 @@ export function areOfNativeApp(uris: readonly string[], { redirect_uris: rules }
   return urls.length > 0 && urls.every((url) => url !== null && isOfApp(url))
 }
 
-/** Why people may not be sent to this address after signing out, if they may not (RP-Initiated Logout 1.0 §3.1). */
+/** Says why a URI to return to after signing out is not allowed, if it is not (RP-Initiated Logout 1.0 §3.1). */
 export function postLogoutRedirectUriProblem(uri: string, context: UriContext): UriProblem | undefined {
   const { rules } = context
   const hosts = rules.uri_hosts
@@ -70,7 +70,7 @@ export function postLogoutRedirectUriProblem(uri: string, context: UriContext): 
   return problem?.rule === 'redirect_uris.hosts' ? { ...problem, rule: 'uri_hosts' } : problem
 }
 
-/** Why this may not be an address of the client that is shown, linked to or fetched, if it may not. */
+/** Says why an address that is shown, linked to or fetched is not allowed, if it is not. */
 export function webUriProblem(uri: string, { rules, isLoopbackIssuer }: UriContext): UriProblem | undefined {
   const found = read(uri)
   if ('problem' in found) return syntax(found.problem)
@@ -83,7 +83,8 @@ function loopbackProblem(url: URL, { rules, isNative, isLoopbackIssuer }: UriCon
   const { loopback } = rules.redirect_uris
   const isOfApp = isNative && url.protocol === 'http:'
   if (isLoopbackIssuer || loopback === 'any' || (loopback === 'native' && isOfApp)) return undefined
-  const message = loopback === 'native' ? 'on loopback must be http and of a native app' : 'must not be on loopback'
+  const message =
+    loopback === 'native' ? 'on loopback must use http and belong to a native app' : 'must not be on loopback'
   return { rule: 'redirect_uris.loopback', message }
 }
 

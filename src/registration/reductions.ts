@@ -2,8 +2,8 @@ import { clientMembers, hasEffect, type Metadata } from './metadata.ts'
 import { type Circumstances, effective } from './policy.ts'
 
 /**
- * Leaves out the members that have no effect on a client that registers itself (RFC 7591 §2): libraries send members for
- * features that the client does not use. A member that the client needs stays, and is refused if it is not allowed.
+ * Leaves out the members that have no effect on a client that registers itself (RFC 7591 §2): libraries send members
+ * for features that the client does not use. A member that the client needs stays, and is refused if it is not allowed.
  */
 export function withoutUnused(metadata: Metadata): Metadata {
   const { grant_types: grants, response_types: responses = ['code'] } = metadata
@@ -17,9 +17,9 @@ export function withoutUnused(metadata: Metadata): Metadata {
 }
 
 /**
- * Metadata without what a policy with `reduce` does not allow, as far as the client can be without it (RFC 7591 §3.2.1):
- * redirect URIs, grant types and response types, of which at least one has to be left of those it names. The answer says what
- * remained.
+ * Leaves out the redirect URIs, grant types and response types that a policy with `reduce` does not allow (RFC 7591
+ * §3.2.1). At least one of those that the client names has to remain in each member; otherwise the member stays, and is
+ * refused. The answer to the registration says what remained.
  */
 export function reduced(metadata: Metadata, { policy, isLoopbackIssuer }: Circumstances): Metadata {
   const { rules } = policy
@@ -32,9 +32,9 @@ export function reduced(metadata: Metadata, { policy, isLoopbackIssuer }: Circum
     grant_types: (grant) => rules.grant_types.includes(grant),
     response_types: (type) => rules.response_types.includes(type),
   }
-  const changed = Object.entries(isAllowed).flatMap(([name, isGood]) => {
+  const changed = Object.entries(isAllowed).flatMap(([name, allows]) => {
     const { [name]: given } = metadata
-    const left = Array.isArray(given) ? given.filter((value) => typeof value === 'string' && isGood(value)) : []
+    const left = Array.isArray(given) ? given.filter((value) => typeof value === 'string' && allows(value)) : []
     return left.length > 0 ? [[name, left] as const] : []
   })
   return { ...metadata, ...Object.fromEntries(changed) }

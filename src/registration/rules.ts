@@ -4,15 +4,15 @@ import { privileges } from './metadata.ts'
 const administrative = privileges.filter(({ rule }) => rule === 'administrative').map(({ name }) => name)
 
 const names = z.array(z.string().min(1))
-const longestSeconds = 100 * 365 * 86_400 // a moment that every program can still write
+const longestSeconds = 100 * 365 * 86_400 // so that every program can still write the time of its end
 const seconds = z.int().positive().max(longestSeconds).nullable()
 
-// RFC 952, RFC 1123 §2.1, RFC 5890 §2.3: letters, digits and hyphens; what is international is written as punycode.
+// RFC 952, RFC 1123 §2.1, RFC 5890 §2.3: letters, digits and hyphens. International names are written in punycode.
 const hostPattern = z
   .string()
   .regex(
     /^(\*\.)?([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]*[a-z0-9])?$/,
-    'must be a host name in lower case, or *. and one for all hosts below it',
+    'must be a host name in lower case, with *. before it for all hosts below it',
   )
 const hosts = z.union([z.literal('*'), z.array(hostPattern)])
 
@@ -24,10 +24,10 @@ const redirectUriRules = z.strictObject({
   https: z.boolean().describe('Whether https redirect URIs are allowed.'),
   loopback: z
     .enum(['never', 'native', 'any'])
-    .describe('Which application types may be redirected to on the loopback interface (RFC 8252 §7.3).'),
+    .describe('Which application types may have redirect URIs on the loopback interface (RFC 8252 §7.3).'),
   private_use_schemes: z
     .boolean()
-    .describe('Whether native apps may use a scheme of their own, a reversed domain name (RFC 8252 §7.1).'),
+    .describe('Whether native apps may use a private-use scheme, which is a reversed domain name (RFC 8252 §7.1).'),
   dangerous_schemes: z
     .array(
       z
@@ -36,7 +36,7 @@ const redirectUriRules = z.strictObject({
         .refine(isOfNoBrowser, 'must not be a scheme that browsers run or open themselves'),
     )
     .describe(
-      'Further schemes that native apps may use, by name and whatever comes after them. Dangerous: any app on the device can claim them and receive the code.',
+      'Further schemes that native apps may use, with anything after them. Dangerous: any app on the device can register the scheme and receive the code.',
     ),
   private_hosts: z
     .array(
@@ -48,28 +48,28 @@ const redirectUriRules = z.strictObject({
         ),
     )
     .describe(
-      'Hosts and addresses that may be returned to by plain http as well. Dangerous: whoever is in that network can read the code.',
+      'Hosts and addresses whose redirect URIs may use plain http too. Dangerous: anyone on that network can read the code.',
     ),
   hosts: hosts.describe('Hosts of https redirect URIs, such as app.example.com or *.example.com, or * for any.'),
 })
 
-/** The rules of a registration policy. They are judged on effective metadata, whichever way a client comes to be. */
+/** The rules of a registration policy. They apply to completed metadata, whichever way a client is registered. */
 export const policyRules = z.strictObject({
-  grant_types: names.describe('Grant types a client may have.'),
-  response_types: names.describe('Response types a client may have.'),
+  grant_types: names.describe('Grant types that a client may have.'),
+  response_types: names.describe('Response types that a client may have.'),
   token_endpoint_auth_methods: names.describe('Ways in which a client may authenticate.'),
-  application_types: z.array(z.enum(['web', 'native'])).describe('Application types a client may be of.'),
+  application_types: z.array(z.enum(['web', 'native'])).describe('Application types that a client may have.'),
   scopes: z
     .union([z.literal('*'), names.min(1)])
     .describe(
-      'Scopes a client may ask for, or * for all but those of the admin API. With client_credentials a client may have a scope of an API only if the policy lists both the scope and, in resources, the API, or is administrative.',
+      'Scopes that a client may ask for, or * for all but those of the admin API. With client_credentials, a client may have a scope of an API only if the policy is administrative, or lists both the scope and, in resources, the API.',
     ),
   resources: z
     .union([z.literal('*'), z.array(z.string())])
-    .describe('Resource identifiers a client may ask tokens for, or * for any.'),
-  redirect_uris: redirectUriRules.describe('Where people may be sent back to.'),
+    .describe('Resource identifiers that a client may ask tokens for, or * for any.'),
+  redirect_uris: redirectUriRules.describe('Redirect URIs that a client may have.'),
   uri_hosts: hosts.describe('Hosts of all other URIs in the metadata, or * for any.'),
-  max_uris: z.int().positive().describe('How many URIs a field may have.'),
+  max_uris: z.int().positive().describe('How many URIs a member may have.'),
   max_metadata_bytes: z.int().positive().describe('How large the metadata may be as JSON.'),
   max_clients: z
     .int()
@@ -77,14 +77,14 @@ export const policyRules = z.strictObject({
     .nullable()
     .describe('How many clients the policy may have, or null for any number.'),
   client_ttl_seconds: seconds.describe('Lifetime of a client, or null for no end.'),
-  unused_ttl_seconds: seconds.describe('Time after which a client that was never used is removed, or null for never.'),
+  unused_ttl_seconds: seconds.describe('Time after which a client that was never used is removed, or null to keep it.'),
   secret_ttl_seconds: seconds.describe('Lifetime of a client secret, or null for no end.'),
   first_party: z.boolean().describe('Whether a client may be first party, so that nobody is asked for consent.'),
   administrative: z.boolean().describe(`Whether ${administrative.join(', ')} may be set.`),
   reduce: z
     .boolean()
     .describe(
-      'Whether redirect URIs, grant types and response types that are not allowed are left out when a client registers itself, as long as one of each is left, rather than the whole registration refused (RFC 7591 §3.2.1).',
+      'Whether redirect URIs, grant types and response types that are not allowed are left out when a client registers itself, as long as one of each remains. Otherwise the whole registration is refused (RFC 7591 §3.2.1).',
     ),
   software_statement: z
     .enum(['optional', 'required', 'refused'])
@@ -94,10 +94,10 @@ export const policyRules = z.strictObject({
 export type PolicyRules = z.output<typeof policyRules>
 export type Policy = { name: string; rules: PolicyRules }
 
-/** What of the rules a stored policy says itself. */
+/** The rules that a stored policy sets itself; the others come from a built-in policy. */
 export const partialPolicyRules = policyRules.extend({ redirect_uris: redirectUriRules.partial() }).partial()
 
-/** Scopes of the admin API begin with this. They are only for clients whose policy names them, never for `*`. */
+/** The prefix of the scopes of the admin API. A policy has to name them: `*` does not include them. */
 export const reservedPrefix = 'postern:'
 
 const deviceCode = 'urn:ietf:params:oauth:grant-type:device_code'
@@ -139,7 +139,7 @@ const byDefault: PolicyRules = {
   software_statement: 'optional',
 }
 
-// Of strangers: what a login needs, and no API until the operator lists it.
+// Strangers get what a login needs, and no API until the operator lists it.
 const byStrangers: PolicyRules = {
   ...byDefault,
   grant_types: ['authorization_code', 'refresh_token'],
@@ -150,22 +150,22 @@ const byStrangers: PolicyRules = {
   max_metadata_bytes: 5_120, // what draft-ietf-oauth-client-id-metadata-document recommends for a document
 }
 
-/** The policies there are without configuration. A stored policy of the same name is laid over them. */
+/** The built-in policies. A stored policy of the same name is laid over its built-in one. */
 export const builtInPolicies = {
-  /** What the holder of an initial access token may register (RFC 7591 §3). */
+  /** For the holder of an initial access token (RFC 7591 §3). */
   default: byDefault,
-  /** What anybody may register where registration is open. */
+  /** For anyone, where registration is open. */
   open: {
     ...byStrangers,
-    reduce: true, // some register an address for each system that they run on
+    reduce: true, // some apps register an address for each system that they run on
     max_clients: 1_000,
     client_ttl_seconds: 90 * day,
     unused_ttl_seconds: hour,
     secret_ttl_seconds: 90 * day,
   },
-  /** What a client id metadata document may say: it is public, so no secret can be shared with its owner. */
+  /** For client id metadata documents. They are public, so they cannot contain a secret. */
   document: { ...byStrangers, token_endpoint_auth_methods: ['none', 'private_key_jwt'], max_clients: 10_000 },
-  /** What an administrator may register. */
+  /** For administrators. */
   administrator: {
     ...byDefault,
     scopes: ['*', `${reservedPrefix}*`],
@@ -180,10 +180,9 @@ export const builtInPolicies = {
 export type BuiltInPolicyName = keyof typeof builtInPolicies
 
 /**
- * The policy of this name: the rules stored for it, laid over those of the built-in one of the same name, or else over
- * `default`.
+ * Completes a policy: the rules stored for it are laid over the built-in policy of the same name, or over `default`.
  *
- * @throws z.ZodError when the rules are none.
+ * @throws z.ZodError when the rules are not valid.
  */
 export function complete(name: string, partial: unknown = {}): Policy {
   const base: PolicyRules = isBuiltIn(name) ? builtInPolicies[name] : builtInPolicies.default

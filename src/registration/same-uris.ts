@@ -1,16 +1,16 @@
 const onlyOfUris = /^[\w.~:/?[\]@!$&'()*+,;=%-]+$/ // RFC 3986 §2, without a fragment
 
 /**
- * The one spelling of a URI that all equivalent ones have (RFC 3986 §6.2): of one on the web without capitals in the host,
- * without the port that is the default, and without the slash that stands for no path. `/a/` beside `/a` stays another.
+ * Returns the normal form of a URI, which all equivalent spellings share (RFC 3986 §6.2). On the web it has no capitals
+ * in the host, no default port, and no slash in place of an empty path. `/a/` and `/a` stay different.
  */
 function canonicalUri(uri: string): string {
-  const url = onlyOfUris.test(uri) ? URL.parse(uri) : null // which reads more than there may be in a URI
+  const url = onlyOfUris.test(uri) ? URL.parse(uri) : null // it would accept more characters than a URI may have
   if (!url || !/^https?:$/.test(url.protocol)) return uri
   return url.href.replace(/^([^/]+\/\/[^/]+)\/(?=\?|$)/, '$1')
 }
 
-/** Whether two URIs name the same thing, however they are spelled. */
+/** Says whether two URIs are equivalent, however they are spelled. */
 export function isSameUri(one: string, other: string): boolean {
   return one === other || canonicalUri(one) === canonicalUri(other)
 }

@@ -1,13 +1,13 @@
 import { type PolicyRules, reservedPrefix } from './rules.ts'
 
-/** Whether a client may ask for any scope but those of the admin API. */
+/** Says whether a client may ask for any scope but those of the admin API. */
 export function allowsAny({ scopes }: PolicyRules): boolean {
   return scopes === '*' || scopes.includes('*')
 }
 
 /**
- * The `scope` of a client that is registered without one, if any. Those of the admin API are not in it: nobody gets them
- * without asking.
+ * Returns the default `scope` of a client, if the policy has one. The scopes of the admin API are not in it: no client
+ * gets them without asking.
  */
 export function defaultScope(rules: PolicyRules): string | undefined {
   if (allowsAny(rules)) return undefined
@@ -16,8 +16,8 @@ export function defaultScope(rules: PolicyRules): string | undefined {
 }
 
 /**
- * Whether a client may ask for a scope. `openScopes` are those that are not of an API. Those of the admin API are given
- * by name, by an administrator: no policy, whoever may set it, lets a client take them by its own word.
+ * Says whether a client may ask for a scope. `openScopes` are those that belong to no API. Only an administrator gives
+ * out the scopes of the admin API, by name: no policy lets a client give them to itself.
  */
 export function allows(
   rules: PolicyRules,
@@ -31,8 +31,8 @@ export function allows(
   const listed = [rules.scopes].flat()
   if (name.startsWith(reservedPrefix) && isOwnWord) return false
   if (name.startsWith(reservedPrefix)) return listed.includes(name) || listed.includes(`${reservedPrefix}*`)
-  // With client_credentials nobody consents, so a client would give itself access to an API. For that a policy lists
-  // both, scope and resource: a name alone is of any API that has it.
+  // With client_credentials nobody consents, so a client would give itself access to an API. The policy therefore has
+  // to list both scope and resource: the name of a scope alone stands for every API that has it.
   const isAllowedToMachines = rules.administrative || openScopes.includes(name) || rules.resources !== '*'
   if (name !== '*' && listed.includes(name)) return !isMachine || isAllowedToMachines
   return allowsAny(rules) && (!isMachine || rules.administrative || openScopes.includes(name))

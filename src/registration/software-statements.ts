@@ -22,10 +22,10 @@ type ErrorCode = 'invalid_software_statement' | 'unapproved_software_statement'
 const longestStatementBytes = 16_384
 const clockToleranceSeconds = 15
 
-// RFC 7591 §2.3 would allow a MAC too, but then whoever can check a statement could make one.
+// RFC 7591 §2.3 would allow a MAC too, but then a server that can verify a statement could issue one.
 const algorithms = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519']
 
-/** What says that a statement is wrong, rather than that its issuer's keys cannot be had. */
+/** The errors that are about the statement, rather than about fetching the keys of its issuer. */
 const faults = [
   errors.JWTInvalid,
   errors.JWTExpired,
@@ -38,11 +38,11 @@ const faults = [
 ]
 
 /**
- * Verifies software statements (RFC 7591 §2.3): signed by a trusted issuer, in time, and for one of `audiences`, by
- * which this server is known, if they say whom they are for. A statement that is sound but of nobody trusted, or meant
- * for another server, is unapproved; any other fault makes it invalid.
+ * Creates the verifier of software statements (RFC 7591 §2.3). A valid statement is signed by a trusted issuer, has not
+ * expired, and, if it has an audience, names one of `audiences`, the names of this server. A statement from an issuer
+ * that is not trusted, or for another server, is unapproved. Any other fault makes it invalid.
  *
- * The function returned throws when the keys of a trusted issuer cannot be had.
+ * The verifier throws when the keys of a trusted issuer cannot be fetched.
  */
 export function createStatementVerifier({
   issuers,
@@ -61,7 +61,7 @@ export function createStatementVerifier({
       const { iss } = decodeJwt(statement)
       if (typeof iss !== 'string') return invalid('has no issuer')
       const keys = keysByIssuer.get(iss)
-      if (!keys) return unapproved('is of an issuer that is not trusted here')
+      if (!keys) return unapproved('is from an issuer that is not trusted here')
       const { payload, protectedHeader } = await verify(statement, keys)
       if (!isOfAnyType(protectedHeader.typ)) return invalid('is a token of another type')
       // RFC 7519 §4.1.3
@@ -75,8 +75,9 @@ export function createStatementVerifier({
 }
 
 /**
- * Client metadata with what a verified statement says in place of what the client says, even where it says less
- * (RFC 7591 §2.3). Claims that are no client metadata are left aside, and the statement stays as it was presented (§3.2.1).
+ * Replaces members of client metadata with the claims of a verified statement, even where the statement allows less
+ * (RFC 7591 §2.3). Claims that are not client metadata are ignored, and the statement stays as it was presented
+ * (§3.2.1).
  */
 export function applyStatement(metadata: Metadata, claims: JWTPayload): Metadata {
   const stated = Object.entries(claims).filter(([name]) => Object.hasOwn(clientMetadata.shape, name))
@@ -95,7 +96,7 @@ async function verify(statement: string, keys: JWTVerifyGetKey) {
     return await jwtVerify(statement, keys, options)
   } catch (error) {
     if (!(error instanceof errors.JWKSMultipleMatchingKeys)) throw error
-    // It does not name its key, so any of the issuer's may be the one.
+    // The statement does not name its key, so it may be any key of the issuer.
     for await (const key of error) {
       try {
         return await jwtVerify(statement, key, options)
@@ -107,7 +108,7 @@ async function verify(statement: string, keys: JWTVerifyGetKey) {
   }
 }
 
-// RFC 8725 §3.11: a token that says it is something else is something else. Statements have no type of their own.
+// RFC 8725 §3.11: a token with the type of something else is rejected. Statements have no type of their own.
 const isOfAnyType = (type: unknown) => type === undefined || /^(application\/)?jwt$/i.test(String(type))
 
 const invalid = (fault: string) => refusal('invalid_software_statement', fault)

@@ -3,15 +3,15 @@ import type { PolicyRules } from './rules.ts'
 
 const loopbackHosts = ['127.0.0.1', '[::1]', 'localhost']
 
-// RFC 1123 §2.1, without the trailing dot that would make a second spelling of the same name.
+// RFC 1123 §2.1, without the trailing dot, which would be a second spelling of the same name.
 const hostName = /^([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]*[a-z0-9])?$/
 
 /**
- * Reads a URI of which there is only one reading, or says what is wrong with it.
+ * Reads a URI that every program reads in the same way, or says what is wrong with it.
  *
- * Programs disagree about user information, backslashes, encoded separators and dot segments, so what one checks is not
- * where another goes. Therefore the text has to be what the URL Standard would write for it. The one difference that is
- * let be is a missing slash after the host, which everybody reads the same way: `https://rp.example`.
+ * Programs disagree about user information, backslashes, encoded separators and dot segments, so one may check an
+ * address and another go elsewhere. A URI must therefore be spelled as the URL Standard writes it. The one exception is
+ * a missing slash after the host, as in `https://rp.example`, which no program misreads.
  */
 export function read(uri: string): { url: URL } | { problem: string } {
   if (/[^\x21-\x7e]|\\/.test(uri)) {
@@ -34,7 +34,7 @@ export function read(uri: string): { url: URL } | { problem: string } {
   return { url }
 }
 
-/** What is wrong with the host of an https URL, if anything. */
+/** Says what is wrong with the host of an https URL, if anything. */
 export function hostProblem({ hostname }: URL): string | undefined {
   const isAddress = hostname.startsWith('[') || isIPv4(hostname) || /(^|\.)localhost$/.test(hostname)
   if (isAddress) return 'must name a host, not an address'
@@ -43,12 +43,12 @@ export function hostProblem({ hostname }: URL): string | undefined {
     : 'must name a host of letters, digits, hyphens and dots, not ending in one'
 }
 
-/** Whether a URL is of the device it is opened on (RFC 8252 §7.3). */
+/** Says whether a URL is on the device that opens it (RFC 8252 §7.3). */
 export function isLoopback({ protocol, hostname }: URL): boolean {
   return /^https?:$/.test(protocol) && loopbackHosts.includes(hostname)
 }
 
-/** Whether a host is one of these. `*.example.com` is every host below example.com, and not itself. */
+/** Says whether a host is in a list. `*.example.com` stands for every host below example.com, but not for itself. */
 export function isListed({ hostname }: URL, hosts: PolicyRules['uri_hosts']): boolean {
   if (hosts === '*') return true
   return hosts.some((host) => (host.startsWith('*.') ? hostname.endsWith(host.slice(1)) : hostname === host))

@@ -2,7 +2,7 @@ import { decodeProtectedHeader } from 'jose'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import type { ClientMetadata } from '../../src/stores/clients/clients.ts'
 import { type Fleet, startFleet } from '../support/processes.ts'
-import type { Visitor } from '../support/visitor.ts'
+import { cookieHeaderOf, type Visitor } from '../support/visitor.ts'
 import {
   type Answer,
   authorizationRequest,
@@ -21,6 +21,7 @@ import {
   refresh,
   tokensOf,
 } from './journey.ts'
+
 import { count, createTally, overlap, patienceMs, printTable, rounds, settle } from './race.ts'
 
 const api = 'https://api.example/'
@@ -66,7 +67,7 @@ async function refreshDuring(
 
 /** Sends an authorization request with a browser's cookies, without following redirects. */
 function authorizeIn(visitor: Visitor, index: number, path: string): Promise<Answer> {
-  const cookie = [...visitor.cookies].map(([key, { value }]) => `${key.split(' ')[0]}=${value}`).join('; ')
+  const cookie = cookieHeaderOf(visitor)
   return call(other(index), path, { headers: { cookie } })
 }
 

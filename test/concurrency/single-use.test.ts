@@ -3,7 +3,7 @@ import { exportJWK, generateKeyPair, type JWTPayload, SignJWT } from 'jose'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { ClientMetadata } from '../../src/stores/clients/clients.ts'
 import { type Fleet, startFleet } from '../support/processes.ts'
-import type { Visitor } from '../support/visitor.ts'
+import { cookieHeaderOf, type Visitor } from '../support/visitor.ts'
 import {
   authorizationRequest,
   browserAt,
@@ -18,6 +18,7 @@ import {
   token,
   tokensOf,
 } from './journey.ts'
+
 import { count, createTally, patienceMs, printTable, race, rounds, settle } from './race.ts'
 
 const email = 'ada@example.com'
@@ -108,7 +109,7 @@ describe('fifty simultaneous uses at two processes', () => {
       const form = Object.fromEntries(new URL(path, fleet.issuer).searchParams)
       const { json } = await call(either(round), '/oauth/par', { client, form })
       const query = new URLSearchParams({ client_id: client.client_id, request_uri: String(json['request_uri']) })
-      const cookie = [...visitor.cookies].map(([key, { value }]) => `${key.split(' ')[0]}=${value}`).join('; ')
+      const cookie = cookieHeaderOf(visitor)
       const answers = await race(fleet, (server) => call(server, `/oauth/authorize?${query}`, { headers: { cookie } }))
       const { winners, losers } = settle(tally, answers, ({ location }) => location?.searchParams.has('code') === true)
       expect(winners).toHaveLength(1)

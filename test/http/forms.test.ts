@@ -3,7 +3,7 @@ import type * as oidc from 'openid-client'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { password, startPostern, type TestPostern } from '../support/postern.ts'
 import { beginLogin, discover } from '../support/relying-party.ts'
-import { createVisitor, formsOf, type Page, type Visitor } from '../support/visitor.ts'
+import { cookieHeaderOf, createVisitor, formsOf, type Page, type Visitor } from '../support/visitor.ts'
 import { send } from '../support/wire.ts'
 
 let postern: TestPostern
@@ -117,7 +117,7 @@ describe.each(actions)('a form to %s that was not sent from our own page', (acti
       const given = { ...hiddenOf(page, action), ...fields }
       const response = await fetch(`${page.url}${action}`, {
         method: 'POST',
-        headers: { accept: 'text/html', 'content-type': type, origin: postern.issuer, cookie: cookiesOf(visitor) },
+        headers: { accept: 'text/html', 'content-type': type, origin: postern.issuer, cookie: cookieHeaderOf(visitor) },
         body: type === 'application/json' ? JSON.stringify(given) : String(new URLSearchParams(given)),
       })
       expect(response.status).toBe(415)
@@ -154,14 +154,14 @@ describe('a form', () => {
     const own = new URLSearchParams(hiddenOf(page, '/sign-in'))
     const posted = await post(`${page.url}/sign-in`, Buffer.concat([Buffer.from(`${own}&`), Buffer.from(body)]), {
       'content-type': type,
-      cookie: cookiesOf(visitor),
+      cookie: cookieHeaderOf(visitor),
       origin: postern.issuer,
       accept: 'text/html',
     })
     if (posted.status !== 303) return posted
     // The redirect leads back to the page, with a message.
     const given = posted.cookies.map((cookie) => cookie.split(';')[0])
-    const cookie = [cookiesOf(visitor), ...given].join('; ')
+    const cookie = [cookieHeaderOf(visitor), ...given].join('; ')
     return send(postern, posted.location, { headers: { cookie, accept: 'text/html' } })
   }
 
@@ -203,7 +203,7 @@ describe('a form', () => {
     const { status } = await post(`${page.url}/sign-in`, Buffer.from('email=a'), {
       'content-type': 'application/x-www-form-urlencoded',
       'content-encoding': 'gzip',
-      cookie: cookiesOf(visitor),
+      cookie: cookieHeaderOf(visitor),
     })
     expect(status).toBeGreaterThanOrEqual(400)
     expect(status).toBeLessThan(500)
@@ -296,10 +296,6 @@ describe('RFC 8628 §3.3: the form for a device code', () => {
     expect(answer.body).toContain('Too many codes were tried')
   })
 })
-
-function cookiesOf(visitor: Visitor): string {
-  return [...visitor.cookies].map(([key, { value }]) => `${key.split(' ')[0]}=${value}`).join('; ')
-}
 
 /** The answer to a request that is sent exactly as given: fetch() would correct it. */
 type Posted = { status: number; text: string; location: string; cookies: string[] }

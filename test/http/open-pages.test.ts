@@ -5,7 +5,7 @@ import type { ClientMetadata } from '../../src/stores/clients/clients.ts'
 import { operate } from '../support/operator.ts'
 import { password, startPostern, type TestPostern } from '../support/postern.ts'
 import { beginLogin, discover, login } from '../support/relying-party.ts'
-import { createVisitor, type Fields, formsOf, type Page, type Visitor } from '../support/visitor.ts'
+import { cookieHeaderOf, createVisitor, type Fields, formsOf, type Page, type Visitor } from '../support/visitor.ts'
 import { send } from '../support/wire.ts'
 
 let postern: TestPostern
@@ -135,7 +135,7 @@ describe('a form that is rejected', () => {
     const path = new URL(page.url).pathname
     const headers = {
       origin: postern.issuer,
-      cookie: [...visitor.cookies].map(([key, { value }]) => `${key.split(' ')[0]}=${value}`).join('; '),
+      cookie: cookieHeaderOf(visitor),
     }
     const fields = { ...form?.hidden, email: 'ada@example.com', password: 'a password that is wrong' }
     const posted = await send(postern, `${path}/sign-in`, { form: fields, headers })
@@ -160,7 +160,7 @@ describe('a form that is rejected', () => {
     const path = new URL(page.url).pathname
     const headers = {
       origin: postern.issuer,
-      cookie: [...visitor.cookies].map(([key, { value }]) => `${key.split(' ')[0]}=${value}`).join('; '),
+      cookie: cookieHeaderOf(visitor),
     }
     const fields = { ...form?.hidden, email: letter.repeat(2_000), password }
     const posted = await send(postern, `${path}/sign-in`, { form: fields, headers })

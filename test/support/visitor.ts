@@ -106,6 +106,11 @@ export function createVisitor(
   return visitor
 }
 
+/** The `Cookie` header with all cookies of a visitor, whatever path they are for. */
+export function cookieHeaderOf({ cookies }: Pick<Visitor, 'cookies'>): string {
+  return [...cookies].map(([key, { value }]) => `${key.split(' ')[0]}=${value}`).join('; ')
+}
+
 function toForm(fields: Fields): URLSearchParams {
   const form = new URLSearchParams()
   for (const [name, value] of Object.entries(fields)) for (const item of [value].flat()) form.append(name, item)

@@ -59,12 +59,12 @@ export function assertModelsKnown(provider: Provider, features: Configuration['f
 function modelsOf(provider: Provider): string[] {
   const base = Object.getPrototypeOf(provider.BaseToken) // the class of models itself is not exposed
   return Object.entries(Object.getOwnPropertyDescriptors(Provider.prototype))
+    .filter(([name]) => /^[A-Z]/.test(name) && name !== 'BaseToken')
     .filter(([, { get }]) => {
       const model: unknown = get?.call(provider)
       return typeof model === 'function' && model.prototype instanceof base
     })
     .map(([name]) => name)
-    .filter((name) => name !== 'BaseToken')
 }
 
 function adapterOf(storage: Storage, model: string): Partial<Adapter> {

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { ClientMetadata } from '../../../src/stores/clients/clients.ts'
 import { startPostern, type TestPostern } from '../../support/postern.ts'
 import { beginLogin, completeLogin, discover, type Login } from '../../support/relying-party.ts'
-import { createVisitor, formsOf, type Page, type Visitor } from '../../support/visitor.ts'
+import { cookieHeaderOf, createVisitor, formsOf, type Page, type Visitor } from '../../support/visitor.ts'
 
 let postern: TestPostern
 let client: ClientMetadata
@@ -81,7 +81,7 @@ describe('an interaction belongs to the browser where it began:', () => {
       headers: {
         accept: 'text/html',
         origin: postern.issuer,
-        cookie: [...visitor.cookies].map(([key, { value }]) => `${key.split(' ')[0]}=${value}`).join('; '),
+        cookie: cookieHeaderOf(visitor),
       },
       body: new URLSearchParams({
         ...(formsOf(page.body)[0]?.hidden as Record<string, string>),
