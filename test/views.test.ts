@@ -360,7 +360,7 @@ describe('the consent page', () => {
     for (const isReviewed of [true, false]) {
       const html = page({ client: { ...reviewed, isReviewed, host: 'com.google.android.gm:' } })
       expect(html).toContain('An app on this device')
-      expect(textOf(html)).toContain('by com.google.android.gm. Any app can claim that address, whoever made it.')
+      expect(textOf(html)).toContain('by com.google.android.gm. Any app on the device can claim that address.')
       expect(textOf(html)).not.toMatch(/Address: com|trust com|com\.google\.android\.gm:/)
     }
   })
