@@ -1,14 +1,14 @@
-/** Adds one item to the batch that is being collected and resolves with that item's result. */
+/** Adds one item to the batch that is being collected, and resolves with that item's result. */
 export type Batched<Item, Result> = (item: Item) => Promise<Result>
 
 type Waiting<Item, Result> = { item: Item; resolve: (result: Result) => void; reject: (reason: unknown) => void }
 
 /**
- * Lets work that becomes ready in the same turn of the event loop share one round trip.
+ * Lets items that become ready in the same turn of the event loop share one round trip.
  *
- * At most `inFlight` batches run at once; what arrives meanwhile waits for the next one, so batches grow with
- * load and a lone request never waits. `run` returns one result an item, in order; if it throws, every item of
- * the batch is rejected.
+ * At most `inFlight` batches run at once. Items that arrive in the meantime wait for the next batch: batches grow with
+ * load, and a lone request never waits. `run` returns one result per item, in order. If it throws, every item of the batch
+ * is rejected.
  */
 export function batched<Item, Result>(
   run: (items: Item[]) => Promise<Result[]>,
@@ -32,6 +32,7 @@ export function batched<Item, Result>(
     running += 1
     try {
       const results = await run(batch.map(({ item }) => item))
+      if (results.length !== batch.length) throw new Error(`${batch.length} items had ${results.length} results.`)
       batch.forEach(({ resolve }, index) => {
         resolve(results[index] as Result)
       })

@@ -3,7 +3,7 @@ import type { Duplex } from 'node:stream'
 import pg from 'pg'
 import { type DatabaseAddress, readDatabaseUrl } from '../config/database-url.ts'
 
-/** What the driver does not declare. A test has a server ask for the password, so a release that renames it is noticed. */
+/** The parts of the driver that it does not declare. A test makes a server ask for the password, and fails if they are renamed. */
 type Driver = pg.Client & {
   connection: { stream: Duplex }
   getStartupConf(): Record<string, string>
@@ -13,11 +13,11 @@ type Driver = pg.Client & {
 const Driver = pg.Client as unknown as new (config: pg.ClientConfig) => Driver
 
 /**
- * The driver's client, for the server of a DATABASE_URL. Where it connects to, and whether that is encrypted, it knows
- * from there alone: the variables PGHOST, PGSSLMODE and PGSSLNEGOTIATION do not count. It gives the password, or a hash
- * that can stand for it, to nobody who has not proved to be that server: others get as much as SCRAM tells.
+ * Makes the driver's client for the server of a DATABASE_URL. The URL alone says where to connect and whether to encrypt:
+ * the variables PGHOST, PGSSLMODE and PGSSLNEGOTIATION have no effect. The client sends the password, or a hash that can
+ * stand for it, only to a server that proved its identity; any other server receives only what SCRAM reveals.
  *
- * @throws Error when there is something wrong with the address.
+ * @throws Error when the address is invalid.
  */
 export function clientOf(url: string): new (config?: pg.ClientConfig) => pg.Client {
   const reading = readDatabaseUrl(url)
@@ -31,12 +31,12 @@ export function clientOf(url: string): new (config?: pg.ClientConfig) => pg.Clie
       try {
         connection = connectionOf(address) // certificates can be replaced while the server runs
       } catch {
-        // One is being replaced: the ones before it may still do. A pool would not expect an exception here.
+        // A certificate is being replaced: the previous ones may still work. A pool expects no exception here.
       }
       super({ ...config, ...connection })
     }
 
-    /** Dates are read as ISO 8601, whatever the database has for others. Poolers let this one parameter through, too. */
+    /** Asks for dates in ISO 8601, whatever the default of the database. Poolers let this parameter through, too. */
     override getStartupConf(): Record<string, string> {
       return { ...super.getStartupConf(), DateStyle: 'ISO' }
     }
@@ -54,13 +54,13 @@ export function clientOf(url: string): new (config?: pg.ClientConfig) => pg.Clie
 }
 
 const asksTooMuch = (how: string) =>
-  `The database asks for the password ${how}, and did not get it. Have it ask by SCRAM (scram-sha-256 in pg_hba.conf, and a password set with password_encryption = 'scram-sha-256'), or connect with sslmode=verify-full or by a Unix socket.`
+  `The database asked for the password ${how}, and Postern did not send it. Make it ask by SCRAM (scram-sha-256 in pg_hba.conf, and a password set with password_encryption = 'scram-sha-256'), or connect with sslmode=verify-full or by a Unix socket.`
 
 function connectionOf(address: DatabaseAddress): pg.ClientConfig {
   const { host, port, user, password, database, tls, files, parameters } = address
   const { ca, cert, key } = files
   return {
-    sslnegotiation: 'postgres', // not as PGSSLNEGOTIATION has it
+    sslnegotiation: 'postgres', // otherwise PGSSLNEGOTIATION would count
     ...parameters,
     host,
     ...(port && { port: Number(port) }),
@@ -68,7 +68,7 @@ function connectionOf(address: DatabaseAddress): pg.ClientConfig {
     ...(password && { password }),
     ...(database && { database }),
     ssl: tls !== 'none' && {
-      rejectUnauthorized: tls === 'verified', // said explicitly, or NODE_TLS_REJECT_UNAUTHORIZED=0 would count
+      rejectUnauthorized: tls === 'verified', // explicit: otherwise NODE_TLS_REJECT_UNAUTHORIZED=0 would count
       ...(ca && { ca: contentOf('sslrootcert', ca) }),
       ...(cert && { cert: contentOf('sslcert', cert) }),
       ...(key && { key: contentOf('sslkey', key) }),

@@ -11,13 +11,13 @@ const idleInTransactionTimeoutMs = 10_000
 const connectionTimeoutMs = 5_000
 const connectionLifetimeSeconds = 1_800 // so that connections follow a failover or a changed address
 
-// Plans of prepared statements are kept. One made while a table was small must not go on reading all of it
-// when it is large: so an index is used wherever there is one, and what then looks dear is not compiled.
+// PostgreSQL keeps the plans of prepared statements. A plan made while a table was small must not read all of it when it is
+// large. So an index is used wherever there is one, and plans that look expensive because of that are not compiled.
 const plannerSettings = '-c enable_seqscan=off -c jit=off'
 
 export type Database = {
   db: Db
-  /** A connection of its own outside the pool, for LISTEN or a lock that is held for long. The caller ends it. */
+  /** Opens a connection outside the pool, for LISTEN or a lock that is held for long. The caller ends it. */
   dedicated(): Promise<pg.Client>
   close(): Promise<void>
 }
@@ -25,16 +25,16 @@ export type Database = {
 export type ConnectOptions = {
   url: string
   poolSize: number
-  /** Named prepared statements; a transaction-pooling proxy forbids them, and session settings too. */
+  /** Whether to use named prepared statements. A transaction-pooling proxy forbids them, and session settings too. */
   preparedStatements: boolean
   onError: (error: Error) => void
-  /** Called once for every statement sent: what the round-trip budgets are counted with. */
+  /** Called once for every statement sent: the tests count the round-trip budgets with it. */
   onStatement?: (sql: string) => void
 }
 
 /**
- * A pool of connections to a primary. Connections that die, idle or busy, are replaced, never crash the
- * process; a server that only accepts reads (a standby after a failover) is refused like one that is down.
+ * Opens a pool of connections to a primary. A connection that dies, idle or busy, is replaced and never crashes the
+ * process. A server that accepts only reads (a standby after a failover) is refused like one that is down.
  */
 export function connect({ url, poolSize, preparedStatements, onError, onStatement }: ConnectOptions): Database {
   const Client = clientOf(url)
@@ -58,7 +58,7 @@ export function connect({ url, poolSize, preparedStatements, onError, onStatemen
     onConnect: refuseReadOnly,
   })
   pool.on('error', onError)
-  pool.on('connect', (client) => client.on('error', onError)) // while checked out, nobody else listens
+  pool.on('connect', (client) => client.on('error', onError)) // while it is checked out, the pool does not listen
 
   const db = new Kysely<Schema>({
     dialect: new PostgresDialect({
@@ -82,7 +82,7 @@ export function connect({ url, poolSize, preparedStatements, onError, onStatemen
   }
 }
 
-const unconnected = new WeakSet<object>() // failures before anything was asked
+const unconnected = new WeakSet<object>() // failures before any statement was sent
 
 async function checkOut(pool: pg.Pool): Promise<pg.PoolClient> {
   try {
@@ -100,7 +100,7 @@ async function refuseReadOnly(client: pg.ClientBase): Promise<void> {
   }
 }
 
-const rememberedNames = 1_000 // far above the number of distinct statements; a bound all the same
+const rememberedNames = 1_000 // far above the number of distinct statements, which nothing else bounds
 const names = createBoundedMap<string, string>(rememberedNames)
 
 function nameOf(sql: string): string {
@@ -130,9 +130,9 @@ function instrument(
     }
   }
   return {
-    // Kysely also offers cursors here; nothing of ours streams rows.
+    // Kysely also offers cursors here, but nothing in Postern streams rows.
     query: run as unknown as PostgresPoolClient['query'],
-    // Not kept: a primary that became a standby, or a connection whose end was announced but has not come yet.
+    // Closed instead of kept: a connection to a primary that became a standby, or one that is about to end.
     release: () => client.release(isSpent),
   }
 }
@@ -143,13 +143,13 @@ const exhausted = /^(53|25006)/
 const connectionMessages =
   /Connection terminated|timeout exceeded when trying to connect|not queryable|Client has encountered/
 
-/** The SQLSTATE or system error code of a failure, if it has one. */
+/** Returns the SQLSTATE or system error code of a failure, if it has one. */
 export function codeOf(error: unknown): string | undefined {
   const code = (error as { code?: unknown } | undefined)?.code
   return typeof code === 'string' ? code : undefined
 }
 
-/** Whether the connection broke, so that nobody knows if the statement took effect. */
+/** Returns whether the connection broke, which leaves open if the statement took effect. */
 export function isConnectionFailure(error: unknown): boolean {
   return (
     connectionFailure.test(codeOf(error) ?? '') || connectionMessages.test((error as Error | undefined)?.message ?? '')
@@ -157,8 +157,8 @@ export function isConnectionFailure(error: unknown): boolean {
 }
 
 /**
- * Whether the database is away, read-only, full or out of connections, rather than the statement wrong. It also is
- * when it refuses us or does not prove who it is, as with a certificate or a password that has expired.
+ * Returns whether the database is unreachable, read-only, full or out of connections, rather than the statement wrong.
+ * This includes a database that rejects Postern or does not prove its identity, as when a certificate or password expired.
  */
 export function isUnavailable(error: unknown): boolean {
   const code = codeOf(error) ?? ''
@@ -171,22 +171,22 @@ export function isUnavailable(error: unknown): boolean {
   )
 }
 
-/** A serialization failure, a deadlock or a lock timeout: nothing was done, and trying once more may help. */
+/** Returns whether a failure is a serialization failure, a deadlock or a lock timeout: nothing was done, and a retry may help. */
 export function isContention(error: unknown): boolean {
   return ['40001', '40P01', '55P03'].includes(codeOf(error) ?? '')
 }
 
-/** Whether the text was refused: PostgreSQL stores neither null characters nor halves of surrogate pairs. */
+/** Returns whether the text was refused: PostgreSQL stores neither null characters nor halves of surrogate pairs. */
 export function isUnstorable(error: unknown): boolean {
   return ['22021', '22P02', '22P05'].includes(codeOf(error) ?? '')
 }
 
-/** Whether a row that was referred to is gone. */
+/** Returns whether a referenced row is gone. */
 export function isForeignKeyViolation(error: unknown): boolean {
   return codeOf(error) === '23503'
 }
 
-/** Whether another row already has what has to be unique. */
+/** Returns whether another row already has a value that must be unique. */
 export function isUniqueViolation(error: unknown): boolean {
   return codeOf(error) === '23505'
 }

@@ -2,17 +2,17 @@ import { createHash } from 'node:crypto'
 import type pg from 'pg'
 import type { Database } from './connect.ts'
 
-/** What keeps servers of another issuer off a database, until it is stopped. */
+/** A lock that keeps servers of another issuer off a database until it is stopped. */
 export type IssuerLock = { stop(): Promise<void> }
 
-const lockClass = 0x69737375 // of the advisory locks that servers of one database share, one for each issuer
+const lockClass = 0x69737375 // the class of advisory locks that servers of one database share, one lock for each issuer
 const reconnectDelayMs = 1_000
 
 /**
- * Says, for as long as this process runs, that it serves an issuer from this database. The session ends with the
- * process, however that ends, so there is no claim left of a server that crashed.
+ * Marks, for as long as this process runs, that it serves an issuer from this database. The session ends with the process,
+ * however that ends, so a server that crashed leaves no lock behind.
  *
- * @throws Error when a server of another issuer runs on the same database: each would refuse what the other issues.
+ * @throws Error when a server of another issuer uses the same database: each would reject what the other issues.
  */
 export async function lockIssuer(database: Database, issuer: string): Promise<IssuerLock> {
   const lock = createHash('sha256').update(issuer).digest().readInt32BE(0)
@@ -57,7 +57,7 @@ export async function lockIssuer(database: Database, issuer: string): Promise<Is
   if (other) {
     await stop()
     throw new Error(
-      `Another server works on this database with another ISSUER: ${other.name}${other.address ? `, from ${other.address}` : ''}. This one has ISSUER=${issuer}. All servers of a database have one ISSUER: correct it, set DATABASE_URL to a database of its own, or stop the others first.`,
+      `Another server uses this database with another ISSUER: ${other.name}${other.address ? `, from ${other.address}` : ''}. This one has ISSUER=${issuer}. All servers of a database must have the same ISSUER. Correct it, set DATABASE_URL to a database of its own, or stop the other servers first.`,
     )
   }
   return { stop }

@@ -14,28 +14,28 @@ async function load(): Promise<Record<string, Migration>> {
 }
 
 function migrator(db: Db): Migrator {
-  // Kysely holds an advisory lock while it works, so several processes starting at once take turns.
+  // Kysely holds an advisory lock while it works, so processes that start at the same time take turns.
   return new Migrator({ db, provider: { getMigrations: load } })
 }
 
-/** Applies what is missing, once, however many processes ask at the same moment. Returns the names applied. */
+/** Applies missing migrations, each once, however many processes try at the same time. Returns the names it applied. */
 export async function migrate(db: Db): Promise<string[]> {
   const { error, results = [] } = await migrator(db).migrateToLatest()
   if (error) {
     const failed = results.find(({ status }) => status === 'Error')
     if (!failed) throw error
-    throw new Error(`The migration ${failed.migrationName} failed; nothing of it was kept.`, { cause: error })
+    throw new Error(`The migration ${failed.migrationName} failed and was rolled back.`, { cause: error })
   }
   return results.filter(({ status }) => status === 'Success').map(({ migrationName }) => migrationName)
 }
 
-/** The names of migrations that have not been applied yet. */
+/** Lists the names of migrations that have not been applied yet. */
 export async function pending(db: Db): Promise<string[]> {
   const all = await migrator(db).getMigrations()
   return all.filter(({ executedAt }) => !executedAt).map(({ name }) => name)
 }
 
-/** Whether no migration was ever applied. */
+/** Returns whether no migration was ever applied. */
 export async function isEmpty(db: Db): Promise<boolean> {
   return (await migrator(db).getMigrations()).every(({ executedAt }) => !executedAt)
 }

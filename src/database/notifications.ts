@@ -6,8 +6,8 @@ const reconnectDelayMs = 1_000
 export type Notifications = { stop(): Promise<void> }
 
 /**
- * Listens on a channel and calls `onMessage` with each payload. A lost connection is made again; messages
- * sent meanwhile are lost, so whoever listens must also have a bound of its own on staleness.
+ * Listens on a channel and calls `onMessage` with each payload. It reconnects when the connection is lost. Messages sent in
+ * the meantime are lost, so every listener also needs its own bound on staleness.
  */
 export function listen(database: Database, channel: string, onMessage: (payload: string) => void): Notifications {
   let client: pg.Client | undefined
@@ -28,7 +28,7 @@ export function listen(database: Database, channel: string, onMessage: (payload:
       connected.on('end', retry)
       await connected.query(`listen ${connected.escapeIdentifier(channel)}`)
     } catch {
-      // Not yet, or no longer, reachable: the next attempt tells. A half-open client reports its own end.
+      // The database cannot be reached now; the next attempt may succeed. A half-open client reports its own end.
       if (!client) retry()
     }
   }

@@ -6,10 +6,10 @@ import { type ConnectOptions, connect, type Database } from './connect.ts'
 import { isThere, pathsIn } from './embedded/cluster.ts'
 import { isEmpty } from './migrate.ts'
 
-/** Its address has the password in it. */
+/** An open database and its address, which contains the password. */
 export type OpenDatabase = Database & { url: Secret }
 
-/** The database of a configuration: the one at DATABASE_URL, or an embedded one, started here if it does not run. */
+/** Opens the database of a configuration: the one at DATABASE_URL, or an embedded one, which it starts if necessary. */
 export async function open(
   config: Config,
   { onError, onStatement }: Pick<ConnectOptions, 'onError' | 'onStatement'>,
@@ -35,16 +35,16 @@ export async function open(
   }
 }
 
-/** Refuses to go on where an embedded database would be created. */
+/** Throws if the configured database is an embedded one that does not exist yet. */
 export async function assertCreated(config: Config): Promise<void> {
   const { cluster } = pathsIn(resolve(config.DATA_DIR))
   if (config.DATABASE_URL || (await isThere(cluster))) return
   throw new Error(
-    `There is no database in ${cluster}, where DATA_DIR=${config.DATA_DIR} is in this folder. Run this in the folder that the server runs in, or set DATA_DIR or DATABASE_URL as the server has it. A new database is created by postern start.`,
+    `There is no database in ${cluster}, where DATA_DIR=${config.DATA_DIR} points. Run this in the folder that the server runs in, or set DATA_DIR or DATABASE_URL as the server has it. To create a new database, run postern start.`,
   )
 }
 
-/** Refuses to go on where all tables would be created. */
+/** Throws if the database has no tables yet. */
 export async function assertMigrated(config: Config, { db }: Database): Promise<void> {
   if (!(await isEmpty(db))) return
   const place = config.DATABASE_URL ? maskDatabaseUrl(config.DATABASE_URL.reveal()) : `in ${resolve(config.DATA_DIR)}`

@@ -3,7 +3,7 @@ import type { Db } from './schema.ts'
 
 const oldestMajor = 15
 
-/** What a database is and lets us do, as far as the server depends on it. */
+/** The properties and permissions of a database that the server depends on. */
 export type Suitability = {
   version: string
   user: string
@@ -21,9 +21,9 @@ export type Suitability = {
     synchronous_commit: string
     statementTimeout: string
   }
-  /** When PostgreSQL archived its log last, and when it last failed to. */
+  /** The last time that PostgreSQL archived its log, and the last time that it failed to. */
   archiving: { archivedAt: Date | undefined; failedAt: Date | undefined }
-  /** What makes it unusable, each with what to do. */
+  /** Reasons why it cannot be used, each with its remedy. */
   problems: string[]
 }
 
@@ -48,7 +48,7 @@ type Row = {
   failed_at: Date | null
 }
 
-/** Looks at the database of a connection, in one statement. */
+/** Examines the database of a connection, in one statement. */
 export async function examine(db: Db): Promise<Suitability> {
   const { rows } = await sql<Row>`
     select current_setting('server_version') as version,
@@ -70,7 +70,7 @@ export async function examine(db: Db): Promise<Suitability> {
       (select last_archived_time from pg_stat_archiver) as archived_at,
       (select last_failed_time from pg_stat_archiver) as failed_at`.execute(db)
   const [row] = rows
-  if (!row) throw new Error('The database answered nothing.')
+  if (!row) throw new Error('The database returned no row about itself.')
   const { version, user_name: user, database, schema } = row
   const name = (text: string) => `"${text.replaceAll('"', '""')}"`
   const problems: string[] = []
@@ -81,7 +81,7 @@ export async function examine(db: Db): Promise<Suitability> {
   }
   if (!row.date_style.startsWith('ISO')) {
     problems.push(
-      `It writes dates as ${row.date_style}, which Postern asks it not to: a pooler between the two does not pass that on. Run: alter role ${name(user)} set datestyle = 'ISO'; and reconnect the pooler.`,
+      `It writes dates as ${row.date_style} although Postern asks for ISO: a pooler between the two does not pass that on. Run: alter role ${name(user)} set datestyle = 'ISO'; and reconnect the pooler.`,
     )
   }
   return {
@@ -106,13 +106,13 @@ export async function examine(db: Db): Promise<Suitability> {
   }
 }
 
-/** Whether a server_version_num is of a release that Postern is not tried on. */
+/** Returns whether a server_version_num is older than the releases that Postern supports. */
 export const isTooOld = (versionNumber: number): boolean => versionNumber < oldestMajor * 10_000
 
 /**
- * Refuses a database that Postern could not work with, before anything is written to it.
+ * Checks that Postern can use a database, before anything is written to it.
  *
- * @throws Error with everything that is wrong, and what to do.
+ * @throws Error that lists every problem and its remedy.
  */
 export async function assertSuitable(db: Db, { hasToCreate }: { hasToCreate: boolean }): Promise<void> {
   const found = await examine(db)
@@ -120,7 +120,7 @@ export async function assertSuitable(db: Db, { hasToCreate }: { hasToCreate: boo
   if (problems.length > 0) throw new Error(`The database cannot be used. ${problems.join(' ')}`)
 }
 
-/** Why its tables cannot be created, and what to do. */
+/** Explains why its tables cannot be created, and what to do. */
 export function cannotCreate({ user, database, schema }: Suitability): string {
   const name = (text: string) => `"${text.replaceAll('"', '""')}"`
   const owner = `alter database ${name(database)} owner to ${name(user)};`

@@ -6,14 +6,14 @@ import type { Db } from './schema.ts'
 const firstPauseMs = 250
 const longestPauseMs = 5_000
 
-/** Not there yet, starting up, a standby that is about to be promoted, or out of connections: it may well come. */
+/** Codes of failures that may pass: not there yet, starting up, a standby before its promotion, out of connections. */
 const passing =
   /^(EAI_AGAIN|ECONN.*|EHOSTUNREACH|ENETUNREACH|ENOENT|ENOTFOUND|EPIPE|ETIMEDOUT|08006|25006|53300|57P0[123])$/
 
 /**
- * Waits until the database can be reached, for so long. A server is often started together with its database.
+ * Waits up to `seconds` until the database can be reached. A server is often started together with its database.
  *
- * @throws the reason of the last attempt, or at once when waiting would not help.
+ * @throws the error of the last attempt, or at once an error that waiting would not help.
  */
 export async function untilReachable(
   db: Db,

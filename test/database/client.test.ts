@@ -60,7 +60,9 @@ describe('a server that asks for the password in a form that gives it away', () 
     ['AuthenticationMD5Password', Buffer.from('R\0\0\0\x0c\0\0\0\x05salt', 'latin1'), 'hashed with MD5'],
   ])('by %s without TLS is told nothing, and the operator what to do', async (_name, question, how) => {
     const url = await startStandIn(question)
-    await expect(attempt(url)).rejects.toThrow(`The database asks for the password ${how}, and did not get it.`)
+    await expect(attempt(url)).rejects.toThrow(
+      `The database asked for the password ${how}, and Postern did not send it.`,
+    )
     expect(heard.toString('latin1')).toContain('user\0postern\0')
     expect(heard.toString('latin1')).not.toContain(password)
     expect(heard.length).toBe(heard.readInt32BE(0)) // the startup message and nothing after it
@@ -100,7 +102,7 @@ describe.runIf(serverPrograms)('a PostgreSQL with TLS', () => {
 
   test('that is not verified may not', async () => {
     for (const sslmode of ['disable', 'no-verify']) {
-      await expect(attempt(address('localhost', { sslmode })), sslmode).rejects.toThrow('did not get it')
+      await expect(attempt(address('localhost', { sslmode })), sslmode).rejects.toThrow('did not send it')
     }
   })
 
@@ -116,7 +118,7 @@ describe.runIf(serverPrograms)('a PostgreSQL with TLS', () => {
     const env = { DATABASE_URL, ENCRYPTION_KEYS: randomBytes(32).toString('base64') }
     const { code, stderr } = await postern(['start'], { env })
     expect(code).toBe(1)
-    expect(stderr).toContain('did not prove who it is (ERR_TLS_CERT_ALTNAME_INVALID). Its certificate has to be for')
+    expect(stderr).toContain('did not prove its identity (ERR_TLS_CERT_ALTNAME_INVALID). Its certificate must be for')
   })
 
   test('whose certificate is for another host is refused', async () => {

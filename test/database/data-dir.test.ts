@@ -41,10 +41,8 @@ describe('postern start with a DATA_DIR that cannot be used', () => {
 describe('a data directory', () => {
   test('that its user may not write to is refused with the user and what to do', async (context) => {
     if (isRoot) return context.skip('root may write everywhere: the next test does it as somebody else')
-    await expect(createDataDir(join(folder, 'closed/data'))).rejects.toThrow(
-      /as whom this runs, may not write to .*closed/,
-    )
-    await expect(createDataDir(join(folder, 'closed'))).rejects.toThrow(/as whom this runs, may not write to .*closed/)
+    await expect(createDataDir(join(folder, 'closed/data'))).rejects.toThrow(/who runs this, may not write to .*closed/)
+    await expect(createDataDir(join(folder, 'closed'))).rejects.toThrow(/who runs this, may not write to .*closed/)
   })
 
   test.runIf(isRoot)('that another user may not write to is refused with the user and what to do', async () => {
@@ -61,7 +59,7 @@ describe('a data directory', () => {
       output += chunk
     })
     await once(child, 'close')
-    expect(output.match(/user 65534, as whom this runs, may not write to/g)).toHaveLength(3)
+    expect(output.match(/user 65534, who runs this, may not write to/g)).toHaveLength(3)
     expect(output).toContain('Give it to that user (chown)')
   })
 
@@ -80,5 +78,5 @@ describe('a data directory', () => {
 test('a HOST that is no address of this machine is told from a port that may not be used', async () => {
   const env = { HOST: '192.0.2.1', DATABASE_URL: '', DATA_DIR: join(folder, 'host') }
   const { stderr } = await commandLine(['start'], { env })
-  expect(stderr).toContain('Nothing can listen at 192.0.2.1 (EADDRNOTAVAIL). Set HOST')
+  expect(stderr).toContain('Postern cannot listen at 192.0.2.1 (EADDRNOTAVAIL). Set HOST')
 })

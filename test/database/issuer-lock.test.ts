@@ -33,7 +33,7 @@ describe('a second server on one database', () => {
     expect(stderr).toContain(
       `with another ISSUER: postern of ${postern.issuer}, from 127.0.0.1. This one has ISSUER=${other}`,
     )
-    expect(stderr).toContain('correct it, set DATABASE_URL to a database of its own, or stop the others first')
+    expect(stderr).toContain('Correct it, set DATABASE_URL to a database of its own, or stop the other servers first')
   })
 
   test('may run with the same ISSUER, and the refused one left nothing', async () => {

@@ -3,14 +3,15 @@ import { randomBytes } from 'node:crypto'
 import { chown, mkdtemp, open, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { type Launcher, openPrivate } from './unprivileged.ts'
+import { openPrivate } from './data-dir.ts'
+import type { Launcher } from './unprivileged.ts'
 
-/** Where the embedded PostgreSQL keeps what, below DATA_DIR. */
+/** The places of the embedded PostgreSQL below DATA_DIR. */
 export type Paths = { dataDir: string; cluster: string; password: string; log: string; lock: string }
 
 const run = promisify(execFile)
 
-/** Of the superuser and of the database. */
+/** The name of the superuser and of the database. */
 export const name = 'postern'
 
 export function pathsIn(dataDir: string): Paths {
@@ -18,18 +19,18 @@ export function pathsIn(dataDir: string): Paths {
   return { dataDir, cluster: path(''), password: path('.password'), log: path('.log'), lock: path('.lock') }
 }
 
-/** Refuses data that another major release of PostgreSQL wrote. */
+/** Throws if another major release of PostgreSQL wrote the data. */
 export async function assertSameMajor(cluster: string, version: string): Promise<void> {
   const ours = Number.parseInt(version, 10)
   const theirs = Number.parseInt((await readIfThere(join(cluster, 'PG_VERSION'))) ?? version, 10)
   if (theirs === ours) return
   throw new Error(
-    `The data in ${cluster} is of PostgreSQL ${theirs}, and this is PostgreSQL ${ours}. ` +
+    `PostgreSQL ${theirs} wrote the data in ${cluster}, and this is PostgreSQL ${ours}. ` +
       'Dump it with the release of Postern that wrote it, move the directory away, and restore the dump into a new one.',
   )
 }
 
-/** Generated once. The cluster keeps only what verifies it, so it cannot be recovered from there. */
+/** Returns the password, generated on the first call. The cluster stores only a verifier, so it cannot be recovered there. */
 export async function getPassword({ password: path, cluster }: Paths): Promise<string> {
   const known = await readIfThere(path)
   if (known) return known
@@ -47,7 +48,7 @@ export async function getPassword({ password: path, cluster }: Paths): Promise<s
   return password
 }
 
-/** Creates the cluster beside its place and moves it there when it is complete: half of one is never started. */
+/** Creates the cluster beside its place and moves it there once it is complete: an incomplete one is never started. */
 export async function initialize({ dataDir, cluster }: Paths, launcher: Launcher, password: string): Promise<void> {
   const prefix = 'postgresql.new-'
   for (const entry of await readdir(dataDir)) {
@@ -77,18 +78,18 @@ export async function initialize({ dataDir, cluster }: Paths, launcher: Launcher
     await directory.sync().finally(() => directory.close())
   } catch (cause) {
     const output = cause instanceof Error && 'stderr' in cause ? `\n${cause.stderr}`.trimEnd() : ''
-    throw new Error(`Could not create a database in ${cluster}, which has to be missing or empty.${output}`, { cause })
+    throw new Error(`Could not create a database in ${cluster}, which must be missing or empty.${output}`, { cause })
   } finally {
     await rm(workshop, { recursive: true, force: true })
   }
 }
 
-/** Whether a cluster was created here. */
+/** Returns whether a cluster was created here. */
 export async function isThere(cluster: string): Promise<boolean> {
   return (await readIfThere(join(cluster, 'PG_VERSION'))) !== undefined
 }
 
-/** The text of a file, or `undefined` when there is none. */
+/** Reads a text file. `undefined` if there is none. */
 export async function readIfThere(path: string): Promise<string | undefined> {
   try {
     return await readFile(path, 'utf8')

@@ -1,25 +1,26 @@
 import { constants } from 'node:fs'
-import { access, lchown, mkdir, stat } from 'node:fs/promises'
+import { access, type FileHandle, lchown, lstat, mkdir, open, stat } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
+import { isRoot } from './unprivileged.ts'
 
 /**
- * Creates the data directory where it is missing, for its owner's eyes only. Below a user's directory it is that
- * user's, even if we are root.
+ * Creates the data directory if it is missing, readable by its owner alone. Below a user's directory that user owns it,
+ * even if root creates it.
  *
- * @throws Error with what to do when nothing can be written there.
+ * @throws Error that says what to do when the directory cannot be written to.
  */
 export async function createDataDir(path: string): Promise<void> {
   const dataDir = resolve(path)
   await createParents(dirname(dataDir))
   const created = await create(dataDir, 0o700)
-  if (created && process.getuid?.() === 0) {
+  if (created && isRoot()) {
     const { uid, gid } = await stat(dirname(dataDir))
     if (uid !== 0) await lchown(dataDir, uid, gid)
   }
   await assertWritable(dataDir)
 }
 
-/** Refuses a DATA_DIR that cannot be one. It need not exist. */
+/** Throws for a DATA_DIR that cannot be a directory. It need not exist. */
 export async function assertPossible(path: string): Promise<void> {
   const dataDir = resolve(path)
   try {
@@ -40,7 +41,7 @@ async function assertWritable(dataDir: string): Promise<void> {
   }
 }
 
-/** One directory after the other: with `recursive`, Node.js tries for ever where nothing can be created, as in /proc. */
+/** Creates one directory after the other: with `recursive`, Node.js retries forever where it cannot create any, as in /proc. */
 async function createParents(path: string): Promise<void> {
   if (path === dirname(path)) return
   const found = await stat(path).catch((error: NodeJS.ErrnoException) => error.code)
@@ -51,7 +52,7 @@ async function createParents(path: string): Promise<void> {
   else if (!found.isDirectory()) throw unusable(path, 'ENOTDIR')
 }
 
-/** Creates a directory, and says whether it was not there. */
+/** Creates a directory. `false` if it existed. */
 async function create(path: string, mode: number): Promise<boolean> {
   try {
     await mkdir(path, { mode })
@@ -63,7 +64,25 @@ async function create(path: string, mode: number): Promise<boolean> {
   }
 }
 
-/** Why nothing can be kept at a path, and what to do about it. */
+/**
+ * Opens a private file of the data directory for appending.
+ *
+ * A file that root creates is given to the directory's owner: otherwise one command run with sudo would lock them out.
+ * A symbolic link is refused, because the owner could point it at a file of root.
+ */
+export async function openPrivate(path: string): Promise<FileHandle> {
+  const flags = constants.O_RDWR | constants.O_APPEND | constants.O_CREAT | constants.O_NOFOLLOW
+  const file = await open(path, flags, 0o600).catch((error: NodeJS.ErrnoException) => {
+    throw unusable(path, error.code)
+  })
+  if (isRoot()) {
+    const { uid, gid } = await lstat(dirname(path))
+    if (uid !== 0) await file.chown(uid, gid)
+  }
+  return file
+}
+
+/** Returns the error for a path that cannot be written to, with its remedy. */
 export function unusable(path: string, code: string | undefined): Error {
   const user = `user ${process.getuid?.() ?? ''}`.trim()
   const elsewhere = 'set DATA_DIR to another directory, or DATABASE_URL to a database of your own'
@@ -73,7 +92,7 @@ export function unusable(path: string, code: string | undefined): Error {
     case 'EACCES':
     case 'EPERM':
       return new Error(
-        `DATA_DIR: ${user}, as whom this runs, may not write to ${path}. Give it to that user (chown), run this as its owner, or ${elsewhere}.`,
+        `DATA_DIR: ${user}, who runs this, may not write to ${path}. Give it to that user (chown), run this as its owner, or ${elsewhere}.`,
       )
     case 'EROFS':
       return new Error(

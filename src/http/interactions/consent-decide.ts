@@ -2,7 +2,8 @@ import type { Context } from 'koa'
 import type { Interaction } from 'oidc-provider'
 import { z } from 'zod'
 import type { Db } from '../../database/schema.ts'
-import * as decisions from '../../oidc/consent/decision.ts'
+import type { Permissions } from '../../oidc/consent/decision.ts'
+import * as decisions from '../../oidc/consent/record.ts'
 import type { ConsentRequest, ConsentRequests } from '../../oidc/consent/request.ts'
 import type { FindWayBack } from '../../oidc/request/expired-interactions.ts'
 import { note } from '../../oidc/request/work.ts'
@@ -95,7 +96,7 @@ export function consentDecide({
 
   function record(
     ctx: Context,
-    { request, session, approved }: { request: ConsentRequest; session: Session; approved: decisions.Permissions },
+    { request, session, approved }: { request: ConsentRequest; session: Session; approved: Permissions },
   ): Promise<string | 'session-ended'> {
     return decisions.record(db, {
       accountId: session.accountId,

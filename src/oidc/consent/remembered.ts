@@ -9,7 +9,8 @@ import { asksBesides, type Prompts } from '../prompts.ts'
 import { isFirstParty } from '../registration/first-party.ts'
 import type { Storage } from '../request/storage.ts'
 import { current } from '../request/work.ts'
-import { consented, type GrantPayload, type Permissions, skip, undecided } from './decision.ts'
+import { consented, type GrantPayload, type Permissions, undecided } from './decision.ts'
+import { skip } from './record.ts'
 
 export type GrantDependencies = {
   config: Config

@@ -9,7 +9,8 @@ import type { Client } from '../engine.ts'
 import { requiredScopes, scopesFor } from '../permissions/client-scopes.ts'
 import type { ResourceServers } from '../permissions/resource-servers.ts'
 import { claimOf, isClaim, isScope, scopes } from '../scopes.ts'
-import { type GrantPayload, leavesNothing, type Permissions, permissionsOf, type Registrations } from './decision.ts'
+import { type GrantPayload, leavesNothing, type Permissions, permissionsOf } from './decision.ts'
+import type { Registrations } from './record.ts'
 
 /** The permissions that one interaction asks a person for: as data to decide on, and as the page shows them. */
 export type ConsentRequest = {

@@ -1,7 +1,7 @@
 import { SignJWT } from 'jose'
 import * as oidc from 'openid-client'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { skip } from '../../../src/oidc/consent/decision.ts'
+import { skip } from '../../../src/oidc/consent/record.ts'
 import type { ClientMetadata } from '../../../src/stores/clients/clients.ts'
 import { operate } from '../../support/operator.ts'
 import { startPostern, type TestPostern } from '../../support/postern.ts'
