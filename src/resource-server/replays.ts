@@ -13,7 +13,7 @@ const remembered = 100_000 // proofs, at some 200 bytes each
  * proof that is still accepted would let it be used again (RFC 9449 §11.1).
  */
 export function createReplayStore(limit = remembered): ReplayStore {
-  const proofs = new Map<string, number>() // in the order in which they expire
+  const proofs = new Map<string, number>() // the first to expire comes first
 
   return {
     claim(id, expiresAt) {
