@@ -68,7 +68,7 @@ The provider is at ${issuer}, the API at ${resource}/protected. In another termi
   npx node --env-file=${dir}/machine.env examples/machine/main.ts   a machine calls the API
   npx node --env-file=${dir}/device.env examples/device/main.ts     sign in from a terminal
 
-Ctrl-C stops all of it. What it created stays in ${dir}; delete that to begin anew.
+Ctrl-C stops all of it. What it created stays in ${dir}; delete that to start over.
 `)
     return stop
   } catch (error) {

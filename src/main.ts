@@ -12,9 +12,9 @@ import { styleFor } from './log/style.ts'
 import { serve } from './serve.ts'
 import * as accounts from './stores/people/accounts.ts'
 
-const repeatedSignalMs = 1_000 // npm passes on the Ctrl-C that the terminal already sent
+const repeatedSignalMs = 1_000 // npm repeats the Ctrl-C that the terminal already sent
 
-/** Starts the server of this process's environment, in as many processes as it says, until a signal ends it. */
+/** Starts the server that the environment configures, in `WORKERS` processes, and runs it until a signal ends it. */
 export async function main(env: Record<string, string | undefined>): Promise<void> {
   let config: Config
   try {
@@ -31,8 +31,7 @@ export async function main(env: Record<string, string | undefined>): Promise<voi
   const step = isWatched ? stepsOn(process.stdout, styleFor(process.stdout, env)) : unseen
   endAtFaults(log)
   if (cluster.isPrimary) {
-    for (const { name, meant } of misspelt(env))
-      log.warn({ name, meant }, 'there is no such setting: one like it exists')
+    for (const { name, meant } of misspelt(env)) log.warn({ name, meant }, 'unknown setting: a similar one exists')
   }
   try {
     if (cluster.isPrimary && config.WORKERS > 1) await supervise(config, log, step)
@@ -59,7 +58,7 @@ async function run(config: Config, log: Logger, step: Step): Promise<void> {
   if (cluster.isPrimary) await welcome(config, server.postern.database.db, server.port)
 }
 
-/** One process that holds the database, and `WORKERS` that serve. A worker that dies is replaced. */
+/** Runs one process that holds the database, and `WORKERS` that serve. A worker that dies is replaced. */
 async function supervise(config: Config, log: Logger, step: Step): Promise<void> {
   const encryptionKeys = await loadEncryptionKeys(config)
   const postern = await assemble(config, { log, step })
@@ -69,13 +68,13 @@ async function supervise(config: Config, log: Logger, step: Step): Promise<void>
     cluster.fork({
       DATABASE_URL: postern.database.url.reveal(),
       ENCRYPTION_KEYS: encryptionKeys.map((key) => key.reveal()).join(),
-      ENCRYPTION_KEYS_FILE: '', // what is in it by then may differ from what the others have
+      ENCRYPTION_KEYS_FILE: '', // the file may change: every worker must have the same keys
     })
   cluster.on('exit', (worker, code, signal) => {
     if (isStopping) return
     if (!isServing) {
       isStopping = true
-      void postern.close().finally(() => process.exit(1)) // it has said why itself
+      void postern.close().finally(() => process.exit(1)) // the worker has printed the reason
       return
     }
     log.error({ worker: worker.process.pid, code, signal }, 'a worker died and is replaced')
@@ -104,7 +103,7 @@ function onStopSignal(stop: () => Promise<void>): void {
   let signalledAt: number | undefined
   const handle = () => {
     if (signalledAt !== undefined) {
-      if (Date.now() - signalledAt > repeatedSignalMs) process.exit(1) // asked twice: no more patience
+      if (Date.now() - signalledAt > repeatedSignalMs) process.exit(1) // a second signal ends it at once
       return
     }
     signalledAt = Date.now()
@@ -121,7 +120,7 @@ function onStopSignal(stop: () => Promise<void>): void {
   process.on('SIGHUP', handle) // the terminal was closed
 }
 
-/** How a person in this folder calls the command line: a checkout has a program of its own for it. */
+/** Returns the command that a person in this folder types: a checkout has its own program. */
 function program(): string {
   if (!import.meta.filename.endsWith('.ts')) return 'postern'
   const checkout = dirname(import.meta.dirname)
@@ -138,7 +137,7 @@ async function welcome(config: Config, db: Parameters<typeof accounts.list>[0], 
       `  ${program()} account create --email you@example.com    creates one to sign in with`,
       `  ${program()} registration-token create                 lets an app register itself`,
       '',
-      `Apps find what they need to know at ${config.ISSUER}/.well-known/openid-configuration`,
+      `Apps find the metadata of this server at ${config.ISSUER}/.well-known/openid-configuration`,
       '',
     )
   }
@@ -147,11 +146,13 @@ async function welcome(config: Config, db: Parameters<typeof accounts.list>[0], 
 
 function explain(error: unknown, config: Config): string {
   const { code, message, syscall } = error as { code?: string; message?: string; syscall?: string }
-  if (code === 'EADDRINUSE') return `Port ${config.PORT} is in use. Set PORT to another one, or stop what is using it.`
+  if (code === 'EADDRINUSE') {
+    return `Port ${config.PORT} is in use. Set PORT to another port, or stop the program that uses it.`
+  }
   if (syscall === 'listen') {
     return code === 'EACCES'
-      ? `Port ${config.PORT} may not be used. Set PORT to one above 1023.`
-      : `Nothing can listen at ${config.HOST} (${code}). Set HOST to an address of this machine, such as 127.0.0.1 or 0.0.0.0.`
+      ? `This user may not listen on port ${config.PORT}. Set PORT to a port above 1023.`
+      : `Postern cannot listen at ${config.HOST} (${code}). Set HOST to an address of this machine, such as 127.0.0.1 or 0.0.0.0.`
   }
   const failure = databaseFailure(error)
   if (failure !== undefined) return failure

@@ -33,7 +33,7 @@ export async function serve(config: Config, options: PosternOptions): Promise<Ru
   const { database, render } = postern
   const { db } = database
   if (config.DATABASE_PREPARED_STATEMENTS) {
-    // otherwise there is a pooler, which lets nobody keep a session
+    // Without prepared statements there is a pooler, and a pooler does not let a connection keep its session.
     started.adopt(await lockIssuer(database, config.ISSUER), (lock) => lock.stop())
   }
   await warnOfMisnamedScopes(db, log)
@@ -52,7 +52,7 @@ export async function serve(config: Config, options: PosternOptions): Promise<Ru
       onUntrustedProxy: (address) =>
         log.warn(
           { address, setting: 'TRUSTED_PROXIES' },
-          'X-Forwarded-For came from an address that is not among TRUSTED_PROXIES, and was not believed. If that is your proxy, name it there: until then everybody behind it counts as one. This is said once.',
+          'ignored X-Forwarded-For from an address that is not in TRUSTED_PROXIES. If it is your proxy, add it: until then everybody behind it counts as one client. This warning appears once.',
         ),
       host: config.HOST,
       port: config.PORT,
@@ -64,13 +64,13 @@ export async function serve(config: Config, options: PosternOptions): Promise<Ru
     version: postern.keyring.version,
     onChange(keyring) {
       postern.use(keyring)
-      handler = createHandler() // requests that are being served finish with the handler before
+      handler = createHandler() // requests in flight finish with the previous handler
       log.debug('the keys changed')
     },
     log,
   })
   status.watch = watch
-  started.defer(() => watch.stop()) // after all requests: they may seal something, with a key that has to be noted
+  started.defer(() => watch.stop()) // after the last request: it may seal a value, and the watch records the key
   started.defer(async () => {
     await Promise.all([uses.stop(), refusedRequests.stop()])
   })
@@ -96,7 +96,9 @@ export async function serve(config: Config, options: PosternOptions): Promise<Ru
 
 type Status = { isStopping: boolean; watch: KeyWatch | undefined }
 
-/** Returns a function that makes a request handler with the current keys. Whatever belongs to the process is made once. */
+/**
+ * Returns a function that creates a request handler with the current keys. State of the process is created once, here.
+ */
 function handlersOf({
   config,
   options: { log },
@@ -114,7 +116,7 @@ function handlersOf({
 }): () => RequestListener {
   const { database, storage, render } = postern
   const { throttleKey, csrfKey } = postern.keyring
-  const allowances = createAllowances(config) // new keys do not reset what was counted
+  const allowances = createAllowances(config) // new keys do not reset the counts
   const signIn = createBrowserSignIn({
     issuer: config.ISSUER,
     signIn: createSignIn({ db: database.db, passwords: postern.passwords, throttleKey }),

@@ -5,10 +5,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 
-// Runs the protocol suite once for each algorithm that ID tokens can be signed with, apart from the RS256 of `npm test`.
+// Runs the protocol suite once for each algorithm that can sign ID tokens, except RS256, which `npm test` covers.
 //
-//   --brief         all of it with ML-DSA-65; with the others not what is about registration, which takes half the time
-//   --reports DIR   leaves vitest's reports there, as JSON
+//   --brief         runs all of it with ML-DSA-65 only; for the others it skips registration, which takes half the time
+//   --reports DIR   leaves vitest's JSON reports in DIR
 
 const algorithms = ['ES256', 'EdDSA', 'PS256', 'ML-DSA-65']
 const suite = globSync('test/protocol/*.test.ts')
@@ -31,7 +31,7 @@ try {
   if (!values.reports) await rm(folder, { recursive: true })
 }
 
-/** Says in a line how the suite fared with an algorithm, and whether it passed. What vitest said is shown if not. */
+/** Runs the suite with an algorithm and returns whether it passed. Prints a line, and vitest's output if it failed. */
 async function run(alg: string, files: string[]): Promise<boolean> {
   const path = join(folder, `${alg}.json`)
   const startedMs = Date.now()
@@ -40,11 +40,11 @@ async function run(alg: string, files: string[]): Promise<boolean> {
     { POSTERN_TEST_ID_TOKEN_ALG: alg },
   )
   const report = await read(path)
-  // That test passes only if ID tokens were signed with the algorithm in its title: else all was RS256 again.
+  // That test passes only if ID tokens were signed with the algorithm in its title, not with RS256 again.
   const wasUsed = report.testResults
     .flatMap(({ assertionResults }) => assertionResults)
-    .some(({ status, title }) => status === 'passed' && title.startsWith(`${alg} for clients of these tests`))
-  // Of a file that could not be loaded no test failed.
+    .some(({ status, title }) => status === 'passed' && title.startsWith(`are signed with ${alg} for the test clients`))
+  // A file that could not be loaded has no failed test.
   const broken = report.testResults.filter(
     ({ status, assertionResults }) => status === 'failed' && !assertionResults.some((one) => one.status === 'failed'),
   ).length
@@ -52,7 +52,7 @@ async function run(alg: string, files: string[]): Promise<boolean> {
   if (!hasPassed) process.stdout.write(output)
   const seconds = Math.round((Date.now() - startedMs) / 1000)
   const counts = `${report.numPassedTests} passed, ${report.numFailedTests + broken} failed`
-  process.stdout.write(`${alg}: ${counts} in ${seconds} s${wasUsed ? '' : ', and it was not used'}\n`)
+  process.stdout.write(`${alg}: ${counts} in ${seconds} s${wasUsed ? '' : ', but the algorithm was not used'}\n`)
   return hasPassed
 }
 

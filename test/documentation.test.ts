@@ -22,7 +22,7 @@ function choicesOf({ def }: Field): string[] {
   return def.entries ? Object.keys(def.entries) : inner ? choicesOf(inner) : []
 }
 
-/** Each group of settings as a table below its heading, the way docs/configuration.md has to show them. */
+/** Returns each group of settings as a table below its heading, as docs/configuration.md must show them. */
 function tables(): string {
   const defaults = parse({}) as Record<string, unknown>
   const sections = Object.entries(settingGroups).map(([title, settings]) => {
@@ -38,7 +38,7 @@ function tables(): string {
 }
 
 describe('docs/configuration.md', () => {
-  test('shows every setting with its default and meaning, as src/config/ has them (npm run docs)', () => {
+  test('shows every setting with its default and meaning, as in src/config/ (npm run docs)', () => {
     const path = 'docs/configuration.md'
     const section = /(?<=<!-- settings -->\n)[\s\S]*(?=<!-- \/settings -->)/
     const expected = `\n${tables()}\n\n`
@@ -50,7 +50,7 @@ describe('docs/configuration.md', () => {
     expect(section.exec(read(path))?.[0]).toBe(expected)
   })
 
-  test('is complete because every setting says what it means', () => {
+  test('is complete, because every setting has a description', () => {
     const fields = Object.entries(environment.in.shape)
     const grouped = Object.values(settingGroups).flatMap((settings) => Object.keys(settings))
     expect(grouped).toEqual(fields.map(([name]) => name))
@@ -60,7 +60,7 @@ describe('docs/configuration.md', () => {
 })
 
 describe('docs/audit-events.md', () => {
-  test('shows every type of event with what happened, as src/stores/operations/audit-events.ts has them (npm run docs)', () => {
+  test('shows every type of event with its meaning, as in src/stores/operations/audit-events.ts (npm run docs)', () => {
     const path = 'docs/audit-events.md'
     const section = /(?<=<!-- events -->\n)[\s\S]*(?=<!-- \/events -->)/
     const rows = Object.entries(eventTypes).map(([type, meaning]) => `| \`${type}\` | ${meaning} |`)
@@ -78,7 +78,7 @@ describe('docs/audit-events.md', () => {
 describe('README.md', () => {
   const readme = read('README.md')
 
-  test('has the two command lines that do all the set-up', () => {
+  test('has the two command lines that do the whole set-up', () => {
     expect(readme).toContain('\nnpm ci && npm start\n')
     expect(readme).toContain('\nnpm ci && npm test\n')
   })
@@ -98,7 +98,7 @@ describe('README.md', () => {
     }
   })
 
-  test('says only of scripts that exist that they can be run', () => {
+  test('mentions only scripts that exist, and so does every other document', () => {
     const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> }
     for (const document of documents) {
       for (const [, name = ''] of read(document).matchAll(/npm run (?:-\S+ )*([\w-]+(?::[\w-]+)*)/g))
@@ -121,22 +121,22 @@ describe('SECURITY.md', () => {
   const tests = globSync('test/**/*.test.ts', { cwd: repository }).map((path) =>
     path.slice('test/'.length, -'.test.ts'.length),
   )
-  /** Everything in code style that has the form of a test's name: a path in lower case, without an extension. */
+  /** Every code span that has the form of a test's name: a path in lower case, without an extension. */
   const named = [...security.matchAll(/`([a-z0-9]+(?:[/-][a-z0-9]+)*)`/g)]
     .map(([, name = '']) => name)
     .filter((name) => name !== 'oidc-provider')
 
-  test('names only tests that there are', () => {
+  test('names only tests that exist', () => {
     expect(named.length).toBeGreaterThan(20)
     for (const name of named) expect(tests).toContain(name)
   })
 
-  test('names only files that there are', () => {
+  test('names only files that exist', () => {
     for (const [, path = ''] of security.matchAll(/`([\w/.-]+\.ts)`/g))
       expect(existsSync(join(repository, path)), path).toBe(true)
   })
 
-  test('says of every attacker which tests hold what it promises', () => {
+  test('names for every attacker the tests that prove its promise', () => {
     const [, promises = ''] = /### Who attacks, and what stops them\n\n([\s\S]*?)\n\n### /.exec(security) ?? []
     const attackers = promises.split('\n\n').filter((paragraph) => paragraph.startsWith('**'))
     expect(attackers.length).toBeGreaterThan(10)
@@ -148,7 +148,7 @@ describe('SECURITY.md', () => {
 })
 
 describe('every document', () => {
-  test('links to files and headings that are there', () => {
+  test('links to files and headings that exist', () => {
     expect(documents.length).toBeGreaterThan(10)
     const anchorOf = (heading: string) =>
       heading

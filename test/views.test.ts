@@ -12,9 +12,9 @@ const { render } = createViews()
 const hostile = '<script>alert("x")</script>'
 const interaction = { uid: 'uid-1', csrf: 'token-1' }
 const client = { name: 'Ledger', host: 'ledger.example.com', isReviewed: true, logo: undefined, document: undefined }
-/** One that registered itself. */
+/** A client that registered itself. */
 const stranger = { ...client, isReviewed: false }
-/** One that is described by a document of its own. */
+/** A client described by a metadata document of its own. */
 const published = {
   name: 'Assistant',
   host: 'assistant.example',
@@ -27,7 +27,8 @@ const account = { name: 'Ada Lovelace', email: 'ada@example.com' }
 const email = { name: 'email', values: ['ada@example.com'], required: false, checked: false } as const
 const openid = { name: 'openid', values: [], required: true, checked: true } as const
 
-// Of the page that goes on by itself: a hash allows it, so it is always the same.
+// The only script, on the page that submits itself. The content security policy allows it by its hash, so it never
+// changes.
 const onlyScript = `<script>document.querySelector('form').submit()</script>`
 
 const examples: Views = {
@@ -93,7 +94,7 @@ function keys<Texts extends object>(texts: Texts): (keyof Texts)[] {
   return Object.keys(texts) as (keyof Texts)[]
 }
 
-// Every alternative that a code or an optional member opens up.
+// Every alternative that a code or an optional member makes possible.
 const variants: { [Name in ViewName]: readonly Partial<Views[Name]>[] } = {
   'sign-in': [
     ...keys(english.signInErrors).map((error) => ({ email: 'ada@example.com', error })),
@@ -162,7 +163,7 @@ function pagesOf<Name extends ViewName>(name: Name, change = (data: Views[Name])
   return [{}, ...variants[name]].map((variant) => render(name, change({ ...examples[name], ...variant })))
 }
 
-/** The same data with every string in it replaced, except where a string is one of a fixed set of codes. */
+/** Returns the same data with every string in it replaced, except for fixed codes. */
 function withHostileText<Value>(value: Value): Value {
   return replaced(value, '')
 }
@@ -186,7 +187,7 @@ function withoutMembersOf(data: object, path: readonly string[]): object {
 }
 
 describe.each(names)('the %s page', (name) => {
-  test('renders whatever its codes and absent members are', () => {
+  test('renders with all its codes, and without each optional member', () => {
     for (const page of pagesOf(name)) {
       expect(page).toMatch(/^<!doctype html>\n<html lang="en" dir="ltr">/)
       expect(page).toMatch(/<title>[^<]+ · Postern<\/title>/)
@@ -195,7 +196,7 @@ describe.each(names)('the %s page', (name) => {
     }
   })
 
-  test('keeps attributes apart, and gives every id once and to whoever refers to it', () => {
+  test('separates attributes, and has each id once and every id that it refers to', () => {
     for (const page of pagesOf(name)) {
       expect(page).not.toMatch(/(checked|disabled|required|autofocus)[a-z]/)
       for (const [tag] of page.matchAll(/<[a-z][^>]*>/g)) {
@@ -216,7 +217,7 @@ describe.each(names)('the %s page', (name) => {
     }
   })
 
-  test('posts each of its forms, with the token that proves the form was ours', () => {
+  test('posts each of its forms, with the token that protects against forgery', () => {
     for (const page of pagesOf(name)) {
       for (const [form] of page.matchAll(/<form[\s\S]*?<\/form>/g)) {
         expect(form).toMatch(/^<form[^>]* method="post" action="\/[^"]+"/)
@@ -227,7 +228,7 @@ describe.each(names)('the %s page', (name) => {
     }
   })
 
-  test('throws when something it shows is missing', () => {
+  test('throws when a value that it shows is missing', () => {
     const shown: { [Name in ViewName]: readonly string[] } = {
       'sign-in': ['uid', 'csrf', 'email', 'client', 'client.name'],
       'continue-as': ['uid', 'csrf', 'client', 'client.name', 'account.email'],
@@ -252,7 +253,7 @@ describe.each(names)('the %s page', (name) => {
 describe('the sign-in page', () => {
   const page = (data: Partial<Views['sign-in']>) => render('sign-in', { ...examples['sign-in'], ...data })
 
-  test('keeps the email that was typed, never a password, and says what is wrong to a screen reader', () => {
+  test('keeps the typed email but never a password, and tells a screen reader what is wrong', () => {
     const html = page({ email: 'ada@example.com', error: 'wrong-credentials' })
     expect(html).toContain('value="ada@example.com"')
     expect(html).toMatch(/id="problem" role="alert"/)
@@ -282,14 +283,14 @@ describe('the consent page', () => {
     expect(html).toContain('<input type="hidden" name="scope" value="openid">')
   })
 
-  test('leaves a scope that is not required to the person', () => {
+  test('lets the person choose a scope that is not required', () => {
     const html = page({ scopes: [email], claims: [], resources: [] })
     expect(html).toMatch(/type="checkbox" name="scope" value="email"/)
     expect(html).not.toMatch(/checked|disabled|type="hidden" name="scope"/)
     expect(html).toContain('<bdi>ada@example.com</bdi>')
   })
 
-  test('names resource scopes by their resource, and claims by themselves', () => {
+  test('names scopes of an API together with that API, and claims by their own name', () => {
     const html = page({})
     expect(html).toContain('name="resource_scope" value="https://api.example.com/ read"')
     expect(html).toContain('<bdi dir="ltr">api.example.com</bdi>')
@@ -305,12 +306,12 @@ describe('the consent page', () => {
   const reviewed = { ...client, ...noLinks }
   const textOf = (html: string) => html.replace(/<style[\s\S]*?<\/style>|<[^>]+>/g, '').replace(/\s+/g, ' ')
 
-  test('says when nobody has reviewed the app, and only then', () => {
+  test('says that nobody has reviewed the app exactly when that is so', () => {
     expect(page({})).not.toContain('Nobody here has reviewed this app')
     expect(page({ client: { ...reviewed, isReviewed: false } })).toContain('Nobody here has reviewed this app')
   })
 
-  test('shows the host that says an app is its own before the app calls itself anything', () => {
+  test('puts the host that vouches for an app before the name that the app gives itself', () => {
     const html = page({ client: { ...noLinks, ...published } })
     expect(html).toMatch(/<title>assistant\.example asks/)
     expect(html).toMatch(/<h1><bdi class="name" dir="ltr">assistant\.example<\/bdi>/)
@@ -321,14 +322,14 @@ describe('the consent page', () => {
     expect(page({})).not.toContain('Verified')
   })
 
-  test('shows the whole address of a document: its path may be what tells tenants of the host apart', () => {
+  test('shows the whole address of a document, because its path may tell tenants of the host apart', () => {
     for (const host of ['assistant.example', 'notes.example', '127.0.0.1:33418', 'com.example.app:', '']) {
       const html = page({ client: { ...noLinks, ...published, host } })
       expect(html, host).toContain('<bdi dir="ltr">assistant.example/apps/client.json</bdi>')
     }
   })
 
-  test('goes by the host that gets the answer, and verifies nothing, where a document is somewhere else', () => {
+  test('shows the host that receives the answer, and verifies nothing, when the document is on another host', () => {
     const html = page({ client: { ...noLinks, ...published, host: 'evil.example' } })
     expect(html).toMatch(/<title>evil\.example asks/)
     expect(html).toMatch(/<h1><bdi class="name" dir="ltr">evil\.example<\/bdi>/)
@@ -340,14 +341,14 @@ describe('the consent page', () => {
   })
 
   test.each(['assistant.example:8443', 'app.assistant.example', 'example'])(
-    'verifies no app that is returned to at %s, which is another host than that of its document',
+    'does not call an app at %s verified, because its document is on another host',
     (host) => {
       expect(page({ client: { ...noLinks, ...published, host } })).not.toContain('Verified')
     },
   )
 
   test.each(['localhost:33418', '127.0.0.1', '[::1]:1', 'com.example.app:'])(
-    'verifies no app that is returned to at %s: any app on the device could be',
+    'does not call an app at %s verified, because any app on the device could be there',
     (host) => {
       const html = page({ client: { ...noLinks, ...published, host } })
       expect(html).not.toContain('Verified')
@@ -355,16 +356,16 @@ describe('the consent page', () => {
     },
   )
 
-  test('takes a scheme of an app’s own for nothing to trust, whoever registered the app', () => {
+  test('never tells the person to trust a private-use scheme, whoever registered the app', () => {
     for (const isReviewed of [true, false]) {
       const html = page({ client: { ...reviewed, isReviewed, host: 'com.google.android.gm:' } })
       expect(html).toContain('An app on this device')
-      expect(textOf(html)).toContain('by com.google.android.gm. Any app can claim that address, whoever made it.')
+      expect(textOf(html)).toContain('by com.google.android.gm. Any app on the device can claim that address.')
       expect(textOf(html)).not.toMatch(/Address: com|trust com|com\.google\.android\.gm:/)
     }
   })
 
-  test('lets a stranger’s app on the device continue only for whoever has just opened it', () => {
+  test('tells the person to continue with an unreviewed app on the device only if they have just opened it', () => {
     for (const host of ['com.google.android.gm:', '127.0.0.1:33418']) {
       const text = textOf(page({ client: { ...reviewed, isReviewed: false, host } }))
       expect(text).toContain('Any app on this device can say that it is this one.')
@@ -380,17 +381,21 @@ describe('the consent page', () => {
   }
   const hrefs = (html: string) => [...html.matchAll(/<a href="([^"]*)"/g)].map(([, href]) => href)
 
-  test('links to the web only', () => {
+  test('links to https addresses only', () => {
     expect(hrefs(page({ client: { ...reviewed, ...uris } }))).toEqual([uris.tosUri])
   })
 
   test.each<[who: string, asker: Views['consent']['client'], linked: string[]]>([
-    ['a reviewed app anywhere', { ...client, ...noLinks }, ['rp.example', 'accounts.google.example']],
-    ['a stranger to where the answer goes', { ...stranger, ...noLinks, host: 'rp.example' }, ['rp.example']],
-    ['a stranger on the device to nowhere', { ...stranger, ...noLinks, host: 'com.rp.app:' }, []],
-    ['a stranger’s device to nowhere', { ...stranger, ...noLinks, host: '' }, []],
+    ['a reviewed app to any host', { ...client, ...noLinks }, ['rp.example', 'accounts.google.example']],
     [
-      'a document on the device to its host',
+      'an unreviewed app to the host that receives the answer',
+      { ...stranger, ...noLinks, host: 'rp.example' },
+      ['rp.example'],
+    ],
+    ['an unreviewed app on the device to no host', { ...stranger, ...noLinks, host: 'com.rp.app:' }, []],
+    ['an unreviewed app without a host to no host', { ...stranger, ...noLinks, host: '' }, []],
+    [
+      'an app on the device with a document to the host of the document',
       {
         ...published,
         ...noLinks,
@@ -401,7 +406,7 @@ describe('the consent page', () => {
       ['rp.example'],
     ],
     [
-      'a document somewhere else not to its host',
+      'an app with a document on another host to no host',
       {
         ...published,
         ...noLinks,
@@ -411,7 +416,7 @@ describe('the consent page', () => {
       },
       [],
     ],
-  ])('links for %s, and says of every page where it is', (_who, asker, linked) => {
+  ])('links %s, and names the host of every address', (_who, asker, linked) => {
     const html = page({
       client: { ...asker, uri: 'https://rp.example/', policyUri: 'https://accounts.google.example/privacy' },
     })
@@ -422,7 +427,7 @@ describe('the consent page', () => {
   })
 })
 
-describe('a name that a stranger chose', () => {
+describe('the name of an unreviewed app', () => {
   const hostile = 'Acme”. You return to accounts.acme.example. It is “good" «yes» „so‟ ＂x＂ ❞'
   const pages = (name: string) =>
     names.flatMap((view) =>
@@ -432,7 +437,7 @@ describe('a name that a stranger chose', () => {
       }),
     )
 
-  test('is in quotation marks on every page that shows it, which none of its own end', () => {
+  test('is in quotation marks on every page that shows it, and cannot close them itself', () => {
     const shown = pages(hostile)
     expect(shown.length).toBeGreaterThan(10)
     let quotations = 0
@@ -448,7 +453,7 @@ describe('a name that a stranger chose', () => {
     expect(quotations).toBeGreaterThan(10)
   })
 
-  test('stays in an element of its own, so that its direction does not reach beyond', () => {
+  test('is in an element of its own, so that its direction does not affect the text around it', () => {
     for (const html of pages('שלום')) {
       const body = html.slice(html.indexOf('<body'))
       expect(
@@ -457,12 +462,12 @@ describe('a name that a stranger chose', () => {
     }
   })
 
-  test('is no quotation where an administrator chose it', () => {
+  test('is not quoted when an administrator chose it', () => {
     expect(render('consent', examples.consent)).not.toContain('“Ledger”')
   })
 })
 
-test('the error page shows an OAuth error for the protocol only', () => {
+test('the error page shows an OAuth error only for the code "protocol"', () => {
   const data = {
     reference: undefined,
     developer: undefined,
@@ -494,14 +499,14 @@ describe('the texts', () => {
     .map((path) => readFileSync(join(repository, path), 'utf8'))
     .join('\n')
 
-  /** Every sentence in a group of texts, as far as its placeholders. */
+  /** Returns every sentence in a group of texts, split at placeholders. */
   function sentences(texts: object): string[] {
     return Object.values(texts).flatMap((text) =>
       typeof text === 'string' ? text.split(/\{\w+\}/).filter((part) => part.trim() !== '') : sentences(text),
     )
   }
 
-  test('are each shown by a page', () => {
+  test('are all shown by some page', () => {
     const shown = names.flatMap((name) => pagesOf(name)).join('\n')
     for (const sentence of sentences(english)) expect(shown).toContain(sentence)
   })
@@ -516,12 +521,12 @@ describe('the texts', () => {
     expect(unused).toEqual([])
   })
 
-  test('exist for every claim that a scope releases, and for no other', () => {
+  test('exist for every claim that a scope releases, and for no other claim', () => {
     const released = Object.values(scopes).flatMap(({ claims }) => Object.keys(claims))
     expect(new Set([...Object.keys(english.claims), 'sub'])).toEqual(new Set(released))
   })
 
-  test('count one and many', () => {
+  test('have a singular and a plural', () => {
     const wait = (retryAfterSeconds: number) =>
       render('sign-in', { ...examples['sign-in'], error: 'too-many-attempts', retryAfterSeconds })
     expect(wait(1)).toContain('Please try again in 1 second.')
@@ -530,26 +535,29 @@ describe('the texts', () => {
   })
 })
 
-describe('templates', () => {
+describe('the templates', () => {
   const directory = join(assets, '..')
   const files = readdirSync(directory).filter((file) => file.endsWith('.njk'))
 
-  test('each page has one, and there are none besides the parts they share', () => {
+  test('exist for each page, and otherwise only for the parts that pages share', () => {
     expect(files.sort()).toEqual([...names, 'layout', 'parts'].map((name) => `${name}.njk`).sort())
   })
 
-  test.each(files)('%s neither escapes the escaping nor needs more than the content security policy allows', (file) => {
-    const source = readFileSync(join(directory, file), 'utf8')
-    expect(source).not.toMatch(/\|\s*safe\b/)
-    expect(source).not.toMatch(/autoescape/)
-    expect(file === 'submitting.njk' ? source.replace(onlyScript, '') : source).not.toMatch(/<script/i)
-    expect(source).not.toMatch(/<style/i)
-    expect(source).not.toMatch(/\sstyle\s*=/i)
-    expect(source).not.toMatch(/\son[a-z]+\s*=/i)
-    expect(source).not.toMatch(/(src|href)="(https?:)?\/\//i)
-  })
+  test.each(files)(
+    'never switch escaping off, and need no more than the content security policy allows: %s',
+    (file) => {
+      const source = readFileSync(join(directory, file), 'utf8')
+      expect(source).not.toMatch(/\|\s*safe\b/)
+      expect(source).not.toMatch(/autoescape/)
+      expect(file === 'submitting.njk' ? source.replace(onlyScript, '') : source).not.toMatch(/<script/i)
+      expect(source).not.toMatch(/<style/i)
+      expect(source).not.toMatch(/\sstyle\s*=/i)
+      expect(source).not.toMatch(/\son[a-z]+\s*=/i)
+      expect(source).not.toMatch(/(src|href)="(https?:)?\/\//i)
+    },
+  )
 
-  test('the style sheet loads nothing from elsewhere', () => {
+  test('have a style sheet that loads nothing from other hosts', () => {
     expect(readFileSync(join(assets, 'postern.css'), 'utf8')).not.toMatch(/@import|url\(/)
   })
 })

@@ -15,7 +15,7 @@ import { type ClientCache, createStorage, type Storage } from '../oidc/request/s
 import { createViews, type Render } from '../views/render.ts'
 import { prepare } from './prepare.ts'
 
-/** Everything except the network: the parts that the server and the command line share. */
+/** The parts that the server and the command line share: everything except the network. */
 export type Postern = {
   config: Config
   database: OpenDatabase
@@ -24,7 +24,7 @@ export type Postern = {
   /** The current keys, and the engine built with them; `use` replaces both. */
   readonly keyring: Keyring
   readonly provider: Provider
-  /** Builds another engine with these keys and serves requests with it from now on: an engine takes its keys when it is built. */
+  /** Builds an engine with these keys, and serves requests with it from now on. An engine cannot change its keys. */
   use(keyring: Keyring): void
   clients: ClientCache
   resourceServers: ResourceServers
@@ -37,13 +37,13 @@ export type Postern = {
 export type PosternOptions = {
   log: Logger
   onStatement?: (sql: string) => void
-  /** Fetches the documents that clients name; by default the guarded fetch of egress/. */
+  /** Fetches the documents that clients name. The default is the guarded fetch of egress/. */
   fetch?: typeof globalThis.fetch
-  /** Refuses to create a database: a command run in the wrong folder would otherwise get an empty one. */
+  /** Refuses to create a database. Otherwise a command that runs in the wrong folder would get an empty one. */
   mustExist?: boolean
-  /** Runs and shows each step of the start; by default nothing is shown. */
+  /** Runs each step of the start and shows it. The default shows nothing. */
   step?: Step
-  /** Ends the wait for a database that cannot be reached yet. */
+  /** Ends the wait for a database that is not reachable yet. */
   signal?: AbortSignal
 }
 

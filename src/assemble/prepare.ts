@@ -12,14 +12,14 @@ import type { Step } from '../log/progress.ts'
 export type Preparation = {
   log: Logger
   onStatement: ((sql: string) => void) | undefined
-  /** Refuses to create a database: a command that is run in another folder would have an empty one. */
+  /** Refuses to create a database. Otherwise a command that runs in the wrong folder would get an empty one. */
   mustExist: boolean
   step: Step
-  /** Ends the wait for a database that is not there yet. */
+  /** Ends the wait for a database that is not reachable yet. */
   signal: AbortSignal | undefined
 }
 
-/** The database of a configuration, as soon as it can be reached, if Postern can work with it. */
+/** Opens the database of a configuration as soon as it is reachable. Throws if it does not meet the requirements. */
 export async function openDatabase(config: Config, preparation: Preparation): Promise<OpenDatabase> {
   const { log, onStatement, mustExist, step, signal } = preparation
   const place = config.DATABASE_URL ? 'Database' : `PostgreSQL, with its data in ${config.DATA_DIR}`
@@ -35,7 +35,7 @@ export async function openDatabase(config: Config, preparation: Preparation): Pr
     try {
       const seconds = config.DATABASE_URL && !mustExist ? config.DATABASE_WAIT_SECONDS : 0
       const onWait = (error: unknown) =>
-        log.warn({ code: codeOf(error), cause: String(error) }, 'the database cannot be reached yet, and is waited for')
+        log.warn({ code: codeOf(error), cause: String(error) }, 'the database cannot be reached yet: waiting for it')
       await untilReachable(database.db, { seconds, onWait, signal })
       const hasToCreate = config.MIGRATE_ON_START && (await pending(database.db)).length > 0
       await assertSuitable(database.db, { hasToCreate })
@@ -47,13 +47,13 @@ export async function openDatabase(config: Config, preparation: Preparation): Pr
   })
 }
 
-/** A database that is up to date, and the keys to what is encrypted in it. */
+/** Opens the database, brings its tables up to date, and loads the keys of its encrypted values. */
 export async function prepare(
   config: Config,
   preparation: Preparation,
 ): Promise<{ database: OpenDatabase; envelope: Envelope }> {
   const { log, mustExist, step } = preparation
-  if (mustExist) await assertCreated(config) // first: the next line creates a key where there is none
+  if (mustExist) await assertCreated(config) // first: the next line may create a key
   const encryptionKeys = await loadEncryptionKeys(config)
   const database = await openDatabase(config, preparation)
   try {

@@ -20,7 +20,7 @@ export type SignInOutcome =
   | {
       accountId: string
       epoch: number
-      /** The cookie by which this browser is known from now on. */
+      /** The cookie that identifies this browser from now on. */
       knownBrowser: string
     }
   | { error: 'wrong-credentials' | 'busy' }

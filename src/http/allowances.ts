@@ -1,19 +1,20 @@
 import { createBoundedMap } from '../bounded-map.ts'
 import type { Config } from '../config/index.ts'
 
-/** An amount that each key may spend, and that comes back over an hour. */
+/** An amount that each key may spend, and that refills over an hour. */
 export type Allowance = {
-  /** After how many seconds a key can spend so much; 0 is now. */
+  /** Returns the number of seconds until a key can spend this amount; 0 is now. */
   wait(key: string, amount: number): number
   spend(key: string, amount: number): void
 }
 
 const hourMs = 3_600_000
-const remembered = 20_000 // keys, some 200 bytes each: forgetting the one unused for longest gives it a full allowance
+// Some 200 bytes each. Beyond this number the key unused for longest is forgotten, and has a full allowance again.
+const remembered = 20_000
 
 /**
- * An allowance that is kept in the memory of this process, so that counting costs no round trip. What a key may spend at
- * once is what it may spend in an hour; over a day that is 25 hours' worth at most.
+ * Creates an allowance in the memory of this process, so that counting costs no round trip. A key may spend the amount
+ * of an hour at once. In a day it can spend 25 times that amount at most.
  */
 function createAllowance({ perHour }: { perHour: number }): Allowance {
   const known = createBoundedMap<string, { left: number; atMs: number }>(remembered)
@@ -22,7 +23,7 @@ function createAllowance({ perHour }: { perHour: number }): Allowance {
     const { left, atMs } = known.get(key) ?? { left: perHour, atMs: now }
     return Math.min(perHour, left + (Math.max(0, now - atMs) / hourMs) * perHour)
   }
-  // What is larger than the whole allowance would otherwise never be let through.
+  // Otherwise an amount larger than the whole allowance would never be allowed.
   const bounded = (amount: number) => Math.min(amount, perHour)
 
   return {
@@ -37,18 +38,21 @@ function createAllowance({ perHour }: { perHour: number }): Allowance {
   }
 }
 
-/** What is allowed to those whom nobody vouches for, and to clients. */
+/** The allowances of networks and clients. Requests of signed-in people are not counted. */
 export type Allowances = {
   keptByNetwork: Allowance
   keptByClient: Allowance
   changesByNetwork: Allowance
   changesByClient: Allowance
-  /** Refused requests that are kept with their reason. */
+  /** Rejected requests that are stored with their reason. */
   refusedByNetwork: Allowance
   refused: Allowance
 }
 
-/** The allowances of one process: each of `WORKERS` has its share, so that all together allow what is configured. */
+/**
+ * Creates the allowances of one process. Each of `WORKERS` has its share, so that together they allow the configured
+ * amount.
+ */
 export function createAllowances(config: Config): Allowances {
   const share = (perHour: number) => createAllowance({ perHour: perHour / config.WORKERS })
   return {
@@ -57,6 +61,6 @@ export function createAllowances(config: Config): Allowances {
     changesByNetwork: share(config.REGISTRATION_CHANGES_PER_NETWORK_PER_HOUR),
     changesByClient: share(config.REGISTRATION_CHANGES_PER_CLIENT_PER_HOUR),
     refusedByNetwork: share(300),
-    refused: share(2_000), // some 100 MB in the three days that they are kept
+    refused: share(2_000), // some 100 MB, since they are stored for three days
   }
 }

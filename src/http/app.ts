@@ -50,7 +50,7 @@ export type AppDependencies = InteractionDependencies &
     version: string
     throttleKey: Secret<Buffer>
     subjectOf: PairwiseSubject
-    /** How many clients may register themselves without a token; `undefined` is none. */
+    /** The limits of registration without a token; `undefined` if it is off. */
     openRegistrations: OpenRegistrations | undefined
     allowances: Allowances
     refusedRequests: RefusedRequests
@@ -59,7 +59,10 @@ export type AppDependencies = InteractionDependencies &
     jwks: PublishedKeys
   }
 
-/** The pipeline: ours around the engine, which is a Koa application itself. */
+/**
+ * Creates the request handler: our middleware around the engine, which is a Koa application itself. A middleware sees
+ * the request after those above it, and the answer before them.
+ */
 export function createApp(dependencies: AppDependencies): ReturnType<Provider['callback']> {
   const {
     provider,
@@ -80,6 +83,8 @@ export function createApp(dependencies: AppDependencies): ReturnType<Provider['c
     ctx.body = render('home', { issuer, version })
   })
 
+  // For every answer. The log is outermost, since it shows the final status, the time of everything below, and the
+  // reason that explainRefusals finds. Headers are set before anything can fail, so that error pages have them too.
   provider.use(async (ctx, next) => {
     ctx.state['requestId'] = randomId(12)
     ctx.set('X-Request-Id', ctx.state['requestId'])
@@ -90,22 +95,35 @@ export function createApp(dependencies: AppDependencies): ReturnType<Provider['c
   provider.use(explainRefusals(dependencies))
   provider.use(securityHeaders({ isSecure }))
   provider.use(emptyResponses)
+
+  // For errors of everything below. The admin API answers with problem details, so its errors are caught first.
   provider.use(errorPages({ render, log }))
   provider.use(problemDetails({ log }))
+
+  // For requests that go no further, or go further in one form. The path has its final spelling before anything depends
+  // on it, and the method is valid before anything acts on it. All of this happens before the database is read.
   provider.use(onePath())
   provider.use(knownMethods)
   provider.use(safeRequests)
   provider.use(registrationCors({ isOpen: openRegistrations !== undefined }))
   provider.use(postedRequests())
+
+  // Routes without the engine. They come before the unit of work, because they stage no writes.
   provider.use(healthRoutes({ db, hasCurrentKeys: dependencies.jwks.isCurrent, isStopping }).routes())
   provider.use(assetRoutes().routes())
   provider.use(logoRoutes({ db }).routes())
   provider.use(home.routes())
   provider.use(adminRoutes(dependencies).routes())
+
+  // Around everything that writes. The page that posts an answer to an app is made after the unit of work has committed
+  // the answer. boundStrangers counts the staged writes before they are committed, and takes back cookies that
+  // browserCookies set.
   provider.use(submittingPages({ issuer, render }))
   provider.use(unitOfWork({ storage, provider }))
   provider.use(boundStrangers({ allowances: dependencies.allowances, storage }))
   provider.use(browserCookies({ isSecure, lifetimeSeconds: dependencies.interactionLifetimeSeconds }))
+
+  // For one endpoint each, in any order. They need the work of the request, so they are inside the unit of work.
   if (openRegistrations) provider.use(openRegistration({ db, throttleKey, limits: openRegistrations }))
   provider.use(devicePolling({ db, throttleKey, intervalSeconds: operationDependencies.config.DEVICE_POLLING_SECONDS }))
   provider.use(cacheableJwks(dependencies.jwks))
@@ -113,8 +131,11 @@ export function createApp(dependencies: AppDependencies): ReturnType<Provider['c
   provider.use(signingOut({ provider, subjectOf: dependencies.subjectOf, isSecure }))
   provider.use(ownUserCodesOnly(dependencies))
   throttleUserCodes(provider, { db, throttleKey })
+
+  // The interactions, and after them the engine, which continues an interaction only in the browser that began it.
   provider.use(refuseStrays(dependencies))
   provider.use(interactionRoutes(dependencies).routes())
+
   provider.on('server_error', (ctx, error) => {
     log.error({ err: error, requestId: ctx.state['requestId'] }, 'the engine failed')
   })
@@ -124,5 +145,5 @@ export function createApp(dependencies: AppDependencies): ReturnType<Provider['c
     else log.error({ err: error, requestId }, 'a response could not be sent')
   })
 
-  return provider.callback() // composed here: what is added later would be ignored
+  return provider.callback() // composes the middleware: later additions would have no effect
 }

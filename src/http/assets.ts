@@ -5,7 +5,9 @@ import { assets } from '../views/assets.ts'
 
 const types: Record<string, string> = { '.css': 'text/css; charset=utf-8', '.svg': 'image/svg+xml' }
 
-/** The style sheet and the icon, from memory. Their address changes with their content, so they are kept for good. */
+/**
+ * Serves the style sheet and the icon from memory. Their address changes with their content, so browsers may keep them.
+ */
 export function assetRoutes(): Router {
   const files = new Map(readdirSync(assets).map((name) => [name, readFileSync(join(assets, name))]))
   const router = new Router()

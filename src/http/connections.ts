@@ -2,14 +2,15 @@ import type { Server, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 
 /**
- * Keeps a server at `most` connections. One more closes the one that has waited longest for its client: to send something,
- * or else to take its answer. Were the new one refused instead, whoever holds connections open would keep everybody else
- * out, and the probes of a load balancer first. One whose request is being answered is never closed for another.
+ * Limits a server to `most` connections. A new one closes the connection that has waited longest for its client, first
+ * to send a request, then to take its answer. If the new one were refused instead, a client that holds connections open
+ * would keep everybody out, including the probes of a load balancer. A connection whose request is being answered stays
+ * open.
  */
 export function boundConnections(server: Server, most: number): void {
   const open = new Set<Socket>()
-  const sending = new Set<Socket>() // those whose client has to send, in the order in which they began to wait
-  const answers = new Map<Socket, ServerResponse>() // the last to each of the others
+  const sending = new Set<Socket>() // connections that wait for a request, the longest first
+  const answers = new Map<Socket, ServerResponse>() // the last answer on each of the other connections
 
   function longestWaiting(): Socket | undefined {
     const [longest] = sending
@@ -37,11 +38,11 @@ export function boundConnections(server: Server, most: number): void {
   server.on('request', (req, res) => {
     const { socket } = req
     const beginAnswer = () => {
-      if (res.closed || !open.has(socket)) return // a body that nobody read ends after the answer
+      if (res.closed || !open.has(socket)) return // an unread body ends after the answer
       sending.delete(socket)
       answers.set(socket, res)
     }
-    // Until all of the request is there, it is still the client that is waited for.
+    // Until the whole request has arrived, the connection still waits for its client.
     if (req.headers['content-length'] === undefined && req.headers['transfer-encoding'] === undefined) beginAnswer()
     else req.once('end', beginAnswer)
     res.once('close', () => {

@@ -5,27 +5,27 @@ import { bind } from '../oidc/request/browser.ts'
 import { current } from '../oidc/request/work.ts'
 import type { Secret } from '../secret.ts'
 
-const page = 'other-browser' // the page to show: it says to go on where one began
+const page = 'other-browser' // this page tells the person to return to the browser where they started
 
 export type Csrf = {
-  /** The token of an interaction's forms, in the browser that the interaction is bound to. */
+  /** Returns the token of an interaction's forms. It is valid in the browser that the interaction is bound to. */
   tokenFor(uid: string): string
-  /** Throws a 403 unless the form was sent from a page of ours, as far as the browser says. */
+  /** Throws a 403 if the browser says that the form was sent from another site. */
   assertOwnSite(ctx: Context): void
-  /** Throws a 403 unless the form is of this interaction and was sent from a page of ours. */
+  /** Throws a 403 unless the form belongs to this interaction and was sent from our own page. */
   assertOwnForm(ctx: Context, uid: string, form: { uid: string; csrf: string }): void
 }
 
 /**
- * Protects forms of interactions. The token is bound to the interaction and to the browser that it began in;
- * and where the browser says where a form came from, it must be from here.
+ * Protects the forms of interactions. The token is bound to the interaction and to its browser. If
+ * the browser names the site that a form came from, it must be this server.
  */
 export function createCsrf({ issuer, key }: { issuer: string; key: Secret<Buffer> }): Csrf {
   const { origin } = new URL(issuer)
 
   function tokenFor(uid: string): string {
     const browser = current()?.browser
-    if (!browser) throw new Error('Forms of interactions are shown and read only where the browser is known.')
+    if (!browser) throw new Error('A form of an interaction can be shown and read only where the browser is known.')
     return keyedHash(key, `${uid}\0${bind(browser)}`).toString('base64url')
   }
 

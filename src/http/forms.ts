@@ -4,7 +4,7 @@ import { z } from 'zod'
 
 const largestForm = '64kb'
 
-/** Parses an HTML form, and nothing else: any other body is refused with 415. */
+/** Parses an HTML form. Any other body is rejected with 415. */
 export const form: Middleware = async (ctx, next) => {
   if (!ctx.is('application/x-www-form-urlencoded')) ctx.throw(415, 'Send this as an HTML form.')
   await koaBody({
@@ -20,7 +20,7 @@ export const form: Middleware = async (ctx, next) => {
   })(ctx, next)
 }
 
-/** Form fields as a schema wants them. A field that is missing, or repeated where it must not be, throws a 400. */
+/** Reads the fields of a form with a schema. A field that is missing, or wrongly repeated, throws a 400. */
 export function readForm<Schema extends z.ZodType>(ctx: Context, schema: Schema): z.output<Schema> {
   const result = schema.safeParse((ctx.request as { body?: unknown }).body ?? {})
   if (!result.success) ctx.throw(400, 'The form was incomplete.', { cause: result.error })

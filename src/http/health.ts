@@ -4,8 +4,8 @@ import { pending } from '../database/migrate.ts'
 import type { Db } from '../database/schema.ts'
 
 /**
- * `/health/live` says the process runs; `/health/ready` that it can serve: database writable, schema and keys current, not
- * stopping.
+ * Serves the health checks. `/health/live` means that the process runs. `/health/ready` means that it can serve
+ * requests: the database is writable, the schema and the keys are current, and the process is not stopping.
  */
 export function healthRoutes({
   db,
@@ -17,7 +17,7 @@ export function healthRoutes({
   isStopping: () => boolean
 }): Router {
   const router = new Router({ prefix: '/health' })
-  let isMigrated = false // once true it stays so
+  let isMigrated = false // stays true once it is
 
   router.get('/live', (ctx) => {
     ctx.body = { status: 'live' }
@@ -35,7 +35,7 @@ export function healthRoutes({
       isMigrated ||= (await pending(db)).length === 0
       return isMigrated && (await acceptsWrites(db))
     } catch {
-      return false // the answer itself; the cause is logged where requests need the database
+      return false // requests that need the database log the cause
     }
   }
 

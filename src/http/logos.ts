@@ -2,7 +2,7 @@ import Router from '@koa/router'
 import type { Db } from '../database/schema.ts'
 import * as clientLogos from '../stores/clients/logos.ts'
 
-/** The logos of clients. Their address changes with their content, so they are kept for good. */
+/** Serves the logos of clients. Their address changes with their content, so browsers may keep them. */
 export function logoRoutes({ db }: { db: Db }): Router {
   const router = new Router()
   router.get('/logos/:hash', async (ctx) => {

@@ -5,7 +5,7 @@ import { isForPrograms, loggedPath } from '../oidc/endpoints.ts'
 import type { Render } from '../views/render.ts'
 import { headersOfEvery } from './middleware/security-headers.ts'
 
-/** The answer to a request that the application never sees. */
+/** The answer to a request that is rejected before the application sees it. */
 export type EarlyAnswer = {
   status: 400 | 421
   reason: string
@@ -14,7 +14,9 @@ export type EarlyAnswer = {
 
 export type RefuseEarly = (req: IncomingMessage, res: ServerResponse, answer: EarlyAnswer) => void
 
-/** Answers such requests: a program with JSON, a person with a page that leads to the issuer, and anybody else with a line. */
+/**
+ * Answers such a request: a program gets JSON, a person a page that leads to the issuer, and any other client one line.
+ */
 export function createEarlyRefusals({
   issuer,
   render,

@@ -3,16 +3,19 @@ import type { Db } from '../database/schema.ts'
 import * as store from '../stores/operations/refused-requests.ts'
 
 export type RefusedRequests = {
-  /** Notes a refused request. Costs no time: it is written a moment later, with others. */
+  /** Records a rejected request. It takes no time: several are written together a moment later. */
   record(request: store.RefusedRequest): void
-  /** Writes what was noted. */
+  /** Writes the requests that are still to be written. */
   stop(): Promise<void>
 }
 
 const everyMs = 500
 const mostAtOnce = 200
 
-/** Keeps refused requests for a few days, so that an operator can ask why one was. What is lost is still in the log. */
+/**
+ * Stores rejected requests for a few days, so that an operator can look up why one was rejected. One that could not be
+ * stored is still in the log.
+ */
 export function createRefusedRequests({ db, log }: { db: Db; log: Logger }): RefusedRequests {
   let waiting: store.RefusedRequest[] = []
   let timer: NodeJS.Timeout | undefined
@@ -24,7 +27,7 @@ export function createRefusedRequests({ db, log }: { db: Db; log: Logger }): Ref
     const requests = waiting
     waiting = []
     if (requests.length === 0) return
-    await store.save(db, requests).catch((error) => log.warn({ err: error }, 'refused requests could not be kept'))
+    await store.save(db, requests).catch((error) => log.warn({ err: error }, 'rejected requests could not be stored'))
   }
 
   return {

@@ -6,34 +6,34 @@ import type { RefuseEarly } from './refused-early.ts'
 
 export type HttpServer = {
   port: number
-  /** Refuses new connections, lets requests in flight finish, and closes what is left at the deadline. */
+  /** Refuses new connections, lets requests in flight finish, and closes the remaining connections at the deadline. */
   stop(deadlineMs: number): Promise<void>
 }
 
 export type ListenOptions = {
   handler: RequestListener
-  /** Answers what must not get to the handler. */
+  /** Answers a request that must not reach the handler. */
   refuse: RefuseEarly
   issuer: string
   trustedProxies: readonly string[]
-  /** Called once, with the first address that forwards requests without being trusted to. */
+  /** Is called once, with the first address that forwards requests and is not a trusted proxy. */
   onUntrustedProxy?(address: string): void
   host: string
   port: number
   maxConnections: number
-  /** How long a client may take to send all of a request, head and body. */
+  /** The time a client has to send a whole request, head and body. */
   requestTimeoutMs?: number
 }
 
-const checkEveryMs = 1_000 // Node.js looks for slow requests every 30 s unless told otherwise
+const checkEveryMs = 1_000 // by default Node.js looks for slow requests every 30 s
 
-const badRequest = 400 // for more than one Host (RFC 9112 §3.2), of which a proxy in front may believe another one
+const badRequest = 400 // for more than one Host (RFC 9112 §3.2): a proxy in front may have read another one
 const misdirected = 421 // RFC 9110 §15.5.20
 
-// Probes know no name, and the page that leads to the right host needs its style sheet.
+// Probes do not know the host name, and the page that leads to the right host needs its style sheet.
 const isForAll = /^\/(?:health|assets)\//
 
-/** Listens, and lets only requests for the issuer's own host through to the handler. Probes may use any name. */
+/** Listens, and passes only requests for the issuer's host to the handler. Probes may use any host name. */
 export async function listen({
   handler,
   refuse,
@@ -75,7 +75,8 @@ export async function listen({
 function stop(server: Server, deadlineMs: number): Promise<void> {
   return new Promise((resolve) => {
     const deadline = setTimeout(() => server.closeAllConnections(), deadlineMs)
-    // Once what has arrived is accepted: a connection that still waits to be is reset, with the request it may carry.
+    // Connections that have arrived are accepted first: one that is not accepted yet would be reset, and its request
+    // lost.
     setImmediate(() => {
       server.close(() => {
         clearTimeout(deadline)

@@ -6,20 +6,23 @@ import { postLogoutRedirectUriProblem, redirectUriProblem, type UriRule, webUriP
 /** The metadata of a client, not yet checked. */
 export type Metadata = Record<string, unknown>
 
-/** All that is true of one member of client metadata. */
+/** Returns the texts in the value of a member, be it one text or a list. Anything of another form is left out. */
+export const texts = (value: unknown): string[] => [value].flat().filter((item) => typeof item === 'string')
+
+/** The facts about one member of client metadata. */
 type Member = {
   /** Its form, and in `.describe()` its documentation. */
   schema: z.ZodType
   /** The rule for its URIs. */
   uri?: UriRule
   /**
-   * Who may set it: by default the client that registers itself and an administrator; with `client`, the client alone.
-   * The others name the rule of a policy that has to allow it.
+   * The party that may set it: by default both a client that registers itself and an administrator; with `client`, the
+   * client alone. The others name the rule of a policy that has to allow it.
    */
   setBy?: 'client' | 'administrative' | 'first_party'
   /** The value that anyone may set all the same, because it asks for nothing. */
   harmless?: unknown
-  /** Whether the engine has to be told of it, because it is not one of the engine's own members. */
+  /** Whether it is not one of the engine's own members, so that the configuration of the engine has to name it. */
   isExtra?: true
   /** The setting of the server without which it has no effect on any client. */
   needs?: keyof Config
@@ -35,7 +38,7 @@ type SetByServer =
   | 'registration_access_token'
   | 'registration_client_uri'
 
-/** Demands of a table that each member that holds URIs has a rule for them, and that the server sets none of its members. */
+/** The demands on the table: a member that holds URIs has a rule for them, and none is set by the server. */
 type Complete<Table> = {
   [Name in keyof Table]: Name extends SetByServer
     ? never
@@ -44,6 +47,7 @@ type Complete<Table> = {
       : { uri?: never }
 }
 
+/** Checks at compile time that a table is complete. */
 const members = <const Table extends Record<string, Member>>(table: Table & Complete<Table>): Table => table
 
 const text = z.string().min(1)
@@ -74,7 +78,7 @@ const ifItSigns: Member['hasEffect'] = (value, metadata) =>
 
 /**
  * The members of client metadata, spelled as the specifications spell them: those that the engine knows, and Postern's
- * own. All that is true of a member stands here.
+ * own. Each entry has all the facts about its member.
  */
 // biome-ignore format: it is a table
 export const clientMembers = members({
@@ -177,13 +181,16 @@ export const privileges = facts.flatMap(([name, { setBy, harmless }]) =>
   setBy === undefined || setBy === 'client' ? [] : [{ name, rule: setBy, harmless }],
 )
 
-/** The members that the engine has to be told of. */
+/** The members that the configuration of the engine has to name. */
 export const extraMembers: readonly string[] = facts.flatMap(([name, { isExtra }]) => (isExtra ? [name] : []))
 
 /** Returns the schema of a member, if it is in the table. */
 export const memberSchema = (name: string): z.ZodType | undefined => factsOf(name)?.schema
 
-/** Says whether a member has an effect on a client with this metadata. A member that is not in the table counts as having one. */
+/**
+ * Says whether a member has an effect on a client with this metadata. A member that is not in the table counts as
+ * having one.
+ */
 export function hasEffect(name: string, metadata: Metadata): boolean {
   return factsOf(name)?.hasEffect?.(metadata[name], metadata) ?? true
 }

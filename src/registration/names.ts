@@ -6,7 +6,7 @@ const joining = String.raw`\p{scx=Arab}\p{sc=Syrc}\p{scx=Deva}\p{scx=Beng}\p{scx
 const stacking = String.raw`${joining}\p{scx=Hebr}\p{scx=Mymr}\p{scx=Khmr}\p{scx=Lana}\p{scx=Tibt}\p{scx=Java}\p{scx=Bali}`
 
 const emoji = /\p{RGI_Emoji}/gv
-// Joiners between letters of those scripts, or after a virama, with which many words end (UAX #31 §2.3, A1, A2 and B).
+// Joiners between letters of those scripts, or after a virama, which ends many words (UAX #31 §2.3, A1, A2 and B).
 const virama = String.raw`\u094d\u09cd\u0a4d\u0acd\u0b4d\u0bcd\u0c4d\u0ccd\u0d4d\u0dca`
 const joiner = new RegExp(`(?<=[${joining}])[\\u200c\\u200d](?=[${joining}])|(?<=[${virama}])[\\u200c\\u200d]`, 'gv')
 // Selectors of the form of a character: of Han characters in the names of people and places, and of Mongolian letters.

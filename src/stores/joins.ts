@@ -1,4 +1,4 @@
-/** A row of a joined table, its columns under the names that `joined` gives them. All are null where there is no row. */
+/** A row of a joined table, with the column names that `joined` selects. All columns are null if there is no row. */
 export type Joined<Alias extends string, Row> = {
   [Column in keyof Row & string as `${Alias}_${Column}`]: Row[Column] | null
 }
@@ -8,7 +8,7 @@ export function joined(alias: string, columns: readonly string[]): string {
   return columns.map((column) => `${alias}.${column} as ${alias}_${column}`).join(', ')
 }
 
-/** Reads a joined row under its own column names. `undefined` where the first column, its key, is null. */
+/** Reads a joined row under its own column names. `undefined` if the first column, its key, is null. */
 export function joinedRow<Alias extends string, Row>(
   row: Joined<Alias, Row>,
   alias: Alias,

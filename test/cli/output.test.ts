@@ -91,9 +91,7 @@ describe('postern start at a terminal', () => {
     expect(shown).toMatch(/✓ Tables\r\n/)
     expect(shown).toMatch(/✓ Keys\r\n/)
     expect(shown).toContain(`✗ Port ${port} of 127.0.0.1`)
-    expect(shown).toMatch(
-      /\d\d:\d\d:\d\d warn there is no such setting: one like it exists {2}name=ACESS_TOKEN_TTL_SECONDS/,
-    )
+    expect(shown).toMatch(/\d\d:\d\d:\d\d warn unknown setting: a similar one exists {2}name=ACESS_TOKEN_TTL_SECONDS/)
     expect(shown).toContain(`Port ${port} is in use.`)
   })
 

@@ -78,5 +78,5 @@ describe('a data directory', () => {
 test('a HOST that is no address of this machine is told from a port that may not be used', async () => {
   const env = { HOST: '192.0.2.1', DATABASE_URL: '', DATA_DIR: join(folder, 'host') }
   const { stderr } = await commandLine(['start'], { env })
-  expect(stderr).toContain('Nothing can listen at 192.0.2.1 (EADDRNOTAVAIL). Set HOST')
+  expect(stderr).toContain('Postern cannot listen at 192.0.2.1 (EADDRNOTAVAIL). Set HOST')
 })

@@ -189,7 +189,7 @@ describe('a running server', () => {
 
   test('logs a warning that names the setting when an untrusted address forwards a request', async () => {
     await fetch(postern.issuer, { headers: { 'x-forwarded-for': '203.0.113.5' } })
-    const warnings = postern.logged.filter((line) => line.includes('is not among TRUSTED_PROXIES'))
+    const warnings = postern.logged.filter((line) => line.includes('is not in TRUSTED_PROXIES'))
     expect(warnings).toHaveLength(1)
     expect(warnings[0]).toContain('"address":"127.0.0.1"')
   })

@@ -459,7 +459,7 @@ describe('an administrator', () => {
     const client_id = publish()
     await ask(client_id)
     const change = fleet.operate('client update', { client_id, client_name: 'Something else' })
-    await expect(change).rejects.toThrow(`What the client ${client_id} is, its document says; change it there.`)
+    await expect(change).rejects.toThrow(`The client ${client_id} is defined by its document; change it there.`)
   })
 
   test('can limit their number with the policy', async () => {

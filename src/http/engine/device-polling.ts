@@ -7,11 +7,11 @@ import { noteRefusal } from '../../oidc/reasons/noting.ts'
 import type { Secret } from '../../secret.ts'
 import * as rateLimits from '../../stores/operations/rate-limits.ts'
 
-const tolerated = 0.9 // of the interval: on its way one request is held up, and the next is not
+const tolerated = 0.9 // of the interval: the network may delay one request more than the next
 
 /**
- * Tells a device how often it may ask for its tokens (RFC 8628 §3.2), and to slow down when it asks more often while the
- * person has not answered (§3.5). Counted in the database, so that it is the same whichever process is asked.
+ * Tells a device how often it may ask for its tokens (RFC 8628 §3.2), and to slow down if it asks more often while the
+ * person has not answered (§3.5). The requests are counted in the database, so that all processes count together.
  */
 export function devicePolling({
   db,

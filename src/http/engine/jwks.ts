@@ -6,16 +6,16 @@ export type PublishedKeys = {
   kids: ReadonlySet<string>
   /** How long relying parties may remember the keys. */
   cacheSeconds: number
-  /** Whether these are known to be all. */
+  /** Returns whether no newer keys can exist that this process has not loaded. */
   isCurrent: () => boolean
 }
 
 /**
- * Has relying parties remember the published keys for as long as the life cycle of keys reckons with (RFC 9111 §5.2),
- * and shows them none that is removed. While it is unknown whether there are newer ones, nobody is to remember these.
+ * Lets relying parties cache the published keys for as long as the life cycle of keys allows (RFC 9111 §5.2), and
+ * leaves removed keys out. While newer keys may exist that this process has not loaded, the answer must not be cached.
  */
 export function cacheableJwks({ kids, cacheSeconds, isCurrent }: PublishedKeys): Middleware {
-  let known: { keys: object; body: string; etag: string } | undefined // an engine's keys are the same each time
+  let known: { keys: object; body: string; etag: string } | undefined // the keys of an engine never change
   const toKnown = (keys: { kid: string }[]) => {
     const body = JSON.stringify({ keys: keys.filter(({ kid }) => kids.has(kid)) })
     return { keys, body, etag: `"${sha256(body).toString('base64url')}"` }

@@ -11,11 +11,11 @@ import * as rateLimits from '../../stores/operations/rate-limits.ts'
 export type OpenRegistrations = { perHour: number; perAddressPerHour: number }
 
 const windowSeconds = 3_600
-const reservedShare = 0.2 // of all registrations, for networks that have none yet
+const reservedShare = 0.2 // of all registrations, for networks that have not registered a client yet
 
 /**
- * Lets those register who have no token for it (RFC 7591 §3, open registration), so many in an hour. The engine can ask
- * for an initial access token or not, but not leave it open: a request without one is given one that only itself knows.
+ * Lets clients register without an initial access token (RFC 7591 §3, open registration), up to a number an hour. The
+ * engine either requires the token or ignores it, so a request without one gets a token that only this request knows.
  */
 export function openRegistration({
   db,
@@ -34,7 +34,7 @@ export function openRegistration({
     const isRegistration = ctx.method === 'POST' && ctx.path === routes.registration
     if (!work || !isRegistration || ctx.headers.authorization !== undefined) return next()
 
-    // Under its own network a request counts however it ends: a refused registration is work too.
+    // A request always counts for its own network: a rejected registration is work too.
     const limits = networksOf(ctx.ip).map(({ network, allowance }) => ({
       keyHash: keyHash('of', network),
       most: perAddressPerHour * allowance,
@@ -47,7 +47,7 @@ export function openRegistration({
       ctx.body = { error, error_description }
       return
     }
-    // Under everybody's it counts only together with the client that comes of it.
+    // It counts for everyone only in the transaction that creates the client.
     const own = keyHash('registered by', widestNetworkOf(ctx.ip))
     const openBearer = randomId()
     work.registration = {

@@ -2,7 +2,7 @@ import type { Context, Middleware } from 'koa'
 import { routes } from '../../oidc/endpoints.ts'
 
 const paths: readonly string[] = [routes.authorization, routes.end_session]
-const longestQuery = 6 * 1024 // bytes; proxies commonly accept a request line of 8 KiB
+const longestQuery = 6 * 1024 // bytes; many proxies accept a request line of up to 8 KiB
 
 /**
  * Answers a request posted to the authorization or the end-session endpoint with a redirect to the same request by
@@ -32,7 +32,7 @@ async function readBody(ctx: Context): Promise<string> {
     if (length > longestQuery) break
   }
   if (length > longestQuery) {
-    ctx.req.resume() // a rest that nobody reads would block the next request on this connection
+    ctx.req.resume() // an unread remainder would block the next request on this connection
     refuseLength(ctx)
   }
   return Buffer.concat(chunks).toString('utf8')

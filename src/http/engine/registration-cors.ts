@@ -5,8 +5,8 @@ const maxAgeSeconds = 3_600
 const exposed = 'WWW-Authenticate, Retry-After'
 
 /**
- * Lets apps in a browser register themselves where strangers may, and manage their registration with its access token
- * (RFC 7591 §3, RFC 7592 §2; Fetch §3.2, CORS). Any origin may, since no cookie counts here.
+ * Lets browser apps of any origin register if open registration is on, and manage their registration with its access
+ * token (RFC 7591 §3, RFC 7592 §2; Fetch §3.2, CORS). Any origin is safe, since these endpoints read no cookie.
  */
 export function registrationCors({ isOpen }: { isOpen: boolean }): Middleware {
   return async (ctx, next) => {
@@ -26,7 +26,8 @@ export function registrationCors({ isOpen }: { isOpen: boolean }): Middleware {
     if (!isAllowed) return
     ctx.set('Access-Control-Allow-Methods', isManagement ? 'GET, PUT, DELETE' : 'POST')
     const wanted = ctx.get('Access-Control-Request-Headers')
-    if (wanted) ctx.set('Access-Control-Allow-Headers', wanted) // as the other endpoints do: some clients send their version
+    // Any header is allowed, as at the other endpoints: some clients send their version.
+    if (wanted) ctx.set('Access-Control-Allow-Headers', wanted)
     ctx.set('Access-Control-Max-Age', String(maxAgeSeconds))
   }
 }

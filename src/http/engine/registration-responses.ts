@@ -3,9 +3,9 @@ import { permissionOf } from '../../oidc/request/registration.ts'
 import { current } from '../../oidc/request/work.ts'
 
 /**
- * Answers a registration with the client's metadata as it is stored, all of its scopes included, and with its secret only
- * if that was made just now: who reads it later has it already, or should not (OpenID Connect Dynamic Client Registration
- * 1.0 §4.3).
+ * Answers a registration with the client's metadata as it is stored, including all of its scopes. The secret is in the
+ * answer only if this request created it: a client that reads its metadata later already has the secret, or should not
+ * get it (OpenID Connect Dynamic Client Registration 1.0 §4.3).
  */
 export function registrationResponses(): Middleware {
   return async (ctx, next) => {

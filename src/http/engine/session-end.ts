@@ -4,8 +4,9 @@ import { type Client, errors, type KoaContextWithOIDC, type Session } from 'oidc
 import { current } from '../../oidc/request/work.ts'
 
 /**
- * Ends the session of this browser as the engine does when the person confirms it: apps that listen are told (Back-Channel
- * Logout 1.0 §2.5), and what was issued in the session is revoked, offline access excepted.
+ * Ends the session of this browser, as the engine does when the person confirms it. Apps with a back-channel logout URI
+ * are notified (Back-Channel Logout 1.0 §2.5), and the tokens issued in the session are revoked, except for offline
+ * access.
  */
 export async function endSession(
   ctx: Context,
@@ -25,7 +26,7 @@ export async function endSession(
   provider.emit('end_session.success', ctx as unknown as KoaContextWithOIDC)
 }
 
-/** A client as far as its type in `@types/oidc-provider` lacks it. */
+/** A method of a client that `@types/oidc-provider` lacks. */
 type Listening = { backchannelLogout(accountId: string, sid: string): Promise<void> }
 
 async function tell(
@@ -44,7 +45,7 @@ async function tell(
   }
 }
 
-/** A client that is not usable any more need not be told. */
+/** Returns the client to notify. A client that has become unusable is not notified. */
 async function find(provider: Provider, id: string): Promise<Client | undefined> {
   try {
     return await provider.Client.find(id)

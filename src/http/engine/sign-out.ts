@@ -13,8 +13,8 @@ const confirmation = `${routes.end_session}/confirm`
 const success = `${routes.end_session}/success`
 
 /**
- * Signs people out whatever is wrong with the request of the app (RP-Initiated Logout 1.0 §2, §4). They are not asked when
- * the app has an ID token of this session and an address to return to, and not when nobody is signed in.
+ * Signs a person out even if the app's request is invalid (RP-Initiated Logout 1.0 §2, §4). It asks the person first,
+ * unless the app sends an ID token of this session and a registered address to return to, or nobody is signed in.
  */
 export function signingOut(dependencies: {
   provider: Provider
@@ -40,7 +40,7 @@ export function signingOut(dependencies: {
     const isSure = returnTo !== undefined && (await isOfSession(request, session, subjectOf))
     if (session.accountId && isSure) await endSession(ctx, session, dependencies)
     if (!session.accountId || isSure) {
-      // Else anybody could register an address and have links to this server lead there (RFC 9700 §4.11.2).
+      // Otherwise anybody could register an address and make links to this server lead there (RFC 9700 §4.11.2).
       const isTrusted = request.hint !== undefined || (client !== undefined && askerOf(client).isReviewed)
       const way = isTrusted ? returnTo : undefined
       leadOn(ctx, way ?? signedOutPage({ clientId: client?.clientId, cannotReturn: flaw !== undefined }))
@@ -53,25 +53,26 @@ export function signingOut(dependencies: {
   }
 }
 
-const nothingEnded = 'nothing has ended, since no cookie says which session is meant: send the browser here instead'
+const nothingEnded =
+  'nothing has ended, because the request has no cookie that names a session: send the browser here instead'
 
 /**
- * Says whether the back end of an app asks, which has an ID token and no browser to return: there it would look as if the
- * person was signed out.
+ * Tells whether an app's back end sends the request: it has an ID token and no browser that could return. An answer of
+ * success would tell it that the person is signed out, which is not so.
  */
 function isOfServer(ctx: Context): boolean {
   const { id_token_hint: hint, post_logout_redirect_uri: uri } = ctx.query
   return Boolean(hint) && !uri && ctx.get('Cookie') === '' && ctx.accepts('json', 'html') === 'json'
 }
 
-/** What is left of a request in which something is wrong: who asks. */
+/** Returns the part of an invalid request that is safe to use: the client. */
 function harmless({ client }: SignOutRequest): Record<string, string> {
   return client ? { client_id: client.clientId } : {}
 }
 
 /**
- * Says after the form where it led. A form that is sent again, or that another tab has outdated, finds the person signed out,
- * or asks once more.
+ * Answers the form of the sign-out page. A form that is sent twice, or that another tab has outdated, leads to the
+ * signed-out page, or back to the question if somebody is signed in.
  */
 function answerConfirmation(ctx: Context): void {
   const { session, params } = (ctx as Partial<KoaContextWithOIDC>).oidc ?? {}
@@ -84,7 +85,9 @@ function answerConfirmation(ctx: Context): void {
   }
 }
 
-/** What the engine keeps in the session from the question to its answer, and whether there is no way back. */
+/**
+ * The engine's part of the session, from the question to its answer, and whether the person cannot return to the app.
+ */
 type EngineState = {
   secret?: string
   clientId?: string | undefined

@@ -9,7 +9,7 @@ import * as replays from '../../stores/protocol/replays.ts'
 import type { ErrorCode } from '../../views/texts/index.ts'
 import type { Allowance, Allowances } from '../allowances.ts'
 
-/** More was asked to be kept than a network or a client may have kept. */
+/** The error of a request that would store more than its network or client may. */
 export class TooManyRequests extends errors.OIDCProviderError {
   override name = 'TooManyRequests'
   readonly retryAfterSeconds: number
@@ -26,21 +26,21 @@ export class TooManyRequests extends errors.OIDCProviderError {
 type Charge = { allowance: Allowance; key: string; amount: number }
 type Engine = Partial<KoaContextWithOIDC>
 
-// What bench/leavings.ts measures: a row without its payload, its entries in the indexes included, and how much room a
-// byte of the payload takes once PostgreSQL has laid it out in pages.
+// As bench/leavings.ts measures them: the size of a row without its payload but with its index entries, and the space
+// that a byte of the payload takes in PostgreSQL's pages.
 const rowBytes = 550
 const bytesPerByte = 1.5
 
 const byStrangers: readonly string[] = ['open', 'document'] // registration policies
 
 /**
- * Counts what a request would have kept that nobody vouches for, after the engine has answered it and before anything is
- * written. Signed-in people do not count; a client that authenticated counts by itself, and whoever else by network. In a
- * process's memory, so that it costs no round trip.
+ * Limits how much anonymous requests can store. It counts after the engine has answered a request and before anything
+ * is written, in the memory of this process, so that counting costs no round trip. A signed-in person is not limited,
+ * an authenticated client has an allowance of its own, and everyone else shares that of their network.
  */
 export function boundStrangers({ allowances, storage }: { allowances: Allowances; storage: Storage }): Middleware {
   async function chargesOf(ctx: Context & Engine, work: Work): Promise<Charge[]> {
-    // Whoever has a /48 has 65,536 networks of the size that a household is given.
+    // A /48 holds 65,536 networks of the size that a household gets.
     const byNetwork = (allowance: Allowance, amount: number): Charge[] =>
       networksOf(ctx.ip).map(({ network, allowance: times }) => ({ allowance, key: network, amount: amount / times }))
     if (work.endpoint === 'registration') {
@@ -60,7 +60,10 @@ export function boundStrangers({ allowances, storage }: { allowances: Allowances
     return byStrangers.includes(policy) ? [byClient, ...byNetwork(allowances.keptByNetwork, amount)] : [byClient]
   }
 
-  /** Forgets the proof of a push that came to nothing (RFC 9449 §10.1). An assertion stays used: it tells who asks. */
+  /**
+   * Forgets the proof of a pushed request that failed (RFC 9449 §10.1). An assertion stays used: it authenticates the
+   * client.
+   */
   async function forgetProof(ctx: Context & Engine, { writes: { redeemedProofs } }: Work): Promise<void> {
     const isByAssertion = ctx.oidc?.client?.clientAuthMethod?.endsWith('_jwt') ?? false
     if (ctx.path !== routes.pushed_authorization_request || isByAssertion) return
@@ -82,14 +85,14 @@ export function boundStrangers({ allowances, storage }: { allowances: Allowances
   }
 }
 
-/** How much the rows take that a request adds. */
+/** Returns the number of bytes that a request's new rows take. */
 function bytesKeptBy({ writes: { inserts, session } }: Work): number {
   const payloads = inserts.map(({ payload }) => payload)
   if (session?.isNew) payloads.push(session.changed)
   return payloads.reduce((sum, payload) => sum + rowBytes + bytesPerByte * JSON.stringify(payload).length, 0)
 }
 
-/** Takes back what the engine set for an answer that is not given. */
+/** Removes the headers of an answer that is not sent. */
 function withdraw(ctx: Context): void {
   ctx.remove('Set-Cookie')
   ctx.remove('Location')

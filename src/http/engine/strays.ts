@@ -9,8 +9,9 @@ import { refuseStray } from '../interactions/strays.ts'
 const resuming: readonly (string | undefined)[] = ['resume', 'device-resume'] satisfies Endpoint[]
 
 /**
- * Lets a sign-in or a device login go on only in the browser that began it. It is refused before the engine is
- * asked, which would renew the session first, sign it out for the sake of another account, or approve the device.
+ * Lets a sign-in or a device login continue only in the browser that began it. Any other browser is refused before the
+ * engine runs: the engine would first renew the session, sign it out because of another account, or approve the
+ * device.
  */
 export function refuseStrays({
   provider,

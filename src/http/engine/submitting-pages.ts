@@ -3,13 +3,13 @@ import { sha256 } from '../../crypto/digests.ts'
 import type { Render } from '../../views/render.ts'
 
 /**
- * Gives the engine's pages that submit a form by themselves the look of the others: an answer that is posted to an app
- * (OAuth 2.0 Form Post Response Mode §2), and the forms with which the engine goes on from a GET. Their script is allowed
- * by its hash, and where no script runs their button submits the form.
+ * Replaces the engine's self-submitting pages by one that looks like the others. They post an answer to an app (OAuth
+ * 2.0 Form Post Response Mode §2), or let the engine continue after a GET. The content security policy allows their
+ * script by its hash. Without scripts, a button submits the form.
  */
 export function submittingPages({ issuer, render }: { issuer: string; render: Render }): Middleware {
   const { origin } = new URL(issuer)
-  // Of a page that nothing of a request is in, so that no other script than ours is ever allowed.
+  // The hash comes from a page without any data of a request, so the policy never allows a script that is not ours.
   const script = scriptOf(render('submitting', { action: '', fields: [], host: undefined }))
   const source = `'sha256-${sha256(script).toString('base64')}'`
 
@@ -19,7 +19,8 @@ export function submittingPages({ issuer, render }: { issuer: string; render: Re
     if (!form) return
     const isAway = URL.parse(form.action, origin)?.origin !== origin
     const host = isAway ? URL.parse(form.action)?.host || undefined : undefined
-    // With the policy of the other pages an app is sent `Origin: null`, which many frameworks reject (Fetch §3.1).
+    // With the referrer policy of the other pages, an app gets `Origin: null`, which many frameworks reject (Fetch
+    // §3.1).
     if (isAway) ctx.set('Referrer-Policy', 'strict-origin')
     ctx.body = render('submitting', { ...form, host })
     allowOnly(ctx, source)
@@ -32,7 +33,7 @@ function scriptOf(page: string): string {
   return script
 }
 
-/** The form of a page of the engine's, by the title that only those have that submit one. */
+/** Returns the form of an engine's page that submits itself. Only those pages have this title. */
 function formOf(page: string): { action: string; fields: { name: string; value: string }[] } | undefined {
   if (!page.includes('<title>Submitting Callback</title>')) return undefined
   const action = /<form method="post" action="([^"]*)">/.exec(page)?.[1]
@@ -48,7 +49,7 @@ const characters: Record<string, string> = { '&amp;': '&', '&lt;': '<', '&gt;': 
 
 const unescaped = (text: string) => text.replace(/&(?:amp|lt|gt|quot|#39);/g, (entity) => characters[entity] ?? entity)
 
-/** Replaces the hash of the engine's script. */
+/** Replaces the hash of the engine's script in the content security policy. */
 function allowOnly(ctx: Context, source: string): void {
   const policy = ctx.response.get('Content-Security-Policy')
   ctx.set('Content-Security-Policy', policy.replace(/'sha256-[\w+/=]+'/, source))

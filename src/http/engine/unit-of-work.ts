@@ -8,7 +8,7 @@ import type { Storage } from '../../oidc/request/storage.ts'
 import { createWork, run } from '../../oidc/request/work.ts'
 import { TooMany } from '../../oidc/too-many.ts'
 
-/** Gives each request a scope for its reads and writes, and applies the writes before the response is sent. */
+/** Gives each request its work, which collects reads and writes, and applies the writes before the response is sent. */
 export function unitOfWork({ storage, provider }: { storage: Storage; provider: Provider }): Middleware {
   return async (ctx, next) => {
     const work = createWork({
@@ -33,7 +33,7 @@ export function unitOfWork({ storage, provider }: { storage: Storage; provider: 
       }
       if (work.endpoint !== 'token' && work.endpoint !== 'registration') throw error
 
-      // What the engine answered did not take effect: nothing of it may be sent.
+      // The engine's answer did not take effect, so no part of it may be sent.
       noteRefusal(ctx, error)
       ctx.status = error.statusCode
       if (error instanceof TooMany) ctx.set('Retry-After', String(error.retryAfterSeconds))
@@ -48,15 +48,18 @@ export function unitOfWork({ storage, provider }: { storage: Storage; provider: 
   }
 }
 
-/** Where the browser asks the same again, and has the answer that is right by now. A device's code is entered again. */
+/**
+ * Returns the address at which the browser repeats the request, for an answer to the present state. A device's code is
+ * entered again.
+ */
 function askedAgainAt(ctx: Context): string {
   if (ctx.method !== 'POST') return ctx.url
   const { user_code: userCode } = (ctx as Partial<KoaContextWithOIDC>).oidc?.body ?? {}
   return `${ctx.path}?${new URLSearchParams({ user_code: String(userCode) })}`
 }
 
-/** Takes back what the engine set for an answer that did not take effect. */
+/** Removes the headers of an answer that did not take effect. */
 function withdraw(ctx: Context): void {
-  ctx.remove('Set-Cookie') // they name a session as it would have become
+  ctx.remove('Set-Cookie') // the cookies name a session that was not saved
   ctx.remove('Location') // it may carry a code that was never issued
 }

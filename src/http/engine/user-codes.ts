@@ -3,6 +3,7 @@ import type Provider from 'oidc-provider'
 import { networksOf } from '../../authentication/networks.ts'
 import { keyedHash } from '../../crypto/digests.ts'
 import type { Db } from '../../database/schema.ts'
+import { routes } from '../../oidc/endpoints.ts'
 import { translated } from '../../oidc/request/storage.ts'
 import { current } from '../../oidc/request/work.ts'
 import { TooMany } from '../../oidc/too-many.ts'
@@ -13,8 +14,8 @@ import type { Csrf } from '../csrf.ts'
 const allowance = { burst: 10, everySeconds: 120 } // wrong codes from one network
 
 /**
- * Slows down whoever guesses user codes: they are short (RFC 8628 §5.1). Counted is what the engine looks up, and so
- * only what came from a form of ours, with the secret of the session it was shown to. Codes that exist cost nothing.
+ * Slows down guesses of user codes, which are short (RFC 8628 §5.1). Every lookup by the engine counts, so only codes
+ * count that come from our form with the secret of its session. A code that exists costs nothing.
  */
 export function throttleUserCodes(
   provider: Provider,
@@ -37,10 +38,10 @@ export function throttleUserCodes(
   }
 }
 
-/** Refuses codes that no page of ours sent, or whose session this browser does not have, before anything is read. */
+/** Refuses a code that was not sent from our page, or without the session of its form, before anything is read. */
 export function ownUserCodesOnly({ provider, csrf }: { provider: Provider; csrf: Csrf }): Middleware {
   return async (ctx, next) => {
-    if (ctx.path !== '/device' || ctx.method !== 'POST') return next()
+    if (ctx.path !== routes.code_verification || ctx.method !== 'POST') return next()
     csrf.assertOwnSite(ctx)
     if (ctx.cookies.get(provider.cookieName('session'), { signed: true }) === undefined) {
       ctx.throw(400, 'The code was sent without the session of its form.', { page: 'no-cookies' })

@@ -23,7 +23,7 @@ export type AccountSignIn = {
   submit: Handler<z.output<typeof signInForm>>
 }
 
-/** The engine's record of a sign-in, with the epoch in which the password was verified. */
+/** The engine's record of a sign-in, with the epoch of the account when the password was verified. */
 type Login = NonNullable<InteractionResults['login']> & { epoch: number }
 
 const busySeconds = 2 // the queue of passwords to verify is a second long
@@ -104,7 +104,7 @@ export function accountSignIn({
   }
 }
 
-/** Tells why a signed-in person has to sign in again. `isFirst` is whether they have sent no form yet. */
+/** Returns the reason why a person has to sign in again. `isFirst` means that they have not sent a form yet. */
 function reasonOf(interaction: Interaction, { isFirst }: { isFirst: boolean }): SignInReason | undefined {
   if (interaction.prompt.reasons.includes(signInEnded)) return 'sign-in-ended'
   if (!isAgain(interaction)) return undefined
@@ -117,14 +117,14 @@ function isAgain({ prompt, session }: Interaction): boolean {
   return prompt.name === 'login' && session !== undefined
 }
 
-/** Tells whether the app asks for another person than the one who is signed in. */
+/** Tells whether the app asks for somebody other than the signed-in person. */
 function isForSomebodyElse({ prompt }: Interaction): boolean {
   return prompt.reasons.some((reason) => ['id_token_hint', 'claims_id_token_sub_value'].includes(reason))
 }
 
 /**
- * Tells whether a sign-in cannot satisfy the request: one was just made, and the request still asks for another
- * authentication context. It would ask without end.
+ * Tells whether signing in cannot satisfy a request: the person just did, and the request still requires another
+ * authentication context. The page would be shown again without end.
  */
 export function isUnattainable({ prompt, lastSubmission }: Interaction): boolean {
   const isAcr = prompt.reasons.every((reason) => reason === 'essential_acr' || reason === 'essential_acrs')

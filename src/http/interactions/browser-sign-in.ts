@@ -2,12 +2,12 @@ import type { Context } from 'koa'
 import { knownSeconds } from '../../authentication/known-browsers.ts'
 import type { SignIn, SignInOutcome } from '../../authentication/sign-in.ts'
 
-/** Signs in with what a browser sent, which is known from then on as one that has signed in. */
+/** Signs a person in. From then on, the browser is known as one that has signed in. */
 export type BrowserSignIn = (ctx: Context, form: { email: string; password: string }) => Promise<SignInOutcome>
 
 /**
- * Keeps the cookie of known browsers under a name that no other host can set (RFC 6265bis §4.1.3.2). Over http, which is
- * for loopback alone, browsers accept no such name. What makes the value has signed it.
+ * Reads and sets the cookie of known browsers, under a name that no other host can set (RFC 6265bis §4.1.3.2). Browsers
+ * do not accept such a name over http, which is allowed on loopback only. The value carries its own signature.
  */
 export function createBrowserSignIn({ issuer, signIn }: { issuer: string; signIn: SignIn }): BrowserSignIn {
   const isSecure = issuer.startsWith('https:')
@@ -22,7 +22,7 @@ export function createBrowserSignIn({ issuer, signIn }: { issuer: string; signIn
       signed: false,
       secure: isSecure,
       httpOnly: true,
-      sameSite: 'strict', // it is for the sign-in form, which a page of ours sends
+      sameSite: 'strict', // only the sign-in form needs it, and our own page sends that
       maxAge: knownSeconds * 1000,
       overwrite: true,
     })

@@ -8,13 +8,17 @@ export type RefusedForm =
   | { page: 'consent'; error: ConsentError }
 
 export type RefusedForms = {
-  /** Redirects to the page of a rejected form, which shows the reason. Reloading that page does not send the form again. */
+  /**
+   * Redirects to the page of a rejected form, which shows the reason. Reloading that page does not send the form again.
+   */
   leadBack(ctx: Context, uid: string, refused: RefusedForm): void
   /** Returns the form that was rejected just before this page was requested, and forgets it. */
   take(ctx: Context, uid: string): RefusedForm | undefined
 }
 
-/** The longest email, in characters (RFC 5321 §4.5.3.1: 64 + 1 + 255). In the cookie each takes up to 8 of its 4,096 bytes. */
+/**
+ * The longest email, in characters (RFC 5321 §4.5.3.1: 64 + 1 + 255). Each takes up to 8 of the cookie's 4,096 bytes.
+ */
 export const longestEmail = 320
 
 const keptSeconds = 60 // from the redirect until the page is requested

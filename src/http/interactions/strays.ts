@@ -10,8 +10,8 @@ const statusByPage: Partial<Record<ErrorCode, number>> = {
   'signed-out': 410,
 }
 
-/** Refuses to go on with an interaction that is over, or that another browser began. Throws the page that says so. */
+/** Refuses to continue an interaction that is over, or that began in another browser. Throws the page that says so. */
 export async function refuseStray(ctx: Context, uid: string, findWayBack: FindWayBack): Promise<never> {
   const wayBack = await findWayBack(uid)
-  return ctx.throw(statusByPage[wayBack.page] ?? 400, 'This sign-in cannot go on.', wayBack)
+  return ctx.throw(statusByPage[wayBack.page] ?? 400, 'This sign-in cannot continue.', wayBack)
 }

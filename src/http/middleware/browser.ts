@@ -3,13 +3,13 @@ import { addressOf } from '../../oidc/endpoints.ts'
 import type { BrowserCookie } from '../../oidc/request/browser.ts'
 import { current } from '../../oidc/request/work.ts'
 
-const mostCookies = 32 // of one browser, 75 bytes each: proxies refuse a header of more than 8 kB or so
+const mostCookies = 32 // per browser, 75 bytes each: many proxies reject a header of more than 8 kB
 
 /**
- * Tells the browser a request comes from by a cookie of the prefix `__Host-`, which no other host can write
- * (draft-ietf-httpbis-rfc6265bis §4.1.3.2), and gives it one when an interaction begins in it.
+ * Recognizes the browser of a request by a cookie with the prefix `__Host-`, which no other host can write
+ * (draft-ietf-httpbis-rfc6265bis §4.1.3.2), and sets that cookie when an interaction begins.
  *
- * The cookies that say *which* interaction goes on have paths of their own. They cannot have that prefix, and
+ * The cookies that say *which* interaction continues have paths of their own. They cannot have that prefix, so
  * every host of the same site can write them.
  */
 export function browserCookies({
@@ -31,14 +31,17 @@ export function browserCookies({
     const { presented, bound } = browser
     if (!bound) return
     ctx.cookies.set(prefix + bound.name, bound.value, { ...options, maxAge: lifetimeSeconds * 1000 })
-    // One for each sign-in that began before the first one was answered, as when a browser opens all its tabs again.
+    // A browser that reopens its tabs begins several sign-ins before the first is answered, and gets a cookie for each.
     for (const { name } of presented.filter((cookie) => cookie !== bound).slice(0, 1 - mostCookies)) {
       ctx.cookies.set(prefix + name, null, options)
     }
   }
 }
 
-/** Read to the letter: a parser that trims more than the browser does takes names for these that it did not guard. */
+/**
+ * Returns the browser's cookies with this prefix. It takes every name literally: a parser that trims more than the
+ * browser would accept names that the browser does not protect.
+ */
 function presentedIn(ctx: Context, prefix: string): BrowserCookie[] {
   return ctx
     .get('Cookie')

@@ -1,6 +1,6 @@
 import type { Middleware } from 'koa'
 
-/** Leaves the content type out where there is no content: client libraries reject an empty answer of the wrong type. */
+/** Removes the content type of an empty answer: client libraries reject one of an unexpected type. */
 export const emptyResponses: Middleware = async (ctx, next) => {
   await next()
   if (ctx.body === '') ctx.remove('Content-Type')

@@ -20,12 +20,12 @@ const codeByStatus: Record<number, ErrorCode> = {
   503: 'unavailable',
 }
 
-/** What `ctx.throw` may carry for the page: which one it is, and where it leads back to. */
+/** An error's details for the page, as passed to `ctx.throw`: the page to show and the link back. */
 type Thrown = { status?: number; page?: ErrorCode; back?: Back }
 
 /**
- * Turns whatever went wrong into a page, or into JSON: always where programs are answered, and elsewhere for those who
- * prefer it. Faults of ours are logged, once, here.
+ * Turns an error into a page or into JSON. Addresses for programs always answer with JSON, and others if the client
+ * prefers it. Server errors are logged here, and only here.
  */
 export function errorPages({ render, log }: { render: Render; log: Logger }): Middleware {
   return async (ctx, next) => {
@@ -35,7 +35,7 @@ export function errorPages({ render, log }: { render: Render; log: Logger }): Mi
     } catch (error) {
       if (isCutShort(ctx.req, error)) {
         logBadEnd(log, error, ctx.state['requestId'])
-        ctx.status = 400 // for the line in the log: nobody is left to read it
+        ctx.status = 400 // only the log shows it: the client is gone
         return
       }
       noteRefusal(ctx, error)
@@ -48,7 +48,7 @@ export function errorPages({ render, log }: { render: Render; log: Logger }): Mi
       }
       if (status === 503) ctx.set('Retry-After', '2')
       if (error instanceof TooManyRequests) ctx.set('Retry-After', String(error.retryAfterSeconds))
-      // What the engine would say of it, were it one of its own checks that refused.
+      // An error of the engine's classes is answered in its words, even if our own code threw it.
       const said = error instanceof errors.OIDCProviderError && error.expose && !isNotFound ? error : undefined
       const code = isNotFound
         ? 'expired'

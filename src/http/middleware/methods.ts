@@ -2,8 +2,8 @@ import type { Context, Middleware } from 'koa'
 import { addressOf, isServed } from '../../oidc/endpoints.ts'
 
 /**
- * Rejects a path that no table names, so that nothing is served of which we do not know what it is, and a method that an
- * address does not have, with those that it has (RFC 9110 §15.5.6).
+ * Rejects a path that no table names, so that only known addresses are served. Rejects a method that an address does
+ * not have, and names the methods that it has (RFC 9110 §15.5.6).
  */
 export const knownMethods: Middleware = async (ctx, next) => {
   const address = addressOf(ctx.path)
@@ -19,12 +19,15 @@ export const knownMethods: Middleware = async (ctx, next) => {
   ctx.status = 204
 }
 
-/** Says whether a client asks what is possible here (RFC 9110 §9.3.7), and not a browser on behalf of another origin. */
+/**
+ * Returns whether a client asks for the methods of an address (RFC 9110 §9.3.7), as opposed to a browser's CORS
+ * preflight.
+ */
 function isQuestion(ctx: Context): boolean {
   return ctx.method === 'OPTIONS' && ctx.get('Access-Control-Request-Method') === ''
 }
 
-/** Leads whoever opens the address of a form to the page that has it, without what the address carries besides. */
+/** Redirects from the address of a form to the page that shows the form, without the query. */
 function leadToPage(ctx: Context, pageOf: string): void {
   const segments = ctx.path.split('/')
   ctx.status = 303

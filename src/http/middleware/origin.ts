@@ -1,13 +1,13 @@
 import type { IncomingMessage } from 'node:http'
 import { BlockList, isIP } from 'node:net'
 
-/** The client's address, and why a request is refused, if it is. */
+/** The client's address, and the reason if the request is rejected. */
 export type Pinned = { address: string; refusal?: string }
 
 /**
- * Pins a request to the issuer before anything reads its host: endpoint addresses, cookies and links are
- * made from it. A request for another host is refused. Forwarded headers count only from trusted proxies,
- * and are then replaced by what was checked, so that whatever reads them later cannot be misled.
+ * Pins a request to the issuer before anything reads its host: endpoint addresses, cookies and links are made from it.
+ * A request for another host is rejected. Forwarded headers count only from trusted proxies. The checked values replace
+ * them, so that later code cannot be misled.
  */
 export function createOriginPin({
   issuer,
@@ -16,7 +16,7 @@ export function createOriginPin({
 }: {
   issuer: string
   trustedProxies: readonly string[]
-  /** Called once, with the first address that forwards requests without being trusted to. */
+  /** Is called once, with the first address that forwards requests and is not a trusted proxy. */
   onUntrustedProxy?: ((address: string) => void) | undefined
 }) {
   let isTold = onUntrustedProxy === undefined
@@ -60,14 +60,14 @@ export function createOriginPin({
 
     function refusalOf(): string | undefined {
       const isOwn = (written: string) => hostIn(written, protocol) === host
-      // Every proxy that adds to the list has to have been asked for this server: the client may have begun it.
+      // Each proxy appends a host to the list, and the client may have started it: every host must be this server's.
       const asked = (forwardedHost ?? req.headers.host ?? '').split(',')
       const hint = isForwarded ? '; a proxy in front must pass the Host header on' : ''
       if (!asked.every(isOwn)) return `This server is ${issuer}. It was asked as ${quoted(asked.join(','))}${hint}.`
       if (target.host !== undefined && !isOwn(target.host)) {
         return `This server is ${issuer}. It was asked for ${quoted(target.host)}.`
       }
-      // The first of several is that of the outermost proxy, which the browser talks to.
+      // The first protocol is that of the outermost proxy, which the browser connects to.
       const [outermost = scheme] = forwardedProto?.split(',') ?? []
       if (outermost.trim().toLowerCase() === scheme) return undefined
       return `This server is ${issuer}; it was asked over ${quoted(forwardedProto ?? '')}.`
@@ -76,27 +76,29 @@ export function createOriginPin({
 }
 
 const forwarding = ['forwarded', 'via', 'x-forwarded-for', 'x-forwarded-host', 'x-forwarded-proto', 'x-real-ip']
-const longestQuoted = 300 // characters of what somebody else wrote
+const longestQuoted = 300 // characters of somebody else's text
 
 const quoted = (text: string) => JSON.stringify(text.slice(0, longestQuoted))
 
 /**
- * The host that is written in a header, as URLs have it: without the port that goes without saying, and in lower case
- * (RFC 3986 §6.2.3, RFC 9110 §4.2.3). A final dot or another port is another host.
+ * Returns the host of a header in the form that URLs have: in lower case, without the default port (RFC 3986 §6.2.3,
+ * RFC 9110 §4.2.3). A final dot or another port makes another host.
  */
 function hostIn(written: string, protocol: string): string | undefined {
   const trimmed = written.trim()
   return /^[\w.:[\]-]+$/.test(trimmed) ? URL.parse(`${protocol}//${trimmed}`)?.host : undefined
 }
 
-/** A request line may name a host of its own, and then that one counts (RFC 9112 §3.2.2). */
+/**
+ * Returns the target of a request line. If it names a host, that host counts instead of the header (RFC 9112 §3.2.2).
+ */
 function targetOf({ url = '/' }: IncomingMessage): { host: string | undefined; path: string } {
   if (url.startsWith('/') || url === '*') return { host: undefined, path: url }
   const { pathname = '/', search = '' } = URL.parse(url) ?? {}
   return { host: /^https?:\/\/([^/?#]*)/i.exec(url)?.[1] ?? '', path: pathname + search }
 }
 
-/** The right-most address that is not a trusted proxy: whatever stands further left, the client wrote itself. */
+/** Returns the rightmost address that is not a trusted proxy. The client may have written everything to its left. */
 function clientAddress(
   peer: string,
   forwardedFor: string | string[] | undefined,
@@ -116,7 +118,7 @@ function clientAddress(
   return address
 }
 
-/** An address without what some proxies write around it: a port, the brackets of that, and the IPv6 form of IPv4. */
+/** Returns an address without the port, the brackets or the IPv6 form of IPv4 that some proxies add. */
 function plainAddress(written: string): string {
   const [, bracketed, dotted] = /^(?:\[(.+)\](?::\d+)?|([\d.]+):\d+)$/.exec(written) ?? []
   const address = bracketed ?? dotted ?? written

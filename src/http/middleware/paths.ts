@@ -2,9 +2,9 @@ import type { Middleware } from 'koa'
 import { addressOf, withIdentifier, withoutSpareSlashes } from '../../oidc/endpoints.ts'
 
 /**
- * Reads a path in one way: with a slash too many, which proxies and clients add when they join addresses, it is the same
- * address. Everything after this sees the address itself. Any other spelling is refused, upper case for one, though routers
- * take it: what is decided by path elsewhere, such as which guesses are counted, would be got around that way.
+ * Gives each address one spelling. Proxies and clients add slashes when they join addresses: they are removed before
+ * anything else reads the path. Any other spelling, such as upper case, is rejected, although routers accept it: it
+ * would bypass decisions that depend on the path, such as which guesses are counted.
  */
 export function onePath(): Middleware {
   return async (ctx, next) => {

@@ -7,7 +7,7 @@ import { explain, noteRefusal } from '../../oidc/reasons/noting.ts'
 import type { Allowances } from '../allowances.ts'
 import type { RefusedRequests } from '../refused-requests.ts'
 
-// What the engine emits when it refuses something, an event for each endpoint.
+// The events that the engine emits when it rejects a request, one for each endpoint.
 const events = [
   'authorization.error',
   'grant.error',
@@ -29,7 +29,7 @@ const events = [
   'jwks.error',
 ]
 
-// Answers that are a step of the protocol, and come by the hundred where nothing is wrong.
+// Errors that are ordinary steps of the protocol: hundreds of them do not mean that something is wrong.
 const steps = new Set([
   'authorization_pending',
   'slow_down',
@@ -39,7 +39,7 @@ const steps = new Set([
   'use_dpop_nonce',
 ])
 
-/** Finds out why a request was refused: for its line in the log, and for `postern explain`. */
+/** Finds the reason why a request was rejected, for its line in the log and for `postern explain`. */
 export function explainRefusals({
   provider,
   db,
@@ -53,7 +53,10 @@ export function explainRefusals({
 }): Middleware {
   for (const event of events) provider.on(event as never, noteRefusal as never)
 
-  /** Whether a network may have another refused request kept: it costs it nothing to be refused. */
+  /**
+   * Returns whether another rejected request of a network may be stored. There is a limit, since being rejected costs
+   * nothing.
+   */
   function isAllowed(address: string): boolean {
     const { refusedByNetwork, refused } = allowances
     const charges = [

@@ -2,7 +2,7 @@ import type { Middleware } from 'koa'
 import type { Logger } from 'pino'
 import { loggedPath } from '../../oidc/endpoints.ts'
 
-/** One line a request, without what it carried; of one that was refused, with the reason. */
+/** Logs one line for each request, without its parameters, and with the reason if the request was rejected. */
 export function logRequests(log: Logger): Middleware {
   return async (ctx, next) => {
     const startedAt = performance.now()

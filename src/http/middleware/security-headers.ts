@@ -1,8 +1,8 @@
 import type { Middleware } from 'koa'
 
-// `report-sample` allows no script at all; the engine appends hashes to this directive for its own auto-submitting
-// pages (form_post, account switch). There is no form-action: Chromium and WebKit apply it to every redirect after
-// the form, and so break relying parties that go on to another origin or an app's own scheme.
+// `report-sample` allows no script. The engine appends hashes to this directive for its own self-submitting pages
+// (form_post, account switch). form-action is missing on purpose: Chromium and WebKit apply it to every redirect after
+// the form, which breaks relying parties that redirect to another origin or to an app's own scheme.
 const contentSecurityPolicy = [
   "default-src 'none'",
   "script-src 'report-sample'",
@@ -12,7 +12,7 @@ const contentSecurityPolicy = [
   "frame-ancestors 'none'",
 ].join(';')
 
-/** Headers that every response carries, whatever the issuer. */
+/** The headers of every response, whatever the issuer. */
 export const headersOfEvery = {
   'Content-Security-Policy': contentSecurityPolicy,
   'X-Content-Type-Options': 'nosniff',
@@ -22,13 +22,14 @@ export const headersOfEvery = {
   'Permissions-Policy': 'camera=(), geolocation=(), microphone=()',
 }
 
-/** Sets the headers that every response carries. */
+/** Sets the security headers of every response. */
 export function securityHeaders({ isSecure }: { isSecure: boolean }): Middleware {
   return async (ctx, next) => {
     ctx.set(headersOfEvery)
     if (isSecure) ctx.set('Strict-Transport-Security', 'max-age=63072000; includeSubDomains')
     await next()
-    // A proxy that rewrites pages breaks them, such as one that hides e-mail addresses (RFC 9111 §5.2.2.6).
+    // Forbids proxies to rewrite pages: one that hides email addresses, for example, would break them (RFC 9111
+    // §5.2.2.6).
     if (ctx.response.is('html')) ctx.set('Cache-Control', 'no-store, no-transform')
   }
 }

@@ -3,6 +3,7 @@ import type Provider from 'oidc-provider'
 import { errors } from 'oidc-provider'
 import { randomId } from '../../crypto/digests.ts'
 import type { Tx } from '../../database/schema.ts'
+import type { Metadata } from '../../registration/metadata.ts'
 import * as policies from '../../registration/policies.ts'
 import { effective, judge } from '../../registration/policy.ts'
 import { Refused } from '../../registration/refusal.ts'
@@ -13,28 +14,28 @@ import * as clientRecords from '../../stores/clients/records.ts'
 import * as resourceServers from '../../stores/clients/resource-servers.ts'
 import * as accounts from '../../stores/people/accounts.ts'
 import type { Storage } from '../request/storage.ts'
-import { scopes } from '../scopes.ts'
+import { circumstancesOf } from './circumstances.ts'
 import { parse } from './metadata.ts'
 import { endWhatWasNarrowed } from './narrowed.ts'
 
 export type Registering = { tx: Tx; provider: Provider; storage: Storage }
 
-type Metadata = Record<string, unknown>
-
-/** A secret for a client: 384 bits, which also suffices as a key for every HMAC (RFC 7518 §3.2). */
+/** Creates a secret for a client: 384 bits, which is also long enough as a key for every HMAC (RFC 7518 §3.2). */
 export const createSecret = (): string => randomBytes(48).toString('base64url')
 
-/** When a secret made now ends, in the form of `client_secret_expires_at` (RFC 7591 §3.2.1): 0 is never. */
+/**
+ * Returns when a secret created now expires, as `client_secret_expires_at` says it (RFC 7591 §3.2.1): 0 means never.
+ */
 export function secretExpiry({ rules }: Policy): number {
   return rules.secret_ttl_seconds === null ? 0 : Math.floor(Date.now() / 1000) + rules.secret_ttl_seconds
 }
 
 /**
- * Registers a client on behalf of an administrator: its policy completes and judges the metadata, the engine
- * checks it (RFC 7591 §2) and fills in defaults; an id and, where the client needs one, a secret are made.
+ * Registers a client on behalf of an administrator. The policy completes and judges the metadata, and the engine checks
+ * it (RFC 7591 §2) and fills in its defaults. The client receives an id and, if it needs one, a secret.
  *
- * @returns the metadata, secret included: it is not shown again.
- * @throws Refused naming the field that is wrong.
+ * @returns the metadata, including the secret, which is not shown again.
+ * @throws Refused with the member that is wrong.
  */
 export async function registerClient(
   registering: Registering,
@@ -43,7 +44,7 @@ export async function registerClient(
 ): Promise<clients.ClientMetadata> {
   const { tx, provider, storage } = registering
   const policy = await getPolicy(tx, name)
-  // Else an API could take the token of this machine for one of that person (RFC 9700 §4.15).
+  // Otherwise an API could take the token of this machine for one of that person (RFC 9700 §4.15).
   if (given['client_id'] !== undefined && (await accounts.findById(tx, String(given['client_id'])))) {
     throw new Refused({ field: 'client_id', message: 'client_id is the id of an account; choose another.' })
   }
@@ -68,10 +69,10 @@ export async function registerClient(
 }
 
 /**
- * The metadata of a client that is registered with what is given, or is changed to just that: completed by its policy
- * and the engine, and judged. Its id, its secret and what goes with them are left out, and nothing is written.
+ * Completes and judges metadata as if a client were registered with it, or changed to exactly that. The id, the secret
+ * and the members that go with them are left out, and nothing is written.
  *
- * @throws Refused naming the field that is wrong.
+ * @throws Refused with the member that is wrong.
  */
 export async function completeMetadata(
   registering: Registering,
@@ -86,11 +87,11 @@ export async function completeMetadata(
 }
 
 /**
- * Changes a client on behalf of an administrator: members that are `null` are removed, those not given stay. What
- * comes of it is judged as a whole, by the policy the client is under or is moved to.
+ * Changes a client on behalf of an administrator. Members that are `null` are removed, and members that are not given
+ * stay. The policy that the client is under, or is moved to, judges the result as a whole.
  *
- * @returns the metadata, with the secret only if it was made just now; `undefined` when there is no such client.
- * @throws Refused naming the field that is wrong.
+ * @returns the metadata, with the secret only if it is a new one; `undefined` when there is no such client.
+ * @throws Refused with the member that is wrong.
  */
 export async function updateClient(
   registering: Registering,
@@ -104,11 +105,11 @@ export async function updateClient(
   if (!record) return undefined
   if (!active)
     throw new Refused({ message: `The client ${id} is disabled or past its lifetime, and cannot be changed.` })
-  if (record.isDocument) throw new Refused({ message: `What the client ${id} is, its document says; change it there.` })
+  if (record.isDocument) throw new Refused({ message: `The client ${id} is defined by its document; change it there.` })
   const policy = await getPolicy(tx, moved ?? record.policy)
   const merged = Object.entries({ ...clients.withSecret(active), ...changes }).filter(([, value]) => value !== null)
   const properties = effective(Object.fromEntries(merged), policy) as clients.ClientMetadata
-  if (!needsSecret(provider, properties)) delete properties['client_secret'] // nor does one come back with the need
+  if (!needsSecret(provider, properties)) delete properties['client_secret'] // it does not come back with the need
   const isSecretMissing = needsSecret(provider, properties) && !properties['client_secret']
   if (isSecretMissing) {
     Object.assign(properties, { client_secret: createSecret(), client_secret_expires_at: secretExpiry(policy) })
@@ -130,21 +131,23 @@ export async function updateClient(
   return isSecretMissing ? { ...rest, client_secret: secret } : rest
 }
 
-/** The policy of this name. Throws Refused when there is none. */
+/** Returns the policy of this name. Throws Refused when there is none. */
 export async function getPolicy(tx: Tx, name: string): Promise<Policy> {
   const policy = await policies.find(tx, name)
   if (!policy) throw new Refused({ field: 'policy', message: `There is no registration policy ${name}.` })
   return policy
 }
 
-/** Throws Refused when a policy has as many clients as it may. Registrations under it then take turns. */
+/**
+ * Throws Refused when a policy has as many clients as it allows. Makes concurrent registrations under it take turns.
+ */
 export async function assertRoom(tx: Tx, { name, rules }: Policy): Promise<void> {
   if (rules.max_clients === null) return
   if ((await clients.countUnder(tx, name)) < rules.max_clients) return
-  throw new Refused({ rule: 'max_clients', message: `the policy ${name} has as many clients as it may` })
+  throw new Refused({ rule: 'max_clients', message: `the policy ${name} has as many clients as it allows` })
 }
 
-/** What a policy says of a client registered now. */
+/** Returns the policy and the lifetimes of a client that is registered now. */
 export function originUnder({ name, rules }: Policy): Pick<clients.Origin, 'policy' | 'expiresAt' | 'unusedExpiresAt'> {
   const inSeconds = (seconds: number | null) => (seconds === null ? undefined : new Date(Date.now() + seconds * 1000))
   return {
@@ -154,28 +157,24 @@ export function originUnder({ name, rules }: Policy): Pick<clients.Origin, 'poli
   }
 }
 
-/** What the engine makes of metadata, judged by a policy. */
+/** Has the engine complete metadata, which the policy judges before and after that. */
 function check(
   { provider, storage }: Registering,
   properties: clients.ClientMetadata,
   policy: Policy,
 ): clients.ClientMetadata {
   const assertAllowed = (judged: Metadata) => {
-    const refusal = judge(judged, {
-      policy,
-      isLoopbackIssuer: storage.issuer.startsWith('http:'),
-      openScopes: Object.keys(scopes),
-    })
+    const refusal = judge(judged, circumstancesOf(storage, policy, { isOwnWord: false }))
     if (refusal) throw new Refused(refusal)
   }
-  assertAllowed(properties) // first, because the engine takes its form for granted
+  assertAllowed(properties) // before the engine, which relies on its form
   const entries = Object.entries(validated(() => parse(provider, properties).metadata()))
   const metadata = Object.fromEntries(entries.filter(([, value]) => value !== undefined)) as clients.ClientMetadata
   assertAllowed(metadata)
   return metadata
 }
 
-/** Whether a client with this metadata shares a secret with the server. */
+/** Says whether a client with this metadata shares a secret with the server. */
 export function needsSecret({ Client }: Provider, metadata: Metadata): boolean {
   return (Client as unknown as { needsSecret(metadata: object): boolean }).needsSecret(metadata)
 }

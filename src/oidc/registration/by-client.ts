@@ -3,7 +3,7 @@ import type Provider from 'oidc-provider'
 import { errors, type KoaContextWithOIDC } from 'oidc-provider'
 import type { Metadata } from '../../registration/metadata.ts'
 import * as policies from '../../registration/policies.ts'
-import { type Circumstances, effective, judge } from '../../registration/policy.ts'
+import { effective, judge } from '../../registration/policy.ts'
 import { reduced, withoutUnused } from '../../registration/reductions.ts'
 import type { Refusal } from '../../registration/refusal.ts'
 import type { Policy } from '../../registration/rules.ts'
@@ -12,18 +12,18 @@ import type { ClientMetadata } from '../../stores/clients/clients.ts'
 import { assertPermitted, type Judged, type NewSecret, type Permission } from '../request/registration.ts'
 import { type Storage, TemporarilyUnavailable, translated } from '../request/storage.ts'
 import { current, type Work } from '../request/work.ts'
-import { scopes } from '../scopes.ts'
 import { createSecret, needsSecret, secretExpiry } from './by-administrator.ts'
+import { circumstancesOf } from './circumstances.ts'
 import { withOpenScopes } from './metadata.ts'
 
 export type DynamicRegistration = ReturnType<typeof createDynamicRegistration>
 
 type Dependencies = { storage: Storage; verifyStatement: VerifyStatement }
 
-/** What the engine calls a policy, and runs before its own checks for tokens that name it. All of ours name this one. */
+/** The name of the hook that the engine runs before its own checks, for tokens that name it. All of our tokens do. */
 export const enginePolicy = 'postern'
 
-/** Registration by clients themselves (RFC 7591, RFC 7592), as the engine has it configured. */
+/** Creates the configuration of the engine for registration by clients themselves (RFC 7591, RFC 7592). */
 export function createDynamicRegistration(dependencies: Dependencies) {
   return {
     secretFactory: createSecret,
@@ -47,15 +47,14 @@ export function registering(): Work {
  * @throws errors.InvalidClientMetadata (RFC 7591 §3.2.2).
  */
 export function assertAllowed(storage: Storage, { policy }: Pick<Judged, 'policy'>, metadata: Metadata): void {
-  const refusal = judge(metadata, circumstancesAt(storage, policy))
+  const refusal = judge(metadata, circumstancesOf(storage, policy, { isOwnWord: true }))
   if (refusal) throw toError(refusal)
 }
 
-function circumstancesAt({ issuer }: Storage, policy: Policy): Circumstances {
-  return { policy, isLoopbackIssuer: issuer.startsWith('http:'), openScopes: Object.keys(scopes), isOwnWord: true }
-}
-
-/** RFC 7591 §3.2.2. The engine names the error by how its description begins. */
+/**
+ * Turns a refusal into an error (RFC 7591 §3.2.2). The engine derives the error code from the first word of its
+ * message.
+ */
 export function toError({ field, rule, message }: Refusal): errors.OIDCProviderError {
   const about = field === undefined || message.startsWith(field) ? message : `${field}: ${message}`
   return new errors.InvalidClientMetadata(rule === undefined ? about : `${about} (${rule})`)
@@ -74,9 +73,9 @@ export async function withPolicy({ db }: Storage, { registration }: Work): Promi
 }
 
 /**
- * Makes `properties`, in place, what the client has in effect: completed by its policy, with what its software statement
- * says, and with a secret if it needs one. What the engine answers and stores is then what was judged, rather than what
- * was asked for.
+ * Completes `properties` in place: with the claims of the software statement, the defaults of the policy and, if the
+ * client needs one, a secret. The engine then stores and answers with the metadata that was judged, rather than with
+ * what was sent.
  */
 async function complete(
   { storage, verifyStatement }: Dependencies,
@@ -88,8 +87,8 @@ async function complete(
   const { policy, permission } = judged
   const { client_secret: _secret, client_secret_expires_at: _expiry, ...given } = properties
   const said = await withStatement(withoutUnused(given), { policy, permission, verifyStatement })
-  const metadata = effective(reduced(said, circumstancesAt(storage, policy)), policy)
-  // Judged again when the engine is done with it, and here already: the engine takes its form for granted.
+  const metadata = effective(reduced(said, circumstancesOf(storage, policy, { isOwnWord: true })), policy)
+  // Judged before the engine, which relies on its form, and again after it.
   assertAllowed(storage, judged, metadata)
   const { shown, secret } = secretOf(metadata, { provider: ctx.oidc.provider, policy, permission })
   work.registration = { ...judged, scope: metadata['scope'] as string | undefined, secret }
@@ -98,8 +97,8 @@ async function complete(
 }
 
 /**
- * Metadata with the claims of the software statement it comes with (RFC 7591 §2.3). A client that was registered with
- * one keeps it, and does not get rid of its claims by leaving it out; only another one takes its place.
+ * Applies the software statement in metadata (RFC 7591 §2.3). A client that was registered with a statement keeps it:
+ * only another statement replaces its claims, and leaving it out does not remove them.
  */
 async function withStatement(
   given: Metadata,
@@ -120,7 +119,7 @@ async function withStatement(
 
 async function verified(statement: string, verifyStatement: VerifyStatement) {
   const outcome = await verifyStatement(statement).catch((cause) => {
-    throw new TemporarilyUnavailable(cause) // the keys of its issuer cannot be had
+    throw new TemporarilyUnavailable(cause) // the keys of its issuer cannot be fetched
   })
   if ('claims' in outcome) return outcome.claims
   const { error, message } = outcome
@@ -129,7 +128,9 @@ async function verified(statement: string, verifyStatement: VerifyStatement) {
     : new errors.UnapprovedSoftwareStatement(message)
 }
 
-/** The members about the secret that a client has after this registration, and the secret itself if it is a new one. */
+/**
+ * Returns the members about the secret that a client has after this registration, and the secret itself if it is new.
+ */
 function secretOf(
   metadata: Metadata,
   { provider, policy, permission: { client } }: { provider: Provider; policy: Policy; permission: Permission },
@@ -148,7 +149,7 @@ function secretOf(
   }
 }
 
-/** Whether a secret is due to be replaced: it ended, or is in the last quarter of its life. 0 is no end. */
+/** Says whether to replace a secret: it has expired, or is in the last quarter of its lifetime. 0 means no expiry. */
 function isDue(expiresAtSeconds: number, { rules }: Policy): boolean {
   const left = expiresAtSeconds - Date.now() / 1000
   return expiresAtSeconds !== 0 && left < (rules.secret_ttl_seconds ?? 0) / 4
@@ -156,7 +157,7 @@ function isDue(expiresAtSeconds: number, { rules }: Policy): boolean {
 
 type NeedsSecret = { needsSecret(metadata: object): boolean }
 
-/** Lets the engine find out whether metadata needs a secret even if it is malformed, as nobody has looked at it by then. */
+/** Lets the engine find out whether malformed metadata needs a secret. It asks before anything has checked the form. */
 export function readAnyForm(provider: Provider): void {
   const Client = provider.Client as unknown as NeedsSecret
   const decide = Client.needsSecret

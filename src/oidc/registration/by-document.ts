@@ -19,21 +19,21 @@ import * as rateLimits from '../../stores/operations/rate-limits.ts'
 import type { Client } from '../engine.ts'
 import { type Storage, translated } from '../request/storage.ts'
 import { current } from '../request/work.ts'
-import { scopes } from '../scopes.ts'
 import { TooMany } from '../too-many.ts'
 import { assertRoom, needsSecret } from './by-administrator.ts'
+import { circumstancesOf } from './circumstances.ts'
 import { type Documents, refused } from './document-fetch.ts'
 import { parse } from './metadata.ts'
 import { endWhatWasNarrowed } from './narrowed.ts'
 
 export type ClientDocuments = {
   /**
-   * The client that a document makes. `known` is its row, if it was accepted before and may be used.
+   * Finds the client that a document defines. `known` is its row, if it was accepted before and may be used.
    *
-   * @throws errors.InvalidClient saying what is wrong with the document, or that the client may not be used.
+   * @throws errors.InvalidClient with what is wrong with the document, or when the client may not be used.
    */
   find(provider: Provider, clientId: string, known: clients.ActiveClient | undefined): Promise<Client | undefined>
-  /** A client by what its document said last, with no more than the policy allows by now. */
+  /** Returns a client as its document last defined it, reduced to what the policy allows now. */
   recall(provider: Provider, known: clients.ActiveClient): Promise<Client>
 }
 
@@ -42,12 +42,13 @@ type Made = { client: Client; document: Metadata; policy: Policy }
 const policyFreshMs = 5_000 // the same bound on staleness as for clients
 const remembered = 1_000 // clients, as many as documents are kept
 const windowSeconds = 3_600
-const accepted = { most: 300, reserved: 60 } // new documents in an hour, and how many of them are for networks with none yet
+// New documents in an hour, and how many of them are reserved for networks that have had none.
+const accepted = { most: 300, reserved: 60 }
 
 /**
- * Clients whose id is the address of their metadata (draft-ietf-oauth-client-id-metadata-document-02). What a document
- * says is completed and judged by the policy `document`, as any registration is. A row stands for the client, so that it
- * can have grants and tokens, be listed, disabled and deleted; its metadata is what the document said last.
+ * Creates the clients whose id is the address of their metadata (draft-ietf-oauth-client-id-metadata-document-02). The
+ * policy `document` completes and judges the metadata, as for any registration. Such a client has a row, so that it can
+ * have grants and tokens, and be listed, disabled and deleted; the row has the metadata that the document last said.
  */
 export function createClientDocuments({
   storage,
@@ -66,7 +67,7 @@ export function createClientDocuments({
   const policyOf = createPolicyLookup(storage)
   const keyHash = (...about: string[]) => keyedHash(throttleKey, ['accepted documents', ...about].join('\0'))
 
-  /** Counts a new client for everybody: only what was accepted. */
+  /** Counts a new client. Only accepted documents count. */
   async function count(tx: Tx): Promise<void> {
     const own = keyHash('of', widestNetworkOf(current()?.address ?? ''))
     const everyone = { keyHash: keyHash('everyone'), ...accepted }
@@ -97,7 +98,8 @@ export function createClientDocuments({
       const policy = await translated(policyOf())
       const before = recalled.get(known)
       if (before?.policy === policy) return before.client
-      const metadata = within(known.metadata, { policy, ...circumstancesOf(storage) }) as clients.ClientMetadata
+      const circumstances = circumstancesOf(storage, policy, { isOwnWord: true })
+      const metadata = within(known.metadata, circumstances) as clients.ClientMetadata
       const client = Object.assign(parse(provider, metadata), { scope: metadata['scope'] })
       recalled.set(known, { client, policy })
       return client
@@ -105,7 +107,10 @@ export function createClientDocuments({
   }
 }
 
-/** The policy for documents, read at most every five seconds. The same object as long as it does not change. */
+/**
+ * Creates the look-up of the policy for documents, which reads it at most every five seconds. The object stays the same
+ * until it changes.
+ */
 function createPolicyLookup({ db }: Storage): () => Promise<Policy> {
   let latest: Policy | undefined
   let readAtMs = 0
@@ -125,14 +130,14 @@ function make(
   document: Metadata,
   policy: Policy,
 ): Client {
-  const circumstances = { policy, ...circumstancesOf(storage) }
+  const circumstances = circumstancesOf(storage, policy, { isOwnWord: true })
   const metadata = effective(reduced(withoutUnused(document), circumstances), policy)
   const assertAllowed = (judged: Metadata) => {
     const refusal = judge(judged, circumstances)
     if (refusal) throw refusedBecause(refusal)
   }
-  assertAllowed(metadata) // first, because the engine takes its form for granted
-  // §4.1, whatever a policy allows
+  assertAllowed(metadata) // before the engine, which relies on its form
+  // §4.1, even where a policy allows it
   if (needsSecret(provider, metadata)) throw refused('must not use a shared secret')
   const client = parsed(provider, { ...metadata, client_id: clientId })
   assertAllowed(defined(client))
@@ -140,12 +145,6 @@ function make(
 }
 
 const refusedBecause = ({ message, rule }: Refusal) => refused(`is refused: ${message} (${rule})`)
-
-const circumstancesOf = ({ issuer }: Storage) => ({
-  isLoopbackIssuer: issuer.startsWith('http:'),
-  openScopes: Object.keys(scopes),
-  isOwnWord: true,
-})
 
 function parsed(provider: Provider, metadata: clients.ClientMetadata): Client {
   try {
@@ -156,7 +155,7 @@ function parsed(provider: Provider, metadata: clients.ClientMetadata): Client {
   }
 }
 
-/** Sees to it that there is a row for a client, with what it shows now. Writes nothing when there is. */
+/** Makes sure that a client has a row with its present metadata. Writes nothing when it has. */
 async function keep(
   { db, envelope, clients: cache }: Storage,
   client: Client,
@@ -169,7 +168,7 @@ async function keep(
   const metadata = defined(client)
   const { client_id: clientId } = metadata
   if (known && isDeepStrictEqual(known.metadata, metadata)) return
-  // Without an end: an id that was removed is never good again, and this one is its owner's for good.
+  // Without an expiry: the id of a removed client can never be used again, and the owner of this address has no other.
   const origin: clients.Origin = { isDynamic: true, isDocument: true, policy: policy.name }
   try {
     await db.transaction().execute(async (tx) => {
@@ -198,7 +197,7 @@ async function keep(
   }
 }
 
-/** What a client says of itself, as it is stored: without members that are `undefined`. */
+/** Returns the metadata of a client as it is stored: without members that are `undefined`. */
 function defined(client: Client): clients.ClientMetadata {
   return JSON.parse(JSON.stringify(client.metadata())) as clients.ClientMetadata
 }

@@ -15,7 +15,7 @@ import { assertRoom, originUnder } from './by-administrator.ts'
 import { toError } from './by-client.ts'
 import { endWhatWasNarrowed } from './narrowed.ts'
 
-/** Whether no administrator had a part in it: a change by the client itself, or a client that nobody made a token for. */
+/** Says whether no administrator took part: a client changed itself, or registered without a token from one. */
 function isByStranger(type: string, { actor, policy }: Permission): boolean {
   return type === 'client.updated' || actor === 'anonymous' || policy === 'open'
 }
@@ -25,9 +25,9 @@ type Changed = Extract<Registration, { step: 'saved' | 'deleted' }>
 type Saved = Extract<Registration, { step: 'saved' }>
 
 /**
- * Applies what a registration request staged, in one transaction: the token is redeemed together with what it was used
- * for, and the line in the audit stands or falls with it. Of concurrent requests with one token, as many win as it is
- * good for, and those that lose leave nothing.
+ * Applies what a registration request staged, in one transaction: the token is redeemed and the audit event written
+ * only if the registration succeeds. Concurrent requests with one token win as often as the token may be used, and
+ * those that lose leave nothing behind.
  *
  * @returns `undefined` when it took effect; otherwise the error to answer instead.
  */
@@ -58,7 +58,9 @@ export async function commitRegistration(
   return undefined
 }
 
-/** A registration access token is good for one change. The client is locked first, in the order its deletion does. */
+/**
+ * Redeems a registration access token, which allows one change. Locks the client first, in the order its deletion does.
+ */
 async function redeem(tx: Tx, tokenHash: Buffer | undefined, clientId: string | undefined): Promise<void> {
   if (!tokenHash) return
   if (clientId !== undefined) await clients.lock(tx, clientId)
@@ -89,7 +91,7 @@ async function update({ tx, storage }: Given, { permission, metadata, secret }: 
   const record = await clientRecords.find(tx, id)
   if (!record || record.isDisabled) throw used('registration')
   if (record.updatedAt.getTime() !== readAt?.getTime()) {
-    throw new errors.InvalidRequest('the client was changed meanwhile: read it and try again', 409)
+    throw new errors.InvalidRequest('the client was changed in between: read it and try again', 409)
   }
   const isReplaced = secret?.isReplacement === true
   const kept = isReplaced ? { ...metadata, ...secretsOf(client) } : metadata
@@ -99,7 +101,7 @@ async function update({ tx, storage }: Given, { permission, metadata, secret }: 
     await credentials.rotateSecret(tx, storage.envelope, id, {
       secret: secret.value,
       secretExpiresAtSeconds: secret.expiresAtSeconds,
-      overlapSeconds: Number.POSITIVE_INFINITY, // until its own end
+      overlapSeconds: Number.POSITIVE_INFINITY, // until the old secret expires by itself
     })
   }
   return { type: 'client.updated', details: { policy, ...(secret && { secret: isReplaced ? 'replaced' : 'made' }) } }

@@ -12,28 +12,31 @@ import { current, type Work } from '../request/work.ts'
 import { TooMany } from '../too-many.ts'
 
 export type Documents = {
-  /** What the document at this address says, as far as it is client metadata. The same object until that is asked anew. */
+  /**
+   * Reads the client metadata in the document at this address. Returns the same object until it fetches the document
+   * again.
+   */
   read(clientId: string, options: { isKnown: boolean }): Promise<Metadata>
 }
 
 type Kept = { metadata: Metadata; freshUntilMs: number; goodUntilMs: number }
 
-const freshSeconds = { least: 300, most: 3_600 } // whatever the document's server says
-const staleSeconds = 3_600 // how much longer a document is good for while it cannot be read again
+const freshSeconds = { least: 300, most: 3_600 } // the bounds on what the web server of the document says
+const staleSeconds = 3_600 // how much longer a document is used while it cannot be fetched
 const remembered = 1_000 // documents
 const largestBytes = 5_120 // draft-ietf-oauth-client-id-metadata-document-02 §8.7
 const windowSeconds = 3_600
-// Anybody can name an address to be fetched, and would otherwise have any number of requests sent to it. A part is for
-// networks from which none was asked for yet.
+// Anyone can name an address, and could otherwise make the server send any number of requests to it. A part of each
+// limit is reserved for networks that have named none yet.
 const limits = {
-  unknown: { perNetwork: 30, perEverybody: 300, reserved: 60 }, // of each host
-  known: { perNetwork: 60, perEverybody: 600, reserved: 120 }, // of each document
+  unknown: { perNetwork: 30, perEverybody: 300, reserved: 60 }, // for each host
+  known: { perNetwork: 60, perEverybody: 600, reserved: 120 }, // for each document
 }
 
 /**
- * Reads client id metadata documents, and keeps what they say for as long as HTTP caching allows (RFC 9111 §4.2), within
- * bounds (draft §5.2). While it cannot be read again, what was read before stays good for another hour, so that who uses
- * the client does not depend on every moment of its web server. What it says once it can be read counts at once.
+ * Creates the reader of client id metadata documents. It caches them as HTTP allows (RFC 9111 §4.2), within bounds
+ * (draft §5.2). While a document cannot be fetched, the cached one is used for another hour, so that the users of a
+ * client do not depend on its web server at every moment. Once it can be fetched, its new text counts at once.
  */
 export function createDocuments({
   db,
@@ -50,8 +53,8 @@ export function createDocuments({
   const keyHash = (...about: string[]) => keyedHash(throttleKey, ['client id metadata document', ...about].join('\0'))
 
   /**
-   * Counts a request for a document, and says how many seconds there are to wait. Those that were accepted before are
-   * counted apart: strangers do not use up what is for them.
+   * Counts a request for a document, and returns how many seconds it has to wait. Documents that were accepted before
+   * are counted separately, so that strangers cannot use up their share.
    */
   async function count(clientId: string, isKnown: boolean): Promise<number> {
     const { perNetwork, perEverybody, reserved } = isKnown ? limits.known : limits.unknown
@@ -76,7 +79,7 @@ export function createDocuments({
       const response = await get(clientId, { headers: { accept: 'application/json' }, redirect: 'manual' })
       return response.status === 200 ? response : refused('could not be fetched')
     } catch {
-      return refused('could not be fetched') // why is in the log: who named the address is not told what is there
+      return refused('could not be fetched') // only the log says why, or a stranger could explore what is at an address
     }
   }
 
@@ -110,15 +113,16 @@ export function createDocuments({
     async read(clientId, { isKnown }) {
       const fresh = findFresh(clientId)
       if (fresh) return fresh.metadata
-      // The engine looks a client up again to tell it what went wrong. That is no reason to ask again.
+      // The engine looks the client up a second time in order to report the error. The document is not fetched for
+      // that.
       const work = current()
       const failed = work && failures.get(work)
       if (failed?.clientId === clientId) throw failed.error
       try {
-        // Each request is held to its own limits, and waits for no other's: a stranger who is over theirs would be refused
-        // together with everybody who asked at the same moment.
+        // Each request has its own limits. If they were shared, a stranger over the limit would take everyone with them
+        // who asked at the same moment.
         const seconds = reading.has(clientId) ? 0 : await translated(count(clientId, isKnown))
-        // Another request may have read it while this one was counted.
+        // Another request may have read the document while this one was counted.
         const readMeanwhile = findFresh(clientId)
         if (readMeanwhile) return readMeanwhile.metadata
         if (seconds > 0) {
@@ -138,19 +142,19 @@ export function createDocuments({
 }
 
 /**
- * Whether a server says that this is JSON (draft §4). Where anybody can store a file or have text repeated, it rarely says
- * so of theirs.
+ * Says whether an answer is labelled as JSON (draft §4). Web servers that store or repeat text for anyone rarely label
+ * that text as JSON.
  */
 function isJson({ headers }: Response): boolean {
   return /^application\/([\w!#$&^.+-]+\+)?json\s*(;|$)/i.test(headers.get('content-type') ?? '')
 }
 
-/** Why a document makes no client. */
+/** Creates the error of a document that does not define a client. */
 export function refused(problem: string): errors.OIDCProviderError {
   return new errors.InvalidClient(`the client id metadata document ${problem}`)
 }
 
-/** For how many seconds an answer is good, by what its server says (RFC 9111 §4.2.1) and within bounds. */
+/** Returns how many seconds an answer stays fresh: as its server says (RFC 9111 §4.2.1), within bounds. */
 function freshnessOf(headers: Headers): number {
   const { least, most } = freshSeconds
   const maxAge = /(?:^|,)\s*max-age\s*=\s*"?(\d+)/i.exec(headers.get('cache-control') ?? '')?.[1]

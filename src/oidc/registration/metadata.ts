@@ -5,7 +5,9 @@ import type { ClientMetadata } from '../../stores/clients/clients.ts'
 import type { Client } from '../engine.ts'
 import { isClaim, scopes } from '../scopes.ts'
 
-/** Metadata with of its `scope` only what is OpenID Connect's: all the engine lets a client be registered for. */
+/**
+ * Returns metadata whose `scope` keeps only OpenID Connect scopes, because the engine registers clients for no others.
+ */
 export function withOpenScopes<Metadata extends Record<string, unknown>>(metadata: Metadata): Metadata {
   const { scope, ...rest } = metadata
   const open = words(scope).filter((name) => Object.hasOwn(scopes, name))
@@ -13,8 +15,8 @@ export function withOpenScopes<Metadata extends Record<string, unknown>>(metadat
 }
 
 /**
- * A client, checked and completed by the engine (RFC 7591 §2). Scopes of APIs, which the engine does not know,
- * are set aside while it looks and put back.
+ * Has the engine check and complete the metadata of a client (RFC 7591 §2). The engine does not know the scopes of
+ * APIs, so they are removed before and put back after.
  */
 export function parse(provider: Provider, metadata: ClientMetadata): Client {
   const client = Reflect.construct(provider.Client, [structuredClone(withOpenScopes(metadata))]) as Client
@@ -24,7 +26,7 @@ export function parse(provider: Provider, metadata: ClientMetadata): Client {
 
 const words = (scope: unknown) => (typeof scope === 'string' ? scope.split(' ').filter(Boolean) : [])
 
-/** The members that the engine has to be told of. It calls the validator once for each of them. */
+/** The members that the engine does not know by itself. It calls the validator once for each of them. */
 export const extraClientMetadata: NonNullable<Configuration['extraClientMetadata']> = {
   properties: [...extraMembers],
   validator(_ctx, name, value, metadata) {
@@ -33,7 +35,7 @@ export const extraClientMetadata: NonNullable<Configuration['extraClientMetadata
     if (name === 'id_token_claims' && ![value ?? []].flat().every((claim) => isClaim(String(claim)))) {
       throw new errors.InvalidClientMetadata('id_token_claims must be a list of claims that scopes have, such as email')
     }
-    // RFC 6749 §4.4: anybody can say they are a public client.
+    // RFC 6749 §4.4: anyone can claim to be a public client.
     const isPublic = metadata.token_endpoint_auth_method === 'none'
     if (isPublic && metadata.grant_types?.includes('client_credentials')) {
       throw new errors.InvalidClientMetadata('token_endpoint_auth_method must not be none with client_credentials')

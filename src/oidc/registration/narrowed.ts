@@ -1,21 +1,20 @@
 import type { Tx } from '../../database/schema.ts'
+import type { Metadata } from '../../registration/metadata.ts'
 import * as revocations from '../../stores/clients/revocations.ts'
 import { isFirstParty } from './first-party.ts'
 
-type Metadata = Record<string, unknown>
-
 /**
- * Ends what was issued to a client on the strength of something that it no longer is. Part of the change itself, whoever
- * makes it, so that nothing is redeemed that was issued on the way.
+ * Revokes what was issued to a client because of metadata that it no longer has. It runs in the transaction of the
+ * change, so that nothing issued before the change is redeemed after it.
  */
 export async function endWhatWasNarrowed(tx: Tx, id: string, before: Metadata, after: Metadata): Promise<void> {
-  // Nobody was asked for what a first-party client got. Anybody who names a public client could use what was given to one
-  // that could prove who it is.
+  // No user consented to what a first-party client received. And anyone can act as a public client, and so could use
+  // what was issued to a confidential one.
   const wasFirstParty = isFirstParty(before) && !isFirstParty(after)
   const wasConfidential = !isPublic(before) && isPublic(after)
   if (wasFirstParty || wasConfidential) await revocations.revokeIssued(tx, id)
 
-  // A code on its way to an address that is no longer the client's is for somebody else.
+  // A code on its way to an address that the client no longer has would reach somebody else.
   const kept = redirectUris(after)
   if (redirectUris(before).some((uri) => !kept.includes(uri))) await revocations.revokeCodes(tx, id)
 }

@@ -6,31 +6,31 @@ import { announce } from './changes.ts'
 import { previousSecretIdentity, secretIdentity, versionAfterSave } from './credentials.ts'
 import { revokeIssued } from './revocations.ts'
 
-/** Client metadata as RFC 7591 §2 spells it, the secret included. */
+/** Client metadata in the spelling of RFC 7591 §2, including the secret. */
 export type ClientMetadata = Record<string, unknown> & { client_id: string }
 
-/** A client that may be used, with what authenticates it. */
+/** A client that may be used, with its credentials. */
 export type ActiveClient = {
-  /** Without the secret. */
+  /** The metadata without the secret. */
   metadata: ClientMetadata
   secret: Secret | undefined
-  /** The secret before the last rotation, for as long as both are good. */
+  /** The secret before the last rotation, as long as both are valid. */
   previousSecret: { value: Secret; expiresAtMs: number } | undefined
-  /** The number of its credentials. A secret that is accepted beside the current one has the number before. */
+  /** The version of its credentials. A previous secret that is still valid has the version before. */
   credentialVersion: number
   expiresAtMs: number | undefined
   updatedAtMs: number
-  /** Whether it is to be removed unless it is used. */
+  /** Whether it will be removed unless it is used. */
   isUnused: boolean
-  /** Whether it registered itself, or is described by a document, so that no administrator knows it. */
+  /** Whether it registered itself or is described by a document, so that no administrator knows it. */
   isDynamic: boolean
-  /** Whether its metadata is a document that it publishes itself. What is here is then what that said last. */
+  /** Whether it publishes its metadata as a document. The metadata here is then the last version that was read. */
   isDocument: boolean
-  /** The registration policy it is under. */
+  /** The registration policy that it is under. */
   policy: string | undefined
 }
 
-/** A client that may be used: neither disabled nor deleted nor past its lifetime. */
+/** Finds a client that may be used: not disabled, deleted or past its lifetime. */
 export async function findActive(db: Db, envelope: Envelope, id: string): Promise<ActiveClient | undefined> {
   const row = await db
     .selectFrom('clients')
@@ -63,12 +63,12 @@ export async function findActive(db: Db, envelope: Envelope, id: string): Promis
   }
 }
 
-/** The metadata of a client as the engine wants it: with its secret. */
+/** Returns the metadata of a client as the engine expects it: with its secret. */
 export function withSecret({ metadata, secret }: ActiveClient): ClientMetadata {
   return { ...metadata, ...(secret && { client_secret: secret.reveal() }) }
 }
 
-/** Whether there is, or ever was, a client of this id that may not be used. */
+/** Returns whether there is or was a client of this id that may not be used. */
 export async function isGone(db: Db, id: string): Promise<boolean> {
   const row = await db
     .selectFrom('clients')
@@ -79,7 +79,7 @@ export async function isGone(db: Db, id: string): Promise<boolean> {
   return row.disabled_at !== null || row.deleted_at !== null || (row.expires_at ?? Infinity) <= new Date()
 }
 
-/** How a client came to be. Kept from then on: a later update changes its metadata alone. */
+/** The circumstances of a registration. They stay as they are: a later update changes only the metadata. */
 export type Origin = {
   isDynamic: boolean
   isDocument?: boolean
@@ -87,13 +87,15 @@ export type Origin = {
   policy: string
   registrationTokenId?: string | undefined
   expiresAt?: Date | undefined
-  /** When it is removed unless it was used before. */
+  /** The time at which it is removed unless it was used before. */
   unusedExpiresAt?: Date | undefined
 }
 
 /**
- * Creates or replaces a client; with `isNew` it is `'taken'` when there is or ever was one of this id. `'gone'` when it
- * was deleted or disabled, which no update undoes. The secret is kept sealed, apart from the rest.
+ * Creates or replaces a client. The secret is sealed and stored apart from the metadata.
+ *
+ * @returns `'taken'` if `isNew` and there is or was a client of this id; `'gone'` if it was deleted or disabled, which no
+ *   update undoes.
  */
 export async function save(
   tx: Tx,
@@ -107,7 +109,7 @@ export async function save(
     metadata: JSON.stringify(metadata),
     secret_sealed: typeof secret === 'string' ? envelope.seal(secret, secretIdentity(id)) : null,
     updated_at: now,
-    // Who has no secret has none from before, either: it would come back with the next one.
+    // A client without a secret has no previous one, either: it would become valid again with the next secret.
     ...(typeof secret !== 'string' && { previous_secret_sealed: null, previous_secret_expires_at: null }),
   }
   const saved = await tx
@@ -138,12 +140,12 @@ export async function save(
   return saved ? 'saved' : isNew ? 'taken' : 'gone'
 }
 
-/** Locks a client before its tokens, in the order deletion does, so that the two wait for each other and never both. */
+/** Locks a client before its tokens, in the same order as deletion, so that the two cannot deadlock. */
 export async function lock(tx: Tx, id: string): Promise<void> {
   await tx.selectFrom('clients').select('id').where('id', '=', id).forNoKeyUpdate().execute()
 }
 
-/** Deletes a client with all that was issued to it. What remains is its id, so that it is never given out again. */
+/** Deletes a client with everything issued to it. Only its id remains, so that it is never used again. */
 export async function destroy(tx: Tx, id: string): Promise<boolean> {
   const row = await tx
     .updateTable('clients')
@@ -166,7 +168,7 @@ export async function destroy(tx: Tx, id: string): Promise<boolean> {
   return row !== undefined
 }
 
-/** Disables or enables a client; while disabled neither it nor its tokens work anywhere. */
+/** Disables or enables a client. While it is disabled, neither it nor its tokens work anywhere. */
 export async function setDisabled(tx: Tx, id: string, isDisabled: boolean): Promise<boolean> {
   const row = await tx
     .updateTable('clients')
@@ -180,8 +182,8 @@ export async function setDisabled(tx: Tx, id: string, isDisabled: boolean): Prom
 }
 
 /**
- * Locks a policy against other registrations under it until the transaction ends, and counts the clients it has:
- * so that of two registrations for the last place one gets it.
+ * Counts the clients under a policy, and locks it against other registrations until the transaction ends. Of two
+ * registrations for the last place, only one therefore gets it.
  */
 export async function countUnder(tx: Tx, policy: string): Promise<number> {
   await sql`select pg_advisory_xact_lock(hashtextextended(${`clients of ${policy}`}, 0))`.execute(tx)

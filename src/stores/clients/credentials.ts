@@ -3,13 +3,13 @@ import type { Envelope } from '../../crypto/envelope.ts'
 import type { Tx } from '../../database/schema.ts'
 import { announce } from './changes.ts'
 
-/** What a secret, and the one before it, are sealed for. */
+/** The identities that a client's secret and the previous one are sealed for. */
 export const secretIdentity = (id: string): string => `clients.secret:${id}`
 export const previousSecretIdentity = (id: string): string => `clients.previous_secret:${id}`
 
 /**
- * The number of a client's credentials after it is saved, which moves when one of them is no longer accepted. A secret is
- * not compared: another one comes only by rotation, and this one may be sealed again. Keys may be added.
+ * The version of a client's credentials after it is saved. It changes when one of them is no longer accepted; added keys do
+ * not change it. Secrets are not compared: only a rotation brings another one, and resealing changes the stored value.
  */
 export const versionAfterSave = sql<number>`clients.credential_version + case when
   clients.metadata->'token_endpoint_auth_method' is not distinct from excluded.metadata->'token_endpoint_auth_method'
@@ -19,10 +19,11 @@ export const versionAfterSave = sql<number>`clients.credential_version + case wh
   then 0 else 2 end`
 
 /**
- * Gives a client another secret; the one it had stays good for `overlapSeconds`, though no longer than it was made
- * for. Of two rotations in a row the first secret is dead.
+ * Gives a client another secret. The previous one stays valid for `overlapSeconds`, but not beyond its own expiry. After
+ * two rotations in a row, the first secret is invalid.
  *
- * @returns until when the previous secret is good, if it is; `undefined` when there is no client of this id with a secret.
+ * @returns the time at which the previous secret expires, if it is still valid; `undefined` if there is no client of this
+ *   id with a secret.
  */
 export async function rotateSecret(
   tx: Tx,
@@ -44,7 +45,7 @@ export async function rotateSecret(
     .executeTakeFirst()
   if (!row?.secret_sealed) return undefined
   const now = new Date()
-  // RFC 7591 §3.2.1: 0 is never.
+  // RFC 7591 §3.2.1: 0 means never.
   const endMs = Number(row.metadata['client_secret_expires_at'] ?? 0) * 1000 || Number.POSITIVE_INFINITY
   const previousEndMs = Math.min(now.getTime() + overlapSeconds * 1000, endMs)
   const previousExpiresAt = previousEndMs > now.getTime() ? new Date(previousEndMs) : undefined

@@ -5,7 +5,8 @@ import { announce } from './changes.ts'
 import type { Origin } from './clients.ts'
 
 /**
- * Notes that clients were used. Of those to be removed unless used, the `proven` ones stay. No process needs to hear of it.
+ * Notes that clients were used. The `proven` ones are then kept, even if they were to be removed unless used. No process
+ * is notified.
  */
 export async function touch(
   db: Db,
@@ -17,7 +18,7 @@ export async function touch(
       last_used_at: usedAt,
       unused_expires_at: sql`case when id = any(${proven}) then null else unused_expires_at end`,
     })
-    // Locked in one order, so that two processes that note the same clients wait for each other and never both.
+    // Locked in one order, so that two processes that note the same clients cannot deadlock.
     .where('id', 'in', (clients) =>
       clients
         .selectFrom('clients')
@@ -32,14 +33,14 @@ export async function touch(
 
 export type EndedClient = {
   id: string
-  /** Whether it is past its lifetime, or was not used in the time it had for that. */
+  /** `expired` when its lifetime is over, `unused` when it was not used in time. */
   reason: 'expired' | 'unused'
-  /** Whether it registered itself, under an id that is random, and nobody ever used it: then nobody knows the id. */
+  /** Whether it registered itself under a random id and was never used: nobody then knows the id. */
   isJunk: boolean
 }
 
-// A grant or a token is stored before anybody learns of it, and that a client was used is noted after. So what is stored
-// counts, too. Asked with a limit, for one client at a time: the planner would else rather read all of the table.
+// A grant or token is stored before anybody receives it, and the use of the client is noted later. Stored rows therefore
+// count as use, too. The limit makes the planner look up one client at a time; otherwise it would read the whole table.
 const proofs = modelsWith(({ provesUse }) => provesUse)
   .map((model) => `'${model}'`)
   .join(', ')
@@ -53,13 +54,13 @@ const selectEnded = `select c.id from clients c where ${isEnded} limit $2`
 const lock = `select coalesce(c.expires_at <= $1, false) as is_expired, ${isJunk} as is_junk
   from clients c where ${isEnded} and c.id = $2 for update of c skip locked`
 
-/** The ids of clients that are past their lifetime, or were never used in the time they had for it. */
+/** Finds the ids of clients whose lifetime is over, or that were not used in time. */
 export async function findEnded(db: Db, limit: number): Promise<string[]> {
   const { rows } = await db.executeQuery<{ id: string }>(CompiledQuery.raw(selectEnded, [new Date(), limit]))
   return rows.map(({ id }) => id)
 }
 
-/** Locks such a client. `undefined` when it is none any more, or another process is at it. */
+/** Locks a client that ended. `undefined` if it did not end after all, or another process has locked it. */
 export async function lockEnded(tx: Tx, id: string): Promise<EndedClient | undefined> {
   type Row = { is_expired: boolean; is_junk: boolean }
   const { rows } = await tx.executeQuery<Row>(CompiledQuery.raw(lock, [new Date(), id]))
@@ -67,14 +68,14 @@ export async function lockEnded(tx: Tx, id: string): Promise<EndedClient | undef
   return row && { id, reason: row.is_expired ? 'expired' : 'unused', isJunk: row.is_junk }
 }
 
-/** Deletes a client that nobody used, and with it that there was one. */
+/** Deletes a client that nobody used, without a trace. */
 export async function erase(tx: Tx, id: string): Promise<void> {
   await tx.deleteFrom('artifacts').where('client_id', '=', id).execute()
   await tx.deleteFrom('clients').where('id', '=', id).execute()
   await announce(tx, id)
 }
 
-/** Moves a client to another policy, whose lifetimes begin now. */
+/** Moves a client to another policy. The lifetimes of that policy begin now. */
 export async function setPolicy(
   tx: Tx,
   id: string,

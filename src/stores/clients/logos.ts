@@ -1,10 +1,10 @@
 import type { Db, Tx } from '../../database/schema.ts'
 import { announce } from './changes.ts'
 
-/** The logo of a client as it was fetched; without `image` when it could not be had. */
+/** The logo of a client as it was fetched; without `image` if that failed. */
 export type Logo = { clientId: string; uri: string; image: { hash: string; type: string; bytes: Buffer } | undefined }
 
-/** What came of fetching the logo at this address for a client, and when that was. */
+/** Finds the result of fetching a client's logo from this address, and the time of it. */
 export async function find(
   db: Db,
   clientId: string,
@@ -19,7 +19,7 @@ export async function find(
   return row && { hash: row.hash ?? undefined, fetchedAtMs: row.fetched_at.getTime() }
 }
 
-/** An image by its hash, whichever client it is of. */
+/** Finds an image by its hash, whichever client it belongs to. */
 export async function findImage(db: Db, hash: string): Promise<{ type: string; bytes: Buffer } | undefined> {
   const row = await db
     .selectFrom('client_logos')
@@ -30,7 +30,7 @@ export async function findImage(db: Db, hash: string): Promise<{ type: string; b
   return row?.type && row.image ? { type: row.type, bytes: row.image } : undefined
 }
 
-/** Keeps the logo of a client in place of the one before, and tells every process of it. */
+/** Saves the logo of a client in place of the previous one. Notifies every process if there is an image. */
 export async function save(tx: Tx, { clientId, uri, image }: Logo): Promise<void> {
   const row = {
     uri,

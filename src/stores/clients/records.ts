@@ -2,7 +2,7 @@ import { CompiledQuery, sql } from 'kysely'
 import type { Db, Row, Tx } from '../../database/schema.ts'
 import type { Position } from '../position.ts'
 
-/** A client as an administrator sees it: in any state but deleted, and never with a secret. */
+/** A client as an administrator sees it: in any state except deleted, and never with a secret. */
 export type ClientRecord = {
   id: string
   metadata: Record<string, unknown>
@@ -15,7 +15,7 @@ export type ClientRecord = {
   updatedAt: Date
   lastUsedAt: Date | undefined
   expiresAt: Date | undefined
-  /** Until when the secret before the last rotation is good. */
+  /** The expiry of the secret before the last rotation. */
   previousSecretExpiresAt: Date | undefined
 }
 
@@ -46,7 +46,7 @@ export async function find(db: Db, id: string): Promise<ClientRecord | undefined
   return row && toRecord(row)
 }
 
-/** Clients in the order they were registered, after a position. */
+/** Lists clients in the order of their registration, after a position. */
 export async function list(
   db: Db,
   { after, limit }: { after: Position | undefined; limit: number },
@@ -58,13 +58,13 @@ export async function list(
   return rows.map(toRecord)
 }
 
-/** Locks clients by their keys, as requests lock those they rest on, so that two wait for each other and never both. */
+/** Locks clients in the order of their ids, as requests do, so that the two cannot deadlock. */
 export async function lock(tx: Tx, ids: string[]): Promise<void> {
   const isAmong = sql<boolean>`id = any(${ids})`
   await tx.selectFrom('clients').select('id').where(isAmong).orderBy('id').forNoKeyUpdate().execute()
 }
 
-/** All clients that an administrator registered: none that registered itself or is described by a document. */
+/** Lists the clients that an administrator registered: not those that registered themselves or are described by a document. */
 export async function listAdministered(db: Db): Promise<ClientRecord[]> {
   const rows = await db
     .selectFrom('clients')
@@ -84,7 +84,7 @@ function toRecord(row: ClientRow): ClientRecord {
     isDynamic: row.dynamic,
     isDocument: row.document,
     isDisabled: row.disabled_at !== null,
-    policy: row.policy ?? (row.dynamic ? 'default' : 'administrator'), // those of the release before this one have none
+    policy: row.policy ?? (row.dynamic ? 'default' : 'administrator'), // clients registered by the previous release have none
     registrationTokenId: row.registration_token_id ?? undefined,
     createdAt: row.created_at,
     updatedAt: row.updated_at,

@@ -1,8 +1,8 @@
 import type { Tx } from '../../database/schema.ts'
 
 /**
- * Deletes the tokens with which a client manages its registration (RFC 7592 §3). Returns how many there were. The client
- * has to be locked: a change that is under way then either came first, or finds its token gone.
+ * Deletes the tokens with which a client manages its registration (RFC 7592 §3), and returns how many there were. The
+ * client must be locked: a concurrent change then either came first or finds its token deleted.
  */
 export async function revoke(tx: Tx, clientId: string): Promise<number> {
   const { numDeletedRows } = await tx

@@ -1,6 +1,6 @@
 import type { Db, Row, Tx } from '../../database/schema.ts'
 
-/** A stored policy: rules by name, laid over those of the built-in ones. */
+/** A stored policy: rules by name, which override those of a built-in policy. */
 export type StoredPolicy = { name: string; rules: Record<string, unknown>; createdAt: Date; updatedAt: Date }
 
 const columns = ['name', 'rules', 'created_at', 'updated_at'] as const
@@ -15,7 +15,7 @@ export async function list(db: Db): Promise<StoredPolicy[]> {
   return rows.map(toPolicy)
 }
 
-/** Creates a policy, or replaces the one of that name. */
+/** Creates a policy, or replaces the one of this name. */
 export async function save(tx: Tx, { name, rules }: { name: string; rules: Record<string, unknown> }): Promise<void> {
   const now = new Date()
   const row = { rules: JSON.stringify(rules), updated_at: now }
@@ -31,7 +31,7 @@ export async function destroy(db: Db, name: string): Promise<boolean> {
   return row !== undefined
 }
 
-/** Whether a client or a usable registration token is under a policy. */
+/** Returns whether a client or a usable registration token is under a policy. */
 export async function isUsed(db: Db, name: string): Promise<boolean> {
   const client = db.selectFrom('clients').select('id').where('policy', '=', name).where('deleted_at', 'is', null)
   const token = db

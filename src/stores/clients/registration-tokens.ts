@@ -2,11 +2,11 @@ import { CompiledQuery } from 'kysely'
 import type { Db, Row, Tx } from '../../database/schema.ts'
 import type { Position } from '../position.ts'
 
-/** An initial access token (RFC 7591 §3): who has it may register clients under its policy, so many, until then. */
+/** An initial access token (RFC 7591 §3), which lets its bearer register clients under its policy. */
 export type RegistrationToken = {
   id: string
   policy: string
-  /** `undefined` is any number. */
+  /** The number of clients that it may register; `undefined` is any number. */
   maxUses: number | undefined
   uses: number
   createdAt: Date
@@ -41,7 +41,7 @@ export async function create(db: Db, token: NewRegistrationToken): Promise<void>
     .execute()
 }
 
-/** The token of this value's hash, if it may still be used. That it was usable here does not count it: `use` does. */
+/** Finds the token with this hash, if it may still be used. Only `use` counts a use. */
 export async function findUsable(db: Db, tokenHash: Buffer): Promise<RegistrationToken | undefined> {
   const row = await db
     .selectFrom('registration_tokens')
@@ -56,7 +56,7 @@ export async function findUsable(db: Db, tokenHash: Buffer): Promise<Registratio
 
 /**
  * Counts one use and says whether there was one left. Test and count are one statement, in the transaction of the
- * registration: a token for one client makes one, however many ask at the same moment.
+ * registration: a token for one client registers one, however many requests present it at the same time.
  */
 export async function use(tx: Tx, id: string): Promise<boolean> {
   const row = await tx
@@ -71,7 +71,7 @@ export async function use(tx: Tx, id: string): Promise<boolean> {
   return row !== undefined
 }
 
-/** Makes a token useless from now on. `false` if there is none of this id that still was of use. */
+/** Revokes a token. `false` if there is none of this id, or it was revoked before. */
 export async function revoke(db: Db, id: string): Promise<boolean> {
   const row = await db
     .updateTable('registration_tokens')
@@ -83,7 +83,7 @@ export async function revoke(db: Db, id: string): Promise<boolean> {
   return row !== undefined
 }
 
-/** Tokens in the order they were made, after a position. */
+/** Lists tokens in the order of their creation, after a position. */
 export async function list(
   db: Db,
   { after, limit }: { after: Position | undefined; limit: number },

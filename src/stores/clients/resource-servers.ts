@@ -5,19 +5,19 @@ import type { Db, Row, Tx } from '../../database/schema.ts'
 export type ResourceServer = {
   identifier: string
   name: string
-  /** Scope names with the sentence shown on the consent page. */
+  /** The sentences on the consent page, by scope. */
   scopes: Record<string, string>
   tokenFormat: 'opaque' | 'jwt'
   tokenTtlSeconds: number | undefined
-  /** The `typ` of its JWTs. */
+  /** The `typ` header of its JWTs. */
   tokenTypeHeader?: 'at+jwt' | 'JWT' | undefined
-  /** Whether its tokens are good for userinfo as well. */
+  /** Whether the userinfo endpoint accepts its tokens, too. */
   servesUserinfo?: boolean | undefined
-  /** The client the API introspects tokens as. */
+  /** The client as which the API introspects tokens. */
   clientId: string | undefined
-  /** Whether that client was made with it, and ends with it. */
+  /** Whether that client was registered with it, and is deleted with it. */
   ownsClient?: boolean
-  /** When it was registered. A token from before is of an API that had the same identifier, and was deleted. */
+  /** The time of its registration. An older token belongs to a deleted API that had the same identifier. */
   createdAtMs?: number
 }
 
@@ -43,7 +43,7 @@ export async function find(db: Db, identifier: string): Promise<ResourceServer |
   return row && toResourceServer(row)
 }
 
-/** Reads a resource server that is about to be changed, and locks it until the transaction ends. */
+/** Reads a resource server before a change, and locks it until the transaction ends. */
 export async function lock(tx: Tx, identifier: string): Promise<ResourceServer | undefined> {
   const row = await tx
     .selectFrom('resource_servers')
@@ -68,7 +68,7 @@ export async function destroy(db: Db, identifier: string): Promise<boolean> {
   return row !== undefined
 }
 
-/** Creates a resource server, or replaces the one of that identifier; with `isNew` it is `'taken'` when there is one. */
+/** Creates a resource server, or replaces the one of this identifier. `'taken'` if `isNew` and there is one. */
 export async function save(
   tx: Tx,
   server: ResourceServer,
@@ -97,7 +97,7 @@ export async function save(
   return saved ? 'saved' : 'taken'
 }
 
-/** Whether an API introspects tokens as this client. */
+/** Returns whether an API introspects tokens as this client. */
 export async function isUsing(db: Db, clientId: string): Promise<boolean> {
   const row = await db
     .selectFrom('resource_servers')
@@ -108,8 +108,8 @@ export async function isUsing(db: Db, clientId: string): Promise<boolean> {
 }
 
 /**
- * When each of these APIs was registered, in milliseconds. They are not deleted before the transaction ends, so that
- * a consent does not outlive the API that it names.
+ * Returns the time of registration of each of these APIs, in milliseconds. Locks them against deletion until the
+ * transaction ends, so that a consent does not outlive the API that it names.
  */
 export async function holdRegistrations(tx: Tx, identifiers: readonly string[]): Promise<Map<string, number>> {
   if (identifiers.length === 0) return new Map()
@@ -123,7 +123,7 @@ export async function holdRegistrations(tx: Tx, identifiers: readonly string[]):
   return new Map(rows.map(({ identifier, created_at }) => [identifier, created_at.getTime()]))
 }
 
-/** Whether a client has no grant, so that all it can do is introspect, and no other resource server uses it. */
+/** Returns whether a client has no grant type, so that it can only introspect, and no resource server uses it. */
 export async function isOnlyCredentials(db: Db, clientId: string): Promise<boolean> {
   const row = await db
     .selectFrom('clients')

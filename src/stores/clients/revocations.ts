@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import type { Tx } from '../../database/schema.ts'
 
-/** Ends every code and token that was issued to a client, but not what manages it. */
+/** Revokes every code and token that was issued to a client, but not the tokens that manage its registration. */
 export async function revokeIssued(tx: Tx, id: string): Promise<void> {
   await lockGrants(tx, id)
   await tx
@@ -11,7 +11,7 @@ export async function revokeIssued(tx: Tx, id: string): Promise<void> {
     .execute()
 }
 
-/** Ends every code of a client that was not redeemed yet. */
+/** Revokes every code of a client that was not redeemed yet. */
 export async function revokeCodes(tx: Tx, id: string): Promise<void> {
   await lockGrants(tx, id)
   await tx
@@ -22,7 +22,7 @@ export async function revokeCodes(tx: Tx, id: string): Promise<void> {
     .execute()
 }
 
-/** Grants are locked before what is under them, as a request does: it finishes before, or finds nothing left to redeem. */
+/** Locks grants before the tokens under them, as a request does: it finishes first, or finds nothing left to redeem. */
 async function lockGrants(tx: Tx, id: string): Promise<void> {
   await tx.selectFrom('grants').select('id').where('client_id', '=', id).orderBy('id').forUpdate().execute()
 }

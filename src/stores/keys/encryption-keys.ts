@@ -1,9 +1,9 @@
 import type { Db, Tx } from '../../database/schema.ts'
 
-/** A key-encryption key that something may be sealed with: its id, and since when it is known. Never the key. */
+/** A key-encryption key that values may be sealed with: its id and when it was noted, but never the key. */
 export type EncryptionKey = { id: string; createdAt: Date }
 
-/** Those there are, oldest first. */
+/** Lists the noted keys, oldest first. */
 export async function list(db: Db): Promise<EncryptionKey[]> {
   const rows = await db
     .selectFrom('encryption_keys')
@@ -14,7 +14,7 @@ export async function list(db: Db): Promise<EncryptionKey[]> {
   return rows.map(({ id, created_at }) => ({ id, createdAt: created_at }))
 }
 
-/** Notes keys that something is going to be sealed with. Those that are known stay as they are. */
+/** Notes keys before values are sealed with them. Keys that were noted before stay as they are. */
 export async function add(db: Db, ids: readonly string[]): Promise<void> {
   const now = new Date()
   await db
@@ -24,7 +24,7 @@ export async function add(db: Db, ids: readonly string[]): Promise<void> {
     .execute()
 }
 
-/** Strikes out keys that nothing is sealed with any more. */
+/** Removes keys that no value is sealed with. */
 export async function remove(tx: Tx, ids: readonly string[]): Promise<void> {
   if (ids.length > 0) await tx.deleteFrom('encryption_keys').where('id', 'in', ids).execute()
 }

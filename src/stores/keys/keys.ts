@@ -4,23 +4,23 @@ import { type Envelope, keyIdOf } from '../../crypto/envelope.ts'
 import type { Db, Row, Tx } from '../../database/schema.ts'
 import { type Secret, secret } from '../../secret.ts'
 
-/** What a key goes through, in this order. docs/keys.md says what each means. */
+/** The states of a key, in order. docs/keys.md describes each. */
 export const states = ['pending', 'published', 'active', 'retired', 'removed'] as const
 
 export type KeyState = (typeof states)[number]
 
-/** A key as everybody may know it. Its moments are those at which it came into a state. */
+/** A key without its secret. Each time is that at which it entered a state. */
 export type Key = {
   /** The `kid` of a signing key (RFC 7517 §4.5). */
   id: string
-  /** The algorithm of a signing key, or what a secret is for that all processes share. */
+  /** The algorithm of a signing key, or the use of a secret that all processes share. */
   purpose: string
   state: KeyState
-  /** Of signing keys. */
+  /** The public part of a signing key. */
   publicJwk: JWK | undefined
-  /** Whether its secret is in the database. */
+  /** Whether the database stores its secret. */
   isKept: boolean
-  /** Where a key-management service keeps the private key, if one does. */
+  /** The reference of the private key in a key-management service, if it is in one. */
   serviceReference: string | undefined
   createdAt: Date
   publishedAt: Date | undefined
@@ -28,11 +28,11 @@ export type Key = {
   retiredAt: Date | undefined
   removedAt: Date | undefined
   revokedAt: Date | undefined
-  /** When somebody asked for the next key to take over, rather than at the usual time. */
+  /** The time at which somebody asked for an early rotation to the next key. */
   rotationRequestedAt: Date | undefined
 }
 
-/** A key and its secret, which is there until the key is retired, unless a service keeps it. */
+/** A key with its secret, which the database stores until the key is retired, unless it is in a service. */
 export type OpenedKey = Key & { value: Secret | undefined }
 
 export type NewKey = {
@@ -43,13 +43,13 @@ export type NewKey = {
   serviceReference?: string | undefined
 }
 
-/** The channel on which processes are told that keys changed. */
+/** The channel that notifies processes of changed keys. */
 export const changedChannel = 'postern_keys'
 
-// Named as the two tables were that the first keys are from: the name is sealed with the value.
+// The names in the identities are those of the two tables that stored the first keys: a value is sealed for its name.
 const sharedSecrets = ['cookie-key', 'dpop-nonce', 'pairwise-salt', 'pepper']
 
-/** What a key's value is sealed for: its place. */
+/** Returns the identity that a key's value is sealed for. */
 export function identity({ id, purpose }: { id: string; purpose: string }): string {
   return sharedSecrets.includes(purpose) ? `shared_secrets.value:${id}` : `signing_keys.private_jwk:${id}`
 }
@@ -70,18 +70,18 @@ const columns = [
   'rotation_requested_at',
 ] as const
 
-/** Whether a key waits to take over. */
+/** Returns whether a key waits to take over. */
 export function isNext({ state }: Key): boolean {
   return state === 'pending' || state === 'published'
 }
 
-/** All keys there ever were, oldest first. */
+/** Lists all keys there ever were, oldest first. */
 export async function list(db: Db): Promise<Key[]> {
   const rows = await db.selectFrom('keys').select(columns).orderBy('created_at').orderBy('id').execute()
   return rows.map(toKey)
 }
 
-/** All keys with what they are worth. Throws when one cannot be opened. */
+/** Lists all keys with their secrets. Throws if one cannot be opened. */
 export async function open(db: Db, envelope: Envelope): Promise<OpenedKey[]> {
   const rows = await db.selectFrom('keys').select(columns).orderBy('created_at').orderBy('id').execute()
   return rows.map((row) => ({
@@ -90,7 +90,7 @@ export async function open(db: Db, envelope: Envelope): Promise<OpenedKey[]> {
   }))
 }
 
-/** The ids of the key-encryption keys that keys are sealed with, be the schema of this release, an earlier one, or none. */
+/** Lists the ids of the key-encryption keys that keys are sealed with, in a schema of this or an earlier release, or in none. */
 export async function sealingKeyIds(db: Db): Promise<string[]> {
   const columns = { keys: 'sealed', signing_keys: 'private_jwk_sealed', shared_secrets: 'value_sealed' }
   const found = await Promise.all(
@@ -107,8 +107,8 @@ export async function sealingKeyIds(db: Db): Promise<string[]> {
 }
 
 /**
- * Something that differs whenever keys are to be used differently, for processes to compare with what they have. A key
- * that is pending is published by who knows of it.
+ * Returns a text that changes whenever keys must be used differently, so that a process can compare it with its own. A
+ * pending key counts as published, because every process that knows it publishes it.
  */
 export async function version(db: Db): Promise<string> {
   const rows = await db.selectFrom('keys').select(['id', 'state', 'revoked_at']).orderBy('id').execute()
@@ -117,12 +117,12 @@ export async function version(db: Db): Promise<string> {
     .join('\n')
 }
 
-/** Lets one process at a time decide about keys, until its transaction ends; those that come later wait. */
+/** Lets one process at a time decide about keys, until its transaction ends. Later ones wait. */
 export async function lead(tx: Tx): Promise<void> {
   await sql`select pg_advisory_xact_lock(${leadership})`.execute(tx)
 }
 
-/** As `lead`, but says `false` instead of waiting when another process is at it. */
+/** Leads like `lead`, but returns `false` instead of waiting for another process. */
 export async function tryLead(tx: Tx): Promise<boolean> {
   const { rows } = await sql<{ leads: boolean }>`select pg_try_advisory_xact_lock(${leadership}) as leads`.execute(tx)
   return rows[0]?.leads === true
@@ -130,7 +130,7 @@ export async function tryLead(tx: Tx): Promise<boolean> {
 
 const leadership = 0x6b657973 // "keys"
 
-/** Adds a key that begins its life now, as `pending`, or as `active` when there is nothing to rotate from. */
+/** Adds a key, as `pending`, or as `active` if there is none to rotate from. */
 export async function add(
   tx: Tx,
   envelope: Envelope,
@@ -160,7 +160,7 @@ export async function publish(tx: Tx, id: string, at: Date): Promise<void> {
   await announce(tx)
 }
 
-/** Makes a key the one that signs. */
+/** Makes a key the one that is used for its purpose. */
 export async function activate(tx: Tx, id: string, at: Date): Promise<void> {
   await tx
     .updateTable('keys')
@@ -170,7 +170,7 @@ export async function activate(tx: Tx, id: string, at: Date): Promise<void> {
   await announce(tx)
 }
 
-/** Ends the use of a key. What it signed with is erased, unless it verifies with the same. */
+/** Ends the use of a key. Erases its secret, unless the key also verifies with it. */
 export async function retire(tx: Tx, id: string, at: Date): Promise<void> {
   await tx
     .updateTable('keys')
@@ -180,7 +180,7 @@ export async function retire(tx: Tx, id: string, at: Date): Promise<void> {
   await announce(tx)
 }
 
-/** Ends the publication of a key. One that is revoked is good for nothing from then on. */
+/** Ends the publication of a key. A revoked key also stops verifying. */
 export async function remove(
   tx: Tx,
   id: string,
@@ -200,18 +200,18 @@ export async function remove(
   await announce(tx)
 }
 
-/** Asks for the next key to take over from this one as soon as it may. */
+/** Asks for the next key to take over from this one as soon as possible. */
 export async function requestRotation(tx: Tx, id: string, at: Date): Promise<void> {
   await tx.updateTable('keys').set({ rotation_requested_at: at }).where('id', '=', id).execute()
   await announce(tx)
 }
 
-/** Says that no service keeps a private key any more. */
+/** Records that a key-management service destroyed the private key. */
 export async function setDestroyed(tx: Tx, id: string): Promise<void> {
   await tx.updateTable('keys').set({ service_reference: null }).where('id', '=', id).execute()
 }
 
-/** Keeps the public part of a signing key by itself. */
+/** Stores the public part of a signing key apart from its secret. */
 export async function setPublicJwk(db: Db, id: string, publicJwk: JWK): Promise<void> {
   await db
     .updateTable('keys')

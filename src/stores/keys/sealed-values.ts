@@ -12,19 +12,19 @@ type KeyColumn = { name: string; type: 'text' | 'bytea' }
 /** A column that holds sealed values, or a member of one. */
 type Column = {
   table: string
-  /** What rows are told apart and put in order by. All that the identity is made of is in it. */
+  /** The columns that identify and order rows. They contain everything that the identity is made of. */
   key: readonly KeyColumn[]
-  /** The sealed value of a row of this alias, in SQL. */
+  /** Returns the SQL for the sealed value of the row with this alias. */
   sealed(row: string): string
-  /** The assignment of another one to the row `t`, in SQL. */
+  /** Returns the SQL that assigns a new value to the row `t`. */
   assign(value: string): string
-  /** What the value is sealed for. */
+  /** Returns the identity that the value is sealed for. */
   identity(key: RowKey): string
 }
 
 type RowKey = readonly (string | Buffer)[]
 
-/** A value that is not sealed with the key that it should be sealed with. */
+/** A value that is sealed with another key than the current one. */
 export type StaleValue = { key: RowKey; identity: string; sealed: string }
 
 const text = (name: string): KeyColumn => ({ name, type: 'text' })
@@ -40,12 +40,12 @@ function member(table: string, name: string, key: readonly KeyColumn[], identity
     key,
     identity,
     sealed: (row) => `${row}.payload->>'${name}'`,
-    // Of the row as it is by then, so that what a request changed in it meanwhile stays.
+    // Reads the row as it is at the update, so that a concurrent change of a request stays.
     assign: (value) => `payload = jsonb_set(t.payload, '{${name}}', to_jsonb(${value}))`,
   }
 }
 
-/** Everything that is sealed. What is sealed and not named here would be lost with the key it is sealed with. */
+/** All sealed values. Any sealed value that is missing here would be lost with the key that sealed it. */
 // biome-ignore format: it is a table
 const columns = {
   'keys.sealed': column('keys', 'sealed', [text('id'), text('purpose')], ([id, purpose]) => keys.identity({ id: String(id), purpose: String(purpose) })),
@@ -56,14 +56,14 @@ const columns = {
   'artifacts.payload.sealed': member('artifacts', 'sealed', [bytea('id_hash'), text('model')], ([hash, model]) => artifacts.identity(String(model), hash as Buffer)),
 } satisfies Record<string, Column>
 
-/** Where sealed values are. */
+/** A place that stores sealed values. */
 export type Place = keyof typeof columns
 
 export const places = Object.keys(columns) as Place[]
 
 /**
- * Of the next rows after a key those whose value is sealed with another key than this one; and the key of the last of
- * the rows, from where to go on, unless there are no more.
+ * Reads the next rows after a row key, and returns those whose value is sealed with another key than `keyId`. `last` is the
+ * row key to continue from, unless there are no more rows.
  */
 export async function listStale(
   db: Db,
@@ -96,8 +96,8 @@ export async function listStale(
 }
 
 /**
- * Puts values in the place of those that were read, and says how many. A row that has another value by now is left
- * alone, and so is one that somebody else is at: nothing is waited for, so no request waits for this in a circle.
+ * Replaces values that were read, and returns how many. It skips a row whose value changed since, and a row that is locked:
+ * it never waits, so it cannot deadlock with a request.
  */
 export async function replace(
   db: Db,
@@ -130,7 +130,7 @@ export async function replace(
   return rows.length
 }
 
-/** How many values of a place are sealed with each key, and how many are no sealed values at all. Reads all rows. */
+/** Counts how many values of a place are sealed with each key, and how many are not sealed values. Reads all rows. */
 export async function countByKey(db: Db, place: Place): Promise<{ keyId: string | undefined; count: number }[]> {
   const { table, sealed }: Column = columns[place]
   const { rows } = await db.executeQuery<{ head: string; count: number }>(
@@ -144,7 +144,7 @@ export async function countByKey(db: Db, place: Place): Promise<{ keyId: string 
   return [...counts].map(([keyId, count]) => ({ keyId, count }))
 }
 
-/** The same of all places together. */
+/** Counts the sealed values of all places together, by key. */
 export async function countAllByKey(db: Db): Promise<Map<string | undefined, number>> {
   const sums = new Map<string | undefined, number>()
   await db.transaction().execute(async (tx) => {
@@ -156,4 +156,4 @@ export async function countAllByKey(db: Db): Promise<Map<string | undefined, num
   return sums
 }
 
-const countTimeout = '10min' // for an operator who asks, and waits
+const countTimeout = '10min' // an administrator asked for it, and waits

@@ -2,13 +2,11 @@ import { randomBytes } from 'node:crypto'
 import { sql } from 'kysely'
 import type { Tx } from '../../database/schema.ts'
 
-// A trigger refuses every other change, and these where the transaction does not say what it is about to do.
+// A trigger refuses every change of the audit except these two, which a transaction has to announce by a setting.
 
-const leewaySeconds = 60 // the trigger compares with the clock of the database
+const leewaySeconds = 60 // the trigger uses the clock of the database
 
-/**
- * Deletes up to `limit` events that are older than they are kept. Returns how many went: none if another process is at it.
- */
+/** Deletes up to `limit` events past their retention. Returns how many it deleted: none while another process is deleting. */
 export async function deleteOlder(tx: Tx, { seconds, limit }: { seconds: number; limit: number }): Promise<number> {
   await sql`select set_config('postern.audit_kept_seconds', ${String(seconds)}, true)`.execute(tx)
   const before = new Date(Date.now() - (seconds + leewaySeconds) * 1000)
@@ -21,10 +19,10 @@ export async function deleteOlder(tx: Tx, { seconds, limit }: { seconds: number;
 }
 
 /**
- * Has the events of an account that is gone say no longer who it was and from where: they are of a name that is made up,
- * the same for all of them.
+ * Removes the identity and the addresses of an erased account from its events. One random pseudonym replaces it in all of
+ * them.
  *
- * @returns that name, and of how many events it is.
+ * @returns the pseudonym, and the number of events.
  */
 export async function pseudonymise(tx: Tx, accountId: string): Promise<{ pseudonym: string; events: number }> {
   const pseudonym = `erased:${randomBytes(12).toString('base64url')}`

@@ -2,10 +2,10 @@ import { CompiledQuery } from 'kysely'
 import type { Db, Row } from '../../database/schema.ts'
 import type { EventType } from './audit-events.ts'
 
-/** Something that happened and matters for security. Never holds a bearer value or a secret. */
+/** An event that matters for security. It never contains a bearer value or a secret. */
 export type AuditEvent = {
   type: EventType
-  /** Who did it, when it was not the account itself: `operator:name` at the command line, `client:id` by API. */
+  /** The actor, if not the account itself: `operator:name` on the command line, `client:id` by API. */
   actor?: string | undefined
   accountId?: string | undefined
   clientId?: string | undefined
@@ -15,13 +15,13 @@ export type AuditEvent = {
   requestId?: string | undefined
   address?: string | undefined
   details?: Record<string, unknown>
-  /** Whether strangers can cause it as often as they like. It is then recorded for a while, and not for good. */
+  /** Whether strangers can cause it as often as they like. It is then stored only for a time. */
   isByStranger?: boolean
 }
 
-const strangersKeptMs = 30 * 86_400_000 // long enough to look into an attack, and what a network can cause is limited
+const strangersKeptMs = 30 * 86_400_000 // long enough to investigate an attack; throttling limits what a network can cause
 
-/** Appends events; give a transaction to have them stand or fall with their effect. */
+/** Appends events. In a transaction, they are stored only if their effect is. */
 export async function append(db: Db, events: AuditEvent[]): Promise<void> {
   if (events.length === 0) return
   const occurredAt = new Date()
@@ -45,7 +45,7 @@ export async function append(db: Db, events: AuditEvent[]): Promise<void> {
     .execute()
 }
 
-/** An event as it is shown, with the names that its account and client have now. */
+/** A recorded event, with the current names of its account and client. */
 export type RecordedEvent = AuditEvent & {
   id: string
   occurredAt: Date
@@ -64,7 +64,7 @@ const columns = ['id', 'occurred_at', 'type', 'actor', 'account_id', 'client_id'
 
 type EventRow = Row<'audit_events', (typeof columns)[number]> & { email: string | null; client_name: string | null }
 
-/** The newest events first, of those that a filter lets through, before an id. */
+/** Lists the events that match a filter, the newest first, before an id. */
 export async function list(
   db: Db,
   { before, limit, ...filter }: AuditFilter & { before?: string | undefined; limit: number },
@@ -104,7 +104,7 @@ export async function list(
   }))
 }
 
-/** Where the last events came from, of those that came from somewhere: an address for each of them. */
+/** Lists the addresses of the last events that have one. */
 export async function lastAddresses(db: Db, limit: number): Promise<string[]> {
   const rows = await db
     .selectFrom('audit_events')

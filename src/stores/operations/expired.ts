@@ -4,16 +4,16 @@ import { models } from '../protocol/models.ts'
 
 const day = 86_400
 
-// How long a row is kept after it expired: long enough that no clock, and no lifetime derived from it, still needs it.
+// The time that a row is kept after it expired: long enough that no clock, and no lifetime derived from it, needs it.
 const keptSeconds = {
   replays: 0,
   throttles: 0,
   idempotency_keys: 0,
   refused_requests: 0,
-  sessions: 300, // an expired one is not found; this is for clocks that differ
+  sessions: 300, // for clocks that differ; an expired session is not found
   artifacts: Object.fromEntries(Object.entries(models).map(([model, { keptSeconds }]) => [model, keptSeconds])),
-  audit_events: day, // the trigger that refuses to delete others compares with the clock of the database
-  grants: 7 * day, // last: artifacts go with them
+  audit_events: day, // the trigger that protects all other events uses the clock of the database
+  grants: 7 * day, // last, because their artifacts are deleted with them
 } as const
 
 type Table = keyof typeof keptSeconds
@@ -21,7 +21,7 @@ type Table = keyof typeof keptSeconds
 /** Tables whose rows expire, in the order they are swept. */
 export const tables = Object.keys(keptSeconds) as Table[]
 
-/** Tables whose rows are kept until someone deletes them. */
+/** Tables whose rows never expire. */
 export const keptTables = [
   'accounts',
   'password_credentials',
@@ -35,8 +35,8 @@ export const keptTables = [
 ] as const
 
 /**
- * Deletes up to `limit` expired rows, leaving alone those in use. Returns how many went: none if another process is
- * deleting at this moment. One at a time is enough, and two would only wait for the same pages.
+ * Deletes up to `limit` expired rows, except locked ones. Returns how many it deleted: none while another process is
+ * deleting. One process at a time is enough, and two would only wait for the same pages.
  */
 export async function deleteBatch(db: Db, table: Table, limit: number): Promise<number> {
   const isOurTurn = sql`(select pg_try_advisory_xact_lock(hashtextextended('postern sweep', 0)))`
@@ -50,7 +50,7 @@ export async function deleteBatch(db: Db, table: Table, limit: number): Promise<
 function isPast(table: Table): RawBuilder<SqlBool> {
   const kept = keptSeconds[table]
   if (typeof kept === 'number') return sql<SqlBool>`expires_at < ${secondsAgo(kept)}`
-  // The first condition is the one that the index is good for.
+  // The index serves the first condition.
   const rules = Object.entries(kept).map(
     ([model, seconds]) => sql<SqlBool>`(model = ${model} and expires_at < ${secondsAgo(seconds)})`,
   )

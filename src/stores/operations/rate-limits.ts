@@ -1,7 +1,7 @@
 import { CompiledQuery } from 'kysely'
 import type { Db } from '../../database/schema.ts'
 
-/** How often something may happen under one key until its window ends, which begins with the first time. */
+/** The number of times that something may happen under one key in a window, which begins with the first time. */
 export type RateLimit = { keyHash: Buffer; most: number }
 
 const counting = `
@@ -9,7 +9,7 @@ const counting = `
     expires_at = case when t.expires_at <= $2::timestamptz then excluded.expires_at else t.expires_at end`
 const window = `$2::timestamptz + $3 * interval '1 second'`
 
-// One statement for any number of processes, and all keys or none: what is over one limit is not counted under another.
+// One statement, for any number of processes. It counts under all keys or none: a request over one limit does not use another.
 const ownStatement = `
   with asked as (
     select decode(r.key, 'hex') as key_hash, r.most from json_to_recordset($1::json) as r(key text, most int)
@@ -27,9 +27,9 @@ const ownStatement = `
     (select count(*) from counted)::int as counted`
 
 /**
- * Counts one more time that something happens, under each of several keys.
+ * Counts one more occurrence under each of several keys.
  *
- * @returns 0 when it is within all limits, otherwise the seconds after which to try again.
+ * @returns 0 if it is within all limits, otherwise the seconds to wait before trying again.
  */
 export async function take(
   db: Db,
@@ -41,7 +41,7 @@ export async function take(
   )
   const { seconds = 0, counted = 0 } = rows[0] ?? {}
   if (seconds) return Math.max(1, Math.ceil(seconds))
-  return counted === limits.length ? 0 : 1 // others took what was left at the same moment
+  return counted === limits.length ? 0 : 1 // concurrent requests took the rest
 }
 
 const sharedStatement = `
@@ -63,11 +63,11 @@ const sharedStatement = `
     (select extract(epoch from expires_at - $2::timestamptz)::float8 from throttles where key_hash = $4) as seconds`
 
 /**
- * Counts one more time that something happens, out of what all have in common. A part of it is reserved for those that
- * have had nothing yet in this window, so that a few cannot use up what is for all.
+ * Counts one more occurrence under a limit that all share. A part of the limit is reserved for those who have had nothing
+ * in this window, so that a few cannot use it up for all.
  *
- * @param own - Whose it is.
- * @returns 0 when there was something left, otherwise the seconds after which to try again.
+ * @param own - The key of the one who asks.
+ * @returns 0 if some of the limit was left, otherwise the seconds to wait before trying again.
  */
 export async function takeShared(
   db: Db,

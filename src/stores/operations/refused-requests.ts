@@ -1,7 +1,7 @@
 import type { Db, Row } from '../../database/schema.ts'
 import type { Position } from '../position.ts'
 
-/** A request that was refused, and why. */
+/** A refused request, with the reason. */
 export type RefusedRequest = {
   requestId: string
   occurredAt: Date
@@ -9,7 +9,7 @@ export type RefusedRequest = {
   method: string
   path: string
   status: number
-  /** `error`, `reason`, and what else is known, by name. */
+  /** `error`, `reason`, and other details by name. */
   reason: Record<string, string | undefined>
 }
 
@@ -45,7 +45,7 @@ export async function find(db: Db, requestId: string): Promise<RefusedRequest | 
   return row && toRequest(row)
 }
 
-/** Refused requests, the newest first; of one client, if one is named. */
+/** Lists refused requests, the newest first, of all clients or one. */
 export async function list(
   db: Db,
   { clientId, after, limit }: { clientId: string | undefined; after: Position | undefined; limit: number },

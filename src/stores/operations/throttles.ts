@@ -2,21 +2,21 @@ import { CompiledQuery } from 'kysely'
 import type { Db } from '../../database/schema.ts'
 
 /**
- * How attempts under one key are limited: `burst` at once, and one more every `everySeconds`. A key that is never used
- * again is full again after as long as it takes, and its row is then as good as none.
+ * A limit on attempts under one key: `burst` at once, and one more every `everySeconds`. An unused key fills up again, and
+ * its row is then equivalent to no row.
  */
 export type ThrottleRule = { keyHash: Buffer; burst: number; everySeconds: number }
 
 export type Begun = {
-  /** Which of the ways the attempt takes; `undefined` when it has to wait. */
+  /** The way that the attempt takes; `undefined` if it has to wait. */
   way: number | undefined
-  /** For each way, the seconds after which it is open; 0 is now. */
+  /** For each way, the seconds until it is open; 0 means now. */
   waits: number[]
   isMarked: boolean
 }
 
-// The generic cell rate algorithm: a row holds nothing but the moment at which its allowance is whole again, and that is
-// when it expires. One statement on every process; the conditional update decides among attempts at the same moment.
+// The generic cell rate algorithm. A row holds only the time at which its allowance is full again, which is when it expires.
+// One statement serves all processes; its conditional update decides between concurrent attempts.
 const statement = `
   with asked as (
     select r.way, decode(r.key, 'hex') as key_hash, r.every, r.burst
@@ -47,12 +47,12 @@ const statement = `
 type Row = { way: number | null; chosen: number; counted: string[] | null; waits: number[]; marked: boolean }
 
 /**
- * Begins an attempt, in the first way in which all keys have something left, and takes one from each of these keys. An
- * attempt that has to wait takes nothing, so that waiting never makes anybody wait longer.
+ * Begins an attempt in the first way whose keys all have something left, and takes one from each of these keys. An attempt
+ * that has to wait takes nothing, so nobody waits longer because of it.
  *
- * An attempt that loses a race for the last one of a key waits a second, as if it had come later.
+ * An attempt that loses the race for the last one of a key waits a second, as if it had come later.
  *
- * @param options.mark - A key to look up by the way, whose `isMarked` is asked for.
+ * @param options.mark - A key that the same statement looks up, for `isMarked`.
  */
 export async function begin(
   db: Db,
@@ -64,7 +64,7 @@ export async function begin(
   )
   const parameters = [JSON.stringify(asked), at, mark ?? null]
   const [row] = (await db.executeQuery<Row>(CompiledQuery.raw(statement, parameters))).rows
-  if (!row) throw new Error('An attempt was neither begun nor refused.')
+  if (!row) throw new Error('An attempt neither began nor was refused.')
   const { way, chosen, counted, waits, marked: isMarked } = row
   if (way === null || counted?.length === chosen) return { way: way ?? undefined, waits, isMarked }
   const rules = ways[way]
@@ -74,7 +74,7 @@ export async function begin(
   return { way: undefined, waits: waits.map((seconds) => Math.max(1, seconds)), isMarked }
 }
 
-/** Marks a key for so many seconds from now. */
+/** Marks a key for a number of seconds from now. */
 export async function mark(db: Db, keyHash: Buffer, seconds: number): Promise<void> {
   await db
     .insertInto('throttles')
@@ -85,13 +85,13 @@ export async function mark(db: Db, keyHash: Buffer, seconds: number): Promise<vo
 
 const inSeconds = (seconds: number) => new Date(Date.now() + seconds * 1_000)
 
-/** Takes back an attempt: `restored` keys get this one back, and `forgotten` ones are as if never used. */
+/** Takes back an attempt: `restored` keys get it back, and `forgotten` keys are as if never used. */
 export async function giveBack(
   db: Db,
   { restored, forgotten = [] }: { restored: readonly ThrottleRule[]; forgotten?: readonly ThrottleRule[] },
 ): Promise<void> {
   const document = restored.map(({ keyHash, everySeconds: every }) => ({ key: keyHash.toString('hex'), every }))
-  // Locked in the order in which attempts are counted.
+  // Locked in the same order as when attempts are counted.
   await db.executeQuery(
     CompiledQuery.raw(
       `with asked as (

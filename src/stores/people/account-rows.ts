@@ -10,11 +10,11 @@ export type Account = {
   isDisabled: boolean
   /** The last change to what is known of the person. A new password or a disabled account does not count. */
   updatedAt: Date
-  /** Counts the times that all sign-ins of the account were ended. Proof from an earlier epoch is worth nothing. */
+  /** The number of times that all sign-ins of the account were ended. A sign-in of an earlier epoch is invalid. */
   epoch: number
 }
 
-/** The columns that make an account, in every query that reads one. The first is the key. */
+/** The columns of an account in every query that reads one. The first is the key. */
 export const columns = ['id', 'email', 'email_verified', 'profile', 'disabled_at', 'updated_at', 'epoch'] as const
 
 type AccountRow = Row<'accounts', (typeof columns)[number]>
@@ -31,13 +31,13 @@ export function toAccount(row: AccountRow): Account {
   }
 }
 
-/** The columns of an account for a query that joins `accounts u`. */
+/** The same columns for a query that joins `accounts u`. */
 export const joinedAccountColumns = joined('u', columns)
 
-/** The account that a query found beside a row of another table. */
+/** The part of a joined row that is an account. */
 export type JoinedAccount = Joined<'u', AccountRow>
 
-/** Reads the account that came with a row of another table. */
+/** Reads the account from a row of another table that was joined with it. */
 export function joinedAccount(row: JoinedAccount): Account | undefined {
   const account = joinedRow<'u', AccountRow>(row, 'u', columns)
   return account && toAccount(account)

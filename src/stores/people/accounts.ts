@@ -12,8 +12,8 @@ export type { Account } from './account-rows.ts'
 export type Credentials = { account: Account; passwordHash: string | undefined }
 
 /**
- * The form in which two spellings of an address are the same account: normalized, trimmed, lower case, and the domain as
- * DNS has it (RFC 5891 §4.4), so that `bücher.example` and `xn--bcher-kva.example` are one.
+ * Returns the form in which two spellings of an email address are the same account: normalized, trimmed, in lower case, and
+ * with the domain as in DNS (RFC 5891 §4.4), so that `bücher.example` and `xn--bcher-kva.example` are one.
  */
 export function canonicalEmail(email: string): string {
   const address = email.normalize('NFKC').trim().toLowerCase()
@@ -23,8 +23,8 @@ export function canonicalEmail(email: string): string {
 }
 
 /**
- * A domain as DNS has it, or '' for what is none. Node reads it as part of a URL: it would end a domain at a slash, decode
- * its percent signs and leave out what cannot be seen, so that `example.com/x` passed for `example.com`.
+ * Returns a domain as in DNS, or '' if the text is not a domain. Node parses it as part of a URL: it would end a domain at a
+ * slash, decode percent signs and drop invisible characters, so that `example.com/x` passed for `example.com`.
  */
 export function asciiDomain(text: string): string {
   return /^[\p{L}\p{M}\p{N}\p{Join_Control}.\u3002\uff0e\uff61_-]+$/u.test(text) ? domainToASCII(text) : ''
@@ -39,7 +39,7 @@ export async function findByEmail(db: Db, email: string): Promise<Account | unde
   return (await findCredentials(db, email))?.account
 }
 
-/** An account with its password hash, by email address in any spelling. */
+/** Finds an account with its password hash, by its email address in any spelling. */
 export async function findCredentials(db: Db, email: string): Promise<Credentials | undefined> {
   const row = await db
     .selectFrom('accounts')
@@ -58,7 +58,7 @@ export type NewAccount = {
   passwordHash: string
 }
 
-/** Creates an account with a password. `'email-taken'` when the address belongs to another one. */
+/** Creates an account with a password. `'email-taken'` if the address belongs to another account. */
 export async function create(db: Tx, account: NewAccount): Promise<Account | 'email-taken'> {
   const now = new Date()
   const row = await db
@@ -90,7 +90,7 @@ export async function setPasswordHash(tx: Tx, accountId: string, hash: string): 
     .execute()
 }
 
-/** Replaces the hash of the same password with one of other parameters. `false` when a password was set meanwhile. */
+/** Replaces the hash of a password with one of other parameters. `false` if another password was set in the meantime. */
 export async function renewPasswordHash(
   db: Db,
   accountId: string,
@@ -112,7 +112,7 @@ export type AccountChange = {
   profile?: Record<string, unknown> | undefined
 }
 
-/** Changes what is given of an account. `'email-taken'` when the address belongs to another one. */
+/** Changes the given fields of an account. `'email-taken'` if the address belongs to another account. */
 export async function update(tx: Tx, id: string, change: AccountChange): Promise<'updated' | 'email-taken'> {
   try {
     await tx
@@ -142,7 +142,7 @@ export async function destroy(tx: Tx, accountId: string): Promise<boolean> {
   return row !== undefined
 }
 
-/** Disables an account and signs it out everywhere. Its grants, the record of what it consented to, stay. */
+/** Disables an account and signs it out everywhere. Its grants, which record its consents, stay. */
 export async function disable(tx: Tx, accountId: string): Promise<boolean> {
   const row = await tx
     .updateTable('accounts')
@@ -157,11 +157,11 @@ export async function disable(tx: Tx, accountId: string): Promise<boolean> {
 }
 
 /**
- * Ends every sign-in of an account, those that are not finished included, and every code and token issued for it.
+ * Ends every sign-in of an account, including unfinished ones, and revokes every code and token issued for it. `false` if
+ * there is no such account.
  *
- * Rows are locked in the order in which a request locks them: account, sessions, grants, artifacts. A request in flight
- * therefore either finishes before, and is undone here, or finds that what it relies on has moved. `false` when there is
- * no such account.
+ * It locks rows in the same order as a request: account, sessions, grants, artifacts. A request in flight therefore either
+ * finishes first, and is undone here, or finds that the rows it relies on have changed.
  */
 export async function signOutEverywhere(tx: Tx, accountId: string): Promise<boolean> {
   const row = await tx
@@ -187,7 +187,7 @@ export async function enable(tx: Tx, accountId: string): Promise<boolean> {
   return row !== undefined
 }
 
-/** Accounts in the order they were created, after a position. */
+/** Lists accounts in the order of their creation, after a position. */
 export async function list(
   db: Db,
   { after, limit }: { after?: Position | undefined; limit: number },

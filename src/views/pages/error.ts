@@ -11,9 +11,9 @@ export type Explanation = {
 
 export type ErrorPage = {
   code: ErrorCode
-  /** The id of the request, by which an administrator finds the reason. */
+  /** The id of the request. An administrator finds the reason by it. */
   reference: string | undefined
-  /** The reason, on the developer's own machine. */
+  /** The reason, if the server runs on the developer's own machine. */
   developer: Explanation | undefined
   /** The OAuth error code and description; shown for `protocol` only. */
   error: string | undefined

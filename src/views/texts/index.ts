@@ -1,9 +1,9 @@
 import en from './en.json' with { type: 'json' }
 
-/** The texts of one language that code chooses from by a key. The other words of a page are in its template. */
+/** The texts of one language that are looked up by a key. The other words of a page are in its template. */
 export type Texts = typeof en
 
-/** A scope, claim or outcome exists only with a text: its type is the list of keys, so a key without one does not compile. */
+// These types are the keys of the texts, so a scope, a claim or an error without a text does not compile.
 export type ScopeName = keyof Texts['scopes']
 export type ClaimName = keyof Texts['claims']
 export type ErrorCode = keyof Texts['errors']
