@@ -53,7 +53,7 @@ function describeError(error: unknown): object {
   }
 }
 
-/** Removes the excerpt of its input from a message of JSON.parse(). A short input is quoted as a whole. */
+/** Removes the excerpt of the input from a message of JSON.parse(), which quotes a short input as a whole. */
 export function withoutExcerpt(text: string): string {
   return text.replace(/, (\.{3})?".*"(\.{3})? is not valid JSON/gs, ' in what is not valid JSON')
 }

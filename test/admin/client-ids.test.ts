@@ -12,12 +12,12 @@ const create = (client_id: string, client_name = 'Named') =>
   operate(postern, 'client create', { client_id, client_name, scope: 'profile' }) as Promise<{ client_id: string }>
 
 describe('postern client create with a client_id', () => {
-  test('registers the client by that id', async () => {
+  test('registers the client with that id', async () => {
     expect((await create('web')).client_id).toBe('web')
     expect(await operate(postern, 'client show', { client_id: 'web' })).toMatchObject({ client_name: 'Named' })
   })
 
-  test('leaves alone the client there is of that id, in whatever state', async () => {
+  test('leaves alone an existing client with that id, enabled or disabled', async () => {
     await create('kept', 'First')
     await expect(create('kept', 'Second')).rejects.toThrow('There already is a client kept.')
     await operate(postern, 'client disable', { client_id: 'kept' })
@@ -25,13 +25,13 @@ describe('postern client create with a client_id', () => {
     expect(await operate(postern, 'client show', { client_id: 'kept' })).toMatchObject({ client_name: 'First' })
   })
 
-  test('gives out no id again, so that nobody inherits what was meant for another', async () => {
+  test('never reuses an id, so that nobody inherits what another client was given', async () => {
     await create('gone')
     await operate(postern, 'client delete', { client_id: 'gone' })
     await expect(create('gone')).rejects.toThrow('The client gone was deleted, and its id is not given out again')
   })
 
-  test('of several at once registers one', async () => {
+  test('registers one client when several ask for the same id at once', async () => {
     const outcomes = await Promise.allSettled(Array.from({ length: 8 }, (_, index) => create('raced', `Name ${index}`)))
     expect(outcomes.filter(({ status }) => status === 'fulfilled')).toHaveLength(1)
     const lines = await postern.database.query("select type from audit_events where client_id = 'raced'")
@@ -42,18 +42,18 @@ describe('postern client create with a client_id', () => {
     ['is empty', ''],
     ['is longer than 255 characters', 'a'.repeat(256)],
     ['has other characters than RFC 6749 §A.1 allows', 'caf\u00e9'],
-    ['is an https URL, which would be a document of its own', 'https://app.example/client'],
+    ['is an https URL, which would refer to a document', 'https://app.example/client'],
     ['is an http URL', 'http://app.example/client'],
   ])('refuses an id that %s', async (_, id) => {
     await expect(create(id)).rejects.toThrow(/client_id/)
   })
 })
 
-describe('the client an API introspects tokens as', () => {
+describe('the client that an API introspects tokens as', () => {
   const identifier = 'https://api.example/'
   const scopes = { read: 'Read' }
 
-  test('can be another one later', async () => {
+  test('can be replaced by another one later', async () => {
     await create('first')
     await create('second')
     await operate(postern, 'resource create', { identifier, scopes, client_id: 'first' })
@@ -63,7 +63,7 @@ describe('the client an API introspects tokens as', () => {
     })
   })
 
-  test('has to be there', async () => {
+  test('must exist', async () => {
     const created = operate(postern, 'resource create', { identifier: `${identifier}b`, scopes, client_id: 'nobody' })
     await expect(created).rejects.toThrow('There is no client nobody.')
     const updated = operate(postern, 'resource update', { identifier, client_id: 'nobody' })

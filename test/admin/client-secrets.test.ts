@@ -10,7 +10,7 @@ beforeAll(async () => {
 afterAll(() => postern?.stop())
 
 const machine = { grant_types: ['client_credentials'], redirect_uris: [], response_types: [] }
-const chosen = 'chosen by whoever runs the vault, 32 and more'
+const chosen = 'chosen by the operator of a vault, 32 and more'
 
 async function opens(id: string, secret: unknown): Promise<boolean> {
   const authorization = basic(id, String(secret))
@@ -34,7 +34,7 @@ describe('postern client set-secret', () => {
     }
   })
 
-  test('makes the secret given the one that is good, and the one before for as long as it overlaps', async () => {
+  test('makes the given secret valid, and keeps the previous one valid for the overlap', async () => {
     const { client_id, client_secret } = await postern.createClient(machine)
     await operate(postern, 'client set-secret', { client_id, client_secret: chosen, overlap_seconds: 60 })
     expect([await opens(client_id, chosen), await opens(client_id, client_secret)]).toEqual([true, true])
@@ -54,8 +54,8 @@ describe('postern client set-secret', () => {
   })
 
   test.each([
-    ['is shorter than anybody could not guess', 'x'.repeat(31), 'at least 32 characters'],
-    ['has what a form cannot carry', `${'x'.repeat(40)}\u00e9`, 'printable ASCII'],
+    ['is short enough to be guessed', 'x'.repeat(31), 'at least 32 characters'],
+    ['has characters that a form cannot carry', `${'x'.repeat(40)}\u00e9`, 'printable ASCII'],
   ])('refuses a secret that %s, without repeating it', async (_, client_secret, message) => {
     const { client_id } = await postern.createClient(machine)
     const refused = operate(postern, 'client set-secret', { client_id, client_secret })
@@ -63,7 +63,7 @@ describe('postern client set-secret', () => {
     await expect(refused).rejects.not.toThrow(client_secret)
   })
 
-  test('refuses a client that authenticates without one, and one that is not there', async () => {
+  test('refuses a client that authenticates without a secret, and an unknown client', async () => {
     const { client_id } = await postern.createClient({ token_endpoint_auth_method: 'none' })
     const set = (id: string) => operate(postern, 'client set-secret', { client_id: id, client_secret: chosen })
     await expect(set(client_id)).rejects.toThrow('has no secret')

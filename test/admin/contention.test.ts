@@ -44,7 +44,7 @@ beforeAll(async () => {
 })
 afterAll(() => postern?.stop())
 
-/** Gets everything ready that an operation needs, and returns what does it in one transaction. */
+/** Prepares an operation, and returns a function that performs it in one transaction. */
 async function ready({ command, input }: Act, subject: Subject): Promise<() => Promise<unknown>> {
   const operation = operations().find(({ noun, verb }) => `${noun} ${verb}` === command)
   if (!operation) throw new Error(`there is no ${command}`)
@@ -78,10 +78,10 @@ async function createSubject(): Promise<Subject> {
   return { account, client_id, identifier, credentials } as Subject
 }
 
-describe.each(Object.entries(acts))('of two operations on %s', (_, those) => {
+describe.each(Object.entries(acts))('two operations on %s', (_, those) => {
   const pairs = those.flatMap((one, index) => those.slice(index + 1).map((other) => [one, other] as const))
   test.each(pairs.map(([one, other]) => [one.command, other.command, [one, other]] as const))(
-    'at the same moment each is done or refused, and neither waits for the other in a circle: %s, %s',
+    'at the same moment never deadlock, and each succeeds or is refused: %s, %s',
     async (_one, _other, pair) => {
       for (let round = 0; round < rounds; round++) {
         const subject = await createSubject()

@@ -16,7 +16,7 @@ const query = (text: string, values: unknown[] = []) => postern.database.query(t
 const db = () => postern.server.postern.database.db
 let people = 0
 
-/** Somebody who signed in and left traces. */
+/** Creates an account that has signed in and left traces. */
 async function person(): Promise<{ id: string; email: string }> {
   const email = `erased-${people++}@example.com`
   const { id } = await postern.createAccount(email, { name: 'Ada Lovelace' })
@@ -25,7 +25,7 @@ async function person(): Promise<{ id: string; email: string }> {
 }
 
 describe('account erase', () => {
-  test('leaves nothing in the database that says who it was, and the events under a name that is made up', async () => {
+  test('leaves nothing in the database that identifies the account, and keeps its events under a made-up name', async () => {
     const { id, email } = await person()
     const before = await query('select id, type from audit_events where account_id = $1 order by id', [id])
     expect(before.length).toBeGreaterThan(2)
@@ -58,7 +58,7 @@ describe('account erase', () => {
     expect(await query('select 1 from audit_events where account_id = $1', [id])).toEqual([])
   })
 
-  test('says of an account that never was that there is none', async () => {
+  test('reports an account that never existed as unknown', async () => {
     for (const account of ['nobody', 'nobody@example.com', 'erased:x']) {
       await expect(operate(postern, 'account erase', { account })).rejects.toThrow(`There is no account ${account}.`)
     }
@@ -69,26 +69,42 @@ describe('the audit is append-only', () => {
   const erasing = (account: string) => `set local postern.erased_account = '${account}'`
   const attempt = (...statements: string[]) => query(`begin; ${statements.join('; ')}; commit`)
 
-  test('for an account that is there, whatever is announced', async () => {
+  test('for an account that exists, whatever erasure is announced', async () => {
     const { id } = await person()
     const update = `update audit_events set account_id = 'erased:me', address = null, request_id = null where account_id = '${id}'`
     await expect(attempt(erasing(id), update)).rejects.toThrow('append-only')
   })
 
   test.each([
-    ['nothing is announced', '', `account_id = 'erased:me', address = null, request_id = null`],
-    ['another account is', 'other', `account_id = 'erased:me', address = null, request_id = null`],
-    ['it would be of another account', 'it', `account_id = 'somebody', address = null, request_id = null`],
-    ['it would be of none', 'it', 'account_id = null, address = null, request_id = null'],
-    ['the address would stay', 'it', `account_id = 'erased:me', request_id = null`],
-    ['it would be another event', 'it', `account_id = 'erased:me', address = null, request_id = null, type = 'x'`],
+    ['no erasure is announced', '', `account_id = 'erased:me', address = null, request_id = null`],
+    ['another account is announced', 'other', `account_id = 'erased:me', address = null, request_id = null`],
     [
-      'it would say another time',
+      'the change would attribute the event to another account',
+      'it',
+      `account_id = 'somebody', address = null, request_id = null`,
+    ],
+    [
+      'the change would attribute the event to no account',
+      'it',
+      'account_id = null, address = null, request_id = null',
+    ],
+    ['the change would keep the address', 'it', `account_id = 'erased:me', request_id = null`],
+    [
+      'the change would alter the type',
+      'it',
+      `account_id = 'erased:me', address = null, request_id = null, type = 'x'`,
+    ],
+    [
+      'the change would alter the time',
       'it',
       `account_id = 'erased:me', address = null, request_id = null, occurred_at = now()`,
     ],
-    ['it would say more', 'it', `account_id = 'erased:me', address = null, request_id = null, details = '{"a":1}'`],
-  ])('for one that is gone, where %s', async (_, announced, change) => {
+    [
+      'the change would alter the details',
+      'it',
+      `account_id = 'erased:me', address = null, request_id = null, details = '{"a":1}'`,
+    ],
+  ])('for a deleted account, when %s', async (_, announced, change) => {
     const { id } = await person()
     await operate(postern, 'account delete', { account: id })
     const announcement = announced === '' ? 'select 1' : erasing(announced === 'it' ? id : announced)
@@ -97,7 +113,7 @@ describe('the audit is append-only', () => {
     )
   })
 
-  test('for what is younger than it is kept, which is a day at least', async () => {
+  test('for events younger than the retention time, which is at least a day', async () => {
     const type = `old-${randomBytes(4).toString('hex')}`
     const add = (age: string) =>
       query(`insert into audit_events (occurred_at, type) values (now() - $1::interval, $2)`, [age, type])
@@ -117,7 +133,7 @@ describe('the audit is append-only', () => {
 })
 
 describe('AUDIT_RETENTION_SECONDS', () => {
-  test('has the sweep delete what is older, in batches, and nothing else', async () => {
+  test('makes the sweep delete older events, in batches, and nothing else', async () => {
     const type = `kept-${randomBytes(4).toString('hex')}`
     await query(
       `insert into audit_events (occurred_at, type) select now() - n * interval '1 day', $1 from generate_series(1, 9) n`,
@@ -131,7 +147,7 @@ describe('AUDIT_RETENTION_SECONDS', () => {
     expect(await query('select 1 from audit_events where type = $1', [type])).toHaveLength(5)
   })
 
-  test('keeps all of it by default, and cannot be less than a day', () => {
+  test('keeps all events by default, and cannot be less than a day', () => {
     expect(parse({}).AUDIT_RETENTION_SECONDS).toBe(0)
     expect(parse({ AUDIT_RETENTION_SECONDS: '365d' }).AUDIT_RETENTION_SECONDS).toBe(31_536_000)
     expect(() => parse({ AUDIT_RETENTION_SECONDS: '1h' })).toThrow('AUDIT_RETENTION_SECONDS must be at least 1d, or 0')

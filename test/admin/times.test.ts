@@ -38,7 +38,7 @@ describe('a moment', () => {
     '1',
     '01.11.2026',
     '2026-11-01T25:00Z',
-  ])('cannot be written as "%s", and the refusal says how it can', (text) => {
+  ])('cannot be written as "%s", and the refusal gives examples', (text) => {
     expect(moment.safeParse(text).error?.issues[0]?.message).toBe(
       'must be a moment such as yesterday, 2 hours ago, 2027-01-31 or 2027-01-31T08:00:00Z',
     )

@@ -31,7 +31,7 @@ async function atSignIn() {
     visitor.post(`${page.url}/sign-in`, { ...hidden, email, password: secret }, { 'x-forwarded-for': address })
 }
 
-/** Keeps as many passwords waiting as may wait, for as long as `work` takes. */
+/** Keeps the queue of passwords full while `work` runs. */
 async function whileQueueIsFull<T>(work: () => Promise<T>): Promise<T> {
   const { passwords } = postern.server.postern
   let isOver = false
@@ -48,7 +48,7 @@ async function whileQueueIsFull<T>(work: () => Promise<T>): Promise<T> {
   }
 }
 
-/** Sends each of the people to the sign-in page, and expects one answer for all of them. */
+/** Signs in as each of the people, and expects the same answer for all of them. */
 async function expectOneAnswer(status: number, secret: string, address?: (n: number) => string): Promise<void> {
   const answers = []
   for (const [n, email] of people.entries()) {
@@ -59,8 +59,8 @@ async function expectOneAnswer(status: number, secret: string, address?: (n: num
   for (const answer of answers) expect(answer).toEqual(answers[0])
 }
 
-describe('a refusal is the same for an account there is, one there is not, and a disabled one', () => {
-  test('after the keys changed while more people signed in than passwords can be checked', async () => {
+describe('a refusal is the same for an existing, an unknown and a disabled account', () => {
+  test('after the keys changed while more people signed in than passwords could be checked', async () => {
     const { postern: running } = postern.server
     const before = running.keyring.version
     await whileQueueIsFull(async () => {
@@ -76,12 +76,12 @@ describe('a refusal is the same for an account there is, one there is not, and a
     expect(await postern.database.query('select 1 from throttles where expires_at > now()')).toEqual([])
   })
 
-  test('when too many attempts were made', async () => {
+  test('after too many attempts', async () => {
     for (const [n, email] of people.entries()) {
       const send = await atSignIn()
       for (let count = 0; count < 8; count++) await send(email, 'wrong', `192.0.2.${n}`)
     }
-    // To the second the waits differ by when the attempts were made.
+    // The exact seconds to wait depend on when the attempts were made.
     await postern.database.query(`update throttles set expires_at = expires_at + interval '1 day'`)
     const statuses = []
     for (const [n, email] of people.entries()) {
@@ -92,7 +92,7 @@ describe('a refusal is the same for an account there is, one there is not, and a
   })
 })
 
-describe('a hash of other parameters than those of today', () => {
+describe('a hash with outdated parameters', () => {
   const old = () => argon2.hash(password, { type: argon2.argon2id, memoryCost: 4_096, timeCost: 2, parallelism: 1 })
 
   async function createOld(email: string): Promise<string> {
@@ -101,7 +101,7 @@ describe('a hash of other parameters than those of today', () => {
     return id
   }
 
-  test('is not renewed over a password that was set meanwhile, and the old one signs nobody in', async () => {
+  test('is not renewed over a password that was set during the sign-in, and the old password signs nobody in', async () => {
     const email = 'old@example.com'
     const id = await createOld(email)
     const send = await atSignIn()
@@ -123,7 +123,7 @@ describe('a hash of other parameters than those of today', () => {
     expect((await (await atSignIn())(email, 'another password')).status).toBe(200)
   })
 
-  test('is renewed once, and lets in everybody who has the password at that moment', async () => {
+  test('is renewed once, and lets in every request with the password at that moment', async () => {
     const email = 'older@example.com'
     await createOld(email)
     const sends = await Promise.all(Array.from({ length: 4 }, () => atSignIn()))

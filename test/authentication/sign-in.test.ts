@@ -12,7 +12,7 @@ let postern: TestPostern
 let client: ClientMetadata
 let config: oidc.Configuration
 
-const free = allowances.pair.burst // wrong passwords in a row before anybody has to wait
+const free = allowances.pair.burst // wrong passwords in a row before a person has to wait
 const pairEverySeconds = allowances.pair.everySeconds
 
 beforeAll(async () => {
@@ -29,7 +29,7 @@ beforeAll(async () => {
 afterAll(() => postern?.stop())
 beforeEach(() => postern.database.query('delete from throttles'))
 
-/** Someone at a sign-in page who tries one password after another, from whatever address. */
+/** Opens the sign-in page and returns a function that tries passwords from any address. */
 async function createGuesser() {
   const { page, visitor } = await beginLogin(config, { issuer: postern.issuer })
   const { hidden = {} } = formsOf(page.body)[0] ?? {}
@@ -37,7 +37,7 @@ async function createGuesser() {
     visitor.post(`${page.url}/sign-in`, { ...hidden, email, password: guess }, { 'x-forwarded-for': address })
 }
 
-/** Guesses until told to wait, and returns how many guesses that took. */
+/** Tries passwords until told to wait, and returns how many tries that took. */
 async function guessUntilThrottled(emails: string[], addresses: string[]): Promise<number> {
   const guess = await createGuesser()
   for (let count = 0; count < 20; count++) {
@@ -51,8 +51,8 @@ async function guessUntilThrottled(emails: string[], addresses: string[]): Promi
   return Number.POSITIVE_INFINITY
 }
 
-describe('a refusal tells nothing', () => {
-  test('it is the same for an account there is not, a wrong password, a disabled account and one without a password', async () => {
+describe('a refusal reveals nothing', () => {
+  test('because it is the same for an unknown account, a wrong password, a disabled account and an account without a password', async () => {
     const answers = []
     for (const [email, secret] of [
       ['nobody@example.com', password],
@@ -68,7 +68,7 @@ describe('a refusal tells nothing', () => {
     for (const answer of answers) expect(answer).toEqual(answers[0])
   })
 
-  test('having to wait is the same whether or not there is an account', async () => {
+  test('because the wait is the same whether or not the account exists', async () => {
     const counts = []
     for (const email of ['nobody@example.com', 'ada@example.com', 'disabled@example.com']) {
       counts.push(await guessUntilThrottled([email], [`192.0.2.${counts.length}`]))
@@ -76,13 +76,13 @@ describe('a refusal tells nothing', () => {
     expect(counts).toEqual([free, free, free])
   })
 
-  test('a wrong password as long as a book is refused like any other', async () => {
+  test('because a wrong password as long as a book is refused like any other', async () => {
     const guess = await createGuesser()
     expect((await guess('ada@example.com', password + 'x'.repeat(60_000))).status).toBe(401)
     expect((await guess('ada@example.com', 'x'.repeat(1_025))).status).toBe(401)
   })
 
-  test('the log and the audit trail hold neither what was typed nor whether the account exists', async () => {
+  test('because the log and the audit contain neither what was typed nor whether the account exists', async () => {
     postern.logged.length = 0
     const guess = await createGuesser()
     await guess('nobody@example.com', 'hunter2 is my password')
@@ -95,31 +95,31 @@ describe('a refusal tells nothing', () => {
   })
 })
 
-describe('an address in any spelling is one account', () => {
+describe('every spelling of an address is the same account', () => {
   test.each([
     'ADA@EXAMPLE.COM',
     '  ada@example.com ',
     'ada@example.com\t',
     'ａｄａ@example.com', // full width letters
-  ])('“%s” signs in', async (email) => {
+  ])('because “%s” signs in', async (email) => {
     expect((await (await createGuesser())(email, password)).body).toContain('asks for access to your account')
   })
 
   test.each(['jürgen@example.com', 'JÜRGEN@EXAMPLE.COM', 'ju\u0308rgen@example.com'])(
-    '“%s” is the same person, composed or not',
+    'because “%s” signs in, composed or not',
     async (email) => {
       expect((await (await createGuesser())(email, password)).body).toContain('asks for access to your account')
     },
   )
 
-  test('and every spelling counts towards the same limit', async () => {
+  test('because every spelling counts towards the same limit', async () => {
     const spellings = ['ada@example.com', 'ADA@example.com', ' ada@EXAMPLE.com ', 'ａｄａ@example.com']
     expect(await guessUntilThrottled(spellings, ['192.0.2.1'])).toBe(free)
   })
 })
 
 describe('guessing is slowed down', () => {
-  test('RFC 6585 §4: after some wrong passwords with 429 and Retry-After, even for the right one', async () => {
+  test('because some wrong passwords lead to 429 with Retry-After, even for the right one (RFC 6585 §4)', async () => {
     expect(await guessUntilThrottled(['ada@example.com'], ['192.0.2.1'])).toBe(free)
     const answer = await (await createGuesser())('ada@example.com', password)
     expect(answer.status).toBe(429)
@@ -128,13 +128,13 @@ describe('guessing is slowed down', () => {
     expect(answer.body).toContain('value="ada@example.com"')
   })
 
-  test('the person is not locked out: the right password works from another address meanwhile', async () => {
+  test('without locking the person out: the right password works from another address', async () => {
     await guessUntilThrottled(['ada@example.com'], ['192.0.2.1'])
     const answer = await (await createGuesser())('ada@example.com', password, '198.51.100.7')
     expect(answer.body).toContain('asks for access to your account')
   })
 
-  test('and after the wait also from the same one', async () => {
+  test('only for a while: after the wait the right password works from the same address', async () => {
     await guessUntilThrottled(['ada@example.com'], ['192.0.2.1'])
     await postern.database.query(
       `update throttles set expires_at = expires_at - interval '${pairEverySeconds} seconds'`,
@@ -142,7 +142,7 @@ describe('guessing is slowed down', () => {
     expect((await (await createGuesser())('ada@example.com', password)).body).toContain('asks for access')
   })
 
-  test('however often somebody asks while they have to wait, the wait grows no longer', async () => {
+  test('by a wait that does not grow with attempts made while waiting', async () => {
     await guessUntilThrottled(['ada@example.com'], ['192.0.2.1'])
     const guess = await createGuesser()
     for (let count = 0; count < 10; count++) {
@@ -151,14 +151,14 @@ describe('guessing is slowed down', () => {
     }
   })
 
-  test('a sign-in that works forgives what was mistyped before', async () => {
+  test('but a successful sign-in resets the count of mistyped passwords', async () => {
     const guess = await createGuesser()
     for (let count = 0; count < free - 2; count++) await guess('ada@example.com', 'wrong')
     await guess('ada@example.com', password)
     expect(await guessUntilThrottled(['ada@example.com'], ['192.0.2.1'])).toBe(free)
   })
 
-  test('guesses at many accounts from one address are counted together', async () => {
+  test('because attempts at many accounts from one address are counted together', async () => {
     const guess = await createGuesser()
     const statuses = []
     const { burst } = allowances.network
@@ -169,7 +169,7 @@ describe('guessing is slowed down', () => {
     expect(statuses.at(-1)).toBe(429)
   })
 
-  test('guesses made in parallel are counted one by one', async () => {
+  test('because parallel attempts are counted one by one', async () => {
     const guess = await createGuesser()
     const answers = await Promise.all(Array.from({ length: 40 }, (_, n) => guess('ada@example.com', `wrong ${n}`)))
     const tried = answers.filter(({ status }) => status === 401)
@@ -177,20 +177,20 @@ describe('guessing is slowed down', () => {
     expect(answers.filter(({ status }) => status === 429)).toHaveLength(40 - tried.length)
   })
 
-  test('a new browser, a new interaction or a restart of the server does not start anew', async () => {
+  test('even with a new browser, a new interaction or after a restart of the server', async () => {
     await guessUntilThrottled(['ada@example.com'], ['192.0.2.1'])
     await postern.restart()
     expect((await (await createGuesser())('ada@example.com', password)).status).toBe(429)
   })
 })
 
-describe('the address of whoever guesses', () => {
-  test('behind a trusted proxy is what the proxy saw, whatever the guesser writes before it', async () => {
+describe('the address of a guesser', () => {
+  test('is the one that a trusted proxy saw, whatever the guesser writes in front of it', async () => {
     const spoofed = Array.from({ length: 20 }, (_, n) => `203.0.113.${n}, 192.0.2.1`)
     expect(await guessUntilThrottled(['ada@example.com'], spoofed)).toBe(free)
   })
 
-  test('without a trusted proxy is that of the connection, whatever the guesser writes', async () => {
+  test('is that of the connection without a trusted proxy, whatever the guesser writes', async () => {
     const direct = await startPostern()
     try {
       await direct.createAccount('ada@example.com')
@@ -215,7 +215,7 @@ describe('the address of whoever guesses', () => {
 })
 
 describe('the session of a sign-in', () => {
-  test('is not the one somebody planted in the browser before', async () => {
+  test('is not one that an attacker planted in the browser before', async () => {
     const attacker = createVisitor(postern.issuer)
     await attacker.get(`${postern.issuer}/device`)
     const planted = [...attacker.cookies].filter(([key]) => key.startsWith('postern_session'))
@@ -231,7 +231,7 @@ describe('the session of a sign-in', () => {
     expect(new URL(page.url).searchParams.get('error')).toBe('login_required')
   })
 
-  test('is another one after a sign-in as somebody else, and the former is over', async () => {
+  test('is replaced by a sign-in as another person, and the previous one ends', async () => {
     const { visitor } = await login(postern, client, { email: 'ada@example.com' })
     const former = createVisitor(postern.issuer, { cookies: new Map(visitor.cookies) })
     const { page } = await beginLogin(config, { issuer: postern.issuer, visitor, prompt: 'login' })
@@ -242,7 +242,7 @@ describe('the session of a sign-in', () => {
 })
 
 describe('password hashes', () => {
-  test('that were made with weaker parameters are replaced at the next sign-in', async () => {
+  test('with weaker parameters are replaced at the next sign-in', async () => {
     const old = await argon2.hash(password, { type: argon2.argon2id, memoryCost: 4_096, timeCost: 2, parallelism: 1 })
     const { id } = await postern.createAccount('old@example.com')
     await postern.database.query('update password_credentials set hash = $2 where account_id = $1', [id, old])
@@ -263,7 +263,7 @@ describe('password hashes', () => {
     expect(await hash()).toBe(renewed)
   })
 
-  test('more of them to check than there is time for, some are asked to try again, and that costs nobody an attempt', async () => {
+  test('beyond what can be checked in time make some people try again, without costing anybody an attempt', async () => {
     const guess = await createGuesser()
     const answers = await Promise.all(
       Array.from({ length: 120 }, (_, n) => guess(`storm${n}@example.com`, 'wrong', `198.51.100.${n}`)),

@@ -27,7 +27,7 @@ beforeEach(() => postern.database.query('delete from throttles'))
 
 type Guess = { address: string; email?: string; password?: string }
 
-/** Somebody at a sign-in page, in a browser of their own. */
+/** Opens the sign-in page in a browser of its own. */
 async function atSignIn(visitor = createVisitor(postern.issuer)) {
   const { page } = await beginLogin(config, { issuer: postern.issuer, visitor, prompt: 'login' })
   const { hidden = {} } = formsOf(page.body)[0] ?? {}
@@ -38,27 +38,27 @@ async function atSignIn(visitor = createVisitor(postern.issuer)) {
 const isLetIn = ({ status }: Page) => status < 400
 const signIn = async (address: string, visitor?: Visitor) => (await atSignIn(visitor))({ address })
 
-/** Guesses one after the other, whatever the answers are. */
+/** Tries one password after the other, whatever the answers are. */
 async function guess(count: number, of: (n: number) => Guess): Promise<void> {
   const send = await atSignIn()
   for (let n = 0; n < count; n++) await send({ password: 'wrong', ...of(n) })
 }
 
-// Each uses up something that others have a part in.
+// Each attack uses up an allowance that others share.
 const attacks: [string, (n: number) => Guess, number][] = [
-  ['at the account, from everywhere over IPv4', (n) => ({ address: `192.0.2.${n % 250}` }), 230],
+  ['at the account from everywhere over IPv4', (n) => ({ address: `192.0.2.${n % 250}` }), 230],
   [
-    'at the account, from every /64 of a /56',
+    'at the account from every /64 of a /56',
     (n) => ({ address: `2001:db8:0:1${(n % 200).toString(16).padStart(2, '0')}::1` }),
     230,
   ],
-  ['at the account, from every /56 of a /48', (n) => ({ address: `2001:db8:5:${(n % 200).toString(16)}00::1` }), 230],
-  ['at made-up accounts, from one address', (n) => ({ address: '192.0.2.1', email: `nobody${n}@example.com` }), 130],
+  ['at the account from every /56 of a /48', (n) => ({ address: `2001:db8:5:${(n % 200).toString(16)}00::1` }), 230],
+  ['at made-up accounts from one address', (n) => ({ address: '192.0.2.1', email: `nobody${n}@example.com` }), 130],
 ]
 
 describe('a stranger who guesses', () => {
   test.each(attacks)(
-    '%s keeps nobody waiting elsewhere, nor any browser that has signed in to the account before',
+    '%s makes neither people elsewhere wait nor a browser that has signed in to the account before',
     async (_what, of, count) => {
       const visitor = createVisitor(postern.issuer)
       expect(isLetIn(await signIn(office, visitor))).toBe(true)
@@ -69,11 +69,11 @@ describe('a stranger who guesses', () => {
       expect(isLetIn(await neverSeen({ address: home }))).toBe(true)
 
       await guess(10, () => ({ address: of(0).address }))
-      expect(isLetIn(await signIn(of(0).address, visitor))).toBe(true) // in the middle of the attackers
+      expect(isLetIn(await signIn(of(0).address, visitor))).toBe(true) // from the attackers’ network
     },
   )
 
-  test('at the account in the network of the person, keeps no browser of theirs waiting', async () => {
+  test('at the account in the person’s network does not make a browser of that person wait', async () => {
     const visitor = createVisitor(postern.issuer)
     expect(isLetIn(await signIn(office, visitor))).toBe(true)
     await guess(20, () => ({ address: office }))
@@ -81,7 +81,7 @@ describe('a stranger who guesses', () => {
     expect(isLetIn(await signIn(office, visitor))).toBe(true)
   })
 
-  test('at made-up accounts in a network, keeps nobody waiting who signed in from there before, whatever the browser', async () => {
+  test('at made-up accounts in a network does not make a person wait who signed in from there before, in any browser', async () => {
     expect(isLetIn(await signIn(office))).toBe(true)
     const used = allowances.network.burst + 30
     await guess(used, (n) => ({ address: office, email: `nobody${n}@example.com` }))
@@ -91,7 +91,7 @@ describe('a stranger who guesses', () => {
     expect(isLetIn(await signIn(office))).toBe(true)
   })
 
-  test('asks again and again while they have to wait, and takes nothing from anybody by that', async () => {
+  test('and keeps trying while having to wait takes no attempt from anybody', async () => {
     await guess(150, (n) => ({ address: `192.0.2.${n % 250}` }))
     const before = await postern.database.query('select key_hash, expires_at from throttles order by key_hash')
     const used = '192.0.2.1'
@@ -103,7 +103,7 @@ describe('a stranger who guesses', () => {
     expect(after).toEqual(waiting)
   })
 
-  test('in a network that is over its limit, learns nothing of who signed in from there', async () => {
+  test('in a network that is over its limit cannot find out who signed in from there', async () => {
     expect(isLetIn(await signIn(office))).toBe(true)
     await guess(allowances.network.burst + 5, (n) => ({ address: office, email: `nobody${n}@example.com` }))
     await postern.database.query(`update throttles set expires_at = expires_at + interval '10 minutes'`) // however long it took
@@ -116,7 +116,7 @@ describe('a stranger who guesses', () => {
     for (const answer of answers) expect(answer).toEqual(answers[0])
   })
 
-  test('in a network that is over its limit, leaves a line for each guess that was looked at, and for no other', async () => {
+  test('in a network that is over its limit leaves a line in the audit for each password that was checked, and for no other', async () => {
     expect(isLetIn(await signIn(office))).toBe(true)
     await guess(allowances.network.burst + 5, (n) => ({ address: office, email: `nobody${n}@example.com` }))
     await postern.database.query(`update throttles set expires_at = expires_at + interval '10 minutes'`) // however long it took
@@ -132,7 +132,7 @@ describe('a stranger who guesses', () => {
     expect(await lines('sign_in.failed')).toEqual(failed)
   })
 
-  test('at two processes, has no more guesses than at one', async () => {
+  test('at two processes has no more attempts than at one', async () => {
     const address = `http://127.0.0.1:${new URL(postern.issuer).port}`
     const other = await startSecond()
     try {
@@ -150,8 +150,8 @@ describe('a stranger who guesses', () => {
   })
 })
 
-describe('the cookie of a browser that is known', () => {
-  test('is of no use for another account, when it is changed, or when it is made up', async () => {
+describe('the cookie of a known browser', () => {
+  test('is worthless for another account, when it was changed, and when it was made up', async () => {
     const visitor = createVisitor(postern.issuer)
     const send = await atSignIn(visitor)
     expect(isLetIn(await send({ address: home, email: 'mallory@example.com' }))).toBe(true)
@@ -166,7 +166,7 @@ describe('the cookie of a browser that is known', () => {
     }
   })
 
-  test('has attempts of its own, which end, and then is a stranger', async () => {
+  test('gives a limited number of attempts, after which the browser counts as unknown', async () => {
     const visitor = createVisitor(postern.issuer)
     expect(isLetIn(await signIn(home, visitor))).toBe(true)
     await guess(10, () => ({ address: office })) // the network has nothing left for the account
@@ -178,7 +178,7 @@ describe('the cookie of a browser that is known', () => {
     expect(statuses).toEqual([...Array(allowances.knownBrowser.burst).fill(401), 429, 429])
   })
 
-  test('is the same attempts after signing in again, says nobody’s name, and no script reads it', async () => {
+  test('gives no new attempts after signing in again, and does not contain the person’s name', async () => {
     const visitor = createVisitor(postern.issuer)
     await signIn(home, visitor)
     const entries = () => {
@@ -193,7 +193,7 @@ describe('the cookie of a browser that is known', () => {
   })
 })
 
-/** A second process's worth of server, on the same data. */
+/** Starts a second server in this process, on the same data. */
 async function startSecond(): Promise<{ address: string; stop(): Promise<void> }> {
   const { serve } = await import('../../src/serve.ts')
   const { parse } = await import('../../src/config/index.ts')
@@ -204,7 +204,7 @@ async function startSecond(): Promise<{ address: string; stop(): Promise<void> }
   return { address: `http://127.0.0.1:${server.port}`, stop: () => server.stop() }
 }
 
-/** Sends what is meant for the issuer to another process, as a balancer does. */
+/** Sends requests for the issuer to another process, as a load balancer does. */
 function redirectedTo(issuer: string, address: string): typeof globalThis.fetch {
   const { host } = new URL(issuer)
   return (input, init) => {

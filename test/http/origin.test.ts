@@ -129,7 +129,7 @@ describe('the host of a request', () => {
       const { outcome } = pinned('198.51.100.9', { host: 'evil.example', ...headers })
       return outcome.refusal
     }
-    expect(refusal({})).toBe('This server is https://id.example. It was asked as "evil.example".')
+    expect(refusal({})).toBe('This server is https://id.example. The request was for "evil.example".')
     for (const name of ['forwarded', 'via', 'x-forwarded-for', 'x-forwarded-host', 'x-forwarded-proto', 'x-real-ip']) {
       expect([name, refusal({ [name]: 'x' })]).toEqual([name, expect.stringContaining('a proxy in front must pass')])
     }
@@ -189,7 +189,7 @@ describe('a running server', () => {
 
   test('logs a warning that names the setting when an untrusted address forwards a request', async () => {
     await fetch(postern.issuer, { headers: { 'x-forwarded-for': '203.0.113.5' } })
-    const warnings = postern.logged.filter((line) => line.includes('is not among TRUSTED_PROXIES'))
+    const warnings = postern.logged.filter((line) => line.includes('is not in TRUSTED_PROXIES'))
     expect(warnings).toHaveLength(1)
     expect(warnings[0]).toContain('"address":"127.0.0.1"')
   })
@@ -246,7 +246,7 @@ describe('a running server', () => {
           path: metadata,
           address: '127.0.0.1',
           requestId: expect.any(String),
-          reason: `This server is ${postern.issuer}. It was asked as "${other}".`,
+          reason: `This server is ${postern.issuer}. The request was for "${other}".`,
         }),
       ])
     },

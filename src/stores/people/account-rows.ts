@@ -37,7 +37,7 @@ export const joinedAccountColumns = joined('u', columns)
 /** The part of a joined row that is an account. */
 export type JoinedAccount = Joined<'u', AccountRow>
 
-/** Reads the account that came with a row of another table. */
+/** Reads the account from a row of another table that was joined with it. */
 export function joinedAccount(row: JoinedAccount): Account | undefined {
   const account = joinedRow<'u', AccountRow>(row, 'u', columns)
   return account && toAccount(account)

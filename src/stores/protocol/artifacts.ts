@@ -6,12 +6,12 @@ import { type JoinedSession, joinedSession, joinedSessionColumns, type StoredSes
 
 export type Payload = Record<string, unknown>
 
-/** What the engine stores under a bearer value: codes, tokens, pushed requests, interactions. */
+/** A record that the engine stores under a bearer value: a code, token, pushed request or interaction. */
 export type Artifact = {
   model: string
   idHash: Buffer
   grantId: string | undefined
-  /** The login this descends from: a code, its tokens, their successors. Revoking one revokes them all. */
+  /** The login that it descends from: a code, its tokens and their successors. Revoking one revokes all of them. */
   family: string | undefined
   accountId: string | undefined
   clientId: string | undefined
@@ -21,7 +21,7 @@ export type Artifact = {
   expiresAtSeconds: number | undefined
 }
 
-/** An artifact as found, together with everything a token request asks about it next. */
+/** An artifact as found, with everything that a token request reads next. */
 export type FoundArtifact = Omit<Artifact, 'userCodeHash'> & {
   consumedAtMs: number | undefined
   grant: Payload | undefined
@@ -29,7 +29,7 @@ export type FoundArtifact = Omit<Artifact, 'userCodeHash'> & {
   session: StoredSession | undefined
 }
 
-/** What a payload is sealed for, if it is sealed. */
+/** The identity that a sealed payload is sealed for. */
 export const identity = (model: string, idHash: Buffer): string =>
   `artifacts.payload:${model}:${idHash.toString('hex')}`
 
@@ -47,7 +47,7 @@ type FoundRow = Row<'artifacts', (typeof columns)[number]> &
 const quoted = (names: readonly string[]) => names.map((name) => `'${name}'`).join(', ')
 const foundExpired = quoted(modelsWith(({ isFoundExpired }) => isFoundExpired))
 
-// The client and account gates are here, not in a sweep: a token of a disabled or deleted one is dead at once.
+// The query itself checks client and account, so that a token of a disabled or deleted one is invalid at once.
 const select = `
   select ${columns.map((column) => `a.${column}`).join(', ')},
     extract(epoch from a.expires_at)::float8 as expires_at, extract(epoch from a.consumed_at)::float8 * 1000 as consumed_at,
@@ -66,7 +66,7 @@ const select = `
 const byHash = `${select} and a.id_hash = any($1)`
 const byUserCode = `${select} and a.user_code_hash = any($1)`
 
-// As long as the engine itself tolerates clocks to differ, so that it says "expired" and not "unknown".
+// The clock tolerance of the engine: within it, the engine itself answers "expired" instead of "unknown".
 const toleranceMs = 60_000
 
 async function run(db: Db, text: string, hashes: Buffer[]): Promise<FoundArtifact[]> {
@@ -76,20 +76,19 @@ async function run(db: Db, text: string, hashes: Buffer[]): Promise<FoundArtifac
   return rows.map(toArtifact)
 }
 
-/** All artifacts under these hashes, of every model, with grant, account and session: one round trip. */
+/** Finds all artifacts under these hashes, of every model, with grant, account and session, in one round trip. */
 export function findByHashes(db: Db, idHashes: Buffer[]): Promise<FoundArtifact[]> {
   return run(db, byHash, idHashes)
 }
 
-/** The device authorization a user code belongs to (RFC 8628 §3.3). */
+/** Finds the device authorization of a user code (RFC 8628 §3.3). */
 export async function findByUserCodeHash(db: Db, userCodeHash: Buffer): Promise<FoundArtifact | undefined> {
   return (await run(db, byUserCode, [userCodeHash]))[0]
 }
 
 /**
- * Marks an artifact as used and says whether this call was the one that did it.
- *
- * Test and write are one statement, so of two concurrent requests exactly one gets `true` (RFC 9126 §4).
+ * Marks an artifact as used, and says whether this call did it. Test and write are one statement, so that exactly one of two
+ * concurrent requests gets `true` (RFC 9126 §4).
  */
 export async function consume(db: Db, model: string, idHash: Buffer): Promise<boolean> {
   const row = await db
@@ -104,7 +103,7 @@ export async function consume(db: Db, model: string, idHash: Buffer): Promise<bo
   return row !== undefined
 }
 
-/** Takes back that an artifact was used, by a request of which nothing took effect. */
+/** Marks an artifact as unused again, for a request that had no effect. */
 export async function release(db: Db, model: string, idHash: Buffer): Promise<void> {
   await db
     .updateTable('artifacts')
@@ -115,8 +114,8 @@ export async function release(db: Db, model: string, idHash: Buffer): Promise<vo
 }
 
 /**
- * Replaces the payload of an artifact that is as it was read. `false` if it is not, or is gone: what was destroyed is not
- * brought back, and of two requests that change the same one the second does not undo the first.
+ * Replaces the payload of an artifact that has not changed since it was read; otherwise `false`. A destroyed artifact is not
+ * restored, and the second of two requests that change the same one does not undo the first.
  */
 export async function update(db: Db, artifact: Artifact, asRead: Payload): Promise<boolean> {
   const row = await db
@@ -137,7 +136,7 @@ export async function update(db: Db, artifact: Artifact, asRead: Payload): Promi
   return row !== undefined
 }
 
-/** Deletes an artifact and says whether it was there. */
+/** Deletes an artifact. `false` if there was none. */
 export async function destroy(db: Db, model: string, idHash: Buffer): Promise<boolean> {
   const row = await db
     .deleteFrom('artifacts')
@@ -151,10 +150,11 @@ export async function destroy(db: Db, model: string, idHash: Buffer): Promise<bo
 export type Revocation = { grantId: string; family?: string | undefined; sessionUid?: string | undefined }
 
 /**
- * Deletes what was issued under a grant: all of it, one family, or what is bound to one session.
+ * Revokes what was issued under a grant: all of it, one family, or what is bound to one session. Returns the number of
+ * deleted artifacts.
  *
- * The grant is locked first, as every issuing statement does, and the deletion is a later statement that
- * therefore sees all that was issued before: nothing slips in between. Returns how many artifacts went.
+ * It first locks the grant, as every issuing statement does. The deletion is a later statement, which therefore sees
+ * everything issued before: no token escapes it.
  */
 export async function revoke(tx: Tx, { grantId, family, sessionUid }: Revocation): Promise<number> {
   await tx.selectFrom('grants').select('id').where('id', '=', grantId).forUpdate().execute()
@@ -192,7 +192,7 @@ export type InteractionTrace = {
   payload: Record<string, unknown>
 }
 
-/** What is left of an interaction, even when it is over: enough to say so and to name the client. */
+/** Finds an interaction even if it is over, so that a page can say so and name the client. */
 export async function findInteraction(db: Db, idHash: Buffer): Promise<InteractionTrace | undefined> {
   const row = await db
     .selectFrom('artifacts')

@@ -8,7 +8,7 @@ const accessTokens = modelsWith(({ isAccessToken }) => isAccessToken)
 
 type Payload = Record<string, unknown>
 
-/** What an account granted to a client, in the engine's form, and what the person was shown then. */
+/** A grant of an account to a client in the engine's form, and what the consent page showed. */
 export type StoredGrant = { id: string; payload: Payload; shown: Payload; expiresAtSeconds: number }
 
 const columns = ['id', 'payload', 'shown', 'expires_at'] as const
@@ -21,7 +21,7 @@ export async function findById(db: Db, id: string): Promise<StoredGrant | undefi
   return row && toGrant(row)
 }
 
-/** The one grant of an account to a client, unless it has expired. */
+/** Finds the one grant of an account to a client, unless it has expired. */
 export async function find(db: Db, accountId: string, clientId: string): Promise<StoredGrant | undefined> {
   const row = await db
     .selectFrom('grants')
@@ -33,7 +33,7 @@ export async function find(db: Db, accountId: string, clientId: string): Promise
   return row && toGrant(row)
 }
 
-/** The grants of accounts to clients that have not expired, in the order of the pairs: one round trip. */
+/** Finds the grants of accounts to clients that have not expired, in the order of the pairs, in one round trip. */
 export async function findAll(db: Db, pairs: Pair[]): Promise<(StoredGrant | undefined)[]> {
   const text = `select account_id, client_id, ${columns.join(', ')} from grants
     where account_id = any($1) and client_id = any($2) and expires_at > $3`
@@ -49,9 +49,8 @@ export async function findAll(db: Db, pairs: Pair[]): Promise<(StoredGrant | und
 }
 
 /**
- * Reads the grant of an account to a client under a lock, changes it with `change`, and writes it back,
- * creating it if there is none or it has expired. Of two consents at the same moment the second builds on
- * the first.
+ * Reads the grant of an account to a client under a lock, changes it with `change`, and writes it back. Creates it if there
+ * is none or it has expired. The second of two concurrent consents builds on the first.
  */
 export async function change(
   tx: Tx,
@@ -62,7 +61,7 @@ export async function change(
   ) => { payload: Payload; shown: Payload; expiresAtSeconds: number },
 ): Promise<string> {
   const now = new Date()
-  // Takes the place of a row that may not exist yet, so that there is one to lock.
+  // Inserts a row if none exists yet, so that there is one to lock.
   await tx
     .insertInto('grants')
     .values({
@@ -99,7 +98,7 @@ export async function change(
   return row.id
 }
 
-/** Moves the end of a grant that is in use. What it grants is not touched: it may have been narrowed meanwhile. */
+/** Moves the expiry of a grant that is in use. Its scopes stay as they are, because it may have been narrowed since. */
 export async function extend(db: Db, id: string, expiresAtSeconds: number): Promise<void> {
   await db
     .updateTable('grants')
@@ -112,9 +111,9 @@ export async function extend(db: Db, id: string, expiresAtSeconds: number): Prom
 }
 
 /**
- * Takes a resource server out of every grant, consents and denials alike, and deletes the tokens that are for it. One that
- * is registered under the same identifier later has none of them. Grants are locked before tokens and by id, as a request
- * does, so that a token that is being issued is either deleted or refers to a grant without the resource.
+ * Removes a resource server from every grant, consents and denials alike, and deletes its tokens. A later one with the same
+ * identifier therefore inherits none of them. It locks grants before tokens and by id, as a request does, so that a token
+ * issued at the same time is either deleted or refers to a grant without the resource.
  */
 export async function forgetResource(tx: Tx, identifier: string): Promise<void> {
   const locked = await sql<{ id: string }>`
@@ -130,7 +129,7 @@ export async function forgetResource(tx: Tx, identifier: string): Promise<void> 
     delete from artifacts where model = any(${accessTokens}) and payload->>'aud' = ${identifier}`.execute(tx)
 }
 
-/** Deletes a grant with everything issued under it, and says whose it was. */
+/** Deletes a grant with everything issued under it, and returns its account and client. */
 export async function destroy(db: Db, id: string): Promise<Pair | undefined> {
   const row = await db
     .deleteFrom('grants')
@@ -142,7 +141,7 @@ export async function destroy(db: Db, id: string): Promise<Pair | undefined> {
 
 export type GrantRecord = StoredGrant & Pair & { createdAt: Date }
 
-/** Grants that have not expired, in the order they were given, after a position. */
+/** Lists grants that have not expired, in the order of their creation, after a position. */
 export async function list(
   db: Db,
   {

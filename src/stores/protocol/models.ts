@@ -1,23 +1,23 @@
 import type { EventType } from '../operations/audit-events.ts'
 
-/** What is true of a model of the engine whose artifacts are stored under the hash of a bearer value. */
+/** The facts about a model of the engine whose artifacts are stored under the hash of a bearer value. */
 export type Facts = {
   /** The model in words, for reasons and log lines. */
   noun: string
   /** The request parameter that presents it, if there is one. */
   parameter: string | undefined
-  /** Seconds for which a row is kept after it expired, so that a replay is recognised until then. */
+  /** The seconds that a row is kept after it expired, so that a replay is recognised until then. */
   keptSeconds: number
   /** Whether it belongs to a login, and is revoked with it. */
   isOfLogin: boolean
-  /** Whether its payload holds what other people's values are made of, and so is encrypted as a whole. */
+  /** Whether its payload contains confidential values, so that it is encrypted as a whole. */
   isSealed: boolean
   /**
    * How its single use is redeemed: `with-writes` in the statement that issues something for it, `at-once` in a statement
    * of its own before the engine goes on, `by-ending` in the statement that deletes it, `never` if it may be used again.
    */
   redeemed: 'with-writes' | 'at-once' | 'by-ending' | 'never'
-  /** The event that says that it was presented a second time. */
+  /** The event that records that it was presented a second time. */
   reuseEvent: EventType
   /** Whether a person approves or denies it, which happens once: the first decision wins. */
   isDecided: boolean
@@ -29,7 +29,7 @@ export type Facts = {
   isAccessToken: boolean
 }
 
-// Longer than the clocks of two processes may differ, and than an artifact is still found after it expired.
+// Longer than the clocks of two processes may differ, and longer than an expired artifact is still found.
 const briefly = 300
 const anHour = 3_600
 
@@ -51,7 +51,7 @@ const ordinary = {
  * which has no entry here.
  *
  * A redeemed code is kept for its minute, a rotated refresh token for as long as it would have been valid (RFC 9700
- * §4.14.2). After that neither is found, so keeping it longer would serve nobody.
+ * §4.14.2). After that neither is found, so there is no reason to keep it longer.
  */
 export const models = {
   AuthorizationCode: {
@@ -105,26 +105,26 @@ export const models = {
     redeemed: 'by-ending',
   },
   Receipt: { ...ordinary, noun: 'receipt' },
-  RegistrationAccessToken: { ...ordinary, noun: 'registration access token' }, // has no expiry: it goes with its client
+  RegistrationAccessToken: { ...ordinary, noun: 'registration access token' }, // has no expiry: it is deleted with its client
 } as const satisfies Record<string, Facts>
 
 /** The name of a model whose artifacts are stored under the hash of a bearer value. */
 export type ArtifactModel = keyof typeof models
 
-/** A model of which APIs accept the artifacts. */
+/** A model whose artifacts APIs accept. */
 export type AccessTokenModel = {
   [Model in ArtifactModel]: (typeof models)[Model]['isAccessToken'] extends true ? Model : never
 }[ArtifactModel]
 
-/** Everything that is true of a model. */
+/** Returns the facts about a model. */
 export const factsOf = (model: ArtifactModel): Facts => models[model]
 
-/** The models of which something is true, in the order of the table. */
+/** Lists the models whose facts satisfy a condition, in the order of the table. */
 export function modelsWith(is: (facts: Facts) => boolean): ArtifactModel[] {
   return (Object.keys(models) as ArtifactModel[]).filter((model) => is(models[model]))
 }
 
-/** Says whether a model has an entry. */
+/** Returns whether a model has an entry. */
 export const isArtifactModel = (model: string): model is ArtifactModel => Object.hasOwn(models, model)
 
 /** @throws Error for a model that has no entry. */

@@ -5,30 +5,30 @@ import { type Account, type JoinedAccount, joinedAccount, joinedAccountColumns }
 
 type Payload = Record<string, unknown>
 
-/** A browser session. It is one row by `uid`, however often the identifier in the cookie is rotated. */
+/** A browser session. It stays one row, with one `uid`, however often the identifier in the cookie is rotated. */
 export type StoredSession = {
   uid: string
   accountId: string | undefined
   payload: Payload
-  /** What the session knows of each client, by client id. */
+  /** The engine's records about each client, by client id. */
   authorizations: Payload
 }
 
-/** What the `state` of a session's payload is sealed for. */
+/** The identity that the `state` of a session's payload is sealed for. */
 export const stateIdentity = (uid: string): string => `sessions.state:${uid}`
 
-/** The columns that make a session, in every query that reads one. The first is the key. */
+/** The columns of a session in every query that reads one. The first is the key. */
 const columns = ['uid', 'account_id', 'payload', 'authorizations'] as const
 
 type SessionRow = Row<'sessions', (typeof columns)[number]>
 
-/** The columns of a session for a query that joins `sessions s`. */
+/** The same columns for a query that joins `sessions s`. */
 export const joinedSessionColumns = joined('s', columns)
 
-/** The session that a query found beside a row of another table. */
+/** The part of a joined row that is a session. */
 export type JoinedSession = Joined<'s', SessionRow>
 
-/** Reads the session that came with a row of another table. */
+/** Reads the session from a row of another table that was joined with it. */
 export function joinedSession(row: JoinedSession): StoredSession | undefined {
   const session = joinedRow<'s', SessionRow>(row, 's', columns)
   return session && toSession(session)
@@ -56,7 +56,7 @@ async function run(db: Db, condition: string, key: unknown): Promise<FoundRow[]>
 
 export type FoundSession = StoredSession & { account: Account | undefined }
 
-/** The live sessions that cookies name, with their accounts, in the order of the hashes: one round trip. */
+/** Finds the live sessions of cookies, with their accounts, in the order of the hashes, in one round trip. */
 export async function findByIdHashes(db: Db, idHashes: Buffer[]): Promise<(FoundSession | undefined)[]> {
   const rows = await run(db, '(s.id_hash = any($1) or s.previous_id_hash = any($1))', idHashes)
   return idHashes.map((hash) => {
@@ -65,13 +65,13 @@ export async function findByIdHashes(db: Db, idHashes: Buffer[]): Promise<(Found
   })
 }
 
-/** The live session of a uid, with its account. */
+/** Finds the live session with a uid, with its account. */
 export async function findByUid(db: Db, uid: string): Promise<FoundSession | undefined> {
   const [row] = await run(db, 's.uid = $1', uid)
   return row && toFoundSession(row)
 }
 
-/** Locks a session of an account until the transaction ends, and says whether it still is one. */
+/** Locks a session of an account until the transaction ends. `false` if the account no longer has this session. */
 export async function hold(tx: Tx, { uid, accountId }: { uid: string; accountId: string }): Promise<boolean> {
   const row = await tx
     .selectFrom('sessions')

@@ -1,19 +1,19 @@
 /*
- * One statement for any number of stages. Row locks are taken in one order: accounts, clients, sessions, grants,
- * artifacts, and each by its key. All that ends something takes them in this order too, and changes the row that the
- * others rest on first: whichever has the lock second sees what the first one did. A row that had to be waited for is
- * read again as it is then. A data-modifying CTE runs to its end whether read or not.
+ * One statement applies any number of stages. It locks rows in one order: accounts, clients, sessions, grants, artifacts,
+ * each by its key. Everything that revokes or deletes locks in this order, too, and first changes the row that the others
+ * depend on: whichever locks second sees the changes of the first. PostgreSQL reads a row again after it waited for its
+ * lock. A data-modifying CTE runs to its end whether it is read or not.
  *
- * Rows are looked up by an array of their keys, besides being joined: of a set from JSON the planner believes it
- * has a hundred rows, and would rather read a small table whole; of an array it asks the index.
+ * Rows are found by an array of their keys, in addition to the join. The planner assumes a hundred rows in a set from JSON,
+ * and would read a small table whole; for an array it uses the index.
  */
 const keysOf = (section: string, key: string) =>
   `any(array(select ${key} from json_to_recordset($1->'${section}') as k(id_hash text, uid text, id text,
     account_id text, client_id text)))`
 
-// A request that was held up may write what it read long ago. Its cookie has to name the session still; or nobody
-// else has signed in there since; or who did is who signed in with this request. Else whoever planted a cookie
-// before a sign-in would own the session after it.
+// A delayed request may write what it read long ago. So one of these must hold: its cookie still names the session; the
+// session still has the account that the request read; or it now has the account that signs in with this request.
+// Otherwise an attacker who planted a cookie before a sign-in would own the session after it.
 const stillTheirs = (presentedHash: string, knownAccountId: string, accountId: string) =>
   `(decode(${presentedHash}, 'hex') = o.id_hash or decode(${presentedHash}, 'hex') = o.previous_id_hash
     or ${knownAccountId} is not distinct from o.account_id or ${accountId} = o.account_id)`
@@ -27,12 +27,12 @@ const parts = {
       and (c.credential_version = k.credential_version
         or c.credential_version = k.credential_version - 1 and k.previous_secret_expires_at > $2)
     union all select value::int from json_array_elements_text($1->'clientless'))`,
-  // Each reads the one before, so that they run, and lock, in this order.
+  // Each reads the previous one, so that they run and lock in this order.
   heldAccounts: `held_accounts as (select id, epoch, disabled_at from accounts
     where id = ${keysOf('bases', 'account_id')} order by id for share)`,
   heldClients: `held_clients as (select id, updated_at, disabled_at, deleted_at, expires_at from clients
     where id = ${keysOf('bases', 'client_id')} and (select count(*) from held_accounts) >= 0 order by id for share)`,
-  // A session that two tabs both share could not be written by either.
+  // A share lock would not do: two tabs could each hold one on the session, and then neither could write it.
   heldSessions: `held_sessions as (select uid, id_hash, previous_id_hash, account_id, destroyed_at from sessions
     where uid = ${keysOf('bases', 'uid')} and (select count(*) from held_clients) >= 0 order by uid for no key update)`,
   based: `based as (
@@ -43,7 +43,7 @@ const parts = {
       and k.disabled_at is null and k.deleted_at is null and (k.expires_at is null or k.expires_at > $2)
     where b.uid is null or exists (select from held_sessions o where o.uid = b.uid and o.destroyed_at is null
       and ${stillTheirs('b.presented_hash', 'b.known_account_id', 'b.account_id')}))`,
-  // The redemptions below read it, so that it runs, and locks, before them.
+  // The redemptions below read it, so that it runs and locks before them.
   locked: `locked as (select id from grants
     where id = any(array(select value from json_array_elements_text($1->'grants'))) order by id for key share)`,
   consumed: `consumed as (
@@ -116,7 +116,7 @@ const parts = {
     where e.n in (select n from winners))`,
 }
 
-/** The parts of the document that a statement reads, each a list. */
+/** The lists in the document that a statement reads. */
 export type Section =
   | 'clients'
   | 'clientless'
@@ -142,9 +142,9 @@ const union = (...names: (string | false)[]) =>
 
 const numbers = (section: string) => `(select value::int from json_array_elements_text($1->'${section}'))`
 
-/** The statement for a document in which some sections have something. $1 is the document, $2 the time it is. */
+/** Builds the statement for a document in which some sections are not empty. $1 is the document, $2 the current time. */
 export function textFor(has: (section: Section) => boolean): string {
-  // Sections nobody needs are left out; the few texts that remain are each prepared once.
+  // Empty sections are left out. Few different texts remain, and each is prepared once.
   const redeemed = union(has('consume') && 'consumed', has('destroy') && 'destroyed', has('keep') && 'kept')
   const sections = [
     parts.usable,
@@ -169,6 +169,6 @@ export function textFor(has: (section: Section) => boolean): string {
   ].filter((part) => part !== false)
   const text = `with ${sections.join(',\n')} select n, n in (select n from winners) as won from standing`
 
-  // The type of $1 and $2 is fixed by a cast where they are first read.
+  // A cast wherever they are read gives $1 and $2 their types.
   return text.replaceAll('$1', '$1::json').replaceAll('$2', '$2::timestamptz')
 }

@@ -6,18 +6,18 @@ import { type Section, textFor } from './stage-sql.ts'
 
 type Json = Record<string, unknown>
 
-/** Which session a request found: by which identifier, and whose it was. */
+/** The session that a request found: the identifier that it presented, and the account at that time. */
 export type SessionOrigin = { uid: string; presentedHash: Buffer | undefined; accountId: string | undefined }
 
-/** What one request wants to change in its session. Only what it changed, so that two tabs do not undo each other. */
+/** The changes of one request to its session. It contains only these, so that two tabs do not undo each other. */
 export type SessionChange = {
   uid: string
-  /** The session as the request found it; absent when it is new. */
+  /** The session as the request found it; undefined if it is new. */
   origin: SessionOrigin | undefined
   isNew: boolean
-  /** Present when the identifier in the cookie is a new one. */
+  /** The hash of the identifier in the cookie, if the request changed it. */
   idHash: Buffer | undefined
-  /** Whether the identifier used until now stays good: never across a sign-in, where it may be an attacker's. */
+  /** Whether the previous identifier stays valid: never across a sign-in, because it may be an attacker's. */
   keepsPrevious: boolean
   accountId: string | undefined
   changed: Json
@@ -27,19 +27,19 @@ export type SessionChange = {
   expiresAtSeconds: number
 }
 
-/** What the writes of an interactive request rest on. They do not stand when any of it is no longer as it was read. */
+/** The rows that an interactive request relies on. If one of them changed since it was read, nothing is written. */
 export type Basis = {
-  /** The client, and when it was last changed as far as the request knows. */
+  /** The client, and the time of its last change that the request knows of. */
   client: { id: string; updatedAtMs: number }
-  /** Who is issued something, in the epoch in which they proved who they are. */
+  /** The account that tokens are issued for, in the epoch in which it signed in. */
   account: { id: string; epoch: number }
   /** The browser session, unless it begins with this request. */
   session: SessionOrigin | undefined
 }
 
 /**
- * The artifact that a request redeems. Of concurrent requests that redeem the same one, one wins. One that is kept may be
- * used again: it only has to be valid still when something is issued for it.
+ * The artifact that a request redeems. Of concurrent requests that redeem the same one, one wins. A kept artifact may be
+ * used again: it only has to be valid when something is issued for it.
  */
 export type Redemption = {
   model: string
@@ -48,11 +48,11 @@ export type Redemption = {
   how: 'consume' | 'destroy' | 'keep'
 }
 
-/** Everything one request writes. It is applied whole, or not at all when its basis has moved or its redemption is lost. */
+/** Everything one request writes. It is applied as a whole, or not at all if its basis changed or its redemption is lost. */
 export type Stage = {
   /**
-   * The client of a token request, and the number of the credentials by which it was authenticated. Nothing is written when
-   * it may not be used at this moment, or would not be authenticated by these any more, whatever a process remembers.
+   * The client of a token request, and the version of the credentials that authenticated it. Nothing is written if the
+   * client may not be used now, or these credentials are no longer valid, whatever this process remembers.
    */
   client: { id: string; credentialVersion: number | undefined } | undefined
   basis: Basis | undefined
@@ -65,10 +65,10 @@ export type Stage = {
   audit: AuditEvent[]
 }
 
-/** `moved`: what it rests on is no longer as it was read. `lost`: another request redeemed what it redeems. */
+/** `moved`: a row that it relies on changed since it was read. `lost`: another request redeemed the same artifact. */
 export type Outcome = 'applied' | 'lost' | 'moved'
 
-/** Applies stages in one statement, and tells for each what came of it. */
+/** Applies stages in one statement, and returns the outcome of each, in order. */
 export async function run(db: Db, stages: Stage[]): Promise<Outcome[]> {
   const numbered = stages.map((stage, n) => ({ ...stage, n }))
   const redemptions = (how: Redemption['how']) =>

@@ -5,11 +5,11 @@ import { type Outcome, run, type Stage } from './stage-statement.ts'
 export type { Basis, Outcome, Redemption, SessionChange, SessionOrigin, Stage } from './stage-statement.ts'
 
 /**
- * Applies stages, several in one statement, and tells for each what came of it, or that it failed.
+ * Applies stages, several in one statement, and returns the outcome or failure of each.
  *
- * If the statement fails as a whole, the stages are applied one by one, so that one request never fails
- * another. A connection that breaks leaves open whether it took effect: then the new rows themselves are
- * looked for, and only if they are missing the stage is tried once more. A stage fails when the database is away.
+ * If the statement fails as a whole, the stages are applied one by one, so that one request never fails another. If the
+ * connection breaks, the statement may have taken effect or not. It then looks for the new rows, and applies the stage once
+ * more only if they are missing. A stage fails when the database is away.
  */
 export async function apply(db: Db, stages: Stage[]): Promise<PromiseSettledResult<Outcome>[]> {
   const settled: PromiseSettledResult<Outcome>[] = []
@@ -25,18 +25,18 @@ export async function apply(db: Db, stages: Stage[]): Promise<PromiseSettledResu
   return settled
 }
 
-/** Applies one stage as part of a transaction. Throws when it fails, and the transaction with it. */
+/** Applies one stage as part of a transaction. Throws if it fails, which rolls the transaction back. */
 export async function applyIn(tx: Tx, stage: Stage): Promise<Outcome> {
   return runAlone(tx, stage)
 }
 
 /**
- * A statement changes a row at most once: of stages that write the same session, such as two tabs of a browser,
- * each goes into a statement of its own and builds on the one before.
+ * Divides stages into statements. A statement changes a row at most once, so stages that write the same session, as two
+ * tabs of a browser do, go into different statements, and each builds on the one before.
  */
 function statements(stages: Stage[]): { index: number; stage: Stage }[][] {
   const groups: { index: number; stage: Stage }[][] = []
-  const free = new Map<string, number>() // the first group that does not have this session
+  const free = new Map<string, number>() // by session, the first group without it
   stages.forEach((stage, index) => {
     const uids = [stage.session?.uid, stage.endedSession?.uid].filter((uid) => uid !== undefined)
     const group = Math.max(0, ...uids.map((uid) => free.get(uid) ?? 0))
@@ -54,7 +54,7 @@ async function applyTogether(db: Db, stages: Stage[]): Promise<PromiseSettledRes
   }
 }
 
-/** Applies a stage after the statement it was part of failed. */
+/** Applies a stage alone after the shared statement failed. */
 async function applyAlone(db: Db, stage: Stage, cause: unknown): Promise<Outcome> {
   let failure = cause
   if (!isConnectionFailure(failure)) {
@@ -64,12 +64,12 @@ async function applyAlone(db: Db, stage: Stage, cause: unknown): Promise<Outcome
       failure = error
     }
   }
-  if (isForeignKeyViolation(failure)) return stage.basis ? 'moved' : 'lost' // the grant, account or client was deleted meanwhile
+  if (isForeignKeyViolation(failure)) return stage.basis ? 'moved' : 'lost' // the grant, account or client was deleted
   if (isContention(failure)) return runAlone(db, stage)
   if (!isConnectionFailure(failure)) throw failure
   if (await isApplied(db, stage)) return 'applied'
   const outcome = await runAlone(db, stage)
-  // The broken connection's statement may have been running still, and have won against this one.
+  // The statement on the broken connection may still have been running, and have won against this one.
   return outcome === 'lost' && (await isApplied(db, stage)) ? 'applied' : outcome
 }
 

@@ -2,7 +2,7 @@ import { sql } from 'kysely'
 import type { Db } from '../../database/schema.ts'
 import type { ArtifactModel } from './models.ts'
 
-/** What is left of a code or token, whatever became of it since. Times are in milliseconds since 1970. */
+/** The remaining record of a code or token, in whatever state. Times are in milliseconds since 1970. */
 export type ArtifactTrace = {
   clientId: string | undefined
   expiresAtMs: number | undefined
@@ -10,17 +10,17 @@ export type ArtifactTrace = {
   isDestroyed: boolean
 }
 
-/** What is left of a client, whatever became of it since. Times are in milliseconds since 1970. */
+/** The remaining record of a client, in whatever state. Times are in milliseconds since 1970. */
 export type ClientTrace = {
   disabledAtMs: number | undefined
   deletedAtMs: number | undefined
   expiresAtMs: number | undefined
-  /** When its secret was replaced or set last, and until when the secret before that was good. */
+  /** The last time that its secret was rotated or set, and the expiry of the secret before that. */
   secretReplacedAtMs: number | undefined
   previousSecretExpiresAtMs: number | undefined
 }
 
-/** Finds a code or token although it can no longer be used, to say why. */
+/** Finds a code or token in any state, to explain why it cannot be used. */
 export async function ofArtifact(
   db: Db,
   { model, idHash }: { model: ArtifactModel; idHash: Buffer },
@@ -41,9 +41,9 @@ export async function ofArtifact(
   )
 }
 
-const latest = 200 // events of a client that are looked through, however many it has
+const latest = 200 // events of a client that are searched, however many it has
 
-/** Finds a client although it may not be used, to say why. */
+/** Finds a client in any state, to explain why it cannot be used. */
 export async function ofClient(db: Db, id: string): Promise<ClientTrace | undefined> {
   const row = await db
     .selectFrom('clients')

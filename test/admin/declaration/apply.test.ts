@@ -18,7 +18,7 @@ const show = (command: string, input: object) =>
   operate(postern, command, { ...input }) as Promise<Record<string, unknown>>
 const client = (client_id: string) => show('client show', { client_id })
 
-/** Everything there is, and everything that was ever recorded. */
+/** Returns all state and everything that was ever recorded. */
 async function everything(): Promise<unknown> {
   const { query } = postern.database
   return {
@@ -30,7 +30,7 @@ async function everything(): Promise<unknown> {
 }
 
 describe('examples/postern.yaml', () => {
-  test('applied twice changes nothing the second time, not even the audit', async () => {
+  test('changes nothing when it is applied a second time, not even the audit', async () => {
     const first = await declare(postern, example)
     expect(inShort(first)).toEqual([
       'create policy partners',
@@ -46,7 +46,7 @@ describe('examples/postern.yaml', () => {
     expect(await everything()).toEqual(before)
   })
 
-  test('makes clients and resource servers that work with the secrets it showed', async () => {
+  test('creates clients and resource servers that work with the secrets it shows', async () => {
     const { secrets } = await declare(
       postern,
       `version: 1
@@ -91,7 +91,7 @@ clients:
     ],
     [
       'grant_types: [authorization_code, refresh_token]',
-      'grant_types: [refresh_token, authorization_code]', // the first is what clients have that name none
+      'grant_types: [refresh_token, authorization_code]', // clients that name none get the first
       'policy',
       [{ member: 'grant_types' }],
     ],
@@ -109,7 +109,7 @@ clients:
     ['scope: openid email', 'scope: openid', 'client', [{ member: 'scope', before: 'openid email', after: 'openid' }]],
     [', scope: openid email', '', 'client', [{ member: 'scope', before: 'openid email' }]],
     ['client_name: Other', 'policy: default, client_name: Other', 'client', [{ member: 'policy', after: 'default' }]],
-  ])('from "%s" to "%s" is one change, and none once it is made', async (from, to, kind, differences) => {
+  ])('from "%s" to "%s" causes one change, and none when it is applied again', async (from, to, kind, differences) => {
     await declare(postern, base)
     const { plan } = await declare(postern, changed(from, to))
     expect(plan).toMatchObject({ changes: [{ action: 'update', kind, differences }], unchanged: 3 })
@@ -125,31 +125,27 @@ clients:
     ],
     ['lists something twice', '[https://a.example/1, ', '[https://a.example/1, https://a.example/1, '],
     ['names scopes in another order', 'openid email', 'email openid'],
+    ['spells out a default', 'client_name: Other', 'client_name: Other, application_type: web, response_types: [code]'],
     [
-      'says what is so by default',
-      'client_name: Other',
-      'client_name: Other, application_type: web, response_types: [code]',
-    ],
-    [
-      'says what its policy gives by default',
+      'spells out a default of its policy',
       'client_name: App',
       'client_name: App, grant_types: [authorization_code, refresh_token]',
     ],
-    ['says what a policy is by default', 'max_clients: 3', 'max_clients: 3, max_uris: 20'],
+    ['spells out a default rule of a policy', 'max_clients: 3', 'max_clients: 3, max_uris: 20'],
     ['names an API by its host', 'scopes: { read', 'name: api.example.com, token_format: opaque, scopes: { read'],
-  ])('and only %s is no change', async (_, from, to) => {
+  ])('and only %s causes no change', async (_, from, to) => {
     await declare(postern, base)
     expect((await declare(postern, changed(from, to))).plan.changes).toEqual([])
   })
 
-  test('leaves alone what is no longer in it', async () => {
+  test('does not delete entries that it no longer contains', async () => {
     await declare(postern, base)
     const before = await everything()
     expect((await declare(postern, 'version: 1\nclients: {}\nresources: {}\npolicies: {}')).plan.changes).toEqual([])
     expect(await everything()).toEqual(before)
   })
 
-  test('is a line in the audit for each thing it changed, which says who and by what means', async () => {
+  test('adds a line to the audit for each thing it changes, with the actor and "apply"', async () => {
     await declare(postern, base)
     const [last] = await postern.database.query('select max(id) as id from audit_events')
     const text = changed('client_name: App', 'client_name: Audited').replace('Write', 'Audited').replace('3,', '9,')
@@ -168,7 +164,7 @@ clients:
 })
 
 describe('a declaration that was not accepted', () => {
-  test('has been rehearsed to its end, and left nothing', async () => {
+  test('has been tried out completely, and has left nothing behind', async () => {
     const before = await everything()
     const text = example.replace(/courier-portal/g, 'rehearsed')
     const outcome = await declare(postern, text, { accept: () => false })
@@ -179,13 +175,13 @@ describe('a declaration that was not accepted', () => {
 })
 
 describe('a declaration while another is being applied', () => {
-  test('waits for it, sees what came of it, and does nothing twice', async () => {
+  test('waits for it, sees its result, and does nothing twice', async () => {
     const text = 'version: 1\nclients: { a1: {}, a2: {}, a3: {} }'
     const outcomes = await Promise.all(Array.from({ length: 6 }, () => declare(postern, text)))
     expect(outcomes.map(({ plan }) => plan.changes.length).sort()).toEqual([0, 0, 0, 0, 0, 3])
   })
 
-  test('that takes too long says so, and has done nothing', async () => {
+  test('is reported as a conflict, and does nothing, when it has to wait too long', async () => {
     const lock = await postern.server.postern.database.dedicated()
     try {
       await lock.query(`select pg_advisory_lock(hashtextextended('postern apply', 0))`)
@@ -200,11 +196,11 @@ describe('a declaration while another is being applied', () => {
   })
 })
 
-describe('a declaration while people sign in to what is declared', () => {
+describe('a declaration applied while people sign in', () => {
   test.each([
-    ['that changes clients', 'clients: { z-app: { client_name: Z }, a-app: { client_name: A } }', false],
-    ['that deletes clients', 'clients: { z-app: {} }', true],
-  ])('%s locks them in the order in which requests do, however it is written', async (_, text, prune) => {
+    ['to clients that it changes', 'clients: { z-app: { client_name: Z }, a-app: { client_name: A } }', false],
+    ['to clients that it deletes', 'clients: { z-app: {} }', true],
+  ])('%s locks them in the order in which requests do, whatever order it lists them in', async (_, text, prune) => {
     await declare(postern, 'version: 1\nclients: { z-app: {}, a-app: {} }')
     const request = await postern.server.postern.database.dedicated()
     try {
@@ -228,10 +224,10 @@ describe('a declaration while people sign in to what is declared', () => {
     ).length > 0
 })
 
-describe('a declaration of which a part is refused', () => {
+describe('a declaration with a part that is refused', () => {
   const good = '  fine: { client_name: Fine }'
 
-  test('is not applied at all, and every member that is refused is named', async () => {
+  test('is not applied at all, and every refused member is named', async () => {
     const before = await everything()
     const refused = declare(
       postern,
@@ -263,17 +259,14 @@ ${good}
   })
 
   test.each([
-    ['a client that is refused after others were changed', `${good}\n  bad: { redirect_uris: ['http://x.example/'] }`],
+    ['a client refused after others were changed', `${good}\n  bad: { redirect_uris: ['http://x.example/'] }`],
     [
-      'a resource server that names a client nobody has',
+      'a resource server that names an unknown client',
       `${good}\nresources: { https://n.example: { scopes: { a: b }, client_id: nobody } }`,
     ],
     ['the resource server that is Postern itself', `${good}\nresources: { ISSUER/admin/api: { scopes: { a: b } } }`],
-    [
-      'more clients than their policy may have',
-      `${good}\n  one: { policy: few }\npolicies: { few: { max_clients: 0 } }`,
-    ],
-  ])('because of %s leaves nothing', async (_, rest) => {
+    ['more clients than their policy allows', `${good}\n  one: { policy: few }\npolicies: { few: { max_clients: 0 } }`],
+  ])('leaves nothing behind when it contains %s', async (_, rest) => {
     const before = await everything()
     await expect(declare(postern, `version: 1\nclients:\n${rest.replace('ISSUER', postern.issuer)}`)).rejects.toThrow(
       'Nothing was applied.',
@@ -281,7 +274,7 @@ ${good}
     expect(await everything()).toEqual(before)
   })
 
-  test('by a policy of its own is judged by what that policy is to be, not by what it was', async () => {
+  test('has its clients checked against the new rules of a policy that it also changes', async () => {
     const text = (hosts: string) => `version: 1
 policies: { moving: { redirect_uris: { hosts: [${hosts}] } } }
 clients: { mover: { policy: moving, redirect_uris: [https://a.example/] } }`
@@ -293,10 +286,10 @@ clients: { mover: { policy: moving, redirect_uris: [https://a.example/] } }`
   })
 })
 
-describe('a client that is declared', () => {
+describe('a declared client', () => {
   const named = (id: string, rest = 'client_name: Name') => `version: 1\nclients: { ${id}: { ${rest} } }`
 
-  test('by the id of one that was deleted is refused', async () => {
+  test('is refused if its id belonged to a deleted client', async () => {
     await declare(postern, named('buried'))
     await operate(postern, 'client delete', { client_id: 'buried' })
     await expect(declare(postern, named('buried'))).rejects.toThrow(
@@ -307,7 +300,7 @@ describe('a client that is declared', () => {
   test.each([
     ['registered itself', 'dynamic'],
     ['is described by a document of its own', 'document'],
-  ])('by the id of one that %s is refused', async (what, column) => {
+  ])('is refused if its id belongs to a client that %s', async (what, column) => {
     const { client_id } = await postern.createClient()
     await postern.database.query(`update clients set ${column} = true where id = $1`, [client_id])
     await expect(declare(postern, named(client_id))).rejects.toThrow(
@@ -315,20 +308,20 @@ describe('a client that is declared', () => {
     )
   })
 
-  test('is enabled or disabled as it says, and left as it is when it says nothing', async () => {
+  test('is enabled or disabled as declared, and otherwise left as it is', async () => {
     await declare(postern, named('switched', 'disabled: true'))
     expect(await client('switched')).toMatchObject({ disabled: true })
     expect((await declare(postern, named('switched', 'disabled: true'))).plan.changes).toEqual([])
     await declare(postern, named('switched', 'disabled: false, client_name: Also changed'))
     expect(await client('switched')).toMatchObject({ disabled: false, client_name: 'Also changed' })
 
-    await operate(postern, 'client disable', { client_id: 'switched' }) // somebody pulled the plug
+    await operate(postern, 'client disable', { client_id: 'switched' }) // an administrator stopped it
     expect((await declare(postern, named('switched', 'client_name: Also changed'))).plan.changes).toEqual([])
     expect(await client('switched')).toMatchObject({ disabled: true })
     await expect(declare(postern, named('switched'))).rejects.toThrow('cannot be changed')
   })
 
-  test('to authenticate in another way is shown the secret it then has', async () => {
+  test('whose authentication method changes to one with a secret has that secret shown', async () => {
     await declare(postern, named('grown', 'redirect_uris: [https://g.example/], token_endpoint_auth_method: none'))
     const { secrets } = await declare(postern, named('grown', 'redirect_uris: [https://g.example/]'))
     expect(secrets).toMatchObject([{ kind: 'client', client_id: 'grown' }])
@@ -336,7 +329,7 @@ describe('a client that is declared', () => {
   })
 })
 
-describe('a client secret that is declared', () => {
+describe('a declared client secret', () => {
   const one = 'the first secret, which comes from elsewhere'
   const other = 'the other secret, which comes from elsewhere'
   const text = (id: string, rest = '') => `version: 1\nclients: { ${id}: { client_secret: { env: SECRET${rest} } } }`
@@ -347,14 +340,14 @@ describe('a client secret that is declared', () => {
     return (await send(postern, '/oauth/token', { headers, form: { grant_type: 'client_credentials' } })).status === 200
   }
 
-  test('is the secret of the client that is created, and is not shown', async () => {
+  test('becomes the secret of a new client, and is not shown', async () => {
     const outcome = await apply('chosen', one)
     expect(outcome.secrets).toEqual([])
     expect(await opens('chosen', one)).toBe(true)
     expect((await apply('chosen', one)).plan.changes).toEqual([])
   })
 
-  test('takes the place of the one there was when it changed, which stays good for a day', async () => {
+  test('replaces the previous one when it changes, which stays valid for a day', async () => {
     await apply('rotated', one)
     const { plan } = await apply('rotated', other)
     expect(plan.changes).toMatchObject([{ differences: [{ before: '[secret]', after: '[secret from SECRET]' }] }])
@@ -363,13 +356,13 @@ describe('a client secret that is declared', () => {
     expect(Date.parse(String(end))).toBeGreaterThan(Date.now() + 86_000_000)
   })
 
-  test('takes it at once where it says so', async () => {
+  test('replaces the previous one at once with overlap_seconds 0', async () => {
     await apply('leaked', one)
     await apply('leaked', other, ', overlap_seconds: 0')
     expect([await opens('leaked', one), await opens('leaked', other)]).toEqual([false, true])
   })
 
-  test('is refused of a client that has none, and where it could be guessed', async () => {
+  test('is refused for a client without a secret, and when it could be guessed', async () => {
     const none = `version: 1
 clients: { open: { redirect_uris: [https://o.example/], token_endpoint_auth_method: none, client_secret: { env: SECRET } } }`
     await expect(declare(postern, none, { secrets: { SECRET: one } })).rejects.toThrow(
@@ -380,7 +373,7 @@ clients: { open: { redirect_uris: [https://o.example/], token_endpoint_auth_meth
     await expect(refused).rejects.not.toThrow('sesame')
   })
 
-  test('is nowhere to be read afterwards: not in the plan, the audit or a table', async () => {
+  test('appears nowhere afterwards: not in the plan, the audit, a table or the log', async () => {
     const canary = 'canary-0d7a4b1c9e8f2a3b4c5d6e7f8a9b0c1d'
     const outcomes = [await apply('watched', canary), await apply('watched', `${canary}-2`)]
     expect(JSON.stringify([outcomes, await everything(), postern.logged])).not.toContain(canary)

@@ -14,7 +14,7 @@ afterEach(() => postern?.stop())
 const written = (of = postern) => exportDeclaration(of.server.postern)
 const web = { redirect_uris: ['https://rp.example/cb'] }
 
-/** A set-up of everything that can be declared, made command by command. Returns the secrets there are in it. */
+/** Creates one of everything that can be declared, command by command. Returns the secrets that it contains. */
 async function setUp(): Promise<string[]> {
   const create = async (metadata: object) =>
     (await operate(postern, 'client create', { ...metadata })) as { client_secret?: string }
@@ -55,7 +55,7 @@ async function setUp(): Promise<string[]> {
   return created.flatMap(({ client_secret }) => client_secret ?? [])
 }
 
-/** What is in force, without what differs each time it is made. */
+/** Returns the state in force, without members that differ each time it is created. */
 async function inForce({ database: { query } }: TestPostern) {
   return {
     clients: await query(
@@ -69,7 +69,7 @@ async function inForce({ database: { query } }: TestPostern) {
 }
 
 describe('postern export', () => {
-  test('writes what on an empty database comes to the same state', async () => {
+  test('writes a declaration that produces the same state on an empty database', async () => {
     await setUp()
     const text = await written()
     const copy = await startPostern({ ISSUER: postern.issuer })
@@ -82,14 +82,14 @@ describe('postern export', () => {
     }
   })
 
-  test('writes what changes nothing where it was written, even with pruning', async () => {
+  test('writes a declaration that changes nothing on the server it came from, even with pruning', async () => {
     await setUp()
     const { plan } = await declare(postern, await written(), { prune: true })
     expect(plan.changes).toEqual([])
     expect(plan.unchanged).toBeGreaterThan(10)
   })
 
-  test('writes no secret: none that was made, none that was chosen', async () => {
+  test('writes no secret, neither a generated nor a chosen one', async () => {
     const secrets = await setUp()
     const canary = 'canary-5f1d3a7b9c2e4d6f8a0b1c3d5e7f9a2b'
     await operate(postern, 'client set-secret', { client_id: 'web', client_secret: canary })
@@ -100,7 +100,7 @@ describe('postern export', () => {
     expect(text).not.toMatch(/client_secret(_expires_at)?: [^{]/)
   })
 
-  test('writes of a client only what is not as by default', async () => {
+  test('writes only those members of a client that differ from their defaults', async () => {
     await operate(postern, 'client create', { client_id: 'web', client_name: 'Web', ...web, application_type: 'web' })
     await operate(postern, 'client create', { client_id: 'machine', scope: 'read' })
     expect((await written()).split('clients:\n')[1]).toBe(`\
@@ -114,7 +114,7 @@ describe('postern export', () => {
 `)
   })
 
-  test('leaves out clients that registered themselves or are described by a document, and says where that matters', async () => {
+  test('leaves out clients that registered themselves or are described by a document, and notes it where an API depends on one', async () => {
     const { client_id } = await postern.createClient()
     const { client_id: other } = await postern.createClient()
     await postern.database.query('update clients set dynamic = true where id = $1', [client_id])
@@ -128,7 +128,7 @@ describe('postern export', () => {
     expect((await declare(postern, text, { prune: true })).plan.changes).toEqual([])
   })
 
-  test('writes all of a client whose policy has come to refuse it, and why', async () => {
+  test('writes a client that its policy would refuse today completely, with the reason', async () => {
     const set = (hosts: string[]) =>
       operate(postern, 'registration-policy set', { name: 'narrowed', rules: { redirect_uris: { hosts } } })
     await set(['rp.example'])

@@ -22,7 +22,7 @@ afterEach(() => postern?.stop())
 const remaining = () => postern.database.query('select id from clients where deleted_at is null order by id')
 
 describe('pruning', () => {
-  test('deletes what is not declared, and the credentials of an API with it, and then finds nothing to do', async () => {
+  test('deletes undeclared entries, including the credentials of an API, and then finds nothing to do', async () => {
     const [credentials] = await postern.database.query(
       `select client_id as id from resource_servers where identifier = 'https://a.example'`,
     )
@@ -47,7 +47,7 @@ clients: { kept: { policy: team } }`
     for (const { details } of events) expect(details).toMatchObject({ via: 'apply' })
   })
 
-  test('deletes nothing unless it is asked for, and nothing when the plan is not accepted', async () => {
+  test('deletes nothing unless requested, and nothing when the plan is not accepted', async () => {
     const empty = 'version: 1\npolicies: {}\nresources: {}\nclients: {}'
     const before = await remaining()
     expect((await declare(postern, empty)).plan.changes).toEqual([])
@@ -69,10 +69,10 @@ clients: { kept: { policy: team } }`
       'delete client dropped',
       'delete client kept',
     ])
-    expect(await remaining()).toHaveLength(4) // and the credentials of the two APIs
+    expect(await remaining()).toHaveLength(4) // including the credentials of the two APIs
   })
 
-  test('deletes a client that stayed only because an API introspects as it, together with that API', async () => {
+  test('deletes a client that only remained because an API introspects as it, together with that API', async () => {
     await operate(postern, 'resource update', { identifier: 'https://a.example', client_id: 'dropped' })
     const kept = 'clients: { kept: { policy: team } }'
     const alone = await declare(postern, `version: 1\n${kept}`, { prune: true })
@@ -84,7 +84,7 @@ clients: { kept: { policy: team } }`
     ])
   })
 
-  test('is refused, and all of the rest with it, where a policy still has a client', async () => {
+  test('is refused as a whole when a policy still has a client', async () => {
     await declare(postern, 'version: 1\nclients: { kept: { policy: team }, dropped: { policy: spare } }')
     const text = 'version: 1\npolicies: { team: {}, another: {} }'
     await expect(declare(postern, text, { prune: true })).rejects.toThrow(
@@ -96,7 +96,7 @@ clients: { kept: { policy: team } }`
     ])
   })
 
-  test('takes what was saved of a built-in policy back to what is built in', async () => {
+  test('resets a built-in policy to its built-in rules', async () => {
     await declare(postern, 'version: 1\npolicies: { team: {}, spare: {}, default: { max_uris: 3 } }')
     await declare(postern, 'version: 1\npolicies: { team: {}, spare: {} }', { prune: true })
     expect(await operate(postern, 'registration-policy show', { name: 'default' })).toMatchObject({
