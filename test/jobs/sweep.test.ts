@@ -53,7 +53,7 @@ test('the sweep deletes all that expired, in batches, and leaves what lives', as
   await addExpired(1_200)
   await testDatabase.query(`insert into replays values ('\\x00', now() + interval '1 hour')`)
   const sweeping = await sweepOnce()
-  await vi.waitFor(async () => expect(await left()).toBe(1), { timeout: 20_000 })
+  await vi.waitFor(async () => expect(await left()).toBe(1), { timeout: 120_000 })
   await sweeping.stop()
   const deletions = statements.filter((sql) => sql.includes('delete') && sql.includes('"replays"'))
   expect(deletions).toHaveLength(Math.ceil(1_200 / batchSize))
@@ -64,12 +64,12 @@ test('a sweep that fails is told of, and tried again', async () => {
   await testDatabase.query('alter table replays rename to elsewhere')
   const failing = await sweepOnce()
   await vi.waitFor(() => expect(logged.join()).toContain('sweeping failed, and will be tried again'), {
-    timeout: 20_000,
+    timeout: 120_000,
   })
   await failing.stop()
   await testDatabase.query('alter table elsewhere rename to replays')
   const sweeping = await sweepOnce()
-  await vi.waitFor(async () => expect(await left()).toBe(1), { timeout: 20_000 })
+  await vi.waitFor(async () => expect(await left()).toBe(1), { timeout: 120_000 })
   await sweeping.stop()
 })
 
@@ -88,10 +88,10 @@ test('events of the audit are swept when they are older than they are kept, and 
   )
   const kept = async () => (await testDatabase.query(`select 1 from audit_events where type = 'test'`)).length
   const withoutEnd = await sweepOnce()
-  await vi.waitFor(() => expect(statements.join()).toContain('"grants"'), { timeout: 20_000 }) // the last table
+  await vi.waitFor(() => expect(statements.join()).toContain('"grants"'), { timeout: 120_000 }) // the last table
   await withoutEnd.stop()
   expect(await kept()).toBe(9)
   const sweeping = await sweepOnce({ auditRetentionSeconds: 5 * 86_400 + 3_600 })
-  await vi.waitFor(async () => expect(await kept()).toBe(5), { timeout: 20_000 })
+  await vi.waitFor(async () => expect(await kept()).toBe(5), { timeout: 120_000 })
   await sweeping.stop()
 })

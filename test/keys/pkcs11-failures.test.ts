@@ -25,7 +25,7 @@ async function service(config: Config = token.config): Promise<KeyService> {
 
 /** Signs as soon as that works. */
 function eventually(work: () => Promise<Buffer>): Promise<Buffer> {
-  return vi.waitFor(work, { timeout: 30_000, interval: 100 })
+  return vi.waitFor(work, { timeout: 120_000, interval: 100 })
 }
 
 describe.runIf(hasSoftHsm)('a PKCS #11 token', () => {
@@ -134,7 +134,7 @@ describe.runIf(hasSoftHsm)('a PKCS #11 token', () => {
     await expect(sign(reference, 'EdDSA', data)).rejects.toThrow()
     await token.bringBack()
     await vi.waitFor(() => expect(sign(reference, 'EdDSA', data)).rejects.toThrow('The token refused PKCS11_PIN.'), {
-      timeout: 30_000,
+      timeout: 120_000,
     })
     for (let index = 0; index < 5; index++) {
       await sleep(retryAfterMs)
