@@ -83,26 +83,33 @@ describe('README.md', () => {
     expect(readme).toContain('\nnpm ci && npm test\n')
   })
 
+  test('leads to the commands, the folders and the glossary', () => {
+    expect(readme).toContain('](docs/command-line.md)')
+    expect(readme).toContain('](docs/architecture.md)')
+    expect(readme).toContain('](docs/glossary.md)')
+  })
+
+  test('stays short', () => {
+    expect(readme.split('\n').length).toBeLessThan(140)
+  })
+})
+
+describe('docs/command-line.md', () => {
   test('lists every command of the command line', () => {
-    const rows = readme.match(/^\| `postern .*$/gm) ?? []
+    const rows = read('docs/command-line.md').match(/^\| `postern .*$/gm) ?? []
     for (const { noun, verb } of operations()) {
       const row = rows.find((line) => line.startsWith(`| \`postern ${noun} `))
       expect(row, noun).toMatch(new RegExp(`[\` ]${verb}\``))
     }
   })
+})
 
+describe('docs/architecture.md', () => {
   test('names every folder and module at the top of the source', () => {
+    const architecture = read('docs/architecture.md')
     for (const path of globSync('src/*', { cwd: repository })) {
       const name = path.slice('src/'.length)
-      if (name !== 'runtime.ts') expect(readme).toContain(name)
-    }
-  })
-
-  test('mentions only scripts that exist, and so does every other document', () => {
-    const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> }
-    for (const document of documents) {
-      for (const [, name = ''] of read(document).matchAll(/npm run (?:-\S+ )*([\w-]+(?::[\w-]+)*)/g))
-        expect(scripts).toHaveProperty(name)
+      if (name !== 'runtime.ts') expect(architecture).toContain(name)
     }
   })
 })
@@ -148,6 +155,14 @@ describe('SECURITY.md', () => {
 })
 
 describe('every document', () => {
+  test('mentions only scripts that exist', () => {
+    const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> }
+    for (const document of documents) {
+      for (const [, name = ''] of read(document).matchAll(/npm run (?:-\S+ )*([\w-]+(?::[\w-]+)*)/g))
+        expect(scripts).toHaveProperty(name)
+    }
+  })
+
   test('links to files and headings that exist', () => {
     expect(documents.length).toBeGreaterThan(10)
     const anchorOf = (heading: string) =>
