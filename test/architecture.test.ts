@@ -22,6 +22,7 @@ const layers = [
   ['database'],
   ['stores'],
   ['keys', 'registration', 'authentication'],
+  ['accounts'], // what happens to an account, whoever requests it
   ['views'],
   ['oidc'],
   ['admin'],
@@ -287,6 +288,7 @@ describe('the source', () => {
       file('src/stores/people/accounts.ts', `import { render } from '../../views/render.ts'`),
       file('src/oidc/adapters/index.ts', `import type { Csrf } from '../../http/csrf.ts'`),
       file('src/keys/keyring.ts', `export { judge } from '../registration/policy.ts'`),
+      file('src/accounts/access.ts', `import type { Performer } from '../admin/operation.ts'`),
       file('src/http/app.ts', `import { serve } from '../serve.ts'`),
       file('src/main.ts', `import '../cli.ts'`),
       file('src/admin/a.ts', `const { startPostern } = await import('../../test/support/postern.ts')`),

@@ -73,6 +73,22 @@ describe('docs/audit-events.md', () => {
     expect(section.exec(read(path))?.[0]).toBe(expected)
     for (const [type, meaning] of Object.entries(eventTypes)) expect(meaning, type).toMatch(/^[A-Z].*\.$/)
   })
+
+  test('lists no type of event that nothing records', () => {
+    const sources = globSync('src/**/*.ts', { cwd: repository })
+      .filter((path) => !path.endsWith('/audit-events.ts'))
+      .map(read)
+    for (const type of Object.keys(eventTypes)) {
+      const [noun = '', verb = ''] = type.split('.')
+      // Some sources put the type together: `key.${pastTenses[step]}`, `client.${verb}d`.
+      const puts = new RegExp(`\`${noun}\\.\\$\\{`)
+      const isRecorded = sources.some(
+        (text) =>
+          text.includes(`'${type}'`) || (puts.test(text) && text.includes(`'${verb.replace(/abled$/, 'able')}'`)),
+      )
+      expect([type, isRecorded]).toEqual([type, true])
+    }
+  })
 })
 
 describe('README.md', () => {
