@@ -1,12 +1,12 @@
 // Which project of vitest.config.ts a test file belongs to. A file that is in none of these lists is one of `postern`.
 
+/** Tests of the source text, and of the engine alone, which `npm run check` runs. */
 export const text = [
   'test/architecture.test.ts',
   'test/cli/documented-commands.test.ts',
   'test/contract/canaries/commands.test.ts',
   'test/documentation.test.ts',
   'test/oidc/engine.test.ts',
-]
 ]
 
 /** Tests that need neither a database nor another process. */
