@@ -2,6 +2,7 @@ import { existsSync, globSync, readFileSync } from 'node:fs'
 import { dirname, join, normalize } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
+import { drills, quick, text } from './support/kinds.ts'
 
 type Source = { path: string; text: string }
 type Import = { specifier: string; isType: boolean }
@@ -21,6 +22,7 @@ const layers = [
   ['database'],
   ['stores'],
   ['keys', 'registration', 'authentication'],
+  ['accounts'], // what happens to an account, whoever requests it
   ['views'],
   ['oidc'],
   ['admin'],
@@ -286,6 +288,7 @@ describe('the source', () => {
       file('src/stores/people/accounts.ts', `import { render } from '../../views/render.ts'`),
       file('src/oidc/adapters/index.ts', `import type { Csrf } from '../../http/csrf.ts'`),
       file('src/keys/keyring.ts', `export { judge } from '../registration/policy.ts'`),
+      file('src/accounts/access.ts', `import type { Performer } from '../admin/operation.ts'`),
       file('src/http/app.ts', `import { serve } from '../serve.ts'`),
       file('src/main.ts', `import '../cli.ts'`),
       file('src/admin/a.ts', `const { startPostern } = await import('../../test/support/postern.ts')`),
@@ -403,5 +406,35 @@ describe('the source', () => {
 describe('the templates', () => {
   test('never switch escaping off', () => {
     holds(templatesEscape, templates, file('templates/a.njk', '{{ name | safe }}'))
+  })
+})
+
+describe('the tests', () => {
+  const tests = read('test/**/*.ts')
+  const filesOf = (patterns: readonly string[]) => patterns.flatMap((pattern) => globSync(pattern, { cwd: repository }))
+  const byPath = new Map(tests.map((source) => [source.path, source]))
+
+  /** A test file and everything of test/ that it loads. */
+  function loadedBy(path: string, known = new Set<string>()): Set<string> {
+    const source = byPath.get(path)
+    if (!source || known.has(path)) return known
+    known.add(path)
+    for (const { path: next, isType } of dependenciesOf(source)) if (!isType) loadedBy(next, known)
+    return known
+  }
+  const isQuick = (path: string) =>
+    ![...loadedBy(path)].some((loaded) =>
+      /\binject\('postgresUrl'\)|'node:child_process'|'playwright-core'/.test(byPath.get(loaded)?.text ?? ''),
+    )
+
+  test('that are quick are those that need neither a database nor another process nor a browser', () => {
+    const all = tests.map(({ path }) => path).filter((path) => path.endsWith('.test.ts'))
+    const listed = filesOf(quick)
+    expect(all.filter(isQuick).sort()).toEqual([...listed, ...filesOf(text)].filter(isQuick).sort())
+    expect(listed.filter((path) => !isQuick(path))).toEqual([])
+  })
+
+  test('that are drills exist', () => {
+    for (const pattern of drills) expect(filesOf([pattern]), pattern).not.toEqual([])
   })
 })

@@ -73,6 +73,22 @@ describe('docs/audit-events.md', () => {
     expect(section.exec(read(path))?.[0]).toBe(expected)
     for (const [type, meaning] of Object.entries(eventTypes)) expect(meaning, type).toMatch(/^[A-Z].*\.$/)
   })
+
+  test('lists no type of event that nothing records', () => {
+    const sources = globSync('src/**/*.ts', { cwd: repository })
+      .filter((path) => !path.endsWith('/audit-events.ts'))
+      .map(read)
+    for (const type of Object.keys(eventTypes)) {
+      const [noun = '', verb = ''] = type.split('.')
+      // Some sources put the type together: `key.${pastTenses[step]}`, `client.${verb}d`.
+      const puts = new RegExp(`\`${noun}\\.\\$\\{`)
+      const isRecorded = sources.some(
+        (text) =>
+          text.includes(`'${type}'`) || (puts.test(text) && text.includes(`'${verb.replace(/abled$/, 'able')}'`)),
+      )
+      expect([type, isRecorded]).toEqual([type, true])
+    }
+  })
 })
 
 describe('README.md', () => {
@@ -83,26 +99,44 @@ describe('README.md', () => {
     expect(readme).toContain('\nnpm ci && npm test\n')
   })
 
+  test('leads to the commands, the folders and the glossary', () => {
+    expect(readme).toContain('](docs/command-line.md)')
+    expect(readme).toContain('](docs/architecture.md)')
+    expect(readme).toContain('](docs/glossary.md)')
+  })
+
+  test('stays short', () => {
+    expect(readme.split('\n').length).toBeLessThan(140)
+  })
+})
+
+describe('docs/command-line.md', () => {
   test('lists every command of the command line', () => {
-    const rows = readme.match(/^\| `postern .*$/gm) ?? []
+    const rows = read('docs/command-line.md').match(/^\| `postern .*$/gm) ?? []
     for (const { noun, verb } of operations()) {
       const row = rows.find((line) => line.startsWith(`| \`postern ${noun} `))
       expect(row, noun).toMatch(new RegExp(`[\` ]${verb}\``))
     }
   })
+})
+
+describe('docs/architecture.md', () => {
+  const architecture = read('docs/architecture.md')
 
   test('names every folder and module at the top of the source', () => {
+    const [, folders = ''] = /^## Folders\n([\s\S]*?)^## /m.exec(architecture) ?? []
     for (const path of globSync('src/*', { cwd: repository })) {
       const name = path.slice('src/'.length)
-      if (name !== 'runtime.ts') expect(readme).toContain(name)
+      if (name !== 'runtime.ts') expect(folders).toContain(name)
     }
   })
 
-  test('mentions only scripts that exist, and so does every other document', () => {
-    const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> }
-    for (const document of documents) {
-      for (const [, name = ''] of read(document).matchAll(/npm run (?:-\S+ )*([\w-]+(?::[\w-]+)*)/g))
-        expect(scripts).toHaveProperty(name)
+  test('names only files that exist', () => {
+    const named = [...architecture.matchAll(/`((?:[\w-]+\/)*[\w.-]+\.ts)`/g)].map(([, path = '']) => path)
+    expect(named.length).toBeGreaterThan(20)
+    for (const path of named) {
+      const places = [path, join('src', path)].map((place) => join(repository, place))
+      expect(places.some(existsSync), path).toBe(true)
     }
   })
 })
@@ -148,6 +182,14 @@ describe('SECURITY.md', () => {
 })
 
 describe('every document', () => {
+  test('mentions only scripts that exist', () => {
+    const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> }
+    for (const document of documents) {
+      for (const [, name = ''] of read(document).matchAll(/npm run (?:-\S+ )*([\w-]+(?::[\w-]+)*)/g))
+        expect(scripts).toHaveProperty(name)
+    }
+  })
+
   test('links to files and headings that exist', () => {
     expect(documents.length).toBeGreaterThan(10)
     const anchorOf = (heading: string) =>

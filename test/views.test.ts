@@ -86,7 +86,7 @@ const examples: Views = {
     errorDescription: undefined,
     back: undefined,
   },
-  elsewhere: { issuer: 'https://id.example.com', reason: 'It was asked as "127.0.0.1".' },
+  elsewhere: { issuer: 'https://id.example.com', reason: 'The request was for "127.0.0.1".' },
   home: { issuer: 'https://id.example.com', version: '1.0.0' },
 }
 

@@ -8,7 +8,7 @@ import type { RotationDependencies } from '../keys/rotation.ts'
 import type { AdminScope } from '../oidc/admin-resource.ts'
 import type { Storage } from '../oidc/request/storage.ts'
 import type { Refusal } from '../registration/refusal.ts'
-import type { AuditEvent } from '../stores/operations/audit.ts'
+import type { UnattributedEvent } from '../stores/operations/audit.ts'
 
 /** What all operations stand on. */
 export type OperationDependencies = {
@@ -32,11 +32,11 @@ export type Performer = {
 
 /** What one run of an operation has at hand. */
 export type OperationContext = OperationDependencies & {
-  /** The transaction the operation and its line in the audit stand or fall with. */
+  /** The transaction of the operation and its audit event. */
   tx: Tx
   by: Performer
-  /** Says what was done. An operation that changes something says so exactly once. */
-  record(event: Omit<AuditEvent, 'actor' | 'address' | 'requestId'>): void
+  /** Records what was done. An operation that changes something calls it exactly once. */
+  record(event: UnattributedEvent): void
   /** Says that a client is no longer as this process remembers it. */
   changed(clientId: string): void
 }

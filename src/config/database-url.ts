@@ -1,6 +1,6 @@
 import { isIPv4 } from 'node:net'
 
-/** A database address, read from DATABASE_URL. The driver connects to exactly what was checked here: nothing reads the URL again. */
+/** A database address, read from DATABASE_URL. Nothing reads the URL again, so the driver connects to what was checked. */
 export type DatabaseAddress = {
   /** A host name, an IP address, or the folder of a Unix socket. */
   host: string
@@ -101,7 +101,7 @@ export function databaseUrlProblem(
 /** Masks every part of an address but those that are known not to be secret. */
 export function maskDatabaseUrl(text: string): string {
   const url = parsed(text)
-  if (!url || /@/.test(url.pathname + url.search + url.hash)) return '[secret]' // a slash in the password cut the host short
+  if (!url || /@/.test(url.pathname + url.search + url.hash)) return '[secret]' // the password cut the host short
   if (url.password) url.password = '[secret]'
   for (const name of [...url.searchParams.keys()]) {
     if (!inTheClear.includes(name)) url.searchParams.set(name, '[secret]')
@@ -109,7 +109,7 @@ export function maskDatabaseUrl(text: string): string {
   return decoded(url.href)
 }
 
-/** Says whether a host is this machine. Names that another host may answer to, such as `db.localhost` or `127.1`, are not. */
+/** Says whether a host is this machine. Names that may lead elsewhere, such as `db.localhost` or `127.1`, are not. */
 function isOnThisMachine(host: string): boolean {
   return (
     host.startsWith('/') || /^localhost$/i.test(host) || host === '::1' || (isIPv4(host) && host.startsWith('127.'))
@@ -125,7 +125,7 @@ function parsed(text: string): URL | undefined {
   return URL.parse(text.replace(/^(postgres(?:ql)?:\/\/[^/?#]*@)(?=[/?#]|$)/, `$1${noHost}`)) ?? undefined
 }
 
-/** Decodes the percent-encoded parts of a text. A percent sign that encodes nothing stays: a password may contain one. */
+/** Decodes the percent-encoded parts of a text. A percent sign that encodes nothing stays, as a password may have one. */
 function decoded(text: string): string {
   return text.replace(/(%[0-9a-f]{2})+/gi, (encoded) => {
     try {

@@ -33,7 +33,7 @@ export function logDestination(
  */
 export function endAtFaults(log: Logger): void {
   process.on('uncaughtException', (error: unknown) => {
-    log.fatal({ err: error }, 'this process ends, because nobody caught an exception')
+    log.fatal({ err: error }, 'the process ends because of an uncaught exception')
     const { report } = process
     if (report.reportOnUncaughtException) report.writeReport(Object.assign(new Error(), describeError(error)))
     process.exit(1)
@@ -53,7 +53,7 @@ function describeError(error: unknown): object {
   }
 }
 
-/** Removes the excerpt of its input from a message of JSON.parse(). A short input is quoted as a whole. */
+/** Removes the excerpt of the input from a message of JSON.parse(), which quotes a short input as a whole. */
 export function withoutExcerpt(text: string): string {
   return text.replace(/, (\.{3})?".*"(\.{3})? is not valid JSON/gs, ' in what is not valid JSON')
 }

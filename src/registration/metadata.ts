@@ -6,7 +6,10 @@ import { postLogoutRedirectUriProblem, redirectUriProblem, type UriRule, webUriP
 /** The metadata of a client, not yet checked. */
 export type Metadata = Record<string, unknown>
 
-/** All that is true of one member of client metadata. */
+/** Returns the texts in the value of a member, be it one text or a list. Anything of another form is left out. */
+export const texts = (value: unknown): string[] => [value].flat().filter((item) => typeof item === 'string')
+
+/** The facts about one member of client metadata. */
 type Member = {
   /** Its form, and in `.describe()` its documentation. */
   schema: z.ZodType
@@ -44,6 +47,7 @@ type Complete<Table> = {
       : { uri?: never }
 }
 
+/** Checks at compile time that a table is complete. */
 const members = <const Table extends Record<string, Member>>(table: Table & Complete<Table>): Table => table
 
 const text = z.string().min(1)

@@ -1,11 +1,12 @@
 import { z } from 'zod'
 import { fapiDefaults, fapiRequirements, judgeFapi } from './fapi.ts'
-import { clientMetadata, type Metadata, privileges, uriRules } from './metadata.ts'
+import { clientMetadata, type Metadata, privileges, texts, uriRules } from './metadata.ts'
 import { areOfNativeApp } from './redirect-uris.ts'
 import type { Refusal } from './refusal.ts'
 import type { Policy } from './rules.ts'
 import * as scopeRules from './scope-rules.ts'
 
+/** The facts that a judgement depends on besides the metadata. */
 export type Circumstances = {
   policy: Policy
   /** Whether the issuer is on the loopback interface, where the clients being developed with it are too. */
@@ -199,7 +200,6 @@ function withImpliedGrants({ grant_types: grants, response_types: responses }: M
 }
 
 const standard = (value: string, allowed: readonly string[]) => (allowed.includes(value) ? value : allowed[0])
-const texts = (value: unknown): string[] => [value].flat().filter((item) => typeof item === 'string')
 const sorted = (words: string) => words.split(' ').sort().join(' ')
 const isMachine = (metadata: Metadata) => texts(metadata['grant_types']).includes('client_credentials')
 const nestsDeeper = (value: unknown, levels: number): boolean =>

@@ -1,4 +1,4 @@
-import { clientMembers, hasEffect, type Metadata } from './metadata.ts'
+import { clientMembers, hasEffect, type Metadata, texts } from './metadata.ts'
 import { type Circumstances, effective } from './policy.ts'
 
 /**
@@ -39,5 +39,3 @@ export function reduced(metadata: Metadata, { policy, isLoopbackIssuer }: Circum
   })
   return { ...metadata, ...Object.fromEntries(changed) }
 }
-
-const texts = (value: unknown): string[] => [value].flat().filter((item) => typeof item === 'string')

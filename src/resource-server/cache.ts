@@ -2,8 +2,8 @@ import { createHash } from 'node:crypto'
 import type { Found, LookUp } from './claims.ts'
 
 /**
- * Remembers for some seconds what a look-up found. A token that is not valid is looked up again each time. Requests
- * with the same token at the same time share one look-up.
+ * Wraps a look-up so that it remembers for some seconds what it found. A token that is not valid is looked up again
+ * each time. Requests with the same token at the same time share one look-up.
  *
  * The seconds count from the start of the look-up, so that no revocation goes unnoticed for longer. Tokens are kept as
  * hashes. The memory belongs to this one `lookUp`: another client, or another API, never sees it.

@@ -36,7 +36,7 @@ type Parameters = Record<string, string | number | undefined>
 
 const retryAfterSeconds = 5
 
-/** Creates the answers of an API. `url` is where its metadata is. */
+/** Creates the answers of an API. `url` is the address of its metadata. */
 export function createChallenges(
   { realm, isBoundOnly, proofAlgorithms }: Pick<Settings, 'realm' | 'isBoundOnly' | 'proofAlgorithms'>,
   { url }: { url: string | undefined },

@@ -16,7 +16,7 @@ export type Demands = {
 export type Introspection = {
   clientId: string
   clientSecret: string
-  /** How long an answer is used, and so a revoked token still works (5). With 0, each request asks. */
+  /** How long an answer is used, and so how long a revoked token may still work (5). With 0, each request asks. */
   cacheSeconds?: number | undefined
   /** The number of answers that are kept (10,000). */
   cacheEntries?: number | undefined

@@ -30,7 +30,7 @@ export async function check(request: HttpRequest, token: string, settings: Proof
   if (ath !== sha256(token)) return 'proof-other-token'
   if (typeof jti !== 'string' || jti === '') return 'proof-without-jti'
   const jkt = await calculateJwkThumbprint(jwt.protectedHeader.jwk as JWK)
-  // The tolerance counts twice: a proof may come from a clock ahead, and is then accepted for longer after its time.
+  // The tolerance counts twice: once for a proof from a clock ahead, and once for the end of its time.
   const expiresAt = Math.ceil(Date.now() / 1_000) + acceptedForSeconds + 2 * settings.clockToleranceSeconds
   return { jkt, id: sha256(`${jkt} ${jti}`), expiresAt }
 }

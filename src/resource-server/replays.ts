@@ -9,8 +9,8 @@ export type ReplayStore = {
 const remembered = 100_000 // proofs, at some 200 bytes each
 
 /**
- * Remembers proofs in this process. It throws when it is full, so that the request is answered with 503: forgetting a
- * proof that is still accepted would let it be used again (RFC 9449 §11.1).
+ * Creates a store that remembers proofs in this process. It throws when it is full, so that the request is answered
+ * with 503: forgetting a proof that is still accepted would let it be used again (RFC 9449 §11.1).
  */
 export function createReplayStore(limit = remembered): ReplayStore {
   const proofs = new Map<string, number>() // the first to expire comes first

@@ -136,6 +136,10 @@ export async function createTour({ issuer, password, ...site }: Site): Promise<T
 
       await page.goto(authorize({ prompt: 'consent', claims: '{"userinfo":{"phone_number":null,"email":null}}' }))
       await visit('consent-claims', page)
+      await page.goto(authorize({ scope: 'read write', prompt: 'consent', resource: api }))
+      for (const box of await page.getByRole('checkbox').all()) await box.uncheck()
+      await press('Allow')
+      await visit('consent-error', page)
       await page.goto(authorize({ prompt: 'select_account' }))
       await visit('continue-as', page)
       await page.goto(authorize({ prompt: 'login' }))

@@ -17,8 +17,8 @@ async function create(...options: string[]): Promise<ClientMetadata> {
   return JSON.parse(stdout) as ClientMetadata
 }
 
-describe('postern client create, for the admin API', () => {
-  test('makes a client that gets tokens, with nothing but a name and scopes', async () => {
+describe('postern client create', () => {
+  test('creates a client of the admin API from only a name and scopes', async () => {
     const client = await create('--client-name', 'ops', '--scope', 'postern:clients postern:audit')
     expect(client).toMatchObject({ grant_types: ['client_credentials'], scope: 'postern:clients postern:audit' })
     const bearer = await adminToken(postern, client)
@@ -31,10 +31,10 @@ describe('postern client create, for the admin API', () => {
     ['a machine', []],
     ['an app', ['--redirect-uris', 'https://rp.example/cb']],
     [
-      'an app that may be a machine',
+      'an app that may also act as a machine',
       ['--redirect-uris', 'https://rp.example/cb', '--grant-types', 'client_credentials,authorization_code'],
     ],
-  ])('gives no scope of it to %s for which none is named', async (_what, options) => {
+  ])('gives %s no scope of the admin API unless one is named', async (_what, options) => {
     const client = await create('--client-name', 'app', ...options)
     expect(client['scope'] ?? '').not.toContain('postern:')
     for (const scope of ['postern:clients', 'postern:audit']) {

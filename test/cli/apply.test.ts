@@ -31,7 +31,7 @@ const audit = () =>
 const only = (name: string) => database.query('select id from clients where id = $1', [name])
 
 describe('postern apply', () => {
-  test('twice on the example file changes nothing the second time', async () => {
+  test('changes nothing when the example file is applied a second time', async () => {
     const first = await run('apply', '-f', example)
     expect(first).toMatchObject({ code: 0, stderr: '' })
     expect(first.stdout).toContain('\n6 to create.\nApplied.\n')
@@ -45,7 +45,7 @@ describe('postern apply', () => {
     expect(await audit()).toEqual(lines)
   })
 
-  test('says what it is going to do, line by line, before it says what it did', async () => {
+  test('lists the changes line by line before it makes them', async () => {
     await declare(clients('{ web: { client_name: Web, redirect_uris: [https://a.example/] }, old: {} }'))
     const text = `version: 1
 policies: { team: { max_uris: 3 } }
@@ -69,14 +69,14 @@ Applied.
     ])
   })
 
-  test('shows the secrets it made, once, and colours nothing where nobody sees it', async () => {
+  test('shows the secrets it created, once, and uses no colours without a terminal', async () => {
     const { stdout } = await declare(clients('{ one: {}, two: {} }'))
     expect(stdout).toMatch(/Applied\.\n\nSecrets, shown only this once:\n\n {2}client one\n {4}client_id {6}one\n/)
     expect(stdout.match(/client_secret {2}[\w-]{64}\n/g)).toHaveLength(2)
     expect(stdout).not.toContain('\u001b')
   })
 
-  test('with --dry-run says the same and does nothing', async () => {
+  test('says the same and does nothing with --dry-run', async () => {
     const text = clients('{ tried: { client_name: Tried } }')
     const tried = await declare(text, '--dry-run')
     expect(tried.code).toBe(0)
@@ -86,14 +86,14 @@ Applied.
     expect(applied.stdout.startsWith(tried.stdout)).toBe(true)
   })
 
-  test('with --dry-run --exit-code ends with 3 while there is something to do, and with 0 when not', async () => {
+  test('ends with 3 with --dry-run --exit-code while there is something to do, and otherwise with 0', async () => {
     const text = clients('{ drifted: { client_name: Drifted } }')
     expect((await declare(text, '--dry-run', '--exit-code')).code).toBe(3)
     await declare(text)
     expect((await declare(text, '--dry-run', '--exit-code')).code).toBe(0)
   })
 
-  test('with --output json writes one document for machines, with the secrets in it', async () => {
+  test('writes one JSON document for programs with --output json, with the secrets in it', async () => {
     const text = clients('{ json: { client_name: Name } }')
     const parse = ({ stdout }: Outcome) => JSON.parse(stdout) as unknown
     const changes = [
@@ -114,7 +114,7 @@ Applied.
     expect(parse(applied)).toEqual({ applied: true, changes, unchanged: 0, secrets: [secret] })
   })
 
-  test('takes several files for one set-up, and refuses what two of them declare', async () => {
+  test('reads several files as one declaration, and refuses an entry that two of them declare', async () => {
     const [one, other] = [join(folder, 'one.yaml'), join(folder, 'other.yaml')]
     await writeFile(one, clients('\n  web: { policy: team }'))
     await writeFile(other, 'version: 1\npolicies: { team: {} }')
@@ -127,7 +127,7 @@ Applied.
     })
   })
 
-  test('takes secrets from the environment, and from files beside the declaration, without their last line break', async () => {
+  test('reads secrets from the environment, and from files beside the declaration, without their final line break', async () => {
     const fromFile = 'a secret in a file, as an orchestrator mounts it'
     const fromEnvironment = 'a secret in the environment, as an orchestrator sets it'
     await writeFile(join(folder, 'web.secret'), `${fromFile}\n`)
@@ -146,7 +146,7 @@ Applied.
     )
   })
 
-  test('run by two at once is done by one, and the other finds nothing to do', async () => {
+  test('is carried out by one of two that run at once, and the other finds nothing to do', async () => {
     const both = await Promise.all([run('apply', '-f', example), run('apply', '-f', example)])
     expect(both.map(({ code, stderr }) => [code, stderr])).toEqual([
       [0, ''],
@@ -158,7 +158,7 @@ Applied.
     expect(await audit()).toHaveLength(6)
   })
 
-  test('of a file with mistakes names each on standard error and ends with 2, before it asks the database', async () => {
+  test('names each mistake of a file on standard error and ends with 2, before it connects to the database', async () => {
     const elsewhere = { ...env, DATABASE_URL: 'postgres://nobody@127.0.0.1:1/none' }
     const input = clients('{ web: { redirect_uri: [] } }')
     expect(await postern(['apply', '-f', '-'], { env: elsewhere, input })).toEqual({
@@ -168,7 +168,7 @@ Applied.
     })
   })
 
-  test('of a set-up that is refused says where and why, and leaves nothing', async () => {
+  test('names the place and the reason of a refusal, and leaves nothing behind', async () => {
     const input = clients("{ fine: {}, wrong: { redirect_uris: ['http://a.example/'] } }")
     expect(await declare(input)).toEqual({
       code: 2,
@@ -187,7 +187,7 @@ Applied.
     [['-f', 'x.yaml', '--exit-code'], '--exit-code goes with --dry-run.'],
     [['-f', 'nowhere.yaml'], 'nowhere.yaml cannot be read (ENOENT).'],
     [['-f', 'x.yaml', '-f', 'x.yaml'], 'x.yaml is given twice.'],
-  ])('called with %j says what is wrong with that, and ends with 2', async (args, message) => {
+  ])('explains what is wrong with %j, and ends with 2', async (args, message) => {
     const { code, stdout, stderr } = await run('apply', ...args)
     expect([code, stdout]).toEqual([2, ''])
     expect(stderr).toContain(message)
@@ -195,7 +195,7 @@ Applied.
 })
 
 describe('postern export', () => {
-  test('writes a file, which apply finds nothing to change about', async () => {
+  test('writes a file that apply finds nothing to change about', async () => {
     await run('apply', '-f', example)
     const path = join(folder, 'export.yaml')
     expect(await run('export', '--output', path)).toEqual({ code: 0, stdout: '', stderr: '' })
@@ -204,7 +204,7 @@ describe('postern export', () => {
     expect([code, stdout]).toEqual([0, 'Nothing to change: 8 as declared already.\n'])
   })
 
-  test('says what is wrong with how it was called', async () => {
+  test('explains what is wrong with its options', async () => {
     const { code, stderr } = await run('export', '--file', 'x.yaml')
     expect(code).toBe(2)
     expect(stderr).toContain("Unknown option '--file'")

@@ -10,13 +10,13 @@ const commands = [
   ...['account list', 'keys rotate', 'audit'],
 ]
 
-describe('a DATABASE_URL beyond this machine that is not verified', () => {
+describe('an unverified DATABASE_URL beyond this machine', () => {
   let server: Server
   let connections = 0
   let env: Record<string, string>
 
   beforeAll(async () => {
-    // 0.0.0.0 is this machine, and is not said to be: it stands for a database anywhere.
+    // 0.0.0.0 reaches this machine, but Postern does not count it as such: it stands for a database anywhere.
     server = createServer((socket) => {
       connections += 1
       socket.destroy()
@@ -38,7 +38,7 @@ describe('a DATABASE_URL beyond this machine that is not verified', () => {
     expect(connections).toBe(0)
   })
 
-  test('is used where the operator says that this is insecure', async () => {
+  test('is used where INSECURE_DATABASE_CONNECTION allows it', async () => {
     const insecure = { ...env, INSECURE_DATABASE_CONNECTION: 'true' }
     expect(await postern(['account', 'list'], { env: insecure })).toMatchObject({ code: 1 })
     expect(connections).toBeGreaterThan(0)

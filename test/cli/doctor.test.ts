@@ -22,14 +22,14 @@ afterAll(async () => {
   await empty?.drop()
 })
 
-/** What the doctor says with these settings, in place of those of the server. */
+/** Returns the report of the doctor with these settings in place of the server's. */
 async function said(settings: Record<string, string> = {}): Promise<{ isWell: boolean; text: string }> {
   const findings = await examineAll({ ...postern.env, ...settings })
   return { isWell: findings.every(({ state }) => state !== 'problem'), text: textOf(findings, styleFor({}, {})) }
 }
 
 describe('postern doctor', () => {
-  test('finds no problem with a server that is well, and says so of each thing that it looked at', async () => {
+  test('finds no problem with a healthy server, and lists everything that it examined', async () => {
     const { isWell, text } = await said()
     expect(isWell, text).toBe(true)
     for (const line of [
@@ -48,13 +48,13 @@ describe('postern doctor', () => {
     expect(text).toMatch(/\n0 problems, \d warnings?\.\n$/)
   })
 
-  test('ends with status 0 where there is no problem and with 1 where there is one', async () => {
+  test('ends with status 1 when there is a problem', async () => {
     const { code, stdout, stderr } = await commandLine(['doctor'], { env: { PORT: 'x' } })
     expect([code, stderr]).toEqual([1, ''])
     expect(stdout).toContain('✗ The configuration has mistakes')
   })
 
-  test('writes the same as JSON', async () => {
+  test('writes the same findings as JSON, with status 0 when there is no problem', async () => {
     const { code, stdout } = await commandLine(['doctor', '--json'], { env: postern.env })
     expect(code).toBe(0)
     const { findings } = JSON.parse(stdout) as { findings: { state: string; what: string; remedy?: string }[] }
@@ -64,7 +64,7 @@ describe('postern doctor', () => {
 
   test.each([
     [
-      'settings that are wrong',
+      'invalid settings',
       async () => ({ PORT: 'x' }),
       /✗ The configuration has mistakes:\n {4}PORT must be a number\n {2}→/,
     ],
@@ -74,7 +74,7 @@ describe('postern doctor', () => {
       /✗ http:\/\/localhost:\d+ does not answer from here: .*ECONNREFUSED.*\n {2}→ Start the server/,
     ],
     [
-      'an issuer under another name',
+      'an issuer with another name',
       async () => ({ ISSUER: `http://127.0.0.1:${postern.server.port}` }),
       /✗ http:\/\/127.0.0.1:\d+ answers 421.*\n {2}→ .*X-Forwarded-Host/,
     ],
@@ -89,24 +89,24 @@ describe('postern doctor', () => {
       /✗ The database cannot be examined: .* has no tables of Postern/,
     ],
     [
-      'a database that is away',
+      'an unreachable database',
       async () => ({ DATABASE_URL: 'postgres://nobody@127.0.0.1:1/none' }),
       /✗ The database cannot be examined: .*ECONNREFUSED/,
     ],
-  ])('calls %s a problem, and says what to do', async (_, settings, expected) => {
+  ])('reports %s as a problem, and says what to do', async (_, settings, expected) => {
     const { isWell, text } = await said(await settings())
     expect(isWell, text).toBe(false)
     expect(text).toMatch(expected)
   })
 
-  test('says that another server answers, by the keys that it publishes', async () => {
+  test('reports by the published keys that another server answers', async () => {
     const other = await startPostern()
     const { text } = await said({ ISSUER: other.issuer })
     await other.stop()
     expect(text).toContain('✗ It does not publish the keys of this database')
   })
 
-  test('says that what was answered can be lost, and what may be misspelt', async () => {
+  test('reports that committed data can be lost, and a setting that may be misspelt', async () => {
     const name = new URL(postern.database.url).pathname.slice(1)
     await postern.database.query(`alter database ${name} set synchronous_commit = off`)
     const { isWell, text } = await said({ ACESS_TOKEN_TTL_SECONDS: '1' })
@@ -116,7 +116,7 @@ describe('postern doctor', () => {
     expect(text).toContain('! ACESS_TOKEN_TTL_SECONDS is no setting')
   })
 
-  test('changes nothing, not even a database that is empty', async () => {
+  test('changes nothing, not even an empty database', async () => {
     await said({ DATABASE_URL: empty.url })
     expect(await empty.query(`select * from pg_tables where schemaname = 'public'`)).toEqual([])
   })
@@ -129,26 +129,26 @@ describe('a clock', () => {
     [4_000, 'warning'],
     [-4_000, 'warning'],
     [60_000, 'problem'],
-  ])('that differs by %i ms is %s', (differenceMs, state) => {
-    const [fromMs, toMs] = [1_000_000, 1_003_000] // a slow answer is no wrong clock
+  ])('that differs by %i ms is reported as %s', (differenceMs, state) => {
+    const [fromMs, toMs] = [1_000_000, 1_003_000] // a slow answer does not make a clock wrong
     const told = differenceMs < 0 ? fromMs + differenceMs : toMs + differenceMs
     expect(clockFinding('the database', told, { fromMs, toMs }).state).toBe(state)
   })
 })
 
-describe('a proxy in front', () => {
+describe('a proxy in front of the server', () => {
   const states = (settings: Record<string, string>, addresses: string[]) =>
     proxyFindings(parse({ ISSUER: 'https://id.example', ...settings }), addresses).map(({ state }) => state)
   const trusting = { TRUSTED_PROXIES: '10.0.0.0/8' }
   const twenty = (...addresses: string[]) =>
     Array.from({ length: 20 }, (_, index) => addresses[index % addresses.length] ?? '')
 
-  test('that nobody trusts is told, but for an issuer on a developer’s own machine', () => {
+  test('is reported when it is not trusted, unless the issuer is on the developer’s own machine', () => {
     expect(states({}, [])).toEqual(['warning'])
     expect(states({ ISSUER: 'http://localhost:3000' }, [])).toEqual([])
   })
 
-  test('is told when all that happened came from one address, and not before enough has', () => {
+  test('is reported when enough events all came from one address', () => {
     expect(states(trusting, twenty('10.0.0.1'))).toEqual(['ok', 'problem'])
     expect(states(trusting, twenty('203.0.113.5', '10.0.0.1'))).toEqual(['ok', 'ok'])
     expect(states(trusting, ['10.0.0.1'])).toEqual(['ok'])

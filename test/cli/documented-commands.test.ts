@@ -13,7 +13,9 @@ const all = commands()
 
 const isOfPostern = ([program]: readonly string[]) => program === 'postern' || program === './postern'
 
-/** The arguments of every call of the command line in a document: in blocks of shell commands, and in sentences. */
+/**
+ * Returns the arguments of every call of the command line in a document: in blocks of shell commands, and in sentences.
+ */
 function callsIn(text: string): { inBlocks: string[][]; inSentences: string[][] } {
   const blocks = [...text.matchAll(/^```sh\n([\s\S]*?)^```$/gm)].map(([, block = '']) => block)
   const sentences = text.replace(/^```[\s\S]*?^```$/gm, '')
@@ -24,7 +26,7 @@ function callsIn(text: string): { inBlocks: string[][]; inSentences: string[][] 
   return { inBlocks: calls(blocks), inSentences: calls(spans) }
 }
 
-/** What is wrong with a call, if something is. */
+/** Returns the problem of a call, if there is one. */
 function problemOf([, ...args]: readonly string[]): string | undefined {
   const found = findCommand(args, all)
   if (!found) {
@@ -39,7 +41,7 @@ function problemOf([, ...args]: readonly string[]): string | undefined {
   }
 }
 
-describe('every command that documents show', () => {
+describe('every command that the documents show', () => {
   const calls = documents.flatMap(({ name, text }) => {
     const { inBlocks, inSentences } = callsIn(text)
     return [...inBlocks, ...inSentences].map((words) => ({ name, words }))
@@ -54,7 +56,7 @@ describe('every command that documents show', () => {
     expect(problems).toEqual([])
   })
 
-  test('that can be copied is the one of the checkout', () => {
+  test('uses ./postern when it can be copied', () => {
     const others = documents.flatMap(({ name, text }) =>
       callsIn(text).inBlocks.flatMap(([program]) => (program === './postern' ? [] : [`${name}: ${program}`])),
     )
@@ -67,7 +69,7 @@ describe('every command that documents show', () => {
     ['postern account lst', 'there is no such command'],
     ['postern resource create https://api.example --title X', "Unknown option '--title'."],
     ['postern keys list one two', 'There is a word too many.'],
-  ])('would be missed where it does not: %s', (line, problem) => {
+  ])('is reported if it does not exist: %s', (line, problem) => {
     expect(problemOf(commandsIn(line)[0] ?? [])).toContain(problem)
   })
 })

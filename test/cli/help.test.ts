@@ -10,7 +10,7 @@ import { postern as commandLine } from '../support/command-line.ts'
 
 const own = ['start', 'migrate', 'config', 'doctor', 'apply', 'export', 'secrets rotate', 'secrets list']
 const ofOperations = operations().map(({ noun, verb }) => `${noun} ${verb}`)
-/** One operation stands for all of them, whose options are read by the same lines. */
+/** The commands to try. One operation stands for all of them, because the same code reads their options. */
 const commands = [...own, 'account create']
 
 let folder: string
@@ -19,13 +19,13 @@ beforeAll(async () => {
 })
 afterAll(() => rm(folder, { recursive: true, force: true }))
 
-/** At a port that nothing can listen on, so that a server that starts after all ends at once. */
+/** Runs a command with an address that it cannot listen on, so that a server that starts by mistake ends at once. */
 const run = (line: string) =>
   commandLine(line.split(' '), { env: { DATA_DIR: join(folder, 'data'), HOST: '192.0.2.1' } })
 
 describe('--help', () => {
   test.each([...commands.map((command) => `${command} --help`), 'start -h', 'help migrate', 'help keys rotate'])(
-    'of a command runs nothing: %s',
+    'prints the help of a command and runs nothing: %s',
     async (line) => {
       const { code, stdout, stderr } = await run(line)
       expect([code, stderr]).toEqual([0, ''])
@@ -34,7 +34,7 @@ describe('--help', () => {
     },
   )
 
-  test.each(['account', 'secrets'])('of a noun lists what can be done with it: %s', async (noun) => {
+  test.each(['account', 'secrets'])('lists the commands of a noun: %s', async (noun) => {
     const { code, stdout } = await run(`${noun} --help`)
     expect(code).toBe(0)
     const named = [...own, ...ofOperations].filter((name) => name.startsWith(`${noun} `))
@@ -58,7 +58,7 @@ describe('an unknown option', () => {
     ['account create --emial ada@example.com', '--email'],
     ['client create --redirect-uri https://app.example/cb', '--redirect-uris'],
     ['migrate --hepl', '--help'],
-  ])('is answered with the one that was probably meant: %s', async (line, meant) => {
+  ])('is reported with the one that was probably meant: %s', async (line, meant) => {
     expect((await run(line)).stderr).toContain(`Did you mean ${meant}?`)
   })
 
@@ -73,7 +73,7 @@ describe('an unknown command', () => {
     ['migrat', 'migrate'],
     ['account lst', 'list'],
     ['secrets rotat', 'rotate'],
-  ])('is answered with the one that was probably meant: %s', async (line, meant) => {
+  ])('is reported with the one that was probably meant: %s', async (line, meant) => {
     const { code, stderr } = await run(line)
     expect(code).toBe(2)
     expect(stderr).toContain(`Did you mean ${meant}?`)
@@ -81,14 +81,14 @@ describe('an unknown command', () => {
 })
 
 describe('npm start', () => {
-  test('hands its options on, so that its --help runs nothing either', async () => {
+  test('passes its options on, so that its --help runs nothing either', async () => {
     const { stdout } = await promisify(execFile)('npm', ['start', '--silent', '--', '--help'])
     expect(stdout).toContain('postern start: ')
   })
 })
 
 describe('a question', () => {
-  test('comes after what is missing is said: a password is not typed for nothing', async () => {
+  test('is asked only when no required option is missing, so that nobody types a password in vain', async () => {
     const { code, stderr } = await run('account create')
     expect(code).toBe(2)
     expect(stderr).toContain('--email: is required')
@@ -96,10 +96,10 @@ describe('a question', () => {
   })
 })
 
-describe('a setting that is misspelt', () => {
+describe('a misspelt setting', () => {
   const env = { ACESS_TOKEN_TTL_SECONDS: 'hunter2' }
 
-  test('is told by a command on standard error, without its value', async () => {
+  test('is reported by a command on standard error, without its value', async () => {
     const { code, stdout, stderr } = await commandLine(['config'], { env })
     expect([code, stderr]).toEqual([
       0,
@@ -108,7 +108,7 @@ describe('a setting that is misspelt', () => {
     expect(stdout).toContain('ACCESS_TOKEN_TTL_SECONDS=600')
   })
 
-  test('is told together with the mistakes that come of it', async () => {
+  test('is reported together with the mistakes that result from it', async () => {
     const { code, stderr } = await commandLine(['start'], {
       env: { DATABASE_URL: 'postgres://127.0.0.1:1/none', ENCRYPTION_KEY: 'hunter2' },
     })
@@ -118,7 +118,7 @@ describe('a setting that is misspelt', () => {
     expect(stderr).not.toContain('hunter2')
   })
 
-  test('is told by a server that starts', async () => {
+  test('is reported by a server that starts', async () => {
     const key = randomBytes(32).toString('base64')
     const nowhere = { DATABASE_URL: 'postgres://127.0.0.1:1/none', DATABASE_WAIT_SECONDS: '0', ENCRYPTION_KEYS: key }
     const { stdout, stderr } = await commandLine(['start'], { env: { ...env, ...nowhere } })

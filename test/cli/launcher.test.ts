@@ -22,14 +22,14 @@ describe('./postern', () => {
     expect(stdout).toBe(`${version}\n`)
   })
 
-  test('can be called by a symbolic link', async () => {
+  test('can be called through a symbolic link', async () => {
     await symlink(launcher, join(folder, 'link'))
     await symlink('link', join(folder, 'link to a link'))
     const { stdout } = await run(join(folder, 'link to a link'), ['--version'], { cwd: '/' })
     expect(stdout).toBe(`${version}\n`)
   })
 
-  test('fetches nothing where packages are missing, and says how to install them', async () => {
+  test('downloads nothing when packages are missing, and says how to install them', async () => {
     await copyFile(launcher, join(folder, 'postern'))
     await expect(run(join(folder, 'postern'), ['--version'])).rejects.toMatchObject({
       code: 1,
@@ -38,6 +38,6 @@ describe('./postern', () => {
   })
 })
 
-test('the package is not published by accident under a name that is not ours', async () => {
+test('the package cannot be published by accident under a name that may belong to others', async () => {
   expect(JSON.parse(await readFile(join(repository, 'package.json'), 'utf8'))).toHaveProperty('private', true)
 })

@@ -34,8 +34,8 @@ describe('a command in a folder without a database', () => {
   })
 })
 
-describe('a command at an empty database of one’s own', () => {
-  test('creates no tables, and says where it looked without the password', async () => {
+describe('a command with an empty external database', () => {
+  test('creates no tables, and says where it looked, without the password', async () => {
     const env = { DATABASE_URL: empty.url, ENCRYPTION_KEYS: randomBytes(32).toString('base64') }
     const { code, stdout, stderr } = await run('account list', env)
     expect([code, stdout]).toEqual([1, ''])
@@ -49,8 +49,8 @@ describe('a command at an empty database of one’s own', () => {
   })
 })
 
-describe('a command at a database that is away', () => {
-  test('says so as the server does, and does not wait', async () => {
+describe('a command with an unreachable database', () => {
+  test('reports it in the words of the server, and does not wait', async () => {
     const env = {
       DATABASE_URL: 'postgres://nobody:hunter2@127.0.0.1:1/none',
       ENCRYPTION_KEYS: randomBytes(32).toString('base64'),

@@ -35,7 +35,7 @@ describe('the output of a command', () => {
     }
   })
 
-  test('has colours at a terminal, but where NO_COLOR is set', async () => {
+  test('has colours at a terminal, unless NO_COLOR is set', async () => {
     expect((await terminal(['account', 'show', 'ada@example.com'], { TERM: 'xterm' })).shown).toContain(
       `${controlSequence}[1m`,
     )
@@ -45,7 +45,7 @@ describe('the output of a command', () => {
     expect(styleFor({ isTTY: false }, {}).red('x')).toBe('x')
   })
 
-  test('cannot have a name command the terminal or turn its text round', () => {
+  test('lets no name control the terminal or turn the direction of its text', () => {
     const items = [{ client_name: `${controlSequence}]0;owned\u0007\u202e\u009b31m` }]
     for (const output of [{ items }, items[0]]) {
       const text = asText(output, { width: 80, style: plain })
@@ -54,14 +54,14 @@ describe('the output of a command', () => {
     }
   })
 
-  test('fits the terminal: columns that have no room are named instead', () => {
+  test('fits the terminal: columns without room are named below the table', () => {
     const items = [{ id: 'a'.repeat(30), name: 'b'.repeat(30), address: 'c'.repeat(30), empty: undefined }]
     const text = asText({ items }, { width: 70, style: plain })
     expect(text.split('\n')[0]?.trim()).toMatch(/^id +name$/)
     expect(text).toContain('Not shown: address.')
   })
 
-  test('says that there is nothing, and where to go on when there is more', () => {
+  test('says so when there is nothing, and how to continue when there is more', () => {
     expect(asText({ items: [] }, { width: 80, style: plain })).toBe('There are none.\n')
     expect(asText({ items: [{ id: 1 }], next_cursor: 'abc' }, { width: 80, style: plain })).toContain('--cursor abc')
   })
@@ -70,7 +70,7 @@ describe('the output of a command', () => {
 describe('the help of a command', () => {
   const help = async (...args: string[]) => (await commandLine([...args, '--help'], { env: {} })).stdout
 
-  test('shows how it is called, what is required, and groups what is much', async () => {
+  test('shows the usage and the required options, and groups a long list', async () => {
     expect(await help('account', 'create')).toContain(
       'Usage: postern account create EMAIL [options]\n\nRequired:\n  --email',
     )
@@ -82,7 +82,7 @@ describe('the help of a command', () => {
 })
 
 describe('postern start at a terminal', () => {
-  test('shows each step with its outcome, and the log as lines for people', async () => {
+  test('shows each step with its outcome, and the log as lines for a person', async () => {
     const { port } = postern.server
     const env = { PORT: String(port), NO_COLOR: '1', LOG_LEVEL: 'info', ACESS_TOKEN_TTL_SECONDS: '1' }
     const { code, shown } = await terminal(['start'], env) // it ends because the port is in use
@@ -95,7 +95,7 @@ describe('postern start at a terminal', () => {
     expect(shown).toContain(`Port ${port} is in use.`)
   })
 
-  test('writes JSON where LOG_FORMAT says so', async () => {
+  test('writes JSON with LOG_FORMAT=json', async () => {
     const env = { PORT: String(postern.server.port), LOG_FORMAT: 'json', ACESS_TOKEN_TTL_SECONDS: '1' }
     const { shown } = await terminal(['start'], env)
     expect(shown).toContain('"meant":"ACCESS_TOKEN_TTL_SECONDS"')

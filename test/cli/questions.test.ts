@@ -20,22 +20,22 @@ async function deleteAt(answer: string, ...options: string[]) {
   return { ...outcome, isThere: await isThere() }
 }
 
-describe('a command that destroys something', () => {
-  test('is each one that deletes or revokes', () => {
+describe('a command that destroys data', () => {
+  test('is exactly a command that deletes, erases or revokes', () => {
     const all = operations()
     const destroying = all.filter(({ verb, http }) => http.method === 'DELETE' || /^(delete|erase|revoke)/.test(verb))
     expect(destroying.length).toBeGreaterThan(6)
     expect(all.filter(({ isDestructive }) => isDestructive)).toEqual(destroying)
   })
 
-  test.each(['n\n', '\n', 'maybe\n', '\u0004'])('does nothing at a terminal where the answer is %j', async (answer) => {
+  test.each(['n\n', '\n', 'maybe\n', '\u0004'])('does nothing at a terminal when the answer is %j', async (answer) => {
     const { code, shown, isThere } = await deleteAt(answer)
     expect(shown).toContain(`Delete an account with its sessions, grants and tokens: "${email}".`)
     expect(shown).toContain('Nothing was changed.')
     expect([code, isThere]).toEqual([1, true])
   })
 
-  test.each(['y\n', 'YES\n'])('is done at a terminal where the answer is %j', async (answer) => {
+  test.each(['y\n', 'YES\n'])('runs at a terminal when the answer is %j', async (answer) => {
     expect(await deleteAt(answer)).toMatchObject({ code: 0, isThere: false })
   })
 
@@ -45,16 +45,13 @@ describe('a command that destroys something', () => {
     expect([code, isThere]).toEqual([0, false])
   })
 
-  test.each([[[]], [['--yes']]])(
-    'does not ask where there is no terminal: a script goes on as before, with %j',
-    async (options) => {
-      await postern.createAccount(email)
-      const { code } = await commandLine(['account', 'delete', email, ...options], { env: postern.env })
-      expect([code, await isThere()]).toEqual([0, false])
-    },
-  )
+  test.each([[[]], [['--yes']]])('does not ask without a terminal, so that scripts work, with %j', async (options) => {
+    await postern.createAccount(email)
+    const { code } = await commandLine(['account', 'delete', email, ...options], { env: postern.env })
+    expect([code, await isThere()]).toEqual([0, false])
+  })
 
-  test('says so in its help', async () => {
+  test('has --yes in its help', async () => {
     expect((await commandLine(['keys', 'revoke', '--help'], { env: postern.env })).stdout).toMatch(
       /-y, --yes +Do not ask/,
     )

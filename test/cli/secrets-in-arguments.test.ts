@@ -21,7 +21,7 @@ const secretOptions = operations().flatMap(({ noun, verb, input }) =>
 )
 
 describe('a secret', () => {
-  test('is an option of the commands that this is about', () => {
+  test('is an option of exactly these commands', () => {
     expect(secretOptions.map(({ command, option }) => [...command, option].join(' ')).sort()).toEqual([
       'account create --password',
       'account set-password --password',
@@ -33,7 +33,7 @@ describe('a secret', () => {
     [...command, 'ada@example.com', option, secret].join(' '),
     [...command, `${option}=${secret}`, option, secret].join(' '),
   ])
-  test.each(commandLines)('is not taken as an argument, where others could read it: %s', async (line) => {
+  test.each(commandLines)('is not accepted as an argument, where others could read it: %s', async (line) => {
     const { code, stdout, stderr } = await run(line.split(' '), `${secret}\n`)
     expect([code, stdout]).toEqual([2, ''])
     expect(stderr).toContain('is not taken as an argument, which others could read.')
@@ -47,7 +47,7 @@ describe('a secret', () => {
     expect(await run(['account', 'set-password', 'ada@example.com'], `${secret}-2`)).toMatchObject({ code: 0 })
   })
 
-  test('is said to be no argument by --help', async () => {
+  test('is described in --help as read from standard input', async () => {
     for (const { command } of secretOptions) {
       expect((await run([...command, '--help'])).stdout).toContain('read from standard input, and no argument.')
     }

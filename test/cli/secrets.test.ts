@@ -40,7 +40,7 @@ async function startWith(keys: string): Promise<'started' | 'refused'> {
   }
 }
 
-/** Sessions of people who were asked whether to sign out, as a long-running server has them. */
+/** Inserts sessions with a sealed state, as a server that asked people whether to sign out has them. */
 async function plantSessions(count: number, envelope: Envelope): Promise<void> {
   const uids = Array.from({ length: count }, () => randomBytes(16).toString('base64url'))
   await database.query(
@@ -58,7 +58,7 @@ const countUnder = async ({ sealingKeyId }: Envelope) => {
   return Number(row?.['n'])
 }
 
-/** How many connections Postern has. */
+/** Returns the number of connections that Postern has. */
 const connections = async () => {
   const [row] = await database.query(
     `select count(*)::int as n from pg_stat_activity where datname = current_database() and application_name = 'postern'`,
@@ -67,7 +67,7 @@ const connections = async () => {
 }
 
 describe('postern secrets rotate', () => {
-  test('encrypts everything under the first key, says how much, and that the other is not needed any more', async () => {
+  test('encrypts everything under the first key, and reports how much and that the other key is unnecessary', async () => {
     await startWith(older)
     await plantSessions(3, before)
     const { code, stdout, stderr } = await secrets('rotate', `${newer},${older}`)
@@ -81,7 +81,7 @@ describe('postern secrets rotate', () => {
     expect(actor).toMatch(/^operator:./)
   })
 
-  test('with a single key has nothing to do, and says so', async () => {
+  test('says that there is nothing to do with a single key', async () => {
     const { code, stdout } = await secrets('rotate', older)
     expect([code, stdout]).toEqual([
       0,
@@ -89,7 +89,7 @@ describe('postern secrets rotate', () => {
     ])
   })
 
-  test('ends with status 1 when something cannot be read, names it, and says to keep the keys', async () => {
+  test('ends with status 1 when a value cannot be read, names it, and advises to keep the keys', async () => {
     await startWith(older)
     await plantSessions(2, before)
     await database.query(
@@ -104,7 +104,7 @@ describe('postern secrets rotate', () => {
     expect(await startWith(newer)).toBe('refused')
   })
 
-  test('can be killed in the middle, and goes on from there', async () => {
+  test('can be killed in the middle, and continues from there', async () => {
     await startWith(older)
     await plantSessions(2_000, before)
     await database.query(`create function dawdle() returns trigger language plpgsql as
@@ -113,11 +113,11 @@ describe('postern secrets rotate', () => {
     const rotating = spawn(process.execPath, ['src/cli.ts', 'secrets', 'rotate'], {
       env: { ...inherited, ...env, ENCRYPTION_KEYS: `${newer},${older}` },
     })
-    await expect.poll(() => countUnder(after), { timeout: 20_000 }).toBeGreaterThan(0)
+    await expect.poll(() => countUnder(after)).toBeGreaterThan(0)
     rotating.kill('SIGKILL')
     const [, signal] = await once(rotating, 'close')
     expect(signal).toBe('SIGKILL')
-    await expect.poll(connections, { timeout: 20_000 }).toBe(0) // a statement that was sent is carried out
+    await expect.poll(connections).toBe(0) // a statement already sent is still carried out
     const left = await countUnder(before)
     expect(left).toBeGreaterThan(0)
     expect(left + (await countUnder(after))).toBe(2_000)
@@ -133,7 +133,7 @@ describe('postern secrets rotate', () => {
 })
 
 describe('postern secrets list', () => {
-  test('shows each key by its id, since when it is known, which one encrypts, and how much is under each', async () => {
+  test('shows each key by its id, with the day it was first noted, whether it encrypts, and the number of values under it', async () => {
     await startWith(older)
     await plantSessions(2, before)
     await plantSessions(1, after)
@@ -162,7 +162,7 @@ describe('postern secrets list', () => {
   })
 })
 
-test('both say what they do, and take no options', async () => {
+test('postern secrets rotate and list have help and take no options', async () => {
   const help = await secrets('rotate', older, '--help')
   expect([help.code, help.stdout]).toEqual([0, expect.stringContaining('postern secrets rotate: Encrypt everything')])
   const wrong = await secrets('list', older, '--force')

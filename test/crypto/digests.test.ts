@@ -3,19 +3,19 @@ import { describe, expect, test } from 'vitest'
 import { deriveKey, keyedHash, randomId, sha256 } from '../../src/crypto/digests.ts'
 import { secret } from '../../src/secret.ts'
 
-describe('what the database knows a value by', () => {
+describe('the digest that the database knows a value by', () => {
   test('is its SHA-256 (FIPS 180-4)', () => {
     expect(sha256('abc').toString('hex')).toBe(createHash('sha256').update('abc').digest('hex'))
   })
 
-  test('for a short value needs a key to be made (RFC 2104)', () => {
+  test('is keyed for a short value (RFC 2104)', () => {
     const [one, two] = [secret(Buffer.alloc(32, 1)), secret(Buffer.alloc(32, 2))]
     expect(keyedHash(one, 'ABCD').equals(createHmac('sha256', one.reveal()).update('ABCD').digest())).toBe(true)
     expect(keyedHash(one, 'ABCD').equals(keyedHash(two, 'ABCD'))).toBe(false)
   })
 })
 
-describe('RFC 5869: keys derived from one', () => {
+describe('RFC 5869: derived keys', () => {
   const root = secret(Buffer.alloc(32, 7))
   const derived = (purpose: string) => deriveKey(root, purpose).reveal()
 

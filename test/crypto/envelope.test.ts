@@ -6,7 +6,7 @@ import { secret } from '../../src/secret.ts'
 const newKey = () => secret(randomBytes(32).toString('base64'))
 const plaintext = 'the secret of a client, ünïcode included'
 
-/** The same text with another character at one place. */
+/** Returns the same text with another character at one position. */
 function changedAt(text: string, index: number): string {
   const other = text[index] === 'A' ? 'B' : 'A'
   return text.slice(0, index) + other + text.slice(index + 1)
@@ -16,7 +16,7 @@ describe('NIST SP 800-38D: a sealed value', () => {
   const key = newKey()
   const { seal, open } = createEnvelope([key])
 
-  test('opens to what was sealed, and shows nothing of it', () => {
+  test('opens to the original value, and shows nothing of it', () => {
     const sealed = seal(plaintext, 'clients.secret:a')
     expect(open(sealed, 'clients.secret:a')).toBe(plaintext)
     expect(sealed).not.toContain(plaintext)
@@ -24,7 +24,7 @@ describe('NIST SP 800-38D: a sealed value', () => {
     expect(open(seal('', 'x'), 'x')).toBe('')
   })
 
-  test('differs each time, so that equal secrets cannot be told', () => {
+  test('differs each time, so that equal secrets are not recognizable', () => {
     expect(seal(plaintext, 'x')).not.toBe(seal(plaintext, 'x'))
   })
 
@@ -35,7 +35,7 @@ describe('NIST SP 800-38D: a sealed value', () => {
     }
   })
 
-  test('does not open when any part of it was changed, cut short or extended', () => {
+  test('does not open when any part of it was changed, cut off or extended', () => {
     const sealed = seal(plaintext, 'x')
     const lastPart = sealed.lastIndexOf('.') + 1
     for (let index = 0; index < sealed.length - 1; index++) {
@@ -49,7 +49,7 @@ describe('NIST SP 800-38D: a sealed value', () => {
       expect(() => open(nonsense, 'x')).toThrow()
   })
 
-  test('with a shortened authentication tag does not open', () => {
+  test('does not open with a shortened authentication tag', () => {
     const [version, keyId, iv, body = ''] = seal('abc', 'x').split('.')
     for (const bytes of [4, 8, 12, 15]) {
       const short = Buffer.from(body, 'base64url')
@@ -61,10 +61,10 @@ describe('NIST SP 800-38D: a sealed value', () => {
   })
 })
 
-describe('a ring of keys', () => {
+describe('a ring of encryption keys', () => {
   const [older, newer] = [newKey(), newKey()]
 
-  test('opens what any of them sealed, and seals with the first', () => {
+  test('opens values sealed with any of them, and seals with the first', () => {
     const before = createEnvelope([older]).seal(plaintext, 'x')
     const rotated = createEnvelope([newer, older])
     expect(rotated.open(before, 'x')).toBe(plaintext)
@@ -73,7 +73,7 @@ describe('a ring of keys', () => {
     expect(() => createEnvelope([older]).open(after, 'x')).toThrow()
   })
 
-  test('without the key a value was sealed with says which value, which key and where it is missing', () => {
+  test('names the value and the key that it lacks', () => {
     const sealed = createEnvelope([older]).seal(plaintext, 'clients.secret:a')
     const keyId = sealed.split('.')[1]
     expect(() => createEnvelope([newer]).open(sealed, 'clients.secret:a')).toThrow(
@@ -81,7 +81,7 @@ describe('a ring of keys', () => {
     )
   })
 
-  test('tells which key seals, which open, and which one a value is sealed with, without opening it', () => {
+  test('knows which key seals, which keys open, and which key a value is sealed with, without opening it', () => {
     const { seal, sealingKeyId, keyIds } = createEnvelope([newer, older])
     expect(keyIds).toEqual([sealingKeyId, createEnvelope([older]).sealingKeyId])
     expect(keyIdOf(seal(plaintext, 'x'))).toBe(sealingKeyId)
@@ -90,7 +90,7 @@ describe('a ring of keys', () => {
       expect(keyIdOf(nonsense)).toBeUndefined()
   })
 
-  test('says of a value that was changed which one it is, and with which key it was sealed', () => {
+  test('names a value that was changed, and the key it was sealed with', () => {
     const { seal, open, sealingKeyId } = createEnvelope([newer])
     expect(() => open(seal(plaintext, 'clients.secret:a'), 'clients.secret:b')).toThrow(
       `clients.secret:b is damaged: it differs from the value that was sealed with key ${sealingKeyId}.`,
@@ -101,11 +101,11 @@ describe('a ring of keys', () => {
     expect(() => createEnvelope([newer, newer])).toThrow(/^Two encryption keys have the id [0-9a-f]{8}/)
   })
 
-  test('needs one at least', () => {
+  test('needs at least one key', () => {
     expect(() => createEnvelope([])).toThrow('At least one encryption key is required.')
   })
 
-  test('never tells a key in an error', () => {
+  test('never reveals a key in an error', () => {
     const { open } = createEnvelope([older])
     try {
       open(createEnvelope([newer]).seal('x', 'y'), 'y')

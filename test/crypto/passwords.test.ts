@@ -2,16 +2,16 @@ import argon2 from 'argon2'
 import { describe, expect, test } from 'vitest'
 import { createPasswords, decoyHash, TooBusy } from '../../src/crypto/passwords.ts'
 
-const together = 2 + 64 // as many as are worked on, and as many as may wait
+const together = 2 + 64 // the number checked at once, and the number that may wait
 
 describe('a password', () => {
   const passwords = createPasswords()
 
-  test('is kept as argon2id with 19 MiB, two passes and one lane, as OWASP recommends', async () => {
+  test('is stored as argon2id with 19 MiB, two passes and one lane, as OWASP recommends', async () => {
     expect(await passwords.hash('correct horse')).toMatch(/^\$argon2id\$v=19\$m=19456,p=1,t=2\$/)
   })
 
-  test('is known again, and nothing else is', async () => {
+  test('is recognized, and no other one is', async () => {
     const hash = await passwords.hash('correct horse')
     expect(await passwords.verify(hash, 'correct horse')).toEqual({ matches: true, renewed: undefined })
     for (const wrong of ['correct Horse', 'correct horse ', 'correct hors', '', hash]) {
@@ -19,11 +19,11 @@ describe('a password', () => {
     }
   })
 
-  test('has another hash each time', async () => {
+  test('has a different hash each time', async () => {
     expect(await passwords.hash('same')).not.toBe(await passwords.hash('same'))
   })
 
-  test('hashed with other parameters is still known, and hashed again with those of today', async () => {
+  test('hashed with outdated parameters is still recognized, and hashed again with those of today', async () => {
     const weaker = await argon2.hash('correct horse', {
       type: argon2.argon2id,
       memoryCost: 4096,
@@ -41,7 +41,7 @@ describe('a password', () => {
     ['composed', composed, 'decomposed', decomposed],
     ['decomposed', decomposed, 'composed', composed],
     ['with a space of another width', 'correct\u00a0horse', 'with a plain one', 'correct horse'],
-  ])('set %s is known when it is typed %s', async (_set, set, _typed, typed) => {
+  ])('set %s is recognized when it is typed %s', async (_set, set, _typed, typed) => {
     const hash = await passwords.hash(set)
     for (const form of [set, typed]) {
       expect(await passwords.verify(hash, form)).toEqual({ matches: true, renewed: undefined })
@@ -52,17 +52,20 @@ describe('a password', () => {
   test.each([
     ['composed', composed, decomposed],
     ['decomposed', decomposed, composed],
-  ])('that was hashed %s, as it was typed then, is known in both forms and hashed again', async (_how, then, other) => {
-    const today = { type: argon2.argon2id, memoryCost: 19_456, timeCost: 2, parallelism: 1 } as const
-    const former = await argon2.hash(then, today)
-    for (const typed of [then, other]) {
-      const { matches, renewed = former } = await passwords.verify(former, typed)
-      expect(matches).toBe(true)
-      expect(await passwords.verify(renewed, composed)).toEqual({ matches: true, renewed: undefined })
-    }
-  })
+  ])(
+    'hashed %s, as it was typed at the time, is recognized in both forms and hashed again',
+    async (_how, then, other) => {
+      const today = { type: argon2.argon2id, memoryCost: 19_456, timeCost: 2, parallelism: 1 } as const
+      const former = await argon2.hash(then, today)
+      for (const typed of [then, other]) {
+        const { matches, renewed = former } = await passwords.verify(former, typed)
+        expect(matches).toBe(true)
+        expect(await passwords.verify(renewed, composed)).toEqual({ matches: true, renewed: undefined })
+      }
+    },
+  )
 
-  test('that no account has is compared with a hash of the parameters of today, so that it costs the same', async () => {
+  test('of an unknown account is compared with a hash of the same parameters, so that it costs the same', async () => {
     const parametersOf = (hash: string) => /^\$argon2id\$v=19\$([^$]+)\$/.exec(hash)?.[1]?.split(',').toSorted()
     expect(parametersOf(decoyHash)).toEqual(parametersOf(await passwords.hash('correct horse')))
     expect(decoyHash).toHaveLength((await passwords.hash('correct horse')).length)
@@ -71,17 +74,17 @@ describe('a password', () => {
 })
 
 describe('more passwords than can be checked at once', () => {
-  test('wait, up to a bound, beyond which they are told so at once', async () => {
+  test('wait up to a limit, and beyond it are refused at once', async () => {
     const passwords = createPasswords()
     const hash = await passwords.hash('x')
     const attempts = Array.from({ length: together + 10 }, () => passwords.verify(hash, 'x').catch((error) => error))
-    const refused = await Promise.all(attempts.slice(together)) // before any that waits
+    const refused = await Promise.all(attempts.slice(together)) // ahead of those that wait
     expect(refused.every((error) => error instanceof TooBusy)).toBe(true)
     const verified = await Promise.all(attempts.slice(0, together))
     expect(verified.filter(({ matches }) => matches)).toHaveLength(together)
   })
 
-  test('leave room again when they are done, also after one that failed', async () => {
+  test('leave room again when they are done, also after a failure', async () => {
     const passwords = createPasswords()
     const broken = Array.from({ length: together }, () => passwords.verify('not a hash', 'x'))
     expect((await Promise.allSettled(broken)).every(({ status }) => status === 'rejected')).toBe(true)
@@ -90,7 +93,7 @@ describe('more passwords than can be checked at once', () => {
     expect((await Promise.all(attempts)).every(({ matches }) => matches)).toBe(true)
   })
 
-  test('do not keep administrators waiting, who have a queue of their own', async () => {
+  test('do not make administrators wait, who have a queue of their own', async () => {
     const passwords = createPasswords()
     const hash = await passwords.hash('x')
     const attempts = Array.from({ length: together }, () => passwords.verify(hash, 'x'))

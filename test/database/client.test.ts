@@ -13,7 +13,7 @@ import { type PostgresqlServer, serverPrograms, startPostgresql } from '../suppo
 
 const password = 'S3cret-217200d9d86d'
 
-/** Connects as a server does. Says whether the connection is encrypted. */
+/** Connects as a server does, and returns whether the connection is encrypted. */
 async function attempt(url: string): Promise<unknown> {
   const database = connect({ url, poolSize: 2, preparedStatements: true, onError: () => {} })
   try {
@@ -29,11 +29,11 @@ async function attempt(url: string): Promise<unknown> {
   }
 }
 
-describe('a server that asks for the password in a form that gives it away', () => {
+describe('a database that asks for the password in a form that reveals it', () => {
   let standIn: Server
   let heard: Buffer
 
-  /** A stand-in for the database on the way to it. It asks for a password, and notes what it is told. */
+  /** Starts an impostor of the database, which asks for a password and records what it receives. */
   async function startStandIn(question: Buffer): Promise<string> {
     heard = Buffer.alloc(0)
     standIn = createServer((socket) => {
@@ -58,14 +58,14 @@ describe('a server that asks for the password in a form that gives it away', () 
   test.each([
     ['AuthenticationCleartextPassword', Buffer.from('R\0\0\0\x08\0\0\0\x03', 'latin1'), 'in clear'],
     ['AuthenticationMD5Password', Buffer.from('R\0\0\0\x0c\0\0\0\x05salt', 'latin1'), 'hashed with MD5'],
-  ])('by %s without TLS is told nothing, and the operator what to do', async (_name, question, how) => {
+  ])('by %s without TLS receives nothing, and the operator learns what to do', async (_name, question, how) => {
     const url = await startStandIn(question)
     await expect(attempt(url)).rejects.toThrow(
       `The database asked for the password ${how}, and Postern did not send it.`,
     )
     expect(heard.toString('latin1')).toContain('user\0postern\0')
     expect(heard.toString('latin1')).not.toContain(password)
-    expect(heard.length).toBe(heard.readInt32BE(0)) // the startup message and nothing after it
+    expect(heard.length).toBe(heard.readInt32BE(0)) // only the startup message
   })
 })
 
@@ -95,25 +95,25 @@ describe.runIf(serverPrograms)('a PostgreSQL with TLS', () => {
     if (folder) await rm(folder, { recursive: true })
   })
 
-  test('that is verified may ask for the password in clear', async () => {
+  test('may ask for the password in clear when it is verified', async () => {
     const verified = address('localhost', { sslmode: 'verify-full', sslrootcert: file('ca.pem') })
     expect(await attempt(verified)).toEqual({ ssl: true })
   })
 
-  test('that is not verified may not', async () => {
+  test('may not ask for the password in clear when it is not verified', async () => {
     for (const sslmode of ['disable', 'no-verify']) {
       await expect(attempt(address('localhost', { sslmode })), sslmode).rejects.toThrow('did not send it')
     }
   })
 
-  test('whose certificate another authority issued is refused', async () => {
+  test('is rejected when another authority issued its certificate', async () => {
     const untrusted = address('localhost', { sslmode: 'verify-full', sslrootcert: file('other.pem') })
     await expect(attempt(untrusted)).rejects.toMatchObject({ code: 'DEPTH_ZERO_SELF_SIGNED_CERT' })
     const unknown = address('localhost', { sslmode: 'verify-full' })
     await expect(attempt(unknown)).rejects.toMatchObject({ code: 'DEPTH_ZERO_SELF_SIGNED_CERT' })
   })
 
-  test('that does not prove who it is keeps a server from starting, which says what to do', async () => {
+  test('keeps a server from starting when it does not prove its identity, with advice', async () => {
     const DATABASE_URL = address('127.0.0.1', { sslmode: 'verify-full', sslrootcert: file('ca.pem') })
     const env = { DATABASE_URL, ENCRYPTION_KEYS: randomBytes(32).toString('base64') }
     const { code, stderr } = await postern(['start'], { env })
@@ -121,12 +121,12 @@ describe.runIf(serverPrograms)('a PostgreSQL with TLS', () => {
     expect(stderr).toContain('did not prove its identity (ERR_TLS_CERT_ALTNAME_INVALID). Its certificate must be for')
   })
 
-  test('whose certificate is for another host is refused', async () => {
+  test('is rejected when its certificate is for another host', async () => {
     const elsewhere = address('127.0.0.1', { sslmode: 'verify-full', sslrootcert: file('ca.pem') })
     await expect(attempt(elsewhere)).rejects.toMatchObject({ code: 'ERR_TLS_CERT_ALTNAME_INVALID' })
   })
 
-  test('is verified whatever the environment says of certificates, hosts and modes', async () => {
+  test('is verified whatever the environment says about certificates, hosts and modes', async () => {
     const misleading = {
       NODE_TLS_REJECT_UNAUTHORIZED: '0',
       PGHOST: 'database.invalid',
@@ -147,16 +147,16 @@ describe.runIf(serverPrograms)('a PostgreSQL with TLS', () => {
     }
   })
 
-  test('is not connected to without a file that the address names, and the operator is told which', async () => {
+  test('is not connected to without a file that the address names, and the operator learns which', async () => {
     const missing = address('localhost', { sslmode: 'verify-full', sslrootcert: file('nowhere.pem') })
     await expect(attempt(missing)).rejects.toThrow('The sslrootcert in DATABASE_URL cannot be read (ENOENT).')
   })
 
   test.each<[what: string, host: string, parameters: () => Record<string, string>]>([
-    ['whose certificate is not trusted', 'localhost', () => ({ sslrootcert: file('other.pem') })],
-    ['whose certificate is for another host', '127.0.0.1', () => ({ sslrootcert: file('ca.pem') })],
-    ['that refuses the password', 'localhost', () => ({ sslrootcert: file('ca.pem'), password: 'another' })],
-  ])('%s counts as away', async (_what, host, parameters) => {
+    ['its certificate is not trusted', 'localhost', () => ({ sslrootcert: file('other.pem') })],
+    ['its certificate is for another host', '127.0.0.1', () => ({ sslrootcert: file('ca.pem') })],
+    ['it refuses the password', 'localhost', () => ({ sslrootcert: file('ca.pem'), password: 'another' })],
+  ])('counts as unavailable when %s', async (_what, host, parameters) => {
     const url = address(host, { sslmode: 'verify-full', ...parameters() })
     const database = connect({ url, poolSize: 1, preparedStatements: true, onError: () => {} })
     try {
@@ -168,14 +168,14 @@ describe.runIf(serverPrograms)('a PostgreSQL with TLS', () => {
     }
   })
 
-  test('goes on being connected to while a file is replaced', async () => {
+  test('can still be connected to after a file was replaced', async () => {
     const name = file('replaced.pem')
     await writeFile(name, createCertificate().cert)
     const replaced = address('localhost', { sslmode: 'verify-full', sslrootcert: name })
     const database = connect({ url: replaced, poolSize: 1, preparedStatements: true, onError: () => {} })
     try {
       await expect(database.dedicated()).rejects.toMatchObject({ code: 'DEPTH_ZERO_SELF_SIGNED_CERT' })
-      await writeFile(name, createCertificate().cert) // of somebody else still
+      await writeFile(name, createCertificate().cert) // still of another server
       await rm(name)
       await expect(database.dedicated()).rejects.toMatchObject({ code: 'DEPTH_ZERO_SELF_SIGNED_CERT' })
       await writeFile(name, own.cert)

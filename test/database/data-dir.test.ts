@@ -26,9 +26,9 @@ const start = (dataDir: string) => commandLine(['start'], { env: { DATA_DIR: dat
 describe('postern start with a DATA_DIR that cannot be used', () => {
   test.each([
     ['a file', 'file', 'is not a directory, or has a file in its path'],
-    ['below a file', 'file/data', 'is not a directory, or has a file in its path'],
-    ['where nothing can be created', '/proc/postern/data', 'nothing can be created at /proc/postern'],
-  ])('ends and says why, and what to do: %s', async (_, path, reason) => {
+    ['a path below a file', 'file/data', 'is not a directory, or has a file in its path'],
+    ['a path where nothing can be created', '/proc/postern/data', 'nothing can be created at /proc/postern'],
+  ])('ends with the reason and advice: %s', async (_, path, reason) => {
     const { code, stderr } = await start(path.startsWith('/') ? path : join(folder, path))
     expect(code).toBe(1)
     expect(stderr).toContain(`DATA_DIR: `)
@@ -39,13 +39,13 @@ describe('postern start with a DATA_DIR that cannot be used', () => {
 })
 
 describe('a data directory', () => {
-  test('that its user may not write to is refused with the user and what to do', async (context) => {
-    if (isRoot) return context.skip('root may write everywhere: the next test does it as somebody else')
+  test('that its user may not write to is refused with the user and advice', async (context) => {
+    if (isRoot) return context.skip('root may write everywhere: the next test uses another user')
     await expect(createDataDir(join(folder, 'closed/data'))).rejects.toThrow(/who runs this, may not write to .*closed/)
     await expect(createDataDir(join(folder, 'closed'))).rejects.toThrow(/who runs this, may not write to .*closed/)
   })
 
-  test.runIf(isRoot)('that another user may not write to is refused with the user and what to do', async () => {
+  test.runIf(isRoot)('that another user may not write to is refused with the user and advice', async () => {
     await chmod(folder, 0o755)
     const program = `
       process.setgid(${nobody}); process.setuid(${nobody})
@@ -63,19 +63,19 @@ describe('a data directory', () => {
     expect(output).toContain('Give it to that user (chown)')
   })
 
-  test('on a disk that is read-only or full is refused with what to do', () => {
+  test('on a disk that is read-only or full is refused with advice', () => {
     expect(unusable('/data', 'EROFS').message).toMatch(/^DATA_DIR: \/data is on a file system .* read-only\. .*volume/)
     expect(unusable('/data', 'ENOSPC').message).toMatch(/^DATA_DIR: there is no space left/)
   })
 
-  test('is created with what is above it, closed to others', async () => {
+  test('is created together with its parents, closed to others', async () => {
     await createDataDir(join(folder, 'a/b/data'))
     expect((await stat(join(folder, 'a/b/data'))).mode & 0o777).toBe(0o700)
     await createDataDir(join(folder, 'a/b/data'))
   })
 })
 
-test('a HOST that is no address of this machine is told from a port that may not be used', async () => {
+test('a HOST that is not an address of this machine is distinguished from a port that may not be used', async () => {
   const env = { HOST: '192.0.2.1', DATABASE_URL: '', DATA_DIR: join(folder, 'host') }
   const { stderr } = await commandLine(['start'], { env })
   expect(stderr).toContain('Postern cannot listen at 192.0.2.1 (EADDRNOTAVAIL). Set HOST')

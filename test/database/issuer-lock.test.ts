@@ -26,7 +26,7 @@ afterAll(async () => {
 })
 
 describe('a second server on one database', () => {
-  test('is refused with another ISSUER, with both of them and what to do', async () => {
+  test('is refused with another ISSUER, with both issuers and advice', async () => {
     const env = { ...postern.env, ISSUER: other, PORT: String(await freePort()) }
     const { code, stderr } = await commandLine(['start'], { env })
     expect(code).toBe(1)
@@ -36,7 +36,7 @@ describe('a second server on one database', () => {
     expect(stderr).toContain('Correct it, set DATABASE_URL to a database of its own, or stop the other servers first')
   })
 
-  test('may run with the same ISSUER, and the refused one left nothing', async () => {
+  test('may run with the same ISSUER, and a refused one leaves nothing behind', async () => {
     const second = await lockIssuer(database, postern.issuer)
     await second.stop()
   })
@@ -48,7 +48,7 @@ describe('a second server on one database', () => {
     await second.stop()
   })
 
-  test('is noticed also after the connection of the first was lost', async () => {
+  test('is still refused after the first lost its connection', async () => {
     const first = await lockIssuer(elsewhere, other)
     await empty.query('select pg_terminate_backend(pid) from pg_stat_activity where application_name = $1', [
       `postern of ${other}`,
@@ -58,7 +58,7 @@ describe('a second server on one database', () => {
         (second) => second.stop(),
         (error) => error.message,
       )
-    await expect.poll(outcome, { timeout: 20_000 }).toContain(`postern of ${other}`)
+    await expect.poll(outcome).toContain(`postern of ${other}`)
     await first.stop()
   })
 })

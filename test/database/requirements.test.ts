@@ -28,7 +28,7 @@ async function connected<T>(url: string, work: (database: Database) => Promise<T
   }
 }
 
-/** Leads to the database from another port, once it listens. */
+/** Creates a forwarder, which makes the database reachable at another port once it listens. */
 function forwarder(): Server {
   const { hostname, port } = new URL(database.url)
   return createServer((socket) => {
@@ -40,7 +40,7 @@ function forwarder(): Server {
 
 describe('dates', () => {
   test.each(['German, DMY', 'SQL, MDY', 'Postgres, DMY'])(
-    'are read right in a database whose DateStyle is %s',
+    'are read correctly in a database whose DateStyle is %s',
     async (style) => {
       const name = new URL(database.url).pathname.slice(1)
       await database.query(`alter database ${name} set datestyle = '${style}'`)
@@ -56,8 +56,8 @@ describe('dates', () => {
   )
 })
 
-describe('a database that Postern could not work with is refused with what to do', () => {
-  test('when dates arrive in another style all the same, as a pooler may have it', async () => {
+describe('an unsuitable database is refused with advice', () => {
+  test('when dates still arrive in another style, as from a pooler', async () => {
     await connected(database.url, ({ db }) =>
       db.connection().execute(async (connection) => {
         await sql`set datestyle = 'German, DMY'`.execute(connection)
@@ -70,7 +70,7 @@ describe('a database that Postern could not work with is refused with what to do
     )
   })
 
-  test('when the role may not create the tables that are missing', async () => {
+  test('when the role may not create the missing tables', async () => {
     const role = `guest_${randomBytes(4).toString('hex')}`
     await database.query(`create role ${role} login password 'guest'`)
     await database.query('revoke create on schema public from public')
@@ -116,8 +116,8 @@ describe('a database that Postern could not work with is refused with what to do
   })
 })
 
-describe('a database that is not there yet', () => {
-  test('is waited for by a server that starts, with a line that says so', async () => {
+describe('a database that is not reachable yet', () => {
+  test('is waited for by a server that starts, with a line in the log', async () => {
     const port = await freePort()
     const proxy = forwarder()
     const env = await environmentFor(Object.assign(new URL(database.url), { port: String(port) }).href)
@@ -145,11 +145,11 @@ describe('a database that is not there yet', () => {
     }))
   }
 
-  test('is given up after that time', async () => {
+  test('is given up after the set time', async () => {
     expect((await waiting(unreachable, 0.5)).outcome).toMatchObject({ code: 'ECONNREFUSED' })
   })
 
-  test('is not waited for with 0, nor where waiting is no help: another name', async () => {
+  test('is not waited for with 0, nor where waiting cannot help, as with a wrong name', async () => {
     const other = Object.assign(new URL(database.url), { pathname: '/there_is_none' }).href
     for (const [url, seconds] of [
       [unreachable, 0],
@@ -158,7 +158,7 @@ describe('a database that is not there yet', () => {
       expect((await waiting(url, seconds)).waits()).toBe(0)
   })
 
-  test('is not waited for any more by a server that is stopped', async () => {
+  test('is not waited for once the server is stopped', async () => {
     const stop = new AbortController()
     setTimeout(() => stop.abort(), 100)
     expect((await waiting(unreachable, 60, stop.signal)).outcome).toMatchObject({ name: 'AbortError' })

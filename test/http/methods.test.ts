@@ -28,7 +28,7 @@ describe('RFC 9110 §15.5.6: a method that is not allowed', () => {
       if (address.errors === 'json') {
         expect(json).toEqual({ error: 'invalid_request', error_description: `${method} is not possible here.` })
       } else {
-        expect([headers.get('content-type'), text.includes('This page cannot be opened like that')]).toEqual([
+        expect([headers.get('content-type'), text.includes('This page cannot be opened this way')]).toEqual([
           'text/html; charset=utf-8',
           true,
         ])

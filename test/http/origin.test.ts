@@ -129,7 +129,7 @@ describe('the host of a request', () => {
       const { outcome } = pinned('198.51.100.9', { host: 'evil.example', ...headers })
       return outcome.refusal
     }
-    expect(refusal({})).toBe('This server is https://id.example. It was asked as "evil.example".')
+    expect(refusal({})).toBe('This server is https://id.example. The request was for "evil.example".')
     for (const name of ['forwarded', 'via', 'x-forwarded-for', 'x-forwarded-host', 'x-forwarded-proto', 'x-real-ip']) {
       expect([name, refusal({ [name]: 'x' })]).toEqual([name, expect.stringContaining('a proxy in front must pass')])
     }
@@ -246,7 +246,7 @@ describe('a running server', () => {
           path: metadata,
           address: '127.0.0.1',
           requestId: expect.any(String),
-          reason: `This server is ${postern.issuer}. It was asked as "${other}".`,
+          reason: `This server is ${postern.issuer}. The request was for "${other}".`,
         }),
       ])
     },

@@ -1,33 +1,18 @@
 import { z } from 'zod'
+import * as access from '../../accounts/access.ts'
+import { emailAddress } from '../../accounts/email-addresses.ts'
+import * as passwords from '../../accounts/password.ts'
+import * as profile from '../../accounts/profile.ts'
+import * as removal from '../../accounts/removal.ts'
 import type { Tx } from '../../database/schema.ts'
-import { secret } from '../../secret.ts'
-import { pseudonymise } from '../../stores/operations/audit-retention.ts'
 import * as accounts from '../../stores/people/accounts.ts'
-import { emailAddress } from '../email-addresses.ts'
 import { type Operation, OperationError, operation } from '../operation.ts'
 import { listInput, listOutput, page } from '../pagination.ts'
 
-const shortestPassword = 8 // NIST SP 800-63B §3.1.1.2 asks for at least this
-const longestPassword = 1_024
-
 const email = emailAddress.describe('Email address, which is also the sign-in name.')
-const password = z
-  .string()
-  .min(shortestPassword, `must have at least ${shortestPassword} characters`)
-  .max(longestPassword)
-  .transform((value) => secret(value))
-  .meta({ secret: true })
-  .describe('Password.')
-const account = z.string().min(1).max(320).describe('The id of the account, or its email address.')
-
-// biome-ignore format: it is a list
-const decidedByPostern = ['sub', 'email', 'email_verified', 'updated_at', 'iss', 'aud', 'exp', 'iat', 'nonce', 'acr', 'amr', 'azp']
-const claims = z
-  .record(z.string(), z.unknown())
-  .refine((given) => !Object.keys(given).some((name) => decidedByPostern.includes(name)), {
-    error: `cannot have ${decidedByPostern.join(', ')}, which Postern decides itself`,
-  })
-  .describe('Further claims as JSON, such as {"given_name":"Ada","groups":["staff"]}.')
+const password = passwords.password.describe('Password.')
+const account = z.string().min(1).max(320).describe('The ID of the account, or its email address.')
+const claims = profile.claims.describe('Further claims as JSON, such as {"given_name":"Ada","groups":["staff"]}.')
 
 const shownAccount = z.object({
   id: z.string(),
@@ -45,7 +30,7 @@ const show = ({ id, email, emailVerified, profile, isDisabled }: accounts.Accoun
   disabled: isDisabled,
 })
 
-/** Accounts: the people who sign in. */
+/** Lists the operations on accounts, which are the people who sign in. */
 export function operations(): Operation[] {
   return [
     operation({
@@ -58,25 +43,19 @@ export function operations(): Operation[] {
         email,
         password,
         name: z.string().max(200).optional().describe('Full name.'),
-        email_verified: z.boolean().default(true).describe('Whether the address is known to be theirs.'),
+        email_verified: z.boolean().default(true).describe('Whether the address is known to belong to the person.'),
         claims: claims.optional(),
       }),
       output: shownAccount,
       prepare: ({ passwords }, input) => passwords.hash(input.password.reveal()),
-      async run({ tx, record }, input, passwordHash) {
-        const created = await accounts.create(tx, {
+      async run(context, input, passwordHash) {
+        const created = await profile.create(context, {
           email: input.email,
           emailVerified: input.email_verified,
           profile: { ...input.claims, ...(input.name !== undefined && { name: input.name }) },
           passwordHash,
         })
-        if (created === 'email-taken') {
-          throw new OperationError('conflict', {
-            field: 'email',
-            message: `There already is an account with the address ${input.email}.`,
-          })
-        }
-        record({ type: 'account.created', accountId: created.id })
+        if (created === 'email-taken') throw emailTaken(input.email)
         return show(created)
       },
     }),
@@ -121,47 +100,35 @@ export function operations(): Operation[] {
       input: z.strictObject({
         account,
         email: email.optional(),
-        email_verified: z.boolean().optional().describe('Whether the address is known to be theirs.'),
-        claims: claims.optional().describe('Claims, in place of all it has.'),
+        email_verified: z.boolean().optional().describe('Whether the address is known to belong to the person.'),
+        claims: claims.optional().describe('Claims, which replace all that it has.'),
       }),
       output: shownAccount,
-      async run({ tx, record }, input) {
-        const { id } = await get(tx, input.account)
-        const updated = await accounts.update(tx, id, {
+      async run(context, input) {
+        const { id } = await get(context.tx, input.account)
+        const changed = await profile.change(context, id, {
           email: input.email,
           emailVerified: input.email_verified,
           profile: input.claims,
         })
-        if (updated === 'email-taken') {
-          throw new OperationError('conflict', {
-            field: 'email',
-            message: `There already is an account with the address ${input.email}.`,
-          })
-        }
-        record({
-          type: 'account.updated',
-          accountId: id,
-          details: { changed: Object.keys(input).filter((name) => name !== 'account') },
-        })
-        return show(await get(tx, id))
+        if (changed === 'email-taken') throw emailTaken(input.email)
+        if (changed === 'no-account') throw unknown(input.account)
+        return show(changed)
       },
     }),
 
     operation({
       noun: 'account',
       verb: 'set-password',
-      summary: 'Give an account another password, and sign it out everywhere',
+      summary: 'Set the password of an account and sign it out everywhere',
       scope: 'postern:accounts',
       http: { method: 'PUT', path: '/accounts/{account}/password' },
       input: z.strictObject({ account, password }),
       output: shownAccount,
       prepare: ({ passwords }, input) => passwords.hash(input.password.reveal()),
-      async run({ tx, record }, input, passwordHash) {
-        const found = await get(tx, input.account)
-        // Whoever knew the old one may be signed in. First, because deleting an account locks it before its password.
-        if (!(await accounts.signOutEverywhere(tx, found.id))) throw unknown(input.account)
-        await accounts.setPasswordHash(tx, found.id, passwordHash)
-        record({ type: 'account.password_set', accountId: found.id })
+      async run(context, input, passwordHash) {
+        const found = await get(context.tx, input.account)
+        if (!(await passwords.set(context, found.id, passwordHash))) throw unknown(input.account)
         return show(found)
       },
     }),
@@ -174,10 +141,9 @@ export function operations(): Operation[] {
       http: { method: 'POST', path: '/accounts/{account}/disable' },
       input: z.strictObject({ account }),
       output: shownAccount,
-      async run({ tx, record }, input) {
-        const found = await get(tx, input.account)
-        await accounts.disable(tx, found.id)
-        record({ type: 'account.disabled', accountId: found.id })
+      async run(context, input) {
+        const found = await get(context.tx, input.account)
+        await access.disable(context, found.id)
         return show({ ...found, isDisabled: true })
       },
     }),
@@ -190,10 +156,9 @@ export function operations(): Operation[] {
       http: { method: 'POST', path: '/accounts/{account}/enable' },
       input: z.strictObject({ account }),
       output: shownAccount,
-      async run({ tx, record }, input) {
-        const found = await get(tx, input.account)
-        await accounts.enable(tx, found.id)
-        record({ type: 'account.enabled', accountId: found.id })
+      async run(context, input) {
+        const found = await get(context.tx, input.account)
+        await access.enable(context, found.id)
         return show({ ...found, isDisabled: false })
       },
     }),
@@ -207,10 +172,9 @@ export function operations(): Operation[] {
       isDestructive: true,
       input: z.strictObject({ account }),
       output: z.object({ id: z.string(), deleted: z.literal(true) }),
-      async run({ tx, record }, input) {
-        const { id } = await get(tx, input.account)
-        await accounts.destroy(tx, id)
-        record({ type: 'account.deleted', accountId: id })
+      async run(context, input) {
+        const { id } = await get(context.tx, input.account)
+        await removal.destroy(context, id)
         return { id, deleted: true as const }
       },
     }),
@@ -218,7 +182,7 @@ export function operations(): Operation[] {
     operation({
       noun: 'account',
       verb: 'erase',
-      summary: 'Delete an account, and have the audit forget who it was',
+      summary: 'Delete an account and remove its identity from the audit',
       scope: 'postern:accounts',
       http: { method: 'POST', path: '/accounts/{account}/erase' },
       isDestructive: true,
@@ -227,21 +191,18 @@ export function operations(): Operation[] {
           .string()
           .min(1)
           .max(320)
-          .describe('The id of the account, also of one deleted before, or its email address.'),
+          .describe('The ID of the account, even if it was deleted earlier, or its email address.'),
       }),
       output: z.object({
         erased: z.literal(true),
-        pseudonym: z.string().describe('What its events in the audit are of from now on.'),
-        events: z.int().describe('How many there are.'),
+        pseudonym: z.string().describe('The name that replaces its ID in its audit events.'),
+        events: z.int().describe('The number of these events.'),
       }),
-      async run({ tx, record }, input) {
-        const found = await find(tx, input.account)
-        const id = found?.id ?? input.account
-        if (found) await accounts.destroy(tx, id)
-        const { pseudonym, events } = await pseudonymise(tx, id)
-        if (!found && events === 0) throw unknown(input.account)
-        record({ type: 'account.erased', accountId: pseudonym })
-        return { erased: true as const, pseudonym, events }
+      async run(context, input) {
+        const found = await find(context.tx, input.account)
+        const erased = await removal.erase(context, found?.id ?? input.account)
+        if (erased === 'no-account') throw unknown(input.account)
+        return { erased: true as const, ...erased }
       },
     }),
   ]
@@ -257,3 +218,9 @@ const find = (tx: Tx, idOrEmail: string) =>
   idOrEmail.includes('@') ? accounts.findByEmail(tx, idOrEmail) : accounts.findById(tx, idOrEmail)
 
 const unknown = (idOrEmail: string) => new OperationError('not-found', `There is no account ${idOrEmail}.`)
+
+const emailTaken = (address: string | undefined) =>
+  new OperationError('conflict', {
+    field: 'email',
+    message: `There already is an account with the address ${address}.`,
+  })

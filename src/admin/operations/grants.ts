@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import * as access from '../../accounts/access.ts'
 import { type GrantPayload, permissionsOf } from '../../oidc/consent/decision.ts'
 import * as grants from '../../stores/protocol/grants.ts'
 import { type Operation, OperationError, operation } from '../operation.ts'
@@ -15,7 +16,7 @@ const shownGrant = z.object({
   expires_at: z.string(),
 })
 
-/** Grants: what people consented to. */
+/** Lists the operations on grants, which record what people consented to. */
 export function operations(): Operation[] {
   return [
     operation({
@@ -54,16 +55,14 @@ export function operations(): Operation[] {
     operation({
       noun: 'grant',
       verb: 'revoke',
-      summary: 'Take back a grant with everything issued under it',
+      summary: 'Revoke a grant and everything issued under it',
       scope: 'postern:accounts',
       http: { method: 'DELETE', path: '/grants/{id}', status: 204 },
       isDestructive: true,
-      input: z.strictObject({ id: z.string().min(1).describe('The id of the grant.') }),
+      input: z.strictObject({ id: z.string().min(1).describe('The ID of the grant.') }),
       output: z.object({ id: z.string(), revoked: z.literal(true) }),
-      async run({ tx, record }, { id }) {
-        const revoked = await grants.destroy(tx, id)
-        if (!revoked) throw new OperationError('not-found', `There is no grant ${id}.`)
-        record({ type: 'grant.revoked', grantId: id, accountId: revoked.accountId, clientId: revoked.clientId })
+      async run(context, { id }) {
+        if (!(await access.revokeGrant(context, id))) throw new OperationError('not-found', `There is no grant ${id}.`)
         return { id, revoked: true as const }
       },
     }),

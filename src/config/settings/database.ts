@@ -12,7 +12,7 @@ export const databaseSettings = {
     .transform((url) => secret(url))
     .optional()
     .describe(
-      'Address of a PostgreSQL 15 or newer. It must have `sslmode=verify-full` unless its host is on the loopback interface or a Unix socket; `sslrootcert` is the file of the authority that issued its certificate. Without DATABASE_URL, an embedded PostgreSQL keeps its data in DATA_DIR.',
+      'Address of the database, PostgreSQL 15 or newer. It must have `sslmode=verify-full` unless its host is on the loopback interface or a Unix socket; `sslrootcert` is the file of the authority that issued its certificate. Without DATABASE_URL, an embedded PostgreSQL keeps its data in DATA_DIR.',
     ),
   INSECURE_DATABASE_CONNECTION: z
     .stringbool()

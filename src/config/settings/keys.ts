@@ -18,7 +18,7 @@ export const keySettings = {
   ENCRYPTION_KEYS: keyEncryptionKeys
     .optional()
     .describe(
-      'Key-encryption keys: 32 bytes each in base64, comma separated. The first encrypts, all of them decrypt. With DATABASE_URL, this or ENCRYPTION_KEYS_FILE is required; without it, a key is generated into DATA_DIR.',
+      'Key-encryption keys: 32 bytes each in base64, comma separated. The first encrypts, all of them decrypt. With DATABASE_URL, this or ENCRYPTION_KEYS_FILE is required. For the embedded PostgreSQL, a key is generated into DATA_DIR if none is given.',
     ),
   ENCRYPTION_KEYS_FILE: z
     .string()

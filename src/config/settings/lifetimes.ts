@@ -11,7 +11,7 @@ export const lifetimeSettings = {
   REFRESH_TOKEN_REUSE_WINDOW_SECONDS: secondsOrNone
     .default(10)
     .describe(
-      'How long after its rotation a refresh token may be presented again without the whole family being revoked. The request fails all the same; 0 always revokes.',
+      'How long a rotated refresh token may be presented again without revoking its whole family. The request fails all the same; 0 always revokes.',
     ),
   SESSION_TTL_SECONDS: seconds.default(1_209_600).describe('Lifetime of an unused sign-in session.'),
   INTERACTION_TTL_SECONDS: seconds.default(3600).describe('How long a person has to sign in and consent.'),

@@ -31,7 +31,7 @@ export const serverSettings = {
   SHUTDOWN_DELAY_SECONDS: pauseSeconds
     .default(0)
     .describe(
-      'How long a stopping server that already reports itself as not ready still accepts connections, so that a load balancer can notice.',
+      'How long a stopping server keeps accepting connections after it reports that it is not ready, so that a load balancer can notice.',
     ),
 }
 

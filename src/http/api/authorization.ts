@@ -15,7 +15,7 @@ import { Problem, type ProblemKind } from './problems.ts'
 /** Authorizes a request by its access token for the admin API, and says which client it is from and what it may do. */
 export type Authorize = (ctx: Context, scope: AdminScope) => Promise<{ clientId: string; scopes: string[] }>
 
-/** The problem that each error of a token is. */
+/** The kind of problem for each error of a token. */
 const kinds = {
   invalid_request: 'malformed-request',
   invalid_token: 'invalid-token',

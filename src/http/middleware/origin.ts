@@ -62,15 +62,15 @@ export function createOriginPin({
       const isOwn = (written: string) => hostIn(written, protocol) === host
       // Each proxy appends a host to the list, and the client may have started it: every host must be this server's.
       const asked = (forwardedHost ?? req.headers.host ?? '').split(',')
-      const hint = isForwarded ? '; a proxy in front must pass the Host header on' : ''
-      if (!asked.every(isOwn)) return `This server is ${issuer}. It was asked as ${quoted(asked.join(','))}${hint}.`
+      const hint = isForwarded ? '; a proxy in front must pass on the Host header' : ''
+      if (!asked.every(isOwn)) return `This server is ${issuer}. The request was for ${quoted(asked.join(','))}${hint}.`
       if (target.host !== undefined && !isOwn(target.host)) {
-        return `This server is ${issuer}. It was asked for ${quoted(target.host)}.`
+        return `This server is ${issuer}. The request was for ${quoted(target.host)}.`
       }
       // The first protocol is that of the outermost proxy, which the browser connects to.
       const [outermost = scheme] = forwardedProto?.split(',') ?? []
       if (outermost.trim().toLowerCase() === scheme) return undefined
-      return `This server is ${issuer}; it was asked over ${quoted(forwardedProto ?? '')}.`
+      return `This server is ${issuer}. The request came over ${quoted(forwardedProto ?? '')}.`
     }
   }
 }

@@ -3,6 +3,7 @@ import type Provider from 'oidc-provider'
 import { errors } from 'oidc-provider'
 import { randomId } from '../../crypto/digests.ts'
 import type { Tx } from '../../database/schema.ts'
+import type { Metadata } from '../../registration/metadata.ts'
 import * as policies from '../../registration/policies.ts'
 import { effective, judge } from '../../registration/policy.ts'
 import { Refused } from '../../registration/refusal.ts'
@@ -18,8 +19,6 @@ import { parse } from './metadata.ts'
 import { endWhatWasNarrowed } from './narrowed.ts'
 
 export type Registering = { tx: Tx; provider: Provider; storage: Storage }
-
-type Metadata = Record<string, unknown>
 
 /** Creates a secret for a client: 384 bits, which is also long enough as a key for every HMAC (RFC 7518 §3.2). */
 export const createSecret = (): string => randomBytes(48).toString('base64url')

@@ -3,7 +3,7 @@ import type { Policy } from '../../registration/rules.ts'
 import type { Storage } from '../request/storage.ts'
 import { scopes } from '../scopes.ts'
 
-/** Returns the circumstances under which a policy judges metadata that a client gives itself, or an administrator for it. */
+/** Collects the facts with which a policy judges metadata, given by a client itself or by an administrator for it. */
 export function circumstancesOf(
   { issuer }: Storage,
   policy: Policy,

@@ -1,8 +1,7 @@
 import type { Tx } from '../../database/schema.ts'
+import type { Metadata } from '../../registration/metadata.ts'
 import * as revocations from '../../stores/clients/revocations.ts'
 import { isFirstParty } from './first-party.ts'
-
-type Metadata = Record<string, unknown>
 
 /**
  * Revokes what was issued to a client because of metadata that it no longer has. It runs in the transaction of the

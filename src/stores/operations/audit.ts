@@ -1,5 +1,5 @@
 import { CompiledQuery } from 'kysely'
-import type { Db, Row } from '../../database/schema.ts'
+import type { Db, Row, Tx } from '../../database/schema.ts'
 import type { EventType } from './audit-events.ts'
 
 /** An event that matters for security. It never contains a bearer value or a secret. */
@@ -18,6 +18,12 @@ export type AuditEvent = {
   /** Whether strangers can cause it as often as they like. It is then stored only for a time. */
   isByStranger?: boolean
 }
+
+/** An event without its performer, which only the caller of a function knows. */
+export type UnattributedEvent = Omit<AuditEvent, 'actor' | 'address' | 'requestId'>
+
+/** A transaction, with the function that adds an event to it. Both the change and its event are stored, or neither. */
+export type AuditedTx = { tx: Tx; record(event: UnattributedEvent): void }
 
 const strangersKeptMs = 30 * 86_400_000 // long enough to investigate an attack; throttling limits what a network can cause
 

@@ -1,7 +1,7 @@
 import type { Back } from '../back.ts'
 import type { ErrorCode } from '../texts/index.ts'
 
-/** The reason why a request was rejected, and the command that lets it through. */
+/** The reason why a request was rejected, and the command that helps if the request is correct. */
 export type Explanation = {
   reason: string
   expected?: string | undefined

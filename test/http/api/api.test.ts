@@ -84,6 +84,7 @@ describe('RFC 6750: the admin API', () => {
       })
       const answer = await call(postern, '/clients', { bearer: String(json['access_token']) })
       expect([answer.status, kindOf(answer)]).toEqual([401, 'invalid-token'])
+      expect(answer.json['detail']).toBeUndefined() // as for an unknown token
     }
   })
 

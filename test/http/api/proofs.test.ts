@@ -122,6 +122,13 @@ describe('RFC 9449 §7: a token for the admin API that is bound to a key', () =>
     expect(answers.map(({ status }) => status).sort()).toEqual([200, ...Array(9).fill(401)])
   })
 
+  test('works with a proof whose address is spelled in another way (RFC 9449 §4.3)', async () => {
+    const spelled = await prove('GET', '/admin/api/%63lients?limit=1')
+    expect((await ask(spelled)).status).toBe(200)
+    const encoded = await prove('GET', '/admin/api%2Fclients')
+    expect((await ask(encoded)).status).toBe(401)
+  })
+
   test('still needs its scope, and says so in the DPoP scheme', async () => {
     const answer = await ask(await prove('GET', '/admin/api/accounts'), token, '/accounts')
     expect([answer.status, kindOf(answer)]).toEqual([403, 'insufficient-scope'])

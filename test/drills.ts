@@ -1,14 +1,17 @@
 import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { globSync } from 'node:fs'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 
-// Runs the protocol suite once for each algorithm that can sign ID tokens, except RS256, which `npm test` covers.
+// Runs what takes too long for `npm test`: the drills of test/support/kinds.ts, and then the protocol suite once for each
+// algorithm that ID tokens can be signed with, apart from the RS256 of `npm test`.
 //
-//   --brief         runs all of it with ML-DSA-65 only; for the others it skips registration, which takes half the time
-//   --reports DIR   leaves vitest's JSON reports in DIR
+//   --brief         the whole protocol suite with ML-DSA-65 only; with the other algorithms it leaves out what is about
+//                   registration, which takes half of the time
+//   --reports DIR   leaves vitest's reports there, as JSON
 
 const algorithms = ['ES256', 'EdDSA', 'PS256', 'ML-DSA-65']
 const suite = globSync('test/protocol/*.test.ts')
@@ -21,14 +24,24 @@ type Report = {
 }
 
 const { values } = parseArgs({ options: { brief: { type: 'boolean' }, reports: { type: 'string' } } })
-const folder = values.reports ?? (await mkdtemp(join(tmpdir(), 'postern-algorithms-')))
+const folder = values.reports ?? (await mkdtemp(join(tmpdir(), 'postern-drills-')))
 try {
+  if (!(await runDrills())) process.exitCode = 1
   for (const alg of algorithms) {
     const isWhole = !values.brief || alg === 'ML-DSA-65'
     if (!(await run(alg, isWhole ? suite : withoutRegistration))) process.exitCode = 1
   }
 } finally {
   if (!values.reports) await rm(folder, { recursive: true })
+}
+
+/** Runs the drills in sight, since some print tables, and returns whether they passed. */
+async function runDrills(): Promise<boolean> {
+  const report = join(folder, 'drills.json')
+  const options = ['run', '--project=drills', '--reporter=default', '--reporter=json', `--outputFile.json=${report}`]
+  const child = spawn('vitest', options, { stdio: 'inherit' })
+  const [code] = (await once(child, 'close')) as [number | null]
+  return code === 0
 }
 
 /** Runs the suite with an algorithm and returns whether it passed. Prints a line, and vitest's output if it failed. */

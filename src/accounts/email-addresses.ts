@@ -1,11 +1,11 @@
 import { z } from 'zod'
 import { asciiDomain } from '../stores/people/accounts.ts'
 
-// RFC 5321 §4.1.2, RFC 6531 §3.3: letters of any script, and no quoted strings, which hardly a mail server takes.
+// RFC 5321 §4.1.2, RFC 6531 §3.3: letters of any script, but no quoted strings, which few mail servers accept.
 const localPart = /^(?!\.)(?!.*\.\.)[\p{L}\p{M}\p{N}.!#$%&'*+/=?^_`{|}~-]{1,64}(?<!\.)$/u
 const domainName = /^(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])$/
 
-/** An email address, which may have letters of any script on both sides (RFC 6531). */
+/** An email address, with letters of any script on both sides of the @ (RFC 6531). */
 export const emailAddress = z
   .string()
   .max(320)

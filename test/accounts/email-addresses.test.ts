@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { emailAddress } from '../../src/admin/email-addresses.ts'
+import { emailAddress } from '../../src/accounts/email-addresses.ts'
 import { canonicalEmail } from '../../src/stores/people/accounts.ts'
 import { operate } from '../support/operator.ts'
 import { password, startPostern, type TestPostern } from '../support/postern.ts'

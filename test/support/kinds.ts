@@ -1,0 +1,43 @@
+// Which project of vitest.config.ts a test file belongs to. A file that is in none of these lists is one of `postern`.
+
+/** Tests of the source text, and of the engine alone, which `npm run check` runs. */
+export const text = [
+  'test/architecture.test.ts',
+  'test/documentation.test.ts',
+  'test/cli/documented-commands.test.ts',
+  'test/oidc/engine.test.ts',
+]
+
+/** Tests that need neither a database nor another process. */
+export const quick = [
+  'test/admin/declaration/reading.test.ts',
+  'test/admin/times.test.ts',
+  'test/authentication/networks.test.ts',
+  'test/bounded-map.test.ts',
+  'test/config.test.ts',
+  'test/crypto/*.test.ts',
+  'test/egress/{addresses,backoff,destinations,images}.test.ts',
+  'test/keys/life-cycle.test.ts',
+  'test/http/server.test.ts',
+  'test/log/lines.test.ts',
+  'test/oidc/consent/decision.test.ts',
+  'test/oidc/tokens/external-keys.test.ts',
+  'test/registration/{documents,names,policy,redirect-uris,reductions,rules,software-statements}.test.ts',
+  'test/resource-server/{metadata,options}.test.ts',
+  'test/views.test.ts',
+]
+
+/** Long tests of a whole deployment under load: `npm run test:drills`. */
+export const drills = [
+  'test/concurrency/encryption-key-rotation.test.ts',
+  'test/concurrency/key-rotation.test.ts',
+  'test/concurrency/reuse.test.ts',
+  'test/concurrency/revocation.test.ts',
+  'test/concurrency/tabs.test.ts',
+  'test/deployment/replicas.test.ts',
+  'test/faults/key-rotation.test.ts',
+  'test/faults/kill.test.ts',
+  'test/faults/outage.test.ts',
+  'test/guarantees/still-true.test.ts',
+  'test/http/administration-in-a-storm.test.ts',
+]
