@@ -65,8 +65,8 @@ function isAlive(pid: number): boolean {
 
 /** Expects that nothing is left: no process of the group, no PostgreSQL, nothing at the ports. */
 async function expectNothingLeft(demo: Example, postgres: number): Promise<void> {
-  await expect.poll(() => isAlive(-Number(demo.child.pid)), { timeout: 20_000 }).toBe(false)
-  await expect.poll(() => isAlive(postgres), { timeout: 20_000 }).toBe(false)
+  await expect.poll(() => isAlive(-Number(demo.child.pid))).toBe(false)
+  await expect.poll(() => isAlive(postgres)).toBe(false)
   for (const port of Object.values(ports)) await expect(fetch(`http://localhost:${port}/`)).rejects.toThrow()
 }
 

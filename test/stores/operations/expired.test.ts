@@ -1,13 +1,14 @@
 import { randomBytes } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
-import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { connect, type Database } from '../../../src/database/connect.ts'
 import { adapterWith } from '../../../src/oidc/adapters/index.ts'
 import type { Storage } from '../../../src/oidc/request/storage.ts'
 import * as expired from '../../../src/stores/operations/expired.ts'
 import { type ArtifactModel, models } from '../../../src/stores/protocol/models.ts'
 import { createDatabase, type TestDatabase } from '../../support/database.ts'
+import { eventually } from '../../support/eventually.ts'
 
 const day = 86_400
 const engine = new URL('../../../node_modules/oidc-provider/', import.meta.url)
@@ -201,7 +202,7 @@ test('only one process at a time deletes', async () => {
   await leader.query(`select pg_advisory_lock(hashtextextended('postern sweep', 0))`)
   expect(await expired.deleteBatch(database.db, 'replays', 10)).toBe(0)
   await leader.end()
-  await vi.waitFor(async () => expect(await expired.deleteBatch(database.db, 'replays', 10)).toBe(5))
+  await eventually(async () => expect(await expired.deleteBatch(database.db, 'replays', 10)).toBe(5))
 })
 
 test('rows without an expiry are never swept', async () => {
