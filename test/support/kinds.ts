@@ -3,8 +3,9 @@
 /** Tests of the source text, and of the engine alone, which `npm run check` runs. */
 export const text = [
   'test/architecture.test.ts',
-  'test/documentation.test.ts',
   'test/cli/documented-commands.test.ts',
+  'test/contract/canaries/commands.test.ts',
+  'test/documentation.test.ts',
   'test/oidc/engine.test.ts',
 ]
 
