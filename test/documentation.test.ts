@@ -121,11 +121,22 @@ describe('docs/command-line.md', () => {
 })
 
 describe('docs/architecture.md', () => {
+  const architecture = read('docs/architecture.md')
+
   test('names every folder and module at the top of the source', () => {
-    const architecture = read('docs/architecture.md')
+    const [, folders = ''] = /^## Folders\n([\s\S]*?)^## /m.exec(architecture) ?? []
     for (const path of globSync('src/*', { cwd: repository })) {
       const name = path.slice('src/'.length)
-      if (name !== 'runtime.ts') expect(architecture).toContain(name)
+      if (name !== 'runtime.ts') expect(folders).toContain(name)
+    }
+  })
+
+  test('names only files that exist', () => {
+    const named = [...architecture.matchAll(/`((?:[\w-]+\/)*[\w.-]+\.ts)`/g)].map(([, path = '']) => path)
+    expect(named.length).toBeGreaterThan(20)
+    for (const path of named) {
+      const places = [path, join('src', path)].map((place) => join(repository, place))
+      expect(places.some(existsSync), path).toBe(true)
     }
   })
 })

@@ -105,7 +105,9 @@ describe('the key beside an embedded database', () => {
   test('is not made for an existing database, which must have had one', async () => {
     await mkdir(join(folder, 'postgresql'), { recursive: true })
     await writeFile(join(folder, 'postgresql', 'PG_VERSION'), '18\n')
-    await expect(begin()).rejects.toThrow(/encryption\.key, the key that .* is encrypted with, is missing\. Restore it/)
+    await expect(begin()).rejects.toThrow(
+      /The key that encrypts the data in .* is missing: .*encryption\.key\. Restore it/,
+    )
     expect(await readdir(folder)).toEqual(['postgresql'])
   })
 

@@ -42,7 +42,7 @@ describe.runIf(hasSoftHsm)('a PKCS #11 token', () => {
       const wrong = '271828'
       const before = await token.logins()
       const refused = open(token.with({ PKCS11_MODULE: token.spy, PKCS11_PIN: wrong }))
-      await expect(refused).rejects.toThrow('The token refused PKCS11_PIN. It is not tried again')
+      await expect(refused).rejects.toThrow('The token rejected PKCS11_PIN. It is not tried again')
       const error = await refused.catch((one: unknown) => one)
       expect(inspect(error, { depth: 5, showHidden: true })).not.toContain(wrong)
       expect((await token.logins()) - before).toBe(1)
@@ -50,7 +50,7 @@ describe.runIf(hasSoftHsm)('a PKCS #11 token', () => {
 
     test('when the module does not exist', async () => {
       const missing = open(token.with({ PKCS11_MODULE: '/usr/lib/missing.so' }))
-      await expect(missing).rejects.toThrow('PKCS11_MODULE is not a PKCS #11 module that can be loaded.')
+      await expect(missing).rejects.toThrow('PKCS11_MODULE cannot be loaded as a PKCS #11 module.')
       await expect(missing).rejects.toHaveProperty('cause.message', expect.stringContaining('/usr/lib/missing.so'))
     })
 
@@ -58,7 +58,7 @@ describe.runIf(hasSoftHsm)('a PKCS #11 token', () => {
       const other = open(
         token.with({ PKCS11_MODULE: join(dirname(program), '../../node_modules/pkcs11js/build/Release/pkcs11.node') }),
       )
-      await expect(other).rejects.toThrow('PKCS11_MODULE is not a PKCS #11 module that can be loaded.')
+      await expect(other).rejects.toThrow('PKCS11_MODULE cannot be loaded as a PKCS #11 module.')
     })
 
     test('when the module has no token with that label, and the message lists those it has', async () => {
@@ -133,12 +133,12 @@ describe.runIf(hasSoftHsm)('a PKCS #11 token', () => {
     await token.takeAway()
     await expect(sign(reference, 'EdDSA', data)).rejects.toThrow()
     await token.bringBack()
-    await vi.waitFor(() => expect(sign(reference, 'EdDSA', data)).rejects.toThrow('The token refused PKCS11_PIN.'), {
+    await vi.waitFor(() => expect(sign(reference, 'EdDSA', data)).rejects.toThrow('The token rejected PKCS11_PIN.'), {
       timeout: 120_000,
     })
     for (let index = 0; index < 5; index++) {
       await sleep(retryAfterMs)
-      await expect(sign(reference, 'EdDSA', data)).rejects.toThrow('The token refused PKCS11_PIN.')
+      await expect(sign(reference, 'EdDSA', data)).rejects.toThrow('The token rejected PKCS11_PIN.')
     }
     expect((await token.logins()) - before).toBe(2)
   })
@@ -160,7 +160,7 @@ describe('a configured token', () => {
   test('is not given a PIN that could lock it', () => {
     expect(refusalOf({ flags: 0x42d })).toBeUndefined()
     expect(refusalOf({ flags: 0x1042d })).toBeUndefined() // the PIN was mistyped once
-    expect(refusalOf({ flags: 0x2042d })).toContain('would be locked by one more wrong PIN')
+    expect(refusalOf({ flags: 0x2042d })).toContain('One more wrong PIN would lock the token')
     expect(refusalOf({ flags: 0x4042d })).toContain('is locked')
   })
 

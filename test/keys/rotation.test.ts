@@ -253,7 +253,7 @@ describe('the rotation of keys', () => {
       `update keys set service_reference = 'x', sealed = null where purpose = 'ES256' and state = 'active'`,
     )
     const keyring = await load(postern.keys)
-    expect(() => assertUsable(keyring)).toThrow('is kept by a key-management service, and none is configured')
+    expect(() => assertUsable(keyring)).toThrow('is in a key-management service, and none is configured')
     expect(privateJwk(keyring, 'RS256')).toBeDefined()
     await expect(
       assemble(parse({ ...env, DATABASE_URL: others.url }), { log: createLogger('silent') }),
