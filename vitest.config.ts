@@ -34,6 +34,7 @@ export default defineConfig({
     // Only so that a test which hangs ends. A busy machine must not fail one that does not.
     testTimeout: 300_000,
     hookTimeout: 300_000,
+    expect: { poll: { timeout: 120_000, interval: 20 } },
     maxWorkers: 3, // of two processors: some tests mostly wait
     maxConcurrency: 24, // of tests that say so themselves; they mostly wait
 

@@ -1,6 +1,6 @@
-// Imported before anything else: what the rest is loaded on.
+// Imported before all other modules, to prepare the runtime for them.
 
-const oldestMajor = 24 // the first whose type stripping and built-ins Postern relies on
+const oldestMajor = 24 // the first with the type stripping and built-ins that Postern relies on
 
 if (Number(process.versions.node.split('.')[0]) < oldestMajor) {
   process.stderr.write(
@@ -9,24 +9,24 @@ if (Number(process.versions.node.split('.')[0]) < oldestMajor) {
   process.exit(1)
 }
 
-// The engine warns, at import and on every command, about releases that are not named as long-term ones yet.
+// On import, and so in every command, the engine warns about releases that are not yet named as long-term ones.
 process.release.lts ??= 'Postern'
 
-// Node calls its ML-DSA experimental, once a process, amid the lines of the log. Who sets ALLOW_ML_DSA has read that.
+// Once in each process, among the lines of the log, Node warns that ML-DSA is experimental. The docs of ALLOW_ML_DSA say so.
 process.emitWarning = new Proxy(process.emitWarning, {
   apply(emit, self, given) {
     if (!/^The ML-DSA-65 Web Crypto API algorithm is/.test(String(given[0]))) Reflect.apply(emit, self, given)
   },
 })
 
-// A diagnostic report, which an operator may have Node write, else has the environment in it, and so every secret there.
-// That of a fatal error heeds only the option.
+// An administrator may make Node write diagnostic reports. They would contain the environment, and so every secret in it.
+// The report of a fatal error obeys only the command-line option.
 if (!process.report.excludeEnv) {
   process.report.excludeEnv = true
   if (process.report.reportOnFatalError) {
     process.report.reportOnFatalError = false
     process.stderr.write(
-      'A report of a fatal error would have secrets in it, and is not written without --report-exclude-env.\n',
+      'A report of a fatal error would contain secrets, and is not written without --report-exclude-env.\n',
     )
   }
 }

@@ -73,6 +73,22 @@ describe('docs/audit-events.md', () => {
     expect(section.exec(read(path))?.[0]).toBe(expected)
     for (const [type, meaning] of Object.entries(eventTypes)) expect(meaning, type).toMatch(/^[A-Z].*\.$/)
   })
+
+  test('lists no type of event that nothing records', () => {
+    const sources = globSync('src/**/*.ts', { cwd: repository })
+      .filter((path) => !path.endsWith('/audit-events.ts'))
+      .map(read)
+    for (const type of Object.keys(eventTypes)) {
+      const [noun = '', verb = ''] = type.split('.')
+      // Some sources put the type together: `key.${pastTenses[step]}`, `client.${verb}d`.
+      const puts = new RegExp(`\`${noun}\\.\\$\\{`)
+      const isRecorded = sources.some(
+        (text) =>
+          text.includes(`'${type}'`) || (puts.test(text) && text.includes(`'${verb.replace(/abled$/, 'able')}'`)),
+      )
+      expect([type, isRecorded]).toEqual([type, true])
+    }
+  })
 })
 
 describe('README.md', () => {
@@ -105,11 +121,22 @@ describe('docs/command-line.md', () => {
 })
 
 describe('docs/architecture.md', () => {
+  const architecture = read('docs/architecture.md')
+
   test('names every folder and module at the top of the source', () => {
-    const architecture = read('docs/architecture.md')
+    const [, folders = ''] = /^## Folders\n([\s\S]*?)^## /m.exec(architecture) ?? []
     for (const path of globSync('src/*', { cwd: repository })) {
       const name = path.slice('src/'.length)
-      if (name !== 'runtime.ts') expect(architecture).toContain(name)
+      if (name !== 'runtime.ts') expect(folders).toContain(name)
+    }
+  })
+
+  test('names only files that exist', () => {
+    const named = [...architecture.matchAll(/`((?:[\w-]+\/)*[\w.-]+\.ts)`/g)].map(([, path = '']) => path)
+    expect(named.length).toBeGreaterThan(20)
+    for (const path of named) {
+      const places = [path, join('src', path)].map((place) => join(repository, place))
+      expect(places.some(existsSync), path).toBe(true)
     }
   })
 })

@@ -5,29 +5,29 @@ const version = 'v1'
 const ivBytes = 12 // the nonce size of AES-GCM (NIST SP 800-38D §5.2.1.1)
 const tagBytes = 16
 
-/** Encrypts and decrypts what has to be stored but read again: client secrets, private keys, request objects. */
+/** Encrypts and decrypts values that are stored and read again: client secrets, private keys, request objects. */
 export type Envelope = {
-  /** Of the first key, which seals. */
+  /** The id of the first key, which seals. */
   sealingKeyId: string
-  /** Of all keys: what is sealed with any of these can be opened. */
+  /** The ids of all keys: values sealed with any of them can be opened. */
   keyIds: readonly string[]
-  /** AES-256-GCM under the first key. `identity` names the row and column; it must be given again to open. */
+  /** Encrypts with AES-256-GCM under the first key. `identity` names the row and column; opening requires the same one. */
   seal(plaintext: string, identity: string): string
-  /** The plaintext. Throws when the key is missing, or the value was changed or moved to another row. */
+  /** Returns the plaintext. Throws if the key is missing, or the value was changed or moved to another row. */
   open(sealed: string, identity: string): string
 }
 
-/** An envelope over key-encryption keys (32 bytes in base64 each): the first seals, all open. */
+/** Creates an envelope with key-encryption keys (32 bytes in base64 each): the first seals, all open. */
 export function createEnvelope(keys: readonly Secret[]): Envelope {
   const ring = new Map<string, Buffer>()
   for (const key of keys) {
     const bytes = Buffer.from(key.reveal(), 'base64')
     const id = createHash('sha256').update(bytes).digest('hex').slice(0, 8)
-    if (ring.has(id)) throw new Error(`Two encryption keys have the id ${id}. Replace the one that is newer.`)
+    if (ring.has(id)) throw new Error(`Two encryption keys have the id ${id}. Replace the newer one.`)
     ring.set(id, bytes)
   }
   const [first] = ring
-  if (!first) throw new Error('At least one encryption key is needed.')
+  if (!first) throw new Error('At least one encryption key is required.')
   const [sealingId, sealingKey] = first
 
   return {
@@ -53,13 +53,15 @@ export function createEnvelope(keys: readonly Secret[]): Envelope {
           .setAuthTag(bytes.subarray(-tagBytes))
         return Buffer.concat([decipher.update(bytes.subarray(0, -tagBytes)), decipher.final()]).toString('utf8')
       } catch (cause) {
-        throw new Error(`${identity} is damaged: it is not what was sealed with key ${keyId}.`, { cause })
+        throw new Error(`${identity} is damaged: it differs from the value that was sealed with key ${keyId}.`, {
+          cause,
+        })
       }
     },
   }
 }
 
-/** The id of the key a value is sealed with, without opening it; `undefined` when it is no sealed value. */
+/** Returns the id of the key that sealed a value, without opening it. `undefined` if it is not a sealed value. */
 export function keyIdOf(sealed: string): string | undefined {
   return /^v1\.([0-9a-f]{8})\./.exec(sealed)?.[1]
 }

@@ -7,47 +7,47 @@ const parameters = { type: argon2.argon2id, memoryCost: 19_456, timeCost: 2, par
 // Of libuv's four threads, one is left for signing and DNS during a login storm.
 const concurrency = { signingIn: 2, administration: 1 }
 const longestQueue = 64 // at some 25 ms each this is under a second of waiting
-const longestForSuspects = 16 // so that whoever is throttled cannot fill the queue
+const longestForSuspects = 16 // so that throttled networks cannot fill the queue
 
 /**
- * The hash of 32 random bytes that nobody kept. It is verified against where there is no hash to verify, so that every
- * refusal costs the same. It is no secret: no password is known to match it, and none would sign anybody in.
+ * The hash of 32 random bytes that nobody kept. An attempt without a hash is verified against it, so that every refusal
+ * takes the same time. It is not secret: nobody knows a matching password, and a match would not sign anybody in.
  */
 export const decoyHash =
   '$argon2id$v=19$m=19456,p=1,t=2$1aACgO8BOln1I2lpRO8fBg$3mjcu9JHM0UTXVG/xHbgQftqHN90WLTNscuJmdMAiBc'
 
-/** More people are signing in at this moment than passwords can be checked. Try again shortly. */
+/** Thrown when more people are signing in than passwords can be checked. A retry soon after may succeed. */
 export class TooBusy extends Error {
   override name = 'TooBusy'
 }
 
 export type Verified = {
   matches: boolean
-  /** Another hash of the same password, to store in place of one that was made with other parameters than today's. */
+  /** A hash of the same password to store instead, if the old one has outdated parameters. */
   renewed: string | undefined
 }
 
 export type Passwords = {
-  /** An argon2id hash in PHC string form, for administrators: they do not wait behind visitors. Throws TooBusy. */
+  /** Hashes a password with argon2id into PHC string form, for administrators: they do not wait behind visitors. Throws TooBusy. */
   hash(password: string): Promise<string>
-  /** Whether `password` belongs to `hashed`, for visitors. Throws TooBusy when the queue is full, for suspects earlier. */
+  /** Checks a password against a hash, for visitors. Throws TooBusy when the queue is full, earlier for suspects. */
   verify(hashed: string, password: string, options?: { isSuspect?: boolean }): Promise<Verified>
 }
 
 /**
- * The one form of a password that all ways of typing it have (NIST SP 800-63B-4 §3.1.1.2, RFC 8265 §4.2.2): devices differ in
- * how they compose an accented letter, and in which space they put in.
+ * Returns the same form of a password however it is typed (NIST SP 800-63B-4 §3.1.1.2, RFC 8265 §4.2.2): devices differ in
+ * how they compose an accented letter, and in the space that they insert.
  */
 function prepared(password: string): string {
   return password.replace(/\p{Zs}/gu, ' ').normalize('NFC')
 }
 
-/** The form that a password of before may have been hashed in: as it is typed now, or else decomposed. */
+/** Returns another form that an older hash may be of: the password as typed, otherwise decomposed. */
 function formerForm(password: string): string | undefined {
   return [password, password.normalize('NFD')].find((form) => form !== prepared(password))
 }
 
-/** Password hashing with bounded queues: a login storm waits, and then is told to, while tokens go on being issued. */
+/** Creates password hashing with bounded queues: in a login storm sign-ins wait, then are refused, while tokens are issued. */
 export function createPasswords(): Passwords {
   const refusal = () => new TooBusy('Too many passwords are being checked.')
   const inTurn = createTurns({ atOnce: concurrency.signingIn, longestQueue, refusal })
@@ -55,7 +55,7 @@ export function createPasswords(): Passwords {
 
   return {
     hash: (password) => inOwnTurn(() => argon2.hash(prepared(password), parameters)),
-    // Renewed in the same turn: it would otherwise wait a second time, and a full queue would refuse a right password.
+    // Renewed in the same turn: otherwise it would wait a second time, and a full queue would refuse a correct password.
     verify: (hashed, password, { isSuspect = false } = {}) =>
       inTurn(
         async () => {

@@ -1,6 +1,6 @@
 /**
- * Lets only so many pieces of work run at once. The others wait for their turn, up to a number; beyond it, it throws
- * `refusal()`. Work that gives a smaller number of its own waits only while the queue is shorter than that.
+ * Lets at most `atOnce` pieces of work run at the same time, and at most `longestQueue` wait for their turn. When the queue
+ * is full, it throws `refusal()`. Work with a smaller limit `most` waits only while the queue is shorter than that.
  */
 export function createTurns({
   atOnce,
@@ -19,7 +19,7 @@ export function createTurns({
       running += 1
     } else {
       if (waiting.length >= most) throw refusal()
-      await new Promise<void>((resolve) => waiting.push(resolve)) // whoever finishes hands its place on
+      await new Promise<void>((resolve) => waiting.push(resolve)) // work that finishes passes its place on
     }
     try {
       return await work()

@@ -1,13 +1,13 @@
 import { BlockList, isIP } from 'node:net'
 
-// What the IANA IPv4 Special-Purpose Address Registry lists (RFC 6890), and what is no host's address at all.
+// The entries of the IANA IPv4 Special-Purpose Address Registry (RFC 6890), and ranges that no host can have.
 // biome-ignore format: it is a table
 const ipv4 = [
   ['0.0.0.0', 8],        // this network; on Linux the same as loopback (RFC 791 §3.2)
   ['10.0.0.0', 8],       // private use (RFC 1918 §3)
   ['100.64.0.0', 10],    // carrier-grade NAT (RFC 6598 §7)
   ['127.0.0.0', 8],      // loopback (RFC 1122 §3.2.1.3)
-  ['168.63.129.16', 32], // not IANA's: what Azure serves each machine about itself is at this public address
+  ['168.63.129.16', 32], // not of IANA: at this public address, Azure serves each machine information about itself
   ['169.254.0.0', 16],   // link local (RFC 3927 §2.1), where clouds serve machines their credentials
   ['172.16.0.0', 12],    // private use (RFC 1918 §3)
   ['192.0.0.0', 24],     // IETF protocol assignments (RFC 6890 §2.1)
@@ -24,13 +24,12 @@ const ipv4 = [
   ['240.0.0.0', 4],      // reserved, and the broadcast address (RFC 1112 §4, RFC 919 §7)
 ] as const
 
-// The only IPv6 that IANA has given to hosts of the Internet (RFC 4291 §2.4). Outside of it lie the unspecified and the
-// loopback address, multicast, link-local, site-local and unique-local ones, and those that carry an IPv4 address of
-// whatever kind: compatible (::/96), mapped (::ffff:0:0/96), translated (::ffff:0:0:0/96) and NAT64 (64:ff9b::/96 and
-// 64:ff9b:1::/48).
+// The only IPv6 range that IANA has assigned to hosts of the Internet (RFC 4291 §2.4). Outside it are the unspecified and
+// the loopback address, multicast, link-local, site-local and unique-local addresses, and all that carry an IPv4 address:
+// compatible (::/96), mapped (::ffff:0:0/96), translated (::ffff:0:0:0/96) and NAT64 (64:ff9b::/96 and 64:ff9b:1::/48).
 const globalUnicast = ['2000::', 3] as const
 
-// What the IANA IPv6 Special-Purpose Address Registry lists within that.
+// The entries of the IANA IPv6 Special-Purpose Address Registry within that range.
 // biome-ignore format: it is a table
 const ipv6 = [
   ['2001::', 23],        // IETF protocol assignments (RFC 2928 §2), among them Teredo, which carries IPv4 (RFC 4380 §4)
@@ -49,8 +48,8 @@ for (const [network, prefix] of ipv4) special.addSubnet(network, prefix, 'ipv4')
 for (const [network, prefix] of ipv6) special.addSubnet(network, prefix, 'ipv6')
 
 /**
- * Whether an address is anything but that of a host on the Internet: loopback, private, link-local, a carrier of
- * another address, or set aside. So is what is no address.
+ * Returns whether an address is not that of a host on the Internet: loopback, private, link-local, a carrier of another
+ * address, or reserved. Text that is not an address counts as special, too.
  */
 export function isSpecialUse(address: string): boolean {
   const version = isIP(address)

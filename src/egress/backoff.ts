@@ -1,6 +1,6 @@
 import { createBoundedMap } from '../bounded-map.ts'
 
-/** What failed lately, and is left alone for a while. */
+/** A record of recent failures. It holds off requests to what failed. */
 export type Backoff = {
   isHeld(key: string): boolean
   failed(key: string): void
@@ -9,9 +9,9 @@ export type Backoff = {
 
 const firstPauseMs = 1_000
 const longestPauseMs = 300_000
-const remembered = 1_000 // keys; who has more of them fail makes the oldest forgotten, and gains an attempt
+const remembered = 1_000 // keys; more failures forget the oldest one, which gains an attacker one attempt
 
-/** The pause is a second at first, twice as long after each further failure in a row, and never over five minutes. */
+/** Creates a backoff. The pause is one second at first, doubles with each failure in a row, and is at most five minutes. */
 export function createBackoff(): Backoff {
   const pauses = createBoundedMap<string, { lengthMs: number; endsAtMs: number }>(remembered)
   const isHeld = (key: string) => {
@@ -22,7 +22,7 @@ export function createBackoff(): Backoff {
   return {
     isHeld,
     failed(key) {
-      if (isHeld(key)) return // several attempts that were under way together are one failure
+      if (isHeld(key)) return // concurrent attempts count as one failure
       const nowMs = performance.now()
       const last = pauses.get(key)
       const isInARow = last && nowMs < last.endsAtMs + longestPauseMs

@@ -3,9 +3,9 @@ import { isSpecialUse } from './addresses.ts'
 import { inDns, type Lookup, onThisMachine } from './lookups.ts'
 
 export type DestinationPolicy = {
-  /** For a provider that is itself on localhost: there, so are the clients being developed. */
+  /** Whether loopback is allowed: if the provider itself is on localhost, clients under development are, too. */
   allowsLoopback: boolean
-  /** Hosts, as a URL names them, that may be at any address. */
+  /** Hosts in the spelling of a URL that may be at any address. */
   privateHosts: readonly string[]
   lookup?: Lookup
 }
@@ -14,13 +14,13 @@ const loopbackHosts = ['localhost', '127.0.0.1', '[::1]']
 const publicly = inDns()
 
 /**
- * The addresses to connect to for a URL, and no others: each of them was checked.
+ * Returns the addresses to connect to for a URL. Each of them was checked, and no other may be used.
  *
- * A name is looked up once, here, so that it cannot mean one address when it is checked and another when it is
- * connected to. One special-use address among several refuses them all: whoever says that a name is inside as well as
- * outside is not to be helped. A URL has one spelling of an IPv4 address (WHATWG URL §3.5), whatever its author wrote.
+ * It looks a name up once, so that the name cannot mean one address for the check and another for the connection. One
+ * special-use address among several refuses all of them, because no honest name is both inside and outside. A URL has one
+ * spelling of an IPv4 address (WHATWG URL §3.5), whatever its author wrote.
  *
- * @throws Error with the reason, which is for the log alone.
+ * @throws Error with the reason, which is only for the log.
  */
 export async function addressesFor(
   { protocol, hostname, host }: URL,
@@ -40,7 +40,7 @@ export async function addressesFor(
   return addresses
 }
 
-/** Not every lookup can be given up; this no longer waits for one. */
+/** Stops waiting when the signal aborts: not every lookup can be cancelled. */
 function unlessAborted<Result>(signal: AbortSignal, work: Promise<Result>): Promise<Result> {
   return new Promise((resolve, reject) => {
     if (signal.aborted) reject(signal.reason)

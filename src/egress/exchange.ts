@@ -5,10 +5,10 @@ import { isIP, type TcpNetConnectOpts } from 'node:net'
 export type Outgoing = { url: URL; method: string; headers: Headers; body: Buffer }
 
 const longestBodyBytes = 65_536
-const longestHeadBytes = 16_384 // Node.js's default, which an option of the process could raise
+const longestHeadBytes = 16_384 // the default of Node.js, which an option of the process could raise
 
-// Cookies are between a browser and us. The others say how the message is framed and whom it is for, which only whoever
-// sends it can know; and with an encoding, a short body would have no bound on its length.
+// Cookies are between a browser and Postern. The others describe the framing and the recipient of the message, which only
+// its sender can know. With an encoding, the length of a short body would have no bound once decoded.
 const notPassedOn = [
   'cookie',
   'host',
@@ -25,8 +25,8 @@ const notPassedOn = [
 ]
 
 /**
- * Sends a request over a connection of its own to one of these addresses, and resolves when an answer begins.
- * `onSent` is called between the two. Aborting the signal is what ends the connection, whatever state it is in.
+ * Sends a request over a new connection to one of these addresses, and resolves when an answer begins. It calls `onSent`
+ * when the request was sent. Aborting the signal ends the connection in whatever state.
  */
 export function send(
   { url, method, headers, body }: Outgoing,
@@ -37,9 +37,9 @@ export function send(
   const options = {
     method,
     headers: { ...Object.fromEntries(passedOn), 'accept-encoding': 'identity' },
-    agent: false, // a connection kept open would be to an address that was checked for another request
+    agent: false, // a connection kept open would lead to an address that was checked for another request
     lookup: (_hostname, _options, callback) => callback(null, found),
-    autoSelectFamily: true, // tries them all, and is what makes the lookup be asked for all
+    autoSelectFamily: true, // tries all addresses, and makes Node ask the lookup for all of them
     rejectUnauthorized: true, // even with NODE_TLS_REJECT_UNAUTHORIZED=0
     maxHeaderSize: longestHeadBytes,
     signal,
@@ -48,18 +48,18 @@ export function send(
     const request = url.protocol === 'https:' ? overHttps(url, options) : overHttp(url, options)
     request.on('finish', onSent)
     request.on('response', resolve)
-    request.on('error', reject) // also after the answer began, when there is nobody left to tell
+    request.on('error', reject) // after the answer began, the promise is settled and this does nothing
     request.end(body)
   })
 }
 
 /**
- * The answer, whole, if it is a success.
+ * Reads the whole answer, if it is a success.
  *
- * A redirect is none: where it leads was not checked. Nor is any other status, so that whoever named the address does
- * not learn what a server there has to say.
+ * A redirect fails, because its target was not checked. So does any other status: the person who named the address does not
+ * learn what a server there answers.
  *
- * @throws Error with the reason, which is for the log alone.
+ * @throws Error with the reason, which is only for the log.
  */
 export async function receive(answer: IncomingMessage): Promise<Response> {
   const { statusCode: status = 0, headersDistinct } = answer

@@ -3,7 +3,7 @@ import { addressesFor, type DestinationPolicy } from './destinations.ts'
 import { receive, send } from './exchange.ts'
 
 export type GuardedFetchOptions = DestinationPolicy & {
-  /** Told why a request failed. That is for an operator, and never for whoever named the address. */
+  /** Called with the reason of a failed request. It is for an administrator, never for the person who named the address. */
   onFailure?: (failure: { host: string; reason: unknown }) => void
 }
 
@@ -11,9 +11,9 @@ const timeLimitMs = 2_500
 const failureStepMs = 500
 
 /**
- * A `fetch` for addresses that others chose: over https, to hosts of the Internet, without redirects, within 2.5 s and
- * 64 KiB. Whatever goes wrong is one error, and takes one of five lengths of time, so that nobody can tell a closed port
- * from an open one or from an address that is not connected to at all. Its `cause` has the reason.
+ * Creates a `fetch` for addresses that others chose: over https, to hosts of the Internet, without redirects, within 2.5 s
+ * and 64 KiB. Every failure is the same error, after one of five lengths of time. Nobody can thus tell a closed port from an
+ * open one, or from an address that was not even connected to. The `cause` has the reason.
  */
 export function createGuardedFetch({ onFailure, ...policy }: GuardedFetchOptions): typeof globalThis.fetch {
   const backoff = createBackoff()
@@ -21,8 +21,8 @@ export function createGuardedFetch({ onFailure, ...policy }: GuardedFetchOptions
   async function attempt(request: Request): Promise<Response> {
     const url = new URL(request.url)
     url.hash = ''
-    // As long as a host cannot be spoken to, that goes for all who name it. Once it can, only for this address, so
-    // that a client naming a bad address at another's host does not keep the other's keys from being fetched.
+    // A failure to reach a host counts for every address there. Once the request was sent, a failure counts only for this
+    // address, so that a client with a bad address at another's host does not block the fetching of the other's keys.
     let failing = url.host
     if ([url.host, url.href].some(backoff.isHeld)) throw new Error('it failed a moment ago')
     const ended = new AbortController()
@@ -38,7 +38,7 @@ export function createGuardedFetch({ onFailure, ...policy }: GuardedFetchOptions
       for (const key of [url.host, url.href]) backoff.succeeded(key)
       return response
     } catch (error) {
-      const reason = signal.aborted ? signal.reason : error // or else it is merely how the connection ended
+      const reason = signal.aborted ? signal.reason : error // otherwise the reason would be the end of the connection
       backoff.failed(failing)
       onFailure?.({ host: url.host, reason })
       throw reason

@@ -1,8 +1,8 @@
 export type Image = { type: 'image/png' | 'image/jpeg' | 'image/gif' | 'image/webp'; width: number; height: number }
 
 /**
- * What kind of raster image this is and how large, by its own first bytes: what a server says it is counts for nothing. An
- * SVG is none, since it can have scripts in it.
+ * Reads the type and size of a raster image from its first bytes; what the server says is ignored. An SVG is rejected,
+ * because it can contain scripts.
  */
 export function readImage(bytes: Buffer): Image | undefined {
   for (const read of [readPng, readGif, readWebp, readJpeg]) {
@@ -44,7 +44,7 @@ function readWebp(bytes: Buffer): Image | undefined {
   }
 }
 
-// ITU-T T.81 §B.1.1: a chain of segments, of which a frame header has the size.
+// ITU-T T.81 §B.1.1: a chain of segments. The frame header has the size.
 function readJpeg(bytes: Buffer): Image | undefined {
   if (bytes.length < 4 || bytes.readUInt16BE(0) !== 0xffd8) return undefined
   for (let at = 2; at + 9 <= bytes.length; ) {

@@ -1,11 +1,11 @@
 import { lookup, Resolver } from 'node:dns/promises'
 
-/** Finds the addresses of a host name. Rejects, or finds none, when there are none. */
+/** Finds the addresses of a host name. Rejects or returns an empty list if it has none. */
 export type Lookup = (hostname: string, signal: AbortSignal) => Promise<string[]>
 
 /**
- * Asks the DNS itself and no hosts file, in which only what is inside has a name. Unlike getaddrinfo it can be given
- * up: a name server that does not answer would hold a thread of the pool in which passwords are hashed, too.
+ * Looks names up in the DNS itself, without the hosts file, which names only internal hosts. Unlike getaddrinfo it can be
+ * cancelled: an unresponsive name server would hold a thread of the pool that also hashes passwords.
  */
 export function inDns(servers?: readonly string[]): Lookup {
   return async (hostname, signal) => {
@@ -19,7 +19,7 @@ export function inDns(servers?: readonly string[]): Lookup {
   }
 }
 
-/** Asks as everything else on this machine does, hosts file included. */
+/** Looks names up as other programs on this machine do, including the hosts file. */
 export const onThisMachine: Lookup = async (hostname) => {
   const found = await lookup(hostname, { all: true })
   return found.map(({ address }) => address)

@@ -10,8 +10,8 @@ const everyMs = 60_000
 const batchSize = 50
 
 /**
- * Removes clients that are past their lifetime, or that nobody used in the time they had for it. Nothing depends on
- * when: past its lifetime a client is refused before it is removed.
+ * Starts removing clients whose lifetime is over, or that were not used in time. The exact time does not matter: an expired
+ * client is rejected before it is removed.
  */
 export function startRemovingClients({ database: { db }, log }: { database: Database; log: Logger }): Recurrence {
   const onFailure = (error: unknown) =>
@@ -25,7 +25,7 @@ export function startRemovingClients({ database: { db }, log }: { database: Data
         let removed = 0
         for (const id of ids) {
           if (isStopped()) return
-          // Each on its own, so that one that cannot be removed is not in the way of others.
+          // Each in a transaction of its own, so that a failure does not block the others.
           if (await remove(db, id).catch(onFailure)) removed += 1
         }
         isMore = ids.length === batchSize && removed > 0
@@ -35,7 +35,7 @@ export function startRemovingClients({ database: { db }, log }: { database: Data
   })
 }
 
-/** Removes a client, if it is still one to remove and no other process is at it. */
+/** Removes a client, unless it no longer has to be removed or another process has locked it. */
 function remove(db: Db, id: string): Promise<boolean> {
   return db.transaction().execute(async (tx) => {
     const ended = await lifetimes.lockEnded(tx, id)
@@ -43,7 +43,7 @@ function remove(db: Db, id: string): Promise<boolean> {
     if (ended.isJunk) await lifetimes.erase(tx, id)
     else await clients.destroy(tx, id)
     const details = { reason: ended.reason }
-    const isByStranger = ended.isJunk // else the record of a client that is gone is kept
+    const isByStranger = ended.isJunk // the event of a client that was used is kept forever
     await audit.append(tx, [{ type: 'client.removed', actor: 'system', clientId: id, details, isByStranger }])
     return true
   })

@@ -4,18 +4,18 @@ import { type RotationDependencies, takeStep } from '../keys/rotation.ts'
 import { type Recurrence, recur } from './recurrence.ts'
 
 const soonMs = 1_000
-const longestMs = 60_000 // in case somebody asks for a rotation, or another process fails in the middle of one
+const longestMs = 60_000 // in case somebody asks for a rotation, or another process fails during one
 
 /**
- * Takes the steps in the life of keys when they are due, in whichever process is first. What fails for one purpose, such
- * as a key-management service that is away, keeps none of the others up.
+ * Starts taking the steps in the life of keys when they are due, in whichever process is first. A failure for one purpose,
+ * such as a key-management service that is away, does not delay the others.
  */
 export function startRotatingKeys({ keys, log }: { keys: RotationDependencies; log: Logger }): Recurrence {
-  let waitMs = longestMs / 6 // a start has enough to do without making the next keys
+  let waitMs = longestMs / 6 // a starting process has enough to do without generating the next keys
   const onFailure = (error: unknown, purpose?: string) =>
     log.error({ err: error, purpose }, 'the rotation of keys failed, and will be tried again')
 
-  /** Takes all steps for a purpose that are due, and says when to look again. */
+  /** Takes all due steps for a purpose, and returns the time of the next check. */
   async function rotate(purpose: string, isStopped: () => boolean): Promise<number> {
     try {
       while (!isStopped()) {
@@ -42,11 +42,11 @@ export function startRotatingKeys({ keys, log }: { keys: RotationDependencies; l
 }
 
 const messages: Record<Step['kind'], string> = {
-  create: 'the next key was made',
+  create: 'the next key was created',
   publish: 'a key is published',
   activate: 'a key is in use from now on',
-  destroy: 'what a key signs with was destroyed',
-  remove: 'a key is not published any more',
+  destroy: 'a private key was destroyed',
+  remove: 'a key is no longer published',
 }
 
 function about(step: Step): object {

@@ -1,10 +1,10 @@
 export type Recurrence = { stop(): Promise<void> }
 
 /**
- * Does something again and again, about `everyMs` apart: processes take turns rather than start together. `work` is
- * asked to end early by what `isStopped` says; stopping waits for it.
+ * Repeats `work` about every `everyMs`, at random intervals, so that processes do not work at the same time. `work` should
+ * end early once `isStopped` returns true; `stop` waits for it.
  *
- * @param everyMs asked for each time anew when it is a function
+ * @param everyMs the interval, or a function that is called for each one
  */
 export function recur(
   everyMs: number | (() => number),

@@ -7,7 +7,7 @@ import { type Recurrence, recur } from './recurrence.ts'
 const everyMs = 60_000
 const batchSize = 500
 
-/** Deletes what expired, a batch at a time. Nothing depends on it: what expired is refused before it is deleted. */
+/** Starts deleting expired rows in batches. The exact time does not matter: an expired row is rejected before it is deleted. */
 export function startSweeping({
   database: { db },
   log,
@@ -15,7 +15,7 @@ export function startSweeping({
 }: {
   database: Database
   log: Logger
-  /** How long events of the audit are kept; 0 is for good. */
+  /** The time that audit events are kept; 0 means forever. */
   auditRetentionSeconds?: number
 }): Recurrence {
   const deleteEvents = () =>

@@ -14,8 +14,8 @@ import * as sealedValues from '../stores/keys/sealed-values.ts'
 import * as locks from '../stores/operations/locks.ts'
 
 /**
- * The key-encryption keys: as configured, or, with the embedded database, one that is made on the first
- * start and kept beside it, readable by its owner only. The first encrypts, all decrypt.
+ * Loads the key-encryption keys: the configured ones or, with the embedded database, one that is generated on the first
+ * start and stored beside it, readable by its owner alone. The first encrypts, all decrypt.
  */
 export async function load(config: Config): Promise<readonly Secret[]> {
   if (config.ENCRYPTION_KEYS) return config.ENCRYPTION_KEYS
@@ -23,13 +23,13 @@ export async function load(config: Config): Promise<readonly Secret[]> {
   await assertPossible(config.DATA_DIR)
   const { cluster } = pathsIn(resolve(config.DATA_DIR))
   const path = join(config.DATA_DIR, 'encryption.key')
-  // In this order: whoever makes both at this moment makes the key first.
+  // In this order, because a process that creates both creates the key first.
   const isInUse = await isThere(cluster)
   let text = await readIfThere(path)
   if (text === undefined) {
     if (isInUse) {
       throw new Error(
-        `${path}, the key that the data in ${cluster} is encrypted with, is missing. Restore it from a backup, or set ENCRYPTION_KEYS again if they were set before.`,
+        `The key that encrypts the data in ${cluster} is missing: ${path}. Restore it from a backup, or set ENCRYPTION_KEYS again if they were set before.`,
       )
     }
     await make(path, config.DATA_DIR)
@@ -37,7 +37,7 @@ export async function load(config: Config): Promise<readonly Secret[]> {
   }
   return parse(text, {
     complaint: `${path} is damaged: `,
-    remedy: 'Restore it from a backup: what was encrypted with it can be read with nothing else.',
+    remedy: 'Restore it from a backup: nothing else can decrypt the data that it encrypted.',
   })
 }
 
@@ -51,7 +51,7 @@ async function readConfigured(path: string): Promise<readonly Secret[]> {
   return parse(text, { complaint: `ENCRYPTION_KEYS_FILE: in ${path}, `, remedy: keyRemedy })
 }
 
-/** Written whole under another name and then linked: a key is never half there, and never overwritten. */
+/** Writes a key under another name and then links it, so that it is never incomplete and never overwritten. */
 async function make(path: string, folder: string): Promise<void> {
   await createDataDir(folder)
   const draft = `${path}.${process.pid}`
@@ -82,9 +82,10 @@ function parse(text: string, { complaint, remedy }: { complaint: string; remedy:
 }
 
 /**
- * Refuses a database in which something is sealed with a key that is not here, before anything is sealed with
- * another. Otherwise notes the key that is going to be used; one process after the other, so that two with different
- * keys do not both begin.
+ * Checks that this process has every key that values in the database are sealed with, and notes the key that it will seal
+ * with. Processes do this one after the other, so that two with different keys cannot both begin.
+ *
+ * @throws Error that names the missing keys, before anything is sealed with another one.
  */
 export async function assertComplete(db: Db, envelope: Envelope): Promise<void> {
   await db.transaction().execute(async (tx) => {
@@ -94,21 +95,21 @@ export async function assertComplete(db: Db, envelope: Envelope): Promise<void> 
     const missing = [...new Set([...known.keys(), ...inUse])].filter((id) => !envelope.keyIds.includes(id))
     if (missing.length > 0) throw new Error(incomplete(missing.map((id) => ({ id, since: known.get(id) }))))
     await keys.open(tx, envelope)
-    // In a database from before they were noted, something may be sealed with any of them.
+    // In a database from before keys were noted, values may be sealed with any of them.
     const isFirstNote = known.size === 0 && inUse.length > 0
     await encryptionKeys.add(tx, isFirstNote ? envelope.keyIds : [envelope.sealingKeyId])
   })
 }
 
-/** Refuses a database whose keys cannot be opened before a migration, by which `assertComplete` has to wait for its tables. */
+/** Checks before a migration that the keys in a database can be opened; `assertComplete` needs the migrated tables. */
 export async function assertFitting(db: Db, envelope: Envelope): Promise<void> {
   const missing = [...new Set(await keys.sealingKeyIds(db))].filter((id) => !envelope.keyIds.includes(id))
   if (missing.length > 0) throw new Error(incomplete(missing.map((id) => ({ id, since: undefined }))))
 }
 
 /**
- * Notes the key that this process seals with. To be repeated, so that one which goes on with an old key after others
- * took it for unused is noticed.
+ * Notes the key that this process seals with. Every process repeats it, so that one which still uses an old key is noticed
+ * after another one removed that key.
  */
 export async function record(db: Db, { sealingKeyId }: Envelope): Promise<void> {
   await encryptionKeys.add(db, [sealingKeyId])
@@ -117,10 +118,10 @@ export async function record(db: Db, { sealingKeyId }: Envelope): Promise<void> 
 function incomplete(missing: { id: string; since: Date | undefined }[]): string {
   const sentences = missing.map(({ id, since }) => {
     const age = since ? ` It has been in use since ${since.toISOString()}.` : ''
-    return `The database holds what is sealed with key ${id}, which is not in ENCRYPTION_KEYS or the file in their place.${age}`
+    return `The database contains data that is sealed with key ${id}, which is not in ENCRYPTION_KEYS or the file used instead.${age}`
   })
   return [
     ...sentences,
-    'Nothing was changed. Add it to ENCRYPTION_KEYS again, after the new one, and run "postern secrets rotate" before removing it.',
+    'Nothing was changed. Add it to ENCRYPTION_KEYS again, after the new one, and run "postern secrets rotate" before you remove it.',
   ].join(' ')
 }

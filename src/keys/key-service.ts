@@ -1,15 +1,15 @@
 import type { JWK } from 'jose'
 import type { SigningAlgorithm } from '../crypto/keys.ts'
 
-/** Keeps private keys where Postern cannot read them, and signs with them. */
+/** A service that stores private keys where Postern cannot read them, and signs with them. */
 export type KeyService = {
-  /** Which algorithms it can sign with. */
+  /** The algorithms that it can sign with. */
   algorithms: readonly SigningAlgorithm[]
-  /** Makes a key pair that never leaves the service. `id` is the `kid`, by which an operator finds it there. */
+  /** Generates a key pair that never leaves the service. `id` is the `kid`, under which an administrator finds it there. */
   generate(alg: SigningAlgorithm, id: string): Promise<{ reference: string; publicJwk: JWK }>
-  /** A signature as JWS has it (RFC 7518 §3): for ES256 that is r and s in a row. */
+  /** Signs in the format of JWS (RFC 7518 §3): for ES256, that is r followed by s. */
   sign(reference: string, alg: SigningAlgorithm, data: Buffer): Promise<Buffer>
-  /** Destroys the private key for good. Succeeds when it is gone already. */
+  /** Destroys the private key irrevocably. Succeeds if it is already gone. */
   destroy(reference: string): Promise<void>
   close(): Promise<void>
 }

@@ -12,21 +12,21 @@ export type SigningKey = {
   alg: SigningAlgorithm
   publicJwk: JWK
   state: keys.KeyState
-  /** Signs with the private key. Of the key that signs for its algorithm, and of no other. */
+  /** Signs with the private key. Undefined unless this key signs for its algorithm. */
   signer: { privateJwk: Secret<PrivateJwk> } | { sign(data: Buffer): Promise<Buffer> } | undefined
-  /** Why signing with it fails here, if it is known to. */
+  /** The reason why this process cannot sign with it, if it cannot. */
   obstacle?: string | undefined
 }
 
-/** All keys of the provider, the same in every process. */
+/** All keys of the provider, which are the same in every process. */
 export type Keyring = {
-  /** Differs from that of any other set of keys. */
+  /** A text that is different for every other set of keys. */
   version: string
-  /** Of each algorithm first the one that signs; then those that may have signed, or will, newest first. */
+  /** For each algorithm, the key that signs; then those that may have signed or will sign, newest first. */
   signing: readonly SigningKey[]
-  /** Newest first: that one signs, all verify. One that is not everywhere yet is last. */
+  /** The first key signs, all verify. After it the newest come first; keys that other processes may not have yet are last. */
   cookieKeys: Secret<string[]>
-  /** 32 bytes; DPoP nonces of one process are good at every other (RFC 9449 §8). */
+  /** 32 bytes, the same everywhere: every process accepts the DPoP nonces of all others (RFC 9449 §8). */
   dpopNonceSecret: Secret<Buffer>
   pairwiseSalt: Secret<Buffer>
   userCodeKey: Secret<Buffer>
@@ -34,13 +34,13 @@ export type Keyring = {
   csrfKey: Secret<Buffer>
 }
 
-/** Loads the keys, making what is missing on the first start. */
+/** Loads the keys. Generates missing ones on the first start. */
 export async function load(dependencies: RotationDependencies): Promise<Keyring> {
   const { db, envelope } = dependencies
-  // Before anything is made: with a wrong encryption key nothing may be.
+  // Opened before any key is generated, because nothing may be sealed with a wrong encryption key.
   for (const { id, purpose, publicJwk, value } of await keys.open(db, envelope)) {
     if (!isSigningAlgorithm(purpose) || publicJwk || !value) continue
-    await keys.setPublicJwk(db, id, publicPart(JSON.parse(value.reveal()))) // a key from before it was kept apart
+    await keys.setPublicJwk(db, id, publicPart(JSON.parse(value.reveal()))) // a key stored by a release that did not keep the public part apart
   }
   await makeMissing(dependencies, new Date())
   const version = await keys.version(db)
@@ -65,23 +65,23 @@ export async function load(dependencies: RotationDependencies): Promise<Keyring>
   }
 }
 
-/** Throws when this process cannot sign with a key that is in use. One that is running already does without it. */
+/** Throws if this process cannot sign with a key that is in use. A process that already runs works without it. */
 export function assertUsable({ signing }: Keyring): void {
   const hindered = signing.find(({ obstacle }) => obstacle !== undefined)
   if (hindered) throw new Error(hindered.obstacle)
 }
 
-/** The algorithms that tokens can be signed with now. */
+/** Lists the algorithms that tokens can be signed with now. */
 export function offeredAlgorithms({ signing }: Keyring): SigningAlgorithm[] {
   return signing.filter(({ signer }) => signer).map(({ alg }) => alg)
 }
 
-/** The ids of the signing keys that relying parties are shown; what is left verifies `id_token_hint` alone. */
+/** Returns the ids of the published signing keys. The others only verify an `id_token_hint`. */
 export function publishedKids({ signing }: Keyring): Set<string> {
   return new Set(signing.filter(({ state }) => state !== 'removed').map(({ kid }) => kid))
 }
 
-/** The signing keys that verify something still, or will. */
+/** Lists the signing keys that still verify a signature, or will. */
 function signingKeys(all: readonly keys.OpenedKey[], dependencies: RotationDependencies): SigningKey[] {
   const hintsFrom = Date.now() - hintsLastMs(dependencies.config)
   const allowed = rules(dependencies.config)
@@ -107,7 +107,7 @@ function signerOf(
   if (keyService && serviceReference !== undefined) {
     return { signer: { sign: (data) => keyService.sign(serviceReference, purpose as SigningAlgorithm, data) } }
   }
-  const obstacle = `The ${purpose} key ${id} is kept by a key-management service, and none is configured. Set PKCS11_MODULE again.`
+  const obstacle = `The ${purpose} key ${id} is in a key-management service, and none is configured. Set PKCS11_MODULE again.`
   return { signer: { sign: () => Promise.reject(new Error(obstacle)) }, obstacle }
 }
 

@@ -2,45 +2,45 @@ import type { Config } from '../config/index.ts'
 import { postQuantumAlgorithms, signingAlgorithms } from '../crypto/keys.ts'
 import { isNext, type Key } from '../stores/keys/keys.ts'
 
-/** How keys for one purpose go through their life. Without `rotation` there is one key for good. */
+/** The life cycle of the keys for one purpose. Without `rotation`, one key is used forever. */
 export type Rule = {
   rotation?: {
-    /** How long a key is used before the next one takes over. */
+    /** The time that a key is used before the next one takes over. */
     everyMs: number
-    /** How long others may remember the set of keys before they ask for it again. */
+    /** The time that others may cache the set of keys. */
     rememberedMs: number
-    /** How long after its last use something made with a key can still be presented. */
+    /** The time after its last use in which something made with a key can still be presented. */
     lastingMs: number
   }
 }
 
 /**
- * What can be done to a key. `create` makes the first or the next one for a purpose; `destroy` has a key-management
- * service erase a private key that was used for the last time.
+ * A step in the life of a key. `create` generates the first or the next key for a purpose; `destroy` makes a key-management
+ * service erase a private key after its last use.
  */
 export type Step =
   | { kind: 'create'; purpose: string }
   | { kind: 'publish' | 'activate' | 'remove' | 'destroy'; key: Key }
 
-/** What the keys are for that a step is about. */
+/** Returns the purpose of the key that a step is about. */
 export function purposeOf(step: Step): string {
   return step.kind === 'create' ? step.purpose : step.key.purpose
 }
 
-/** A step, and when it is to be taken. */
+/** A step, with the time from which it may be taken. */
 export type DueStep = { step: Step; at: Date }
 
 /**
- * In this time every process has taken over a change: it hears of it at once, or asks within five seconds if the
- * notification is lost, and clocks may differ by as much again.
+ * The time in which every process adopts a change. It is notified at once, or asks within five seconds if the notification
+ * is lost, and clocks may differ by five seconds more.
  */
 export const settlingMs = 10_000
 
-// Verifiers allow for clocks that differ; five minutes is the most that is usual.
+// Verifiers tolerate clocks that differ; five minutes is the largest tolerance in common use.
 const clockLeewayMs = 300_000
-const longestApiTokenSeconds = 86_400 // what a resource server may ask for at most
+const longestApiTokenSeconds = 86_400 // the longest lifetime that a resource server may ask for
 
-/** Each purpose of this deployment's keys, with its rule. */
+/** Returns the rule for each purpose of this deployment's keys. */
 export function rules(config: Config): Map<string, Rule> {
   const everyMs = config.KEY_ROTATION_SECONDS * 1000
   const longestTokenSeconds = Math.max(
@@ -66,24 +66,24 @@ export function rules(config: Config): Map<string, Rule> {
   return new Map([
     ...algorithms.map((alg) => [alg, signing] as const),
     ['cookie-key', cookies],
-    // A client that comes with a nonce from before is given a new one (RFC 9449 §8).
+    // A client that presents an older nonce receives a new one (RFC 9449 §8).
     ['dpop-nonce', { rotation: { everyMs, rememberedMs: 0, lastingMs: 0 } }],
-    // With another salt everybody would be somebody else to every client with pairwise subjects (OpenID Connect Core §8.1).
+    // Another salt would give every person another subject at every client with pairwise subjects (OpenID Connect Core §8.1).
     ['pairwise-salt', {}],
-    // Stored hashes of user codes and throttled addresses are made with what is derived from it.
+    // Stored hashes of user codes and throttled addresses are computed with keys that are derived from it.
     ['pepper', {}],
   ])
 }
 
 /**
- * How long after it was retired a signing key still verifies ID tokens that come back as `id_token_hint` (OpenID
- * Connect RP-Initiated Logout 1.0 §2 has expired ones accepted): as long as the login they are from can last.
+ * Returns how long after its retirement a signing key still verifies ID tokens that come back as `id_token_hint`: as long
+ * as their login can last. OpenID Connect RP-Initiated Logout 1.0 §2 accepts expired ones.
  */
 export function hintsLastMs(config: Config): number {
   return Math.max(config.REFRESH_TOKEN_FAMILY_TTL_SECONDS, config.SESSION_TTL_SECONDS) * 1000
 }
 
-/** The steps before the keys for a purpose, each with the moment from which it may be taken. */
+/** Lists the steps ahead for a purpose, each with the time from which it may be taken. */
 export function stepsAhead(keys: readonly Key[], purpose: string, { rotation }: Rule): DueStep[] {
   const own = keys.filter((key) => key.purpose === purpose)
   const active = own.find(({ state }) => state === 'active')
@@ -92,7 +92,7 @@ export function stepsAhead(keys: readonly Key[], purpose: string, { rotation }: 
   const at = (from: Date | undefined, afterMs = 0) => new Date((from?.getTime() ?? 0) + afterMs)
 
   if (!active && next)
-    steps.push({ step: { kind: 'activate', key: next }, at: at(undefined) }) // better soon than none
+    steps.push({ step: { kind: 'activate', key: next }, at: at(undefined) }) // without an active key, the sooner the better
   else if (!active || (rotation && !next)) steps.push({ step: { kind: 'create', purpose }, at: at(active?.activeAt) })
   if (!rotation) return steps
   if (next?.state === 'pending') {
@@ -114,7 +114,7 @@ export function stepsAhead(keys: readonly Key[], purpose: string, { rotation }: 
   return steps
 }
 
-/** When everybody who remembers the keys has this one among them. */
+/** Returns the time from which every cached set of keys contains this key. */
 export function announcedAt(next: Key, { rememberedMs }: NonNullable<Rule['rotation']>): Date {
   const publishedAtMs = next.publishedAt?.getTime() ?? next.createdAt.getTime() + settlingMs
   return new Date(publishedAtMs + rememberedMs)

@@ -4,9 +4,9 @@ import { secret } from '../secret.ts'
 import type { NewKey } from '../stores/keys/keys.ts'
 import type { KeyService } from './key-service.ts'
 
-/** A new key for a purpose, made in the key-management service if there is one and it knows the algorithm. */
+/** Generates a key for a purpose, in the key-management service if one is configured and knows the algorithm. */
 export async function make(purpose: string, service: KeyService | undefined): Promise<NewKey> {
-  const id = randomBytes(16).toString('hex') // no `-` in front, which a command line takes for an option
+  const id = randomBytes(16).toString('hex') // hexadecimal: a command line takes a leading `-` for an option
   if (!isSigningAlgorithm(purpose)) return { id, purpose, value: secret(randomBytes(32).toString('base64url')) }
   if (service?.algorithms.includes(purpose)) {
     const { reference, publicJwk } = await service.generate(purpose, id)

@@ -6,34 +6,33 @@ import { countAllByKey, listStale, type Place, places, replace, type StaleValue 
 import * as audit from '../stores/operations/audit.ts'
 
 export type Resealing = {
-  /** The key that everything is sealed with now, but for what the rest says. */
+  /** The key that now seals everything, except as the other fields say. */
   keyId: string
-  /** How many values were sealed anew, where there were any. */
+  /** The number of resealed values, by place. */
   resealed: Partial<Record<Place, number>>
-  /** What could not be opened, a sentence each. It was left as it is. */
+  /** A sentence for each value that could not be opened. These values stay as they were. */
   unreadable: readonly string[]
-  /** Whether values went on being sealed with another key for as long as this was at it. */
+  /** Whether other processes kept sealing values with another key until the last pass. */
   isOutpaced: boolean
-  /** The keys that nothing is sealed with any more. */
+  /** The keys that no longer seal any value. */
   retired: readonly string[]
-  /** The keys other than this one that some process seals with. */
+  /** The other keys that some process still seals with. */
   usedElsewhere: readonly string[]
 }
 
-const batchSize = 500 // a statement of some tens of milliseconds, for which a request might have to wait
+const batchSize = 500 // a statement of some tens of milliseconds, which a request might have to wait for
 const mostPasses = 20
 
 const unhurried = {
-  /** Between passes, for what somebody else was at to be let go of. */
+  /** The pause between passes, in which others release their locks. */
   pauseMs: 250,
-  /** In this time every process has noted again which key it seals with, as it does every two seconds. */
+  /** The time in which every process notes its sealing key again, as it does every two seconds. */
   answerMs: 3_000,
 }
 
 /**
- * Seals everything with the first key that is sealed with another, while any number of processes read and write. It
- * can be ended at any moment, and run again or twice at once. What nothing is sealed with is then struck out, with a
- * line in the audit.
+ * Reseals every value with the first key, while any number of processes read and write. It can be interrupted at any
+ * moment, and run again or twice at the same time. Then it removes the keys that seal no value, and appends an audit event.
  */
 export async function reseal(
   { db, envelope }: { db: Db; envelope: Envelope },
@@ -46,7 +45,7 @@ export async function reseal(
   let isOutpaced = true
   for (let pass = 0; isOutpaced && pass < mostPasses; pass++) {
     if (pass > 1) await sleep(pauseMs)
-    const known = await encryptionKeys.list(db) // before the pass that finds nothing: one that is new then may be in use
+    const known = await encryptionKeys.list(db) // read before the pass that finds nothing, because a key noted later may be in use
     others = known.map(({ id }) => id).filter((id) => id !== envelope.sealingKeyId)
     unreadable = []
     isOutpaced = false
@@ -78,8 +77,8 @@ export async function reseal(
 }
 
 /**
- * Notes the keys of what was sealed in the last moment, by a process that was about to end and will not say any more which
- * key it uses.
+ * Notes the keys of values that were sealed in the last moment, by a process that ended before it could note its key
+ * again.
  */
 async function noteAgain(db: Db, { sealingKeyId }: Envelope): Promise<void> {
   const used = [...(await countAllByKey(db)).keys()]
@@ -87,7 +86,7 @@ async function noteAgain(db: Db, { sealingKeyId }: Envelope): Promise<void> {
   if (others.length > 0) await encryptionKeys.add(db, others)
 }
 
-/** Goes through a place once. `found` is how many values another pass might find otherwise. */
+/** Reseals the values of a place once. `found` counts the values that may have changed in the meantime. */
 async function resealPlace(
   db: Db,
   envelope: Envelope,

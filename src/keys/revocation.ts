@@ -5,10 +5,10 @@ import { make } from './making.ts'
 import type { RotationDependencies } from './rotation.ts'
 
 /**
- * Ends everything a key is good for, at once: it neither signs nor verifies any more, and is not published. If it was
- * the one that is used for its purpose, the next one takes over in the same transaction.
+ * Revokes a key at once: it no longer signs or verifies, and is no longer published. If it was the active key for its
+ * purpose, the next one takes over in the same transaction.
  *
- * @returns the key that takes over, if one had to
+ * @returns the key that takes over, if one had to.
  */
 export async function revoke(
   tx: Tx,
@@ -19,9 +19,9 @@ export async function revoke(
   await keys.remove(tx, key.id, { at, isRevoked: true })
   if (key.state !== 'active') return undefined
   const next = (await keys.list(tx)).find((one) => one.purpose === purpose && keys.isNext(one))
-  if (!next && !rules(config).has(purpose)) return undefined // what nobody signs with needs no other
+  if (!next && !rules(config).has(purpose)) return undefined // a purpose that is no longer used needs no other key
   if (next) await keys.activate(tx, next.id, at)
-  // Not one in a service: that it is away must not keep anybody from revoking a key.
+  // Not in a service, because its outage must not prevent the revocation of a key.
   else await keys.add(tx, envelope, await make(purpose, undefined), { state: 'active', at })
   return (await keys.list(tx)).find((one) => one.purpose === purpose && one.state === 'active')
 }

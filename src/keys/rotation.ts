@@ -11,19 +11,19 @@ export type RotationDependencies = {
   config: Config
   db: Db
   envelope: Envelope
-  /** Where private keys are kept, if not in the database. */
+  /** The service that stores private keys, if the database does not. */
   keyService: KeyService | undefined
 }
 
 /**
- * Takes the first step for a purpose that is due, if there is one and no other process is at it.
+ * Takes the first due step for a purpose, if there is one and no other process is taking it.
  *
- * Each step is a transaction with its line in the audit, and what comes next is decided from what the database says:
- * a process that dies leaves a step undone or done, and any other goes on from there. What may take long, making a key
- * and destroying one in a service, comes before, so that it keeps nobody waiting.
+ * Each step is a transaction with its audit event, and the database alone determines the next step. A process that dies
+ * leaves a step undone or done, and any other process continues from there. Generating a key, and destroying one in a
+ * service, may take long, so this happens before the transaction and makes nobody wait.
  *
- * @param now the moment, asked for again when the step is written down
- * @returns the step that was taken, or else when the next one is due, as far as that is known
+ * @param now the current time, read again when the step is stored
+ * @returns the step that was taken, otherwise the time of the next one if it is known.
  */
 export async function takeStep(
   dependencies: RotationDependencies,
@@ -46,7 +46,7 @@ export async function takeStep(
     return true
   })
   if (isTaken) return { taken: step }
-  if (made?.serviceReference !== undefined) await keyService?.destroy(made.serviceReference) // another was first
+  if (made?.serviceReference !== undefined) await keyService?.destroy(made.serviceReference) // another process was first
   return { nextAt: undefined }
 }
 
@@ -55,14 +55,14 @@ function referenceOf({ id, serviceReference }: keys.Key): string {
   return serviceReference
 }
 
-/** All steps that are known to lie ahead, the first one first. */
+/** Lists all known steps ahead, the first one first. */
 export function ahead(all: readonly keys.Key[], config: Config): DueStep[] {
   return [...rules(config)]
     .flatMap(([purpose, rule]) => stepsAhead(all, purpose, rule))
     .sort((a, b) => a.at.getTime() - b.at.getTime())
 }
 
-/** The step to take next. To destroy a key is the last of those due: a service may not let that be done. */
+/** Chooses the next step. Of those due, destroying a key comes last, because a service may not allow it. */
 function firstDue(
   steps: readonly DueStep[],
   { purpose, at, keyService }: { purpose: string; at: Date; keyService: KeyService | undefined },
@@ -76,8 +76,8 @@ function isSame(a: Step, b: Step): boolean {
 }
 
 /**
- * Has the next key take over from an active one ahead of time: now if everybody has it, and else as soon as they do.
- * The transaction has to lead.
+ * Makes the next key take over early from an active one: now if every cache has it, otherwise as soon as they do. The
+ * transaction must lead.
  */
 export async function advance(
   tx: Tx,
@@ -96,7 +96,7 @@ export async function advance(
   return { purpose, kid: next?.id, takes_over_at: (isDone ? now : takesOverAt).toISOString(), is_done: isDone }
 }
 
-/** Sees to it that there is a key for each purpose, in whichever process comes first. */
+/** Adds an active key for each purpose that has none, in whichever process comes first. */
 export async function makeMissing(dependencies: RotationDependencies, now: Date): Promise<void> {
   const isMissing = (all: readonly keys.Key[], purpose: string) =>
     !all.some((key) => key.purpose === purpose && key.state === 'active')
@@ -122,7 +122,7 @@ async function take(
 ): Promise<void> {
   const purpose = purposeOf(step)
   if (step.kind === 'create') {
-    if (!made) throw new Error('A key has to be made before it is added.')
+    if (!made) throw new Error('A key must be generated before it is added.')
     const own = (await keys.list(tx)).filter((key) => key.purpose === purpose)
     const state = own.some((key) => key.state === 'active') ? 'pending' : 'active'
     await keys.add(tx, envelope, made, { state, at })
@@ -140,7 +140,7 @@ async function take(
 
 const pastTenses = { publish: 'published', activate: 'activated', remove: 'removed', destroy: 'destroyed' } as const
 
-/** Has a key take over from the one that is used for its purpose now, in one go: there is always exactly one. */
+/** Makes a key take over from the active one for its purpose, in one transaction: there is always exactly one. */
 export async function succeed(tx: Tx, { purpose, id, at }: { purpose: string; id: string; at: Date }): Promise<void> {
   const active = (await keys.list(tx)).find((key) => key.purpose === purpose && key.state === 'active')
   if (active) await keys.retire(tx, active.id, at)

@@ -8,16 +8,16 @@ import { type Keyring, load } from './keyring.ts'
 import type { RotationDependencies } from './rotation.ts'
 
 export type KeyWatch = {
-  /** Whether it is known that the keys here are the current ones, give or take five seconds. */
+  /** Returns whether the keys of this process were confirmed as current in the last five seconds. */
   isCurrent(): boolean
   stop(): Promise<void>
 }
 
 const checkEveryMs = 2_000
 const longestCheckMs = 5_000
-const staleAfterMs = 5_000 // twice that is the time that life-cycle.ts gives a change to settle
+const staleAfterMs = 5_000 // life-cycle.ts allows twice that for a change to settle
 
-/** Gives up on work that takes too long, such as over a connection that is lost without a word: the next may have another. */
+/** Rejects if work takes too long, as on a connection that was lost silently: the next attempt may get another one. */
 async function inTime<T>(work: Promise<T>): Promise<T> {
   const limit = new AbortController()
   const tooLate = sleep(longestCheckMs, undefined, { signal: limit.signal, ref: false }).then(() => {
@@ -33,8 +33,8 @@ async function inTime<T>(work: Promise<T>): Promise<T> {
 }
 
 /**
- * Calls `onChange` with the new keys whenever they changed, in this process or another. A change is heard at once by
- * notification; in case one is lost, it is asked for every two seconds.
+ * Calls `onChange` with the new keys whenever they changed, in this process or another. Notifications report a change at
+ * once; in case one is lost, the database is asked every two seconds.
  */
 export function watchKeys(
   dependencies: RotationDependencies,
@@ -53,7 +53,7 @@ export function watchKeys(
   let isFailing = false
   let running = Promise.resolve()
 
-  /** The keys, if they are others than those that are known. */
+  /** Loads the keys, if they differ from the known ones. */
   async function findOthers(): Promise<Keyring | undefined> {
     await record(dependencies.db, dependencies.envelope)
     return (await keys.version(dependencies.db)) === known ? undefined : load(dependencies)
@@ -73,13 +73,13 @@ export function watchKeys(
       checkedAt = now
       isFailing = false
     } catch (error) {
-      if (!isStopped && !isFailing) log.error({ err: error }, 'the keys could not be loaded, and it is tried on')
+      if (!isStopped && !isFailing) log.error({ err: error }, 'the keys could not be loaded, and will be tried again')
       isFailing = true
     }
     if (!isStopped) timer = setTimeout(soon, checkEveryMs).unref()
   }
 
-  // One after the other, so that what is loaded last is what is used.
+  // One after the other, so that the keys loaded last are used.
   function soon(): void {
     if (isAwaited) return
     isAwaited = true

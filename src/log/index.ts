@@ -33,7 +33,7 @@ export function logDestination(
  */
 export function endAtFaults(log: Logger): void {
   process.on('uncaughtException', (error: unknown) => {
-    log.fatal({ err: error }, 'this process ends, because nobody caught an exception')
+    log.fatal({ err: error }, 'the process ends because of an uncaught exception')
     const { report } = process
     if (report.reportOnUncaughtException) report.writeReport(Object.assign(new Error(), describeError(error)))
     process.exit(1)

@@ -113,7 +113,7 @@ describe('a hash with outdated parameters', () => {
       signingIn = send(email, password)
       const waiting = `select 1 from pg_stat_activity where wait_event_type = 'Lock' and query ~ 'password_credentials'
         and datname = current_database()`
-      await expect.poll(async () => (await postern.database.query(waiting)).length, { timeout: 20_000 }).toBe(1)
+      await expect.poll(async () => (await postern.database.query(waiting)).length).toBe(1)
       await tx.updateTable('password_credentials').set({ hash: another }).where('account_id', '=', id).execute()
     })
     expect((await signingIn)?.status).toBe(401)

@@ -1,6 +1,7 @@
 import * as oidc from 'openid-client'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { eventTypes } from '../../src/stores/operations/audit-events.ts'
+import { adminToken, call, createAdministrator } from '../support/admin.ts'
 import { operate } from '../support/operator.ts'
 import { startPostern, type TestPostern } from '../support/postern.ts'
 import { beginLogin, completeLogin, discover, login, refusal } from '../support/relying-party.ts'
@@ -191,10 +192,19 @@ describe('postern audit', () => {
 
   test.each([
     ['client.registred', 'Did you mean client.registered?'],
-    ['sign_in', 'docs/audit-events.md lists them'],
-    ['toString', 'docs/audit-events.md lists them'],
+    ['sign_in', 'docs/audit-events.md lists the types'],
+    ['toString', 'docs/audit-events.md lists the types'],
   ])('rejects an unknown type of event and suggests the nearest: %s', async (type, advice) => {
     await expect(list({ type })).rejects.toThrow(advice)
+  })
+
+  test('rejects an unknown type over the admin API, too, and suggests the nearest', async () => {
+    const bearer = await adminToken(postern, await createAdministrator(postern))
+    const { status, json } = await call(postern, '/audit?type=client.registred', { bearer })
+    expect(status).toBe(422)
+    expect(json['errors']).toMatchObject([
+      { field: 'type', detail: expect.stringContaining('Did you mean client.registered?') },
+    ])
   })
 
   test('knows every type that is recorded', async () => {

@@ -93,7 +93,7 @@ describe('a ring of encryption keys', () => {
   test('names a value that was changed, and the key it was sealed with', () => {
     const { seal, open, sealingKeyId } = createEnvelope([newer])
     expect(() => open(seal(plaintext, 'clients.secret:a'), 'clients.secret:b')).toThrow(
-      `clients.secret:b is damaged: it is not what was sealed with key ${sealingKeyId}.`,
+      `clients.secret:b is damaged: it differs from the value that was sealed with key ${sealingKeyId}.`,
     )
   })
 
@@ -102,7 +102,7 @@ describe('a ring of encryption keys', () => {
   })
 
   test('needs at least one key', () => {
-    expect(() => createEnvelope([])).toThrow('At least one encryption key is needed.')
+    expect(() => createEnvelope([])).toThrow('At least one encryption key is required.')
   })
 
   test('never reveals a key in an error', () => {

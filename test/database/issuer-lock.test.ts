@@ -58,7 +58,7 @@ describe('a second server on one database', () => {
         (second) => second.stop(),
         (error) => error.message,
       )
-    await expect.poll(outcome, { timeout: 20_000 }).toContain(`postern of ${other}`)
+    await expect.poll(outcome).toContain(`postern of ${other}`)
     await first.stop()
   })
 })

@@ -20,10 +20,10 @@ import { createVisitor } from '../support/visitor.ts'
 import { publishedKeys, send } from '../support/wire.ts'
 import { acquire, type Belongings, deviceGrant, email, secretsOf } from './belongings.ts'
 
-// `npm test` asks for nothing but Node.js; where a run is meant to be complete, a missing program is a failure.
+// `npm test` needs only Node.js. In CI, where a run must be complete, a missing program is a failure.
 const isComplete = serverPrograms !== undefined && spawnSync('curl', ['--version']).status === 0
 const canRun = process.env['CI'] !== undefined || isComplete
-if (!canRun) process.stderr.write('There is no PostgreSQL server, or no curl: the tests of backups are left out.\n')
+if (!canRun) process.stderr.write('There is no PostgreSQL server, or no curl: the tests of backups are skipped.\n')
 
 type Settings = Record<string, string>
 
@@ -32,15 +32,15 @@ const clientCredentials = { grant_type: 'client_credentials' }
 let folder: string
 let servers: [PostgresqlServer, PostgresqlServer]
 let running: RunningServer | undefined
-/** Of the server that is lost and of the one in its place: only the database is another. */
+/** The settings of the lost server and of the one that replaces it. They differ only in the database. */
 let lost: Settings
 let restored: Settings
-/** What the document's look into the restored database shows. */
+/** The output of the commands in the document that look into the restored database. */
 let look: string
 let here: TestPostern
 let then: Belongings
 let secrets: string[]
-/** The refresh token that took the place of the one in the backup. */
+/** The refresh token that replaced the one in the backup. */
 let successor: string
 
 async function begin(settings: Settings): Promise<RunningServer> {
@@ -55,22 +55,22 @@ async function inShell(commands: string, env: Settings): Promise<string> {
   return (await runCommands(commands, { cwd: folder, env, programs: serverPrograms })).stdout
 }
 
-/** Runs what the document shows below a heading: all of it, or one block. */
+/** Runs the commands that the document shows below a heading: all of them, or one block. */
 async function follow(heading: string, env: Settings, block?: number): Promise<string> {
   const blocks = await commandsBelow('docs/backup.md', heading)
   return inShell(String(block === undefined ? blocks.join('\n') : blocks[block]), env)
 }
 
-/** A database as SQL, without the random word that pg_dump puts around it. */
+/** Returns a database as SQL, without the random word that pg_dump puts around it. */
 async function dumpOf(settings: Settings): Promise<string> {
   const dump = await inShell('pg_dump --dbname="$DATABASE_URL"', settings)
   return dump.replaceAll(/^\\(un)?restrict .*$/gm, '')
 }
 
-/** The key that signed before the backup, and was revoked since. */
+/** Returns the id of the key that signed before the backup and was revoked after it. */
 const kidOfThen = () => String(decodeProtectedHeader(then.tokens.id_token).kid)
 
-/** A browser as it was at the time of the backup. */
+/** Returns a browser as it was at the time of the backup. */
 const browserOfThen = () => createVisitor(here.issuer, { cookies: new Map(then.cookies) })
 
 async function signInSilently(parameters: Record<string, string> = {}) {
@@ -108,8 +108,8 @@ afterAll(async () => {
   if (folder) await rm(folder, { recursive: true, force: true })
 })
 
-describe.runIf(canRun)('A backup without the encryption key', () => {
-  test('holds no secret that could be read, in any spelling', async () => {
+describe.runIf(canRun)('a backup without the encryption key', () => {
+  test('contains no readable secret, in any encoding', async () => {
     const dump = await inShell('pg_restore --file=- postern.dump', restored)
     const spellings = (value: string) => {
       const bytes = Buffer.from(value)
@@ -119,50 +119,63 @@ describe.runIf(canRun)('A backup without the encryption key', () => {
     expect([email, then.app.client_id].map(isIn)).toEqual([true, true])
     expect(secrets.length).toBeGreaterThan(20)
     expect(secrets.filter(isIn)).toEqual([])
-    expect(dump).not.toMatch(/"(d|p|q|priv|k)"\s*:/) // of a private JWK (RFC 7518 §6)
+    expect(dump).not.toMatch(/"(d|p|q|priv|k)"\s*:/) // members of a private JWK (RFC 7518 §6)
   })
 
   const another = randomBytes(32).toString('base64')
   test.each([
-    ['another', () => another, 1, /sealed with key [0-9a-f]{8}, which is not in .* Nothing was changed\. Add it to/],
-    ['none', () => '', 2, /ENCRYPTION_KEYS is required when DATABASE_URL is set\. If .* restore it from where/],
-    ['part of it', () => String(lost['ENCRYPTION_KEYS']).slice(0, 40), 2, /ENCRYPTION_KEYS key 1 must be 32 bytes/],
-  ])('is not served with %s: the start says so, and changes nothing', async (_, key, status, sentence) => {
-    const before = await dumpOf(restored)
-    const { code, stderr, stdout } = await postern(['start'], {
-      env: { ...restored, ENCRYPTION_KEYS: key(), MIGRATE_ON_START: 'true' },
-    })
-    expect(stderr).toMatch(sentence)
-    expect(code).toBe(status)
-    for (const secret of [another, ...secrets]) expect(stdout + stderr).not.toContain(secret)
-    expect(await dumpOf(restored)).toBe(before)
-  })
+    [
+      'another key',
+      () => another,
+      1,
+      /sealed with key [0-9a-f]{8}, which is not in .* Nothing was changed\. Add it to/,
+    ],
+    ['no key', () => '', 2, /ENCRYPTION_KEYS is required when DATABASE_URL is set\. If .* restore it from where/],
+    [
+      'part of the key',
+      () => String(lost['ENCRYPTION_KEYS']).slice(0, 40),
+      2,
+      /ENCRYPTION_KEYS key 1 must be 32 bytes/,
+    ],
+  ])(
+    'cannot be served with %s: the start fails with the reason, and changes nothing',
+    async (_, key, status, sentence) => {
+      const before = await dumpOf(restored)
+      const { code, stderr, stdout } = await postern(['start'], {
+        env: { ...restored, ENCRYPTION_KEYS: key(), MIGRATE_ON_START: 'true' },
+      })
+      expect(stderr).toMatch(sentence)
+      expect(code).toBe(status)
+      for (const secret of [another, ...secrets]) expect(stdout + stderr).not.toContain(secret)
+      expect(await dumpOf(restored)).toBe(before)
+    },
+  )
 })
 
-describe.runIf(canRun)('A backup with the encryption key, restored elsewhere', () => {
-  test('shows its keys to whoever looks, as the document says', () => {
+describe.runIf(canRun)('a backup with the encryption key, restored elsewhere', () => {
+  test('shows its keys with the commands of the document', () => {
     const { items } = JSON.parse(look) as { items: { kid: string; state: string }[] }
     expect(items.find(({ kid }) => kid === kidOfThen())?.state).toBe('active')
   })
 
-  test('is not mistaken for an empty database, of which the look makes nothing', async () => {
+  test('is distinguished from an empty database, which those commands leave empty', async () => {
     const empty = { ...restored, DATABASE_URL: await servers[1].createDatabase('empty') }
     await expect(follow('Restoring a dump', empty, 1)).rejects.toThrow('has no tables of Postern')
     expect(await dumpOf(empty)).not.toContain('CREATE TABLE public.keys')
   })
 })
 
-describe.runIf(canRun)('A server on the restored database', () => {
+describe.runIf(canRun)('a server on the restored database', () => {
   beforeAll(async () => {
     await begin(restored)
   })
 
-  test('signs in nobody anew: the browser from before is signed in without a password', async () => {
+  test('keeps people signed in: the browser from before needs no password', async () => {
     const { page } = await signInSilently()
     expect(new URL(page.url).searchParams.get('code')).toBeTruthy()
   })
 
-  test('verifies an ID token from before, and takes it as id_token_hint', async () => {
+  test('verifies an ID token from before, and accepts it as id_token_hint', async () => {
     const { payload } = await jwtVerify(then.tokens.id_token, await publishedKeys(here), { issuer: here.issuer })
     expect(payload.aud).toBe(then.app.client_id)
     const { page } = await signInSilently({ id_token_hint: then.tokens.id_token })
@@ -172,7 +185,7 @@ describe.runIf(canRun)('A server on the restored database', () => {
     expect(new URL(refused.page.url).searchParams.get('error')).toBe('invalid_request')
   })
 
-  test('knows people to a client with pairwise subjects by the same ones', async () => {
+  test('keeps the subjects of a client with pairwise subjects', async () => {
     const { tokens } = await login(here, then.pairwise, { email, visitor: browserOfThen() })
     expect(tokens.claims()?.sub).toBe(then.pairwiseSub)
     expect(then.pairwiseSub).not.toBe(decodeJwt(then.tokens.id_token).sub)
@@ -184,7 +197,7 @@ describe.runIf(canRun)('A server on the restored database', () => {
     expect(json).toMatchObject({ active: true, client_id: client.client_id })
   })
 
-  test('refreshes the token of the backup, and does not know the one that replaced it since', async () => {
+  test('refreshes the token of the backup, and rejects the one that replaced it later', async () => {
     const config = await discover(here, then.app)
     expect(await refusal(oidc.refreshTokenGrant(config, successor))).toMatchObject({ error: 'invalid_grant' })
     const { refresh_token } = await oidc.refreshTokenGrant(config, then.tokens.refresh_token)
@@ -198,7 +211,7 @@ describe.runIf(canRun)('A server on the restored database', () => {
     expect([status, json['client_id']]).toEqual([200, then.selfMade.client_id])
   })
 
-  test('goes on with a device flow that was underway', async () => {
+  test('continues a device flow that was under way', async () => {
     const { device_code, user_code } = then.device
     const form = { grant_type: deviceGrant, device_code, client_id: then.tv.client_id }
     expect((await send(here, '/oauth/token', { form })).json['error']).toBe('authorization_pending')
@@ -208,26 +221,26 @@ describe.runIf(canRun)('A server on the restored database', () => {
     expect((await send(here, '/oauth/token', { form })).json).toMatchObject({ token_type: 'Bearer' })
   })
 
-  test('shows its keys to whoever asks it under its own name, as the document does', async () => {
+  test('publishes its keys at its own issuer, as the commands of the document show', async () => {
     expect(await follow('Trying it', restored)).toContain(kidOfThen())
   })
 
-  test('has the audit of before', async () => {
+  test('has the audit from before', async () => {
     const { items } = (await operate('audit list', {})) as { items: { type: string }[] }
     const types = items.map(({ type }) => type)
     expect(types).toEqual(expect.arrayContaining(['account.created', 'sign_in.succeeded', 'consent.given']))
   })
 })
 
-describe.runIf(canRun)('What an old backup brings back, as docs/backup.md warns', () => {
-  test('a client that was deleted since, and the password from before', async () => {
+describe.runIf(canRun)('an old backup', () => {
+  test('brings back a client that was deleted later, and the previous password', async () => {
     const { status } = await send(here, '/oauth/token', { client: then.machine, form: clientCredentials })
     expect(status).toBe(200)
     const { tokens } = await login(here, then.app, { email })
     expect(tokens.id_token).toBeTruthy()
   })
 
-  test('all of which the audit of the lost database tells', async () => {
+  test('undoes changes, all of which the audit of the lost database lists', async () => {
     const LOST_DATABASE_URL = String(lost['DATABASE_URL'])
     const undone = await follow('What an old backup brings back', { ...restored, LOST_DATABASE_URL }, 1)
     const types = undone
@@ -238,7 +251,7 @@ describe.runIf(canRun)('What an old backup brings back, as docs/backup.md warns'
     expect(types).not.toContain('account.created')
   })
 
-  test('a key that was revoked since, until it is revoked again', async () => {
+  test('brings back a key that was revoked later, until it is revoked again', async () => {
     const published = async () => (await send(here, '/oauth/jwks')).text.includes(kidOfThen())
     expect(await published()).toBe(true)
     await inShell(`./postern keys revoke ${kidOfThen()}`, restored)
@@ -247,7 +260,7 @@ describe.runIf(canRun)('What an old backup brings back, as docs/backup.md warns'
     expect(new URL(page.url).searchParams.get('error')).toBe('invalid_request')
   })
 
-  test('sessions and tokens, which the document ends without ending anything else', async () => {
+  test('brings back sessions and tokens, which the commands of the document end without ending anything else', async () => {
     await follow('What an old backup brings back', restored, 0)
     const { page } = await signInSilently()
     expect(new URL(page.url).searchParams.get('error')).toBe('login_required')

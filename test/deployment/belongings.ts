@@ -11,10 +11,10 @@ import { send } from '../support/wire.ts'
 export const email = 'ada@example.com'
 export const deviceGrant = 'urn:ietf:params:oauth:grant-type:device_code'
 
-/** What people, apps and devices hold at one moment, and expect to be good after the server was restored. */
+/** The possessions of people, apps and devices at one moment, which must still work after the server was restored. */
 export type Belongings = {
   app: ClientMetadata
-  /** A client to which people are known by subjects of its own. */
+  /** A client with pairwise subjects. */
   pairwise: ClientMetadata
   pairwiseSub: string
   /** A client that registered itself, with the token that manages it. */
@@ -24,11 +24,11 @@ export type Belongings = {
   /** A device flow that nobody has decided yet. */
   device: { device_code: string; user_code: string }
   tokens: { access_token: string; refresh_token: string; id_token: string }
-  /** Of a browser in which somebody is signed in. */
+  /** The cookies of a browser with a signed-in person. */
   cookies: Visitor['cookies']
 }
 
-/** Gives everybody something to hold. */
+/** Creates all of these. */
 export async function acquire(postern: Postern): Promise<Belongings> {
   const issuer = postern.config.ISSUER
   const here = { issuer } as TestPostern
@@ -60,7 +60,7 @@ export async function acquire(postern: Postern): Promise<Belongings> {
   }
 }
 
-/** What of it, and of the server's own, nobody may read who does not hold it. */
+/** Returns the secrets among these belongings and of the server, which nobody else may read. */
 export function secretsOf(belongings: Belongings, { keyring }: Postern): string[] {
   const { app, pairwise, machine, selfMade, device, tokens, cookies } = belongings
   const { cookieKeys, dpopNonceSecret, pairwiseSalt, userCodeKey, throttleKey, csrfKey } = keyring

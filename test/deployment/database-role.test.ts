@@ -19,7 +19,7 @@ describe.runIf(serverPrograms)('deploy/database.sh', () => {
     server = await startPostgresql({ authentication: 'scram-sha-256' })
     url = `postgres://postern:${encodeURIComponent(password)}@127.0.0.1:${server.port}/postern`
     const { PATH = '' } = process.env
-    const given = { POSTGRES_USER: 'admin', POSTERN_PASSWORD: password } // as the image of PostgreSQL gives them
+    const given = { POSTGRES_USER: 'admin', POSTERN_PASSWORD: password } // as the image of PostgreSQL passes them
     const env = { PATH, PGHOST: '127.0.0.1', PGPORT: String(server.port), ...given }
     await promisify(execFile)('sh', ['-e', script], { env })
   }, 60_000)
@@ -35,7 +35,7 @@ describe.runIf(serverPrograms)('deploy/database.sh', () => {
     }
   }
 
-  test('makes a role that is no superuser and may do nothing beyond its database', async () => {
+  test('creates a role that is not a superuser and may do nothing beyond its database', async () => {
     const sql = `select rolsuper or rolcreatedb or rolcreaterole or rolreplication or rolbypassrls as is_privileged,
       (select count(*)::int from pg_auth_members where member = r.oid) as memberships from pg_roles r
       where rolname = current_user`
@@ -45,17 +45,17 @@ describe.runIf(serverPrograms)('deploy/database.sh', () => {
     }
   })
 
-  test('makes a database that this role owns, and no other role connects to', async () => {
+  test('creates a database that this role owns, and no other role connects to', async () => {
     const sql = `select pg_get_userbyid(datdba) as owner, datacl::text like '%{=%' or datacl::text like '%,=%' as is_public
       from pg_database where datname = 'postern'`
     expect(await query(sql)).toEqual([{ owner: 'postern', is_public: false }])
   })
 
-  test('has the password in the arguments of no process', async () => {
+  test('passes the password in the arguments of no process', async () => {
     expect(await readFile(script, 'utf8')).not.toContain('$POSTERN_PASSWORD')
   })
 
-  test('is all that Postern needs', async () => {
+  test('gives Postern everything that it needs', async () => {
     const env = { DATABASE_URL: url, ENCRYPTION_KEYS: randomBytes(32).toString('base64') }
     expect(await postern(['migrate'], { env })).toMatchObject({ code: 0, stderr: '' })
     expect(await postern(['client', 'create', '--redirect-uris', 'https://rp.example/cb'], { env })).toMatchObject({

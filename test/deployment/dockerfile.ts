@@ -6,7 +6,7 @@ import { parse } from 'yaml'
 
 const run = promisify(execFile)
 
-/** What an image would hold and how it would run, on this machine instead. */
+/** The content of an image and how it runs, on this machine instead. */
 export type Image = {
   /** The folder that is `WORKDIR` in the image. */
   folder: string
@@ -21,8 +21,8 @@ export type Image = {
 type Stage = { root: string; workdir: string }
 
 /**
- * Carries out a Dockerfile without Docker: each stage is a folder, COPY copies and RUN runs. It knows the
- * instructions that ours uses, and throws at any other.
+ * Builds a Dockerfile without Docker: each stage is a folder, COPY copies and RUN runs. It knows only the instructions
+ * of our Dockerfile, and throws at any other.
  */
 export async function build(context: string, into: string): Promise<Image> {
   const allowed = await allowedInContext(context)
@@ -68,10 +68,10 @@ export async function build(context: string, into: string): Promise<Image> {
   return { ...image, folder: inside('.') }
 }
 
-/** What a program of ours needs of this process's environment, and none of its settings. */
+/** Returns the parts of this process's environment that a program of ours needs, without our settings. */
 export function surroundings(): Record<string, string> {
   const { PATH = '', HOME = '' } = process.env
-  // Behind a proxy that has an authority of its own, npm cannot install without these.
+  // Behind a proxy with a certificate authority of its own, npm cannot install without these.
   const authorities = ['NODE_EXTRA_CA_CERTS', 'SSL_CERT_FILE', 'SSL_CERT_DIR'].flatMap((name) => {
     const value = process.env[name]
     return value === undefined ? [] : [[name, value] as const]
@@ -87,7 +87,7 @@ async function instructions(path: string): Promise<{ name: string; rest: string 
 
 async function allowedInContext(context: string): Promise<Set<string>> {
   const lines = (await readFile(join(context, '.dockerignore'), 'utf8')).split('\n')
-  if (!lines.includes('*')) throw new Error('.dockerignore must name what it lets in')
+  if (!lines.includes('*')) throw new Error('.dockerignore must list the files that it lets in')
   return new Set(lines.filter((line) => line.startsWith('!')).map((line) => line.slice(1)))
 }
 
@@ -117,7 +117,7 @@ export type Composition = {
   secrets: Record<string, { file?: string }>
 }
 
-/** Reads docker-compose.yml, with its variables filled in as `docker compose` does it. */
+/** Reads docker-compose.yml, and fills in its variables as `docker compose` does. */
 export async function readComposition(path: string, variables: Record<string, string>): Promise<Composition> {
   const text = (await readFile(path, 'utf8')).replace(
     /\$\{(\w+)(?::([-?])([^}]*))?\}/g,

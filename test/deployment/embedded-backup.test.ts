@@ -38,7 +38,7 @@ async function begin(place: string): Promise<RunningServer> {
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'postern-backup-'))
-  await chmod(folder, 0o755) // PostgreSQL is another user when we are root
+  await chmod(folder, 0o755) // started by root, PostgreSQL runs as another user
   here = { issuer: `http://localhost:${await freePort()}` } as TestPostern
   const { postern: own, stop } = await begin('data')
   then = await acquire(own)
@@ -53,8 +53,8 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 })
 })
 
-describe('A copy of the data of the embedded PostgreSQL', () => {
-  test('holds everything but the encryption key, which goes elsewhere', async () => {
+describe('a copy of the data of the embedded PostgreSQL', () => {
+  test('contains everything except the encryption key, which is copied elsewhere', async () => {
     const { stdout } = await runCommands('tar --list --file=postern.tar.gz', { cwd: folder, env: {} })
     expect(stdout).toContain('./postgresql/PG_VERSION')
     expect(stdout).toContain('./postgresql.password')
@@ -63,7 +63,7 @@ describe('A copy of the data of the embedded PostgreSQL', () => {
     expect(await readFile(join(folder, 'postern-encryption.key'), 'utf8')).toBe(key)
   })
 
-  test('without the key is not served, and no other key is made for it', async () => {
+  test('cannot be served without the key, and no new key is made for it', async () => {
     const DATA_DIR = join(folder, 'restored')
     await rm(join(DATA_DIR, 'encryption.key'))
     const before = await readdir(DATA_DIR)
@@ -74,7 +74,7 @@ describe('A copy of the data of the embedded PostgreSQL', () => {
     expect(await readdir(DATA_DIR)).toEqual(before)
   })
 
-  test('with the key, in another place, knows everybody as before', async () => {
+  test('restored elsewhere with the key keeps sessions, tokens and subjects valid', async () => {
     await runCommands('cp postern-encryption.key "$DATA_DIR/encryption.key"', {
       cwd: folder,
       env: settings('restored'),
@@ -92,8 +92,8 @@ describe('A copy of the data of the embedded PostgreSQL', () => {
   })
 })
 
-describe.runIf(serverPrograms)('A dump of the embedded PostgreSQL while it runs', () => {
-  test('reaches it: a pg_dump of the same major version makes one, and an older one says that it is older', () => {
+describe.runIf(serverPrograms)('a dump of the embedded PostgreSQL while it runs', () => {
+  test('reaches the server: pg_dump of the same major version succeeds, and an older one reports that it is older', () => {
     expect(dumping?.stderr).toMatch(/^$|aborting because of server version mismatch\n.*server version: \d+/)
   })
 })

@@ -14,7 +14,7 @@ import { createVisitor } from '../support/visitor.ts'
 import { send } from '../support/wire.ts'
 import { acquire, type Belongings, email } from './belongings.ts'
 
-// For psql, which whoever has a server has.
+// The commands need psql, which comes with a PostgreSQL server.
 const canRun = process.env['CI'] !== undefined || serverPrograms !== undefined
 
 let postern: TestPostern
@@ -48,21 +48,21 @@ afterAll(async () => {
 })
 
 describe.runIf(canRun)(
-  'After the encryption key was lost, and what it sealed was given up as docs/backup.md says',
+  'after the encryption key was lost, and the sealed values were given up as docs/backup.md says',
   () => {
-    test('people sign in with their passwords, and are the same to whoever knows them by public subjects', async () => {
+    test('people sign in with their passwords, and keep their public subjects', async () => {
       const { tokens } = await login(postern, renewed, { email })
       expect(tokens.claims()?.sub).toBe(decodeJwt(then.tokens.id_token).sub)
     })
 
-    test('what they agreed to is remembered', async () => {
+    test('consents are remembered', async () => {
       const visitor = createVisitor(postern.issuer)
       await login(postern, renewed, { email, visitor })
       const { callback } = await login(postern, renewed, { email, visitor, scope: 'openid email', prompt: 'none' })
       expect(callback.searchParams.get('code')).toBeTruthy()
     })
 
-    test('the secret from before is refused, and so are its tokens and its sessions', async () => {
+    test('the previous client secret is rejected, and so are its tokens and its sessions', async () => {
       const form = { token: then.tokens.access_token }
       expect((await send(postern, '/oauth/introspect', { client: then.app, form })).status).toBe(401)
       expect((await send(postern, '/oauth/introspect', { client: renewed, form })).json).toEqual({ active: false })
@@ -70,13 +70,13 @@ describe.runIf(canRun)(
       await expect(login(postern, renewed, { email, visitor, prompt: 'none' })).rejects.toThrow()
     })
 
-    test('a client that registered itself fails until it is given another secret, and then is managed as before', async () => {
+    test('a client that registered itself fails until it gets another secret, and then can be managed again', async () => {
       expect((await manage(postern, then.selfMade, 'GET')).status).toBe(500)
       await give(then.selfMade.client_id)
       expect((await manage(postern, then.selfMade, 'GET')).status).toBe(200)
     })
 
-    test('a client with pairwise subjects takes people for others', async () => {
+    test('a client with pairwise subjects gets different subjects', async () => {
       const { tokens } = await login(postern, await give(then.pairwise.client_id), { email })
       expect(tokens.claims()?.sub).toMatch(/./)
       expect(tokens.claims()?.sub).not.toBe(then.pairwiseSub)

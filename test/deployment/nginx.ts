@@ -5,18 +5,18 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 
-const sbin = { PATH: `${process.env['PATH']}:/usr/sbin` } // where nginx is, and an ordinary user does not look
+const sbin = { PATH: `${process.env['PATH']}:/usr/sbin` } // nginx is there, outside the PATH of an ordinary user
 
-// `npm test` asks for nothing but Node.js; where a run is meant to be complete, a missing nginx is a failure.
+// `npm test` needs only Node.js. In CI, where a run must be complete, a missing nginx is a failure.
 export const hasNginx = process.env['CI'] !== undefined || spawnSync('nginx', ['-v'], { env: sbin }).status === 0
 
 export type Nginx = {
   child: ChildProcess
-  /** Everything it wrote, to its terminal or to a file. */
+  /** Returns everything it wrote to its standard streams. */
   written(): string
 }
 
-/** Starts nginx as deploy/nginx.conf has it, at this port and before these ports instead of its own. */
+/** Starts nginx with deploy/nginx.conf, but at this port and in front of these ports. */
 export async function startNginx(
   folder: string,
   { port, upstreams }: { port: number; upstreams: Record<string, number> },
@@ -44,7 +44,7 @@ export async function startNginx(
     if (answer?.status === 404) return { child, written: () => written }
     const error = await Promise.race([failed, Promise.resolve(undefined)])
     if (error || child.exitCode !== null || Date.now() > deadline) {
-      throw new Error(`nginx, which stands before the replicas, did not start: ${error ?? written}`)
+      throw new Error(`nginx, which stands in front of the replicas, did not start: ${error ?? written}`)
     }
   }
 }

@@ -20,7 +20,7 @@ let elsewhere: string
 let packed: Packed
 let server: ChildProcess | undefined
 
-// The command as a shell finds it after `npm install --global`, on the Node.js of this run.
+// The PATH with the command where `npm install --global` puts it, and with the Node.js of this run.
 const PATH = () => [join(folder, 'prefix/bin'), dirname(process.execPath), surroundings()['PATH']].join(':')
 const postern = (...args: string[]) =>
   run('postern', args, { cwd: elsewhere, env: { ...surroundings(), PATH: PATH(), DATA_DIR: join(elsewhere, 'data') } })
@@ -57,7 +57,7 @@ afterAll(async () => {
 })
 
 describe('the package', () => {
-  test('holds compiled code, migrations, templates and documents, and nothing else', () => {
+  test('contains compiled code, migrations, templates and documents, and nothing else', () => {
     const paths = packed.files.map(({ path }) => path)
     for (const path of [
       'bin/postern.js',
@@ -92,7 +92,7 @@ describe('the package', () => {
 })
 
 describe('postern, installed with npm install --global', () => {
-  test('lists what it can do, and says its version', async () => {
+  test('lists its commands and prints its version', async () => {
     const { stdout } = await postern()
     for (const command of ['postern start', 'postern migrate', 'postern account create', 'postern client create']) {
       expect(stdout).toContain(command)
@@ -105,14 +105,14 @@ describe('postern, installed with npm install --global', () => {
     expect((await postern('config')).stdout).toContain('ISSUER=http://localhost:3000\n')
   })
 
-  test('refuses a command it does not have, and says how to see those it has', async () => {
+  test('refuses an unknown command, and says how to list the known ones', async () => {
     await expect(postern('frobnicate')).rejects.toMatchObject({
       code: 2,
       stderr: expect.stringContaining('postern --help'),
     })
   })
 
-  test('starts a server on a PostgreSQL of its own, with its pages and migrations, and stops with it', async () => {
+  test('starts a server on an embedded PostgreSQL, with its pages and migrations, and stops both together', async () => {
     const port = await freePort()
     const issuer = `http://localhost:${port}`
     const started = spawn('postern', ['start'], {
@@ -143,7 +143,7 @@ describe('postern, installed with npm install --global', () => {
     const exited = once(started, 'exit')
     started.kill('SIGINT')
     expect(await exited).toEqual([0, null])
-    await vi.waitFor(() => expect(() => process.kill(postmaster, 0)).toThrow('ESRCH'), 10_000) // the system buries it
+    await vi.waitFor(() => expect(() => process.kill(postmaster, 0)).toThrow('ESRCH'), 10_000) // the system reaps it
   })
 })
 
@@ -166,7 +166,7 @@ describe('@postern/resource-server', () => {
     })
   }, 120_000)
 
-  test('brings jose and nothing else, and is small', async () => {
+  test('installs only jose, and is small', async () => {
     const modules = join(alone, 'node_modules')
     const installed = (await readdir(modules)).filter((name) => !name.startsWith('.'))
     expect(installed.sort()).toEqual(['@postern', 'jose'])
@@ -177,7 +177,7 @@ describe('@postern/resource-server', () => {
     expect(sizes.reduce((sum, size) => sum + size, 0)).toBeLessThan(2_000_000)
   })
 
-  test('is what the package of the server has, by its own name', async () => {
+  test('can be imported by its own name', async () => {
     const script = `import { requireToken } from '@postern/resource-server'; process.stdout.write(typeof requireToken)`
     const { stdout } = await run(process.execPath, ['--input-type=module', '-e', script], {
       cwd: alone,
@@ -186,7 +186,7 @@ describe('@postern/resource-server', () => {
     expect(stdout).toBe('function')
   })
 
-  test('needs the version of jose, and has the version, that the server has', async () => {
+  test('has the version of the server, and depends on the same version of jose', async () => {
     const read = async (path: string) => JSON.parse(await readFile(join(repository, path), 'utf8'))
     const [own, server] = [await read('src/resource-server/package.json'), await read('package.json')]
     expect([own.version, own.dependencies]).toEqual([server.version, { jose: server.dependencies.jose }])
@@ -205,7 +205,7 @@ describe('postern/resource-server, in a project of its own', () => {
     await writeFile(join(project, 'package.json'), '{"type":"module"}')
   })
 
-  test('guards an API, and loads nothing of the server with it', async () => {
+  test('protects an API, and loads nothing of the server', async () => {
     await writeFile(
       join(project, 'api.js'),
       `import { registerHooks } from 'node:module'
@@ -223,7 +223,7 @@ describe('postern/resource-server, in a project of its own', () => {
     expect(foreign).toEqual([])
   })
 
-  test('has types, which fit those of Koa and Express and refuse a mistake', async () => {
+  test('has types that fit those of Koa and Express and reject a mistake', async () => {
     const check = async (name: string, code: string) => {
       await writeFile(join(project, name), code)
       const options = '--strict --exactOptionalPropertyTypes --noEmit --module nodenext --target esnext --types node'
@@ -247,7 +247,7 @@ describe('postern/resource-server, in a project of its own', () => {
     await expect(check('wrong.ts', wrong)).rejects.toMatchObject({ stdout: expect.stringContaining("'scope'") })
   })
 
-  test('is all of the package that can be imported', async () => {
+  test('is the only part of the package that can be imported', async () => {
     for (const path of ['postern', 'postern/dist/src/serve.js', 'postern/dist/src/resource-server/cache.js']) {
       await expect(node('--eval', `await import('${path}')`)).rejects.toMatchObject({
         stderr: expect.stringContaining('ERR_PACKAGE_PATH_NOT_EXPORTED'),

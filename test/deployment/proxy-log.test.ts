@@ -19,7 +19,7 @@ const headers = {
   cookie: 'postern_session=S3CRET-COOKIE',
 }
 
-describe.runIf(hasNginx)('the nginx of the composition, while every replica is away', () => {
+describe.runIf(hasNginx)('the nginx of the composition, while every replica is down', () => {
   let folder: string
   let nginx: Nginx
   let origin: string
@@ -36,12 +36,12 @@ describe.runIf(hasNginx)('the nginx of the composition, while every replica is a
     if (folder) await rm(folder, { recursive: true, force: true })
   })
 
-  test('writes nothing of a request: no query, no referrer, no token', async () => {
+  test('logs nothing of a request: no query, no referrer, no token', async () => {
     for (const path of requests) {
       expect((await fetch(`${origin}${path}`, { headers })).status, path).toBe(502)
       expect((await fetch(`${origin}${path}`, { method: 'POST', headers, body: 'x=S3CRET-BODY' })).status).toBe(502)
     }
-    // More than it takes, in a line and in a body.
+    // More than it accepts, in a request line and in a body.
     expect((await fetch(`${origin}/?${'S3CRET'.repeat(4_000)}`, { headers })).status).toBe(414)
     const body = `S3CRET${'x'.repeat(200_000)}`
     expect((await fetch(`${origin}/oauth/par?S3CRET`, { method: 'POST', headers, body })).status).toBe(413)

@@ -34,7 +34,7 @@ let issuer: string
 const replicas: Replica[] = []
 let proxy: ChildProcess | undefined
 
-/** A service's environment, with the names that only Docker's network knows replaced by ours. */
+/** Returns the environment of a service, with our addresses for the names that only Docker's network knows. */
 function environmentOf({ environment = {} }: Service, port?: number): Record<string, string> {
   return {
     ...surroundings(),
@@ -42,7 +42,7 @@ function environmentOf({ environment = {} }: Service, port?: number): Record<str
     ...environment,
     ISSUER: issuer,
     DATABASE_URL: database.url,
-    INSECURE_DATABASE_CONNECTION: '', // that is for the network of the composition
+    INSECURE_DATABASE_CONNECTION: '', // only for the network of the composition
     ...(environment['ENCRYPTION_KEYS_FILE'] && { ENCRYPTION_KEYS_FILE: join(folder, 'encryption_keys') }),
     TRUSTED_PROXIES: '127.0.0.0/8',
     HOST: '127.0.0.1',
@@ -74,7 +74,7 @@ async function startReplica(name: string): Promise<Replica> {
   }
 }
 
-/** The status of a request that names another host than the one it is sent to, which `fetch` cannot do. */
+/** Returns the status of a request whose Host differs from the address it is sent to, which `fetch` cannot do. */
 function statusFor(host: string, path: string): Promise<number | undefined> {
   return new Promise((resolve, reject) => {
     request(new URL(path, issuer), { headers: { host } }, (response) => {
@@ -116,13 +116,13 @@ afterAll(async () => {
 })
 
 describe('the image', () => {
-  test('is made for the Node.js that runs these tests, for an unprivileged user and to be stopped gracefully', () => {
+  test('is made for the Node.js that runs these tests, for an unprivileged user, and stops gracefully', () => {
     const major = process.versions.node.split('.')[0]
     expect(image.bases).toEqual([`node:${major}-slim`, `node:${major}-slim`])
     expect(image).toMatchObject({ user: 'node', stopSignal: 'SIGTERM', env: { HOST: '0.0.0.0' } })
   })
 
-  test('holds what production needs: no compiler, no test tool, no PostgreSQL', async () => {
+  test('contains only what production needs: no compiler, no test tool, no PostgreSQL', async () => {
     const { stdout } = await run('ls', [join(image.folder, 'node_modules')])
     const packages = stdout.split('\n')
     expect(packages).toContain('oidc-provider')
@@ -131,7 +131,7 @@ describe('the image', () => {
     }
   })
 
-  test('without DATABASE_URL says what is missing', async () => {
+  test('names the missing setting when DATABASE_URL is not set', async () => {
     const started = run('node', image.command.slice(1), {
       cwd: image.folder,
       env: { ...surroundings(), ...image.env, DATA_DIR: join(folder, 'data') },
@@ -142,14 +142,14 @@ describe('the image', () => {
 
 describe('docker-compose.yml', () => {
   test.each(['POSTERN_PASSWORD', 'POSTGRES_PASSWORD'])(
-    'does not start without %s, and says how to make it',
+    'does not start without %s, and says how to create it',
     async (name) => {
       const reading = readComposition(join(repository, 'docker-compose.yml'), { ...variables, [name]: '' })
       await expect(reading).rejects.toThrow(new RegExp(`^${name} is not set.* make one with openssl`))
     },
   )
 
-  test('migrates once, before any replica starts, and puts the proxy before healthy replicas', () => {
+  test('migrates once, before any replica starts, and puts the proxy in front of healthy replicas', () => {
     const { migrate, proxy: front } = composition.services
     expect(migrate).toMatchObject({
       command: ['node', 'dist/src/cli.js', 'migrate'],
@@ -165,12 +165,12 @@ describe('docker-compose.yml', () => {
     expect(composition.services['database']?.image).toBe('postgres:18')
   })
 
-  test('believes the forwarded headers of its own network, and no other', () => {
+  test('trusts the forwarded headers of its own network, and no other', () => {
     const subnet = composition.networks['inner']?.ipam?.config[0]?.subnet
     for (const name of replicaNames) expect(serviceOf(name).environment?.['TRUSTED_PROXIES']).toBe(subnet)
   })
 
-  test('confines every service: no capability, no way to a privilege, nothing written to its image', () => {
+  test('confines every service: no capability, no new privilege, nothing written to its image', () => {
     expect(Object.keys(composition.services)).toEqual(['database', 'migrate', ...replicaNames, 'proxy'])
     for (const [name, service] of Object.entries(composition.services)) {
       expect(service, name).toMatchObject({
@@ -184,7 +184,7 @@ describe('docker-compose.yml', () => {
     }
   })
 
-  test('publishes one port, of the proxy, to this machine alone', () => {
+  test('publishes one port, that of the proxy, and only to this machine', () => {
     const ports = Object.entries(composition.services).flatMap(([name, service]) =>
       (service.ports ?? []).map((port) => [name, port]),
     )
@@ -200,7 +200,7 @@ describe('docker-compose.yml', () => {
     }
   })
 
-  test('connects in clear only on a network inside, which only the database and Postern are on', () => {
+  test('connects unencrypted only on an internal network, which only the database and Postern are on', () => {
     expect(composition.networks['storage']).toEqual({ internal: true })
     const on = (network: string) =>
       Object.keys(composition.services).filter((name) => serviceOf(name).networks?.includes(network))
@@ -213,7 +213,7 @@ describe('docker-compose.yml', () => {
     }
   })
 
-  test('gives the password of the superuser to the database alone', () => {
+  test("gives the superuser's password only to the database", () => {
     for (const [name, { environment = {} }] of Object.entries(composition.services)) {
       const has = Object.values(environment).some((value) => value.includes(variables.POSTGRES_PASSWORD))
       expect(has, name).toBe(name === 'database')
@@ -241,7 +241,7 @@ describe('docker-compose.yml', () => {
   })
 })
 
-describe('its steps, one after another', () => {
+describe('the steps of a deployment, one after another', () => {
   const [first, second] = replicaNames
 
   test('a replica refuses to start on a database that was not migrated', async () => {
@@ -249,7 +249,7 @@ describe('its steps, one after another', () => {
     await expect(started).rejects.toMatchObject({ code: 1, stderr: expect.stringContaining('Run: postern migrate') })
   })
 
-  test('the migration job brings the schema up to date, and may be run again', async () => {
+  test('the migration job updates the schema, and may be run again', async () => {
     const migrate = serviceOf('migrate')
     expect((await runIn(migrate, migrate.command ?? [])).stdout).toContain('Applied: 0001-')
     expect((await runIn(migrate, migrate.command ?? [])).stdout).toContain('up to date')
@@ -272,7 +272,7 @@ describe('its steps, one after another', () => {
       client = await postern(['client', 'create', '--redirect-uris', 'https://rp.example/cb', ...metadata])
     })
 
-    test('a person signs in, and relying party and browser are answered by both replicas', async () => {
+    test('a person signs in while both replicas answer the relying party and the browser', async () => {
       const before = replicas.map((replica) => requestsOf(replica).length)
       const { config, tokens } = await login({ issuer } as TestPostern, client, {
         email: 'ada@example.com',
@@ -290,14 +290,14 @@ describe('its steps, one after another', () => {
       }
     })
 
-    test('metadata names the address of the proxy, whoever answers', async () => {
+    test('metadata contains the address of the proxy, whichever replica answers', async () => {
       for (let turn = 0; turn < 4; turn++) {
         const metadata = (await (await fetch(`${issuer}/.well-known/openid-configuration`)).json()) as object
         expect(metadata).toMatchObject({ issuer, token_endpoint: `${issuer}/oauth/token` })
       }
     })
 
-    test('a client cannot make up its address or the host it asked for', async () => {
+    test('a visitor cannot fake their address or the requested host', async () => {
       const visitor = createVisitor(issuer)
       const path = '/.well-known/openid-configuration'
       const page = await visitor.get(path, { 'x-forwarded-for': '203.0.113.9', 'x-forwarded-host': 'evil.example' })
@@ -308,7 +308,7 @@ describe('its steps, one after another', () => {
       expect(await statusFor('evil.example', path)).toBe(421)
     })
 
-    test('health is not shown to the outside', async () => {
+    test('health is not visible from outside', async () => {
       expect((await fetch(`${issuer}/health/ready`)).status).toBe(404)
     })
 

@@ -8,7 +8,7 @@ describe('RFC 6890 §2.2: an address is special', () => {
     ['private', '10.0.0.0', '10.255.255.255'],
     ['carrier-grade NAT', '100.64.0.0', '100.127.255.255'],
     ['loopback', '127.0.0.1', '127.255.255.255'],
-    ['link local, with the credentials of a cloud’s machine', '169.254.0.0', '169.254.169.254'],
+    ['link local, where clouds serve credentials of a machine', '169.254.0.0', '169.254.169.254'],
     ['private', '172.16.0.0', '172.31.255.255'],
     ['IETF protocol assignments', '192.0.0.0', '192.0.0.192'],
     ['documentation', '192.0.2.0', '192.0.2.255'],
@@ -20,7 +20,7 @@ describe('RFC 6890 §2.2: an address is special', () => {
     ['documentation', '198.51.100.0', '203.0.113.255'],
     ['multicast', '224.0.0.1', '239.255.255.255'],
     ['reserved or broadcast', '240.0.0.0', '255.255.255.255'],
-    ['Azure’s own, at a public address', '168.63.129.16', '168.63.129.16'],
+    ['of Azure itself, although public', '168.63.129.16', '168.63.129.16'],
   ])('if it is IPv4 and %s', (_kind, ...addresses) => {
     for (const address of addresses) expect([address, isSpecialUse(address)]).toEqual([address, true])
   })
@@ -39,7 +39,7 @@ describe('RFC 6890 §2.2: an address is special', () => {
     ['6to4', '2002:7f00:1::', '2002:a00:1::1', '2002:808:808::1'],
     ['AS112', '2620:4f:8000::1', '2620:4f:8000:ffff::1'],
     ['6bone', '3ffe::1', '3ffe:ffff::1'],
-    ['of no allocation', '4000::1', '1fff::1', '5f00::1', 'a000::1'],
+    ['in no allocated block', '4000::1', '1fff::1', '5f00::1', 'a000::1'],
     ['unique local, such as a cloud’s metadata', 'fc00::1', 'fd00:ec2::254', 'fdff:ffff::1'],
     ['link local, with a zone or without', 'fe80::1', 'febf::1', 'fe80::1%eth0', '::1%lo'],
     ['site local', 'fec0::1', 'feff::1'],
@@ -48,7 +48,7 @@ describe('RFC 6890 §2.2: an address is special', () => {
     for (const address of addresses) expect([address, isSpecialUse(address)]).toEqual([address, true])
   })
 
-  test('if it is none', () => {
+  test('if it is not an address at all', () => {
     for (const text of [
       '',
       'localhost',
@@ -76,6 +76,6 @@ test.each([
     '2003::1',
     '3fff:1000::1',
   ],
-])('the addresses of hosts on the Internet are not special: %s, %s …', (...addresses) => {
+])('addresses of hosts on the Internet are not special: %s, %s …', (...addresses) => {
   for (const address of addresses) expect([address, isSpecialUse(address)]).toEqual([address, false])
 })

@@ -7,7 +7,7 @@ afterEach(() => vi.useRealTimers())
 const pass = (ms: number) => vi.advanceTimersByTime(ms)
 
 describe('what failed is left alone', () => {
-  test('for a second, then twice as long each time, and never for more than five minutes', () => {
+  test('for a second, then twice as long each time, up to five minutes', () => {
     const backoff = createBackoff()
     expect(backoff.isHeld('host')).toBe(false)
     for (const seconds of [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300]) {
@@ -19,13 +19,13 @@ describe('what failed is left alone', () => {
     }
   })
 
-  test('and nothing else is', () => {
+  test('without affecting anything else', () => {
     const backoff = createBackoff()
     backoff.failed('host')
     expect(backoff.isHeld('other')).toBe(false)
   })
 
-  test('until it succeeds, which makes the next failure the first', () => {
+  test('until it succeeds, after which the next failure counts as the first', () => {
     const backoff = createBackoff()
     backoff.failed('host')
     pass(1_000)
@@ -44,7 +44,7 @@ describe('what failed is left alone', () => {
     expect(backoff.isHeld('host')).toBe(false)
   })
 
-  test('as if for the first time, when the last failure is long ago', () => {
+  test('as if for the first time, when the last failure was long ago', () => {
     const backoff = createBackoff()
     backoff.failed('host')
     pass(1_000 + 300_000)
@@ -53,7 +53,7 @@ describe('what failed is left alone', () => {
     expect(backoff.isHeld('host')).toBe(false)
   })
 
-  test('unless a thousand others failed since, so that nobody fills the memory', () => {
+  test('unless a thousand others failed since, so that nobody can fill the memory', () => {
     const backoff = createBackoff()
     backoff.failed('first')
     backoff.failed('second')

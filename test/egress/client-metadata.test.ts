@@ -16,9 +16,9 @@ const redirect_uris = ['https://rp.example/cb']
 let key: CryptoKey
 let fleet: Fleet
 let folder: string
-/** A server of a client's on the inner network, which is this machine. */
+/** The server of a client on the internal network, which is this machine. */
 let inner: { server: Server; host: string; received: string[] }
-/** A port that was not named in the settings, one that was and answers no TLS, and one that was and is closed. */
+/** A port that the settings do not name, a named one that speaks no TLS, and a named one that is closed. */
 let unnamed: Listener
 let open: Listener
 let closedPort: number
@@ -60,7 +60,7 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true })
 })
 
-/** A client with an address in its metadata that it could not be registered with. */
+/** Creates a client with an address in its metadata that it could not be registered with. */
 async function createClient(address: Record<string, string>, metadata: Record<string, unknown>): Promise<string> {
   const { client_id } = await fleet.createClient(metadata)
   await fleet.database.query('update clients set metadata = metadata || $2 where id = $1', [client_id, address])
@@ -70,7 +70,7 @@ async function createClient(address: Record<string, string>, metadata: Record<st
 type BackchannelClient = { backchannelLogout(sub: string, sid: string): Promise<void> }
 type Answered = { status: number; body: string }
 
-/** Authenticates a client by its key (RFC 7523 §2.2), for which the server has to fetch it. */
+/** Authenticates a client by its key (RFC 7523 §2.2), which the server must fetch. */
 async function authenticate(jwks_uri: string): Promise<Answered> {
   const client_id = await createClient(
     { jwks_uri },
@@ -100,7 +100,7 @@ async function authenticate(jwks_uri: string): Promise<Answered> {
   return { status: response.status, body: await response.text() }
 }
 
-/** Begins an authorization for a client whose redirect URIs a document vouches for (OpenID Connect Core §8.1). */
+/** Begins an authorization for a client whose redirect URIs a document lists (OpenID Connect Core §8.1). */
 async function authorize(sector_identifier_uri: string): Promise<Answered> {
   const client_id = await createClient({ sector_identifier_uri }, { subject_type: 'pairwise', redirect_uris })
   const query = new URLSearchParams({ client_id, response_type: 'code', scope: 'openid' })
@@ -110,7 +110,7 @@ async function authorize(sector_identifier_uri: string): Promise<Answered> {
   return { status: response.status, body: await response.text() }
 }
 
-/** What nobody outside may tell apart. */
+/** Returns addresses that nobody outside may be able to tell apart. */
 const failing = () => [
   `https://localhost:${open.port}/open`,
   `https://localhost:${closedPort}/closed`,
@@ -126,12 +126,12 @@ const failing = () => [
 ]
 
 describe('a jwks_uri', () => {
-  test('at a host named in EGRESS_PRIVATE_HOSTS is fetched, over TLS that NODE_EXTRA_CA_CERTS vouches for', async () => {
+  test('at a host named in EGRESS_PRIVATE_HOSTS is fetched, with a certificate that NODE_EXTRA_CA_CERTS trusts', async () => {
     expect(await authenticate(`https://${inner.host}/jwks`)).toMatchObject({ status: 200 })
     expect(inner.received).toEqual(['GET /jwks'])
   })
 
-  test('at any other host inside gets no connection', async () => {
+  test('at any other internal host gets no connection', async () => {
     for (const host of [
       'localhost',
       '127.1',
@@ -148,13 +148,13 @@ describe('a jwks_uri', () => {
     expect(unnamed.connections).toBe(0)
   })
 
-  test('over http gets no connection, not even at a host that is named', async () => {
+  test('over http gets no connection, not even at a named host', async () => {
     const before = open.connections
     expect(await authenticate(`http://localhost:${open.port}/jwks`)).toMatchObject({ status: 401 })
     expect(open.connections).toBe(before)
   })
 
-  test('that fails is answered in the same words, whatever is there', async () => {
+  test('that fails gets the same answer, whatever is there', async () => {
     const answers = await Promise.all(failing().map(authenticate))
     expect(new Set(answers.map(({ status, body }) => `${status} ${body}`)).size).toBe(1)
     expect(answers[0]).toMatchObject({ status: 401, body: expect.stringContaining('"error":"invalid_client"') })
@@ -168,7 +168,7 @@ describe('a sector_identifier_uri', () => {
     expect(inner.received).toContain('GET /sector')
   })
 
-  test('that fails is answered in the same words, whatever is there', async () => {
+  test('that fails gets the same answer, whatever is there', async () => {
     const answers = await Promise.all(failing().map(authorize))
     const withoutReference = (body: string) => body.replace(/<dt>Reference<\/dt><dd>.*?<\/dd>/, '')
     expect(new Set(answers.map(({ status, body }) => `${status} ${withoutReference(body)}`)).size).toBe(1)
@@ -181,7 +181,7 @@ describe('a sector_identifier_uri', () => {
 })
 
 describe('a backchannel_logout_uri', () => {
-  test('inside gets no connection', async () => {
+  test('at an internal host gets no connection', async () => {
     for (const host of ['localhost', '127.1', '[::ffff:127.0.0.1]']) {
       const backchannel_logout_uri = `https://${host}:${unnamed.port}/logout`
       const client_id = await createClient({ backchannel_logout_uri }, { backchannel_logout_uri: 'https://rp.example' })
@@ -192,7 +192,7 @@ describe('a backchannel_logout_uri', () => {
   })
 })
 
-test('whoever runs the server finds the reason in the log, and whoever asked does not', async () => {
+test('the reason is in the log for the operator, but not in the answer', async () => {
   const [process] = fleet.processes
   const { body } = await authenticate(`https://10.9.8.7:${unnamed.port}/jwks`)
   const line = process.output.find((logged) => logged.includes('10.9.8.7')) ?? '{}'

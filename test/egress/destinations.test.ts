@@ -4,12 +4,12 @@ import { inDns } from '../../src/egress/lookups.ts'
 import { createListener, type Listener } from '../support/listener.ts'
 import { createNameServer } from '../support/name-server.ts'
 
-const nobodys = '2d00::1' // of a block that IANA has kept to itself: public, and nobody is there
+const nobodys = '2d00::1' // in a block that IANA has not assigned: public, but unused
 
 let listener: Listener
 beforeEach(async () => {
   listener = await createListener({ hangsUp: true })
-  // That a failure is told late is tested elsewhere.
+  // Another test checks that a failure is reported late.
   vi.useFakeTimers({ toFake: ['setTimeout'] }).setTimerTickMode('nextTimerAsync')
 })
 afterEach(async () => {
@@ -20,7 +20,7 @@ afterEach(async () => {
 const production = { allowsLoopback: false, privateHosts: [] }
 const at = (...addresses: string[]) => createGuardedFetch({ ...production, lookup: async () => addresses })
 
-/** Why a request failed, which only the log gets to know. Fails when it did not. */
+/** Returns why a request failed, which only the log shows. Fails if it succeeded. */
 async function reasonOf(fetching: Promise<Response>): Promise<string> {
   const error = await fetching.then(
     () => expect.fail('it was fetched'),
@@ -30,8 +30,8 @@ async function reasonOf(fetching: Promise<Response>): Promise<string> {
   return String((error.cause as Error).message)
 }
 
-describe('R20: no connection is made', () => {
-  // Each of these is another spelling of an address on this machine, and connects to it.
+describe('no connection is made', () => {
+  // Each of these is another spelling of an address of this machine, and connects to it.
   test.each([
     '127.0.0.1',
     '127.1',
@@ -57,7 +57,7 @@ describe('R20: no connection is made', () => {
     expect(listener.connections).toBe(1)
   })
 
-  test('to localhost, whether or not the name is known', async () => {
+  test('to localhost, whether or not the name can be resolved', async () => {
     const guarded = createGuardedFetch(production)
     for (const host of ['localhost', 'LOCALHOST', 'localhost.', 'app.localhost'])
       await reasonOf(guarded(`https://${host}:${listener.port}/`))
@@ -76,12 +76,12 @@ describe('R20: no connection is made', () => {
     '2002:7f00:1::1',
     'fd00::1',
     'fe80::1%lo',
-  ])('to a host whose name means %s', async (address) => {
+  ])('to a host whose name resolves to %s', async (address) => {
     expect(await reasonOf(at(address)(`https://rp.example:${listener.port}/`))).toContain(address)
     expect(listener.connections).toBe(0)
   })
 
-  test('to a host that is inside as well as outside, in whichever order', async () => {
+  test('to a host with both internal and external addresses, in any order', async () => {
     for (const addresses of [
       [nobodys, '127.0.0.1'],
       ['127.0.0.1', nobodys],
@@ -92,7 +92,7 @@ describe('R20: no connection is made', () => {
     expect(listener.connections).toBe(0)
   })
 
-  test('to another port or subdomain of a host that may be at a private address', async () => {
+  test('to another port or subdomain of a host that may have a private address', async () => {
     const privateHosts = ['inner.example', 'other.example:1', `more.example:${listener.port}`]
     const guarded = createGuardedFetch({ allowsLoopback: false, privateHosts, lookup: async () => ['127.0.0.1'] })
     for (const host of ['inner.example', 'other.example', 'a.more.example', 'more.example.', 'more.example.net'])
@@ -106,7 +106,7 @@ describe('R20: no connection is made', () => {
     expect(await reasonOf(at()('https://rp.example/'))).toBe('rp.example has no address')
   })
 
-  test('over http, to whatever host', async () => {
+  test('over http, to any host', async () => {
     for (const url of [`http://rp.example:${listener.port}/`, `http://127.0.0.1:${listener.port}/`]) {
       expect(await reasonOf(at('127.0.0.1')(url))).toBe('http: is not https:')
     }
@@ -120,13 +120,13 @@ describe('R20: no connection is made', () => {
     expect(listener.connections).toBe(0)
   })
 
-  test('with a user name and password, which an address of a client has no business having', async () => {
+  test('with a user name and password, which the address of a client must not have', async () => {
     expect(await reasonOf(at(nobodys)(`https://user:password@rp.example:${listener.port}/`))).toContain('credentials')
   })
 })
 
 describe('DNS rebinding', () => {
-  test('gains nothing, because a name is looked up once and only what was checked is connected to', async () => {
+  test('achieves nothing, because a name is looked up once and only the checked address is connected to', async () => {
     const answers = [[nobodys], ['127.0.0.1']]
     let lookups = 0
     const lookup = async () => answers[lookups++] ?? ['127.0.0.1']
@@ -134,7 +134,7 @@ describe('DNS rebinding', () => {
     expect([lookups, listener.connections]).toEqual([1, 0])
   })
 
-  test('gains nothing from a name server that answers what it likes each time', async () => {
+  test('achieves nothing with a name server that changes its answers', async () => {
     let isFirst = true
     const nameServer = await createNameServer((type) => {
       if (!isFirst) return type === 'A' ? [[127, 0, 0, 1]] : []
@@ -166,7 +166,7 @@ describe('the DNS', () => {
     }
   })
 
-  test('is not waited for longer than a request may take', async () => {
+  test('is waited for no longer than a request may take', async () => {
     const nameServer = await createNameServer(() => undefined)
     try {
       const guarded = createGuardedFetch({ ...production, lookup: inDns([nameServer.address]) })
@@ -177,7 +177,7 @@ describe('the DNS', () => {
     }
   })
 
-  test('nor is any other look-up', async () => {
+  test('is limited to the same time with any other way of looking up', async () => {
     const lookup = () => new Promise<string[]>(() => {})
     expect(await reasonOf(createGuardedFetch({ ...production, lookup })('https://rp.example/'))).toContain(
       'aborted due to timeout',
@@ -186,7 +186,7 @@ describe('the DNS', () => {
 })
 
 describe('Keycloak CVE-2026-4366, -4874; Zitadel CVE-2026-55671, CVE-2024-49753; Casdoor CVE-2026-5469', () => {
-  test('neither a spelling, nor a name, nor a form of IPv6 gets around what is denied', async () => {
+  test('no spelling, name or form of IPv6 gets around what is denied', async () => {
     const guarded = createGuardedFetch(production)
     for (const host of ['0', '127.1', '[::]', '[::ffff:0:0]', '[::ffff:7f00:1]', '[64:ff9b::7f00:1]', 'localhost'])
       await reasonOf(guarded(`https://${host}:${listener.port}/`))

@@ -15,7 +15,7 @@ let guarded: typeof fetch
 
 beforeEach(() => {
   guarded = createGuardedFetch(development)
-  vi.useFakeTimers({ toFake: ['setTimeout'] }).setTimerTickMode('nextTimerAsync') // a failure is told at once
+  vi.useFakeTimers({ toFake: ['setTimeout'] }).setTimerTickMode('nextTimerAsync') // a failure is reported at once
 })
 afterEach(async () => {
   vi.useRealTimers()
@@ -35,7 +35,7 @@ async function listener(options?: Parameters<typeof createListener>[0]) {
   return made
 }
 
-/** The address of a server that does as it likes. */
+/** Starts a server with this handler, and returns its address. */
 async function serving(handler: RequestListener): Promise<string> {
   const server = createServer(handler)
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', () => resolve()))
@@ -56,7 +56,7 @@ async function errorOf(fetching: Promise<Response>): Promise<Error> {
 const reasonOf = async (fetching: Promise<Response>) => String(((await errorOf(fetching)).cause as Error).message)
 
 describe('a fetch', () => {
-  test('sends the method, headers and body it is given, and gives back the answer', async () => {
+  test('sends the given method, headers and body, and returns the answer', async () => {
     const { url, received } = await receiver({ body: { ok: true }, headers: { 'cache-control': 'max-age=60' } })
     for (const body of [new URLSearchParams({ a: 'b c' }), 'a=b+c', Buffer.from('a=b+c')]) {
       const headers = { 'content-type': 'application/x-www-form-urlencoded', accept: 'application/json' }
@@ -72,19 +72,19 @@ describe('a fetch', () => {
     }
   })
 
-  test('says of a body of parameters that it is one', async () => {
+  test('declares the type of a body of parameters', async () => {
     const { url, received } = await receiver()
     await guarded(url, { method: 'POST', body: new URLSearchParams({ a: 'b' }) })
     expect(received[0]?.headers['content-type']).toMatch(/^application\/x-www-form-urlencoded/)
   })
 
-  test('gives back an answer without content', async () => {
+  test('returns an answer without content', async () => {
     const url = await serving((_req, res) => res.writeHead(204).end())
     const response = await guarded(url)
     expect([response.status, await response.text()]).toEqual([204, ''])
   })
 
-  test('passes no cookie on, keeps none, and asks for nothing compressed', async () => {
+  test('sends no cookie, keeps none, and requests no compression', async () => {
     const { url, received } = await receiver({ headers: { 'set-cookie': 'from=there' } })
     const headers = {
       cookie: 'postern_session=secret',
@@ -105,7 +105,7 @@ describe('a fetch', () => {
     expect((await fetching(`http://localhost:${port}/`)).status).toBe(200)
   })
 
-  test('of anything but loopback has to be over https, in development too', async () => {
+  test('must use https for all hosts but loopback, in development too', async () => {
     const there = await listener()
     const fetching = createGuardedFetch({ ...development, lookup: async () => ['127.0.0.1'] })
     for (const host of ['rp.example', 'localhost.example', '127.0.0.2', '[::ffff:127.0.0.1]'])
@@ -120,7 +120,7 @@ describe('an answer', () => {
     const outer = await receiver({ status, headers: { location: inner.url } })
     for (const redirect of ['follow', 'manual', 'error'] as const) {
       for (const init of [{}, { method: 'POST', body: 'logout_token=x' }]) {
-        // A path of its own each time, or what failed before would be left alone.
+        // Each has its own path, because a failed one would be left alone.
         const url = `${outer.url}/${redirect}/${init.method}`
         expect(await reasonOf(guarded(url, { ...init, redirect }))).toBe(`it answered with status ${status}`)
       }
@@ -128,12 +128,12 @@ describe('an answer', () => {
     expect([outer.received.length, inner.received.length]).toEqual([6, 0])
   })
 
-  test.each([304, 400, 401, 404, 500])('with status %i is an error like any other', async (status) => {
+  test.each([304, 400, 401, 404, 500])('with status %i is an error', async (status) => {
     const { url } = await receiver({ status })
     expect(await reasonOf(guarded(url))).toBe(`it answered with status ${status}`)
   })
 
-  test('that is an error is not read, and its connection is ended without waiting for the limit', async () => {
+  test('that is an error is not read, and its connection is closed without waiting for the time limit', async () => {
     const silent = await listener()
     const limit = errorOf(createGuardedFetch(development)(`http://localhost:${silent.port}/`)).then(() => 'limit')
     const closed = Promise.withResolvers<void>()
@@ -145,13 +145,13 @@ describe('an answer', () => {
     await limit
   })
 
-  test('of 64 KiB is read, and of one byte more is not', async () => {
+  test('is read up to 64 KiB, and rejected with one byte more', async () => {
     const url = await serving((req, res) => res.end(Buffer.alloc(Number(req.url?.slice(1)), 'a')))
     expect(await (await guarded(`${url}/65536`)).text()).toHaveLength(65_536)
     expect(await reasonOf(guarded(`${url}/65537`))).toBe('its answer is longer than 65536 bytes')
   })
 
-  test('without an end is cut off, whatever length it claims', async () => {
+  test('without an end is cut off, whatever length it declares', async () => {
     for (const claim of [{}, { 'content-length': '10' }, { 'content-length': String(2 ** 40) }]) {
       const { promise, resolve } = Promise.withResolvers<void>()
       const url = await serving((_req, res) => {
@@ -174,12 +174,12 @@ describe('an answer', () => {
     }
   })
 
-  test('with a head of more than 16 KiB is an error', async () => {
+  test('with headers of more than 16 KiB is an error', async () => {
     const url = await serving((_req, res) => res.writeHead(200, { 'x-long': 'a'.repeat(17_000) }).end('{}'))
     expect(await reasonOf(guarded(url))).toContain('Header overflow')
   })
 
-  test('that is compressed nevertheless is an error, and is not unpacked', async () => {
+  test('that is compressed is an error, and is not decompressed', async () => {
     for (const encoding of ['gzip', 'br', 'identity, gzip']) {
       const url = await serving((_req, res) =>
         res.writeHead(200, { 'content-encoding': encoding }).end(gzipSync(Buffer.alloc(1_000_000))),
@@ -196,7 +196,7 @@ describe('an answer', () => {
     expect(await reasonOf(guarded(url))).toBe('aborted')
   })
 
-  test('that would never end is given up, however it goes on, and the connection with it', async () => {
+  test('that would never end is given up, whatever it sends, and its connection is closed', async () => {
     const handlers: Record<string, RequestListener> = {
       'does not begin': () => {},
       'is always about to begin': (_req, res) => drip(() => res.writeProcessing()),
@@ -233,7 +233,7 @@ describe('a host', () => {
     expect(silent.connections).toBe(1)
   })
 
-  test('whose certificate nobody trusts is sent nothing, even with NODE_TLS_REJECT_UNAUTHORIZED=0', async () => {
+  test('with an untrusted certificate is sent nothing, even with NODE_TLS_REJECT_UNAUTHORIZED=0', async () => {
     let requests = 0
     const server = createSecureServer(createCertificate(), () => requests++)
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', () => resolve()))
@@ -246,7 +246,7 @@ describe('a host', () => {
 })
 
 describe('a failure', () => {
-  test('is the same error whether a port is open or closed or the address forbidden', async () => {
+  test('is the same error whether a port is open or closed or the address is forbidden', async () => {
     const [open, hangingUp, web] = [await listener(), await listener({ hangsUp: true }), await receiver()]
     const ports = [open.port, hangingUp.port, Number(new URL(web.url).port), await freePort()]
     const privateHosts = ports.map((port) => `inner.example:${port}`)
@@ -272,7 +272,7 @@ describe('a failure', () => {
     expect([open.connections, hangingUp.connections]).toEqual([1, 1])
   })
 
-  test('is told after half a second, whether a port was closed, the address forbidden or left alone', async () => {
+  test('is reported after half a second, whether a port was closed, or the address was forbidden or left alone', async () => {
     const closed = `https://localhost:${await freePort()}/`
     vi.useRealTimers()
     vi.useFakeTimers({ toFake: ['setTimeout', 'performance'] })
@@ -289,7 +289,7 @@ describe('a failure', () => {
     }
   })
 
-  test('is explained, with the host and no more of the address, to whoever runs the server', async () => {
+  test('is explained to the operator, with the host but no more of the address', async () => {
     const failures: { host: string; reason: unknown }[] = []
     const fetching = createGuardedFetch({ ...development, onFailure: (failure) => failures.push(failure) })
     await errorOf(fetching('https://10.0.0.1:8443/path?token=secret'))
@@ -297,7 +297,7 @@ describe('a failure', () => {
     expect(String(failures[0]?.reason)).not.toContain('secret')
   })
 
-  test('is what aborting comes to, and it ends the connection', async () => {
+  test('results from aborting, which closes the connection', async () => {
     const [begun, closed] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
     const url = await serving((req) => {
       req.socket.on('close', closed.resolve)
@@ -318,7 +318,7 @@ describe('after a failure', () => {
     vi.useFakeTimers({ toFake: ['performance'] })
   })
 
-  test('a host that cannot be spoken to gets no connection until a pause is over, which grows', async () => {
+  test('a host that cannot be reached gets no connection until a pause is over, which grows', async () => {
     const broken = await listener({ hangsUp: true })
     const attempt = (path: string) => errorOf(guarded(`https://localhost:${broken.port}/${path}`))
     await attempt('one')
@@ -338,7 +338,7 @@ describe('after a failure', () => {
     expect(broken.connections).toBe(3)
   })
 
-  test('an address that answers badly is left alone, and another at the same host is not', async () => {
+  test('an address that answers with an error is left alone, and another at the same host is not', async () => {
     const asked: string[] = []
     const url = await serving((req, res) => {
       asked.push(String(req.url))
@@ -354,7 +354,7 @@ describe('after a failure', () => {
     expect(asked).toEqual(['/bad', '/good', '/bad'])
   })
 
-  test('so is one that does not answer in time', async () => {
+  test('an address that does not answer in time is left alone', async () => {
     const asked: string[] = []
     const url = await serving((req, res) => {
       asked.push(String(req.url))
@@ -366,7 +366,7 @@ describe('after a failure', () => {
     expect(asked).toEqual(['/slow', '/good'])
   })
 
-  test('a success makes the next pause the first again', async () => {
+  test('a success resets the next pause to the first one', async () => {
     let status = 500
     let asked = 0
     const url = await serving((_req, res) => {

@@ -12,11 +12,11 @@ const images = {
 }
 
 describe.each(Object.entries(images))('%s', (name, bytes) => {
-  test('is known by its bytes, with its size', () => {
+  test('is recognized by its bytes, with its size', () => {
     expect(readImage(bytes)).toEqual({ type: name.split(',')[0], width: 32, height: 16 })
   })
 
-  test('that is cut off anywhere, or has another byte anywhere, is never more than it says', () => {
+  test('never passes for another type when it is cut off or a byte is changed', () => {
     for (let length = 0; length < bytes.length; length++) {
       const image = readImage(bytes.subarray(0, length))
       expect([undefined, name.split(',')[0]]).toContain(image?.type)
@@ -30,14 +30,14 @@ describe.each(Object.entries(images))('%s', (name, bytes) => {
 })
 
 test.each([
-  ['nothing', ''],
+  ['an empty file', ''],
   ['a page', '<!doctype html><script>alert(1)</script>'],
   ['an SVG', '<svg xmlns="http://www.w3.org/2000/svg" onload="alert(1)"/>'],
   ['an SVG with a declaration', '<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg"/>'],
   ['a bitmap', 'BM\x46\x00\x00\x00\x00\x00\x00\x00'],
   ['a page behind a space', ' \x89PNG\r\n\x1a\n'],
   ['an image without width', 'GIF89a\x00\x00\x10\x00\x80\x00\x00'],
-  ['a JPEG of segments without end', '\xff\xd8\xff\xe0\x00\x00\xff\xe0\x00\x00'],
-])('%s is no image', (_what, text) => {
+  ['a JPEG of endless segments', '\xff\xd8\xff\xe0\x00\x00\xff\xe0\x00\x00'],
+])('%s is not an image', (_what, text) => {
   expect(readImage(Buffer.from(text, 'latin1'))).toBeUndefined()
 })

@@ -1,23 +1,23 @@
 import { createVisitor, type Fields, type Page, type Visitor } from '../support/visitor.ts'
 
-/** Someone whose browser goes back and forth between the provider and an app. */
+/** The browser of a person, which goes back and forth between the provider and an app. */
 export type Browser = {
   cookies: Visitor['cookies']
   get(url: string): Promise<Page>
   post(url: string, fields: Fields, headers?: Record<string, string>): Promise<Page>
   submit(page: Page, action: string, fields?: Fields): Promise<Page>
-  /** Signs in and consents until the browser is back at the app. Without `scopes` to everything that is asked. */
+  /** Signs in and consents until the browser is back at the app. Without `consent` it allows everything requested. */
   signIn(page: Page, email: string, answer?: { password?: string; consent?: Fields }): Promise<Page>
 }
 
-/** Cookies are shared between the two: browsers do not keep the ports of one host apart. */
+/** Creates a browser whose cookies both share: browsers do not keep the ports of one host apart. */
 export function createBrowser(issuer: string, baseUrl: string): Browser {
   const cookies: Visitor['cookies'] = new Map()
   const visitors = [issuer, baseUrl].map((origin) => ({ origin, visitor: createVisitor(origin, { cookies }) }))
 
   function at(url: string): Visitor {
     const found = visitors.find(({ origin }) => origin === new URL(url).origin)
-    if (!found) throw new Error(`the browser was led to ${url}`)
+    if (!found) throw new Error(`the browser was sent to ${url}`)
     return found.visitor
   }
 

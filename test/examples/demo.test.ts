@@ -29,7 +29,9 @@ afterAll(async () => {
   await rm(place, { recursive: true, force: true })
 })
 
-/** As in a terminal: npm, its shell and the demo are one process group, which Ctrl-C reaches as a whole. */
+/**
+ * Runs the demo as in a terminal: npm, its shell and the demo are one process group, which Ctrl-C reaches as a whole.
+ */
 function npmRunDemo(settings: Record<string, string> = {}): Example {
   const env = { ...process.env, DATABASE_URL: '', ...ports, DATA_DIR: dataDir, ...settings }
   return watch(spawn('npm', ['run', 'demo'], { cwd: repository, env, detached: true }), { leadsGroup: true })
@@ -61,17 +63,17 @@ function isAlive(pid: number): boolean {
   }
 }
 
-/** Nothing is left: of the group of processes, of PostgreSQL, and at the ports. */
+/** Expects that nothing is left: no process of the group, no PostgreSQL, nothing at the ports. */
 async function expectNothingLeft(demo: Example, postgres: number): Promise<void> {
-  await expect.poll(() => isAlive(-Number(demo.child.pid)), { timeout: 20_000 }).toBe(false)
-  await expect.poll(() => isAlive(postgres), { timeout: 20_000 }).toBe(false)
+  await expect.poll(() => isAlive(-Number(demo.child.pid))).toBe(false)
+  await expect.poll(() => isAlive(postgres)).toBe(false)
   for (const port of Object.values(ports)) await expect(fetch(`http://localhost:${port}/`)).rejects.toThrow()
 }
 
 const environmentOf = async (name: string) => parseEnv(await readFile(join(dataDir, `${name}.env`), 'utf8'))
 
 describe('npm run demo', () => {
-  test('starts with nothing, prints where to click, and everything it names works; Ctrl-C leaves nothing', async () => {
+  test('starts from nothing, prints where to click, and all of it works; Ctrl-C leaves nothing running', async () => {
     const demo = npmRunDemo({ DATABASE_URL: 'postgres://nobody@127.0.0.1:1/not-for-demos' })
     const printed = await ready(demo)
     const { browser, page } = await login(printed)
@@ -109,7 +111,7 @@ describe('npm run demo', () => {
     await expectNothingLeft(demo, postgres)
   })
 
-  test('starts again with what it registered, also on other ports, and stops when npm alone is told to', async () => {
+  test('starts again with its registrations, also on other ports, and stops when only npm gets the signal', async () => {
     const before = await environmentOf('relying-party')
     ports.RELYING_PARTY_PORT = String(await freePort())
     const demo = npmRunDemo()
@@ -125,7 +127,7 @@ describe('npm run demo', () => {
     await expectNothingLeft(demo, postgres)
   })
 
-  test('starts again without what it kept of secrets, and stops when its terminal is closed', async () => {
+  test('starts again without its secrets, and stops when its terminal is closed', async () => {
     for (const name of await readdir(dataDir)) if (name.endsWith('.env')) await rm(join(dataDir, name))
     const demo = npmRunDemo()
     expect((await login(await ready(demo))).page.body).toContain('Hello, Ada Lovelace.')
@@ -136,7 +138,7 @@ describe('npm run demo', () => {
     await expectNothingLeft(demo, postgres)
   })
 
-  test('says which port is in use and what to set, before it starts anything', async () => {
+  test('names the port in use and the setting, before it starts anything', async () => {
     const server = createServer().listen(0, '127.0.0.1')
     await once(server, 'listening')
     const address = server.address()

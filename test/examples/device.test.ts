@@ -35,9 +35,9 @@ async function begin({
   return { example, uri, code, complete }
 }
 
-// All at once, because each waits for the interval between two questions.
+// These run at the same time, because each waits for the polling interval.
 describe.concurrent('RFC 8628: a device', () => {
-  test('prints where to go and the code, waits, and prints who signed in', async ({ expect }) => {
+  test('prints the address and the code, waits, and prints who signed in', async ({ expect }) => {
     const { example, uri, code } = await begin()
     expect(uri).toBe(`${postern.issuer}/device`)
     const visitor = createVisitor(postern.issuer)
@@ -54,13 +54,15 @@ describe.concurrent('RFC 8628: a device', () => {
     expect(example.output()).toContain('"email": "ada@example.com"')
   })
 
-  test('prints an address that has the code in it already (§3.3.1), and only what was shared', async ({ expect }) => {
+  test('prints an address that contains the code (§3.3.1), and only the claims that were shared', async ({
+    expect,
+  }) => {
     const { example, complete, code } = await begin()
     expect(complete).toBe(`${postern.issuer}/device?user_code=${code}`)
     const visitor = createVisitor(postern.issuer)
     const email = 'grace@example.com'
     await postern.createAccount(email, { name: 'Grace Hopper' })
-    // The page sends its form by a script; a visitor without one presses the button.
+    // The page submits its form by a script. A visitor without scripts presses the button.
     const confirm = await visitor.submit(await visitor.get(complete), '/device', { user_code: code })
     const signIn = await visitor.submit(confirm, '/device', { confirm: 'yes' })
     const done = await visitor.allow(await visitor.signIn(signIn, email), ['profile'])
@@ -70,7 +72,7 @@ describe.concurrent('RFC 8628: a device', () => {
     expect(example.output()).not.toContain('@example.com')
   })
 
-  test('is told when the person says no', async ({ expect }) => {
+  test('reports that the person denied it', async ({ expect }) => {
     const { example, uri, code } = await begin()
     const visitor = createVisitor(postern.issuer)
     const confirm = await visitor.submit(await visitor.get(uri), '/device', { user_code: code })
@@ -79,7 +81,7 @@ describe.concurrent('RFC 8628: a device', () => {
     expect(example.output()).toContain('You did not allow it')
   })
 
-  test('is told when nobody came in time', async ({ expect }) => {
+  test('reports that nobody entered the code in time', async ({ expect }) => {
     const { example, code } = await begin(late)
     await postern.database.query(
       `update artifacts set expires_at = now() - interval '1 second',
@@ -93,10 +95,10 @@ describe.concurrent('RFC 8628: a device', () => {
   })
 })
 
-describe('says what to do', () => {
+describe('the example of a device says what to do', () => {
   test.each([
     ['without a client', { CLIENT_ID: '' }, /^Set CLIENT_ID\./],
-    ['with a client that is not known', { CLIENT_ID: 'unknown' }, /does not know CLIENT_ID/],
+    ['with an unknown client', { CLIENT_ID: 'unknown' }, /does not know CLIENT_ID/],
   ])('%s', async (_title, settings, says) => {
     const example = run('examples/device/main.ts', { ISSUER: postern.issuer, ...settings })
     expect(await example.ended).toMatchObject({ code: 1 })

@@ -9,9 +9,9 @@ export type Example = {
   child: ChildProcess
   /** Everything printed so far, on both streams. */
   output(): string
-  /** Waits until it has printed something. */
+  /** Waits until it has printed text that matches. */
   prints(pattern: RegExp): Promise<RegExpExecArray>
-  /** Waits for its end, and says how it ended. */
+  /** Resolves when it has ended, with how it ended. */
   ended: Promise<{ code: number | null; signal: string | null }>
   stop(): Promise<void>
 }
@@ -23,7 +23,7 @@ export function run(path: string, settings: Record<string, string> = {}, words: 
   return watch(spawn(process.execPath, [path, ...words], { cwd: repository, env: { ...inherited, ...settings } }))
 }
 
-/** `leadsGroup` says that it was started detached, and has to be stopped with its children. */
+/** Watches a program. With `leadsGroup` it was started detached, and is stopped together with its children. */
 export function watch(child: ChildProcess, { leadsGroup = false } = {}): Example {
   let text = ''
   const waiting = new Set<() => void>()

@@ -41,7 +41,7 @@ async function outcome(environment: Record<string, string>): Promise<{ code: num
 }
 
 describe('RFC 6749 §4.4: a machine', () => {
-  test('gets a token for an API, shows it, and is answered by the API', async () => {
+  test('gets a token for an API, shows it, and gets an answer from the API', async () => {
     const { code, output } = await outcome({ ...settings(machine), RESOURCE: resource, SCOPE: 'notes:read' })
     expect(output).toMatch(/"access_token": "[\w-]{43}"/)
     expect(output).toContain('protected answered 200')
@@ -49,14 +49,14 @@ describe('RFC 6749 §4.4: a machine', () => {
     expect(code).toBe(0)
   })
 
-  test('without the scope is told so by the API, and fails', async () => {
+  test('fails without the scope, with the reason from the API', async () => {
     const { code, output } = await outcome({ ...settings(machine), RESOURCE: resource, SCOPE: 'notes:write' })
     expect(output).toContain('protected answered 403')
     expect(output).toContain('insufficient_scope')
     expect(code).toBe(1)
   })
 
-  test('without an API to call asks what its token is (RFC 7662)', async () => {
+  test('introspects its token when it has no API to call (RFC 7662)', async () => {
     const { code, output } = await outcome(settings(machine))
     expect(output).toContain('"active": true')
     expect(output).toContain(`"client_id": "${machine.client_id}"`)
@@ -64,7 +64,7 @@ describe('RFC 6749 §4.4: a machine', () => {
   })
 })
 
-describe('says what to do', () => {
+describe('the example of a machine says what to do', () => {
   test('without a client', async () => {
     const { code, output } = await outcome({ ISSUER: postern.issuer })
     expect(output).toContain('Set CLIENT_ID and CLIENT_SECRET.')

@@ -7,7 +7,7 @@ import { openTo, startMcpServer } from './mcp-server.ts'
 
 let open: TestPostern
 let closed: TestPostern
-/** The address of an MCP server whose provider lets anybody register, and of one whose does not. */
+/** The addresses of two MCP servers: one whose provider lets anybody register, and one whose provider does not. */
 let openServer: string
 let closedServer: string
 let people = 0
@@ -25,7 +25,7 @@ afterAll(async () => {
   await closed?.stop()
 })
 
-/** Runs it, and goes where it says in a browser, up to the consent page. */
+/** Runs the example, and opens the printed address in a browser, up to the consent page. */
 async function begin(postern: TestPostern, settings: Record<string, string>, words: string[] = []) {
   const example = run('examples/mcp-client/main.ts', settings, words)
   const [, address = ''] = await example.prints(/Open (\S+)/)
@@ -35,13 +35,13 @@ async function begin(postern: TestPostern, settings: Record<string, string>, wor
   return { example, visitor, page: await visitor.signIn(await visitor.get(address), email) }
 }
 
-/** What it prints when it is allowed what it asks for. */
+/** Allows everything, and returns the output. */
 async function use(...run: Parameters<typeof begin>): Promise<string> {
   const { example, visitor, page } = await begin(...run)
   return end(example, visitor.allow(page))
 }
 
-/** Lets the browser return to it, and waits for its end. */
+/** Lets the browser return to the example, and waits for it to end. */
 async function end(example: Example, returning: Promise<Page>): Promise<string> {
   expect(await (await fetch((await returning).url)).text()).toBe('You can close this window.')
   await example.ended
@@ -67,7 +67,7 @@ describe('an MCP client on the command line', () => {
     expect(await use(closed, { RESOURCE: closedServer, INITIAL_ACCESS_TOKEN })).toBe('No notes.')
   })
 
-  test('that somebody registered listens on any port of this computer (RFC 8252 §7.3)', async () => {
+  test('listens on any port of this computer when an administrator registered it (RFC 8252 §7.3)', async () => {
     const { client_id } = await closed.createClient({
       redirect_uris: ['http://127.0.0.1/callback'],
       application_type: 'native',
@@ -76,15 +76,15 @@ describe('an MCP client on the command line', () => {
     expect(await use(closed, { RESOURCE: closedServer, CLIENT_ID: client_id })).toBe('No notes.')
   })
 
-  test('says so when the person denies it', async () => {
+  test('reports that the person denied access', async () => {
     const { example, visitor, page } = await begin(open, { RESOURCE: openServer })
     expect(await end(example, deny(visitor, page))).toMatch(/^It was not allowed: access_denied\./)
     expect(example.child.exitCode).toBe(1)
   })
 
   test.each([
-    ['of another provider (RFC 9207 §2.4)', 'iss', 'https://other.example', 'from another provider'],
-    ['to another question (RFC 6749 §10.12)', 'state', 'other', 'with another answer'],
+    ['from another provider (RFC 9207 §2.4)', 'iss', 'https://other.example', 'from another provider'],
+    ['to another request (RFC 6749 §10.12)', 'state', 'other', 'with another answer'],
   ])('refuses an answer %s', async (_title, parameter, value, says) => {
     const { example, visitor, page } = await begin(open, { RESOURCE: openServer })
     const answer = await visitor.allow(page)
@@ -95,7 +95,7 @@ describe('an MCP client on the command line', () => {
     expect(example.child.exitCode).toBe(1)
   })
 
-  test('says so when nothing answers', async () => {
+  test('reports that nothing answers', async () => {
     const RESOURCE = `http://localhost:${await freePort()}/mcp`
     const example = run('examples/mcp-client/main.ts', { RESOURCE })
     expect(await example.ended).toMatchObject({ code: 1 })

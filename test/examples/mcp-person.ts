@@ -5,33 +5,33 @@ import { decodeJwt, type JWTPayload } from 'jose'
 import { createProvider, type Options, type Provider } from '../../examples/mcp-client/provider.ts'
 import { createVisitor, type Page, tickboxes } from '../support/visitor.ts'
 
-/** Somebody who uses an MCP client, made with the public SDK, and their browser. */
+/** A person who uses an MCP client, made with the public SDK, and a browser. */
 export type Person = {
   provider: Provider
-  /** Where the SDK led the browser, what consent pages asked for there, and what was ticked on them. */
+  /** The addresses that the SDK sent the browser to, the scopes on its consent pages, and those that were ticked. */
   asked: URL[]
   consents: string[][]
   ticked: string[][]
-  /** What the browser came back with. */
+  /** The addresses that the browser came back with. */
   answers: URL[]
   /** Every request of the client, as method and address. */
   requests: string[]
   connect(): Promise<void>
-  /** Uses a tool, and says what it answered. */
+  /** Uses a tool, and returns its answer. */
   use(tool: string, input?: Record<string, unknown>): Promise<string>
-  /** The claims of the access token. */
+  /** Returns the claims of the access token. */
   token(): Promise<JWTPayload>
 }
 
 type Choice = Omit<Partial<Options>, 'open'> & {
-  /** Scopes that are unticked. */
+  /** Scopes to leave unticked. */
   unticked?: string[]
-  /** Asks for less than the SDK would. */
+  /** Narrows the request of the SDK. */
   narrow?: (asked: URL) => void
   fetch?: typeof globalThis.fetch
 }
 
-/** Signs in when asked, and allows what is ticked. */
+/** Creates a person who signs in when asked, and allows what is ticked. */
 export function createPerson(
   issuer: string,
   server: string,
@@ -79,7 +79,7 @@ export function createPerson(
     await transport.finishAuth(provider.codeIn(answer))
   }
 
-  /** Tries once more when the person had to be asked. */
+  /** Does the work, and does it once more if the person first had to allow it. */
   async function whenAllowed<Result>(work: () => Promise<Result>): Promise<Result> {
     try {
       return await work()
@@ -112,5 +112,5 @@ export function createPerson(
   return person
 }
 
-/** Of a box for a scope of an API, which names both. */
+/** Returns the scope of a box, whose value also names the API if the scope belongs to one. */
 const nameOf = (value: string) => String(value.split(' ').at(-1))

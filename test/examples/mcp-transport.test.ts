@@ -17,24 +17,27 @@ afterAll(async () => {
 
 const send = (method: string, headers: Record<string, string> = {}) => fetch(mcp, { method, headers })
 
-describe('MCP 2025-11-25, Transports, Security Warning: `Origin`', () => {
-  test.each(['https://evil.example', 'http://localhost:4200', 'null'])('of a page at %s is refused', async (origin) => {
-    for (const method of ['POST', 'GET', 'DELETE']) {
-      expect([method, (await send(method, { origin })).status]).toEqual([method, 403])
-    }
-  })
+describe('MCP 2025-11-25, Transports, Security Warning: the `Origin` header', () => {
+  test.each(['https://evil.example', 'http://localhost:4200', 'null'])(
+    'of a page at %s is rejected',
+    async (origin) => {
+      for (const method of ['POST', 'GET', 'DELETE']) {
+        expect([method, (await send(method, { origin })).status]).toEqual([method, 403])
+      }
+    },
+  )
 
-  test('is not needed: a program has none, and is asked for a token', async () => {
+  test('is not required: a program sends none, and needs a token', async () => {
     expect((await send('POST')).status).toBe(401)
   })
 
-  test('does not matter to the metadata, which pages may read too', async () => {
+  test('does not matter for the metadata, which pages may read too', async () => {
     const place = mcp.replace('/mcp', '/.well-known/oauth-protected-resource/mcp')
     const { status, headers } = await fetch(place, { headers: { origin: 'https://inspector.example' } })
     expect([status, headers.get('access-control-allow-origin')]).toEqual([200, '*'])
   })
 })
 
-test('there are no streams and no sessions: only POST is answered', async () => {
+test('only POST is answered, because there are no streams and no sessions', async () => {
   for (const method of ['GET', 'DELETE']) expect([method, (await send(method)).status]).toEqual([method, 405])
 })

@@ -15,7 +15,7 @@ const redirect_uris = ['http://127.0.0.1/callback', 'http://localhost/callback']
 const metadata = { client_name: 'Notes', redirect_uris, grant_types: ['authorization_code', 'refresh_token'] }
 let mcp: string
 let open: TestPostern
-/** A web server of those who write apps, with the document of one. */
+/** The web server of an app's developers, with the metadata document of the app. */
 let web: { server: Server; document: string; received: string[] }
 let people = 0
 
@@ -38,10 +38,10 @@ afterAll(async () => {
   web?.server.close()
 })
 
-/** The document, and what it is published with. */
+/** Publishes the document on a web server. */
 async function publish(): Promise<typeof web> {
   const certificate = createCertificate()
-  // The provider runs in this process. One of its own would be started with NODE_EXTRA_CA_CERTS.
+  // The provider runs in this process. Outside of tests it would be started with NODE_EXTRA_CA_CERTS.
   setDefaultCACertificates([...getCACertificates('default'), certificate.cert])
   const received: string[] = []
   const port = await freePort()
@@ -55,14 +55,14 @@ async function publish(): Promise<typeof web> {
   return { server, document, received }
 }
 
-/** Somebody with an account who has not used the client yet. */
+/** Creates a person with an account who has not used the client yet. */
 async function person(options: Parameters<typeof createPerson>[3] = {}) {
   const email = `person-${++people}@example.com`
   await open.createAccount(email)
   return createPerson(open.issuer, mcp, email, options)
 }
 
-/** A request to the server as it is on the wire. */
+/** Sends a request to the server and returns the answer as it is on the wire. */
 async function send(token: string, body: unknown = { jsonrpc: '2.0', id: 1, method: 'tools/list' }) {
   const response = await fetch(mcp, {
     method: 'POST',
@@ -80,7 +80,7 @@ describe.each([
   ['that registers itself (RFC 7591)', () => ({})],
   ['whose client_id is the address of its metadata', () => ({ clientMetadataUrl: web.document })],
 ])('an MCP client %s', (_title, options) => {
-  test('learns where to get a token, asks for it, and uses the tools', async () => {
+  test('learns where to get a token, requests it, and uses the tools', async () => {
     const ada = await person(options())
     await ada.connect()
     expect(await ada.use('list_notes')).toBe('No notes.')
@@ -101,7 +101,7 @@ describe.each([
     expect(ada.answers[0]?.searchParams.get('iss')).toBe(open.issuer) // RFC 9207 §2
   })
 
-  test('gets a token for that server alone (RFC 8707 §2.2), which says who the client is', async () => {
+  test('gets a token for that server only (RFC 8707 §2.2), which contains its client_id', async () => {
     const ada = await person(options())
     await ada.connect()
     const { client_id } = (await ada.provider.clientInformation()) ?? {}
@@ -111,7 +111,7 @@ describe.each([
     else expect(client_id).toMatch(/^[\w-]{43}$/)
   })
 
-  test('gets no scope that was unticked, and is asked for it again by the tool that takes it', async () => {
+  test('gets no scope that was unticked, and a tool that needs it makes it ask again', async () => {
     const unticked = ['notes:write', 'offline_access']
     const ada = await person({ ...options(), unticked })
     await ada.connect()
@@ -126,7 +126,7 @@ describe.each([
     expect(await ada.use('add_note', { text: 'Buy milk' })).toBe('You have 1 notes.')
   })
 
-  test('that asked for less asks for more when a tool takes it, and the person for what is new', async () => {
+  test('that requested less requests more when a tool needs it, and the person is asked only for the addition', async () => {
     const ada = await person({
       ...options(),
       narrow(asked) {
@@ -148,7 +148,7 @@ describe.each([
     expect(await ada.use('list_notes')).toBe('Buy milk')
   })
 
-  test('refreshes its token when it is no longer good, and asks nobody', async () => {
+  test('refreshes its token when it has expired, and asks nobody', async () => {
     const ada = await person(options())
     await ada.connect()
     const before = await ada.provider.tokens()
@@ -163,7 +163,7 @@ describe.each([
 })
 
 describe('the MCP server', () => {
-  test('refuses a token for another resource of the same person and client', async () => {
+  test('rejects a token for another resource of the same person and client', async () => {
     const client = await open.createClient()
     await open.createAccount('grace@example.com')
     const scope = 'openid notes:read notes:write'
@@ -176,7 +176,7 @@ describe('the MCP server', () => {
     expect(refused).toMatchObject({ status: 401, challenge: expect.stringContaining('error="invalid_token"') })
   })
 
-  test('says which scopes a tool takes, in a batch too (RFC 6750 §3.1)', async () => {
+  test('names the scopes that a tool needs, even in a batch (RFC 6750 §3.1)', async () => {
     const ada = await person({ unticked: ['notes:write'] })
     await ada.connect()
     const { access_token = '' } = (await ada.provider.tokens()) ?? {}
@@ -190,7 +190,7 @@ describe('the MCP server', () => {
     expect(await ada.use('list_notes')).toBe('No notes.')
   })
 
-  test('on a port in use says what to do', async () => {
+  test('says what to do when its port is in use', async () => {
     const server = run('examples/mcp-server/main.ts', { PORT: new URL(mcp).port })
     expect(await server.ended).toMatchObject({ code: 1 })
     expect(server.output()).toMatch(/Port \d+ is in use\. Set PORT/)
@@ -198,7 +198,7 @@ describe('the MCP server', () => {
 })
 
 describe('a client', () => {
-  test('that does not say it is a native app is one, by where it returns people to (RFC 8252 §7.3)', async () => {
+  test('counts as a native app by its redirect URIs even if it does not declare it (RFC 8252 §7.3)', async () => {
     const ada = await person()
     await ada.connect()
     const { client_id } = (await ada.provider.clientInformation()) ?? {}
@@ -208,7 +208,7 @@ describe('a client', () => {
     })
   })
 
-  test('may register several addresses, on hosts and on loopback, and listen on a port of the moment', async () => {
+  test('may register several addresses, on hosts and on loopback, and listen on any free port', async () => {
     const redirect_uris = ['https://app.example/callback', 'http://localhost/callback', 'http://127.0.0.1/callback']
     const ada = await person({
       metadata: { redirect_uris, application_type: 'native' },
@@ -219,7 +219,7 @@ describe('a client', () => {
     expect(await ada.use('list_notes')).toBe('No notes.')
   })
 
-  test('that registered without a scope may ask for what its policy lists', async () => {
+  test('that registered without a scope may request what its policy lists', async () => {
     const { client_id } = await registered(open, undefined, { ...metadata, token_endpoint_auth_method: 'none' })
     const ada = await person({ clientId: client_id })
     await ada.connect()
@@ -227,7 +227,7 @@ describe('a client', () => {
     expect(await ada.token()).toMatchObject({ client_id, scope: 'notes:read notes:write' })
   })
 
-  test('that asks for more than its policy lists gets what it lists, and nobody is asked for the rest', async () => {
+  test('that requests more than its policy lists gets only that, and the person is not asked for the rest', async () => {
     await operate(open, 'registration-policy set', {
       name: 'readers',
       rules: { resources: [mcp], scopes: ['offline_access', 'notes:read'] },
@@ -242,7 +242,7 @@ describe('a client', () => {
     await expect(ada.use('add_note', { text: 'Buy milk' })).rejects.toThrow('403 after trying upscoping')
   })
 
-  test('gets nowhere by itself until a policy lists the server, and is told what the policy misses', async () => {
+  test('is refused until a policy lists the server, with what the policy lacks', async () => {
     await operate(open, 'registration-policy delete', { name: 'open' })
     const ada = await person()
     await expect(ada.connect()).rejects.toThrow('scope must not include notes:read (scopes)')

@@ -9,7 +9,7 @@ import { startPostern, type TestPostern } from '../support/postern.ts'
 const run = promisify(execFile)
 const repository = join(import.meta.dirname, '..', '..')
 
-// A user has curl, or runs the other tests; CI has it.
+// A user has curl or runs only the other tests; CI has it.
 const canRun = process.env['CI'] !== undefined || spawnSync('curl', ['--version']).status === 0
 
 let postern: TestPostern
@@ -40,7 +40,7 @@ afterAll(async () => {
 })
 
 describe.runIf(canRun)('docs/registration.md, run from top to bottom', () => {
-  test('registers, reads, updates, rotates the secret of and deletes a client', async () => {
+  test('registers a client, reads and updates it, rotates its secret, and deletes it', async () => {
     const rows = await postern.database.query(
       `select type from audit_events where client_id in (select id from clients where dynamic) order by id`,
     )
@@ -52,7 +52,7 @@ describe.runIf(canRun)('docs/registration.md, run from top to bottom', () => {
     ])
   })
 
-  test('prints what it shows', () => {
+  test('prints the output that the document shows', () => {
     expect(output).toContain('redirect_uris must be on a host that the policy lists (redirect_uris.hosts)')
     expect(output).toMatch(/"client_secret":"[\w-]{64}"/)
     expect(output).toMatch(/"previous_secret_expires_at":"20/)

@@ -66,8 +66,8 @@ const rowsOf = (model: string, email: string) =>
     [model, email],
   )
 
-describe('signing in', () => {
-  test('is asked for with PKCE, state and nonce, and for the API by its resource indicator (RFC 8707 §2)', async () => {
+describe('signing in to the example app', () => {
+  test('is requested with PKCE, state and nonce, and for the API by its resource indicator (RFC 8707 §2)', async () => {
     const response = await fetch(`${baseUrl}/login`, { redirect: 'manual' })
     const parameters = new URL(String(response.headers.get('location'))).searchParams
     expect(Object.fromEntries(parameters)).toMatchObject({
@@ -81,7 +81,7 @@ describe('signing in', () => {
     expect(response.headers.getSetCookie().join()).toMatch(/relying_party=[\w-]{43};.*samesite=lax; httponly/i)
   })
 
-  test('shows who it is and which claims arrived, as text and not as markup', async () => {
+  test("shows the person's name and the claims that arrived, as text and not as markup", async () => {
     const { page, email } = await signIn()
     expect(page.url).toBe(`${baseUrl}/`)
     expect(page.body).toContain('Hello, Ada &lt;b&gt;Lovelace&lt;/b&gt;.')
@@ -89,13 +89,13 @@ describe('signing in', () => {
     expect(page.body).not.toContain('<b>')
   })
 
-  test('shows nothing of what was not shared', async () => {
+  test('shows nothing that was not shared', async () => {
     const { page, email } = await signIn({ scope: ['openid', 'profile', 'offline_access'] })
     expect(page.body).toContain('Hello, Ada')
     expect(page.body).not.toContain(email)
   })
 
-  test('gives the session another name, so that one planted before is not signed in', async () => {
+  test('gives the session a new identifier, so that one planted before is not signed in', async () => {
     const email = 'planted@example.com'
     await postern.createAccount(email)
     const browser = createBrowser(postern.issuer, baseUrl)
@@ -117,7 +117,7 @@ describe('signing in', () => {
     expect((await browser.signIn(first, email)).body).toContain('Hello, tabs@example.com')
   })
 
-  test('is refused when it was begun in another browser (RFC 6749 §10.12)', async () => {
+  test('is refused when it began in another browser (RFC 6749 §10.12)', async () => {
     const email = 'elsewhere@example.com'
     await postern.createAccount(email)
     const attacker = createBrowser(postern.issuer, baseUrl)
@@ -128,7 +128,7 @@ describe('signing in', () => {
     expect(result.body).toContain('was not begun in this browser')
   })
 
-  test('is refused when the code is wrong, or the issuer is another one (RFC 9207 §2.4)', async () => {
+  test('is refused when the code is wrong or the issuer is a different one (RFC 9207 §2.4)', async () => {
     const browser = createBrowser(postern.issuer, baseUrl)
     const answer = async (parameters: Record<string, string>) => {
       const begun = await fetch(`${baseUrl}/login`, { redirect: 'manual' })
@@ -143,7 +143,7 @@ describe('signing in', () => {
     expect((await browser.get(baseUrl)).body).toContain('This app does not know you yet')
   })
 
-  test('that the person breaks off leads back to a friendly page', async () => {
+  test('leads back to a friendly page when the person cancels', async () => {
     const browser = createBrowser(postern.issuer, baseUrl)
     const page = await browser.submit(await browser.get(`${baseUrl}/login`), '/abort')
     expect(page.url).toContain('error=access_denied')
@@ -151,8 +151,8 @@ describe('signing in', () => {
   })
 })
 
-describe('being signed in', () => {
-  test('Refresh uses the refresh token, once each time, and asks again who this is', async () => {
+describe('while a person is signed in', () => {
+  test("Refresh uses each refresh token once, and updates the person's name", async () => {
     const { browser, page, email } = await signIn()
     await postern.database.query(
       `update accounts set profile = jsonb_set(profile, '{name}', '"Countess"') where email = $1`,
@@ -174,7 +174,7 @@ describe('being signed in', () => {
     expect(await rowsOf('RefreshToken', email)).toHaveLength(6)
   })
 
-  test('Call the API brings a token that is for the API and has its scope', async () => {
+  test('Call the API sends a token that is for the API and has its scope', async () => {
     const { browser, page } = await signIn()
     const called = await browser.submit(page, '/call-api')
     expect(called.body).toContain('The API answered 200')
@@ -182,14 +182,14 @@ describe('being signed in', () => {
     expect(called.body).toContain(client.client_id)
   })
 
-  test('the API says no to someone who did not allow its scope (RFC 6750 §3.1)', async () => {
+  test('the API refuses a person who did not allow its scope (RFC 6750 §3.1)', async () => {
     const { browser, page } = await signIn({ scope: ['openid', 'profile', 'offline_access'], resource_scope: [] })
     const called = await browser.submit(page, '/call-api')
     expect(called.body).toContain('The API answered 403')
     expect(called.body).toContain('insufficient_scope')
   })
 
-  test('without access while away there are no buttons for it, and no way around them', async () => {
+  test('the buttons that need access while away are absent without it, and cannot be bypassed', async () => {
     const { browser, page } = await signIn({ scope: ['openid', 'profile'] })
     expect(page.body).toContain('You did not allow access while you are away')
     expect(page.body).not.toContain('/call-api')
@@ -197,7 +197,7 @@ describe('being signed in', () => {
     expect((await browser.get(baseUrl)).body).toContain('Hello, Ada')
   })
 
-  test('ends when what was granted has been taken back', async () => {
+  test('a removed grant ends the session', async () => {
     const { browser, page, email } = await signIn()
     await postern.database.query(
       `delete from grants using accounts where accounts.id = grants.account_id and email = $1`,
@@ -207,7 +207,7 @@ describe('being signed in', () => {
     expect((await browser.get(baseUrl)).body).toContain('This app does not know you yet')
   })
 
-  test('forms that another site or port sends are refused', async () => {
+  test('forms sent from another site or port are refused', async () => {
     const { browser } = await signIn()
     for (const path of ['/logout', '/refresh', '/call-api']) {
       for (const origin of ['https://evil.example', postern.issuer, 'null']) {
@@ -219,7 +219,7 @@ describe('being signed in', () => {
 })
 
 describe('signing out (OpenID Connect RP-Initiated Logout 1.0)', () => {
-  test('ends the session here and at the provider, revokes the refresh token, and comes back', async () => {
+  test('ends the session at the app and the provider, revokes the refresh token, and comes back', async () => {
     const { browser, page, email } = await signIn()
     const cookie = sessionCookie(browser)
     const back = await browser.submit(page, '/logout')
@@ -272,28 +272,28 @@ describe('OpenID Connect Back-Channel Logout 1.0 §2', () => {
     const isSignedIn = async () => (await signed.browser.get(baseUrl)).body.includes('Hello, Ada')
 
     test.each([
-      ['of another issuer', { iss: 'https://other.example' }],
+      ['from another issuer', { iss: 'https://other.example' }],
       ['for another client', { aud: 'another' }],
       ['that has expired', { exp: 1_000_000_000 }],
       ['without iat', { iat: undefined }],
       ['without exp', { exp: undefined }],
       ['without jti', { jti: undefined }],
       ['without events', { events: undefined }],
-      ['of another event', { events: { 'https://schemas.openid.net/secevent/other': {} } }],
+      ['with another event', { events: { 'https://schemas.openid.net/secevent/other': {} } }],
       ['with a nonce', { nonce: 'n' }],
       ['that names nobody', { sub: undefined }],
-    ])('%s is refused (§2.6)', async (_name, claims) => {
+    ])('%s is rejected (§2.6)', async (_name, claims) => {
       expect((await send(claims)).answer).toBe(400)
       expect(await isSignedIn()).toBe(true)
     })
 
-    test('that is an ID token by its type is refused (§2.4)', async () => {
+    test('with the type of an ID token is rejected (§2.4)', async () => {
       expect((await send({}, { typ: 'JWT' })).answer).toBe(400)
       expect((await send({}, { typ: undefined })).answer).toBe(400)
       expect(await isSignedIn()).toBe(true)
     })
 
-    test('signed by somebody else, or by nobody, is refused', async () => {
+    test('signed with an unknown key, or unsigned, is rejected', async () => {
       const { privateKey } = await jose.generateKeyPair('RS256', { extractable: true })
       const stranger = { ...(await jose.exportJWK(privateKey)), kid: 'stranger' }
       const known = privateJwk(postern.server.postern.keyring, 'RS256').kid
@@ -311,7 +311,7 @@ describe('OpenID Connect Back-Channel Logout 1.0 §2', () => {
       expect(await isSignedIn()).toBe(true)
     })
 
-    test('that says sub and no sid ends all sessions of that person, and works once', async () => {
+    test('with sub and without sid ends all sessions of that person, and works once', async () => {
       const { token, answer } = await send({})
       expect(answer).toBe(200)
       expect(await isSignedIn()).toBe(false)
@@ -320,21 +320,21 @@ describe('OpenID Connect Back-Channel Logout 1.0 §2', () => {
   })
 })
 
-describe('starting', () => {
-  test('without a client says what to set', async () => {
+describe('starting the example app', () => {
+  test('fails without a client, and names the settings', async () => {
     const app = run('examples/relying-party/main.ts')
     expect(await app.ended).toMatchObject({ code: 1 })
     expect(app.output()).toContain('Set CLIENT_ID and CLIENT_SECRET.')
   })
 
-  test('without a provider says that there is none', async () => {
+  test('fails without a provider, and reports its absence', async () => {
     const issuer = `http://localhost:${await freePort()}`
     const app = run('examples/relying-party/main.ts', { ...credentials(client), ISSUER: issuer })
     expect(await app.ended).toMatchObject({ code: 1 })
     expect(app.output()).toContain(`No provider answers at ${issuer}.`)
   })
 
-  test('on a port that is in use says so', async () => {
+  test('fails on a port in use, and names the setting', async () => {
     const { port } = new URL(baseUrl)
     const app = run('examples/relying-party/main.ts', { ...credentials(client), PORT: port })
     expect(await app.ended).toMatchObject({ code: 1 })

@@ -57,13 +57,13 @@ async function tokenFor(client: ClientMetadata, parameters: Record<string, strin
 }
 
 describe('a token for this API with the scope', () => {
-  test('is let through, and the API knows the client (RFC 7662 §2.2)', async () => {
+  test('is accepted, and the API learns the client (RFC 7662 §2.2)', async () => {
     const { status, body } = await call(`Bearer ${await tokenFor(machine, { resource, scope: 'notes:read' })}`)
     expect(status).toBe(200)
     expect(body).toMatchObject({ client_id: machine.client_id, scope: 'notes:read', expires_at: expect.any(Number) })
   })
 
-  test('of a person says whose it is, and the name of the scheme may be in any case (RFC 9110 §11.1)', async () => {
+  test('names the person it belongs to, with the name of the scheme in any case (RFC 9110 §11.1)', async () => {
     const account = await postern.createAccount('ada@example.com')
     const client = await postern.createClient()
     const { config, tokens } = await login(postern, client, {
@@ -81,32 +81,32 @@ describe('a token for this API with the scope', () => {
   })
 })
 
-describe('RFC 6750 §3: refusals', () => {
+describe('RFC 6750 §3: the API rejects', () => {
   test.each([
-    ['without a token', undefined],
-    ['with another scheme', 'Basic YTpi'],
-  ])('%s are 401 with a challenge that names no error', async (_title, authorization) => {
+    ['a request without a token', undefined],
+    ['a request with another scheme', 'Basic YTpi'],
+  ])('%s with 401 and a challenge that names no error', async (_title, authorization) => {
     const place = resource.replace('/api', '/.well-known/oauth-protected-resource/api')
     const bare = new RegExp(`^Bearer realm="${resource}", resource_metadata="${place}", DPoP (?!.*error)`)
     expect(await call(authorization)).toMatchObject({ status: 401, challenge: expect.stringMatching(bare) })
   })
 
-  test('a token in the query does not count (RFC 9700 §4.3.2)', async () => {
+  test('a token in the query (RFC 9700 §4.3.2)', async () => {
     const token = await tokenFor(machine, { resource, scope: 'notes:read' })
     expect((await call(undefined, `${resource}/protected?access_token=${token}`)).status).toBe(401)
   })
 
   test.each([
-    ['without anything after the scheme', 'Bearer'],
+    ['with nothing after the scheme', 'Bearer'],
     ['with two tokens', 'Bearer a b'],
-    ['with what cannot be a token', 'Bearer "quoted"'],
-  ])('a header %s is 400 invalid_request', async (_title, authorization) => {
+    ['with characters that no token has', 'Bearer "quoted"'],
+  ])('a header %s with 400 invalid_request', async (_title, authorization) => {
     const { status, challenge } = await call(authorization)
     expect(status).toBe(400)
     expect(challenge).toContain('error="invalid_request"')
   })
 
-  test('a token nobody issued is 401 invalid_token', async () => {
+  test('an unknown token with 401 invalid_token', async () => {
     expect(await call('Bearer nonsense')).toMatchObject({
       status: 401,
       challenge: expect.stringMatching(/^Bearer .* error="invalid_token"/),
@@ -114,13 +114,13 @@ describe('RFC 6750 §3: refusals', () => {
     })
   })
 
-  test('a revoked token is 401', async () => {
+  test('a revoked token with 401', async () => {
     const token = await tokenFor(machine, { resource, scope: 'notes:read' })
     await oidc.tokenRevocation(await discover(postern, machine), token)
     expect((await call(`Bearer ${token}`)).status).toBe(401)
   })
 
-  test('an expired token is 401', async () => {
+  test('an expired token with 401', async () => {
     const token = await tokenFor(machine, { resource, scope: 'notes:read' })
     expect((await call(`Bearer ${token}`)).status).toBe(200)
     await postern.database.query(
@@ -129,18 +129,18 @@ describe('RFC 6750 §3: refusals', () => {
         where client_id = $1`,
       [machine.client_id],
     )
-    // The answer of before is good for five seconds.
-    await expect.poll(async () => (await call(`Bearer ${token}`)).status, { timeout: 15_000 }).toBe(401)
+    // The previous answer is cached for five seconds.
+    await expect.poll(async () => (await call(`Bearer ${token}`)).status).toBe(401)
   })
 
-  test('a token for another API is 401, even one that may be introspected (RFC 8707 §2)', async () => {
+  test('a token for another API with 401, even one that it may introspect (RFC 8707 §2)', async () => {
     const token = await tokenFor(api, { resource: 'https://other.example/api', scope: 'notes:read' })
     const known = await oidc.tokenIntrospection(await discover(postern, api), token)
     expect(known).toMatchObject({ active: true, scope: 'notes:read' })
     expect((await call(`Bearer ${token}`)).status).toBe(401)
   })
 
-  test('a token bound to a key is 401 without proof of it, and good with it (RFC 9449 §7)', async () => {
+  test('a token bound to a key with 401 unless the request proves possession of the key (RFC 9449 §7)', async () => {
     const config = await discover(postern, machine)
     const DPoP = oidc.getDPoPHandle(config, await oidc.randomDPoPKeyPair())
     const tokens = await oidc.clientCredentialsGrant(config, { resource, scope: 'notes:read' }, { DPoP })
@@ -151,7 +151,7 @@ describe('RFC 6750 §3: refusals', () => {
     expect(proven.status).toBe(200)
   })
 
-  test('a token without the scope is 403, and says which one is needed (RFC 6750 §3.1)', async () => {
+  test('a token without the scope with 403, and names the scope (RFC 6750 §3.1)', async () => {
     expect(await call(`Bearer ${await tokenFor(machine, { resource, scope: 'notes:write' })}`)).toMatchObject({
       status: 403,
       challenge: expect.stringMatching(/error="insufficient_scope".*scope="notes:read"$/),
@@ -159,7 +159,7 @@ describe('RFC 6750 §3: refusals', () => {
     })
   })
 
-  test('when the provider does not answer the question, that is 503 and not the fault of the token', async () => {
+  test('a request with 503, not blaming the token, when the provider does not answer', async () => {
     const port = await freePort()
     const server = run('examples/resource-server/main.ts', { ...settings(api, port), CLIENT_SECRET: 'wrong' })
     await server.prints(/answers to tokens/)
@@ -171,8 +171,8 @@ describe('RFC 6750 §3: refusals', () => {
   })
 })
 
-describe('RFC 9728 §3: the place of its metadata', () => {
-  test('says where its tokens come from, and for which scopes', async () => {
+describe('RFC 9728 §3: the metadata of the API', () => {
+  test('names the issuer of its tokens and its scopes', async () => {
     const { status, body } = await call(
       undefined,
       resource.replace('/api', '/.well-known/oauth-protected-resource/api'),
@@ -182,8 +182,8 @@ describe('RFC 9728 §3: the place of its metadata', () => {
   })
 })
 
-describe('starting', () => {
-  test('without a provider is fine: until there is one, nobody is let in, and the reason is printed', async () => {
+describe('starting the example API', () => {
+  test('works without a provider, until which every token is rejected, with the reason printed', async () => {
     const [port, nowhere] = [await freePort(), await freePort()]
     const server = run('examples/resource-server/main.ts', {
       ...settings(api, port),
@@ -195,7 +195,7 @@ describe('starting', () => {
     await server.prints(new RegExp(`A token of http://localhost:${nowhere} could not be judged: .*ECONNREFUSED`))
   })
 
-  test('without a client and on a port in use says what to do', async () => {
+  test('fails without a client and on a port in use, and says what to do', async () => {
     const attempts: [Record<string, string>, RegExp][] = [
       [{}, /Set CLIENT_ID and CLIENT_SECRET\./],
       [settings(api, Number(new URL(resource).port)), /Port \d+ is in use\. Set PORT/],

@@ -14,7 +14,7 @@ const email = 'ada@example.com'
 const resource = 'https://api.example/'
 const purpose = 'ES256' // the key whose rotation is disturbed; other keys rotate at the same time
 const cacheSeconds = 1
-const patience = { timeout: 30_000, interval: 50 }
+const patience = { timeout: 120_000, interval: 50 }
 
 let fleet: Fleet
 let balancer: Balancer

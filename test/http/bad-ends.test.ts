@@ -2,8 +2,9 @@ import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib'
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { adminToken, createAdministrator } from '../support/admin.ts'
+import { eventually } from '../support/eventually.ts'
 import { startPostern, type TestPostern } from '../support/postern.ts'
 import { createToken } from '../support/registration.ts'
 import { basic } from '../support/wire.ts'
@@ -116,8 +117,8 @@ describe('a request that its client breaks off or spoils', () => {
         socket.destroy()
       }
       // Once another request is served, so are all of these.
-      await vi.waitFor(async () => expect((await fetch(`${postern.issuer}/health/ready`)).status).toBe(200))
-      await vi.waitFor(() => expect(postern.logged.join()).toContain('/health/ready'))
+      await eventually(async () => expect((await fetch(`${postern.issuer}/health/ready`)).status).toBe(200))
+      await eventually(() => expect(postern.logged.join()).toContain('/health/ready'))
       const lines = postern.logged.map((line) => JSON.parse(line) as { level: number; err?: unknown })
       expect(lines.filter(({ level, err }) => level >= error || err !== undefined)).toEqual([])
     },
@@ -127,7 +128,7 @@ describe('a request that its client breaks off or spoils', () => {
     postern.logged.splice(0)
     const socket = await open()
     await ends[2]?.[1](socket, '/oauth/token')
-    await vi.waitFor(() => expect(postern.logged.join()).toContain('a client ended its request early'))
+    await eventually(() => expect(postern.logged.join()).toContain('a client ended its request early'))
     expect(postern.logged.join()).toContain('HPE_')
     socket.destroy()
   })

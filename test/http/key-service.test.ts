@@ -75,6 +75,6 @@ describe.runIf(hasSoftHsm)('with its signing keys in a PKCS #11 token, the serve
     expect(String(refused.cause?.error ?? refused.error ?? refused)).not.toContain('CKR_')
     expect((await send(postern, '/oauth/jwks')).status).toBe(200)
     await token.bringBack()
-    await expect.poll(() => verifiedKid('EdDSA').catch(() => undefined), { timeout: 30_000 }).toBeDefined()
+    await expect.poll(() => verifiedKid('EdDSA').catch(() => undefined)).toBeDefined()
   })
 })

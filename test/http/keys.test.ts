@@ -2,6 +2,7 @@ import { decodeProtectedHeader, type JWK } from 'jose'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import type { ClientMetadata } from '../../src/stores/clients/clients.ts'
+import { eventually } from '../support/eventually.ts'
 import { rotateOnce, rotateUntil, signingKid } from '../support/keys.ts'
 import { operate } from '../support/operator.ts'
 import { startPostern, type TestPostern } from '../support/postern.ts'
@@ -138,7 +139,7 @@ describe('a rotation', () => {
     await locker.connect()
     await locker.query('begin; lock table artifacts in access exclusive mode')
     const answering = redeem(postern, begun, { client })
-    await vi.waitFor(async () => {
+    await eventually(async () => {
       const [waiting] = await postern.database.query(
         `select count(*)::int as n from pg_locks where relation = 'artifacts'::regclass and not granted`,
       )
@@ -175,7 +176,7 @@ describe('a rotation on demand', () => {
     expect(expected).toBeDefined()
     const done = (await operate(fresh, 'keys rotate', { purpose: 'RS256' })) as { items: object[] }
     expect(done.items).toEqual([expect.objectContaining({ kid: expected, purpose: 'RS256', is_done: true })])
-    await vi.waitFor(() => expect(signingKid(fresh, 'RS256')).toBe(expected))
+    await eventually(() => expect(signingKid(fresh, 'RS256')).toBe(expected))
     await fresh.stop()
   })
 
@@ -222,7 +223,7 @@ describe('the revocation of a compromised key', () => {
     const answer = (await operate(postern, 'keys revoke', { kid: old })) as Record<string, unknown>
     expect(answer['successor']).not.toBe(old)
     expect(answer['invalidates']).toEqual(expect.arrayContaining([expect.stringContaining('id_token_hint')]))
-    await vi.waitFor(() => expect(signingKid(postern, 'ES256')).toBe(answer['successor']))
+    await eventually(() => expect(signingKid(postern, 'ES256')).toBe(answer['successor']))
     expect(await kidsOf('ES256')).not.toContain(old)
     expect(await isVerified(tokens.id_token)).toBe(false)
     expect(kidOf((await login(postern, client, { email })).tokens.id_token)).toBe(answer['successor'])
@@ -239,7 +240,7 @@ describe('the revocation of a compromised key', () => {
       const kid = String(row?.['id'])
       await operate(postern, 'keys revoke', { kid })
       await expect(operate(postern, 'keys revoke', { kid })).rejects.toThrow('is revoked already')
-      await vi.waitFor(() => expect(postern.server.postern.keyring.signing.map((key) => key.kid)).not.toContain(kid))
+      await eventually(() => expect(postern.server.postern.keyring.signing.map((key) => key.kid)).not.toContain(kid))
       const active = await postern.database.query(`select id from keys where purpose = 'PS256' and state = 'active'`)
       expect(active).toHaveLength(1)
       expect(await kidsOf('PS256')).toContain(active[0]?.['id'])
@@ -251,7 +252,7 @@ describe('the revocation of a compromised key', () => {
     const [row] = await postern.database.query(`select id from keys where purpose = 'cookie-key' and state = 'active'`)
     const before = postern.server.postern.keyring.version
     await operate(postern, 'keys revoke', { kid: String(row?.['id']) })
-    await vi.waitFor(() => expect(postern.server.postern.keyring.version).not.toBe(before))
+    await eventually(() => expect(postern.server.postern.keyring.version).not.toBe(before))
     const config = await discover(postern, client)
     const { page } = await beginLogin(config, { issuer: postern.issuer, visitor, prompt: 'none' })
     expect(page.url).toContain('error=login_required')

@@ -55,7 +55,7 @@ const kept = (client: ClientMetadata) =>
 describe('the logo of a client', () => {
   test('is fetched once, and served from here with its own media type', async () => {
     const client = await register('/logo.png')
-    await expect.poll(() => shownLogo(client), { timeout: 5_000 }).toMatch(/^\/logos\/[0-9a-f]{64}$/)
+    await expect.poll(() => shownLogo(client)).toMatch(/^\/logos\/[0-9a-f]{64}$/)
     const before = fetched.length
     const address = String(await shownLogo(client))
     const response = await fetch(postern.issuer + address)
@@ -72,11 +72,11 @@ describe('the logo of a client', () => {
 
   test('is replaced when the client has another address for it', async () => {
     const client = await register('/logo.png')
-    await expect.poll(() => shownLogo(client), { timeout: 5_000 }).toBeDefined()
+    await expect.poll(() => shownLogo(client)).toBeDefined()
     const first = await shownLogo(client)
     await operate(postern, 'client update', { client_id: client.client_id, logo_uri: 'https://rp.example/next.gif' })
-    await expect.poll(() => shownLogo(client), { timeout: 5_000 }).not.toBe(first)
-    await expect.poll(() => shownLogo(client), { timeout: 5_000 }).toMatch(/^\/logos\//)
+    await expect.poll(() => shownLogo(client)).not.toBe(first)
+    await expect.poll(() => shownLogo(client)).toMatch(/^\/logos\//)
     expect(await kept(client)).toEqual([{ type: 'image/gif' }])
   })
 
@@ -85,7 +85,7 @@ describe('the logo of a client', () => {
     async (path) => {
       const client = await register(path)
       await shownLogo(client)
-      await expect.poll(() => kept(client), { timeout: 5_000 }).toEqual([{ type: null }])
+      await expect.poll(() => kept(client)).toEqual([{ type: null }])
       const before = fetched.length
       expect(await shownLogo(client)).toBeUndefined()
       expect(fetched.length).toBe(before)
@@ -105,7 +105,7 @@ describe('the logo of a client', () => {
 
   test('is deleted with the client', async () => {
     const client = await register('/next.gif')
-    await expect.poll(() => shownLogo(client), { timeout: 5_000 }).toBeDefined()
+    await expect.poll(() => shownLogo(client)).toBeDefined()
     await operate(postern, 'client delete', { client_id: client.client_id })
     expect(await kept(client)).toEqual([])
   })

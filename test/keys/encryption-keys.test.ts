@@ -26,25 +26,29 @@ const begin = () => loadWith({ DATA_DIR: folder })
 
 const whole = newKey()
 
-/** Texts of key files of which nothing can be made, and what is said of them. */
+/** Unusable texts of key files, and the reasons reported. */
 const wrongTexts: [string, string, string][] = [
   ['is empty', '', 'there is no key'],
-  ['has nothing but comments', '# none yet\n\n', 'there is no key'],
-  ['has something else in it', 'nonsense', 'the key in line 1 must be 32 bytes in base64'],
+  ['contains only comments', '# none yet\n\n', 'there is no key'],
+  ['contains something that is not a key', 'nonsense', 'the key in line 1 must be 32 bytes in base64'],
   [
-    'has a key that was cut short',
+    'contains a key that was cut off',
     `# new\n${newKey()}\n\n${newKey().slice(0, 40)}\n`,
     'the key in line 4 must be 32 by',
   ],
-  ['has a key of another length', randomBytes(16).toString('base64'), 'the key in line 1 must be 32 bytes in base64'],
-  ['has two keys in a line', `${newKey()},${newKey()}`, 'the key in line 1 must be 32 bytes in base64'],
-  ['has the bytes of a key', randomBytes(32).toString('latin1'), 'must be 32 bytes in base64'],
-  ['has zeros', Buffer.alloc(32).toString('base64'), 'the key in line 1 must not be all zeros'],
-  ['has a key twice', `${whole}\n${whole}`, 'the key in line 2 is there twice'],
+  [
+    'contains a key of another length',
+    randomBytes(16).toString('base64'),
+    'the key in line 1 must be 32 bytes in base64',
+  ],
+  ['contains two keys in a line', `${newKey()},${newKey()}`, 'the key in line 1 must be 32 bytes in base64'],
+  ['contains the raw bytes of a key', randomBytes(32).toString('latin1'), 'must be 32 bytes in base64'],
+  ['contains a key of zeros', Buffer.alloc(32).toString('base64'), 'the key in line 1 must not be all zeros'],
+  ['contains a key twice', `${whole}\n${whole}`, 'the key in line 2 is there twice'],
 ]
 
 describe('the key beside an embedded database', () => {
-  test('is made once, for its owner alone, and is the same ever after', async () => {
+  test('is made once, is readable only by its owner, and then stays the same', async () => {
     const [key = ''] = await begin()
     expect(Buffer.from(key, 'base64')).toHaveLength(32)
     expect((await stat(path)).mode & 0o777).toBe(0o600)
@@ -53,7 +57,7 @@ describe('the key beside an embedded database', () => {
     expect(await readdir(folder)).toEqual(['encryption.key'])
   })
 
-  test('is one, however many processes start at the same moment', async () => {
+  test('is one key, however many processes start at the same moment', async () => {
     const source = `
       import { parse } from './src/config/index.ts'
       import { load } from './src/keys/encryption-keys.ts'
@@ -64,7 +68,7 @@ describe('the key beside an embedded database', () => {
     expect(new Set(keys)).toEqual(new Set(await begin()))
   })
 
-  test('may be followed by others, and preceded: the first is the first', async () => {
+  test('may be followed and preceded by others, which keep their order', async () => {
     const [made = ''] = await begin()
     const [newer, older] = [newKey(), newKey()]
     await writeFile(path, `${newer}\n${made}\n${older}\n`)
@@ -85,24 +89,29 @@ describe('the key beside an embedded database', () => {
     expect(await readdir(folder)).toEqual(['encryption.key'])
   })
 
-  test.each(wrongTexts)('that %s is never replaced, which would lose everything it sealed', async (_, text, reason) => {
-    await mkdir(folder, { recursive: true })
-    await writeFile(path, text)
-    await expect(begin()).rejects.toThrow(`${path} is damaged: `)
-    await expect(begin()).rejects.toThrow(reason)
-    await expect(begin()).rejects.toThrow('Restore it from a backup')
-    expect(await readFile(path, 'utf8')).toBe(text)
-    expect(await readdir(folder)).toEqual(['encryption.key'])
-  })
+  test.each(wrongTexts)(
+    'that %s is never replaced, because everything it sealed would be lost',
+    async (_, text, reason) => {
+      await mkdir(folder, { recursive: true })
+      await writeFile(path, text)
+      await expect(begin()).rejects.toThrow(`${path} is damaged: `)
+      await expect(begin()).rejects.toThrow(reason)
+      await expect(begin()).rejects.toThrow('Restore it from a backup')
+      expect(await readFile(path, 'utf8')).toBe(text)
+      expect(await readdir(folder)).toEqual(['encryption.key'])
+    },
+  )
 
-  test('is not made for a database that is there already: it must have had one', async () => {
+  test('is not made for an existing database, which must have had one', async () => {
     await mkdir(join(folder, 'postgresql'), { recursive: true })
     await writeFile(join(folder, 'postgresql', 'PG_VERSION'), '18\n')
-    await expect(begin()).rejects.toThrow(/encryption\.key, the key that .* is encrypted with, is missing\. Restore it/)
+    await expect(begin()).rejects.toThrow(
+      /The key that encrypts the data in .* is missing: .*encryption\.key\. Restore it/,
+    )
     expect(await readdir(folder)).toEqual(['postgresql'])
   })
 
-  test('is not used, nor made, when keys are configured', async () => {
+  test('is neither used nor made when keys are configured', async () => {
     const configured = newKey()
     expect(await loadWith({ DATA_DIR: folder, ENCRYPTION_KEYS: configured })).toEqual([configured])
     await expect(stat(folder)).rejects.toMatchObject({ code: 'ENOENT' })
@@ -113,13 +122,13 @@ describe('ENCRYPTION_KEYS_FILE', () => {
   const ofFile = () => loadWith({ DATA_DIR: folder, ENCRYPTION_KEYS_FILE: path })
   beforeEach(() => mkdir(folder))
 
-  test('has one key a line, among blank lines and comments, with any end of line', async () => {
+  test('contains one key a line, among blank lines and comments, with any line ending', async () => {
     const [one, two] = [newKey(), newKey()]
     await writeFile(path, `# of 2026\r\n  ${one}  \r\n\r\n# of 2025\r\n${two}`)
     expect(await ofFile()).toEqual([one, two])
   })
 
-  test.each(wrongTexts)('that %s is refused, by the line and with nothing of what it says', async (_, text, reason) => {
+  test.each(wrongTexts)('that %s is rejected, with the line but nothing of its content', async (_, text, reason) => {
     await writeFile(path, text)
     const message = await ofFile().catch((error: Error) => error.message)
     expect(message).toContain(`ENCRYPTION_KEYS_FILE: in ${path}, `)
@@ -127,7 +136,7 @@ describe('ENCRYPTION_KEYS_FILE', () => {
     for (const line of text.split('\n')) if (line.length > 8) expect(message).not.toContain(line.slice(0, 8))
   })
 
-  test('that is not there is refused, and not made', async () => {
+  test('that does not exist is rejected, and not created', async () => {
     await expect(ofFile()).rejects.toThrow(`ENCRYPTION_KEYS_FILE: ${path} cannot be read (ENOENT).`)
     expect(await readdir(folder)).toEqual([])
   })

@@ -37,7 +37,7 @@ async function begin(settings: Record<string, string> = {}): Promise<Postern> {
   return postern
 }
 
-/** All that a keyring is worth, to compare. */
+/** Returns every value of a keyring, for a comparison. */
 const revealed = ({ signing, ...rest }: Keyring) => ({
   signing: signing.map(({ signer, ...key }) => ({ ...key, signs: signer !== undefined })),
   ...Object.fromEntries(
@@ -47,8 +47,8 @@ const revealed = ({ signing, ...rest }: Keyring) => ({
 
 const first = () => assembled[0] as Postern
 
-describe('OpenID Connect Core §15.1: the keys made on the first start', () => {
-  test('include RS256, beside PS256, ES256 and EdDSA, each with kid, alg and use', () => {
+describe('OpenID Connect Core §15.1: the keys created at the first start', () => {
+  test('include RS256, besides PS256, ES256 and EdDSA, each with kid, alg and use', () => {
     const signing = privateJwks(first().keyring)
     expect(signing.map(({ alg }) => alg).sort()).toEqual(['ES256', 'EdDSA', 'PS256', 'RS256'])
     for (const key of signing) expect(key).toMatchObject({ kid: expect.any(String), use: 'sig', d: expect.any(String) })
@@ -58,7 +58,7 @@ describe('OpenID Connect Core §15.1: the keys made on the first start', () => {
     expect(revealed((await begin()).keyring)).toEqual(revealed(first().keyring))
   })
 
-  test('are one set, though several processes start for the first time at once', async () => {
+  test('are one set, even if several processes start for the first time at once', async () => {
     const fresh = await createDatabase()
     const config = parse({ ...env, DATABASE_URL: fresh.url })
     const begun = await Promise.all(Array.from({ length: 4 }, () => assemble(config, { log: createLogger('silent') })))
@@ -81,7 +81,7 @@ describe('OpenID Connect Core §15.1: the keys made on the first start', () => {
 describe('ENCRYPTION_KEYS', () => {
   const other = randomBytes(32).toString('base64')
 
-  test('that are wrong stop the start with what is missing, and change nothing', async () => {
+  test('stops the start when it lacks a key, names that key, and changes nothing', async () => {
     const before = await database.query('select t::text from keys t')
     await expect(begin({ ENCRYPTION_KEYS: other })).rejects.toThrow(
       /is sealed with key [0-9a-f]{8}, which is not in ENCRYPTION_KEYS/,
@@ -89,13 +89,13 @@ describe('ENCRYPTION_KEYS', () => {
     expect(await database.query('select t::text from keys t')).toEqual(before)
   })
 
-  test('with a new one in front open what the old one sealed', async () => {
+  test('with a new key in front still opens values that the old one sealed', async () => {
     const rotated = await begin({ ENCRYPTION_KEYS: `${other},${env['ENCRYPTION_KEYS']}` })
     expect(revealed(rotated.keyring)).toEqual(revealed(first().keyring))
   })
 })
 
-describe('a provider is not built', () => {
+describe('building a provider', () => {
   const build = (change: Partial<Keyring>) => {
     const { config, keyring, storage, resourceServers, render, findWayBack } = first()
     const pages = createPages({ render, findWayBack, explain: undefined })
@@ -114,16 +114,16 @@ describe('a provider is not built', () => {
   }
   const without = (alg: string) => first().keyring.signing.filter((key) => key.alg !== alg)
 
-  test('unless its keys are whole', () => {
+  test('succeeds with all keys', () => {
     expect(build({})).toBeDefined()
   })
 
-  test('without an RS256 key', () => {
+  test('fails without an RS256 key', () => {
     expect(() => build({ signing: without('RS256') })).toThrow('There is no RS256 signing key')
     expect(() => build({ signing: [] })).toThrow('There is no RS256 signing key')
   })
 
-  test.each(['kid', 'alg', 'use'] as const)('with a key that has no %s', (member) => {
+  test.each(['kid', 'alg', 'use'] as const)('fails with a key that has no %s', (member) => {
     const [key, ...rest] = first().keyring.signing as [SigningKey, ...SigningKey[]]
     const { [member]: _, ...publicJwk } = key.publicJwk
     expect(() => build({ signing: [{ ...key, publicJwk: publicJwk as JWK }, ...rest] })).toThrow(
@@ -131,7 +131,7 @@ describe('a provider is not built', () => {
     )
   })
 
-  test('with another key of an algorithm before the one that signs, which the engine would take', async () => {
+  test('fails when another key of an algorithm precedes the one that signs, because the engine would use it', async () => {
     const next = { ...(without('RS256')[0] as SigningKey), kid: 'next', signer: undefined, state: 'pending' as const }
     const named = { ...next, publicJwk: { ...next.publicJwk, kid: 'next' } }
     expect(build({ signing: [...first().keyring.signing, named] })).toBeDefined()
@@ -144,12 +144,12 @@ describe('a provider is not built', () => {
     ['no cookie key', []],
     ['an empty cookie key', ['']],
     ['a short cookie key', ['x'.repeat(31)]],
-    ['a short one beside a good one', ['x'.repeat(43), 'x'.repeat(8)]],
-  ])('with %s', (_what, cookieKeys) => {
+    ['a short cookie key besides a valid one', ['x'.repeat(43), 'x'.repeat(8)]],
+  ])('fails with %s', (_what, cookieKeys) => {
     expect(() => build({ cookieKeys: secret(cookieKeys) })).toThrow('Cookies need a signing key of at least 32 bytes')
   })
 
-  test('with a DPoP nonce secret that is not 32 bytes', () => {
+  test('fails with a DPoP nonce secret that is not 32 bytes', () => {
     for (const bytes of [0, 16, 33]) {
       expect(() => build({ dpopNonceSecret: secret(Buffer.alloc(bytes)) })).toThrow(
         'The DPoP nonce secret must have 32 bytes',
@@ -159,7 +159,7 @@ describe('a provider is not built', () => {
 })
 
 describe('a start', () => {
-  test('with a schema that is not up to date, and migrations left to someone else, says what to run', async () => {
+  test('names the command to run when the schema is outdated and migrations are left to somebody', async () => {
     const empty = await createDatabase()
     await empty.query('drop schema public cascade')
     await empty.query('create schema public')
@@ -169,7 +169,7 @@ describe('a start', () => {
     await empty.drop()
   })
 
-  test('loads keys anew from the database each time, with the envelope it is given', async () => {
+  test('loads the keys from the database each time, with the given envelope', async () => {
     const envelope = createEnvelope(parse(env).ENCRYPTION_KEYS ?? [])
     expect(revealed(await load({ ...first().keys, envelope }))).toEqual(revealed(first().keyring))
   })

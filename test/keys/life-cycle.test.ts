@@ -7,7 +7,10 @@ const config = parse({})
 const days = 86_400_000
 const begin = Date.parse('2026-01-01T00:00:00Z')
 
-/** A deployment's keys for one purpose, without the database: what each step does to them, and what is done when. */
+/**
+ * Simulates the keys of a deployment for one purpose, without the database. Returns the keys and the dates of the
+ * steps.
+ */
 function simulate(purpose: string, rule: Rule, { forMs, delayMs }: { forMs: number; delayMs: () => number }) {
   const keys: Key[] = []
   const history: { at: Date; kind: string }[] = []
@@ -57,13 +60,13 @@ function create(keys: Key[], purpose: string, at: Date): Key {
 
 const ruleOf = (purpose: string, from = config) => rules(from).get(purpose) as Rule
 const prompt = () => 0
-/** Now and then nobody is there for days. */
+/** Returns a delay, which is sometimes several days, as if nobody were there. */
 const lazy = () => (Math.random() < 0.2 ? Math.random() * 9 * days : Math.random() * 60_000)
 const moment = (at: Date | undefined) => at?.getTime() ?? Number.NaN
 
-describe('the life of keys, over three years', () => {
+describe('the life of keys over three years', () => {
   test.each([...rules(config).keys()].flatMap((purpose) => [[purpose, prompt] as const, [purpose, lazy] as const]))(
-    'for %s keeps every promise, however late its steps are taken',
+    'keeps every promise for %s, however late its steps are taken',
     (purpose, delayMs) => {
       const rule = ruleOf(purpose)
       const { keys } = simulate(purpose, rule, { forMs: 3 * 365 * days, delayMs })
@@ -72,7 +75,7 @@ describe('the life of keys, over three years', () => {
       for (const key of keys.slice(1)) {
         if (key.publishedAt) expect(moment(key.publishedAt)).toBeGreaterThanOrEqual(moment(key.createdAt) + settlingMs)
         if (!key.activeAt) continue
-        // ENGINE D, RFC 7517 §5: who remembers a set of keys has every key that signs.
+        // RFC 7517 §5: a relying party that caches the set of keys has every key that signs.
         expect(moment(key.activeAt)).toBeGreaterThanOrEqual(moment(key.publishedAt) + rule.rotation.rememberedMs)
       }
       for (const { retiredAt, removedAt, activeAt } of keys) {
@@ -85,7 +88,7 @@ describe('the life of keys, over three years', () => {
     },
   )
 
-  test('rotates a signing key every thirty days, and has the next one ready the whole time', () => {
+  test('rotates a signing key every thirty days, and always has the next one ready', () => {
     const { keys, history } = simulate('RS256', ruleOf('RS256'), { forMs: 365 * days, delayMs: prompt })
     const activated = history.filter(({ kind }) => kind === 'activate').map(({ at }) => (moment(at) - begin) / days)
     expect(activated.slice(0, 3)).toEqual([30, 60, 90])
@@ -94,7 +97,7 @@ describe('the life of keys, over three years', () => {
     expect(moment(second?.publishedAt)).toBe(begin + settlingMs)
   })
 
-  test('outlasts everything a key signed: an API may ask for tokens of a day, and a deployment for longer ones', () => {
+  test("keeps a key longer than everything it signed, such as an API's tokens of a day or longer ones of the deployment", () => {
     const lasting = (settings: Record<string, string>) => ruleOf('ES256', parse(settings)).rotation?.lastingMs ?? 0
     expect(lasting({})).toBeGreaterThanOrEqual(86_400_000 + 300_000)
     expect(lasting({ ID_TOKEN_TTL_SECONDS: '604800' })).toBeGreaterThanOrEqual(604_800_000 + 300_000)
@@ -103,8 +106,8 @@ describe('the life of keys, over three years', () => {
   })
 })
 
-describe('what is asked for', () => {
-  test('has the next key take over early, yet not before everybody who remembers the keys has it', () => {
+describe('the plan of keys', () => {
+  test('lets the next key take over early on request, but not before every cache has it', () => {
     const rule = ruleOf('RS256')
     const { keys } = simulate('RS256', rule, { forMs: days, delayMs: prompt })
     const requestedAt = new Date(begin + 20_000)
@@ -117,13 +120,13 @@ describe('what is asked for', () => {
     expect(moment(later?.at)).toBe(begin + 10 * days)
   })
 
-  test('is not more keys than the deployment has a use for', () => {
+  test('has no more keys than the deployment uses', () => {
     expect([...rules(config).keys()]).not.toContain('ML-DSA-65')
     expect([...rules(parse({ ALLOW_ML_DSA: 'true' })).keys()]).toContain('ML-DSA-65')
     expect(stepsAhead([], 'RS256', ruleOf('RS256')).map(({ step }) => step.kind)).toEqual(['create'])
   })
 
-  test('has a private key in a service destroyed when every process has heard that it is not used any more', () => {
+  test('destroys a private key in a service once every process has learned that it is retired', () => {
     const rule = ruleOf('RS256')
     const { keys } = simulate('RS256', rule, { forMs: 30.5 * days, delayMs: prompt })
     const retired = keys.find(({ state }) => state === 'retired')

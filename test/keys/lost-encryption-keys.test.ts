@@ -29,7 +29,7 @@ beforeEach(async () => {
   return () => created.drop()
 })
 
-/** Starts with these keys, as the server and the command line both do, does something, and stops. */
+/** Starts with these keys, as both the server and the command line do, does some work, and stops. */
 async function startWith(
   keys: string | Record<string, string>,
   work: (postern: Postern) => Promise<unknown> = async () => {},
@@ -46,7 +46,7 @@ async function startWith(
 const registered = async () =>
   (await database.query('select id from encryption_keys order by created_at, id')).map(({ id }) => String(id))
 
-/** Expects a start to be refused in these words, and every table to be as it was. */
+/** Expects that a start is refused with this message, and that every table stays as it was. */
 async function expectRefusal(keys: string | Record<string, string>, words: RegExp | string): Promise<string> {
   const before = await dumpOf(database)
   const refused = await startWith(keys).then(
@@ -59,13 +59,13 @@ async function expectRefusal(keys: string | Record<string, string>, words: RegEx
 }
 
 describe('a start', () => {
-  test('notes which key it seals with, before anything is, and once', async () => {
+  test('records the key that seals, once, and before anything is sealed', async () => {
     await startWith(first)
     await startWith(first)
     expect(await registered()).toEqual([idOf(first)])
   })
 
-  test('with another key than everything was sealed with is refused, and says which, since when, and what to do', async () => {
+  test('is refused with another key than the one that sealed everything, with its id, the date, and advice', async () => {
     await startWith(first)
     const since = new Date().toISOString().slice(0, 10)
     const message = await expectRefusal(newKey(), `is sealed with key ${idOf(first)}, which is not in ENCRYPTION_KEYS`)
@@ -75,13 +75,13 @@ describe('a start', () => {
     await startWith(`${newKey()},${first}`)
   })
 
-  test('with another key is refused also if it was not noted which one was used', async () => {
+  test('is refused with another key even if the used one was not recorded', async () => {
     await startWith(first)
     await database.query('delete from encryption_keys')
     await expectRefusal(newKey(), `is sealed with key ${idOf(first)}, which is not in ENCRYPTION_KEYS`)
   })
 
-  test('without a key that no more than the secret of one client needs is refused', async () => {
+  test('is refused without a key that only one client secret needs', async () => {
     await startWith(first)
     const second = newKey()
     await startWith(`${second},${first}`, (postern) => createClient(postern, {}))
@@ -91,7 +91,7 @@ describe('a start', () => {
     await expectRefusal(first, `is sealed with key ${idOf(second)}, which`)
   })
 
-  test('without several of them says all', async () => {
+  test('without several of the keys names them all', async () => {
     await startWith(first)
     const second = newKey()
     await startWith(`${second},${first}`)
@@ -99,19 +99,19 @@ describe('a start', () => {
     expect(message).toContain(`key ${idOf(second)}, which`)
   })
 
-  test('on a key that was changed in the database is refused, and says which', async () => {
+  test('is refused after a key in the database was changed, and names it', async () => {
     await startWith(first)
     await database.query(`update keys set sealed = left(sealed, -2) || 'AA' where purpose = 'pepper'`)
     await expectRefusal(`${newKey()},${first}`, /^shared_secrets\.value:[\w-]+ is damaged/)
   })
 
-  test('on a key that is no sealed value at all is refused', async () => {
+  test('is refused when a key in the database is not a sealed value', async () => {
     await startWith(first)
     await database.query(`update keys set sealed = 'in clear' where purpose = 'RS256'`)
     await expectRefusal(`${newKey()},${first}`, /^Not a sealed value: signing_keys\.private_jwk:/)
   })
 
-  test('on a database from before keys were noted notes all it has, since any of them may be needed', async () => {
+  test('on a database that recorded no keys records all that it has, because any of them may be needed', async () => {
     const second = newKey()
     await startWith(first)
     await database.query('delete from encryption_keys')
@@ -119,14 +119,14 @@ describe('a start', () => {
     expect((await registered()).toSorted()).toEqual([idOf(first), idOf(second)].toSorted())
   })
 
-  test('goes on after everything that the lost key sealed was given up', async () => {
+  test('succeeds after everything sealed with the lost key was given up', async () => {
     await startWith(first, (postern) => createClient(postern, {}))
     await database.query('delete from keys')
     await database.query('delete from encryption_keys')
     await startWith(newKey())
   })
 
-  test('of two with different keys at the same moment succeeds for one, and leaves nothing of the other', async () => {
+  test('succeeds for one of several with different keys at the same moment, and the others leave nothing', async () => {
     const keys = Array.from({ length: 4 }, newKey)
     const outcomes = await Promise.allSettled(keys.map((key) => startWith(key)))
     const [winner = '', ...others] = keys.filter((_, index) => outcomes[index]?.status === 'fulfilled')
@@ -147,16 +147,16 @@ describe('ENCRYPTION_KEYS_FILE', () => {
   afterEach(() => rm(folder, { recursive: true, force: true }))
 
   test.each([
-    ['is not there', () => undefined, /^ENCRYPTION_KEYS_FILE: .* cannot be read \(ENOENT\)/],
-    ['was cut short', () => first.slice(0, -3), /the key in line 1 must be 32 bytes in base64/],
+    ['does not exist', () => undefined, /^ENCRYPTION_KEYS_FILE: .* cannot be read \(ENOENT\)/],
+    ['was cut off', () => first.slice(0, -3), /the key in line 1 must be 32 bytes in base64/],
     ['has another key', newKey, /is sealed with key [0-9a-f]{8}, which is not in/],
-  ])('that %s lets nothing start', async (_, text, sentence) => {
+  ])('that %s prevents the start', async (_, text, sentence) => {
     const content = text()
     if (content !== undefined) await writeFile(file, content)
     await expectRefusal({ ENCRYPTION_KEYS: '', ENCRYPTION_KEYS_FILE: file }, sentence)
   })
 
-  test('that has the key does, in several processes, too', async () => {
+  test('that has the key allows the start, also of several processes', async () => {
     await writeFile(file, `# the one\n${first}\n`)
     const fileEnv = { ...env, ENCRYPTION_KEYS: '', ENCRYPTION_KEYS_FILE: file, WORKERS: '2' }
     const server = serverProcess(fileEnv, Number(env['PORT']), String(env['ISSUER']))

@@ -23,9 +23,9 @@ async function service(config: Config = token.config): Promise<KeyService> {
   return found
 }
 
-/** Signs as soon as that works. */
+/** Repeats the work until it succeeds. */
 function eventually(work: () => Promise<Buffer>): Promise<Buffer> {
-  return vi.waitFor(work, { timeout: 30_000, interval: 100 })
+  return vi.waitFor(work, { timeout: 120_000, interval: 100 })
 }
 
 describe.runIf(hasSoftHsm)('a PKCS #11 token', () => {
@@ -38,30 +38,30 @@ describe.runIf(hasSoftHsm)('a PKCS #11 token', () => {
   })
 
   describe('is refused at the start', () => {
-    test('when it refuses the PIN, which is tried once and told to nobody', async () => {
+    test('when it rejects the PIN, which is tried once and never printed', async () => {
       const wrong = '271828'
       const before = await token.logins()
       const refused = open(token.with({ PKCS11_MODULE: token.spy, PKCS11_PIN: wrong }))
-      await expect(refused).rejects.toThrow('The token refused PKCS11_PIN. It is not tried again')
+      await expect(refused).rejects.toThrow('The token rejected PKCS11_PIN. It is not tried again')
       const error = await refused.catch((one: unknown) => one)
       expect(inspect(error, { depth: 5, showHidden: true })).not.toContain(wrong)
       expect((await token.logins()) - before).toBe(1)
     })
 
-    test('when there is no such module', async () => {
+    test('when the module does not exist', async () => {
       const missing = open(token.with({ PKCS11_MODULE: '/usr/lib/missing.so' }))
-      await expect(missing).rejects.toThrow('PKCS11_MODULE is not a PKCS #11 module that can be loaded.')
+      await expect(missing).rejects.toThrow('PKCS11_MODULE cannot be loaded as a PKCS #11 module.')
       await expect(missing).rejects.toHaveProperty('cause.message', expect.stringContaining('/usr/lib/missing.so'))
     })
 
-    test('when what is named is another library', async () => {
+    test('when the named file is another library', async () => {
       const other = open(
         token.with({ PKCS11_MODULE: join(dirname(program), '../../node_modules/pkcs11js/build/Release/pkcs11.node') }),
       )
-      await expect(other).rejects.toThrow('PKCS11_MODULE is not a PKCS #11 module that can be loaded.')
+      await expect(other).rejects.toThrow('PKCS11_MODULE cannot be loaded as a PKCS #11 module.')
     })
 
-    test('when the module has no token of that label, and the message says which it has', async () => {
+    test('when the module has no token with that label, and the message lists those it has', async () => {
       await expect(open(token.with({ PKCS11_TOKEN: 'another' }))).rejects.toThrow(
         `PKCS11_TOKEN names no token of ${softhsm}: it has "postern", not "another".`,
       )
@@ -75,7 +75,7 @@ describe.runIf(hasSoftHsm)('a PKCS #11 token', () => {
     })
   })
 
-  test('that came back is used again, and what was asked of it meanwhile has failed', async () => {
+  test('that came back is used again, although requests failed while it was away', async () => {
     const { generate, sign, destroy } = await service()
     const { reference } = await generate('EdDSA', 'patient')
     const signature = await sign(reference, 'EdDSA', data)
@@ -87,7 +87,7 @@ describe.runIf(hasSoftHsm)('a PKCS #11 token', () => {
     expect(await eventually(() => sign(reference, 'EdDSA', data))).toEqual(signature)
   })
 
-  test('is not told that a key is gone because it is away itself', async () => {
+  test('that is away does not count as having destroyed a key', async () => {
     const { generate, sign, destroy } = await service()
     const { reference } = await generate('EdDSA', 'still-there')
     await token.takeAway()
@@ -96,7 +96,7 @@ describe.runIf(hasSoftHsm)('a PKCS #11 token', () => {
     await eventually(() => sign(reference, 'EdDSA', data))
   })
 
-  test('may go away and come back under many signatures, of which none is wrong', async () => {
+  test('may go away and come back during many signatures, none of which is wrong', async () => {
     const { generate, sign } = await service()
     const { reference } = await generate('EdDSA', 'busy')
     const signature = await sign(reference, 'EdDSA', data)
@@ -112,7 +112,7 @@ describe.runIf(hasSoftHsm)('a PKCS #11 token', () => {
     expect(await eventually(() => sign(reference, 'EdDSA', data))).toEqual(signature)
   })
 
-  test('whose sessions were closed by somebody else is logged in to again, and the caller does not notice', async () => {
+  test('whose sessions were closed from outside gets another login, unnoticed by the caller', async () => {
     const { generate, sign } = await service()
     const { reference } = await generate('EdDSA', 'unnoticed')
     const signature = await sign(reference, 'EdDSA', data)
@@ -124,7 +124,7 @@ describe.runIf(hasSoftHsm)('a PKCS #11 token', () => {
     expect(await sign(reference, 'EdDSA', data)).toEqual(signature)
   })
 
-  test('whose PIN was changed is given the old one once more, and never again', async () => {
+  test('whose PIN was changed gets the old one once more, and never again', async () => {
     const before = await token.logins()
     const { generate, sign } = await service(token.with({ PKCS11_MODULE: token.spy }))
     const { reference } = await generate('EdDSA', 'locked-out')
@@ -133,38 +133,38 @@ describe.runIf(hasSoftHsm)('a PKCS #11 token', () => {
     await token.takeAway()
     await expect(sign(reference, 'EdDSA', data)).rejects.toThrow()
     await token.bringBack()
-    await vi.waitFor(() => expect(sign(reference, 'EdDSA', data)).rejects.toThrow('The token refused PKCS11_PIN.'), {
-      timeout: 30_000,
+    await vi.waitFor(() => expect(sign(reference, 'EdDSA', data)).rejects.toThrow('The token rejected PKCS11_PIN.'), {
+      timeout: 120_000,
     })
     for (let index = 0; index < 5; index++) {
       await sleep(retryAfterMs)
-      await expect(sign(reference, 'EdDSA', data)).rejects.toThrow('The token refused PKCS11_PIN.')
+      await expect(sign(reference, 'EdDSA', data)).rejects.toThrow('The token rejected PKCS11_PIN.')
     }
     expect((await token.logins()) - before).toBe(2)
   })
 
-  test('is not used any more once its service is closed', async () => {
+  test('is not used once its service is closed', async () => {
     const { generate, sign, close } = await service()
     const { reference } = await generate('EdDSA', 'closed')
     await close()
     await expect(sign(reference, 'EdDSA', data)).rejects.toThrow('The key-management service was closed.')
   })
 
-  test('is given no reference that is not to a key of a token', async () => {
+  test('is never given a reference to a key elsewhere', async () => {
     const { sign } = await service()
     await expect(sign('arn:aws:kms:eu-west-1:1:key/2', 'EdDSA', data)).rejects.toThrow('Not a reference to a key')
   })
 })
 
-describe('a token', () => {
+describe('a configured token', () => {
   test('is not given a PIN that could lock it', () => {
     expect(refusalOf({ flags: 0x42d })).toBeUndefined()
-    expect(refusalOf({ flags: 0x1042d })).toBeUndefined() // somebody mistyped it once
-    expect(refusalOf({ flags: 0x2042d })).toContain('would be locked by one more wrong PIN')
+    expect(refusalOf({ flags: 0x1042d })).toBeUndefined() // the PIN was mistyped once
+    expect(refusalOf({ flags: 0x2042d })).toContain('One more wrong PIN would lock the token')
     expect(refusalOf({ flags: 0x4042d })).toContain('is locked')
   })
 
-  test('that is set where the package for it is missing has Postern say what to install', async () => {
+  test('without its package makes Postern name the package to install', async () => {
     const without = `import { registerHooks } from 'node:module'
       registerHooks({ resolve: (name, context, next) => next(name === 'pkcs11js' ? 'pkcs11js-is-missing' : name, context) })`
     const hooks = `data:text/javascript,${encodeURIComponent(without)}`
@@ -175,7 +175,7 @@ describe('a token', () => {
     )
   })
 
-  test('that is not set is none', async () => {
+  test('exists only if its settings do', async () => {
     expect(await open(parse({}))).toBeUndefined()
   })
 })

@@ -36,7 +36,7 @@ async function service(config: Config = token.config): Promise<KeyService> {
 
 const signingInput = (alg: string) => `${Buffer.from(JSON.stringify({ alg })).toString('base64url')}.e30`
 
-/** Whether a signature over `signingInput(alg)` is one that relying parties accept. */
+/** Returns whether relying parties accept a signature over `signingInput(alg)`. */
 async function verifies(alg: SigningAlgorithm, publicJwk: JWK, signature: Buffer): Promise<boolean> {
   const jws = `${signingInput(alg)}.${signature.toString('base64url')}`
   return compactVerify(jws, await importJWK(publicJwk, alg), { algorithms: [alg] }).then(
@@ -46,11 +46,11 @@ async function verifies(alg: SigningAlgorithm, publicJwk: JWK, signature: Buffer
 }
 
 describe.runIf(hasSoftHsm)('a PKCS #11 token', () => {
-  test('signs with every algorithm that it has, and ML-DSA is not among them', async () => {
+  test('signs with every algorithm that it supports, which excludes ML-DSA', async () => {
     expect((await service()).algorithms).toEqual(algorithms)
   })
 
-  test.each(algorithms)('makes %s keys whose signatures verify with the public key alone', async (alg) => {
+  test.each(algorithms)('creates %s keys whose signatures verify with the public key alone', async (alg) => {
     const { generate, sign } = await service()
     const [one, other] = [await generate(alg, `${alg}-one`), await generate(alg, `${alg}-other`)]
     const signature = await sign(one.reference, alg, Buffer.from(signingInput(alg)))
@@ -61,7 +61,7 @@ describe.runIf(hasSoftHsm)('a PKCS #11 token', () => {
     )
   })
 
-  test.each(algorithms)('describes %s keys by the members that a key of the database has', async (alg) => {
+  test.each(algorithms)('describes %s keys with the same members as a key in the database', async (alg) => {
     const { publicJwk } = await (await service()).generate(alg, `${alg}-members`)
     const { kid: _, alg: __, use: ___, ...members } = publicPart(await generate(alg))
     expect(Object.keys(publicJwk).sort()).toEqual(Object.keys(members).sort())
@@ -76,7 +76,7 @@ describe.runIf(hasSoftHsm)('a PKCS #11 token', () => {
     for (const signature of signatures) expect(await verifies('ES256', publicJwk, signature)).toBe(true)
   })
 
-  test('gives no private key away, and shows each to an operator under its kid', async () => {
+  test('reveals no private key, and lists each for an operator under its kid', async () => {
     await (await service()).generate('RS256', 'for-an-operator')
     const listed = await token.tool('--list-objects', '--type', 'privkey')
     const entry = listed.slice(listed.lastIndexOf('Private Key', listed.indexOf('for-an-operator')))
@@ -96,7 +96,7 @@ describe.runIf(hasSoftHsm)('a PKCS #11 token', () => {
     await found.close()
   })
 
-  test('destroys a key for good, and is content when it is gone already', async () => {
+  test('destroys a key permanently, and succeeds when it is already gone', async () => {
     const { generate, sign, destroy } = await service()
     const gone = await generate('ES256', 'to-be-destroyed')
     const stays = await generate('ES256', 'to-be-kept')
@@ -110,7 +110,7 @@ describe.runIf(hasSoftHsm)('a PKCS #11 token', () => {
     await sign(stays.reference, 'ES256', Buffer.from('x'))
   })
 
-  test('keeps a key for the next process, by the reference to it', async () => {
+  test('keeps a key for the next process, under its reference', async () => {
     const first = await service()
     const { reference, publicJwk } = await first.generate('EdDSA', 'lasting')
     await first.close()
@@ -118,7 +118,7 @@ describe.runIf(hasSoftHsm)('a PKCS #11 token', () => {
     expect(await verifies('EdDSA', publicJwk, signature)).toBe(true)
   })
 
-  test('is used by several processes at once', async () => {
+  test('can be used by several processes at once', async () => {
     const { sign } = await service()
     const children = await Promise.all(
       ['RS256', 'ES256'].map(async (alg) => {
@@ -136,7 +136,7 @@ describe.runIf(hasSoftHsm)('a PKCS #11 token', () => {
     }
   })
 
-  test('is logged in to once by a process, however much it does', async () => {
+  test('has one login by a process, however much the process does', async () => {
     const before = await token.logins()
     const { generate, sign } = await service(token.with({ PKCS11_MODULE: token.spy }))
     const { reference } = await generate('ES256', 'one-login')

@@ -29,7 +29,7 @@ let server: RunningServer | undefined
 let resealing: Resealing
 let sealedBefore: Record<string, unknown>[]
 
-// What people and apps are in the middle of.
+// The unfinished work of people and apps.
 let app: ClientMetadata
 let renewed: ClientMetadata
 let administrator: ClientMetadata
@@ -40,7 +40,7 @@ let atSignIn: { page: Page; visitor: Visitor }
 let request_uri: string
 let signingOut: { page: Page; visitor: Visitor }
 
-/** Of every kind of value that is sealed one, made as it is made for people, apps and operators. */
+/** Creates one sealed value of every kind, in the way that people, apps and operators cause it. */
 async function beginEverything(): Promise<void> {
   await postern.createAccount(email)
   app = await postern.createClient()
@@ -101,7 +101,7 @@ async function startWith(keys: string): Promise<RunningServer> {
   return server
 }
 
-/** Where, by the look of the tables alone, something is sealed with a key. */
+/** Returns the places in the tables that contain a value sealed with a key. */
 const sealedWith = (key: string) =>
   postern.database.query(
     `with sealed (place, value) as (
@@ -128,8 +128,8 @@ afterAll(async () => {
   await postern?.database.drop()
 })
 
-describe('Everything that is sealed is sealed anew', () => {
-  test('and there was one of each to begin with', () => {
+describe('resealing', () => {
+  test('begins with one sealed value of each kind', () => {
     expect(sealedBefore.map(({ place }) => place)).toEqual([
       'artifacts, Interaction',
       'artifacts, PushedAuthorizationRequest',
@@ -142,7 +142,7 @@ describe('Everything that is sealed is sealed anew', () => {
     expect(Object.keys(resealing.resealed).toSorted()).toEqual(places.toSorted())
   })
 
-  test('so that nothing in any table is under the key from before', async () => {
+  test('leaves nothing in any table under the previous key', async () => {
     const dump = await dumpOf(postern.database)
     expect(dump).toContain(`v1.${idOf(newer)}.`)
     expect(dump).not.toContain(`v1.${idOf(older)}.`)
@@ -150,7 +150,7 @@ describe('Everything that is sealed is sealed anew', () => {
     expect(await postern.database.query('select id from encryption_keys')).toEqual([{ id: idOf(newer) }])
   })
 
-  test('and no column that is named for it was forgotten', async () => {
+  test('covers every column that has "sealed" in its name', async () => {
     const columns = await postern.database.query(
       `select table_name || '.' || column_name as name from information_schema.columns
        where table_schema = 'public' and column_name like '%sealed%'`,
@@ -159,7 +159,7 @@ describe('Everything that is sealed is sealed anew', () => {
     for (const { name } of columns) expect(places).toContain(name)
   })
 
-  test('which the audit says in one line, with counts and no key', async () => {
+  test('is one line in the audit, with counts and no key', async () => {
     const events = await postern.database.query(`select actor, details from audit_events where type like 'secrets.%'`)
     expect(events).toEqual([
       {
@@ -175,38 +175,38 @@ describe('Everything that is sealed is sealed anew', () => {
   })
 })
 
-describe('With the new key alone, what was begun under the old one goes on', () => {
+describe('with the new key alone, work begun under the old key continues', () => {
   beforeAll(async () => {
     await startWith(newer)
   })
 
-  test('a client has its secret, and the one before', async () => {
+  test('because a client keeps its secret and the previous one', async () => {
     for (const client of [app, renewed]) {
       const { status } = await send(postern, '/oauth/introspect', { client, form: { token: 'x' } })
       expect(status).toBe(200)
     }
   })
 
-  test('a request that is repeated is answered as it was, with the secret that was made', async () => {
+  test('because a repeated request is answered as before, with the generated secret', async () => {
     const again = await createOnce()
     expect(again.text).toBe(made)
     expect(again.json['client_secret']).toEqual(expect.stringMatching(/./))
   })
 
-  test('a device is connected by whoever was about to sign in', async () => {
+  test('because a person at the sign-in page can still connect the device', async () => {
     const { page, visitor } = atSignIn
     await visitor.allow(await visitor.signIn(page, email))
     const form = { grant_type: deviceGrant, device_code, client_id: tv.client_id }
     expect((await send(postern, '/oauth/token', { form })).status).toBe(200)
   })
 
-  test('a pushed request leads to a code', async () => {
+  test('because a pushed request still leads to a code', async () => {
     const query = new URLSearchParams({ client_id: app.client_id, request_uri })
     const callback = await completeLogin(await visit(postern, `/oauth/authorize?${query}`), email)
     expect(callback.searchParams.get('code')).toBeTruthy()
   })
 
-  test('who was asked whether to sign out is signed out', async () => {
+  test('because a person at the sign-out page can still sign out', async () => {
     const { page, visitor } = signingOut
     const done = await visitor.submit(page, '/oauth/logout/confirm', { logout: 'yes' })
     expect([done.status, done.url]).toEqual([200, `${postern.issuer}/oauth/logout/success`])

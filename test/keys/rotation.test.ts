@@ -41,7 +41,7 @@ const list = () => keys.list(processes[0].database.db)
 const nextStep = async () => ahead(await list(), first().config)[0]
 
 describe('a step in the life of a key', () => {
-  test('is taken once, though two processes find it due in the same moment', async () => {
+  test('is taken once, even if two processes find it due at the same moment', async () => {
     for (let round = 0; round < 12; round++) {
       const before = await list()
       const due = await nextStep()
@@ -56,7 +56,7 @@ describe('a step in the life of a key', () => {
         const old = before.find(({ id }) => id === key.id)
         return old?.state !== key.state
       })
-      // Each of what was taken is another step, with its own line: activation retires a key beside.
+      // Each step has a line of its own in the audit. An activation also retires a key.
       const kinds = taken.map((outcome) => ('taken' in outcome ? outcome.taken.kind : ''))
       expect(changes).toHaveLength(kinds.length + kinds.filter((kind) => kind === 'activate').length)
       expect(events[0]?.['n']).toBeGreaterThan(round)
@@ -76,7 +76,7 @@ describe('a step in the life of a key', () => {
     expect(await takeStep(first(), purpose, () => due?.at ?? new Date())).toHaveProperty('taken')
   })
 
-  test('that fails is not half taken', async () => {
+  test('that fails leaves nothing half done', async () => {
     let due = await nextStep()
     while (due && due.step.kind !== 'activate') {
       const { step, at } = due
@@ -100,20 +100,20 @@ describe('the database itself', () => {
   test.each([
     ['two active keys for a purpose', `update keys set state = 'active' where purpose = 'RS256'`],
     [
-      'two keys that are to take over',
+      'two keys about to take over',
       `insert into keys (id, purpose, state, created_at) select id || 'x', purpose, 'pending', now() from keys where state in ('pending', 'published')`,
     ],
-    ['a state there is not', `update keys set state = 'valid' where purpose = 'RS256'`],
-  ])('does not take %s', async (_what, statement) => {
+    ['an unknown state', `update keys set state = 'valid' where purpose = 'RS256'`],
+  ])('rejects %s', async (_what, statement) => {
     await expect(database.query(statement)).rejects.toThrow(/keys_active|keys_successor|keys_state_check/)
   })
 })
 
-describe('the keys of a deployment from before', () => {
+describe('the keys of a deployment before the upgrade', () => {
   const sealed = async (envelope: Envelope, jwk: PrivateJwk) =>
     envelope.seal(JSON.stringify(jwk), `signing_keys.private_jwk:${jwk.kid}`)
 
-  test('go on signing after the upgrade, and from there through their life as all do', async () => {
+  test('continue to sign after it, and from then on rotate like all others', async () => {
     const old = await createDatabase()
     await old.query('drop schema public cascade')
     await old.query('create schema public')
@@ -172,7 +172,7 @@ describe('the keys of a deployment from before', () => {
   })
 })
 
-describe('what stands in the way of a step', () => {
+describe('the rotation of keys', () => {
   const service = (change: Partial<KeyService>): KeyService => ({
     algorithms: [],
     generate: async () => {
@@ -200,7 +200,7 @@ describe('what stands in the way of a step', () => {
     while ('taken' in (await takeStep(dependencies, purpose, () => at)));
   }
 
-  test('is not a service that lets nobody destroy a key: all else goes on', async () => {
+  test('is not prevented by a service that refuses to destroy a key', async () => {
     const refusing = service({
       destroy: async () => {
         throw new Error('CKR_ACTION_PROHIBITED')
@@ -217,7 +217,7 @@ describe('what stands in the way of a step', () => {
     expect(await states('ES256')).toEqual(['removed', 'retired', 'active', 'pending'])
   })
 
-  test('is not a service that is away, when a key without a next one is revoked', async () => {
+  test('works without the service when a key without a next one is revoked', async () => {
     const dependencies = { ...postern.keys, keyService: service({ algorithms: ['ES256'] }) }
     await expect(takeStep(dependencies, 'ES256')).rejects.toThrow('the service is away')
     const [key] = (await keys.list(postern.database.db)).filter(({ purpose }) => purpose === 'ES256')
@@ -227,7 +227,7 @@ describe('what stands in the way of a step', () => {
     expect(await states('ES256')).toEqual(['removed', 'active'])
   })
 
-  test('keeps nobody waiting: while a service makes a key another one can be revoked', async () => {
+  test('does not block others: while a service creates a key, another key can be revoked', async () => {
     const made = Promise.withResolvers<never>()
     const slow = service({ algorithms: ['ES256'], generate: () => made.promise })
     const making = takeStep({ ...postern.keys, keyService: slow }, 'ES256')
@@ -241,19 +241,19 @@ describe('what stands in the way of a step', () => {
     await expect(making).rejects.toThrow('the service is away')
   })
 
-  test('is not a next key that waits while there is none in use: it takes over, and no other is made', async () => {
+  test('makes the next key take over at once when none is in use, and creates no other', async () => {
     await takeAll(postern.keys, 'ES256', new Date(Date.now() + 60_000))
     await others.query(`update keys set state = 'removed' where purpose = 'ES256' and state = 'active'`)
     await load(postern.keys)
     expect(await states('ES256')).toEqual(['removed', 'active'])
   })
 
-  test('is for a process without the service a reason not to start, but not to do without all other keys', async () => {
+  test('needs the service that has a key: without it a process does not start, but all other keys can be read', async () => {
     await others.query(
       `update keys set service_reference = 'x', sealed = null where purpose = 'ES256' and state = 'active'`,
     )
     const keyring = await load(postern.keys)
-    expect(() => assertUsable(keyring)).toThrow('is kept by a key-management service, and none is configured')
+    expect(() => assertUsable(keyring)).toThrow('is in a key-management service, and none is configured')
     expect(privateJwk(keyring, 'RS256')).toBeDefined()
     await expect(
       assemble(parse({ ...env, DATABASE_URL: others.url }), { log: createLogger('silent') }),
@@ -262,7 +262,7 @@ describe('what stands in the way of a step', () => {
 })
 
 describe('an algorithm that is switched off again', () => {
-  test('keeps no other key from rotating, and does not rotate itself', async () => {
+  test('does not keep other keys from rotating, and does not rotate itself', async () => {
     const others = await createDatabase()
     const settings = { ...env, DATABASE_URL: others.url }
     await (await assemble(parse({ ...settings, ALLOW_ML_DSA: 'true' }), { log: createLogger('silent') })).close()

@@ -1,5 +1,5 @@
-// A process that uses a token: makes a key for each algorithm that it is given, says so, and signs with each until told
-// to end. What it prints is a line of JSON.
+// A process that uses a token: creates a key for an algorithm, signs with it a number of times, and prints the result
+// as a line of JSON.
 import { parse } from '../../src/config/index.ts'
 import type { SigningAlgorithm } from '../../src/crypto/keys.ts'
 import { open } from '../../src/keys/pkcs11/index.ts'

@@ -4,8 +4,9 @@ import { createServer, type Server } from 'node:https'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import * as oidc from 'openid-client'
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createCertificate } from '../support/certificate.ts'
+import { eventually } from '../support/eventually.ts'
 import { idTokenAlg, idTokenMetadata } from '../support/id-tokens.ts'
 import { createListener, type Listener } from '../support/listener.ts'
 import { freePort, startPostern } from '../support/postern.ts'
@@ -432,7 +433,7 @@ describe('an administrator', () => {
     const person = await createPerson()
     const { config, tokens } = await login(client_id, person)
     await fleet.operate('client disable', { client_id })
-    await vi.waitFor(async () => expect(await ask(client_id)).toMatchObject(refusedFor('is disabled or was deleted')))
+    await eventually(async () => expect(await ask(client_id)).toMatchObject(refusedFor('is disabled or was deleted')))
     await expect(oidc.fetchUserInfo(config, tokens.access_token, oidc.skipSubjectCheck)).rejects.toThrow()
     publish({ client_name: 'Another name' }, { at: client_id })
     await restart()
@@ -450,7 +451,7 @@ describe('an administrator', () => {
     for (const table of ['grants', 'artifacts']) {
       expect(await fleet.database.query(`select 1 from ${table} where client_id = $1`, [client_id])).toEqual([])
     }
-    await vi.waitFor(async () => expect(await ask(client_id)).toMatchObject(refusedFor('is disabled or was deleted')))
+    await eventually(async () => expect(await ask(client_id)).toMatchObject(refusedFor('is disabled or was deleted')))
     await restart()
     expect(await ask(client_id)).toMatchObject(refusedFor('is disabled or was deleted'))
   })

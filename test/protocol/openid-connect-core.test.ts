@@ -261,7 +261,7 @@ describe('OpenID Connect Core §5.5: the claims parameter', () => {
     const { config, tokens } = await login(postern, client, { email, claims })
     await operate(postern, 'client update', { client_id: client.client_id, scope: 'openid' })
     await vi.waitFor(async () => expect(await oidc.fetchUserInfo(config, tokens.access_token, sub)).toEqual({ sub }), {
-      timeout: 6_000,
+      timeout: 120_000,
     })
   })
 

@@ -58,7 +58,7 @@ describe.runIf(hasPip)('docs/quickstarts/api-python.md', () => {
     await rm(folder, { recursive: true, force: true })
   })
 
-  /** What the API answers to a machine that asks for a token with these scopes. */
+  /** Returns the answer of the API to a machine that requests a token with these scopes. */
   async function answerTo(scope: string, headers: Record<string, string> = {}): Promise<Answer> {
     const machine = { grant_types: ['client_credentials'], redirect_uris: [], response_types: [] }
     const client = await postern.createClient({ ...machine, scope, resources: [api] })
@@ -73,11 +73,11 @@ describe.runIf(hasPip)('docs/quickstarts/api-python.md', () => {
     return { status: response.status, challenge: response.headers.get('www-authenticate'), body: await response.json() }
   }
 
-  test('lets in who has its scope', async () => {
+  test('accepts a token with its scope', async () => {
     expect(await answerTo('notes:read')).toMatchObject({ status: 200, body: { notes: ['Buy milk'] } })
   })
 
-  test('lets in nobody else', async () => {
+  test('rejects every other token', async () => {
     expect(await answerTo('notes:write')).toMatchObject({
       status: 403,
       challenge: expect.stringContaining('notes:read'),
@@ -86,8 +86,8 @@ describe.runIf(hasPip)('docs/quickstarts/api-python.md', () => {
     expect(await ask(undefined)).toMatchObject({ status: 401, challenge: 'Bearer' })
   })
 
-  // RFC 9449 §7.2: otherwise a stolen one could be used by leaving the proof out.
-  test('lets in no token that is bound to a key, as it checks no proof', async () => {
+  // RFC 9449 §7.2: otherwise a stolen token could be used by leaving out the proof.
+  test('rejects a token that is bound to a key, because it checks no proof', async () => {
     const { key, jwks } = await createKey()
     const { kty, crv, x, y } = jwks.keys[0] as Record<string, string>
     const claims = { htm: 'POST', htu: `${postern.issuer}/oauth/token`, jti: randomUUID() }

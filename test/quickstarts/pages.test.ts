@@ -26,7 +26,7 @@ const isThere = (program: string) =>
     () => false,
   )
 
-test('are all in the list', async () => {
+test('the list of quickstarts contains all of them', async () => {
   const list = await read('docs/quickstarts/README.md')
   for (const page of pages) {
     if (!page.endsWith('README.md')) expect(list).toContain(`](${page.split('/').at(-1)})`)
@@ -38,14 +38,14 @@ describe.each(pages)('%s', (page) => {
     expect((await read(page)).split('\n').length).toBeLessThan(100)
   })
 
-  test('names only settings that there are', async () => {
+  test('names only settings that exist', async () => {
     const known = Object.keys(environment.in.shape)
     for (const block of [...(await blocksOf(page, 'sh'))]) {
       for (const [, name = ''] of block.matchAll(/^([A-Z][A-Z_]+)=/gm)) expect(known).toContain(name)
     }
   })
 
-  test('links to pages and sections that there are', async () => {
+  test('links to pages and sections that exist', async () => {
     for (const [, target = '', section] of (await read(page)).matchAll(/\]\((?!https:)([^)#]*)(?:#([^)]+))?\)/g)) {
       const text = await read(join('docs/quickstarts', target)).catch((error) =>
         error.code === 'EISDIR' ? '' : 'none',
@@ -64,8 +64,8 @@ describe.each(pages)('%s', (page) => {
 
 const [hasNginx, hasSystemd] = await Promise.all(['nginx', 'systemd-analyze'].map(isThere))
 
-describe('what a program of the system reads', () => {
-  test.runIf(hasNginx)('is a server that nginx takes', async () => {
+describe('a configuration shown in the quickstarts', () => {
+  test.runIf(hasNginx)('is valid for nginx', async () => {
     const [shown = ''] = await blocksOf('docs/quickstarts/proxies.md', 'nginx')
     const file = join(folder, 'nginx.conf')
     const { cert, key } = createCertificate()
@@ -74,7 +74,7 @@ describe('what a program of the system reads', () => {
       writeFile(join(folder, 'certificate.key'), key),
     ])
     const server = shown.replaceAll('/etc/nginx/certificate', join(folder, 'certificate'))
-    expect(server).toContain('listen 443 ssl;') // or passwords would travel in clear to what calls itself https
+    expect(server).toContain('listen 443 ssl;') // otherwise passwords would travel unencrypted
     const own = `pid ${folder}/nginx.pid; error_log stderr; events {} http { access_log off; ${server} }`
     await writeFile(file, own)
     const env = { PATH: `${process.env['PATH']}:/usr/sbin` }
@@ -82,10 +82,10 @@ describe('what a program of the system reads', () => {
     expect(stderr).toContain('test is successful')
   })
 
-  test.runIf(hasSystemd)('is a unit that systemd takes', async () => {
+  test.runIf(hasSystemd)('is valid for systemd', async () => {
     const unit = (await blocksOf('docs/quickstarts/systemd.md', 'ini')).find((block) => block.includes('[Service]'))
     const file = join(folder, 'postern.service')
-    await writeFile(file, String(unit).replace('User=postern\n', '')) // whom this machine does not know
+    await writeFile(file, String(unit).replace('User=postern\n', '')) // this machine has no such user
     const { stdout, stderr } = await run('systemd-analyze', ['verify', '--man=no', file]).catch((error) => error)
     expect(`${stdout}${stderr}`.split('\n').filter((line) => line.includes('postern.service'))).toEqual([])
   })

@@ -22,7 +22,7 @@ type Quickstart = {
   start: (port: string) => [command: string, ...args: string[]]
   settings?: (folder: string) => Record<string, string>
   ready: RegExp
-  /** Where the person is after signing in. */
+  /** The path at which the person is after signing in. */
   returnsTo?: string
 }
 
@@ -68,7 +68,7 @@ const quickstarts: Quickstart[] = [
   },
 ]
 
-/** Whether a program is there, and says its version. */
+/** Returns whether a program exists, by asking for its version. */
 const answers = (command: string, ...args: string[]) =>
   run(command, args, { env: surroundings() }).then(
     () => true,
@@ -81,7 +81,7 @@ const has: Record<string, boolean> = {
 }
 const runnable = quickstarts.filter(({ language }) => has[language])
 for (const { page, language } of quickstarts) {
-  if (!has[language]) process.stderr.write(`${page} is not run: what it needs is not installed.\n`)
+  if (!has[language]) process.stderr.write(`${page} is skipped, because the programs it needs are not installed.\n`)
 }
 
 let postern: TestPostern
@@ -121,7 +121,7 @@ describe.each(runnable)(
       await watch(spawn(command, args, { cwd: own, env })).prints(ready)
     }, 180_000)
 
-    test('signs somebody in, and greets them by the name that they share', async () => {
+    test('signs a person in, and greets them by the name that they share', async () => {
       const browser = createBrowser(postern.issuer, home)
       if (returnsTo === '/') expect((await browser.get(home)).body).toContain('Sign in')
       const page = await browser.signIn(await browser.get(`${home}/login`), email)
@@ -129,7 +129,7 @@ describe.each(runnable)(
       expect(page.body).toMatch(/^Hello, Ada &(lt|#60);b/)
     })
 
-    test('takes no answer that it did not ask for', async () => {
+    test('rejects an answer that it did not request', async () => {
       const browser = createBrowser(postern.issuer, home)
       const { status, body } = await browser.get(`${home}/callback?code=made-up&state=made-up&iss=${postern.issuer}`)
       expect(status).toBeGreaterThanOrEqual(400)

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { addressOf, isAccepted } from '../../src/registration/documents.ts'
 
-describe('the host of a document is accepted', () => {
+describe('the host of a document is checked', () => {
   test.each<[id: string, hosts: string[], isAccepted: boolean]>([
     ['https://claude.ai/app', ['claude.ai'], true],
     ['https://claude.ai/app', ['other.example', 'claude.ai'], true],
@@ -16,7 +16,7 @@ describe('the host of a document is accepted', () => {
     ['https://notclaude.ai/app', ['*.claude.ai'], false],
     ['https://claude.ai.evil.example/app', ['claude.ai', '*.claude.ai'], false],
     ['https://app.claude.ai:8443/app', ['*.claude.ai'], false],
-  ])('%s where %j are: %j', (id, hosts, expected) => {
+  ])('so that %s is accepted with %j: %j', (id, hosts, expected) => {
     const url = addressOf(id)
     expect(url).toBeDefined()
     expect(url && isAccepted(url, hosts)).toBe(expected)
@@ -30,7 +30,7 @@ describe('the address of a document', () => {
     'https://app.example/?client.json',
     'https://app.example/client.json?#',
     'https://app.example/client.json#x',
-  ])('has no query and no fragment: %s', (id) => {
+  ])('has neither a query nor a fragment: %s', (id) => {
     expect(addressOf(id)).toBeUndefined()
   })
 })

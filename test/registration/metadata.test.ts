@@ -6,13 +6,13 @@ import { startPostern, type TestPostern } from '../support/postern.ts'
 import { createKey } from '../support/wire.ts'
 
 describe('client metadata', () => {
-  test('is described in a sentence each, for the command line and the API', () => {
+  test('has a sentence about each member, for the command line and the API', () => {
     const { properties } = z.toJSONSchema(clientMetadata) as { properties: Record<string, { description?: string }> }
     expect(Object.keys(properties)).toEqual(Object.keys(clientMetadata.shape))
     for (const [name, { description }] of Object.entries(properties)) expect(description, name).toMatch(/^[A-Z].*\.$/)
   })
 
-  test('is none of what the server sets, and nothing unknown', () => {
+  test('contains no member that the server sets, and no unknown one', () => {
     expect(clientMetadata.safeParse({}).success).toBe(true)
     for (const name of [
       'client_id',
@@ -35,7 +35,7 @@ describe('the engine', () => {
   })
   afterAll(() => postern?.stop())
 
-  test('knows every member, so that nothing an administrator gives is dropped', async () => {
+  test('knows every member, so that nothing an administrator sets is dropped', async () => {
     const { jwks } = await createKey()
     const { jwks_uri: _instead, ...shape } = clientMetadata.shape
     const everything: Required<Omit<ClientMetadataInput, 'jwks_uri'>> = {
@@ -96,7 +96,7 @@ describe('the engine', () => {
     expect(client.metadata()).toMatchObject(everything)
   })
 
-  test('drops exactly the members of which the table says that they need ALLOW_ENCRYPTION, where it is off', async () => {
+  test('drops exactly the members that need ALLOW_ENCRYPTION by the table, when it is off', async () => {
     const strict = await startPostern()
     try {
       const needy = Object.entries(clientMembers).filter(

@@ -8,7 +8,7 @@ const spaced = 'must not begin or end with a space, or have several in a row'
 const empty = 'must contain a letter or a digit'
 const piled = 'must not pile up marks, or have one without a letter'
 
-describe('a name that people are shown', () => {
+describe('a name that people see', () => {
   test.each([
     ['Latin', 'Field Notes'],
     ['with digits', '1Password 8'],
@@ -21,7 +21,7 @@ describe('a name that people are shown', () => {
     ['Russian', 'Записки'],
     ['Arabic', 'تطبيق المفكرة'],
     ['Arabic with vowels', 'مُفَكِّرَةٌ'],
-    ['Persian, whose words are parted by U+200C', 'می\u200cنویسم'],
+    ['Persian, whose word parts are separated by U+200C', 'می\u200cنویسم'],
     ['Hebrew with vowels', 'שִׁירָה'],
     ['Hindi, with three marks on a letter', 'ज़िंदगी नोट्स'],
     ['Hindi, with letters joined by U+200D', 'क्\u200dष'],
@@ -38,21 +38,21 @@ describe('a name that people are shown', () => {
     ['Japanese, decomposed', 'ガイド'.normalize('NFD')],
     ['Japanese, with the form of a character', '葛\u{e0100}城市'],
     ['Chinese', '備忘錄（測試）'],
-    ['Mongolian, with the form of a letter and a parted vowel', 'ᠮᠣᠩᠭᠣᠯ ᠪᠢᠴᠢᠭ\u180b ᠬᠠᠮᠢᠶ\u180eᠠ'],
+    ['Mongolian, with the form of a letter and a separated vowel', 'ᠮᠣᠩᠭᠣᠯ ᠪᠢᠴᠢᠭ\u180b ᠬᠠᠮᠢᠶ\u180eᠠ'],
     ['Tai Tham', 'ᨠ᩠ᩅ᩶ᩣ᩠ᨦ'],
     ['Korean', '한국어 노트'],
     ['Korean, decomposed', '한국어 노트'.normalize('NFD')],
     ['with an emoji that has a variation selector', '❤\ufe0f Photos'],
-    ['with an emoji joined of several', 'Family \u{1f468}\u200d\u{1f469}\u200d\u{1f467}'],
+    ['with an emoji that joins several', 'Family \u{1f468}\u200d\u{1f469}\u200d\u{1f467}'],
     ['with a flag', 'Bahn \u{1f1e9}\u{1f1ea}'],
     ['with a flag made of tags', '\u{1f3f4}\u{e0067}\u{e0062}\u{e0065}\u{e006e}\u{e0067}\u{e007f} Cricket'],
     ['with a keycap', '1\ufe0f\u20e3 App'],
-  ])('may be %s: %s', (_what, name) => {
+  ])('is accepted (%s): %s', (_what, name) => {
     expect(nameProblem(name)).toBeUndefined()
   })
 
   test.each<[what: string, name: string, problem: string]>([
-    // Cc, and what breaks lines
+    // Cc, and line breaks
     ['a null', 'a\0b', unseen],
     ['a tab', 'a\tb', unseen],
     ['a line feed', 'a\nb', unseen],
@@ -108,13 +108,13 @@ describe('a name that people are shown', () => {
     ['supplementary private use', 'a\u{f0000}b', unseen],
     ['half a surrogate pair', 'a\ud800b', unseen],
     ['a noncharacter', 'a\ufffeb', unseen],
-    ['what is not assigned', 'a\u0378b', unseen],
+    ['an unassigned code point', 'a\u0378b', unseen],
     // spaces
     ['a space alone', ' ', spaced],
     ['a space in front', ' Photos', spaced],
     ['a space at the end', 'Photos ', spaced],
     ['spaces in a row', 'Photos  You return to bank.example', spaced],
-    // nothing to read
+    // nothing readable
     ['punctuation alone', '...!', empty],
     ['symbols alone', '★★★', empty],
     ['an emoji alone', '❤\ufe0f', empty],
@@ -130,11 +130,11 @@ describe('a name that people are shown', () => {
     ['a mark on a space', 'a \u0301b', piled],
     ['a mark on punctuation', 'a(\u0301)', piled],
     ['a mark on an emoji', 'a\u2705\u0301', piled],
-  ])('is not one with %s', (_what, name, problem) => {
+  ])('is rejected with %s', (_what, name, problem) => {
     expect(nameProblem(name)).toBe(problem)
   })
 
-  test('is judged under every policy there is', () => {
+  test('is checked under every built-in policy', () => {
     for (const [policy, rules] of Object.entries(builtInPolicies)) {
       const refusal = judge(
         { client_name: 'a\u200bb', redirect_uris: ['https://rp.example/cb'] },

@@ -18,10 +18,10 @@ const against = (metadata: Metadata, given?: Given) => {
   return found && [found.field, found.rule]
 }
 
-describe('a client is judged by each rule of its policy', () => {
+describe('each rule of a policy accepts and refuses', () => {
   const uris = (count: number) => Array.from({ length: count }, (_, n) => `https://rp.example/${n}`)
 
-  // What is allowed, what is refused, and the field it is refused for. Where both are the same, the rules differ.
+  // The accepted metadata, the refused metadata, and the field of the refusal.
   test.each<[rule: string, rules: object, allowed: Metadata, refused: Metadata, field: string]>([
     [
       'grant_types',
@@ -122,7 +122,7 @@ describe('a client is judged by each rule of its policy', () => {
       'software_statement',
     ],
     ['well_formed', {}, { contacts: ['a@rp.example'] }, { contacts: 'a@rp.example' }, 'contacts'],
-  ])('%s %j', (rule, rules, allowed, refused, field) => {
+  ])('as it says: %s %j', (rule, rules, allowed, refused, field) => {
     expect(refusal(allowed, { rules })).toBeUndefined()
     const found = refusal(refused, { rules })
     expect([found?.field, found?.rule]).toEqual([field, rule])
@@ -138,7 +138,7 @@ describe('a client is judged by each rule of its policy', () => {
     'sector_identifier_uri',
     'initiate_login_uri',
     'backchannel_logout_uri',
-  ])('uri_hosts, for %s', (field) => {
+  ])('as uri_hosts says, for %s', (field) => {
     const rules = { uri_hosts: ['rp.example'] }
     expect(refusal({ [field]: 'https://rp.example/x' }, { rules })).toBeUndefined()
     expect(against({ [field]: 'https://other.example/x' }, { rules })).toEqual([field, 'uri_hosts'])
@@ -147,17 +147,17 @@ describe('a client is judged by each rule of its policy', () => {
     expect(refusal({ [field]: 'http://127.0.0.1/x' }, { isLoopbackIssuer: true })).toBeUndefined()
   })
 
-  test('where the issuer is on loopback, so may a web client be, whatever the policy says of it', () => {
+  test('except that a web client may be on loopback if the issuer is, whatever the policy says', () => {
     const local = { application_type: 'web', redirect_uris: ['http://localhost:3000/cb'] }
     expect(refusal(local, { rules: { redirect_uris: { loopback: 'never' } }, isLoopbackIssuer: true })).toBeUndefined()
     expect(against(local)).toEqual(['redirect_uris', 'redirect_uris.loopback'])
   })
 })
 
-describe('Keycloak CVE-2026-18570: a field left out is judged as what it stands for', () => {
+describe('Keycloak CVE-2026-18570: an omitted field is checked by its default', () => {
   test.each<[what: string, rules: object, given: Metadata, leftOut: Metadata, field: string, rule: string]>([
     [
-      'a grant type that the response type brings along',
+      'a grant type that the response type implies',
       { grant_types: ['client_credentials'], response_types: ['code'] },
       { grant_types: ['authorization_code'] },
       { grant_types: ['client_credentials'] },
@@ -165,7 +165,7 @@ describe('Keycloak CVE-2026-18570: a field left out is judged as what it stands 
       'grant_types',
     ],
     [
-      'the implicit grant, brought along by an ID token',
+      'the implicit grant, implied by an ID token',
       { grant_types: ['authorization_code'] },
       { grant_types: ['implicit'], response_types: ['id_token'] },
       { response_types: ['id_token'] },
@@ -181,7 +181,7 @@ describe('Keycloak CVE-2026-18570: a field left out is judged as what it stands 
       'redirect_uris.loopback',
     ],
     [
-      'the application type that a scheme of its own depends on',
+      'the application type that a private-use scheme depends on',
       { application_types: ['web'] },
       { application_type: 'web', redirect_uris: ['com.example.app:/cb'] },
       { redirect_uris: ['com.example.app:/cb'] },
@@ -189,7 +189,7 @@ describe('Keycloak CVE-2026-18570: a field left out is judged as what it stands 
       'uri_syntax',
     ],
     [
-      'an authentication method that is none with client credentials',
+      'the authentication method of a client with client credentials',
       { token_endpoint_auth_methods: ['none'] },
       { ...machine, token_endpoint_auth_method: 'none' },
       machine,
@@ -197,7 +197,7 @@ describe('Keycloak CVE-2026-18570: a field left out is judged as what it stands 
       'token_endpoint_auth_methods',
     ],
     [
-      'a scope, where there is none that would be given',
+      'a scope, where the policy gives none',
       { scopes: ['postern:clients'] },
       { scope: 'openid' },
       {},
@@ -212,7 +212,7 @@ describe('Keycloak CVE-2026-18570: a field left out is judged as what it stands 
       'software_statement',
       'software_statement',
     ],
-  ])('%s', (_what, rules, given, leftOut, field, rule) => {
+  ])('for %s', (_what, rules, given, leftOut, field, rule) => {
     expect(against(given, { rules })).toEqual([field, rule])
     expect(against(leftOut, { rules })).toEqual([field, rule])
   })
@@ -244,16 +244,13 @@ describe('Keycloak CVE-2026-18570: a field left out is judged as what it stands 
       ['https://api.example'],
     ],
     ['resources', { resources: [] }, ['https://api.example'], 'resources', []],
-  ])(
-    '%s under %j is not what the policy refuses when it is left out, or null',
-    (field, rules, refused, rule, completed) => {
-      expect(against({ [field]: refused }, { rules })).toEqual([field, rule])
-      for (const left of [{}, { [field]: null }, { [field]: undefined }]) {
-        expect(effective(left, complete('test', rules))[field]).toEqual(completed)
-        expect(refusal(left, { rules })).toBeUndefined()
-      }
-    },
-  )
+  ])('and %s under %j never defaults to a value that the policy refuses', (field, rules, refused, rule, completed) => {
+    expect(against({ [field]: refused }, { rules })).toEqual([field, rule])
+    for (const left of [{}, { [field]: null }, { [field]: undefined }]) {
+      expect(effective(left, complete('test', rules))[field]).toEqual(completed)
+      expect(refusal(left, { rules })).toBeUndefined()
+    }
+  })
 })
 
 describe('effective metadata', () => {
@@ -269,7 +266,7 @@ describe('effective metadata', () => {
     })
   })
 
-  test('names a thing once, and keeps what is given otherwise, unknown members included', () => {
+  test('contains each value once, and otherwise everything given, including unknown members', () => {
     const given = {
       contacts: ['a@rp.example', 'a@rp.example'],
       grant_types: ['authorization_code', 'refresh_token', 'authorization_code'],
@@ -284,18 +281,28 @@ describe('effective metadata', () => {
   })
 
   test.each<[what: string, redirect_uris: string[], rules: object, type: string]>([
-    ['on loopback', ['http://localhost:33418/cb', 'http://127.0.0.1/cb', 'http://[::1]/cb'], {}, 'native'],
-    ['with a scheme of its own', ['com.example.app:/cb'], {}, 'native'],
-    ['of both kinds', ['com.example.app:/cb', 'http://localhost/cb'], {}, 'native'],
-    ['also on the web', ['http://localhost/cb', 'https://rp.example/cb'], {}, 'web'],
-    ['over https on loopback', ['https://localhost/cb'], {}, 'web'],
-    ['at a host that sounds like loopback', ['http://localhost.rp.example/cb'], {}, 'web'],
-    ['with a scheme that is no domain', ['myapp:/cb'], {}, 'web'],
-    ['with a scheme that runs script', ['javascript:alert(1)'], {}, 'web'],
-    ['nowhere', [], {}, 'web'],
-    ['on loopback, where web clients may be', ['http://localhost/cb'], { redirect_uris: { loopback: 'any' } }, 'web'],
-    ['on loopback, where only web clients may be', ['http://localhost/cb'], { application_types: ['web'] }, 'web'],
-  ])('of a client that does not say what it is and returns people %s', (_what, uris, rules, type) => {
+    ['to loopback', ['http://localhost:33418/cb', 'http://127.0.0.1/cb', 'http://[::1]/cb'], {}, 'native'],
+    ['to a private-use scheme', ['com.example.app:/cb'], {}, 'native'],
+    ['to both kinds', ['com.example.app:/cb', 'http://localhost/cb'], {}, 'native'],
+    ['to loopback and the web', ['http://localhost/cb', 'https://rp.example/cb'], {}, 'web'],
+    ['to loopback over https', ['https://localhost/cb'], {}, 'web'],
+    ['to a host that resembles loopback', ['http://localhost.rp.example/cb'], {}, 'web'],
+    ['to a scheme that is not a domain', ['myapp:/cb'], {}, 'web'],
+    ['to a scheme that runs scripts', ['javascript:alert(1)'], {}, 'web'],
+    ['to no address', [], {}, 'web'],
+    [
+      'to loopback, under a policy that allows it for web clients',
+      ['http://localhost/cb'],
+      { redirect_uris: { loopback: 'any' } },
+      'web',
+    ],
+    [
+      'to loopback, under a policy for web clients only',
+      ['http://localhost/cb'],
+      { application_types: ['web'] },
+      'web',
+    ],
+  ])('has the application type that fits a client which returns people %s', (_what, uris, rules, type) => {
     expect(effective({ redirect_uris: uris }, complete('default', rules))['application_type']).toBe(type)
     for (const said of ['web', 'native']) {
       const given = { redirect_uris: uris, application_type: said }
@@ -303,21 +310,21 @@ describe('effective metadata', () => {
     }
   })
 
-  test('has no scope of the admin API that was not asked for, and is not narrowed where any scope is allowed', () => {
+  test('contains no scope of the admin API that was not requested, and is not narrowed under a policy with any scope', () => {
     const scopeUnder = (list: unknown) => effective({}, complete('test', { scopes: list }))['scope']
     expect(scopeUnder(['openid', 'postern:clients', 'read'])).toBe('openid read')
     expect(scopeUnder(['postern:clients', '*', 'read'])).toBeUndefined()
     expect(scopeUnder('*')).toBeUndefined()
   })
 
-  test('is not completed twice: what is effective stays as it is', () => {
+  test('stays as it is when it is completed again', () => {
     for (const name of ['default', 'open', 'document', 'administrator']) {
       const once = effective({ redirect_uris, response_types: ['code', 'id_token'] }, complete(name))
       expect(effective(once, complete(name))).toEqual(once)
     }
   })
 
-  test('is made without changing what it is made of', () => {
+  test('is made without changing its source', () => {
     const given = Object.freeze({ redirect_uris: Object.freeze([...redirect_uris]), logo_uri: null })
     expect(effective(given, policy)).not.toHaveProperty('logo_uri')
     const { rules } = complete('test', { resources: ['https://api.example'] })
@@ -327,8 +334,8 @@ describe('effective metadata', () => {
   })
 })
 
-describe('scopes', () => {
-  test('of the admin API are for who is named them, whatever else is allowed', () => {
+describe('a scope', () => {
+  test('of the admin API is only for a client that the policy names it for, whatever else is allowed', () => {
     for (const rules of [{}, { scopes: ['*'] }, { scopes: ['openid', 'postern:clients:read'] }]) {
       expect(against({ scope: 'postern:clients' }, { rules })).toEqual(['scope', 'scopes'])
     }
@@ -337,7 +344,7 @@ describe('scopes', () => {
     expect(refusal({ scope: 'postern:clients' }, { builtIn: 'administrator' })).toBeUndefined()
   })
 
-  test('of an API are not for a client nobody consents to, unless scope and API are listed or an administrator says so', () => {
+  test('of an API is for a client without consent only if scope and API are listed or an administrator registers it', () => {
     expect(refusal({ scope: 'openid read' })).toBeUndefined()
     expect(refusal({ ...machine, scope: 'openid email' })).toBeUndefined()
     expect(against({ ...machine, scope: 'openid read' })).toEqual(['scope', 'scopes'])
@@ -355,14 +362,14 @@ describe('scopes', () => {
   })
 
   test.each(['', ' openid', 'openid ', 'openid  email', 'openid\temail', 'a"b', 'a\\b', 'ünlimited', ['openid']])(
-    'RFC 6749 §3.3: %j is no scope',
+    'cannot be %j (RFC 6749 §3.3)',
     (scope) => {
       expect(against({ scope })).toEqual(['scope', 'well_formed'])
     },
   )
 })
 
-describe('metadata that is not what it should be is refused, and breaks nothing', () => {
+describe('malformed metadata is refused, and breaks nothing', () => {
   test.each<[string, unknown]>([
     ['redirect_uris', 'https://rp.example/cb'],
     ['redirect_uris', [['https://rp.example/cb']]],
@@ -394,28 +401,28 @@ describe('metadata that is not what it should be is refused, and breaks nothing'
     ['client_name', 'x'.repeat(201)],
     ['client_name', 'Bank\u202egnp.exe'],
     ['client_name', 'Bank\nYou are safe'],
-  ])('%s: %j', (field, value) => {
+  ])('for example %s: %j', (field, value) => {
     expect(against({ [field]: value }, { builtIn: 'administrator' })).toEqual([field, 'well_formed'])
   })
 
-  test('an array with holes', () => {
+  test('such as an array with holes', () => {
     const holes = ['authorization_code']
     holes[2] = 'refresh_token'
     expect(against({ grant_types: holes })).toEqual(['grant_types', 'well_formed'])
   })
 
-  test('the member that makes it too large is named', () => {
+  test('and the member that makes it too large is named', () => {
     const metadata = { client_name: 'x', jwks: { keys: [{ kty: 'EC', x: 'x'.repeat(20_000) }] } }
     expect(against(metadata)).toEqual(['jwks', 'max_metadata_bytes'])
   })
 
-  test('what is said of it has no character that an error description may not have (RFC 6749 §5.2)', () => {
+  test('and the refusal has only characters that an error description may have (RFC 6749 §5.2)', () => {
     const found = refusal({ application_type: 'native', redirect_uris: ['COM.example.app:a"b'] })
     expect(found?.message).toMatch(/^[\x20-\x21\x23-\x5b\x5d-\x7e]+$/)
   })
 })
 
-describe('what is built in', () => {
+describe('the built-in policy', () => {
   const minimal: Record<string, Metadata> = {
     default: { redirect_uris },
     open: { redirect_uris },
@@ -424,7 +431,7 @@ describe('what is built in', () => {
   }
 
   test.each(Object.entries(minimal))(
-    '%s accepts the least there is to say, and what it completes that to',
+    '%s accepts minimal metadata, and what it completes that to',
     (builtIn, metadata) => {
       const policy = complete(builtIn)
       expect(refusal(metadata, { builtIn })).toBeUndefined()
@@ -432,7 +439,7 @@ describe('what is built in', () => {
     },
   )
 
-  test('document: whoever says nothing of how it authenticates is public', () => {
+  test('document makes a client public if it does not state its authentication method', () => {
     expect(effective({}, complete('document'))['token_endpoint_auth_method']).toBe('none')
     for (const token_endpoint_auth_method of ['client_secret_basic', 'client_secret_post', 'client_secret_jwt']) {
       expect(against({ token_endpoint_auth_method }, { builtIn: 'document' })).toEqual([
@@ -443,7 +450,7 @@ describe('what is built in', () => {
   })
 
   test.each(['open', 'document'])(
-    '%s: strangers get a login, and no API, no machine, no device and no groups',
+    '%s gives strangers a login, but no API, no machine, no device and no groups',
     (builtIn) => {
       expect(refusal({ grant_types: ['authorization_code', 'refresh_token'] }, { builtIn })).toBeUndefined()
       expect(refusal({ scope: 'openid profile email offline_access' }, { builtIn })).toBeUndefined()
@@ -461,7 +468,7 @@ describe('what is built in', () => {
     },
   )
 
-  test('administrator: sets what only an administrator may, and loopback for a web client', () => {
+  test('administrator allows metadata that only an administrator may set, and loopback for a web client', () => {
     const metadata = {
       redirect_uris: ['http://localhost:3000/cb', 'http://127.0.0.1/cb'],
       first_party: true,

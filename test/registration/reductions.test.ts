@@ -11,9 +11,9 @@ describe('a client that registers itself', () => {
   test.each<[string, Metadata]>([
     ['an empty scope', { scope: '' }],
     ['an empty link', { logo_uri: '', client_uri: '', policy_uri: '', tos_uri: '' }],
-    ['an algorithm for assertions it does not authenticate with', { token_endpoint_auth_signing_alg: 'RS256' }],
-    ['an algorithm for request objects, and no keys', { request_object_signing_alg: 'RS256' }],
-    ['the algorithm of request objects that are not signed', { request_object_signing_alg: 'none' }],
+    ['an algorithm for assertions that it does not use', { token_endpoint_auth_signing_alg: 'RS256' }],
+    ['an algorithm for request objects when it has no keys', { request_object_signing_alg: 'RS256' }],
+    ['the algorithm of unsigned request objects', { request_object_signing_alg: 'none' }],
   ])('is registered without %s', (_what, unused) => {
     expect(withoutUnused({ ...web, ...unused })).toEqual(web)
   })
@@ -27,15 +27,18 @@ describe('a client that registers itself', () => {
       'an algorithm for request objects with keys',
       { request_object_signing_alg: 'RS256', jwks_uri: 'https://rp.example/jwks' },
     ],
-    ['request objects that it demands', { request_object_signing_alg: 'RS256', require_signed_request_object: true }],
+    [
+      'the requirement of signed request objects',
+      { request_object_signing_alg: 'RS256', require_signed_request_object: true },
+    ],
     ['a scope', { scope: 'openid' }],
-    ['where its request objects are', { request_uris: ['https://rp.example/request.jwt'] }],
+    ['the addresses of its request objects', { request_uris: ['https://rp.example/request.jwt'] }],
     ['the implicit flow', { grant_types: ['implicit'], response_types: ['id_token'] }],
   ])('keeps %s', (_what, used) => {
     expect(withoutUnused({ ...web, ...used })).toEqual({ ...web, ...used })
   })
 
-  test('has no implicit grant without a response type of it', () => {
+  test('has no implicit grant without a response type that needs it', () => {
     const grant_types = ['authorization_code', 'implicit', 'refresh_token']
     expect(withoutUnused({ ...web, grant_types })['grant_types']).toEqual(['authorization_code', 'refresh_token'])
     expect(withoutUnused({ ...web, grant_types, response_types: ['code id_token'] })['grant_types']).toEqual(
@@ -57,7 +60,7 @@ const editor: Metadata = {
 }
 
 describe('a policy', () => {
-  test('with reduce registers what it allows', () => {
+  test('with reduce registers the part that it allows', () => {
     const given = circumstances({ reduce: true })
     const left = reduced(editor, given)
     expect(left).toMatchObject({
@@ -69,24 +72,24 @@ describe('a policy', () => {
   })
 
   test.each(['redirect_uris', 'grant_types', 'response_types'])(
-    'with reduce refuses what nothing is left of: %s',
+    'with reduce refuses metadata of which nothing is left: %s',
     (field) => {
       const given = circumstances({ reduce: true })
       const bad = { redirect_uris: ['http://rp.example/cb'], grant_types: ['password'], response_types: ['token'] }
       const metadata = { ...editor, [field]: bad[field as keyof typeof bad] }
-      const refused = field === 'response_types' ? 'grant_types' : field // which that would give it, too
+      const refused = field === 'response_types' ? 'grant_types' : field // the response type would imply that grant type
       expect(judge(reduced(metadata, given), given)?.field).toBe(refused)
     },
   )
 
-  test('without reduce refuses the whole', () => {
+  test('without reduce refuses the whole metadata', () => {
     const given = circumstances({ reduce: false })
     expect(reduced(editor, given)).toBe(editor)
     expect(judge(effective(editor, given.policy), given)).toBeDefined()
   })
 })
 
-describe('by name', () => {
+describe('a redirect URI allowed only by name', () => {
   const redirect_uris = {
     dangerous_schemes: ['app.immich', 'oc'],
     private_hosts: ['nas.lan', '192.168.1.10', '[fd00::1]'],
@@ -101,7 +104,7 @@ describe('by name', () => {
     ['http://192.168.1.10:8080/cb', false],
     ['https://192.168.1.10/cb', false],
     ['http://[fd00::1]/cb', false],
-  ])('%s is allowed, and only so', (uri, isNative) => {
+  ])('can be %s', (uri, isNative) => {
     expect(problem(uri, isNative)).toBeUndefined()
     expect(problem(uri, isNative, {})).toBeDefined()
   })
@@ -116,12 +119,12 @@ describe('by name', () => {
     ['http://nas.lan@evil.example/cb', false],
     ['http://nas.lan/../cb', false],
     ['http://192.168.1.100/cb', false],
-  ])('%s is not', (uri, isNative) => {
+  ])('cannot be %s', (uri, isNative) => {
     expect(problem(uri, isNative)).toBeDefined()
   })
 
   test.each(['javascript', 'data', 'http', 'https', 'file', 'vbscript', 'JAVASCRIPT', 'view-source', 'a b', ''])(
-    'no scheme that a browser opens itself: %s',
+    'cannot have a scheme that a browser opens itself: %s',
     (scheme) => {
       const rules = policyRules.shape.redirect_uris.partial().safeParse({ dangerous_schemes: [scheme] })
       expect(rules.success).toBe(false)

@@ -4,13 +4,13 @@ import { scopes } from '../../src/oidc/scopes.ts'
 import { builtInPolicies, complete, partialPolicyRules, policyRules } from '../../src/registration/rules.ts'
 
 describe('a registration policy', () => {
-  test('is data: what is built in survives JSON and is what the schema says', () => {
+  test('is data: the built-in ones survive JSON and match the schema', () => {
     for (const [name, rules] of Object.entries(builtInPolicies)) {
       expect(policyRules.parse(JSON.parse(JSON.stringify(rules))), name).toEqual(rules)
     }
   })
 
-  test('describes each of its rules in a sentence, for the command line and the API', () => {
+  test('has a sentence about each of its rules, for the command line and the API', () => {
     const { properties } = z.toJSONSchema(policyRules) as { properties: Record<string, Described> }
     const nested = properties['redirect_uris']?.properties ?? {}
     for (const [name, { description }] of Object.entries({ ...properties, ...nested })) {
@@ -18,7 +18,7 @@ describe('a registration policy', () => {
     }
   })
 
-  test('names only scopes that there are, where it names those of people', () => {
+  test('names only scopes that exist, in the policies for strangers', () => {
     for (const { scopes: listed } of [builtInPolicies.open, builtInPolicies.document]) {
       expect(Object.keys(scopes)).toEqual(expect.arrayContaining([...listed]))
     }
@@ -27,22 +27,22 @@ describe('a registration policy', () => {
   test.each<[string, object]>([
     ['a rule that does not exist', { grant_type: [] }],
     ['a rule of redirect URIs that does not exist', { redirect_uris: { http: true } }],
-    ['no grant types', { grant_types: null }],
-    ['one grant type that is no list', { grant_types: 'authorization_code' }],
+    ['null for grant types', { grant_types: null }],
+    ['a grant type outside of a list', { grant_types: 'authorization_code' }],
     ['an application type that does not exist', { application_types: ['desktop'] }],
-    ['a list without any scope, as a client without scope could ask for all', { scopes: [] }],
+    ['an empty list of scopes, because a client without scope could request all', { scopes: [] }],
     ['a host with its scheme', { uri_hosts: ['https://rp.example'] }],
     ['a host with a port', { uri_hosts: ['rp.example:8443'] }],
     ['a host in capitals, which no URI has', { uri_hosts: ['RP.example'] }],
     ['a host with a wildcard inside', { uri_hosts: ['a.*.example'] }],
-    ['a host with a wildcard that is no whole label', { uri_hosts: ['*rp.example'] }],
-    ['a wildcard alone, in a list', { uri_hosts: ['*'] }],
-    ['a dot for a host', { uri_hosts: ['.'] }],
-    ['a dot at the end', { uri_hosts: ['rp.example.'] }],
-    ['no lifetime', { client_ttl_seconds: 0 }],
-    ['less than no clients', { max_clients: -1 }],
+    ['a host with a wildcard that is not a whole label', { uri_hosts: ['*rp.example'] }],
+    ['a single wildcard in a list', { uri_hosts: ['*'] }],
+    ['a dot as a host', { uri_hosts: ['.'] }],
+    ['a host with a dot at the end', { uri_hosts: ['rp.example.'] }],
+    ['a lifetime of 0', { client_ttl_seconds: 0 }],
+    ['a negative number of clients', { max_clients: -1 }],
     ['half a URI', { max_uris: 0.5 }],
-    ['a loopback of its own', { redirect_uris: { loopback: true } }],
+    ['an unknown value for loopback', { redirect_uris: { loopback: true } }],
   ])('cannot have %s', (_what, rules) => {
     expect(partialPolicyRules.safeParse(rules).success).toBe(false)
     expect(() => complete('test', rules)).toThrow(z.ZodError)
@@ -50,7 +50,7 @@ describe('a registration policy', () => {
 })
 
 describe('a stored policy', () => {
-  test('is laid over the default, rule by rule, those of redirect URIs included', () => {
+  test('replaces single rules of the default policy, also within redirect_uris', () => {
     const { name, rules } = complete('partners', { max_uris: 3, redirect_uris: { hosts: ['*.partner.example'] } })
     const { redirect_uris } = builtInPolicies.default
     expect([name, rules]).toEqual([
@@ -59,11 +59,11 @@ describe('a stored policy', () => {
     ])
   })
 
-  test('of a built-in name is laid over that, so that what strangers may grows by nothing it does not say', () => {
+  test('with a built-in name replaces single rules of that one, so that strangers may do no more than it says', () => {
     expect(complete('open', { max_clients: null }).rules).toEqual({ ...builtInPolicies.open, max_clients: null })
   })
 
-  test('that says nothing is what it is laid over, whatever it is called', () => {
+  test('without rules equals the one it is based on, whatever its name', () => {
     expect(complete('administrator').rules).toEqual(builtInPolicies.administrator)
     for (const name of ['other', '__proto__', 'constructor', 'toString']) {
       expect(complete(name, {}).rules).toEqual(builtInPolicies.default)

@@ -49,29 +49,29 @@ const outcomeOf = async (statement: string) => {
   return 'claims' in outcome ? 'verified' : outcome.error
 }
 
-describe('RFC 7591 §2.3: a software statement is verified', () => {
-  test('when an issuer that is trusted signed it, and its claims are what it says', async () => {
+describe('RFC 7591 §2.3: a software statement is valid', () => {
+  test('when a trusted issuer signed it, and then its claims count', async () => {
     expect(await verify(await state())).toEqual({ claims: { ...metadata, iss: issuer } })
   })
 
   test.each<[string, JWTPayload]>([
-    ['not expired yet', { exp: now() + 60 }],
-    ['from a clock that is a little ahead', { nbf: now() + 5 }],
-    ['for this server', { aud: here }],
+    ['when it has not expired yet', { exp: now() + 60 }],
+    ['when it comes from a clock that is a little ahead', { nbf: now() + 5 }],
+    ['when it is for this server', { aud: here }],
     [
-      'for this server’s registration endpoint among others',
+      'when it is for the registration endpoint of this server among others',
       { aud: ['https://other.example', `${here}/oauth/register`] },
     ],
-    ['about some software, with an id', { sub: 'app', jti: '1' }],
+    ['when it has a subject and an id', { sub: 'app', jti: '1' }],
   ])('%s', async (_what, claims) => {
     expect(await outcomeOf(await state(claims))).toBe('verified')
   })
 
-  test.each(['JWT', 'jwt', 'application/jwt'])('whose type is %s', async (typ) => {
+  test.each(['JWT', 'jwt', 'application/jwt'])('when its type is %s', async (typ) => {
     expect(await outcomeOf(await state(metadata, { header: { typ } }))).toBe('verified')
   })
 
-  test.each(['RS256', 'PS256', 'ES384', 'EdDSA', 'Ed25519'])('signed with %s', async (alg) => {
+  test.each(['RS256', 'PS256', 'ES384', 'EdDSA', 'Ed25519'])('when it is signed with %s', async (alg) => {
     const created = await createKey(alg)
     const verifyOne = createStatementVerifier({
       issuers: [trusted(issuer, created)],
@@ -81,7 +81,7 @@ describe('RFC 7591 §2.3: a software statement is verified', () => {
     expect(await verifyOne(await state(metadata, { header: { alg }, key: created.key }))).toHaveProperty('claims')
   })
 
-  test('whichever of the issuer’s keys signed it, when it does not say which', async () => {
+  test('whichever of the issuer’s keys signed it, when it does not name the key', async () => {
     const next = await createKey('ES256', 'k2')
     const verifyEither = createStatementVerifier({
       issuers: [trusted(issuer, own, next)],
@@ -97,32 +97,32 @@ describe('RFC 7591 §2.3: a software statement is verified', () => {
   })
 })
 
-describe('RFC 7591 §3.2.2: it is invalid', () => {
+describe('RFC 7591 §3.2.2: a software statement is invalid', () => {
   test.each<[string, () => string | Promise<string>]>([
-    ['signed by another issuer’s key', () => state(metadata, { key: others.key })],
-    ['in the name of another issuer', () => state(metadata, { by: other })],
-    ['without a signature', () => new UnsecuredJWT(metadata).setIssuer(issuer).encode()],
-    ['with its signature cut off', async () => (await state()).replace(/[^.]+$/, '')],
-    ['with its signature cut short', async () => (await state()).slice(0, -2)],
+    ['when it is signed with the key of another issuer', () => state(metadata, { key: others.key })],
+    ['when it names another issuer', () => state(metadata, { by: other })],
+    ['when it is unsigned', () => new UnsecuredJWT(metadata).setIssuer(issuer).encode()],
+    ['when its signature is missing', async () => (await state()).replace(/[^.]+$/, '')],
+    ['when its signature is incomplete', async () => (await state()).slice(0, -2)],
     [
-      'with other claims than were signed',
+      'when its claims were changed',
       async () => swapClaims(await state(), { ...metadata, iss: issuer, scope: 'read' }),
     ],
-    ['with a header that was not signed', async () => swapHeader(await state(), { alg: 'none' })],
-    ['with a header that is no JSON', async () => (await state()).replace(/^[^.]+/, 'header')],
-    ['of an issuer it does not name', () => sign({ ...metadata })],
-    ['of an issuer that is no text', () => sign({ ...metadata, iss: [issuer] })],
-    ['of claims that are no object', () => sign([issuer])],
-    ['signed with a key it does not name rightly', () => state(metadata, { header: { kid: 'k9' } })],
-    ['with an extension it insists on', () => sign({ ...metadata, iss: issuer }, { crit: ['x'], x: 1 })],
-    ['expired', () => state({ ...metadata, exp: now() - 60 })],
-    ['not valid yet', () => state({ ...metadata, nbf: now() + 60 })],
-    ['with an expiry that is no time', () => sign({ ...metadata, iss: issuer, exp: 'never' })],
-    ['with a beginning that is no time', () => sign({ ...metadata, iss: issuer, nbf: 'always' })],
-    ['too long', () => state({ client_name: 'x'.repeat(20_000) })],
-    ['encrypted', async () => `${await state()}.x.y`],
-    ['empty', () => ''],
-    ['no JWT', () => 'statement'],
+    ['when its header was changed', async () => swapHeader(await state(), { alg: 'none' })],
+    ['when its header is not JSON', async () => (await state()).replace(/^[^.]+/, 'header')],
+    ['when it names no issuer', () => sign({ ...metadata })],
+    ['when its issuer is not a string', () => sign({ ...metadata, iss: [issuer] })],
+    ['when its claims are not an object', () => sign([issuer])],
+    ['when it names an unknown key', () => state(metadata, { header: { kid: 'k9' } })],
+    ['when it has a critical extension', () => sign({ ...metadata, iss: issuer }, { crit: ['x'], x: 1 })],
+    ['when it has expired', () => state({ ...metadata, exp: now() - 60 })],
+    ['when it is not valid yet', () => state({ ...metadata, nbf: now() + 60 })],
+    ['when its exp is not a time', () => sign({ ...metadata, iss: issuer, exp: 'never' })],
+    ['when its nbf is not a time', () => sign({ ...metadata, iss: issuer, nbf: 'always' })],
+    ['when it is too long', () => state({ client_name: 'x'.repeat(20_000) })],
+    ['when it is encrypted', async () => `${await state()}.x.y`],
+    ['when it is empty', () => ''],
+    ['when it is not a JWT', () => 'statement'],
   ])('%s', async (_what, make) => {
     const statement = await make()
     expect(await verify(statement)).toEqual({
@@ -133,7 +133,7 @@ describe('RFC 7591 §3.2.2: it is invalid', () => {
     })
   })
 
-  test('when a public key is taken for a shared secret', async () => {
+  test('when a public key serves as a shared secret', async () => {
     const secret = new TextEncoder().encode(JSON.stringify(own.jwks.keys[0]))
     expect(await outcomeOf(await state(metadata, { header: { alg: 'HS256' }, key: secret }))).toBe(
       'invalid_software_statement',
@@ -147,7 +147,7 @@ describe('RFC 7591 §3.2.2: it is invalid', () => {
     expect(await shared(statement)).toMatchObject({ error: 'invalid_software_statement' })
   })
 
-  test('when it brings its own key', async () => {
+  test('when it contains its own key', async () => {
     const { privateKey, publicKey } = await generateKeyPair('ES256', { extractable: true })
     for (const header of [
       { jwk: await exportJWK(publicKey) },
@@ -166,21 +166,21 @@ describe('RFC 7591 §3.2.2: it is invalid', () => {
   )
 })
 
-describe('RFC 7591 §3.2.2: it is unapproved', () => {
+describe('RFC 7591 §3.2.2: a software statement is unapproved', () => {
   test.each<[string, () => Promise<string>]>([
-    ['of an issuer that is not trusted', () => state(metadata, { by: 'https://stranger.example' })],
-    ['of one that is trusted in another spelling', () => state(metadata, { by: `${issuer}/` })],
-    ['of one that is trusted in other letters', () => state(metadata, { by: issuer.toUpperCase() })],
-    ['of an object’s own member for an issuer', () => state(metadata, { by: '__proto__' })],
-    ['for another server', () => state({ ...metadata, aud: 'https://other.example' })],
-    ['for nobody', () => state({ ...metadata, aud: [] })],
+    ['when its issuer is not trusted', () => state(metadata, { by: 'https://stranger.example' })],
+    ['when its issuer differs from a trusted one by a slash', () => state(metadata, { by: `${issuer}/` })],
+    ['when its issuer differs from a trusted one in case', () => state(metadata, { by: issuer.toUpperCase() })],
+    ['when its issuer is the name of an object’s built-in member', () => state(metadata, { by: '__proto__' })],
+    ['when it is for another server', () => state({ ...metadata, aud: 'https://other.example' })],
+    ['when it is for nobody', () => state({ ...metadata, aud: [] })],
   ])('%s', async (_what, make) => {
     expect(await outcomeOf(await make())).toBe('unapproved_software_statement')
   })
 })
 
 describe('keys that an issuer publishes', () => {
-  test('are fetched as they are told to be, and not for each statement', async () => {
+  test('are fetched with the given fetch, and not for every statement', async () => {
     const receiver = await createReceiver({ body: own.jwks })
     const asked: string[] = []
     const fetching = createStatementVerifier({
@@ -200,7 +200,7 @@ describe('keys that an issuer publishes', () => {
     }
   })
 
-  test('are not fetched for a statement of somebody else', async () => {
+  test('are not fetched for a statement of another issuer', async () => {
     const fetching = createStatementVerifier({
       issuers: [{ issuer, jwks_uri: 'https://publisher.example/jwks' }],
       audiences: [],
@@ -211,9 +211,9 @@ describe('keys that an issuer publishes', () => {
   })
 
   test.each<[string, { status?: number; body?: unknown }]>([
-    ['that are not there', { status: 404 }],
-    ['that are none', { body: { keys: 'none' } }],
-  ])('%s are no fault of the statement', async (_what, answer) => {
+    ['that are missing', { status: 404 }],
+    ['that are malformed', { body: { keys: 'none' } }],
+  ])('%s do not make the statement invalid', async (_what, answer) => {
     const receiver = await createReceiver(answer)
     const fetching = createStatementVerifier({
       issuers: [{ issuer, jwks_uri: `${receiver.url}/jwks` }],
@@ -228,8 +228,8 @@ describe('keys that an issuer publishes', () => {
   })
 })
 
-describe('RFC 7591 §2.3: what a statement says comes before what the client says', () => {
-  test('even where the client asks for less, or for what could be thought better', () => {
+describe('RFC 7591 §2.3: a member of the statement replaces that of the client', () => {
+  test('even where the client requests less, or something stricter', () => {
     const claims = { scope: 'openid email', dpop_bound_access_tokens: false, redirect_uris: ['https://rp.example/a'] }
     const asked = {
       scope: 'openid',
@@ -239,15 +239,15 @@ describe('RFC 7591 §2.3: what a statement says comes before what the client say
     expect(applyStatement(asked, claims)).toEqual(claims)
   })
 
-  test('and what it leaves out is what the client says', () => {
+  test('and a member that the statement omits stays as the client gave it', () => {
     expect(applyStatement(metadata, { client_name: 'Stated' })).toEqual({ ...metadata, client_name: 'Stated' })
   })
 
-  test('and what it says there is not, there is not', () => {
+  test('and a member that the statement sets to null is removed', () => {
     expect(applyStatement({ ...metadata, jwks_uri: 'https://evil.example/jwks' }, { jwks_uri: null })).toEqual(metadata)
   })
 
-  test('but only where it is client metadata, and the statement stays as it was presented', () => {
+  test('but only if it is client metadata, and the statement itself is kept as presented', () => {
     const claims = {
       iss: issuer,
       sub: 'x',
@@ -269,7 +269,7 @@ describe('RFC 7591 §2.3: what a statement says comes before what the client say
     expect(applyStatement(metadata, JSON.parse('{"__proto__":{"first_party":true}}'))['first_party']).toBeUndefined()
   })
 
-  test('and is judged with the rest', () => {
+  test('and is checked with the rest', () => {
     const policy = complete('test', { software_statement: 'required' })
     const judged = (claims: JWTPayload) =>
       judge(applyStatement({ ...metadata, software_statement: 'a.b.c' }, claims), {
@@ -288,7 +288,7 @@ const part = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('ba
 const swapClaims = (statement: string, claims: unknown) => statement.replace(/\.[^.]+\./, `.${part(claims)}.`)
 const swapHeader = (statement: string, header: unknown) => statement.replace(/^[^.]+/, part(header))
 
-/** Claims that the library would not let anybody make, signed nevertheless. */
+/** Signs claims that the library would refuse to sign. */
 function sign(claims: unknown, header: Record<string, unknown> = {}): Promise<string> {
   return new CompactSign(new TextEncoder().encode(JSON.stringify(claims)))
     .setProtectedHeader({ alg: 'ES256', kid: 'k1', ...header })

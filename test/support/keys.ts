@@ -39,7 +39,7 @@ export async function rotateUntil({ server }: TestPostern, moment: Date): Promis
     () => {
       if (server.postern.keyring.version !== version) throw new Error('the server has not heard of the new keys')
     },
-    { timeout: 10_000, interval: 20 },
+    { timeout: 120_000, interval: 20 },
   )
 }
 

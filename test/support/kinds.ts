@@ -1,7 +1,14 @@
 // Which project of vitest.config.ts a test file belongs to. A file that is in none of these lists is one of `postern`.
 
-/** Tests of the source text, which `npm run check` runs. */
-export const text = ['test/architecture.test.ts', 'test/documentation.test.ts', 'test/cli/documented-commands.test.ts']
+/** Tests of the source text, and of the engine alone, which `npm run check` runs. */
+export const text = [
+  'test/architecture.test.ts',
+  'test/cli/documented-commands.test.ts',
+  'test/contract/canaries/commands.test.ts',
+  'test/documentation.test.ts',
+  'test/oidc/engine.test.ts',
+  'test/wording.test.ts',
+]
 
 /** Tests that need neither a database nor another process. */
 export const quick = [
@@ -16,7 +23,6 @@ export const quick = [
   'test/http/server.test.ts',
   'test/log/lines.test.ts',
   'test/oidc/consent/decision.test.ts',
-  'test/oidc/engine.test.ts',
   'test/oidc/tokens/external-keys.test.ts',
   'test/registration/{documents,names,policy,redirect-uris,reductions,rules,software-statements}.test.ts',
   'test/resource-server/{metadata,options}.test.ts',

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { closest } from '../../config/suggestions.ts'
 import * as audit from '../../stores/operations/audit.ts'
-import { eventTypes, isEventType } from '../../stores/operations/audit-events.ts'
+import { eventTypeNames } from '../../stores/operations/audit-events.ts'
 import { type Operation, operation } from '../operation.ts'
 import { listInput, listOutput, page } from '../pagination.ts'
 import { moment } from '../times.ts'
@@ -12,9 +12,9 @@ const shownEvent = z.object({
   type: z.string(),
   actor: z.string().optional(),
   account_id: z.string().optional(),
-  email: z.string().optional().describe('The address that the account has now.'),
+  email: z.string().optional().describe('The current address of the account.'),
   client_id: z.string().optional(),
-  client_name: z.string().optional().describe('The name that the client has now.'),
+  client_name: z.string().optional().describe('The current name of the client.'),
   resource: z.string().optional(),
   grant_id: z.string().optional(),
   address: z.string().optional(),
@@ -24,27 +24,29 @@ const shownEvent = z.object({
 
 const filters = {
   type: z
-    .string()
-    .refine(isEventType, { error: ({ input }) => unknownType(String(input)) })
+    .enum(eventTypeNames, { error: ({ input }) => unknownType(String(input)) })
     .optional()
-    .describe('Only events of this type, such as client.registered. docs/audit-events.md lists them.'),
-  actor: z.string().optional().describe('Only what this one did: operator:NAME, client:ID or registration_token:ID.'),
+    .describe('Only events of this type, such as client.registered. docs/audit-events.md lists the types.'),
+  actor: z
+    .string()
+    .optional()
+    .describe('Only events that this actor caused: operator:NAME, client:ID or registration_token:ID.'),
   account_id: z.string().optional().describe('Only events about this account.'),
   client_id: z.string().optional().describe('Only events about this client.'),
-  resource: z.string().optional().describe('Only events about the resource server of this identifier.'),
+  resource: z.string().optional().describe('Only events about the resource server with this identifier.'),
   grant_id: z.string().optional().describe('Only events about this grant.'),
   since: moment
     .optional()
-    .describe('Only events from this moment on: yesterday, 2 hours ago, 2027-01-31, or a date and time.'),
-  until: moment.optional().describe('Only events before this moment, which is written the same way.'),
+    .describe('Only events at or after this moment: yesterday, 2 hours ago, 2027-01-31, or a date and time.'),
+  until: moment.optional().describe('Only events before this moment, written the same way.'),
 }
 
 function unknownType(given: string): string {
-  const meant = closest(given, Object.keys(eventTypes))
-  return `is no type of event.${meant ? ` Did you mean ${meant}?` : ''} docs/audit-events.md lists them`
+  const meant = closest(given, eventTypeNames)
+  return `is not a type of event.${meant ? ` Did you mean ${meant}?` : ''} docs/audit-events.md lists the types`
 }
 
-/** The record of what happened. */
+/** Lists the operation on the audit, the record of what happened. */
 export function operations(): Operation[] {
   return [
     operation({

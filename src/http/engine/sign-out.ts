@@ -65,7 +65,7 @@ function isOfServer(ctx: Context): boolean {
   return Boolean(hint) && !uri && ctx.get('Cookie') === '' && ctx.accepts('json', 'html') === 'json'
 }
 
-/** Returns the part of an invalid request that is safe to use: the client. */
+/** Returns the part of an invalid request that is safe to use: its client. */
 function harmless({ client }: SignOutRequest): Record<string, string> {
   return client ? { client_id: client.clientId } : {}
 }
@@ -85,9 +85,7 @@ function answerConfirmation(ctx: Context): void {
   }
 }
 
-/**
- * The engine's part of the session, from the question to its answer, and whether the person cannot return to the app.
- */
+/** The engine's state in the session, from the question to its answer, with our own note that there is no way back. */
 type EngineState = {
   secret?: string
   clientId?: string | undefined

@@ -49,7 +49,7 @@ export function unitOfWork({ storage, provider }: { storage: Storage; provider: 
 }
 
 /**
- * Returns the address at which the browser repeats the request, for an answer to the present state. A device's code is
+ * Returns the address where the browser repeats the request, for an answer to the present state. A device's code is
  * entered again.
  */
 function askedAgainAt(ctx: Context): string {

@@ -124,7 +124,7 @@ function isForSomebodyElse({ prompt }: Interaction): boolean {
 
 /**
  * Tells whether signing in cannot satisfy a request: the person just did, and the request still requires another
- * authentication context. The page would be shown again without end.
+ * authentication context. The page would appear again without end.
  */
 export function isUnattainable({ prompt, lastSubmission }: Interaction): boolean {
   const isAcr = prompt.reasons.every((reason) => reason === 'essential_acr' || reason === 'essential_acrs')

@@ -33,49 +33,62 @@ export function errorPages({ render, log }: { render: Render; log: Logger }): Mi
       await next()
       if (ctx.status === 404 && ctx.body === undefined) ctx.throw(404)
     } catch (error) {
+      const requestId = ctx.state['requestId']
       if (isCutShort(ctx.req, error)) {
-        logBadEnd(log, error, ctx.state['requestId'])
+        logBadEnd(log, error, requestId)
         ctx.status = 400 // only the log shows it: the client is gone
         return
       }
       noteRefusal(ctx, error)
-      const { status: given, page, back } = error as Thrown
-      const isForPerson = !isForPrograms(ctx.path) && ctx.accepts('json', 'html') === 'html'
-      const isNotFound = error instanceof errors.SessionNotFound
-      const status = isUnavailable(error) ? 503 : isNotFound || isUnstorable(error) ? 400 : (given ?? 500)
-      if (status >= 500) {
-        log.error({ err: error, requestId: ctx.state['requestId'] }, 'request failed')
-      }
-      if (status === 503) ctx.set('Retry-After', '2')
-      if (error instanceof TooManyRequests) ctx.set('Retry-After', String(error.retryAfterSeconds))
-      // An error of the engine's classes is answered in its words, even if our own code threw it.
-      const said = error instanceof errors.OIDCProviderError && error.expose && !isNotFound ? error : undefined
-      const code = isNotFound
-        ? 'expired'
-        : status >= 500 && status !== 503
-          ? 'server-error'
-          : (codeByStatus[status] ?? (said ? 'protocol' : 'bad-request'))
+      const status = statusOf(error)
+      if (status >= 500) log.error({ err: error, requestId }, 'request failed')
+
       ctx.status = status
       ctx.set('Cache-Control', 'no-store')
-      if (isForPerson) {
-        ctx.type = 'html'
-        ctx.body = render('error', {
-          code: page ?? code,
-          reference: ctx.state['requestId'],
-          developer: undefined,
-          error: said?.error,
-          errorDescription: said?.error_description,
-          back,
-        })
-      } else {
-        ctx.body = {
-          error:
-            said?.error ??
-            (status >= 500 ? (status === 503 ? 'temporarily_unavailable' : 'server_error') : 'invalid_request'),
-          ...(said && { error_description: said.error_description }),
-          ...(status === 405 && { error_description: (error as Error).message }),
-        }
+      if (status === 503) ctx.set('Retry-After', '2')
+      if (error instanceof TooManyRequests) ctx.set('Retry-After', String(error.retryAfterSeconds))
+      const isForPerson = !isForPrograms(ctx.path) && ctx.accepts('json', 'html') === 'html'
+      if (!isForPerson) {
+        ctx.body = jsonOf(error, status)
+        return
       }
+      const { page, back } = error as Thrown
+      const protocolError = asProtocolError(error)
+      ctx.type = 'html'
+      ctx.body = render('error', {
+        code: page ?? codeOf(error, status),
+        reference: requestId,
+        developer: undefined,
+        error: protocolError?.error,
+        errorDescription: protocolError?.error_description,
+        back,
+      })
     }
   }
+}
+
+function statusOf(error: unknown): number {
+  if (isUnavailable(error)) return 503
+  if (error instanceof errors.SessionNotFound || isUnstorable(error)) return 400
+  return (error as Thrown).status ?? 500
+}
+
+/** Returns an error of the engine's classes, whose own words the answer uses, even if our code threw it. */
+function asProtocolError(error: unknown): errors.OIDCProviderError | undefined {
+  const isProtocolError = error instanceof errors.OIDCProviderError && !(error instanceof errors.SessionNotFound)
+  return isProtocolError && error.expose ? error : undefined
+}
+
+function codeOf(error: unknown, status: number): ErrorCode {
+  if (error instanceof errors.SessionNotFound) return 'expired'
+  if (status >= 500 && status !== 503) return 'server-error'
+  return codeByStatus[status] ?? (asProtocolError(error) ? 'protocol' : 'bad-request')
+}
+
+function jsonOf(error: unknown, status: number): { error: string; error_description?: string | undefined } {
+  const protocolError = asProtocolError(error)
+  if (protocolError) return { error: protocolError.error, error_description: protocolError.error_description }
+  if (status === 503) return { error: 'temporarily_unavailable' }
+  if (status >= 500) return { error: 'server_error' }
+  return { error: 'invalid_request', ...(status === 405 && { error_description: (error as Error).message }) }
 }

@@ -10,9 +10,9 @@ import { type SigningMechanism, signingMechanisms } from './mechanisms.ts'
 import type { Attribute, Handle, Mechanism } from './pkcs11js.ts'
 import { openToken, type Session } from './token.ts'
 
-const longestSignature = 1024 // bytes; more than any of these algorithms makes
+const longestSignature = 1024 // bytes; more than any of these algorithms produces
 
-/** The PKCS #11 token of the settings, if they name one. While it is away, it is looked for every two seconds. */
+/** Opens the configured PKCS #11 token, if there is one. While it is away, it is tried again every two seconds. */
 export async function open(config: Config, { retryAfterMs = 2_000 } = {}): Promise<KeyService | undefined> {
   const { PKCS11_MODULE: module, PKCS11_TOKEN: label } = config
   if (!module || !label) return undefined
@@ -30,7 +30,7 @@ export async function open(config: Config, { retryAfterMs = 2_000 } = {}): Promi
     generate(alg, id) {
       let isRepeated = false
       return use(async (session) => {
-        if (isRepeated) destroyAll(session, id) // the token may have gone away between making a key and saying so
+        if (isRepeated) destroyAll(session, id) // the token may have gone away after it made a key
         isRepeated = true
         return { reference: referenceTo(id), publicJwk: await generateKeyPair(session, mechanismOf(alg), id) }
       })
@@ -74,7 +74,7 @@ function mechanismOf(alg: SigningAlgorithm): SigningMechanism {
   return mechanism
 }
 
-/** A private key as a PKCS #11 URI (RFC 7512 §2.3) without the token, which may be restored under another name. */
+/** Refers to a private key by a PKCS #11 URI (RFC 7512 §2.3) without the token, which may be restored under another name. */
 function referenceTo(id: string): string {
   return `pkcs11:id=${encodeURIComponent(id)};type=private`
 }
@@ -112,7 +112,7 @@ async function generateKeyPair(
   return toJwk(...cryptoki.C_GetAttributeValue(handle, publicKey, template).map(({ value }) => value))
 }
 
-/** Begins with the key where it was before; it may be elsewhere by now, if it was restored. */
+/** Begins to sign with a key under its known handle, or looks it up again: after a restore it may have another one. */
 function startSigning(session: Session, id: string, mechanism: Mechanism): void {
   const start = (key: Handle) => session.cryptoki.C_SignInit(session.handle, mechanism, key)
   const known = session.keys.get(id)
@@ -132,7 +132,7 @@ function startSigning(session: Session, id: string, mechanism: Mechanism): void 
   session.keys.set(id, found)
 }
 
-// Buffers that another thread reads: pkcs11js does not keep them from being collected meanwhile.
+// Buffers that another thread reads. pkcs11js does not protect them from garbage collection.
 const held = new Set<Buffer>()
 
 async function signHeld({ cryptoki, handle }: Session, data: Buffer): Promise<Buffer> {

@@ -1,9 +1,9 @@
-/** A slot, a session or an object. What is in it is for the module alone. */
+/** A slot, a session or an object. Only the module can interpret it. */
 export type Handle = Buffer
 export type Attribute = { type: number; value?: number | boolean | string | Buffer }
 export type Mechanism = { mechanism: number; parameter?: object }
 
-/** A PKCS #11 module: each function is the one of v2.40 §5 with its name, and throws when that one fails. */
+/** A PKCS #11 module. Each function is the one in v2.40 §5 with its name, and throws if that fails. */
 export type Cryptoki = {
   load(path: string): void
   C_Initialize(options: { flags: number }): void
@@ -20,7 +20,7 @@ export type Cryptoki = {
   C_GetAttributeValue(session: Handle, object: Handle, template: Attribute[]): { type: number; value: Buffer }[]
   C_DestroyObject(session: Handle, object: Handle): void
   C_SignInit(session: Handle, mechanism: Mechanism, key: Handle): void
-  /** Runs on a thread of its own. `data` must be kept from being collected meanwhile. */
+  /** Runs on a thread of its own. The caller must keep `data` from garbage collection until it ends. */
   C_SignAsync(session: Handle, data: Buffer, signature: Buffer): Promise<Buffer>
   C_GenerateKeyPairAsync(
     session: Handle,
@@ -30,8 +30,8 @@ export type Cryptoki = {
   ): Promise<{ publicKey: Handle; privateKey: Handle }>
 }
 
-// Not a literal, so that the source is checked alike with and without the package, which is installed only where there
-// is a token. Hence also the types above.
+// Not a literal, so that the types are the same with and without the package, which is installed only where there is a
+// token. For the same reason the types above are written here.
 const packageName: string = 'pkcs11js'
 
 /** Loads a module. */
@@ -40,7 +40,7 @@ export async function load(path: string): Promise<Cryptoki> {
   try {
     cryptoki.load(path)
   } catch (cause) {
-    throw new Error('PKCS11_MODULE is not a PKCS #11 module that can be loaded.', { cause })
+    throw new Error('PKCS11_MODULE cannot be loaded as a PKCS #11 module.', { cause })
   }
   return cryptoki
 }

@@ -8,23 +8,23 @@ import { type Cryptoki, type Handle, load } from './pkcs11js.ts'
 export type Session = {
   cryptoki: Cryptoki
   handle: Handle
-  /** Handles of private keys that were looked up; they are good as long as the connection. */
+  /** Handles of private keys that were looked up. They are valid as long as the connection. */
   keys: Map<string, Handle>
-  /** Throws when the token is away. To a search it then looks as if there were no keys. */
+  /** Throws if the token is away, because a search then finds no keys instead of failing. */
   confirm(): void
 }
 
-/** A token that is logged in to, and again after it was away. */
+/** A token with a login, which is renewed after the token was away. */
 export type Token = {
   mechanisms: ReadonlySet<number>
-  /** Has work done in a session of its own. If the token went away, it is done once more, from the start. */
+  /** Runs work in a session of its own. If the token went away, the work runs once more from the start. */
   use<T>(work: (session: Session) => Promise<T>): Promise<T>
   close(): Promise<void>
 }
 
 type Connection = {
   slot: Handle
-  /** A process is logged in as long as it has a session open (PKCS #11 v2.40 §5.6), so that this one stays. */
+  /** The session that keeps the login: a process is logged in as long as one is open (PKCS #11 v2.40 §5.6). */
   keeper: Handle
   idle: Handle[]
   keys: Map<string, Handle>
@@ -37,7 +37,7 @@ const sessionsAtOnce = 2
 const longestQueue = 1000
 const pausesMs = [20, 50, 100, 200]
 
-/** What is said when the token went away, or the module lost touch with it; others are told by asking for the token. */
+/** Codes that mean that the token went away or the module lost it. For all others, the token itself is asked. */
 const losses: readonly (number | undefined)[] = [
   CKR.DEVICE_ERROR,
   CKR.DEVICE_REMOVED,
@@ -50,16 +50,16 @@ const losses: readonly (number | undefined)[] = [
 ]
 
 /**
- * Opens a token and logs in. Throws when the module, the token or the PIN is not right.
+ * Opens a token and logs in. Throws if the module, the token or the PIN is wrong.
  *
- * To connect holds up the process, the more so when nobody answers: it is tried at most every `retryAfterMs`.
+ * Connecting blocks the process, longest when the token does not answer, so it is tried at most every `retryAfterMs`.
  */
 export async function openToken(settings: TokenSettings, retryAfterMs: number): Promise<Token> {
   const cryptoki = await load(settings.module)
   const inTurn = createTurns({
     atOnce: sessionsAtOnce,
     longestQueue,
-    refusal: () => new Error('The key-management service is too slow for what is asked of it.'),
+    refusal: () => new Error('The key-management service is too slow for the number of requests.'),
   })
   let connection: Connection | undefined
   let connecting: Promise<void> | undefined
@@ -93,7 +93,7 @@ export async function openToken(settings: TokenSettings, retryAfterMs: number): 
     }
   }
 
-  /** Ends a connection when nothing runs on it any more: a module must not be finalized under a running call. */
+  /** Ends a connection once no call runs on it: a module must not be finalized during a call. */
   function end(lost: Connection): void {
     if (connection !== lost) return
     connection = undefined
@@ -114,7 +114,7 @@ export async function openToken(settings: TokenSettings, retryAfterMs: number): 
       return result
     } catch (error) {
       if (losses.includes(codeOf(error)) || !isPresent(cryptoki, slot)) end(on)
-      else attempt(() => session && cryptoki.C_CloseSession(session)) // an operation may be going on in it
+      else attempt(() => session && cryptoki.C_CloseSession(session)) // an operation may still be active in it
       throw error
     }
   }
@@ -152,7 +152,7 @@ export async function openToken(settings: TokenSettings, retryAfterMs: number): 
   }
 }
 
-/** Connects, if not at once. SoftHSM shows no token while another process that logs in writes to it. */
+/** Connects, with retries: SoftHSM shows no token while another process logs in and writes to it. */
 async function connectPatiently(cryptoki: Cryptoki, settings: TokenSettings): Promise<Connection> {
   for (const pauseMs of pausesMs) {
     try {
@@ -195,7 +195,7 @@ function isPresent(cryptoki: Cryptoki, slot: Handle): boolean {
   }
 }
 
-/** Does what may fail because it is done already. */
+/** Runs work that may fail because it was done before. */
 function attempt(work: () => unknown): void {
   try {
     work()

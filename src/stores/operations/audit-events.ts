@@ -50,4 +50,4 @@ export const eventTypes = {
 
 export type EventType = keyof typeof eventTypes
 
-export const isEventType = (type: string): type is EventType => Object.hasOwn(eventTypes, type)
+export const eventTypeNames = Object.keys(eventTypes) as EventType[]

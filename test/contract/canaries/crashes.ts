@@ -52,7 +52,7 @@ export async function crash(scene: Scene, channels: Channels): Promise<void> {
     const [first, second, third, fourth] = await Promise.all([start(), start(), start(), start('--report-exclude-env')])
     await knock(scene, first.address)
     first.server.kill('SIGUSR2')
-    await vi.waitFor(isThere, { timeout: 20_000, interval: 50 })
+    await vi.waitFor(isThere, { timeout: 120_000, interval: 50 })
     first.server.kill('SIGWINCH')
     second.server.kill('SIGIO')
     for (const { server } of [third, fourth]) server.kill('SIGCONT')

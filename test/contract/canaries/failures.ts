@@ -118,7 +118,7 @@ export async function failJobs({ postern: { server, database, logged } }: Scene)
       const missing = told.filter((words) => !isTold(words))
       if (missing.length > 0) throw new Error(`nothing was logged of: ${missing.join(', ')}`)
     },
-    { timeout: 10_000, interval: 50 },
+    { timeout: 120_000, interval: 50 },
   )
   await Promise.all(jobs.map((job) => job.stop()))
   for (const table of tables) await database.query(`alter table ${table}_elsewhere rename to ${table}`)

@@ -1,13 +1,14 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Validator } from '@seriousme/openapi-schema-validator'
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { z } from 'zod'
 import { describeApi } from '../../../src/admin/openapi.ts'
 import { operations } from '../../../src/admin/operations/index.ts'
 import { version } from '../../../src/assemble/version.ts'
 import { problemKinds } from '../../../src/http/api/problems.ts'
 import { adminToken, call, createAdministrator } from '../../support/admin.ts'
+import { eventually } from '../../support/eventually.ts'
 import { startPostern, type TestPostern } from '../../support/postern.ts'
 import { createToken, registered } from '../../support/registration.ts'
 import { login } from '../../support/relying-party.ts'
@@ -109,7 +110,7 @@ beforeAll(async () => {
   const selfRegistered = await registered(postern, await createToken(postern))
   const refusal = await send(postern, '/oauth/authorize?client_id=nobody')
   const refused = { request_id: refusal.headers.get('x-request-id') }
-  await vi.waitFor(async () => expect(await postern.database.query('select 1 from refused_requests')).toHaveLength(1))
+  await eventually(async () => expect(await postern.database.query('select 1 from refused_requests')).toHaveLength(1))
   const known: Known = { grant, refused, activeKey: { kid: activeKey?.kid }, selfRegistered }
   let [{ seen } = { seen: 0 }] = await postern.database.query('select coalesce(max(id), 0) as seen from audit_events')
   for (const [operationId, example] of examples) {

@@ -105,11 +105,11 @@ describe('a client that is changed by another process', () => {
       async () => {
         expect(await works(client)).toBe(true)
         postern.statements.splice(0)
-        await vi.waitFor(() => expect(checks()).toBe(2), { timeout: 10_000, interval: 50 })
+        await vi.waitFor(() => expect(checks()).toBe(2), { timeout: 120_000, interval: 50 })
         expect(await works(client)).toBe(true)
         expect(reads()).toBe(0)
       },
-      { timeout: 25_000, interval: 50 }, // its creation counts as recent for a minute
+      { timeout: 120_000, interval: 50 }, // its creation counts as recent for a minute
     )
   })
 
@@ -140,7 +140,7 @@ test('three hundred clients, more than the engine caches, are not read repeatedl
   }
   expect(await reads()).toBeGreaterThanOrEqual(many.length)
   // Notifications of their creation may arrive late. Each client is then rightly read once more.
-  await vi.waitFor(async () => expect(await reads()).toBe(0), { timeout: 25_000, interval: 50 })
+  await vi.waitFor(async () => expect(await reads()).toBe(0), { timeout: 120_000, interval: 50 })
 })
 
 describe('RFC 7592 §2.3: a client that was deleted', () => {

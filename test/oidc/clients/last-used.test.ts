@@ -2,6 +2,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vite
 import { createLogger } from '../../../src/log/index.ts'
 import { createClientUses } from '../../../src/oidc/clients/last-used.ts'
 import type { ClientMetadata } from '../../../src/stores/clients/clients.ts'
+import { eventually } from '../../support/eventually.ts'
 import { startPostern, type TestPostern } from '../../support/postern.ts'
 import { authorize } from '../../support/relying-party.ts'
 import { type Answer, send } from '../../support/wire.ts'
@@ -142,7 +143,7 @@ describe('a use that was noted', () => {
     for (const { client_id } of many) uses.note(client_id, true)
     await postern.database.query('alter table clients rename column last_used_at to elsewhere')
     expect(await pass(60_000)).toBe(1)
-    await vi.waitFor(() => expect(logged).toHaveLength(1))
+    await eventually(() => expect(logged).toHaveLength(1))
     await postern.database.query('alter table clients rename column elsewhere to last_used_at')
     expect(await pass(60_000)).toBe(1)
     for (const client of many) expect(await usedAt(client)).not.toBeNull()

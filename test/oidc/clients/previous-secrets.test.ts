@@ -224,7 +224,7 @@ describe('a rotation', () => {
     [200, 200],
     [401, 401],
   ]
-  const soon = (check: () => Promise<void>) => vi.waitFor(check, { timeout: 6_000, interval: 20 })
+  const soon = (check: () => Promise<void>) => vi.waitFor(check, { timeout: 120_000, interval: 20 })
 
   test.each(methods)('without overlap ends the old secret in every process, with %s', async (method) => {
     const client = await fleet.createClient({ ...machine, token_endpoint_auth_method: method })

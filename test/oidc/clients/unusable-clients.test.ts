@@ -92,7 +92,7 @@ describe('a client that expires', () => {
     await expect
       .poll(async () => said(await ask(client, request)), {
         interval: 50,
-        timeout: 5_000,
+        timeout: 120_000,
       })
       .toEqual([401, 'invalid_client'])
   })
