@@ -1,4 +1,4 @@
-import Provider, { type Configuration, errors, type KoaContextWithOIDC } from 'oidc-provider'
+import Provider, { type Configuration, type KoaContextWithOIDC } from 'oidc-provider'
 import type { Config } from '../config/index.ts'
 import { sha256 } from '../crypto/digests.ts'
 import { type Keyring, offeredAlgorithms, type SigningKey } from '../keys/keyring.ts'
@@ -11,12 +11,13 @@ import { keepClients } from './clients/find.ts'
 import type { Logos } from './clients/logos.ts'
 import { loadGrant } from './consent/remembered.ts'
 import { routes } from './endpoints.ts'
-import { isFapi } from './fapi.ts'
 import { algorithms, features } from './features.ts'
 import { lifetimes } from './lifetimes.ts'
 import type { Pages } from './pages.ts'
 import { pairwiseSubjects } from './pairwise.ts'
 import { assertBounded } from './parameters/bounds.ts'
+import { advertiseNoFormPost, WithoutFormPost } from './parameters/form-post.ts'
+import { assertPkceUnneeded } from './parameters/pkce.ts'
 import { narrowWhenUsed } from './permissions/narrowing.ts'
 import { narrowClaims } from './permissions/requested-claims.ts'
 import { settleScope } from './permissions/requested-scopes.ts'
@@ -197,52 +198,10 @@ function authenticationOf(ctx: KoaContextWithOIDC): Record<string, unknown> {
   }
 }
 
-/**
- * The engine without the response mode `form_post`, for which it has no switch. An unregistered mode is unknown
- * everywhere: to requests, and to errors, which would otherwise be sent in it.
- */
-class WithoutFormPost extends Provider {
-  override registerResponseMode(...[name, handler]: Parameters<Provider['registerResponseMode']>): void {
-    if (!name.startsWith('form_post')) super.registerResponseMode(name, handler)
-  }
-}
-
-function advertiseNoFormPost(provider: Provider): void {
-  provider.use(async (ctx, next) => {
-    await next()
-    const metadata = ctx.body as { response_modes_supported?: string[] } | undefined
-    if (!ctx.path.startsWith('/.well-known/') || !metadata?.response_modes_supported) return
-    metadata.response_modes_supported = metadata.response_modes_supported.filter(
-      (mode) => !mode.startsWith('form_post'),
-    )
-  })
-}
-
 async function findAccount({ db }: Storage, sub: string) {
   const account = current()?.reads.accounts.get(sub) ?? (await accounts.findById(db, sub))
   if (!account || account.isDisabled) return undefined
   return { accountId: account.id, claims: async () => claimsOf(account) }
-}
-
-type PkceClient = { clientId: string; clientAuthMethod?: string | undefined; [extra: string]: unknown }
-
-/**
- * Returns `false`, which lets a client omit PKCE.
- *
- * @throws InvalidRequest when the client must use it (RFC 7636 §4.4.1). The text tells both the app's developer and the
- *   administrator what to do.
- */
-function assertPkceUnneeded(config: Config, client: PkceClient): false {
-  const isPublic = client.clientAuthMethod === 'none'
-  const isObliged = isPublic || isFapi(client)
-  const isRequired = isObliged || (client['require_pkce'] ?? config.REQUIRE_PKCE === 'always') === true
-  if (!isRequired) return false
-  const alternative = isObliged
-    ? ''
-    : `, or have an administrator run: postern client update ${client.clientId} --require-pkce false`
-  throw new errors.InvalidRequest(
-    `PKCE is required: send code_challenge with code_challenge_method=S256 (RFC 7636)${alternative}`,
-  )
 }
 
 /** Returns a key in the engine's form. Only a key that signs includes its private part, or the function that signs. */
