@@ -3,9 +3,11 @@
 /** Tests of the source text, and of the engine alone, which `npm run check` runs. */
 export const text = [
   'test/architecture.test.ts',
-  'test/documentation.test.ts',
   'test/cli/documented-commands.test.ts',
+  'test/contract/canaries/commands.test.ts',
+  'test/documentation.test.ts',
   'test/oidc/engine.test.ts',
+  'test/wording.test.ts',
 ]
 
 /** Tests that need neither a database nor another process. */

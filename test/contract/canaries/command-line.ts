@@ -9,7 +9,7 @@ import { postern as runPostern } from '../../support/command-line.ts'
 import { inherited } from '../../support/inherited.ts'
 import { signingKid } from '../../support/keys.ts'
 import type { Channels } from './channels.ts'
-import { everything, theRest, unfit } from './commands.ts'
+import { aboutNobody, bare, everything, missing, theRest, unfit } from './commands.ts'
 import { tokenOf } from './settings.ts'
 
 export const output = 'command line: requested output'
@@ -46,21 +46,16 @@ export async function runCommands(scene: Scene, channels: Channels): Promise<voi
     const idIn = (command: string) =>
       made.find(({ args }) => args.join(' ').startsWith(command))?.stdout.match(/"id": "([^"]+)"/)?.[1] ?? ''
     const rest = theRest(marker, signingKid(postern, 'ES256'), idIn)
-    const done = [...made.map(({ args }) => args), ...rest, ...aboutNobody('')].map((args) => args.join(' '))
     const names = commandsIn(overview?.stdout ?? '')
-    const left = names.filter((name) => !done.some((command) => command.startsWith(name)))
-    await runOthers({ scene, channels, env, folder }, { rest, left, names })
+    const forgotten = missing(names, [...made.map(({ args }) => args), ...rest, ...aboutNobody('')])
+    if (forgotten.length > 0) throw new Error(`commands.ts has no command line of: ${forgotten.join(', ')}`)
+    await runOthers({ scene, channels, env, folder }, { rest, names })
     const password = canaries.plant('password from standard input')
     const piped = ['account', 'create', '--email', 'piped@example.com']
     say(scene, channels, { args: piped, ...(await runPostern(piped, { env, input: `${password}\n` })) } as Outcome)
   } finally {
     await rm(folder, { recursive: true })
   }
-}
-
-/** Lists commands about a client that does not exist. The answer repeats its ID, which is not a secret. */
-function aboutNobody(id: string): string[][] {
-  return ['show', 'revoke-registration-token'].map((verb) => ['client', verb, id])
 }
 
 /** Lists the names of all commands except the one that starts a server. */
@@ -74,13 +69,13 @@ type Surroundings = { scene: Scene; channels: Channels; env: Env; folder: string
 /** Runs the remaining commands, invalid ones, help, and settings. */
 async function runOthers(
   { scene, channels, env, folder }: Surroundings,
-  { rest, left, names }: { rest: string[][]; left: string[]; names: string[] },
+  { rest, names }: { rest: string[][]; names: string[] },
 ): Promise<void> {
   const { canaries } = scene
   const secret = canaries.plant('secret that is out of place')
-  const unjudged = left.map((name) => name.split(' ')) // `secrets rotate` reports what was damaged, and fails
+  const unjudged = bare.map((name) => name.split(' '))
   const refused = [...(await unfit(canaries, folder)), ...aboutNobody(channels.marker(mistakes))]
-  const ignored = left.map((name) => [...name.split(' '), secret])
+  const ignored = unjudged.map((words) => [...words, secret])
   const helpful = names.filter((name) => !['config', 'migrate'].includes(name))
   const asked = [[], ['--version'], ...helpful.map((name) => [...name.split(' '), '--help'])]
   const all = [...unjudged, ...rest, ...refused, ...ignored, ...asked, ...showings(scene, channels)]

@@ -62,6 +62,20 @@ export function theRest(marker: string, kid: string, idIn: (command: string) => 
   ]
 }
 
+/** Lists commands about a client that does not exist. The answer repeats its ID, which is not a secret. */
+export function aboutNobody(id: string): string[][] {
+  return ['show', 'revoke-registration-token'].map((verb) => ['client', verb, id])
+}
+
+/** The commands that run without arguments, and may fail: `secrets rotate` reports what was damaged. */
+export const bare = ['explain', 'request explain', 'secrets rotate', 'secrets list']
+
+/** Returns the commands that none of these command lines runs. Each needs one in this file. */
+export function missing(names: readonly string[], lines: readonly (readonly string[])[]): string[] {
+  const isRun = (name: string) => lines.some((args) => args.join(' ').startsWith(name))
+  return names.filter((name) => !isRun(name) && !bare.includes(name))
+}
+
 /** Lists command lines with a secret in a wrong place, or with an invalid one. */
 export async function unfit(canaries: Canaries, folder: string): Promise<string[][]> {
   const secret = () => canaries.plant('secret that is out of place')
