@@ -2,7 +2,9 @@ import { z } from 'zod'
 import { privileges } from './metadata.ts'
 import { hosts, redirectUriRules } from './uri-rules.ts'
 
-const administrative = privileges.filter(({ rule }) => rule === 'administrative').map(({ name }) => name)
+const administrative = new Intl.ListFormat('en').format(
+  privileges.filter(({ rule }) => rule === 'administrative').map(({ name }) => name),
+)
 
 const names = z.array(z.string().min(1))
 const longestSeconds = 100 * 365 * 86_400 // so that every program can still write the time of its end
@@ -35,7 +37,7 @@ export const policyRules = z.strictObject({
   unused_ttl_seconds: seconds.describe('Time after which a client that was never used is removed, or null to keep it.'),
   secret_ttl_seconds: seconds.describe('Lifetime of a client secret, or null for no end.'),
   first_party: z.boolean().describe('Whether a client may be first party, so that nobody is asked for consent.'),
-  administrative: z.boolean().describe(`Whether ${administrative.join(', ')} may be set.`),
+  administrative: z.boolean().describe(`Whether ${administrative} may be set.`),
   reduce: z
     .boolean()
     .describe(
