@@ -1,12 +1,15 @@
 /** A map with room for a number of entries. */
 export type BoundedMap<Key, Value> = {
   get(key: Key): Value | undefined
-  /** Makes the entry the newest. Where there is no room, the oldest one is forgotten first. */
+  /** Makes the entry the newest. When the map is full, it first forgets the oldest entry. */
   set(key: Key, value: Value): void
   delete(key: Key): void
 }
 
-/** Creates a map for what costs little to find out again. An entry ages from when it was last set, whoever read it since. */
+/**
+ * Creates a map for values that cost little to find again. The age of an entry counts from its last `set`; reads do not
+ * renew it.
+ */
 export function createBoundedMap<Key, Value>(most: number): BoundedMap<Key, Value> {
   const entries = new Map<Key, Value>()
 

@@ -12,15 +12,16 @@ if (Number(process.versions.node.split('.')[0]) < oldestMajor) {
 // On import, and so in every command, the engine warns about releases that are not yet named as long-term ones.
 process.release.lts ??= 'Postern'
 
-// Once in each process, among the lines of the log, Node warns that ML-DSA is experimental. The docs of ALLOW_ML_DSA say so.
+// Once in each process, among the lines of the log, Node warns that ML-DSA is experimental. The docs of ALLOW_ML_DSA
+// say so.
 process.emitWarning = new Proxy(process.emitWarning, {
   apply(emit, self, given) {
     if (!/^The ML-DSA-65 Web Crypto API algorithm is/.test(String(given[0]))) Reflect.apply(emit, self, given)
   },
 })
 
-// An administrator may make Node write diagnostic reports. They would contain the environment, and so every secret in it.
-// The report of a fatal error obeys only the command-line option.
+// An administrator may make Node write diagnostic reports. They would contain the environment, and so every secret in
+// it. The report of a fatal error obeys only the command-line option.
 if (!process.report.excludeEnv) {
   process.report.excludeEnv = true
   if (process.report.reportOnFatalError) {

@@ -11,7 +11,9 @@ export type Envelope = {
   sealingKeyId: string
   /** The ids of all keys: values sealed with any of them can be opened. */
   keyIds: readonly string[]
-  /** Encrypts with AES-256-GCM under the first key. `identity` names the row and column; opening requires the same one. */
+  /**
+   * Encrypts with AES-256-GCM under the first key. `identity` names the row and column; opening requires the same one.
+   */
   seal(plaintext: string, identity: string): string
   /** Returns the plaintext. Throws if the key is missing, or the value was changed or moved to another row. */
   open(sealed: string, identity: string): string

@@ -18,8 +18,8 @@ export function isSigningAlgorithm(purpose: string): purpose is SigningAlgorithm
 /**
  * Generates a private signing key as a JWK (RFC 7517).
  *
- * All keys of one algorithm have the same members. The engine prefers a key with more of them, so a key that differs would
- * sign before it is published everywhere.
+ * All keys of one algorithm have the same members. The engine prefers a key with more of them, so a key that differs
+ * would sign before it is published everywhere.
  */
 export async function generate(alg: SigningAlgorithm): Promise<PrivateJwk> {
   const { privateKey } = await generateKeyPair(alg, {
@@ -32,7 +32,10 @@ export async function generate(alg: SigningAlgorithm): Promise<PrivateJwk> {
   return { ...jwk, kid: randomId(16), alg, use: 'sig' }
 }
 
-/** Returns the public part of a key: RFC 7518 §6 lists the private members of RSA, EC and OKP keys; `priv` is that of an AKP key. */
+/**
+ * Returns the public part of a key: RFC 7518 §6 lists the private members of RSA, EC and OKP keys; `priv` is that of an
+ * AKP key.
+ */
 export function publicPart({ d: _d, p: _p, q: _q, dp: _dp, dq: _dq, qi: _qi, priv: _priv, ...rest }: JWK): JWK {
   return rest
 }

@@ -28,15 +28,18 @@ export type Verified = {
 }
 
 export type Passwords = {
-  /** Hashes a password with argon2id into PHC string form, for administrators: they do not wait behind visitors. Throws TooBusy. */
+  /**
+   * Hashes a password with argon2id into PHC string form, for administrators: they do not wait behind visitors. Throws
+   * TooBusy.
+   */
   hash(password: string): Promise<string>
   /** Checks a password against a hash, for visitors. Throws TooBusy when the queue is full, earlier for suspects. */
   verify(hashed: string, password: string, options?: { isSuspect?: boolean }): Promise<Verified>
 }
 
 /**
- * Returns the same form of a password however it is typed (NIST SP 800-63B-4 §3.1.1.2, RFC 8265 §4.2.2): devices differ in
- * how they compose an accented letter, and in the space that they insert.
+ * Returns the same form of a password however it is typed (NIST SP 800-63B-4 §3.1.1.2, RFC 8265 §4.2.2): devices differ
+ * in how they compose an accented letter, and in the space that they insert.
  */
 function prepared(password: string): string {
   return password.replace(/\p{Zs}/gu, ' ').normalize('NFC')
@@ -47,7 +50,10 @@ function formerForm(password: string): string | undefined {
   return [password, password.normalize('NFD')].find((form) => form !== prepared(password))
 }
 
-/** Creates password hashing with bounded queues: in a login storm sign-ins wait, then are refused, while tokens are issued. */
+/**
+ * Creates password hashing with bounded queues: in a login storm sign-ins wait, then are refused, while tokens are
+ * issued.
+ */
 export function createPasswords(): Passwords {
   const refusal = () => new TooBusy('Too many passwords are being checked.')
   const inTurn = createTurns({ atOnce: concurrency.signingIn, longestQueue, refusal })
@@ -55,7 +61,8 @@ export function createPasswords(): Passwords {
 
   return {
     hash: (password) => inOwnTurn(() => argon2.hash(prepared(password), parameters)),
-    // Renewed in the same turn: otherwise it would wait a second time, and a full queue would refuse a correct password.
+    // Renewed in the same turn: otherwise it would wait a second time, and a full queue would refuse a correct
+    // password.
     verify: (hashed, password, { isSuspect = false } = {}) =>
       inTurn(
         async () => {

@@ -1,6 +1,7 @@
 /**
- * Lets at most `atOnce` pieces of work run at the same time, and at most `longestQueue` wait for their turn. When the queue
- * is full, it throws `refusal()`. Work with a smaller limit `most` waits only while the queue is shorter than that.
+ * Lets at most `atOnce` pieces of work run at the same time, and at most `longestQueue` wait for their turn. When the
+ * queue is full, it throws `refusal()`. Work with a smaller limit `most` waits only while the queue is shorter than
+ * that.
  */
 export function createTurns({
   atOnce,

@@ -7,8 +7,8 @@ type Waiting<Item, Result> = { item: Item; resolve: (result: Result) => void; re
  * Lets items that become ready in the same turn of the event loop share one round trip.
  *
  * At most `inFlight` batches run at once. Items that arrive in the meantime wait for the next batch: batches grow with
- * load, and a lone request never waits. `run` returns one result per item, in order. If it throws, every item of the batch
- * is rejected.
+ * load, and a lone request never waits. `run` returns one result per item, in order. If it throws, every item of the
+ * batch is rejected.
  */
 export function batched<Item, Result>(
   run: (items: Item[]) => Promise<Result[]>,

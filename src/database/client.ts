@@ -3,7 +3,10 @@ import type { Duplex } from 'node:stream'
 import pg from 'pg'
 import { type DatabaseAddress, readDatabaseUrl } from '../config/database-url.ts'
 
-/** The parts of the driver that it does not declare. A test makes a server ask for the password, and fails if they are renamed. */
+/**
+ * The parts of the driver that it does not declare. A test makes a server ask for the password, and fails if they are
+ * renamed.
+ */
 type Driver = pg.Client & {
   connection: { stream: Duplex }
   getStartupConf(): Record<string, string>
@@ -13,9 +16,10 @@ type Driver = pg.Client & {
 const Driver = pg.Client as unknown as new (config: pg.ClientConfig) => Driver
 
 /**
- * Makes the driver's client for the server of a DATABASE_URL. The URL alone says where to connect and whether to encrypt:
- * the variables PGHOST, PGSSLMODE and PGSSLNEGOTIATION have no effect. The client sends the password, or a hash that can
- * stand for it, only to a server that proved its identity; any other server receives only what SCRAM reveals.
+ * Makes the driver's client for the server of a DATABASE_URL. The URL alone says where to connect and whether to
+ * encrypt: the variables PGHOST, PGSSLMODE and PGSSLNEGOTIATION have no effect. The client sends the password, or a
+ * hash that can stand for it, only to a server that proved its identity; any other server receives only what SCRAM
+ * reveals.
  *
  * @throws Error when the address is invalid.
  */

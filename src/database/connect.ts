@@ -11,8 +11,9 @@ const idleInTransactionTimeoutMs = 10_000
 const connectionTimeoutMs = 5_000
 const connectionLifetimeSeconds = 1_800 // so that connections follow a failover or a changed address
 
-// PostgreSQL keeps the plans of prepared statements. A plan made while a table was small must not read all of it when it is
-// large. So an index is used wherever there is one, and plans that look expensive because of that are not compiled.
+// PostgreSQL keeps the plans of prepared statements. A plan made while a table was small must not read all of it when
+// it is large. So an index is used wherever there is one, and plans that look expensive because of that are not
+// compiled.
 const plannerSettings = '-c enable_seqscan=off -c jit=off'
 
 export type Database = {
@@ -158,7 +159,8 @@ export function isConnectionFailure(error: unknown): boolean {
 
 /**
  * Returns whether the database is unreachable, read-only, full or out of connections, rather than the statement wrong.
- * This includes a database that rejects Postern or does not prove its identity, as when a certificate or password expired.
+ * This includes a database that rejects Postern or does not prove its identity, as when a certificate or password
+ * expired.
  */
 export function isUnavailable(error: unknown): boolean {
   const code = codeOf(error) ?? ''
@@ -171,7 +173,10 @@ export function isUnavailable(error: unknown): boolean {
   )
 }
 
-/** Returns whether a failure is a serialization failure, a deadlock or a lock timeout: nothing was done, and a retry may help. */
+/**
+ * Returns whether a failure is a serialization failure, a deadlock or a lock timeout: nothing was done, and a retry may
+ * help.
+ */
 export function isContention(error: unknown): boolean {
   return ['40001', '40P01', '55P03'].includes(codeOf(error) ?? '')
 }

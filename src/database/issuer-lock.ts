@@ -9,8 +9,8 @@ const lockClass = 0x69737375 // the class of advisory locks that servers of one 
 const reconnectDelayMs = 1_000
 
 /**
- * Marks, for as long as this process runs, that it serves an issuer from this database. The session ends with the process,
- * however that ends, so a server that crashed leaves no lock behind.
+ * Marks, for as long as this process runs, that it serves an issuer from this database. The session ends with the
+ * process, however that ends, so a server that crashed leaves no lock behind.
  *
  * @throws Error when a server of another issuer uses the same database: each would reject what the other issues.
  */

@@ -6,8 +6,8 @@ const reconnectDelayMs = 1_000
 export type Notifications = { stop(): Promise<void> }
 
 /**
- * Listens on a channel and calls `onMessage` with each payload. It reconnects when the connection is lost. Messages sent in
- * the meantime are lost, so every listener also needs its own bound on staleness.
+ * Listens on a channel and calls `onMessage` with each payload. It reconnects when the connection is lost. Messages
+ * sent in the meantime are lost, so every listener also needs its own bound on staleness.
  */
 export function listen(database: Database, channel: string, onMessage: (payload: string) => void): Notifications {
   let client: pg.Client | undefined

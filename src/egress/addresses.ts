@@ -24,9 +24,10 @@ const ipv4 = [
   ['240.0.0.0', 4],      // reserved, and the broadcast address (RFC 1112 §4, RFC 919 §7)
 ] as const
 
-// The only IPv6 range that IANA has assigned to hosts of the Internet (RFC 4291 §2.4). Outside it are the unspecified and
-// the loopback address, multicast, link-local, site-local and unique-local addresses, and all that carry an IPv4 address:
-// compatible (::/96), mapped (::ffff:0:0/96), translated (::ffff:0:0:0/96) and NAT64 (64:ff9b::/96 and 64:ff9b:1::/48).
+// The only IPv6 range that IANA has assigned to hosts of the Internet (RFC 4291 §2.4). Outside it are the unspecified
+// and the loopback address, multicast, link-local, site-local and unique-local addresses, and all that carry an IPv4
+// address: compatible (::/96), mapped (::ffff:0:0/96), translated (::ffff:0:0:0/96) and NAT64 (64:ff9b::/96 and
+// 64:ff9b:1::/48).
 const globalUnicast = ['2000::', 3] as const
 
 // The entries of the IANA IPv6 Special-Purpose Address Registry within that range.

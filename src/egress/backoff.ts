@@ -11,7 +11,9 @@ const firstPauseMs = 1_000
 const longestPauseMs = 300_000
 const remembered = 1_000 // keys; more failures forget the oldest one, which gains an attacker one attempt
 
-/** Creates a backoff. The pause is one second at first, doubles with each failure in a row, and is at most five minutes. */
+/**
+ * Creates a backoff. The pause is one second at first, doubles with each failure in a row, and is at most five minutes.
+ */
 export function createBackoff(): Backoff {
   const pauses = createBoundedMap<string, { lengthMs: number; endsAtMs: number }>(remembered)
   const isHeld = (key: string) => {

@@ -17,8 +17,8 @@ const publicly = inDns()
  * Returns the addresses to connect to for a URL. Each of them was checked, and no other may be used.
  *
  * It looks a name up once, so that the name cannot mean one address for the check and another for the connection. One
- * special-use address among several refuses all of them, because no honest name is both inside and outside. A URL has one
- * spelling of an IPv4 address (WHATWG URL §3.5), whatever its author wrote.
+ * special-use address among several refuses all of them, because a name that is both inside and outside is suspicious.
+ * A URL has one spelling of an IPv4 address (WHATWG URL §3.5), whatever its author wrote.
  *
  * @throws Error with the reason, which is only for the log.
  */

@@ -7,8 +7,8 @@ export type Outgoing = { url: URL; method: string; headers: Headers; body: Buffe
 const longestBodyBytes = 65_536
 const longestHeadBytes = 16_384 // the default of Node.js, which an option of the process could raise
 
-// Cookies are between a browser and Postern. The others describe the framing and the recipient of the message, which only
-// its sender can know. With an encoding, the length of a short body would have no bound once decoded.
+// Cookies are between a browser and Postern. The others describe the framing and the recipient of the message, which
+// only its sender can know. With an encoding, the length of a short body would have no bound once decoded.
 const notPassedOn = [
   'cookie',
   'host',
@@ -25,8 +25,8 @@ const notPassedOn = [
 ]
 
 /**
- * Sends a request over a new connection to one of these addresses, and resolves when an answer begins. It calls `onSent`
- * when the request was sent. Aborting the signal ends the connection in whatever state.
+ * Sends a request over a new connection to one of these addresses, and resolves when an answer begins. It calls
+ * `onSent` when the request was sent. Aborting the signal ends the connection in whatever state.
  */
 export function send(
   { url, method, headers, body }: Outgoing,
@@ -48,7 +48,7 @@ export function send(
     const request = url.protocol === 'https:' ? overHttps(url, options) : overHttp(url, options)
     request.on('finish', onSent)
     request.on('response', resolve)
-    request.on('error', reject) // after the answer began, the promise is settled and this does nothing
+    request.on('error', reject) // after the answer began, it only keeps an error from being unhandled
     request.end(body)
   })
 }
@@ -56,8 +56,8 @@ export function send(
 /**
  * Reads the whole answer, if it is a success.
  *
- * A redirect fails, because its target was not checked. So does any other status: the person who named the address does not
- * learn what a server there answers.
+ * A redirect fails, because its target was not checked. So does any other status: the person who named the address does
+ * not learn what a server there answers.
  *
  * @throws Error with the reason, which is only for the log.
  */

@@ -3,7 +3,9 @@ import { addressesFor, type DestinationPolicy } from './destinations.ts'
 import { receive, send } from './exchange.ts'
 
 export type GuardedFetchOptions = DestinationPolicy & {
-  /** Called with the reason of a failed request. It is for an administrator, never for the person who named the address. */
+  /**
+   * Called with the reason of a failed request. It is for an administrator, never for the person who named the address.
+   */
   onFailure?: (failure: { host: string; reason: unknown }) => void
 }
 
@@ -11,9 +13,9 @@ const timeLimitMs = 2_500
 const failureStepMs = 500
 
 /**
- * Creates a `fetch` for addresses that others chose: over https, to hosts of the Internet, without redirects, within 2.5 s
- * and 64 KiB. Every failure is the same error, after one of five lengths of time. Nobody can thus tell a closed port from an
- * open one, or from an address that was not even connected to. The `cause` has the reason.
+ * Creates a `fetch` for addresses that others chose: over https, to hosts of the Internet, without redirects, within
+ * 2.5 s and 64 KiB. Every failure is the same error, after one of five lengths of time. Nobody can thus tell a closed
+ * port from an open one, or from an address that was not even connected to. The `cause` has the reason.
  */
 export function createGuardedFetch({ onFailure, ...policy }: GuardedFetchOptions): typeof globalThis.fetch {
   const backoff = createBackoff()
@@ -21,8 +23,9 @@ export function createGuardedFetch({ onFailure, ...policy }: GuardedFetchOptions
   async function attempt(request: Request): Promise<Response> {
     const url = new URL(request.url)
     url.hash = ''
-    // A failure to reach a host counts for every address there. Once the request was sent, a failure counts only for this
-    // address, so that a client with a bad address at another's host does not block the fetching of the other's keys.
+    // A failure to reach a host counts for every address there. Once the request was sent, a failure counts only for
+    // this address, so that a client with a bad address at another's host does not block the fetching of the other's
+    // keys.
     let failing = url.host
     if ([url.host, url.href].some(backoff.isHeld)) throw new Error('it failed a moment ago')
     const ended = new AbortController()

@@ -4,8 +4,8 @@ import { lookup, Resolver } from 'node:dns/promises'
 export type Lookup = (hostname: string, signal: AbortSignal) => Promise<string[]>
 
 /**
- * Looks names up in the DNS itself, without the hosts file, which names only internal hosts. Unlike getaddrinfo it can be
- * cancelled: an unresponsive name server would hold a thread of the pool that also hashes passwords.
+ * Looks names up in the DNS itself, without the hosts file, which names only internal hosts. Unlike getaddrinfo it can
+ * be cancelled: an unresponsive name server would hold a thread of the pool that also hashes passwords.
  */
 export function inDns(servers?: readonly string[]): Lookup {
   return async (hostname, signal) => {

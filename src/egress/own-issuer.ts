@@ -7,8 +7,8 @@ const longestWaitMs = 10_000
 export type OwnAnswer = { status: number; date: string | undefined; body: string }
 
 /**
- * Sends a request to the issuer of this deployment as outsiders would: to its public name, through every proxy in front.
- * The administrator configured the address, so it may be any. Redirects are not followed.
+ * Sends a request to the issuer of this deployment as outsiders would: to its public name, through every proxy in
+ * front. The administrator configured the address, so it may be any. Redirects are not followed.
  */
 export function askIssuer(url: URL): Promise<OwnAnswer> {
   const send = url.protocol === 'https:' ? requestHttps : requestHttp

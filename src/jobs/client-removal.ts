@@ -10,8 +10,8 @@ const everyMs = 60_000
 const batchSize = 50
 
 /**
- * Starts removing clients whose lifetime is over, or that were not used in time. The exact time does not matter: an expired
- * client is rejected before it is removed.
+ * Starts removing clients whose lifetime is over, or that were not used in time. The exact time does not matter: an
+ * expired client is rejected before it is removed.
  */
 export function startRemovingClients({ database: { db }, log }: { database: Database; log: Logger }): Recurrence {
   const onFailure = (error: unknown) =>

@@ -7,8 +7,8 @@ const soonMs = 1_000
 const longestMs = 60_000 // in case somebody asks for a rotation, or another process fails during one
 
 /**
- * Starts taking the steps in the life of keys when they are due, in whichever process is first. A failure for one purpose,
- * such as a key-management service that is away, does not delay the others.
+ * Starts taking the steps in the life of keys when they are due, in whichever process is first. A failure for one
+ * purpose, such as a key-management service that is away, does not delay the others.
  */
 export function startRotatingKeys({ keys, log }: { keys: RotationDependencies; log: Logger }): Recurrence {
   let waitMs = longestMs / 6 // a starting process has enough to do without generating the next keys

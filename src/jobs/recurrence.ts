@@ -1,8 +1,8 @@
 export type Recurrence = { stop(): Promise<void> }
 
 /**
- * Repeats `work` about every `everyMs`, at random intervals, so that processes do not work at the same time. `work` should
- * end early once `isStopped` returns true; `stop` waits for it.
+ * Repeats `work` about every `everyMs`, at random intervals, so that processes do not work at the same time. `work`
+ * should end early once `isStopped` returns true; `stop` waits for it.
  *
  * @param everyMs the interval, or a function that is called for each one
  */

@@ -7,7 +7,10 @@ import { type Recurrence, recur } from './recurrence.ts'
 const everyMs = 60_000
 const batchSize = 500
 
-/** Starts deleting expired rows in batches. The exact time does not matter: an expired row is rejected before it is deleted. */
+/**
+ * Starts deleting expired rows in batches. The exact time does not matter: an expired row is rejected before it is
+ * deleted.
+ */
 export function startSweeping({
   database: { db },
   log,

@@ -82,8 +82,8 @@ function parse(text: string, { complaint, remedy }: { complaint: string; remedy:
 }
 
 /**
- * Checks that this process has every key that values in the database are sealed with, and notes the key that it will seal
- * with. Processes do this one after the other, so that two with different keys cannot both begin.
+ * Checks that this process has every key that values in the database are sealed with, and notes the key that it will
+ * seal with. Processes do this one after the other, so that two with different keys cannot both begin.
  *
  * @throws Error that names the missing keys, before anything is sealed with another one.
  */
@@ -108,8 +108,8 @@ export async function assertFitting(db: Db, envelope: Envelope): Promise<void> {
 }
 
 /**
- * Notes the key that this process seals with. Every process repeats it, so that one which still uses an old key is noticed
- * after another one removed that key.
+ * Notes the key that this process seals with. Every process repeats it, so that one which still uses an old key is
+ * noticed after another one removed that key.
  */
 export async function record(db: Db, { sealingKeyId }: Envelope): Promise<void> {
   await encryptionKeys.add(db, [sealingKeyId])

@@ -24,7 +24,10 @@ export type Keyring = {
   version: string
   /** For each algorithm, the key that signs; then those that may have signed or will sign, newest first. */
   signing: readonly SigningKey[]
-  /** The first key signs, all verify. After it the newest come first; keys that other processes may not have yet are last. */
+  /**
+   * The first key signs, all verify. After it the newest come first; keys that other processes may not have yet are
+   * last.
+   */
   cookieKeys: Secret<string[]>
   /** 32 bytes, the same everywhere: every process accepts the DPoP nonces of all others (RFC 9449 §8). */
   dpopNonceSecret: Secret<Buffer>
@@ -40,7 +43,8 @@ export async function load(dependencies: RotationDependencies): Promise<Keyring>
   // Opened before any key is generated, because nothing may be sealed with a wrong encryption key.
   for (const { id, purpose, publicJwk, value } of await keys.open(db, envelope)) {
     if (!isSigningAlgorithm(purpose) || publicJwk || !value) continue
-    await keys.setPublicJwk(db, id, publicPart(JSON.parse(value.reveal()))) // a key stored by a release that did not keep the public part apart
+    // Stored by a release that did not keep the public part apart.
+    await keys.setPublicJwk(db, id, publicPart(JSON.parse(value.reveal())))
   }
   await makeMissing(dependencies, new Date())
   const version = await keys.version(db)

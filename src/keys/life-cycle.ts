@@ -9,14 +9,14 @@ export type Rule = {
     everyMs: number
     /** The time that others may cache the set of keys. */
     rememberedMs: number
-    /** The time after its last use in which something made with a key can still be presented. */
+    /** The longest delay between a key's last use and the presentation of something made with it. */
     lastingMs: number
   }
 }
 
 /**
- * A step in the life of a key. `create` generates the first or the next key for a purpose; `destroy` makes a key-management
- * service erase a private key after its last use.
+ * A step in the life of a key. `create` generates the first or the next key for a purpose; `destroy` makes a
+ * key-management service erase a private key after its last use.
  */
 export type Step =
   | { kind: 'create'; purpose: string }
@@ -27,12 +27,12 @@ export function purposeOf(step: Step): string {
   return step.kind === 'create' ? step.purpose : step.key.purpose
 }
 
-/** A step, with the time from which it may be taken. */
+/** A step, with the earliest time for it. */
 export type DueStep = { step: Step; at: Date }
 
 /**
- * The time in which every process adopts a change. It is notified at once, or asks within five seconds if the notification
- * is lost, and clocks may differ by five seconds more.
+ * The longest time until every process adopts a change. It is notified at once, or asks within five seconds if the
+ * notification is lost, and clocks may differ by five seconds more.
  */
 export const settlingMs = 10_000
 
@@ -68,7 +68,8 @@ export function rules(config: Config): Map<string, Rule> {
     ['cookie-key', cookies],
     // A client that presents an older nonce receives a new one (RFC 9449 §8).
     ['dpop-nonce', { rotation: { everyMs, rememberedMs: 0, lastingMs: 0 } }],
-    // Another salt would give every person another subject at every client with pairwise subjects (OpenID Connect Core §8.1).
+    // Another salt would give every person another subject at every client with pairwise subjects (OpenID Connect Core
+    // §8.1).
     ['pairwise-salt', {}],
     // Stored hashes of user codes and throttled addresses are computed with keys that are derived from it.
     ['pepper', {}],
@@ -76,14 +77,14 @@ export function rules(config: Config): Map<string, Rule> {
 }
 
 /**
- * Returns how long after its retirement a signing key still verifies ID tokens that come back as `id_token_hint`: as long
- * as their login can last. OpenID Connect RP-Initiated Logout 1.0 §2 accepts expired ones.
+ * Returns how long after its retirement a signing key still verifies ID tokens that come back as `id_token_hint`: as
+ * long as their login can last. OpenID Connect RP-Initiated Logout 1.0 §2 accepts expired ones.
  */
 export function hintsLastMs(config: Config): number {
   return Math.max(config.REFRESH_TOKEN_FAMILY_TTL_SECONDS, config.SESSION_TTL_SECONDS) * 1000
 }
 
-/** Lists the steps ahead for a purpose, each with the time from which it may be taken. */
+/** Lists the steps ahead for a purpose, each with the earliest time for it. */
 export function stepsAhead(keys: readonly Key[], purpose: string, { rotation }: Rule): DueStep[] {
   const own = keys.filter((key) => key.purpose === purpose)
   const active = own.find(({ state }) => state === 'active')
@@ -114,7 +115,7 @@ export function stepsAhead(keys: readonly Key[], purpose: string, { rotation }: 
   return steps
 }
 
-/** Returns the time from which every cached set of keys contains this key. */
+/** Returns the earliest time when every cached set of keys contains this key. */
 export function announcedAt(next: Key, { rememberedMs }: NonNullable<Rule['rotation']>): Date {
   const publishedAtMs = next.publishedAt?.getTime() ?? next.createdAt.getTime() + settlingMs
   return new Date(publishedAtMs + rememberedMs)

@@ -24,15 +24,16 @@ const batchSize = 500 // a statement of some tens of milliseconds, which a reque
 const mostPasses = 20
 
 const unhurried = {
-  /** The pause between passes, in which others release their locks. */
+  /** The pause between passes, so that others can release their locks. */
   pauseMs: 250,
-  /** The time in which every process notes its sealing key again, as it does every two seconds. */
+  /** Long enough for every process to note its sealing key again, as it does every two seconds. */
   answerMs: 3_000,
 }
 
 /**
  * Reseals every value with the first key, while any number of processes read and write. It can be interrupted at any
- * moment, and run again or twice at the same time. Then it removes the keys that seal no value, and appends an audit event.
+ * moment, and run again or twice at the same time. Then it removes the keys that seal no value, and appends an audit
+ * event.
  */
 export async function reseal(
   { db, envelope }: { db: Db; envelope: Envelope },
@@ -45,7 +46,8 @@ export async function reseal(
   let isOutpaced = true
   for (let pass = 0; isOutpaced && pass < mostPasses; pass++) {
     if (pass > 1) await sleep(pauseMs)
-    const known = await encryptionKeys.list(db) // read before the pass that finds nothing, because a key noted later may be in use
+    // Read before the pass that finds nothing, because a key noted later may be in use.
+    const known = await encryptionKeys.list(db)
     others = known.map(({ id }) => id).filter((id) => id !== envelope.sealingKeyId)
     unreadable = []
     isOutpaced = false

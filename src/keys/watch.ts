@@ -33,8 +33,8 @@ async function inTime<T>(work: Promise<T>): Promise<T> {
 }
 
 /**
- * Calls `onChange` with the new keys whenever they changed, in this process or another. Notifications report a change at
- * once; in case one is lost, the database is asked every two seconds.
+ * Calls `onChange` with the new keys whenever they changed, in this process or another. Notifications report a change
+ * at once; in case one is lost, it also asks the database every two seconds.
  */
 export function watchKeys(
   dependencies: RotationDependencies,

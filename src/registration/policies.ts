@@ -2,10 +2,7 @@ import type { Db } from '../database/schema.ts'
 import * as stored from '../stores/clients/registration-policies.ts'
 import { builtInPolicies, complete, type Policy } from './rules.ts'
 
-/**
- * Finds a policy by name: the rules that an administrator saved, laid over the built-in ones, or the built-in ones
- * alone.
- */
+/** Finds a policy by name. Rules that an administrator saved are laid over the built-in ones. */
 export async function find(db: Db, name: string): Promise<Policy | undefined> {
   const saved = await stored.find(db, name)
   return saved || Object.hasOwn(builtInPolicies, name) ? complete(name, saved?.rules) : undefined

@@ -1,11 +1,11 @@
-import type { PolicyRules } from './rules.ts'
+import type { Hosts, UriRules } from './uri-rules.ts'
 import { hostProblem, isListed, isLoopback, read } from './uris.ts'
 
 /** The rule that a URI breaks, and what its member must be instead. */
 export type UriProblem = { rule: string; message: string }
 
 export type UriContext = {
-  rules: PolicyRules
+  rules: UriRules
   isNative: boolean
   /** Whether the issuer is on the loopback interface, where the clients being developed with it are too. */
   isLoopbackIssuer: boolean
@@ -50,7 +50,10 @@ export function redirectUriProblem(uri: string, context: UriContext): UriProblem
  * client with no others is native unless it says otherwise. Loopback addresses do not count where the policy allows
  * them to web clients.
  */
-export function areOfNativeApp(uris: readonly string[], { redirect_uris: rules }: PolicyRules): boolean {
+export function areOfNativeApp(
+  uris: readonly string[],
+  { redirect_uris: rules }: Pick<UriRules, 'redirect_uris'>,
+): boolean {
   const isOfApp = (url: URL) =>
     reversedDomain.test(url.protocol) ||
     rules.dangerous_schemes.includes(url.protocol.slice(0, -1)) ||
@@ -88,7 +91,7 @@ function loopbackProblem(url: URL, { rules, isNative, isLoopbackIssuer }: UriCon
   return { rule: 'redirect_uris.loopback', message }
 }
 
-function httpsProblem(url: URL, rule: string, hosts: PolicyRules['uri_hosts']): UriProblem | undefined {
+function httpsProblem(url: URL, rule: string, hosts: Hosts): UriProblem | undefined {
   const problem = hostProblem(url)
   if (problem) return syntax(problem)
   return isListed(url, hosts) ? undefined : { rule, message: 'must be on a host that the policy lists' }

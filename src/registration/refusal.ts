@@ -10,9 +10,9 @@ export type Refusal = {
   message: string
 }
 
-/** A refusal, thrown where the caller's caller decides how to answer. */
-export class Refused extends Error {
-  override name = 'Refused'
+/** Thrown when a client is refused. The catcher words the refusal for its own answer. */
+export class ClientRefused extends Error {
+  override name = 'ClientRefused'
   readonly refusal: Refusal
 
   constructor(refusal: Refusal, options?: { cause?: unknown }) {

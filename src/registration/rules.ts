@@ -1,57 +1,14 @@
 import { z } from 'zod'
 import { privileges } from './metadata.ts'
+import { hosts, redirectUriRules } from './uri-rules.ts'
 
-const administrative = privileges.filter(({ rule }) => rule === 'administrative').map(({ name }) => name)
+const administrative = new Intl.ListFormat('en').format(
+  privileges.filter(({ rule }) => rule === 'administrative').map(({ name }) => name),
+)
 
 const names = z.array(z.string().min(1))
 const longestSeconds = 100 * 365 * 86_400 // so that every program can still write the time of its end
 const seconds = z.int().positive().max(longestSeconds).nullable()
-
-// RFC 952, RFC 1123 §2.1, RFC 5890 §2.3: letters, digits and hyphens. International names are written in punycode.
-const hostPattern = z
-  .string()
-  .regex(
-    /^(\*\.)?([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]*[a-z0-9])?$/,
-    'must be a host name in lower case, with *. before it for all hosts below it',
-  )
-const hosts = z.union([z.literal('*'), z.array(hostPattern)])
-
-const schemesOfBrowsers = ['javascript', 'vbscript', 'data', 'blob', 'file', 'about', 'view-source', 'filesystem']
-const schemesOfTheWeb = ['http', 'https', 'ws', 'wss', 'ftp', 'mailto', 'tel', 'sms', 'intent', 'content', 'urn']
-const isOfNoBrowser = (scheme: string) => ![...schemesOfBrowsers, ...schemesOfTheWeb].includes(scheme)
-
-const redirectUriRules = z.strictObject({
-  https: z.boolean().describe('Whether https redirect URIs are allowed.'),
-  loopback: z
-    .enum(['never', 'native', 'any'])
-    .describe('Which application types may have redirect URIs on the loopback interface (RFC 8252 §7.3).'),
-  private_use_schemes: z
-    .boolean()
-    .describe('Whether native apps may use a private-use scheme, which is a reversed domain name (RFC 8252 §7.1).'),
-  dangerous_schemes: z
-    .array(
-      z
-        .string()
-        .regex(/^[a-z][a-z0-9+.-]*$/, 'must be a scheme in lower case, such as app.immich')
-        .refine(isOfNoBrowser, 'must not be a scheme that browsers run or open themselves'),
-    )
-    .describe(
-      'Further schemes that native apps may use, with anything after them. Dangerous: any app on the device can register the scheme and receive the code.',
-    ),
-  private_hosts: z
-    .array(
-      z
-        .string()
-        .regex(
-          /^(\[[0-9a-f:]+\]|[a-z0-9]([a-z0-9.-]*[a-z0-9])?)$/,
-          'must be a host or an address, such as nas.lan or 192.168.1.10',
-        ),
-    )
-    .describe(
-      'Hosts and addresses whose redirect URIs may use plain http too. Dangerous: anyone on that network can read the code.',
-    ),
-  hosts: hosts.describe('Hosts of https redirect URIs, such as app.example.com or *.example.com, or * for any.'),
-})
 
 /** The rules of a registration policy. They apply to completed metadata, whichever way a client is registered. */
 export const policyRules = z.strictObject({
@@ -80,7 +37,7 @@ export const policyRules = z.strictObject({
   unused_ttl_seconds: seconds.describe('Time after which a client that was never used is removed, or null to keep it.'),
   secret_ttl_seconds: seconds.describe('Lifetime of a client secret, or null for no end.'),
   first_party: z.boolean().describe('Whether a client may be first party, so that nobody is asked for consent.'),
-  administrative: z.boolean().describe(`Whether ${administrative.join(', ')} may be set.`),
+  administrative: z.boolean().describe(`Whether ${administrative} may be set.`),
   reduce: z
     .boolean()
     .describe(

@@ -1,5 +1,5 @@
 import { isIPv4 } from 'node:net'
-import type { PolicyRules } from './rules.ts'
+import type { Hosts } from './uri-rules.ts'
 
 const loopbackHosts = ['127.0.0.1', '[::1]', 'localhost']
 
@@ -49,7 +49,7 @@ export function isLoopback({ protocol, hostname }: URL): boolean {
 }
 
 /** Says whether a host is in a list. `*.example.com` stands for every host below example.com, but not for itself. */
-export function isListed({ hostname }: URL, hosts: PolicyRules['uri_hosts']): boolean {
+export function isListed({ hostname }: URL, hosts: Hosts): boolean {
   if (hosts === '*') return true
   return hosts.some((host) => (host.startsWith('*.') ? hostname.endsWith(host.slice(1)) : hostname === host))
 }

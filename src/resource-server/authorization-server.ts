@@ -1,5 +1,4 @@
 import { type CryptoKey, createRemoteJWKSet, type JWTVerifyGetKey } from 'jose'
-import type { Settings } from './options.ts'
 
 export type AuthorizationServer = {
   /** Finds the published key that the header of a JWT names. */
@@ -19,7 +18,10 @@ const retryMs = 60_000 // after a failure, while the earlier metadata stay in us
 export function createAuthorizationServer({
   issuer,
   timeoutMs,
-}: Pick<Settings, 'issuer' | 'timeoutMs'>): AuthorizationServer {
+}: {
+  issuer: string
+  timeoutMs: number
+}): AuthorizationServer {
   let metadata: Promise<Metadata> | undefined
   let freshUntil = 0
   let keys: { url: string; find: FindKey } | undefined

@@ -1,4 +1,4 @@
-/** A row of a joined table, with the column names that `joined` selects. All columns are null if there is no row. */
+/** A row of a joined table, with the column names that `joined` selects. All columns are null if the row is missing. */
 export type Joined<Alias extends string, Row> = {
   [Column in keyof Row & string as `${Alias}_${Column}`]: Row[Column] | null
 }

@@ -40,7 +40,8 @@ const left = async () => Number((await testDatabase.query('select count(*)::int 
 
 /** Starts sweeping, and advances the clock to the first sweep. */
 async function sweepOnce(options: { auditRetentionSeconds?: number } = {}) {
-  await database.db.selectFrom('throttles').select('key_hash').limit(1).execute() // opens a connection while the clock is real
+  // Opens a connection while the clock is real.
+  await database.db.selectFrom('throttles').select('key_hash').limit(1).execute()
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
   const sweeping = startSweeping({ database, log, ...options })
   statements.length = 0

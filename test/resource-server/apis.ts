@@ -2,7 +2,7 @@ import { createServer, type IncomingMessage, type RequestListener } from 'node:h
 import Koa from 'koa'
 import type { Claims, Guard } from '../../src/resource-server/index.ts'
 
-/** The same API three times: guarded, with its metadata, it answers with the claims of the token. */
+/** The same API on three frameworks. Guarded and with its metadata, it answers with the claims of the token. */
 export const frameworks: Record<'Koa' | 'Express' | 'Request', (guard: Guard) => RequestListener> = {
   Koa: (guard) =>
     new Koa()
@@ -13,7 +13,7 @@ export const frameworks: Record<'Koa' | 'Express' | 'Request', (guard: Guard) =>
       })
       .callback(),
 
-  // What Express does with middleware; it is no dependency of this project.
+  // Calls middleware as Express does. Express is not a dependency of this project.
   Express: (guard) => (req: IncomingMessage & { token?: Claims }, res) => {
     const fail = (error: unknown) => res.writeHead(500).end(String(error))
     const respond = () => res.setHeader('content-type', 'application/json').end(JSON.stringify(req.token))
@@ -35,7 +35,7 @@ export const frameworks: Record<'Koa' | 'Express' | 'Request', (guard: Guard) =>
   },
 }
 
-/** Serves at a port. Returns what stops it. */
+/** Serves at a port. Returns a function that stops it. */
 export async function serve(listener: RequestListener, port: number): Promise<() => Promise<void>> {
   const server = createServer(listener)
   await new Promise<void>((resolve, reject) => server.once('error', reject).listen(port, '127.0.0.1', resolve))

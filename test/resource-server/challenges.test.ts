@@ -21,10 +21,10 @@ describe('RFC 6750 §3.1: a request without a token', () => {
   test.each<[string, Record<string, string>]>([
     ['nothing at all', {}],
     ['another scheme', { authorization: 'Basic YTpi' }],
-    ['a scheme that only begins alike', { authorization: 'BearerToken abc' }],
+    ['a scheme that merely begins like Bearer', { authorization: 'BearerToken abc' }],
     ['an empty header', { authorization: '' }],
     ['a token in another header', { 'x-access-token': 'abc' }],
-  ])('with %s learns how to bring one, and no more', async (_what, headers) => {
+  ])('with %s learns how to send one, and no more', async (_what, headers) => {
     const { status, challenge, error } = await ask(headers)
     expect([status, error]).toEqual([401, undefined])
     expect(challenge).toMatch(
@@ -32,7 +32,7 @@ describe('RFC 6750 §3.1: a request without a token', () => {
     )
   })
 
-  test('is one with a token in the query (RFC 9700 §4.3.2) or in the body, which is not read', async () => {
+  test('may be one with a token in the query (RFC 9700 §4.3.2) or in the body, where tokens are not read', async () => {
     const token = await server.sign()
     const inQuery = await ask({}, `/notes?access_token=${token}`)
     expect([inQuery.status, inQuery.error]).toEqual([401, undefined])
@@ -51,18 +51,18 @@ describe('RFC 6750 §3.1: invalid_request', () => {
     ['nothing after the scheme', 'Bearer'],
     ['two tokens', 'Bearer a b'],
     ['two headers', 'Bearer a, Bearer b'],
-    ['what no token is made of', 'Bearer "quoted"'],
+    ['characters that no token has', 'Bearer "quoted"'],
     ['a parameter', 'Bearer token="a"'],
     ['letters beyond ASCII', 'Bearer caf\u00e9'],
     ['nothing after the other scheme', 'DPoP'],
-  ])('answers a header with %s', async (_what, authorization) => {
+  ])('is the answer to a header with %s', async (_what, authorization) => {
     const { status, error, challenge } = await ask({ authorization })
     expect([status, error]).toEqual([400, 'invalid_request'])
     expect(challenge).toMatch(/^(Bearer|DPoP) realm="[^"]*", resource_metadata="[^"]*", error="invalid_request"/)
     expect(server.asked).toEqual([])
   })
 
-  test('answers a token that is sent twice, in the header and in the query (§2)', async () => {
+  test('is the answer to a token that is sent twice, in the header and in the query (§2)', async () => {
     const token = await server.sign()
     const refused = await ask({ authorization: `Bearer ${token}` }, `/notes?a=b&access%5Ftoken=${token}`)
     expect(refused).toMatchObject({ status: 400, error: 'invalid_request' })
@@ -71,7 +71,7 @@ describe('RFC 6750 §3.1: invalid_request', () => {
 
 describe('RFC 6750 §3.1: insufficient_scope', () => {
   test.each([undefined, '', 'write', 'read', 'write:read readable', 'READ write'])(
-    'answers a token with the scope %j where two are needed, and names both',
+    'is the answer to a token with the scope %j where two are needed, and names both',
     async (scope) => {
       const token = await server.sign({ scope })
       const refused = await refusalOf(guard.request(bring(token), { scopes: ['read', 'write'] }))
@@ -80,12 +80,12 @@ describe('RFC 6750 §3.1: insufficient_scope', () => {
     },
   )
 
-  test('does not answer one that has more', async () => {
+  test('is not the answer to a token with more scopes', async () => {
     const token = await server.sign({ scope: 'openid write read' })
     expect(await guard.request(bring(token), { scopes: ['read', 'write'] })).toMatchObject({ sub: 'ada' })
   })
 
-  test('is of what the route demands, and else of what the API does', async () => {
+  test('follows the scopes of the route, and without those the scopes of the API', async () => {
     const token = await server.sign({ scope: 'write' })
     expect(await guard.request(bring(token), { scopes: ['write'] })).toMatchObject({ sub: 'ada' })
     for (const demands of [undefined, {}, { scopes: undefined }, { acrValues: [] }]) {
@@ -95,19 +95,19 @@ describe('RFC 6750 §3.1: insufficient_scope', () => {
 })
 
 describe('a challenge', () => {
-  test('is not broken out of by what is put into it (RFC 9110 §5.6.4)', async () => {
+  test('cannot be broken by text inserted into it (RFC 9110 §5.6.4)', async () => {
     const realm = 'a "b", DPoP x="\\y"\r\nSet-Cookie: a=b \u00e9'
     const { challenge } = await ask({}, '/notes', guardWith({ realm }))
     expect(challenge).toMatch(/^Bearer realm="a \\"b\\", DPoP x=\\"\\\\y\\"\?\?Set-Cookie: a=b \?", resource_metadata=/)
   })
 
-  test('and the answer that it is in are kept by nobody', async () => {
+  test('is never cached, and neither is its answer', async () => {
     for (const authorization of ['', 'Bearer', 'Bearer nonsense']) {
       expect((await ask({ authorization })).headers.get('cache-control')).toBe('no-store')
     }
   })
 
-  test('is not given of a place that an audience does not have', async () => {
+  test('names no address of metadata for an audience without one', async () => {
     const by = guardWith({ audience: 'urn:example:notes', baseUrl: 'https://api.example' })
     expect((await ask({}, '/notes', by)).challenge).toMatch(/^Bearer realm="urn:example:notes", DPoP realm=/)
   })

@@ -14,18 +14,18 @@ export type Asked = {
 
 export type ForeignServer = {
   issuer: string
-  /** What it was asked, at any of its endpoints. */
+  /** The requests that it received, at any of its endpoints. */
   asked: Asked[]
-  /** How many of that were questions about tokens. */
+  /** Returns the number of introspection requests among them. */
   introspections(): number
-  /** What it publishes; may be changed. */
+  /** The published metadata, which tests may change. */
   metadata: Record<string, unknown>
   jwks: { keys: object[] }
-  /** What it says of a token; may be replaced. */
+  /** Answers an introspection request. Tests may replace it. */
   introspect(token: string): unknown
-  /** Takes over a request, if set and if it returns true. */
+  /** Handles a request if it is set and returns true. */
   intercept: ((path: string, res: ServerResponse) => boolean) | undefined
-  /** A JWT access token (RFC 9068 §2), with what differs from how it should be. */
+  /** Signs a JWT access token (RFC 9068 §2) with these differences. */
   sign(
     claims?: Record<string, unknown>,
     header?: Record<string, unknown>,
@@ -36,7 +36,7 @@ export type ForeignServer = {
 
 export const audience = 'https://api.example/notes'
 
-/** What a good token says. */
+/** Returns the claims of a valid token. */
 export const goodClaims = (issuer: string): Record<string, unknown> => {
   const iat = Math.floor(Date.now() / 1000)
   return {
@@ -51,7 +51,7 @@ export const goodClaims = (issuer: string): Record<string, unknown> => {
   }
 }
 
-/** An authorization server of somebody else's, which can be made to say and do what Postern never would. */
+/** Starts an authorization server of somebody else, which tests can make answer as Postern never would. */
 export async function startForeignServer(): Promise<ForeignServer> {
   const port = await freePort()
   const issuer = `http://localhost:${port}`
@@ -89,14 +89,14 @@ export async function startForeignServer(): Promise<ForeignServer> {
   }
 }
 
-/** The answers of a guard to a request with this token, or to another request. */
+/** Creates a request with this token. */
 export const bring = (token: string, headers: Record<string, string> = {}, path = '/notes') =>
   new Request(`https://api.example${path}`, { headers: { authorization: `Bearer ${token}`, ...headers } })
 
-/** What a refusal says. Fails when it is none. */
+/** Returns the content of a refusal. Fails if the request was accepted. */
 export async function refusalOf(answer: Promise<object | Response>) {
   const response = await answer
-  if (!(response instanceof Response)) throw new Error(`it was let through: ${JSON.stringify(response)}`)
+  if (!(response instanceof Response)) throw new Error(`it was accepted: ${JSON.stringify(response)}`)
   const body = (await response.json()) as { error?: string; error_description?: string }
   const challenge = response.headers.get('www-authenticate')
   return { status: response.status, challenge, headers: response.headers, ...body }

@@ -40,12 +40,12 @@ function guardWith(options: Partial<Options> = {}) {
 
 const ask = (token: string, guard = guardWith()) => guard.request(bring(token))
 
-describe('RFC 7662 §2: the authorization server is asked about a token', () => {
-  test('by POST, by the API as a client of its own', async () => {
+describe('RFC 7662 §2: the guard asks the authorization server about a token', () => {
+  test('by POST, with the API authenticated as a client', async () => {
     const guard = guardWith({ introspection: { clientId: 'the api', clientSecret: 'p+%&: ä' } })
     expect(await ask('opaque', guard)).toMatchObject({ sub: 'ada', client_id: 'app' })
     const [, { authorization, accept, form } = { authorization: '', accept: '', form: undefined }] = server.asked
-    // RFC 6749 §2.3.1: encoded as forms are, before they are joined.
+    // RFC 6749 §2.3.1: each part is form-encoded before they are joined.
     expect(atob(String(authorization?.slice('Basic '.length)))).toBe('the+api:p%2B%25%26%3A+%C3%A4')
     expect(accept).toBe('application/json')
     expect(Object.fromEntries(form ?? [])).toEqual({ token: 'opaque', token_type_hint: 'access_token' })
@@ -55,13 +55,13 @@ describe('RFC 7662 §2: the authorization server is asked about a token', () => 
     ['not active', () => ({ active: false }), 'The token is unknown or no longer valid'],
     ['for another audience', good({ aud: 'https://other.example/' }), 'The token is for another audience'],
     [
-      'for no audience, as refresh tokens are',
+      'for no audience, like a refresh token',
       good({ aud: undefined }),
       'The token lacks a required claim, or has a malformed one',
     ],
-    ['of another issuer', good({ iss: 'https://login.example' }), 'The token is from another issuer'],
+    ['from another issuer', good({ iss: 'https://login.example' }), 'The token is from another issuer'],
     ['expired', good({ exp: 1_700_000_000 }), 'The token has expired'],
-    ['without an end', good({ exp: undefined }), 'The token lacks a required claim, or has a malformed one'],
+    ['without an expiry', good({ exp: undefined }), 'The token lacks a required claim, or has a malformed one'],
     ['not valid yet', good({ nbf: 9_999_999_999 }), 'The token is not valid yet'],
     ['bound to a key', good({ cnf: { jkt: 'x' } }), 'The token is bound to a key, and needs proof of it'],
     [
@@ -69,16 +69,16 @@ describe('RFC 7662 §2: the authorization server is asked about a token', () => 
       good({ cnf: { 'x5t#S256': 'x' } }),
       'The token is bound to a key, and needs proof of it',
     ],
-    ['bound, nobody says to what', good({ cnf: {} }), 'The token is bound to a key, and needs proof of it'],
+    ['bound to something unknown', good({ cnf: {} }), 'The token is bound to a key, and needs proof of it'],
     ['bound by its type', good({ token_type: 'DPoP' }), 'The token is bound to a key, and needs proof of it'],
     ['of an unknown type', good({ token_type: 'mac' }), 'The token is bound to a key, and needs proof of it'],
-  ])('and one that is %s is refused', async (_what, introspect, error_description) => {
+  ])('and rejects one that is %s', async (_what, introspect, error_description) => {
     server.introspect = introspect
     expect(await refusalOf(ask('opaque'))).toMatchObject({ status: 401, error: 'invalid_token', error_description })
     expect(reasons).toEqual([])
   })
 
-  test('and one of a form that it does not know is not good, rather than an outage', async () => {
+  test('and rejects one of an unsupported form, which does not count as an outage', async () => {
     server.intercept = (path, res) => {
       if (path === '/introspect') res.writeHead(400).end('{"error":"unsupported_token_type"}')
       return path === '/introspect'
@@ -89,13 +89,13 @@ describe('RFC 7662 §2: the authorization server is asked about a token', () => 
   test.each<[string, number, string, string]>([
     ['refuses our credentials', 401, '{"error":"invalid_client"}', 'answered 401 invalid_client'],
     ['fails', 500, '<html>', 'answered 500 without an error code'],
-    ['asks to slow down', 429, '{"error":"no words: \\n at all"}', 'answered 429 without an error code'],
+    ['asks for fewer requests', 429, '{"error":"no words: \\n at all"}', 'answered 429 without an error code'],
     ['answers with nothing', 200, '', 'gave no answer'],
-    ['answers in another language', 200, '<html>', 'gave no answer'],
+    ['answers with HTML', 200, '<html>', 'gave no answer'],
     ['does not say whether it is active', 200, '{"sub":"ada"}', 'gave no answer'],
-    ['says yes in another way', 200, '{"active":"true"}', 'gave no answer'],
-    ['leads elsewhere', 307, '', 'redirect'],
-  ])('and when it %s, that is 503 and not the fault of the token', async (_what, status, body, reason) => {
+    ['says so with a string', 200, '{"active":"true"}', 'gave no answer'],
+    ['redirects', 307, '', 'redirect'],
+  ])('and answers 503, not blaming the token, when the server %s', async (_what, status, body, reason) => {
     server.intercept = (path, res) => {
       if (path === '/introspect') res.writeHead(status, { location: `${server.issuer}/jwks` }).end(body)
       return path === '/introspect'
@@ -110,13 +110,13 @@ describe('RFC 7662 §2: the authorization server is asked about a token', () => 
     }
   })
 
-  test('and is not waited for beyond its time', async () => {
-    server.intercept = (path) => path === '/introspect' // and never answers
+  test('and waits no longer than its timeout', async () => {
+    server.intercept = (path) => path === '/introspect' // it never answers
     const guard = guardWith({ timeoutMs: 50 })
     expect(await refusalOf(ask('opaque', guard))).toMatchObject({ status: 503 })
   })
 
-  test('at no endpoint without https, where the issuer has it', async () => {
+  test('but never at an endpoint without https if the issuer has https', async () => {
     const issuer = 'https://login.example'
     for (const introspection_endpoint of [`${server.issuer}/introspect`, 'ftp://login.example/', 'introspect', null]) {
       const sent: string[] = []
@@ -131,8 +131,8 @@ describe('RFC 7662 §2: the authorization server is asked about a token', () => 
   })
 })
 
-describe('an answer', () => {
-  test('is good for as long as it was said, and not asked for again meanwhile', async () => {
+describe('an answer about a token', () => {
+  test('is valid for as long as it says, and not requested again in that time', async () => {
     vi.useFakeTimers({ toFake: ['performance'] })
     const guard = guardWith()
     await ask('opaque', guard)
@@ -145,7 +145,7 @@ describe('an answer', () => {
     expect(server.introspections()).toBe(2)
   })
 
-  test('is good from when it was asked for, not from when it came', async () => {
+  test('is valid from the time it was requested, not from when it arrived', async () => {
     vi.useFakeTimers({ toFake: ['performance'] })
     const guard = guardWith({ introspection: { ...credentials, cacheSeconds: 1 } })
     server.introspect = () => {
@@ -158,7 +158,7 @@ describe('an answer', () => {
     expect(server.introspections()).toBe(2)
   })
 
-  test('is never good beyond the exp of its token', async () => {
+  test('is never valid beyond the exp of its token', async () => {
     vi.useFakeTimers({ toFake: ['Date'] })
     const guard = guardWith({ introspection: { ...credentials, cacheSeconds: 3_600 } })
     await ask('opaque', guard)
@@ -167,7 +167,7 @@ describe('an answer', () => {
     expect(server.introspections()).toBe(1)
   })
 
-  test('is asked for each time when so configured', async () => {
+  test('is requested every time when so configured', async () => {
     const guard = guardWith({ introspection: { ...credentials, cacheSeconds: 0 } })
     for (let count = 1; count <= 3; count++) {
       await ask('opaque', guard)
@@ -175,7 +175,7 @@ describe('an answer', () => {
     }
   })
 
-  test('that a token is not good is asked for each time', async () => {
+  test('that the token is invalid is not cached', async () => {
     const guard = guardWith()
     server.introspect = () => ({ active: false })
     await ask('opaque', guard)
@@ -183,7 +183,7 @@ describe('an answer', () => {
     expect(await ask('opaque', guard)).toMatchObject({ sub: 'ada' })
   })
 
-  test('that failed is not remembered', async () => {
+  test('that failed is not cached', async () => {
     const guard = guardWith()
     server.introspect = () => 'nonsense'
     expect(await refusalOf(ask('opaque', guard))).toMatchObject({ status: 503 })
@@ -191,14 +191,14 @@ describe('an answer', () => {
     expect(await ask('opaque', guard)).toMatchObject({ sub: 'ada' })
   })
 
-  test('is shared by requests that ask at the same time, and each gets one of its own', async () => {
+  test('is shared by requests at the same time, and each gets a copy of its own', async () => {
     const guard = guardWith()
     const answers = await Promise.all(Array.from({ length: 20 }, () => ask('opaque', guard)))
     expect(server.introspections()).toBe(1)
     expect(new Set(answers).size).toBe(20)
   })
 
-  test('cannot be changed by who is given it', async () => {
+  test('cannot be changed by code that receives it', async () => {
     const guard = guardWith({ scopes: ['read'] })
     for (let attempt = 0; attempt < 3; attempt++) {
       const claims = (await ask('opaque', guard)) as { scope: string; aud: unknown }
@@ -209,7 +209,7 @@ describe('an answer', () => {
     expect(server.introspections()).toBe(1)
   })
 
-  test('of another token is another one', async () => {
+  test('does not apply to another token', async () => {
     const guard = guardWith()
     server.introspect = (token) => good({ sub: token })()
     for (const token of ['one', 'two', 'One', 'one']) expect(await ask(token, guard)).toMatchObject({ sub: token })
@@ -226,7 +226,7 @@ describe('an answer', () => {
     expect(server.introspections()).toBe(102)
   })
 
-  test('that was asked for again is not the oldest any more', async () => {
+  test('that was requested again does not count as the oldest', async () => {
     vi.useFakeTimers({ toFake: ['performance'] })
     const guard = guardWith({ introspection: { ...credentials, cacheEntries: 2 } })
     for (const token of ['one', 'two']) await ask(token, guard)
@@ -235,7 +235,7 @@ describe('an answer', () => {
     expect(server.introspections()).toBe(4)
   })
 
-  test('for one API, or by one client, is not used for another (CVE-2026-33496)', async () => {
+  test('for one API, or requested by one client, is not used for another (CVE-2026-33496)', async () => {
     const token = randomUUID()
     const mine = guardWith()
     const other = guardWith({ audience: 'https://other.example/' })
@@ -266,29 +266,29 @@ describe('RFC 9701 §5: a signed answer', () => {
     return ask('opaque', guardWith({ introspection: { ...credentials, signed: true } }))
   }
 
-  test('is asked for and verified', async () => {
+  test('is requested and verified', async () => {
     expect(await askFor(await server.sign(signed(), header))).toMatchObject({ sub: 'ada', scope: 'read' })
     expect(server.asked.find(({ path }) => path === '/introspect')?.accept).toBe('application/token-introspection+jwt')
   })
 
-  test('says no as well', async () => {
+  test('can also say that a token is invalid', async () => {
     const answer = await server.sign(signed({ token_introspection: { active: false } }), header)
     expect(await refusalOf(askFor(answer))).toMatchObject({ status: 401, error: 'invalid_token' })
   })
 
   test.each<[string, Record<string, unknown>, Record<string, unknown>]>([
-    ['for somebody else', { aud: 'stranger' }, {}],
-    ['of another issuer', { iss: 'https://login.example' }, {}],
-    ['of a while ago', { iat: 1_700_000_000 }, {}],
-    ['without a time', { iat: undefined }, {}],
-    ['that is another JWT', {}, { typ: 'at+jwt' }],
-    ['that says nothing', { token_introspection: undefined }, {}],
-  ])('%s is none: 503', async (_what, claims, differing) => {
+    ['for another client', { aud: 'stranger' }, {}],
+    ['from another issuer', { iss: 'https://login.example' }, {}],
+    ['with an iat long ago', { iat: 1_700_000_000 }, {}],
+    ['without iat', { iat: undefined }, {}],
+    ['with the type of another JWT', {}, { typ: 'at+jwt' }],
+    ['without its content', { token_introspection: undefined }, {}],
+  ])('%s is rejected with 503', async (_what, claims, differing) => {
     const answer = await server.sign(signed(claims), { ...header, ...differing })
     expect(await refusalOf(askFor(answer))).toMatchObject({ status: 503 })
   })
 
-  test('by another key, or not signed at all, is none: 503', async () => {
+  test('signed with another key, or unsigned, is rejected with 503', async () => {
     const foreign = await createKey('ES256')
     expect(await refusalOf(askFor(await server.sign(signed(), header, foreign.key)))).toMatchObject({ status: 503 })
     expect(await refusalOf(askFor(JSON.stringify(good()())))).toMatchObject({ status: 503 })

@@ -27,22 +27,26 @@ const now = () => Math.floor(Date.now() / 1000)
 const ask = (token: string, by = guard) => by.request(bring(token))
 
 describe('RFC 9068 §4: a JWT access token', () => {
-  test('that is as it should be is let through, and says who calls', async () => {
+  test('that is valid is accepted, and names its owner', async () => {
     const claims = await ask(await server.sign())
     expect(claims).toMatchObject({ iss: server.issuer, sub: 'ada', client_id: 'app', scope: 'read' })
   })
 
-  test('may be for several audiences, and have its type as a media type', async () => {
+  test('may be for several audiences, and have its type in the form of a media type', async () => {
     const token = await server.sign({ aud: ['https://other.example/', audience] }, { typ: 'application/at+jwt' })
     expect(await ask(token)).toMatchObject({ sub: 'ada' })
   })
 
   test.each<[string, Record<string, unknown>, string]>([
     ['another audience', { aud: 'https://api.example/notes/' }, 'The token is for another audience'],
-    ['an audience that only begins alike', { aud: [`${audience}/more`] }, 'The token is for another audience'],
+    [
+      'an audience that merely begins like this one',
+      { aud: [`${audience}/more`] },
+      'The token is for another audience',
+    ],
     ['no audience', { aud: undefined }, 'The token is unknown or no longer valid'],
     [
-      'an audience that is no string',
+      'an audience that is not a string',
       { aud: { 0: audience } },
       'The token lacks a required claim, or has a malformed one',
     ],
@@ -54,13 +58,13 @@ describe('RFC 9068 §4: a JWT access token', () => {
     ['no client_id', { client_id: undefined }, 'The token is unknown or no longer valid'],
     ['no iat', { iat: undefined }, 'The token is unknown or no longer valid'],
     ['no jti', { jti: undefined }, 'The token is unknown or no longer valid'],
-    ['an exp that is passed', { exp: now() - 6 }, 'The token is unknown or no longer valid'],
-    ['an exp that has just passed', { exp: now() - 1 }, 'The token has expired'],
-    ['an exp that is text', { exp: '9999999999' }, 'The token is unknown or no longer valid'],
-    ['an nbf that is to come', { nbf: now() + 60 }, 'The token is unknown or no longer valid'],
-    ['an iat that is to come', { iat: now() + 60 }, 'The token is not valid yet'],
-    ['a scope that is no text', { scope: ['read'] }, 'The token lacks a required claim, or has a malformed one'],
-  ])('with %s is refused', async (_what, claims, error_description) => {
+    ['an exp in the past', { exp: now() - 6 }, 'The token is unknown or no longer valid'],
+    ['an exp one second ago', { exp: now() - 1 }, 'The token has expired'],
+    ['an exp that is a string', { exp: '9999999999' }, 'The token is unknown or no longer valid'],
+    ['an nbf in the future', { nbf: now() + 60 }, 'The token is unknown or no longer valid'],
+    ['an iat in the future', { iat: now() + 60 }, 'The token is not valid yet'],
+    ['a scope that is not a string', { scope: ['read'] }, 'The token lacks a required claim, or has a malformed one'],
+  ])('with %s is rejected', async (_what, claims, error_description) => {
     expect(await refusalOf(ask(await server.sign(claims)))).toMatchObject({
       status: 401,
       error: 'invalid_token',
@@ -69,7 +73,7 @@ describe('RFC 9068 §4: a JWT access token', () => {
   })
 
   test.each(['JWT', 'dpop+jwt', 'logout+jwt', 'id_token+jwt', undefined])(
-    'of type %s is refused: it is something else that the same keys sign (§4, RFC 8725 §3.11)',
+    'of type %s is rejected, because the same keys sign other JWTs (§4, RFC 8725 §3.11)',
     async (typ) => {
       expect(await refusalOf(ask(await server.sign({}, { typ })))).toMatchObject({
         status: 401,
@@ -78,7 +82,7 @@ describe('RFC 9068 §4: a JWT access token', () => {
     },
   )
 
-  test('signed by a key that is not published is refused, also under the name of one that is', async () => {
+  test('signed by an unpublished key is rejected, even under the kid of a published one', async () => {
     const foreign = await createKey('ES256')
     for (const kid of ['k1', 'k2', undefined]) {
       const token = await server.sign({}, { kid }, foreign.key)
@@ -86,13 +90,13 @@ describe('RFC 9068 §4: a JWT access token', () => {
     }
   })
 
-  test('that brings its own key is refused (RFC 8725 §3.10)', async () => {
+  test('that contains its own key is rejected (RFC 8725 §3.10)', async () => {
     const foreign = await createKey('ES256')
     const token = await server.sign({}, { jwk: foreign.jwks.keys[0], kid: undefined }, foreign.key)
     expect(await refusalOf(ask(token))).toMatchObject({ status: 401, error: 'invalid_token' })
   })
 
-  test('that nobody signed is refused (§4, RFC 8725 §3.2)', async () => {
+  test('that is unsigned is rejected (§4, RFC 8725 §3.2)', async () => {
     const token = new UnsecuredJWT(goodClaims(server.issuer)).encode()
     const header = Buffer.from(JSON.stringify({ alg: 'none', typ: 'at+jwt' })).toString('base64url')
     const withType = `${header}.${token.split('.')[1]}.`
@@ -101,7 +105,7 @@ describe('RFC 9068 §4: a JWT access token', () => {
     }
   })
 
-  test('signed with a public key as if it were a secret is refused (RFC 8725 §2.1)', async () => {
+  test('signed with a public key as a shared secret is rejected (RFC 8725 §2.1)', async () => {
     const { publicKey } = await generateKeyPair('RS256', { extractable: true })
     const secret = new TextEncoder().encode(await exportSPKI(publicKey))
     for (const alg of ['HS256', 'HS512']) {
@@ -110,7 +114,7 @@ describe('RFC 9068 §4: a JWT access token', () => {
     }
   })
 
-  test('signed with ML-DSA-65 is let through, and not once its signature was changed (RFC 9964)', async () => {
+  test('signed with ML-DSA-65 is accepted, and rejected once its signature was changed (RFC 9964)', async () => {
     const { key, jwks } = await createKey('ML-DSA-65', 'pq')
     server.jwks.keys.push(...jwks.keys)
     const token = await server.sign({}, { alg: 'ML-DSA-65', kid: 'pq' }, key)
@@ -121,7 +125,7 @@ describe('RFC 9068 §4: a JWT access token', () => {
     server.jwks.keys.pop()
   })
 
-  test('signed in a way that is not on the list is refused, though the key is published', async () => {
+  test('signed with an unlisted algorithm is rejected, even if the key is published', async () => {
     const { key, jwks } = await createKey('ML-DSA-44', 'pq')
     server.jwks.keys.push(...jwks.keys)
     const refused = await refusalOf(ask(await server.sign({}, { alg: 'ML-DSA-44', kid: 'pq' }, key)))
@@ -129,21 +133,21 @@ describe('RFC 9068 §4: a JWT access token', () => {
     server.jwks.keys.pop()
   })
 
-  test('changed after it was signed is refused', async () => {
+  test('changed after it was signed is rejected', async () => {
     const [header, , signature] = (await server.sign({ scope: 'none' })).split('.')
     const [, payload] = (await server.sign()).split('.')
     const answer = await refusalOf(ask([header, payload, signature].join('.')))
     expect(answer).toMatchObject({ status: 401, error: 'invalid_token' })
   })
 
-  test.each(['nonsense', 'a.b.c', '..', 'e30.e30.e30'])('that is none, as %s, is refused', async (token) => {
+  test.each(['nonsense', 'a.b.c', '..', 'e30.e30.e30'])('that is malformed, such as %s, is rejected', async (token) => {
     expect(await refusalOf(ask(token))).toMatchObject({ status: 401, error: 'invalid_token' })
     expect(reasons).toEqual([])
   })
 })
 
-describe('keys', () => {
-  test('are asked for once, however many tokens come, known and unknown', async () => {
+describe('the keys of an issuer', () => {
+  test('are fetched once, however many tokens come, with known and unknown keys', async () => {
     server.asked.length = 0
     const foreign = await createKey('ES256')
     const tokens = await Promise.all([
@@ -157,7 +161,7 @@ describe('keys', () => {
   })
 
   test.each(['/.well-known/oauth-authorization-server', '/jwks'])(
-    'that cannot be had, since %s fails, are not the fault of the token: 503, and good again afterwards',
+    'that cannot be fetched because %s fails lead to 503, and the token is accepted again afterwards',
     async (failing) => {
       const token = await server.sign()
       for (const fail of [
@@ -182,7 +186,7 @@ describe('keys', () => {
     },
   )
 
-  test('of who says to be another issuer are not taken (RFC 8414 §3.3)', async () => {
+  test('are not used from metadata of another issuer (RFC 8414 §3.3)', async () => {
     server.intercept = (path, res) => {
       if (!path.startsWith('/.well-known/')) return false
       res.end(JSON.stringify({ ...server.metadata, issuer: `${server.issuer}/` }))
@@ -192,7 +196,7 @@ describe('keys', () => {
     server.intercept = undefined
   })
 
-  test('are found through OpenID Connect Discovery too, and below the path of an issuer (§5)', async () => {
+  test('can be found through OpenID Connect Discovery too, below the path of an issuer (§5)', async () => {
     const issuer = `${server.issuer}/tenants/one`
     const asked: string[] = []
     server.intercept = (path, res) => {
@@ -211,7 +215,7 @@ describe('keys', () => {
     ])
   })
 
-  test('are where the metadata have them, which are asked for every hour and used on while that fails', async () => {
+  test('are at the address in the metadata, which is fetched every hour, and still used while that fails', async () => {
     vi.useFakeTimers({ toFake: ['performance'] })
     const asksFor = async (...paths: string[]) => {
       server.asked.length = 0
@@ -241,9 +245,9 @@ describe('keys', () => {
   })
 
   test.each(['/.well-known/oauth-authorization-server', '/jwks'])(
-    'that take too long, since %s does, are not waited for: 503',
+    'that take too long because of %s lead to 503',
     async (slow) => {
-      server.intercept = (path) => path === slow // and never answers
+      server.intercept = (path) => path === slow // it never answers
       const impatient = requireToken({
         issuer: server.issuer,
         audience,

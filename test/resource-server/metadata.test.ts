@@ -7,7 +7,7 @@ const guardOf = (audience: string, options: Partial<Options> = {}) =>
 const get = (url: string, method = 'GET') => new Request(url, { method })
 
 describe('RFC 9728 §2: protected resource metadata', () => {
-  test('say where tokens for this API come from and how they are brought', async () => {
+  test('names the issuer of tokens for this API and how to send them', async () => {
     const guard = guardOf('https://api.example/notes', {
       scopes: ['read'],
       metadata: { resource_name: 'Notes', resource: 'https://other.example/', authorization_servers: [] },
@@ -26,7 +26,7 @@ describe('RFC 9728 §2: protected resource metadata', () => {
     expect(response?.headers.get('access-control-allow-origin')).toBe('*')
   })
 
-  test('say that tokens have to be bound to a key, where they have to', () => {
+  test('says that tokens must be bound to a key, if they must', () => {
     const { document } = guardOf('https://api.example/', { dpop: 'required' }).metadata
     expect(document).toMatchObject({ dpop_bound_access_tokens_required: true, bearer_methods_supported: [] })
     expect(JSON.stringify(document['dpop_signing_alg_values_supported'])).not.toMatch(/HS256|none/)
@@ -38,7 +38,7 @@ describe('RFC 9728 §2: protected resource metadata', () => {
   })
 })
 
-describe('RFC 9728 §3.1: their place', () => {
+describe('RFC 9728 §3.1: the address of the metadata', () => {
   const well = '/.well-known/oauth-protected-resource'
 
   test.each([
@@ -47,7 +47,7 @@ describe('RFC 9728 §3.1: their place', () => {
     ['https://api.example/notes', `${well}/notes`],
     ['https://api.example/notes/', `${well}/notes/`],
     ['https://api.example/v1/notes?tenant=one', `${well}/v1/notes?tenant=one`],
-  ])('for %s is %s, and nowhere else', (audience, place) => {
+  ])('for %s is %s, and no other', (audience, place) => {
     const { metadata } = guardOf(audience)
     expect(metadata.request(get(`https://api.example${place}`))?.status).toBe(200)
     for (const other of [
@@ -62,7 +62,7 @@ describe('RFC 9728 §3.1: their place', () => {
     expect(metadata.request(get(`https://api.example${place}`, 'POST'))).toBeUndefined()
   })
 
-  test('does not exist for an audience that is no web address', () => {
+  test('does not exist for an audience that is not a web address', () => {
     const { metadata } = guardOf('urn:example:notes', { baseUrl: 'https://api.example' })
     expect(metadata.document.resource).toBe('urn:example:notes')
     expect(metadata.request(get(`https://api.example${well}`))).toBeUndefined()

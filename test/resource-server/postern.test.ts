@@ -74,10 +74,10 @@ async function call(url: string, authorization?: string) {
   return { status: response.status, challenge: response.headers.get('www-authenticate'), body }
 }
 
-describe.each(combinations)('an API on $framework whose tokens are $form', ({ framework, form }) => {
+describe.each(combinations)('an API on $framework with $form tokens', ({ framework, form }) => {
   const place = () => api(`${framework} ${form}`).url
 
-  test('knows the person and the app (RFC 7662 §2.2, RFC 9068 §2.2)', async () => {
+  test('learns the person and the app (RFC 7662 §2.2, RFC 9068 §2.2)', async () => {
     const resource = place()
     const { tokens } = await login(postern, app, {
       email,
@@ -93,7 +93,7 @@ describe.each(combinations)('an API on $framework whose tokens are $form', ({ fr
     expect(idToken).toMatchObject({ status: 401, body: { error: 'invalid_token' } })
   })
 
-  test('takes a token that openid-client proves its key for, with DPoP (RFC 9449 §7.1)', async () => {
+  test('accepts a token with the DPoP proof of openid-client (RFC 9449 §7.1)', async () => {
     const config = await discover(postern, machine)
     const DPoP = oidc.getDPoPHandle(config, await oidc.randomDPoPKeyPair())
     const { access_token } = await oidc.clientCredentialsGrant(config, { resource: place(), scope: 'read' }, { DPoP })
@@ -113,7 +113,7 @@ describe.each(combinations)('an API on $framework whose tokens are $form', ({ fr
     })
   })
 
-  test('publishes where its tokens come from, and names that place to who has none (RFC 9728 §5)', async () => {
+  test('publishes where its tokens come from, and names that address to a caller without a token (RFC 9728 §5)', async () => {
     const { status, challenge } = await call(place())
     expect(status).toBe(401)
     const [, metadataUrl = ''] = /resource_metadata="([^"]+)"/.exec(String(challenge)) ?? []
@@ -124,7 +124,7 @@ describe.each(combinations)('an API on $framework whose tokens are $form', ({ fr
     expect([head.status, await head.text()]).toEqual([200, ''])
   })
 
-  test('refuses a token for another API, whoever may introspect it (RFC 8707 §2)', async () => {
+  test('rejects a token for another API, even if the API may introspect it (RFC 8707 §2)', async () => {
     const other = combinations.filter((one) => one.form === form && one.framework !== framework)
     const resources = other.map((one) => api(`${one.framework} ${form}`).url)
     for (const resource of [...resources, 'https://other.example/']) {
@@ -133,7 +133,7 @@ describe.each(combinations)('an API on $framework whose tokens are $form', ({ fr
     }
   })
 
-  test('refuses a token without the scope, and says which one (RFC 6750 §3.1)', async () => {
+  test('rejects a token without the scope, and names the scope (RFC 6750 §3.1)', async () => {
     expect(await call(place(), `Bearer ${await machineToken(place(), 'write')}`)).toMatchObject({
       status: 403,
       challenge: expect.stringMatching(/error="insufficient_scope".*scope="read"$/),
@@ -141,7 +141,7 @@ describe.each(combinations)('an API on $framework whose tokens are $form', ({ fr
     })
   })
 
-  test('refuses two Authorization headers, though the token in either is good (RFC 6750 §3.1)', async () => {
+  test('rejects two Authorization headers, even if each has a valid token (RFC 6750 §3.1)', async () => {
     const authorization = `Bearer ${await machineToken(place())}`
     const status = await new Promise((resolve, reject) => {
       const headers = ['Host', new URL(place()).host, 'Authorization', authorization, 'Authorization', authorization]
@@ -152,7 +152,7 @@ describe.each(combinations)('an API on $framework whose tokens are $form', ({ fr
     expect(status).toBe(400)
   })
 
-  test('refuses a way of signing in that is not the one it needs (RFC 9470 §3)', async () => {
+  test('rejects a way of signing in that it does not accept (RFC 9470 §3)', async () => {
     const request = new Request(place(), { headers: { authorization: `Bearer ${await machineToken(place())}` } })
     const { refusal } = await api(`${framework} ${form}`).guard.verify(request, { acrValues: ['urn:example:retina'] })
     expect(refusal).toMatchObject({ status: 401, body: { error: 'insufficient_user_authentication' } })
@@ -162,20 +162,20 @@ describe.each(combinations)('an API on $framework whose tokens are $form', ({ fr
 describe('a token that is introspected', () => {
   const place = () => api('Koa opaque').url
 
-  test('is refused once it is revoked, when the answer of before is not good any more', async () => {
+  test('is rejected once it is revoked and the cached answer has expired', async () => {
     const token = await machineToken(place())
     expect((await call(place(), `Bearer ${token}`)).status).toBe(200)
     await oidc.tokenRevocation(await discover(postern, machine), token)
     await expect.poll(async () => (await call(place(), `Bearer ${token}`)).status).toBe(401)
   })
 
-  test('is refused when it has expired', async () => {
+  test('is rejected when it has expired', async () => {
     const token = await machineToken(place())
     await age(postern, 'ClientCredentials', 3_600)
     expect(await call(place(), `Bearer ${token}`)).toMatchObject({ status: 401, body: { error: 'invalid_token' } })
   })
 
-  test('is good by a signed answer too (RFC 9701)', async () => {
+  test('can also be verified by a signed answer (RFC 9701)', async () => {
     const guard = guardOf(place(), { introspection: { ...as(owner), signed: true } })
     const ask = (token: string) =>
       guard.request(new Request(place(), { headers: { authorization: `Bearer ${token}` } }))
@@ -183,7 +183,7 @@ describe('a token that is introspected', () => {
     expect(await ask('unknown')).toMatchObject({ status: 401 })
   })
 
-  test('is refused where a stranger asks, and cannot be judged by who has not the secret', async () => {
+  test('is rejected when an unrelated client asks, and cannot be checked with a wrong secret', async () => {
     const token = await machineToken(place())
     const stranger = await postern.createClient(machineMetadata)
     const outcomes: [object, number][] = [
@@ -198,8 +198,8 @@ describe('a token that is introspected', () => {
   })
 })
 
-describe('while the provider is away', () => {
-  test('tokens that say everything themselves are good; about others nobody can say: 503, never 401', async () => {
+describe('while the provider is unreachable', () => {
+  test('JWT tokens are accepted, and other tokens get 503, never 401', async () => {
     const [opaque, jwt] = [api('Express opaque').url, api('Express jwt').url]
     const tokens = { opaque: await machineToken(opaque), jwt: await machineToken(jwt) }
     expect((await call(jwt, `Bearer ${tokens.jwt}`)).status).toBe(200)

@@ -45,7 +45,7 @@ async function createProofKey(alg = 'ES256'): Promise<ProofKey> {
 const now = () => Math.floor(Date.now() / 1000)
 const ath = (text: string) => createHash('sha256').update(text).digest('base64url')
 
-/** A proof for `GET https://api.example/notes` with the token (RFC 9449 §4.2), and what differs from that. */
+/** Makes a proof for `GET https://api.example/notes` with the token (RFC 9449 §4.2), with these differences. */
 const prove = ({ claims = {}, header = {}, by = own }: Differing = {}) =>
   new SignJWT({
     htm: 'GET',
@@ -74,19 +74,19 @@ async function ask({
 }
 
 describe('RFC 9449 §7.1: a token that is bound to a key', () => {
-  test('is good with a proof for this request, of this token, by this key', async () => {
+  test('is accepted with a proof for this request and token, made with this key', async () => {
     expect(await ask({ proof: await prove() })).toMatchObject({ sub: 'ada', cnf: { jkt: own.jkt } })
     expect(await ask({ proof: await prove(), scheme: 'dpop' })).toMatchObject({ sub: 'ada' })
   })
 
-  test.each(['ES384', 'PS256', 'RS256', 'EdDSA', 'Ed25519'])('by a key for %s too', async (alg) => {
+  test.each(['ES384', 'PS256', 'RS256', 'EdDSA', 'Ed25519'])('may be bound to a key for %s', async (alg) => {
     const by = await createProofKey(alg)
     const bound = await boundTo(by)
     const proof = await prove({ by, header: { alg }, claims: { ath: ath(bound) } })
     expect(await ask({ proof, with: bound })).toMatchObject({ sub: 'ada' })
   })
 
-  test('proves it with an address in any spelling, without query and fragment (§4.3)', async () => {
+  test('is accepted with an equivalent spelling of the address, without query and fragment (§4.3)', async () => {
     for (const [path, htu] of [
       ['/notes?page=2', 'https://api.example/notes'],
       ['/notes', 'https://api.example/notes?page=2#top'],
@@ -105,26 +105,26 @@ describe('RFC 9449 §7.1: a token that is bound to a key', () => {
     ['no method', { claims: { htm: undefined } }],
     ['another path', { claims: { htu: 'https://api.example/notes/1' } }],
     ['another case of the path', { claims: { htu: 'https://api.example/Notes' } }],
-    ['a path that is encoded in another way', { claims: { htu: 'https://api.example/notes%2F' } }],
+    ['a path with a different encoding', { claims: { htu: 'https://api.example/notes%2F' } }],
     ['another host', { claims: { htu: 'https://other.example/notes' } }],
-    ['the host that the request names', { claims: { htu: 'http://10.0.0.1:8080/notes' } }],
+    ['the Host of the request', { claims: { htu: 'http://10.0.0.1:8080/notes' } }],
     ['another port', { claims: { htu: 'https://api.example:8443/notes' } }],
     ['http', { claims: { htu: 'http://api.example/notes' } }],
-    ['a path alone', { claims: { htu: '/notes' } }],
+    ['only a path', { claims: { htu: '/notes' } }],
     ['no address', { claims: { htu: undefined } }],
     ['the hash of another token', { claims: { ath: ath('another') } }],
     ['no hash of the token', { claims: { ath: undefined } }],
     ['no jti', { claims: { jti: undefined } }],
     ['an empty jti', { claims: { jti: '' } }],
     ['no iat', { claims: { iat: undefined } }],
-    ['an iat of a while ago', { claims: { iat: now() - 70 } }],
-    ['an iat that is to come', { claims: { iat: now() + 30 } }],
-    ['an exp that is passed', { claims: { exp: now() - 30 } }],
+    ['an old iat', { claims: { iat: now() - 70 } }],
+    ['an iat in the future', { claims: { iat: now() + 30 } }],
+    ['an exp in the past', { claims: { exp: now() - 30 } }],
     ['another type', { header: { typ: 'JWT' } }],
     ['no type', { header: { typ: undefined } }],
     ['no key', { header: { jwk: undefined } }],
-    ['a header that must be understood', { header: { crit: ['x'], x: 1 } }],
-  ])('is refused with a proof that has %s', async (_what, differing) => {
+    ['a critical header', { header: { crit: ['x'], x: 1 } }],
+  ])('is rejected with a proof that has %s', async (_what, differing) => {
     expect(await refusalOf(ask({ proof: await prove(differing) }))).toMatchObject({
       status: 401,
       error: 'invalid_dpop_proof',
@@ -132,30 +132,30 @@ describe('RFC 9449 §7.1: a token that is bound to a key', () => {
     })
   })
 
-  test('is refused with a proof for a path that an encoded slash makes another (RFC 3986 §2.2)', async () => {
+  test('is rejected with a proof whose encoded slash makes the path a different one (RFC 3986 §2.2)', async () => {
     const proof = await prove({ claims: { htu: 'https://api.example/a%2Fb' } })
     expect(await refusalOf(ask({ path: '/a/b', proof }))).toMatchObject({ status: 401, error: 'invalid_dpop_proof' })
   })
 
-  test('is refused with a proof that is signed in a way that is not on the list', async () => {
+  test('is rejected with a proof signed with an unlisted algorithm', async () => {
     const by = await createProofKey('ML-DSA-44')
     const refused = await refusalOf(ask({ proof: await prove({ by, header: { alg: 'ML-DSA-44' } }) }))
     expect(refused).toMatchObject({ status: 401, error: 'invalid_dpop_proof' })
   })
 
-  test('is refused with a proof that shows a private key', async () => {
+  test('is rejected with a proof that reveals a private key', async () => {
     const jwk = await exportJWK(own.key)
     expect(jwk.d).toBeTruthy()
     const refused = await refusalOf(ask({ proof: await prove({ header: { jwk } }) }))
     expect(refused).toMatchObject({ status: 401, error: 'invalid_dpop_proof' })
   })
 
-  test('is refused with a proof signed by another key than it shows', async () => {
+  test('is rejected with a proof signed by another key than it contains', async () => {
     const refused = await refusalOf(ask({ proof: await prove({ by: foreign, header: { jwk: own.jwk } }) }))
     expect(refused).toMatchObject({ status: 401, error: 'invalid_dpop_proof' })
   })
 
-  test('is refused with a proof that is signed with a secret, or not at all', async () => {
+  test('is rejected with a proof that is signed with a secret, or unsigned', async () => {
     const secret = new Uint8Array(32)
     const jwk = { kty: 'oct', k: Buffer.from(secret).toString('base64url') }
     const bySecret = await prove({ by: { key: secret, jwk, jkt: '' }, header: { alg: 'HS256' } })
@@ -166,7 +166,7 @@ describe('RFC 9449 §7.1: a token that is bound to a key', () => {
     }
   })
 
-  test('is refused with a proof by a weak key', async () => {
+  test('is rejected with a proof by a weak key', async () => {
     const { privateKey, publicKey } = await generateKeyPair('RS256', { extractable: true, modulusLength: 2048 })
     const jwk = { ...(await exportJWK(publicKey)), e: 'AQAB', n: 'AQAB' }
     const refused = await refusalOf(
@@ -175,19 +175,19 @@ describe('RFC 9449 §7.1: a token that is bound to a key', () => {
     expect(refused).toMatchObject({ status: 401, error: 'invalid_dpop_proof' })
   })
 
-  test('is refused without a proof, with nonsense, and with two', async () => {
+  test('is rejected without a proof, with nonsense, and with two proofs', async () => {
     for (const proof of [[], 'nonsense', '', [await prove(), await prove()]]) {
       expect(await refusalOf(ask({ proof }))).toMatchObject({ status: 401, error: 'invalid_dpop_proof' })
     }
   })
 
-  test('is refused with a good proof by another key', async () => {
+  test('is rejected with a valid proof by another key', async () => {
     const refused = await refusalOf(ask({ proof: await prove({ by: foreign }) }))
     expect(refused).toMatchObject({ status: 401, error: 'invalid_token' })
     expect(refused.error_description).toBe('The token is bound to another key')
   })
 
-  test('is refused as a bearer token, with a proof and without one (§7.2)', async () => {
+  test('is rejected as a bearer token, with or without a proof (§7.2)', async () => {
     for (const proof of [[], await prove()]) {
       expect(await refusalOf(ask({ scheme: 'Bearer', proof }))).toMatchObject({
         status: 401,
@@ -197,20 +197,20 @@ describe('RFC 9449 §7.1: a token that is bound to a key', () => {
     }
   })
 
-  test('while one that is not bound is refused with a proof, by whomever', async () => {
+  test('differs from an unbound one, which is rejected with a proof', async () => {
     token = await server.sign()
     const refused = await refusalOf(ask({ proof: await prove() }))
     expect(refused).toMatchObject({ error: 'invalid_token', error_description: 'The token is not bound to a DPoP key' })
     token = await boundTo(own)
   })
 
-  test('and one that is bound to a certificate as well is refused, since nobody looks at that', async () => {
+  test('is rejected if it is also bound to a certificate, which nothing would check', async () => {
     const both = await server.sign({ cnf: { jkt: own.jkt, 'x5t#S256': 'x' } })
     const refused = await refusalOf(ask({ with: both, proof: await prove({ claims: { ath: ath(both) } }) }))
     expect(refused).toMatchObject({ status: 401, error: 'invalid_token' })
   })
 
-  test('is good below another base address, where the API is told of it', async () => {
+  test('is accepted below another base address if the API is configured with it', async () => {
     const behindProxy = guardWith({ baseUrl: 'https://www.example/api/v1/' })
     const claims = { htu: 'https://www.example/api/v1/notes' }
     expect(await ask({ by: behindProxy, proof: await prove({ claims }) })).toMatchObject({ sub: 'ada' })
@@ -221,27 +221,27 @@ describe('RFC 9449 §7.1: a token that is bound to a key', () => {
     ['as Headers', (fields) => new Headers(fields)],
     ['by name', (fields) => fields],
     [
-      'by name, in other capitals',
+      'by name in upper case',
       (fields) => Object.fromEntries(Object.entries(fields).map(([name, value]) => [name.toUpperCase(), value])),
     ],
     [
-      'by name, in lists',
+      'by name as lists',
       (fields) => Object.fromEntries(Object.entries(fields).map(([name, value]) => [name, [value]])),
     ],
-  ])('is read with the fields %s', async (_how, write) => {
+  ])('can be read from header fields given %s', async (_how, write) => {
     const headers = write({ authorization: `DPoP ${token}`, dpop: await prove() })
     expect(await guard.verify({ method: 'GET', url: '/notes', headers })).toMatchObject({ token: { sub: 'ada' } })
     const { refusal } = await guard.verify({ method: 'GET', url: '/notes', headers: write({}) })
     expect(refusal?.status).toBe(401)
   })
 
-  test('is refused with a field by name that is there twice', async () => {
+  test('is rejected with a header field that appears twice', async () => {
     const authorization = `DPoP ${token}`
     const headers = { authorization, Authorization: authorization, dpop: await prove() }
     expect((await guard.verify({ method: 'GET', url: '/notes', headers })).refusal?.status).toBe(400)
   })
 
-  test('is not proven for another host by a path that looks like one', async () => {
+  test('cannot be used for another host through a path that looks like one', async () => {
     const proof = await prove({ claims: { htu: 'https://other.example/notes' } })
     for (const url of ['//other.example/notes', 'https://other.example/notes']) {
       const headers = new Headers({ authorization: `DPoP ${token}`, dpop: proof })
@@ -252,7 +252,7 @@ describe('RFC 9449 §7.1: a token that is bound to a key', () => {
 })
 
 describe('RFC 9449 §11.1: a proof', () => {
-  test('is good once, of any number of requests at the same time', async () => {
+  test('is accepted once, however many requests use it at the same time', async () => {
     const proof = await prove()
     const answers = await Promise.all(Array.from({ length: 20 }, () => ask({ proof })))
     expect(answers.filter((answer) => !(answer instanceof Response))).toHaveLength(1)
@@ -263,7 +263,7 @@ describe('RFC 9449 §11.1: a proof', () => {
     })
   })
 
-  test('is not used up by another key that takes its jti, nor by a request that is refused', async () => {
+  test('is not used up by another key with the same jti, nor by a rejected request', async () => {
     const claims = { jti: randomUUID() }
     const others = await boundTo(foreign)
     const taken = await prove({ claims: { ...claims, ath: ath(others) }, by: foreign })
@@ -275,7 +275,7 @@ describe('RFC 9449 §11.1: a proof', () => {
     expect(await ask({ proof: await prove({ claims }) })).toMatchObject({ sub: 'ada' })
   })
 
-  test('is good once in all processes that share what they remember, for as long as it could be used', async () => {
+  test('is accepted once by all processes that share a replay store, for as long as it could be used', async () => {
     const claimed = new Map<string, number>()
     const replayStore = {
       async claim(id: string, expiresAt: number) {
@@ -292,7 +292,7 @@ describe('RFC 9449 §11.1: a proof', () => {
     expect(expiresAt).toBeGreaterThanOrEqual(now() + 4 + 65)
   })
 
-  test('is not let through when nobody can remember it: 503', async () => {
+  test('is rejected with 503 when it cannot be remembered', async () => {
     const full = createReplayStore(2)
     const failing = { claim: () => Promise.reject(new Error('connection lost')) }
     const by = guardWith({ replayStore: full })
@@ -304,7 +304,7 @@ describe('RFC 9449 §11.1: a proof', () => {
     }
   })
 
-  test('is forgotten when it cannot be used any more, and makes room', async () => {
+  test('is forgotten when it has expired, which makes room for others', async () => {
     const store = createReplayStore(2)
     const past = now() - 1
     expect([store.claim('a', past), store.claim('b', past), store.claim('c', past)]).toEqual([true, true, true])
@@ -314,8 +314,8 @@ describe('RFC 9449 §11.1: a proof', () => {
   })
 })
 
-describe('dpop: required', () => {
-  test('lets in no token without a key, and offers no other way', async () => {
+describe('the setting dpop: required', () => {
+  test('rejects a token without a key, and offers no other scheme', async () => {
     const by = guardWith({ dpop: 'required' })
     expect(await ask({ by, proof: await prove() })).toMatchObject({ sub: 'ada' })
     const refused = await refusalOf(ask({ by, scheme: 'Bearer', with: await server.sign() }))

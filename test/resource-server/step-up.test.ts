@@ -18,14 +18,14 @@ const ask = async (claims: Record<string, unknown>, demands: Demands) =>
 describe('RFC 9470 §3: a route that needs a recent sign-in', () => {
   const demands = { maxAgeSeconds: 300 }
 
-  test('lets in who signed in recently (§6)', async () => {
+  test('accepts a person who signed in recently (§6)', async () => {
     expect(await ask({ auth_time: now() - 290 }, demands)).toMatchObject({ sub: 'ada' })
   })
 
   test.each<[string, Record<string, unknown>]>([
-    ['long ago', { auth_time: now() - 310 }],
-    ['nobody knows when', {}],
-  ])('refuses who signed in %s, and says how recent it has to be', async (_when, claims) => {
+    ['too long ago', { auth_time: now() - 310 }],
+    ['at an unknown time', {}],
+  ])('rejects a person who signed in %s, and says how recent it must be', async (_when, claims) => {
     const { status, error, challenge } = await refusalOf(ask(claims, demands))
     expect(status).toBe(401)
     expect(error).toBe('insufficient_user_authentication')
@@ -35,14 +35,14 @@ describe('RFC 9470 §3: a route that needs a recent sign-in', () => {
   })
 })
 
-describe('RFC 9470 §3: a route that needs a way of signing in', () => {
+describe('RFC 9470 §3: a route that needs a certain way of signing in', () => {
   const demands = { acrValues: ['phr', 'urn:example:mfa'] }
 
-  test('lets in who signed in in one of them', async () => {
+  test('accepts a person who signed in in one of them', async () => {
     for (const acr of demands.acrValues) expect(await ask({ acr }, demands)).toMatchObject({ acr })
   })
 
-  test.each(['pwd', 'phr urn:example:mfa', '', undefined])('refuses %s, and names those that are', async (acr) => {
+  test.each(['pwd', 'phr urn:example:mfa', '', undefined])('rejects %s, and names the accepted ones', async (acr) => {
     expect(await refusalOf(ask({ acr }, demands))).toMatchObject({
       status: 401,
       error: 'insufficient_user_authentication',
@@ -50,7 +50,7 @@ describe('RFC 9470 §3: a route that needs a way of signing in', () => {
     })
   })
 
-  test('needs both where both are demanded, and names both', async () => {
+  test('needs both conditions where both are set, and names both', async () => {
     const both = { ...demands, maxAgeSeconds: 60 }
     expect(await ask({ acr: 'phr', auth_time: now() }, both)).toMatchObject({ sub: 'ada' })
     for (const claims of [{ acr: 'phr' }, { auth_time: now() }, { acr: 'phr', auth_time: now() - 70 }]) {

@@ -7,6 +7,7 @@ export const text = [
   'test/contract/canaries/commands.test.ts',
   'test/documentation.test.ts',
   'test/oidc/engine.test.ts',
+  'test/wording.test.ts',
 ]
 
 /** Tests that need neither a database nor another process. */

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { registerClient, updateClient } from '../../oidc/registration/by-administrator.ts'
 import { clientMetadata } from '../../registration/metadata.ts'
-import { Refused } from '../../registration/refusal.ts'
+import { ClientRefused } from '../../registration/refusal.ts'
 import * as clients from '../../stores/clients/clients.ts'
 import * as clientRecords from '../../stores/clients/records.ts'
 import { type Operation, type OperationContext, OperationError, operation } from '../operation.ts'
@@ -183,7 +183,7 @@ export async function refusing<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work()
   } catch (error) {
-    if (!(error instanceof Refused)) throw error
+    if (!(error instanceof ClientRefused)) throw error
     throw new OperationError('invalid', error.refusal)
   }
 }

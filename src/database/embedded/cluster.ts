@@ -30,7 +30,10 @@ export async function assertSameMajor(cluster: string, version: string): Promise
   )
 }
 
-/** Returns the password, generated on the first call. The cluster stores only a verifier, so it cannot be recovered there. */
+/**
+ * Returns the password, generated on the first call. The cluster stores only a verifier, so it cannot be recovered
+ * there.
+ */
 export async function getPassword({ password: path, cluster }: Paths): Promise<string> {
   const known = await readIfThere(path)
   if (known) return known
@@ -89,7 +92,7 @@ export async function isThere(cluster: string): Promise<boolean> {
   return (await readIfThere(join(cluster, 'PG_VERSION'))) !== undefined
 }
 
-/** Reads a text file. `undefined` if there is none. */
+/** Reads a text file. `undefined` if it does not exist. */
 export async function readIfThere(path: string): Promise<string | undefined> {
   try {
     return await readFile(path, 'utf8')

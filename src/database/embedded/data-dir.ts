@@ -41,7 +41,10 @@ async function assertWritable(dataDir: string): Promise<void> {
   }
 }
 
-/** Creates one directory after the other: with `recursive`, Node.js retries forever where it cannot create any, as in /proc. */
+/**
+ * Creates one directory after the other: with `recursive`, Node.js retries forever where it cannot create any, as in
+ * /proc.
+ */
 async function createParents(path: string): Promise<void> {
   if (path === dirname(path)) return
   const found = await stat(path).catch((error: NodeJS.ErrnoException) => error.code)

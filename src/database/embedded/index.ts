@@ -13,8 +13,8 @@ import { createLauncher, type Launcher } from './unprivileged.ts'
 /**
  * A real PostgreSQL, which runs where DATABASE_URL is not set.
  *
- * Several processes may share a data directory, such as a server and a command line. The first starts PostgreSQL,
- * the others attach to it, and the last to stop shuts it down. Each holds a shared advisory lock in a session of its own,
+ * Several processes may share a data directory, such as a server and a command line. The first starts PostgreSQL, the
+ * others attach to it, and the last to stop shuts it down. Each holds a shared advisory lock in a session of its own,
  * which shows who is left: the kernel closes that session however the process ends.
  */
 export type Embedded = {
@@ -97,7 +97,7 @@ async function attach(port: number, password: string, paths: cluster.Paths): Pro
   const url = (database: string) => `postgres://${cluster.name}:${password}@127.0.0.1:${port}/${database}`
   try {
     const client = await connect(url(cluster.name)).catch(async (error) => {
-      if (error.code !== '3D000') throw error // there is no such database
+      if (error.code !== '3D000') throw error // the database does not exist
       const maintenance = await connect(url('postgres'))
       await maintenance.query(`create database ${cluster.name}`).finally(() => maintenance.end())
       return connect(url(cluster.name))
@@ -167,7 +167,8 @@ function keep({ client, url }: Session, paths: cluster.Paths, log: Log): () => P
     const last = current ?? (await attach(Number(port), password, paths).catch(() => undefined))?.client
     if (!last) return
     try {
-      // Release the shared lock before asking for the exclusive one: two processes that asked while both share it would both be refused.
+      // Release the shared lock before asking for the exclusive one: two processes that asked while both share it would
+      // both be refused.
       await ask(last, 'pg_advisory_unlock_shared')
       const server = await postmaster.read(paths.cluster)
       if (server && (await ask(last, 'pg_try_advisory_lock'))) await postmaster.shutDown(server.pid, paths)
@@ -185,7 +186,10 @@ function keep({ client, url }: Session, paths: cluster.Paths, log: Log): () => P
   }
 }
 
-/** Returns whether PostgreSQL is starting, stopping, out of connections, gone or silent, and did not reject this process. */
+/**
+ * Returns whether PostgreSQL is starting, stopping, out of connections, gone or silent, and did not reject this
+ * process.
+ */
 function isTemporary(error: unknown): error is Error {
   if (!(error instanceof Error)) return false
   const code = 'code' in error ? String(error.code) : ''

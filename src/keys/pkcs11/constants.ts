@@ -1,5 +1,5 @@
-// The numbers used here, from PKCS #11 v2.40 (OASIS, Current Mechanisms and Base Specification) and, for Edwards curves,
-// v3.0. CKA_LABEL of the specification is CKA.LABEL.
+// The numbers used here, from PKCS #11 v2.40 (OASIS, Current Mechanisms and Base Specification) and, for Edwards
+// curves, v3.0. CKA_LABEL of the specification is CKA.LABEL.
 
 /** Attributes of an object. */
 export const CKA = {

@@ -60,8 +60,8 @@ function labelOf(cryptoki: Cryptoki, slot: Handle): string | undefined {
 const pinCodes = { from: 0xa0, to: 0xa4 } // CKR_PIN_INCORRECT to CKR_PIN_LOCKED
 
 /**
- * Logs in all sessions of this process (PKCS #11 v2.40 §5.6). It tries once, and never if one more wrong PIN would lock the
- * token: a supervisor that keeps restarting a process would use up the last try.
+ * Logs in all sessions of this process (PKCS #11 v2.40 §5.6). It tries once, and never if one more wrong PIN would lock
+ * the token: a supervisor that keeps restarting a process would use up the last try.
  */
 export function login(
   cryptoki: Cryptoki,

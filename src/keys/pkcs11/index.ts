@@ -74,7 +74,10 @@ function mechanismOf(alg: SigningAlgorithm): SigningMechanism {
   return mechanism
 }
 
-/** Refers to a private key by a PKCS #11 URI (RFC 7512 §2.3) without the token, which may be restored under another name. */
+/**
+ * Refers to a private key by a PKCS #11 URI (RFC 7512 §2.3) without the token, which may be restored under another
+ * name.
+ */
 function referenceTo(id: string): string {
   return `pkcs11:id=${encodeURIComponent(id)};type=private`
 }

@@ -13,7 +13,7 @@ export type SigningMechanism = {
   /** Attributes of a new key pair, in addition to those that all have. */
   publicTemplate: Attribute[]
   privateTemplate: Attribute[]
-  /** The attributes of a public key, in the order in which `toJwk` takes their values. */
+  /** The attributes of a public key, in the order of the parameters of `toJwk`. */
   publicAttributes: number[]
   toJwk(...values: Buffer[]): JWK
 }

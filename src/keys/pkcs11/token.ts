@@ -37,7 +37,7 @@ const sessionsAtOnce = 2
 const longestQueue = 1000
 const pausesMs = [20, 50, 100, 200]
 
-/** Codes that mean that the token went away or the module lost it. For all others, the token itself is asked. */
+/** Codes that mean that the token went away or the module lost it. After any other, a query to the token decides. */
 const losses: readonly (number | undefined)[] = [
   CKR.DEVICE_ERROR,
   CKR.DEVICE_REMOVED,

@@ -91,10 +91,15 @@ export function undecided(payload: GrantPayload | undefined, requested: Permissi
   return isNothing(open) ? undefined : open
 }
 
-/** Says whether nothing of a request is granted after a decision. */
+/**
+ * Says whether nothing of a request is granted after a decision, although the person could have granted something. What
+ * they were asked counts as requested: an API that the request does not name may be the client's only one.
+ */
 export function leavesNothing(current: GrantPayload | undefined, decision: Decision, requested: Permissions): boolean {
+  if (isNothing(decision.asked)) return false
+  const wanted = combine(requested, decision.asked, plus)
   const granted = read(decide(current, decision))
-  return isNothing(combine(requested, granted, (a, b) => a.filter((item) => b.includes(item))))
+  return isNothing(combine(wanted, granted, (a, b) => a.filter((item) => b.includes(item))))
 }
 
 /** Returns a grant without what nobody consented to, since the client was a first-party one when it was granted. */

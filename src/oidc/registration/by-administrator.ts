@@ -6,7 +6,7 @@ import type { Tx } from '../../database/schema.ts'
 import type { Metadata } from '../../registration/metadata.ts'
 import * as policies from '../../registration/policies.ts'
 import { effective, judge } from '../../registration/policy.ts'
-import { Refused } from '../../registration/refusal.ts'
+import { ClientRefused } from '../../registration/refusal.ts'
 import type { Policy } from '../../registration/rules.ts'
 import * as clients from '../../stores/clients/clients.ts'
 import * as clientLifetimes from '../../stores/clients/lifetimes.ts'
@@ -35,7 +35,7 @@ export function secretExpiry({ rules }: Policy): number {
  * it (RFC 7591 §2) and fills in its defaults. The client receives an id and, if it needs one, a secret.
  *
  * @returns the metadata, including the secret, which is not shown again.
- * @throws Refused with the member that is wrong.
+ * @throws ClientRefused with the member that is wrong.
  */
 export async function registerClient(
   registering: Registering,
@@ -46,7 +46,7 @@ export async function registerClient(
   const policy = await getPolicy(tx, name)
   // Otherwise an API could take the token of this machine for one of that person (RFC 9700 §4.15).
   if (given['client_id'] !== undefined && (await accounts.findById(tx, String(given['client_id'])))) {
-    throw new Refused({ field: 'client_id', message: 'client_id is the id of an account; choose another.' })
+    throw new ClientRefused({ field: 'client_id', message: 'client_id is the id of an account; choose another.' })
   }
   const properties: clients.ClientMetadata = {
     client_id: randomId(16),
@@ -65,14 +65,14 @@ export async function registerClient(
   const message = (await clientRecords.find(tx, id))
     ? `There already is a client ${id}.`
     : `The client ${id} was deleted, and its id is not given out again; choose another.`
-  throw new Refused({ field: 'client_id', message })
+  throw new ClientRefused({ field: 'client_id', message })
 }
 
 /**
  * Completes and judges metadata as if a client were registered with it, or changed to exactly that. The id, the secret
  * and the members that go with them are left out, and nothing is written.
  *
- * @throws Refused with the member that is wrong.
+ * @throws ClientRefused with the member that is wrong.
  */
 export async function completeMetadata(
   registering: Registering,
@@ -91,7 +91,7 @@ export async function completeMetadata(
  * stay. The policy that the client is under, or is moved to, judges the result as a whole.
  *
  * @returns the metadata, with the secret only if it is a new one; `undefined` when there is no such client.
- * @throws Refused with the member that is wrong.
+ * @throws ClientRefused with the member that is wrong.
  */
 export async function updateClient(
   registering: Registering,
@@ -104,8 +104,9 @@ export async function updateClient(
   const active = await clients.findActive(tx, storage.envelope, id)
   if (!record) return undefined
   if (!active)
-    throw new Refused({ message: `The client ${id} is disabled or past its lifetime, and cannot be changed.` })
-  if (record.isDocument) throw new Refused({ message: `The client ${id} is defined by its document; change it there.` })
+    throw new ClientRefused({ message: `The client ${id} is disabled or past its lifetime, and cannot be changed.` })
+  if (record.isDocument)
+    throw new ClientRefused({ message: `The client ${id} is defined by its document; change it there.` })
   const policy = await getPolicy(tx, moved ?? record.policy)
   const merged = Object.entries({ ...clients.withSecret(active), ...changes }).filter(([, value]) => value !== null)
   const properties = effective(Object.fromEntries(merged), policy) as clients.ClientMetadata
@@ -116,7 +117,7 @@ export async function updateClient(
   }
   const metadata = check(registering, properties, policy)
   if (metadata['token_endpoint_auth_method'] === 'none' && (await resourceServers.isUsing(tx, id))) {
-    throw new Refused({
+    throw new ClientRefused({
       field: 'token_endpoint_auth_method',
       message: 'token_endpoint_auth_method must not be none: an API introspects tokens as this client',
     })
@@ -131,20 +132,21 @@ export async function updateClient(
   return isSecretMissing ? { ...rest, client_secret: secret } : rest
 }
 
-/** Returns the policy of this name. Throws Refused when there is none. */
+/** Returns the policy of this name. Throws ClientRefused when there is none. */
 export async function getPolicy(tx: Tx, name: string): Promise<Policy> {
   const policy = await policies.find(tx, name)
-  if (!policy) throw new Refused({ field: 'policy', message: `There is no registration policy ${name}.` })
+  if (!policy) throw new ClientRefused({ field: 'policy', message: `There is no registration policy ${name}.` })
   return policy
 }
 
 /**
- * Throws Refused when a policy has as many clients as it allows. Makes concurrent registrations under it take turns.
+ * Throws ClientRefused when a policy has as many clients as it allows. Makes concurrent registrations under it take
+ * turns.
  */
 export async function assertRoom(tx: Tx, { name, rules }: Policy): Promise<void> {
   if (rules.max_clients === null) return
   if ((await clients.countUnder(tx, name)) < rules.max_clients) return
-  throw new Refused({ rule: 'max_clients', message: `the policy ${name} has as many clients as it allows` })
+  throw new ClientRefused({ rule: 'max_clients', message: `the policy ${name} has as many clients as it allows` })
 }
 
 /** Returns the policy and the lifetimes of a client that is registered now. */
@@ -165,7 +167,7 @@ function check(
 ): clients.ClientMetadata {
   const assertAllowed = (judged: Metadata) => {
     const refusal = judge(judged, circumstancesOf(storage, policy, { isOwnWord: false }))
-    if (refusal) throw new Refused(refusal)
+    if (refusal) throw new ClientRefused(refusal)
   }
   assertAllowed(properties) // before the engine, which relies on its form
   const entries = Object.entries(validated(() => parse(provider, properties).metadata()))
@@ -186,6 +188,6 @@ function validated<T>(work: () => T): T {
     if (!(error instanceof errors.OIDCProviderError)) throw error
     const message = error.error_description ?? error.message
     const [field] = /^[a-z_]+(?= )/.exec(message) ?? []
-    throw new Refused({ field, message }, { cause: error })
+    throw new ClientRefused({ field, message }, { cause: error })
   }
 }

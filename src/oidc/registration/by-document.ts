@@ -10,7 +10,7 @@ import type { Metadata } from '../../registration/metadata.ts'
 import * as policies from '../../registration/policies.ts'
 import { effective, judge, within } from '../../registration/policy.ts'
 import { reduced, withoutUnused } from '../../registration/reductions.ts'
-import { type Refusal, Refused } from '../../registration/refusal.ts'
+import { ClientRefused, type Refusal } from '../../registration/refusal.ts'
 import type { Policy } from '../../registration/rules.ts'
 import type { Secret } from '../../secret.ts'
 import * as clients from '../../stores/clients/clients.ts'
@@ -46,9 +46,10 @@ const windowSeconds = 3_600
 const accepted = { most: 300, reserved: 60 }
 
 /**
- * Creates the clients whose id is the address of their metadata (draft-ietf-oauth-client-id-metadata-document-02). The
- * policy `document` completes and judges the metadata, as for any registration. Such a client has a row, so that it can
- * have grants and tokens, and be listed, disabled and deleted; the row has the metadata that the document last said.
+ * Creates the look-up of clients whose id is the address of their metadata
+ * (draft-ietf-oauth-client-id-metadata-document-02). The policy `document` completes and judges the metadata, as for
+ * any registration. Such a client has a row, so that it can have grants and tokens, and be listed, disabled and
+ * deleted; the row has the metadata that the document last said.
  */
 export function createClientDocuments({
   storage,
@@ -190,7 +191,7 @@ async function keep(
       await audit.append(tx, [{ type, actor: 'anonymous', clientId, requestId, address, details }])
     })
   } catch (error) {
-    if (error instanceof Refused) throw refusedBecause(error.refusal)
+    if (error instanceof ClientRefused) throw refusedBecause(error.refusal)
     throw error
   } finally {
     cache.forget(clientId)

@@ -1,6 +1,6 @@
 import { errors } from 'oidc-provider'
 import type { Tx } from '../../database/schema.ts'
-import { Refused } from '../../registration/refusal.ts'
+import { ClientRefused } from '../../registration/refusal.ts'
 import * as clients from '../../stores/clients/clients.ts'
 import * as credentials from '../../stores/clients/credentials.ts'
 import * as clientRecords from '../../stores/clients/records.ts'
@@ -49,7 +49,7 @@ export async function commitRegistration(
       await storage.applyIn(tx, stage)
     })
   } catch (error) {
-    if (error instanceof Refused) return toError(error.refusal)
+    if (error instanceof ClientRefused) return toError(error.refusal)
     if (error instanceof errors.OIDCProviderError) return error
     throw error
   } finally {

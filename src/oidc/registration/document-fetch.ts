@@ -113,14 +113,13 @@ export function createDocuments({
     async read(clientId, { isKnown }) {
       const fresh = findFresh(clientId)
       if (fresh) return fresh.metadata
-      // The engine looks the client up a second time in order to report the error. The document is not fetched for
-      // that.
+      // The engine looks the client up once more to report the error. The document is not fetched again for that.
       const work = current()
       const failed = work && failures.get(work)
       if (failed?.clientId === clientId) throw failed.error
       try {
-        // Each request has its own limits. If they were shared, a stranger over the limit would take everyone with them
-        // who asked at the same moment.
+        // Each request has its own limits. If they were shared, a stranger over the limit would make all requests fail
+        // that were sent at the same moment.
         const seconds = reading.has(clientId) ? 0 : await translated(count(clientId, isKnown))
         // Another request may have read the document while this one was counted.
         const readMeanwhile = findFresh(clientId)

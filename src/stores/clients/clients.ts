@@ -87,7 +87,7 @@ export type Origin = {
   policy: string
   registrationTokenId?: string | undefined
   expiresAt?: Date | undefined
-  /** The time at which it is removed unless it was used before. */
+  /** The time of its removal, unless it was used before. */
   unusedExpiresAt?: Date | undefined
 }
 

@@ -8,8 +8,9 @@ export const secretIdentity = (id: string): string => `clients.secret:${id}`
 export const previousSecretIdentity = (id: string): string => `clients.previous_secret:${id}`
 
 /**
- * The version of a client's credentials after it is saved. It changes when one of them is no longer accepted; added keys do
- * not change it. Secrets are not compared: only a rotation brings another one, and resealing changes the stored value.
+ * The version of a client's credentials after it is saved. It changes when one of them is no longer accepted; added
+ * keys do not change it. Secrets are not compared: only a rotation brings another one, and resealing changes the stored
+ * value.
  */
 export const versionAfterSave = sql<number>`clients.credential_version + case when
   clients.metadata->'token_endpoint_auth_method' is not distinct from excluded.metadata->'token_endpoint_auth_method'
@@ -19,8 +20,8 @@ export const versionAfterSave = sql<number>`clients.credential_version + case wh
   then 0 else 2 end`
 
 /**
- * Gives a client another secret. The previous one stays valid for `overlapSeconds`, but not beyond its own expiry. After
- * two rotations in a row, the first secret is invalid.
+ * Gives a client another secret. The previous one stays valid for `overlapSeconds`, but not beyond its own expiry.
+ * After two rotations in a row, the first secret is invalid.
  *
  * @returns the time at which the previous secret expires, if it is still valid; `undefined` if there is no client of this
  *   id with a secret.

@@ -5,8 +5,8 @@ import { announce } from './changes.ts'
 import type { Origin } from './clients.ts'
 
 /**
- * Notes that clients were used. The `proven` ones are then kept, even if they were to be removed unless used. No process
- * is notified.
+ * Notes that clients were used. The `proven` ones are then kept, even if they were to be removed unless used. No
+ * process is notified.
  */
 export async function touch(
   db: Db,
@@ -39,8 +39,9 @@ export type EndedClient = {
   isJunk: boolean
 }
 
-// A grant or token is stored before anybody receives it, and the use of the client is noted later. Stored rows therefore
-// count as use, too. The limit makes the planner look up one client at a time; otherwise it would read the whole table.
+// A grant or token is stored before anybody receives it, and the use of the client is noted later. Stored rows
+// therefore count as use, too. The limit makes the planner look up one client at a time; otherwise it would read the
+// whole table.
 const proofs = modelsWith(({ provesUse }) => provesUse)
   .map((model) => `'${model}'`)
   .join(', ')

@@ -64,7 +64,10 @@ export async function lock(tx: Tx, ids: string[]): Promise<void> {
   await tx.selectFrom('clients').select('id').where(isAmong).orderBy('id').forNoKeyUpdate().execute()
 }
 
-/** Lists the clients that an administrator registered: not those that registered themselves or are described by a document. */
+/**
+ * Lists the clients that an administrator registered: not those that registered themselves or are described by a
+ * document.
+ */
 export async function listAdministered(db: Db): Promise<ClientRecord[]> {
   const rows = await db
     .selectFrom('clients')
@@ -84,7 +87,7 @@ function toRecord(row: ClientRow): ClientRecord {
     isDynamic: row.dynamic,
     isDocument: row.document,
     isDisabled: row.disabled_at !== null,
-    policy: row.policy ?? (row.dynamic ? 'default' : 'administrator'), // clients registered by the previous release have none
+    policy: row.policy ?? (row.dynamic ? 'default' : 'administrator'), // the previous release stored none
     registrationTokenId: row.registration_token_id ?? undefined,
     createdAt: row.created_at,
     updatedAt: row.updated_at,

@@ -1,7 +1,7 @@
 import type { Tx } from '../../database/schema.ts'
 
 /**
- * Deletes the tokens with which a client manages its registration (RFC 7592 §3), and returns how many there were. The
+ * Deletes the tokens that let a client manage its registration (RFC 7592 §3), and returns how many there were. The
  * client must be locked: a concurrent change then either came first or finds its token deleted.
  */
 export async function revoke(tx: Tx, clientId: string): Promise<number> {

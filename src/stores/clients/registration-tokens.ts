@@ -71,7 +71,7 @@ export async function use(tx: Tx, id: string): Promise<boolean> {
   return row !== undefined
 }
 
-/** Revokes a token. `false` if there is none of this id, or it was revoked before. */
+/** Revokes a token. `false` if the id is unknown or the token was revoked before. */
 export async function revoke(db: Db, id: string): Promise<boolean> {
   const row = await db
     .updateTable('registration_tokens')

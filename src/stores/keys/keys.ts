@@ -9,7 +9,7 @@ export const states = ['pending', 'published', 'active', 'retired', 'removed'] a
 
 export type KeyState = (typeof states)[number]
 
-/** A key without its secret. Each time is that at which it entered a state. */
+/** A key without its secret. Each time is that of its entry into a state. */
 export type Key = {
   /** The `kid` of a signing key (RFC 7517 §4.5). */
   id: string
@@ -28,7 +28,7 @@ export type Key = {
   retiredAt: Date | undefined
   removedAt: Date | undefined
   revokedAt: Date | undefined
-  /** The time at which somebody asked for an early rotation to the next key. */
+  /** The time of a request for early rotation to the next key. */
   rotationRequestedAt: Date | undefined
 }
 
@@ -90,7 +90,10 @@ export async function open(db: Db, envelope: Envelope): Promise<OpenedKey[]> {
   }))
 }
 
-/** Lists the ids of the key-encryption keys that keys are sealed with, in a schema of this or an earlier release, or in none. */
+/**
+ * Lists the ids of the key-encryption keys that keys are sealed with, in a schema of this or an earlier release, or in
+ * none.
+ */
 export async function sealingKeyIds(db: Db): Promise<string[]> {
   const columns = { keys: 'sealed', signing_keys: 'private_jwk_sealed', shared_secrets: 'value_sealed' }
   const found = await Promise.all(
@@ -130,7 +133,7 @@ export async function tryLead(tx: Tx): Promise<boolean> {
 
 const leadership = 0x6b657973 // "keys"
 
-/** Adds a key, as `pending`, or as `active` if there is none to rotate from. */
+/** Adds a key, as `pending`, or as `active` if its purpose has no active key. */
 export async function add(
   tx: Tx,
   envelope: Envelope,

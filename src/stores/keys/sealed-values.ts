@@ -62,8 +62,8 @@ export type Place = keyof typeof columns
 export const places = Object.keys(columns) as Place[]
 
 /**
- * Reads the next rows after a row key, and returns those whose value is sealed with another key than `keyId`. `last` is the
- * row key to continue from, unless there are no more rows.
+ * Reads the next rows after a row key, and returns those whose value is sealed with another key than `keyId`. `last` is
+ * the row key to continue from; undefined after the last row.
  */
 export async function listStale(
   db: Db,
@@ -96,8 +96,8 @@ export async function listStale(
 }
 
 /**
- * Replaces values that were read, and returns how many. It skips a row whose value changed since, and a row that is locked:
- * it never waits, so it cannot deadlock with a request.
+ * Replaces values that were read, and returns how many. It skips a row whose value changed since, and a row that is
+ * locked: it never waits, so it cannot deadlock with a request.
  */
 export async function replace(
   db: Db,

@@ -6,7 +6,10 @@ import type { Tx } from '../../database/schema.ts'
 
 const leewaySeconds = 60 // the trigger uses the clock of the database
 
-/** Deletes up to `limit` events past their retention. Returns how many it deleted: none while another process is deleting. */
+/**
+ * Deletes up to `limit` events past their retention. Returns how many it deleted: none while another process is
+ * deleting.
+ */
 export async function deleteOlder(tx: Tx, { seconds, limit }: { seconds: number; limit: number }): Promise<number> {
   await sql`select set_config('postern.audit_kept_seconds', ${String(seconds)}, true)`.execute(tx)
   const before = new Date(Date.now() - (seconds + leewaySeconds) * 1000)
@@ -19,8 +22,8 @@ export async function deleteOlder(tx: Tx, { seconds, limit }: { seconds: number;
 }
 
 /**
- * Removes the identity and the addresses of an erased account from its events. One random pseudonym replaces it in all of
- * them.
+ * Removes the identity and the addresses of an erased account from its events. One random pseudonym replaces it in all
+ * of them.
  *
  * @returns the pseudonym, and the number of events.
  */

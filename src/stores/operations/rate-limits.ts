@@ -9,7 +9,8 @@ const counting = `
     expires_at = case when t.expires_at <= $2::timestamptz then excluded.expires_at else t.expires_at end`
 const window = `$2::timestamptz + $3 * interval '1 second'`
 
-// One statement, for any number of processes. It counts under all keys or none: a request over one limit does not use another.
+// One statement, for any number of processes. It counts under all keys or none: a request over one limit does not use
+// another.
 const ownStatement = `
   with asked as (
     select decode(r.key, 'hex') as key_hash, r.most from json_to_recordset($1::json) as r(key text, most int)
@@ -63,8 +64,8 @@ const sharedStatement = `
     (select extract(epoch from expires_at - $2::timestamptz)::float8 from throttles where key_hash = $4) as seconds`
 
 /**
- * Counts one more occurrence under a limit that all share. A part of the limit is reserved for those who have had nothing
- * in this window, so that a few cannot use it up for all.
+ * Counts one more occurrence under a limit that all share. A part of the limit is reserved for those who have had
+ * nothing in this window, so that a few cannot use it up for all.
  *
  * @param own - The key of the one who asks.
  * @returns 0 if some of the limit was left, otherwise the seconds to wait before trying again.

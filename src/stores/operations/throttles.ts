@@ -2,8 +2,8 @@ import { CompiledQuery } from 'kysely'
 import type { Db } from '../../database/schema.ts'
 
 /**
- * A limit on attempts under one key: `burst` at once, and one more every `everySeconds`. An unused key fills up again, and
- * its row is then equivalent to no row.
+ * A limit on attempts under one key: `burst` at once, and one more every `everySeconds`. An unused key fills up again,
+ * and its row is then equivalent to no row.
  */
 export type ThrottleRule = { keyHash: Buffer; burst: number; everySeconds: number }
 
@@ -15,8 +15,8 @@ export type Begun = {
   isMarked: boolean
 }
 
-// The generic cell rate algorithm. A row holds only the time at which its allowance is full again, which is when it expires.
-// One statement serves all processes; its conditional update decides between concurrent attempts.
+// The generic cell rate algorithm. A row holds only the time when its allowance is full again, which is also when it
+// expires. One statement serves all processes; its conditional update decides between concurrent attempts.
 const statement = `
   with asked as (
     select r.way, decode(r.key, 'hex') as key_hash, r.every, r.burst
@@ -47,8 +47,8 @@ const statement = `
 type Row = { way: number | null; chosen: number; counted: string[] | null; waits: number[]; marked: boolean }
 
 /**
- * Begins an attempt in the first way whose keys all have something left, and takes one from each of these keys. An attempt
- * that has to wait takes nothing, so nobody waits longer because of it.
+ * Begins an attempt in the first way whose keys all have something left, and takes one from each of these keys. An
+ * attempt that has to wait takes nothing, so nobody waits longer because of it.
  *
  * An attempt that loses the race for the last one of a key waits a second, as if it had come later.
  *

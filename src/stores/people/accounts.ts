@@ -12,8 +12,8 @@ export type { Account } from './account-rows.ts'
 export type Credentials = { account: Account; passwordHash: string | undefined }
 
 /**
- * Returns the form in which two spellings of an email address are the same account: normalized, trimmed, in lower case, and
- * with the domain as in DNS (RFC 5891 §4.4), so that `bücher.example` and `xn--bcher-kva.example` are one.
+ * Returns the form in which two spellings of an email address are the same account: normalized, trimmed, in lower case,
+ * and with the domain as in DNS (RFC 5891 §4.4), so that `bücher.example` and `xn--bcher-kva.example` are one.
  */
 export function canonicalEmail(email: string): string {
   const address = email.normalize('NFKC').trim().toLowerCase()
@@ -23,8 +23,8 @@ export function canonicalEmail(email: string): string {
 }
 
 /**
- * Returns a domain as in DNS, or '' if the text is not a domain. Node parses it as part of a URL: it would end a domain at a
- * slash, decode percent signs and drop invisible characters, so that `example.com/x` passed for `example.com`.
+ * Returns a domain as in DNS, or '' if the text is not a domain. Node parses it as part of a URL: it would end a domain
+ * at a slash, decode percent signs and drop invisible characters, so that `example.com/x` passed for `example.com`.
  */
 export function asciiDomain(text: string): string {
   return /^[\p{L}\p{M}\p{N}\p{Join_Control}.\u3002\uff0e\uff61_-]+$/u.test(text) ? domainToASCII(text) : ''
@@ -90,7 +90,9 @@ export async function setPasswordHash(tx: Tx, accountId: string, hash: string): 
     .execute()
 }
 
-/** Replaces the hash of a password with one of other parameters. `false` if another password was set in the meantime. */
+/**
+ * Replaces the hash of a password with one of other parameters. `false` if another password was set in the meantime.
+ */
 export async function renewPasswordHash(
   db: Db,
   accountId: string,
@@ -157,11 +159,11 @@ export async function disable(tx: Tx, accountId: string): Promise<boolean> {
 }
 
 /**
- * Ends every sign-in of an account, including unfinished ones, and revokes every code and token issued for it. `false` if
- * there is no such account.
+ * Ends every sign-in of an account, including unfinished ones, and revokes every code and token issued for it. `false`
+ * if the account does not exist.
  *
- * It locks rows in the same order as a request: account, sessions, grants, artifacts. A request in flight therefore either
- * finishes first, and is undone here, or finds that the rows it relies on have changed.
+ * It locks rows in the same order as a request: account, sessions, grants, artifacts. A request in flight therefore
+ * either finishes first, and is undone here, or finds that the rows it relies on have changed.
  */
 export async function signOutEverywhere(tx: Tx, accountId: string): Promise<boolean> {
   const row = await tx

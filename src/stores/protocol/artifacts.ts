@@ -87,8 +87,8 @@ export async function findByUserCodeHash(db: Db, userCodeHash: Buffer): Promise<
 }
 
 /**
- * Marks an artifact as used, and says whether this call did it. Test and write are one statement, so that exactly one of two
- * concurrent requests gets `true` (RFC 9126 §4).
+ * Marks an artifact as used, and says whether this call did it. Test and write are one statement, so that exactly one
+ * of two concurrent requests gets `true` (RFC 9126 §4).
  */
 export async function consume(db: Db, model: string, idHash: Buffer): Promise<boolean> {
   const row = await db
@@ -114,8 +114,8 @@ export async function release(db: Db, model: string, idHash: Buffer): Promise<vo
 }
 
 /**
- * Replaces the payload of an artifact that has not changed since it was read; otherwise `false`. A destroyed artifact is not
- * restored, and the second of two requests that change the same one does not undo the first.
+ * Replaces the payload of an artifact that has not changed since it was read; otherwise `false`. A destroyed artifact
+ * is not restored, and the second of two requests that change the same one does not undo the first.
  */
 export async function update(db: Db, artifact: Artifact, asRead: Payload): Promise<boolean> {
   const row = await db
@@ -136,7 +136,7 @@ export async function update(db: Db, artifact: Artifact, asRead: Payload): Promi
   return row !== undefined
 }
 
-/** Deletes an artifact. `false` if there was none. */
+/** Deletes an artifact. `false` if it did not exist. */
 export async function destroy(db: Db, model: string, idHash: Buffer): Promise<boolean> {
   const row = await db
     .deleteFrom('artifacts')

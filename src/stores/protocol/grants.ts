@@ -49,8 +49,8 @@ export async function findAll(db: Db, pairs: Pair[]): Promise<(StoredGrant | und
 }
 
 /**
- * Reads the grant of an account to a client under a lock, changes it with `change`, and writes it back. Creates it if there
- * is none or it has expired. The second of two concurrent consents builds on the first.
+ * Reads the grant of an account to a client under a lock, changes it with `change`, and writes it back. Creates it if
+ * there is none or it has expired. The second of two concurrent consents builds on the first.
  */
 export async function change(
   tx: Tx,
@@ -111,9 +111,9 @@ export async function extend(db: Db, id: string, expiresAtSeconds: number): Prom
 }
 
 /**
- * Removes a resource server from every grant, consents and denials alike, and deletes its tokens. A later one with the same
- * identifier therefore inherits none of them. It locks grants before tokens and by id, as a request does, so that a token
- * issued at the same time is either deleted or refers to a grant without the resource.
+ * Removes a resource server from every grant, consents and denials alike, and deletes its tokens. A later one with the
+ * same identifier therefore inherits none of them. It locks grants before tokens and by id, as a request does, so that
+ * a token issued at the same time is either deleted or refers to a grant without the resource.
  */
 export async function forgetResource(tx: Tx, identifier: string): Promise<void> {
   const locked = await sql<{ id: string }>`

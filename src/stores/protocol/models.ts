@@ -13,8 +13,9 @@ export type Facts = {
   /** Whether its payload contains confidential values, so that it is encrypted as a whole. */
   isSealed: boolean
   /**
-   * How its single use is redeemed: `with-writes` in the statement that issues something for it, `at-once` in a statement
-   * of its own before the engine goes on, `by-ending` in the statement that deletes it, `never` if it may be used again.
+   * How its single use is redeemed: `with-writes` in the statement that issues something for it, `at-once` in a
+   * statement of its own before the engine goes on, `by-ending` in the statement that deletes it, `never` if it may be
+   * used again.
    */
   redeemed: 'with-writes' | 'at-once' | 'by-ending' | 'never'
   /** The event that records that it was presented a second time. */
@@ -105,7 +106,7 @@ export const models = {
     redeemed: 'by-ending',
   },
   Receipt: { ...ordinary, noun: 'receipt' },
-  RegistrationAccessToken: { ...ordinary, noun: 'registration access token' }, // has no expiry: it is deleted with its client
+  RegistrationAccessToken: { ...ordinary, noun: 'registration access token' }, // never expires; deleted with its client
 } as const satisfies Record<string, Facts>
 
 /** The name of a model whose artifacts are stored under the hash of a bearer value. */

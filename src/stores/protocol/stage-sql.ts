@@ -1,11 +1,11 @@
 /*
- * One statement applies any number of stages. It locks rows in one order: accounts, clients, sessions, grants, artifacts,
- * each by its key. Everything that revokes or deletes locks in this order, too, and first changes the row that the others
- * depend on: whichever locks second sees the changes of the first. PostgreSQL reads a row again after it waited for its
- * lock. A data-modifying CTE runs to its end whether it is read or not.
+ * One statement applies any number of stages. It locks rows in one order: accounts, clients, sessions, grants,
+ * artifacts, each by its key. Everything that revokes or deletes locks in this order, too, and first changes the row
+ * that the others depend on: whichever locks second sees the changes of the first. PostgreSQL reads a row again after
+ * it waited for its lock. A data-modifying CTE runs to its end whether it is read or not.
  *
- * Rows are found by an array of their keys, in addition to the join. The planner assumes a hundred rows in a set from JSON,
- * and would read a small table whole; for an array it uses the index.
+ * Rows are found by an array of their keys, in addition to the join. The planner assumes a hundred rows in a set from
+ * JSON, and would read a small table whole; for an array it uses the index.
  */
 const keysOf = (section: string, key: string) =>
   `any(array(select ${key} from json_to_recordset($1->'${section}') as k(id_hash text, uid text, id text,
@@ -142,7 +142,9 @@ const union = (...names: (string | false)[]) =>
 
 const numbers = (section: string) => `(select value::int from json_array_elements_text($1->'${section}'))`
 
-/** Builds the statement for a document in which some sections are not empty. $1 is the document, $2 the current time. */
+/**
+ * Builds the statement for a document whose non-empty sections `has` tells. $1 is the document, $2 the current time.
+ */
 export function textFor(has: (section: Section) => boolean): string {
   // Empty sections are left out. Few different texts remain, and each is prepared once.
   const redeemed = union(has('consume') && 'consumed', has('destroy') && 'destroyed', has('keep') && 'kept')

@@ -31,15 +31,15 @@ export type SessionChange = {
 export type Basis = {
   /** The client, and the time of its last change that the request knows of. */
   client: { id: string; updatedAtMs: number }
-  /** The account that tokens are issued for, in the epoch in which it signed in. */
+  /** The account that tokens are issued for, in the epoch of its sign-in. */
   account: { id: string; epoch: number }
   /** The browser session, unless it begins with this request. */
   session: SessionOrigin | undefined
 }
 
 /**
- * The artifact that a request redeems. Of concurrent requests that redeem the same one, one wins. A kept artifact may be
- * used again: it only has to be valid when something is issued for it.
+ * The artifact that a request redeems. Of concurrent requests that redeem the same one, one wins. A kept artifact may
+ * be used again: it only has to be valid when something is issued for it.
  */
 export type Redemption = {
   model: string
@@ -48,7 +48,10 @@ export type Redemption = {
   how: 'consume' | 'destroy' | 'keep'
 }
 
-/** Everything one request writes. It is applied as a whole, or not at all if its basis changed or its redemption is lost. */
+/**
+ * Everything one request writes. It is applied as a whole, or not at all if its basis changed or its redemption is
+ * lost.
+ */
 export type Stage = {
   /**
    * The client of a token request, and the version of the credentials that authenticated it. Nothing is written if the

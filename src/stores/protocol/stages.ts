@@ -8,8 +8,8 @@ export type { Basis, Outcome, Redemption, SessionChange, SessionOrigin, Stage } 
  * Applies stages, several in one statement, and returns the outcome or failure of each.
  *
  * If the statement fails as a whole, the stages are applied one by one, so that one request never fails another. If the
- * connection breaks, the statement may have taken effect or not. It then looks for the new rows, and applies the stage once
- * more only if they are missing. A stage fails when the database is away.
+ * connection breaks, the statement may have taken effect or not: only if the new rows are missing, the stage is applied
+ * once more. A stage fails when the database is away.
  */
 export async function apply(db: Db, stages: Stage[]): Promise<PromiseSettledResult<Outcome>[]> {
   const settled: PromiseSettledResult<Outcome>[] = []

@@ -110,6 +110,16 @@ describe('leavesNothing', () => {
     expect(leavesNothing(earlier, { asked, approved: none }, requested)).toBe(false)
     expect(leavesNothing(earlier, { asked, approved: none }, asked)).toBe(true)
   })
+
+  test('counts what is asked as requested, as for an API that the request does not name', () => {
+    const asked = some({ resources: { [api]: ['read'] } })
+    expect(leavesNothing(undefined, { asked, approved: asked }, none)).toBe(false)
+    expect(leavesNothing(undefined, { asked, approved: none }, none)).toBe(true)
+  })
+
+  test('is never true of a page without anything to tick, which would otherwise never be left', () => {
+    expect(leavesNothing(undefined, { asked: none, approved: none }, all)).toBe(false)
+  })
 })
 
 describe('consented', () => {

@@ -59,7 +59,7 @@ async function resealAll(): Promise<void> {
   await reseal({ db: database.db, envelope: after }, { actor: 'operator:test' }, { pauseMs: 20, answerMs: 0 })
 }
 
-describe('What a client was authenticated by when its token request arrived', () => {
+describe('the credentials that a client presented with a token request', () => {
   test.each<[string, Metadata, () => Promise<unknown>]>([
     ['nothing happened', shared, async () => {}],
     ['its secret was rotated with an overlap', shared, () => rotate(60)],
@@ -67,11 +67,11 @@ describe('What a client was authenticated by when its token request arrived', ()
     ['its name was changed', shared, () => save({ ...shared, client_name: 'Another' })],
     ['a key was added', keys, () => save({ ...keys, jwks: { keys: [two, one] } })],
     [
-      'a public client was changed',
+      'the metadata of a public client was changed',
       { token_endpoint_auth_method: 'none' },
       () => save({ token_endpoint_auth_method: 'none', scope: 'openid' }),
     ],
-  ])('is accepted when it is answered after %s', async (_, metadata, change) => {
+  ])('are accepted when the answer comes after %s', async (_, metadata, change) => {
     await save(metadata)
     const version = await versionNow()
     await change()
@@ -81,18 +81,18 @@ describe('What a client was authenticated by when its token request arrived', ()
   test.each<[string, Metadata, () => Promise<unknown>]>([
     ['its secret was rotated without an overlap', shared, () => rotate(0)],
     ['its secret was rotated twice', shared, async () => [await rotate(60), await rotate(60)]],
-    ['its secret was taken away', shared, () => save({ token_endpoint_auth_method: 'none' })],
-    ['it proves who it is by a key', shared, () => save({ ...shared, ...keys })],
+    ['its secret was removed', shared, () => save({ token_endpoint_auth_method: 'none' })],
+    ['its method became a key', shared, () => save({ ...shared, ...keys })],
     [
-      'it sends its secret in another way',
+      'its method became client_secret_post',
       shared,
       () => save({ ...shared, token_endpoint_auth_method: 'client_secret_post' }),
     ],
     ['its key was replaced', keys, () => save({ ...keys, jwks: { keys: [two] } })],
-    ['its keys are at an address', keys, () => save(remote)],
-    ['its keys are at another address', remote, () => save({ ...remote, jwks_uri: 'https://other.example/jwks' })],
-    ['it has a secret and no key', keys, () => save(shared)],
-  ])('is rejected when it is answered after %s', async (_, metadata, change) => {
+    ['its keys moved to an address', keys, () => save(remote)],
+    ['its keys moved to another address', remote, () => save({ ...remote, jwks_uri: 'https://other.example/jwks' })],
+    ['its method became a secret', keys, () => save(shared)],
+  ])('are rejected when the answer comes after %s', async (_, metadata, change) => {
     await save(metadata)
     const version = await versionNow()
     await change()
@@ -100,7 +100,7 @@ describe('What a client was authenticated by when its token request arrived', ()
     expect(await issue(await versionNow())).toBe('applied')
   })
 
-  test('is rejected when it was the secret before the last rotation, and that has ended meanwhile', async () => {
+  test('are rejected when they were the previous secret, which has since expired', async () => {
     await save(shared)
     const version = await versionNow()
     await rotate(60)
@@ -109,7 +109,7 @@ describe('What a client was authenticated by when its token request arrived', ()
     expect(await issue(version)).toBe('moved')
   })
 
-  test('is rejected when the client was not found', async () => {
+  test('are rejected when the client was not found', async () => {
     await save(shared)
     expect(await issue(undefined)).toBe('moved')
   })

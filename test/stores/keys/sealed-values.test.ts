@@ -14,7 +14,7 @@ import { createDatabase, type TestDatabase } from '../../support/database.ts'
 
 const [older, newer] = [1, 2].map(() => secret(randomBytes(32).toString('base64'))) as [never, never]
 const before = createEnvelope([older])
-const during = createEnvelope([older, newer]) // a process that was not restarted yet with the newer one first
+const during = createEnvelope([older, newer]) // a process before its restart with the newer key first
 const after = createEnvelope([newer, older])
 const onlyNew = createEnvelope([newer])
 
@@ -64,8 +64,8 @@ const staleIn = (place: sealedValues.Place) =>
 const renewed = (values: sealedValues.StaleValue[]) =>
   values.map((value) => ({ ...value, renewed: after.seal(after.open(value.sealed, value.identity), value.identity) }))
 
-describe('rotating', () => {
-  test('goes through more rows than fit a batch, with one part of a key or two, and through rows with nothing in them', async () => {
+describe('resealing', () => {
+  test('handles more rows than a batch, with keys of one or two columns, and rows without a sealed value', async () => {
     const ids = Array.from({ length: 1_001 }, (_, index) => `client-${index}`)
     await plantClients(ids)
     await query(
@@ -93,7 +93,7 @@ describe('rotating', () => {
     expect(await sealedValues.countAllByKey(database.db)).toEqual(new Map([[after.sealingKeyId, 1_801]]))
   })
 
-  test('a second time finds nothing to do', async () => {
+  test('finds nothing to do a second time', async () => {
     await plantClients(['a'])
     await rotate()
     const sealed = await secretOf('a')
@@ -101,7 +101,7 @@ describe('rotating', () => {
     expect(await secretOf('a')).toBe(sealed)
   })
 
-  test('says nothing of when a client was changed: its secret is the same', async () => {
+  test('does not change the time of a client’s last update, because its secret is the same', async () => {
     await plantClients(['a'])
     const updated = () => query('select updated_at from clients')
     const was = await updated()
@@ -109,7 +109,7 @@ describe('rotating', () => {
     expect(await updated()).toEqual(was)
   })
 
-  test('leaves alone what is under the first key, without opening it', async () => {
+  test('skips values under the first key, without opening them', async () => {
     await plantClients(['a'], () => `v1.${after.sealingKeyId}.x.y`)
     expect(await rotate()).toMatchObject({ resealed: {}, unreadable: [] })
     expect(await secretOf('a')).toBe(`v1.${after.sealingKeyId}.x.y`)
@@ -117,31 +117,30 @@ describe('rotating', () => {
 
   test.each([
     [
-      'damaged',
+      'is damaged',
       (id: string) => `${before.seal('x', credentials.secretIdentity(id)).slice(0, -4)}AAAA`,
       'clients.secret:b is damaged',
     ],
-    ['of another row', () => before.seal('x', credentials.secretIdentity('a')), 'clients.secret:b is damaged'],
-    [
-      'under a key that is not here',
-      () => 'v1.deadbeef.AAAA.AAAA',
-      'clients.secret:b is sealed with key deadbeef, which',
-    ],
-    ['no sealed value', () => 'in clear', 'Not a sealed value: clients.secret:b.'],
-  ])('reports what is %s, leaves it as it is, does the rest, and keeps the old keys', async (_, seal, sentence) => {
-    await plantClients(['a', 'c'])
-    await plantClients(['b'], seal)
-    const was = await secretOf('b')
-    const outcome = await rotate()
-    expect(outcome.unreadable).toEqual([expect.stringContaining(sentence)])
-    expect(outcome).toMatchObject({ resealed: { 'clients.secret_sealed': 2 }, retired: [] })
-    expect(await secretOf('b')).toBe(was)
-    expect((await encryptionKeys.list(database.db)).map(({ id }) => id)).toContain(before.sealingKeyId)
-    const [{ details } = {}] = await query(`select details from audit_events where type = 'secrets.rotated'`)
-    expect(details).toMatchObject({ unreadable: 1, retired_key_ids: [] })
-  })
+    ['belongs to another row', () => before.seal('x', credentials.secretIdentity('a')), 'clients.secret:b is damaged'],
+    ['is under a missing key', () => 'v1.deadbeef.AAAA.AAAA', 'clients.secret:b is sealed with key deadbeef, which'],
+    ['is not a sealed value', () => 'in clear', 'Not a sealed value: clients.secret:b.'],
+  ])(
+    'reports a value that %s, leaves it as it is, does the rest, and keeps the old keys',
+    async (_, seal, sentence) => {
+      await plantClients(['a', 'c'])
+      await plantClients(['b'], seal)
+      const was = await secretOf('b')
+      const outcome = await rotate()
+      expect(outcome.unreadable).toEqual([expect.stringContaining(sentence)])
+      expect(outcome).toMatchObject({ resealed: { 'clients.secret_sealed': 2 }, retired: [] })
+      expect(await secretOf('b')).toBe(was)
+      expect((await encryptionKeys.list(database.db)).map(({ id }) => id)).toContain(before.sealingKeyId)
+      const [{ details } = {}] = await query(`select details from audit_events where type = 'secrets.rotated'`)
+      expect(details).toMatchObject({ unreadable: 1, retired_key_ids: [] })
+    },
+  )
 
-  test('does not wait for a row that somebody is at, but comes back to it', async () => {
+  test('does not wait for a locked row, but comes back to it', async () => {
     await plantClients(['a', 'b'])
     const held = Promise.withResolvers<void>()
     const released = Promise.withResolvers<void>()
@@ -160,14 +159,14 @@ describe('rotating', () => {
     expect(await secretOf('a')).toContain(`v1.${after.sealingKeyId}.`)
   })
 
-  test('gives up while values go on being put under the old key, and keeps it', async () => {
+  test('gives up while values are written under the old key again and again, and keeps that key', async () => {
     await plantClients(['a'])
     await query(`create function put_back() returns trigger language plpgsql as $$ begin return old; end $$`)
     await query('create trigger put_back before update on clients for each row execute function put_back()')
     expect(await rotate()).toMatchObject({ isOutpaced: true, retired: [] })
   })
 
-  test('notices a process that notes again that it seals with the old key', async () => {
+  test('notices a process that records again that it seals with the old key', async () => {
     const noting = setInterval(() => {
       void encryptionKeys.add(database.db, [before.sealingKeyId]).catch(() => {})
     }, 50)
@@ -179,7 +178,7 @@ describe('rotating', () => {
     }
   })
 
-  test('does not strike out a key that came up only while it was at it', async () => {
+  test('does not retire a key that was first recorded while it ran', async () => {
     await query(`create function note() returns trigger language plpgsql as
       $$ begin insert into encryption_keys values ('abcdef01', now()) on conflict do nothing; return new; end $$`)
     await query('create trigger note after insert on audit_events execute function note()')
@@ -190,7 +189,7 @@ describe('rotating', () => {
 })
 
 describe('replacing a value', () => {
-  test('that was changed since it was read does nothing', async () => {
+  test('does nothing if it was changed after it was read', async () => {
     await plantClients(['a'])
     const { values } = await staleIn('clients.secret_sealed')
     const newest = before.seal('another', credentials.secretIdentity('a'))
@@ -199,7 +198,7 @@ describe('replacing a value', () => {
     expect(await secretOf('a')).toBe(newest)
   })
 
-  test('keeps what a request wrote beside it meanwhile', async () => {
+  test('keeps other members that a request wrote at the same time', async () => {
     await plantSession('s1')
     const { values } = await staleIn('sessions.payload.state')
     await query(`update sessions set payload = payload || '{"accountId":"ada"}'`)
@@ -210,7 +209,7 @@ describe('replacing a value', () => {
     expect(onlyNew.open(String(state), sessions.stateIdentity('s1'))).toBe('{"secret":"s"}')
   })
 
-  test('does not bring back what was removed meanwhile', async () => {
+  test('does not restore a value that was removed at the same time', async () => {
     await plantSession('s1')
     const { values } = await staleIn('sessions.payload.state')
     await query(`update sessions set payload = '{}', destroyed_at = now()`)

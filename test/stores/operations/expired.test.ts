@@ -30,7 +30,7 @@ afterAll(async () => {
   await testDatabase?.drop()
 })
 
-/** How long after its end a row of each table is still kept. */
+/** How many seconds a row of each table is kept after its expiry. */
 const keptFor = {
   replays: 0,
   throttles: 0,
@@ -44,7 +44,7 @@ const keptFor = {
 type Table = keyof typeof keptFor
 
 let rows = 0
-/** Adds a row that ended so many seconds ago. */
+/** Adds a row that expired so many seconds ago. */
 async function add(table: Table, endedAgoSeconds: number): Promise<void> {
   const expiresAt = new Date(Date.now() - endedAgoSeconds * 1000)
   const [hash, name] = [randomBytes(32), `row${++rows}`]
@@ -85,7 +85,7 @@ async function count(table: string): Promise<number> {
   return Number(row?.['n'])
 }
 
-test('every table is either swept or kept on purpose', async () => {
+test('every table is either swept or intentionally kept', async () => {
   const found = await testDatabase.query(
     `select table_name from information_schema.tables where table_schema = 'public' and table_name not like 'kysely%'`,
   )
@@ -94,15 +94,15 @@ test('every table is either swept or kept on purpose', async () => {
   expect(new Set(names).size).toBe(expired.tables.length + expired.keptTables.length)
 })
 
-test('every swept table has an index on when its rows end', async () => {
+test('every swept table has an index on the expiry of its rows', async () => {
   for (const table of expired.tables) {
     const found = await testDatabase.query(`select indexdef from pg_indexes where tablename = $1`, [table])
     expect([table, found.some((row) => /\(expires_at\)/.test(String(row['indexdef'])))]).toEqual([table, true])
   }
 })
 
-describe.each(expired.tables)('of %s', (table) => {
-  test('rows are deleted when nothing can need them any more, and not before', async () => {
+describe.each(expired.tables)('in %s', (table) => {
+  test('rows are deleted when nothing can need them, and not before', async () => {
     await add(table, keptFor[table] + 5)
     await add(table, keptFor[table] - 60)
     await add(table, -60)
@@ -111,7 +111,7 @@ describe.each(expired.tables)('of %s', (table) => {
     expect(await expired.deleteBatch(database.db, table, 10)).toBe(0)
   })
 
-  test('no more go at once than a batch holds', async () => {
+  test('no more rows are deleted at once than a batch holds', async () => {
     for (let n = 0; n < 5; n++) await add(table, keptFor[table] + 5)
     expect(await expired.deleteBatch(database.db, table, 2)).toBe(2)
     expect(await expired.deleteBatch(database.db, table, 2)).toBe(2)
@@ -128,7 +128,7 @@ describe.each(expired.tables)('of %s', (table) => {
     expect(await count(table)).toBe(0)
   })
 
-  test('a row in use at the moment is left for later', async () => {
+  test('a locked row is left for later', async () => {
     await add(table, keptFor[table] + 5)
     const user = await database.dedicated()
     await user.query('begin')
@@ -141,7 +141,7 @@ describe.each(expired.tables)('of %s', (table) => {
 })
 
 const hour = 3_600
-/** How long after its end an artifact of each model is still kept. */
+/** How many seconds an artifact of each model is kept after its expiry. */
 const keptForModel: Record<ArtifactModel, number> = {
   AccessToken: 300,
   AuthorizationCode: 300,
@@ -153,11 +153,11 @@ const keptForModel: Record<ArtifactModel, number> = {
   RefreshToken: 300,
   RegistrationAccessToken: 300,
 }
-const elsewhere = ['Client', 'Grant', 'IdToken', 'InitialAccessToken', 'ReplayDetection', 'Session'] // no artifacts
-const switchedOff = ['BackchannelAuthenticationRequest', 'PreAuthorizedCode'] // with the features that store them
+const elsewhere = ['Client', 'Grant', 'IdToken', 'InitialAccessToken', 'ReplayDetection', 'Session'] // not artifacts
+const switchedOff = ['BackchannelAuthenticationRequest', 'PreAuthorizedCode'] // the features that store them are off
 
 describe('the models of the engine', () => {
-  test('each have their retention in the table, and one without cannot be stored', async () => {
+  test('all have their retention in the table, and a model without one cannot be stored', async () => {
     const source = await readFile(fileURLToPath(new URL('lib/models/index.js', engine)), 'utf8')
     const names = [...source.matchAll(/^ {2}get(\w+),$/gm)].map(([, name = '']) => name)
     const stored = names.filter((name) => ![...elsewhere, ...switchedOff, 'BaseModel', 'BaseToken'].includes(name))
@@ -166,7 +166,7 @@ describe('the models of the engine', () => {
   })
 
   test.each(Object.entries(keptForModel))(
-    '%s is kept %i seconds beyond its end, and no longer',
+    'include %s, which is kept %i seconds after its expiry and no longer',
     async (model, kept) => {
       for (const [name, endedAgo] of [
         ['gone', kept + 5],
@@ -185,7 +185,7 @@ describe('the models of the engine', () => {
 })
 
 describe('the audit', () => {
-  test('loses only what was written with an end that has come, whoever deletes', async () => {
+  test('loses only lines that were written with an expiry, once it has passed, whoever deletes', async () => {
     await add('audit_events', -60)
     await expect(testDatabase.query('delete from audit_events')).rejects.toThrow('append-only')
     await testDatabase.query(`insert into audit_events (occurred_at, type) values (now(), 'account.created')`)
@@ -196,7 +196,7 @@ describe('the audit', () => {
   })
 })
 
-test('while one process deletes, another leaves it alone', async () => {
+test('only one process at a time deletes', async () => {
   for (let n = 0; n < 5; n++) await add('replays', 5)
   const leader = await database.dedicated()
   await leader.query(`select pg_advisory_lock(hashtextextended('postern sweep', 0))`)
@@ -205,7 +205,7 @@ test('while one process deletes, another leaves it alone', async () => {
   await eventually(async () => expect(await expired.deleteBatch(database.db, 'replays', 10)).toBe(5))
 })
 
-test('rows that never end are never swept', async () => {
+test('rows without an expiry are never swept', async () => {
   await testDatabase.query(
     `insert into artifacts (id_hash, model, payload, created_at) values ('\\x01', 'RegistrationAccessToken', '{}', now())`,
   )

@@ -23,8 +23,8 @@ const limit = (most: number) => ({ keyHash: randomBytes(32), most })
 const windowSeconds = 60
 const take = (...limits: rateLimits.RateLimit[]) => rateLimits.take(database.db, { limits, windowSeconds })
 
-describe('what is limited to so many a minute', () => {
-  test('happens so often and no more, and again when the minute since the first is over', async () => {
+describe('an event limited to a number a minute', () => {
+  test('is allowed that often, and again when a minute has passed since the first', async () => {
     const own = limit(2)
     at(0)
     expect(await take(own)).toBe(0)
@@ -36,13 +36,13 @@ describe('what is limited to so many a minute', () => {
     expect([await take(own), await take(own), await take(own)]).toEqual([0, 0, 60])
   })
 
-  test('happens no more often when everybody asks at the same moment', async () => {
+  test('is not allowed more often when many ask at the same moment', async () => {
     const own = limit(10)
     const waits = await Promise.all(Array.from({ length: 50 }, () => take(own)))
     expect(waits.filter((seconds) => seconds === 0)).toHaveLength(10)
   })
 
-  test('is counted under a wider key only while it is within the narrower ones', async () => {
+  test('counts under a wider key only while it is within the narrower limits', async () => {
     const [greedy, other, wide] = [limit(1), limit(10), limit(3)]
     at(0)
     expect(await take(greedy, wide)).toBe(0)
@@ -53,7 +53,7 @@ describe('what is limited to so many a minute', () => {
   })
 })
 
-describe('what all share', () => {
+describe('a shared limit', () => {
   const share = (own: Buffer, everyone: rateLimits.RateLimit & { reserved: number }) =>
     rateLimits.takeShared(database.db, { own, everyone, windowSeconds })
   const mostOf = async (own: Buffer, everyone: rateLimits.RateLimit & { reserved: number }) => {
@@ -61,7 +61,7 @@ describe('what all share', () => {
     return Number.POSITIVE_INFINITY
   }
 
-  test('is left in part by those who take much, for those who have had nothing yet', async () => {
+  test('reserves a part for those who have not used it yet', async () => {
     const everyone = { ...limit(10), reserved: 3 }
     const [greedy, ...others] = Array.from({ length: 5 }, () => randomBytes(32))
     at(0)
@@ -70,7 +70,7 @@ describe('what all share', () => {
     expect(await share(others[3] as Buffer, everyone)).toBe(60)
   })
 
-  test('is whole again for everybody when the window is over', async () => {
+  test('is available in full again when the window has passed', async () => {
     const everyone = { ...limit(4), reserved: 2 }
     const own = randomBytes(32)
     at(0)
@@ -79,7 +79,7 @@ describe('what all share', () => {
     expect(await mostOf(own, everyone)).toBe(2)
   })
 
-  test('is never more than it is, whoever asks at the same moment', async () => {
+  test('is never exceeded, however many ask at the same moment', async () => {
     const everyone = { ...limit(10), reserved: 2 }
     const waits = await Promise.all(Array.from({ length: 50 }, () => share(randomBytes(32), everyone)))
     expect(waits.filter((seconds) => seconds === 0)).toHaveLength(10)

@@ -5,7 +5,7 @@ import * as throttles from '../../../src/stores/operations/throttles.ts'
 import { createDatabase, type TestDatabase } from '../../support/database.ts'
 
 let testDatabase: TestDatabase
-let databases: Database[] // of two processes
+let databases: Database[] // one for each of two processes
 
 beforeAll(async () => {
   testDatabase = await createDatabase()
@@ -30,20 +30,20 @@ const dbOf = (process: number) => {
   if (!database) throw new Error('there is no database')
   return database.db
 }
-/** The way an attempt takes, or how long it waits for one. */
+/** Begins an attempt. Returns the way it took, or the seconds that it must wait. */
 async function begin(ways: throttles.ThrottleRule[][], seconds = 0, process = 0) {
   const { way, waits } = await throttles.begin(dbOf(process), ways, { at: at(seconds) })
   return way === undefined ? { retryAfterSeconds: Math.min(...waits) } : { way }
 }
 
-/** How often an attempt may be made at a moment. */
+/** Counts the attempts that are allowed at a moment. */
 async function countAttempts(ways: throttles.ThrottleRule[][], seconds = 0): Promise<number> {
   for (let count = 0; count < 1_000; count++) if ('retryAfterSeconds' in (await begin(ways, seconds))) return count
   return Number.POSITIVE_INFINITY
 }
 
 describe('attempts under a key', () => {
-  test('are as many as its burst at once, and then one after each interval', async () => {
+  test('are limited to its burst at once, and then to one after each interval', async () => {
     const rule = newRule()
     expect(await countAttempts([[rule]])).toBe(3)
     expect(await begin([[rule]])).toEqual({ retryAfterSeconds: 10 })
@@ -53,7 +53,7 @@ describe('attempts under a key', () => {
     expect(await countAttempts([[rule]], 10_000)).toBe(3)
   })
 
-  test('that have to wait make nobody wait longer', async () => {
+  test('that must wait do not make the wait longer', async () => {
     const rule = newRule()
     await countAttempts([[rule]])
     for (let second = 0; second < 10; second++)
@@ -61,26 +61,26 @@ describe('attempts under a key', () => {
     expect(await begin([[rule]], 10)).toEqual({ way: 0 })
   })
 
-  test('at the same moment, by two processes, are counted one by one', async () => {
+  test('by two processes at the same moment are counted one by one', async () => {
     const rule = newRule({ burst: 10 })
     const attempts = Array.from({ length: 60 }, (_, index) => begin([[rule]], 0, index))
     expect((await Promise.all(attempts)).filter((begun) => 'way' in begun)).toHaveLength(10)
   })
 
-  test('that lose a race for one key take nothing from the others', async () => {
+  test('that fail for one key count under no other', async () => {
     const [narrow, wide] = [newRule({ burst: 2 }), newRule({ burst: 30 })]
     const attempts = Array.from({ length: 60 }, (_, index) => begin([[narrow, wide]], 0, index))
     expect((await Promise.all(attempts)).filter((begun) => 'way' in begun)).toHaveLength(2)
     expect(await countAttempts([[wide]])).toBe(28)
   })
 
-  test('by a process whose clock is a moment behind are not kept waiting', async () => {
+  test('by a process whose clock is slightly behind do not have to wait', async () => {
     const rule = newRule({ burst: 10 })
     expect(await begin([[rule]], 5)).toEqual({ way: 0 })
     expect(await begin([[rule]], 0)).toEqual({ way: 0 })
   })
 
-  test('come back when they are given back, and all of them when the key is forgotten', async () => {
+  test('are available again when given back, and all of them when the key is forgotten', async () => {
     const [restored, forgotten] = [newRule(), newRule()]
     await countAttempts([[restored, forgotten]])
     await throttles.giveBack(dbOf(0), { restored: [restored], forgotten: [forgotten] })
@@ -88,7 +88,7 @@ describe('attempts under a key', () => {
     expect(await countAttempts([[forgotten]])).toBe(3)
   })
 
-  test('given back while others begin, by two processes, end in no deadlock and lose nothing', async () => {
+  test('given back while others begin, by two processes, cause no deadlock and lose nothing', async () => {
     const rules = Array.from({ length: 8 }, () => newRule({ burst: 100 }))
     const mixed = (index: number) => (index % 3 ? rules : [...rules].reverse())
     await Promise.all(
@@ -102,7 +102,7 @@ describe('attempts under a key', () => {
 })
 
 describe('an attempt with several ways', () => {
-  test('takes the first one that is open, and from no key but those of that way', async () => {
+  test('takes the first open one, and counts only under the keys of that way', async () => {
     const [own, shared, reserve] = [newRule({ burst: 1 }), newRule({ burst: 2 }), newRule({ burst: 4 })]
     const ways = [[own], [shared], [reserve]]
     const taken = []
@@ -111,28 +111,28 @@ describe('an attempt with several ways', () => {
     expect(await begin(ways)).toEqual({ retryAfterSeconds: 10 })
   })
 
-  test('waits for the one that opens first', async () => {
+  test('waits for the way that opens first', async () => {
     const ways = [[newRule({ burst: 1, everySeconds: 100 })], [newRule({ burst: 1, everySeconds: 7 })]]
     await countAttempts(ways)
     expect(await begin(ways)).toEqual({ retryAfterSeconds: 7 })
   })
 
-  test('goes on by another one when keys of one way are used up by others', async () => {
+  test('uses another way when others have used up a key of the first', async () => {
     const [shared, mine, other] = [newRule(), newRule(), newRule({ burst: 100 })]
     await countAttempts([[shared, other]])
     expect(await begin([[shared, mine]])).toHaveProperty('retryAfterSeconds')
     expect(await begin([[shared, mine], [mine]])).toEqual({ way: 1 })
   })
 
-  test('is told how long each of them stays closed', async () => {
+  test('gets the wait of each way', async () => {
     const ways = [[newRule({ burst: 1, everySeconds: 100 })], [newRule({ burst: 1, everySeconds: 7 })], [newRule()]]
     for (let count = 0; count < 2; count++) await begin(ways)
     expect(await throttles.begin(dbOf(0), ways, { at: at(0) })).toEqual({ way: 2, waits: [100, 7, 0], isMarked: false })
   })
 })
 
-describe('a mark', () => {
-  test('is there for as long as it was made for, and under its own key alone', async () => {
+describe('a mark of a network', () => {
+  test('lasts for the time it was set for, and only under its own key', async () => {
     const [marked, other] = [randomBytes(32), randomBytes(32)]
     await throttles.mark(dbOf(0), marked, 60)
     const isMarked = async (mark: Buffer, seconds: number) =>

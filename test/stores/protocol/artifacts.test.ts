@@ -26,7 +26,7 @@ afterAll(async () => {
 let names = 0
 type Login = { grantId: string; accountId: string; clientId: string }
 
-/** A person, an app, and what the one granted to the other. */
+/** Creates a person, an app, and a grant between them. */
 async function newGrant(): Promise<Login> {
   const name = `n${++names}`
   await testDatabase.query(
@@ -66,8 +66,8 @@ async function store(...inserts: artifacts.Artifact[]): Promise<void> {
 const find = async ({ model, idHash }: artifacts.Artifact) =>
   (await artifacts.findByHashes(database.db, [idHash])).find((found) => found.model === model)
 
-describe('RFC 6749 §4.1.2: what can be used once', () => {
-  test('is used by one of twenty who try at the same moment', async () => {
+describe('RFC 6749 §4.1.2: a single-use artifact', () => {
+  test('is redeemed by one of twenty requests at the same moment', async () => {
     const pushed = newArtifact('PushedAuthorizationRequest')
     await store(pushed)
     const won = await Promise.all(
@@ -82,7 +82,7 @@ describe('RFC 6749 §4.1.2: what can be used once', () => {
       'in a statement each',
       async (all: stages.Stage[]) => (await Promise.all(all.map((stage) => stages.apply(database.db, [stage])))).flat(),
     ],
-  ])('is exchanged by one of twenty, %s, and the others leave nothing', async (_how, apply) => {
+  ])('is exchanged by one of twenty requests %s, and the others leave nothing behind', async (_how, apply) => {
     const { grantId } = await newGrant()
     const code = newArtifact('AuthorizationCode', { grantId, family: 'f' })
     await store(code)
@@ -114,7 +114,7 @@ describe('RFC 6749 §4.1.2: what can be used once', () => {
     expect(await artifacts.consume(database.db, token.model, token.idHash)).toBe(false)
   })
 
-  test('moves its end when it is saved with another', async () => {
+  test('gets the new expiry when it is saved with another one', async () => {
     const token = newArtifact('RefreshToken')
     await store(token)
     const later = inAnHour() + 600
@@ -131,7 +131,7 @@ describe('RFC 8628 §3.3: a device code', () => {
     return result?.status === 'fulfilled' && result.value === 'applied'
   }
 
-  test('is decided by one of twenty who decide at the same moment, whichever way', async () => {
+  test('is decided by one of twenty decisions at the same moment, in either way', async () => {
     const { accountId, clientId, grantId } = await newGrant()
     const code = newArtifact('DeviceCode', { clientId })
     await store(code)
@@ -145,7 +145,7 @@ describe('RFC 8628 §3.3: a device code', () => {
     expect([found?.accountId !== undefined, found?.payload['error'] !== undefined]).toEqual([isApproved, !isApproved])
   })
 
-  test.each(['approved', 'denied'])('that was %s cannot be decided again, either way', async (how) => {
+  test.each(['approved', 'denied'])('that was %s cannot be decided again, in either way', async (how) => {
     const { accountId, clientId, grantId } = await newGrant()
     const code = newArtifact('DeviceCode', { clientId })
     const approved = { ...code, accountId, grantId }
@@ -155,7 +155,7 @@ describe('RFC 8628 §3.3: a device code', () => {
     for (const again of [approved, denied]) expect(await decide(again)).toBe(false)
   })
 
-  test('is found by its user code while it lives', async () => {
+  test('is found by its user code until it is destroyed', async () => {
     const { clientId } = await newGrant()
     const userCodeHash = randomBytes(32)
     const code = newArtifact('DeviceCode', { clientId, userCodeHash })
@@ -167,11 +167,11 @@ describe('RFC 8628 §3.3: a device code', () => {
   })
 })
 
-describe('RFC 7009 §2.1: revoking', () => {
+describe('RFC 7009 §2.1: revocation', () => {
   const models = ['AuthorizationCode', 'AccessToken', 'RefreshToken', 'DeviceCode', 'BackchannelAuthenticationRequest']
   const revoke = (what: artifacts.Revocation) => database.db.transaction().execute((tx) => artifacts.revoke(tx, what))
 
-  test('a grant’s artifacts takes those of every model, and is done again without harm', async () => {
+  test('of a grant deletes its artifacts of every model, and can be repeated', async () => {
     const [one, other] = [await newGrant(), await newGrant()]
     const mine = models.map((model) => newArtifact(model, { grantId: one.grantId }))
     const theirs = models.map((model) => newArtifact(model, { grantId: other.grantId }))
@@ -182,7 +182,7 @@ describe('RFC 7009 §2.1: revoking', () => {
     expect(await revoke({ grantId: one.grantId })).toBe(0)
   })
 
-  test('one login leaves the person’s other logins at the same app', async () => {
+  test('of one login leaves the person’s other logins at the same app', async () => {
     const { grantId } = await newGrant()
     const phone = models.map((model) => newArtifact(model, { grantId, family: 'phone' }))
     const desk = models.map((model) => newArtifact(model, { grantId, family: 'desk' }))
@@ -191,7 +191,7 @@ describe('RFC 7009 §2.1: revoking', () => {
     for (const artifact of desk) expect(await find(artifact)).toBeDefined()
   })
 
-  test('at logout takes what is bound to that session only', async () => {
+  test('at logout deletes only artifacts bound to that session', async () => {
     const { grantId } = await newGrant()
     const bound = newArtifact('AccessToken', { grantId, sessionUid: 's1', payload: { expiresWithSession: true } })
     const offline = newArtifact('RefreshToken', { grantId, sessionUid: 's1' })
@@ -201,7 +201,7 @@ describe('RFC 7009 §2.1: revoking', () => {
     expect([await find(bound), await find(offline), await find(elsewhere)].map(Boolean)).toEqual([false, true, true])
   })
 
-  test('a destroyed grant takes all that was issued under it', async () => {
+  test('by destroying a grant deletes everything issued under it', async () => {
     const { grantId } = await newGrant()
     const issued = models.map((model) => newArtifact(model, { grantId }))
     await store(...issued)
@@ -210,7 +210,7 @@ describe('RFC 7009 §2.1: revoking', () => {
     expect(await grants.destroy(database.db, grantId)).toBeUndefined()
   })
 
-  test('and refreshing at the same moment leave nothing that can be used', async () => {
+  test('at the same moment as a refresh leaves nothing usable', async () => {
     for (let round = 0; round < 40; round++) {
       const { grantId } = await newGrant()
       const token = newArtifact('RefreshToken', { grantId, family: 'f' })
@@ -232,7 +232,7 @@ describe('RFC 7009 §2.1: revoking', () => {
 })
 
 describe('nothing is issued', () => {
-  test('under a grant that is gone, and others who write at the same moment do not notice', async () => {
+  test('under a destroyed grant, without affecting others written at the same moment', async () => {
     const [gone, live] = [await newGrant(), await newGrant()]
     await grants.destroy(database.db, gone.grantId)
     const [late, good] = [newArtifact('AccessToken', gone), newArtifact('AccessToken', live)]
@@ -244,7 +244,7 @@ describe('nothing is issued', () => {
     expect([await find(late), await find(good)].map(Boolean)).toEqual([false, true])
   })
 
-  test('that cannot be stored, and others who write at the same moment do not notice', async () => {
+  test('that cannot be stored, without affecting others written at the same moment', async () => {
     const [broken, good] = [newArtifact('AccessToken', { payload: { nonce: '\u0000' } }), newArtifact('AccessToken')]
     const [first, second] = await stages.apply(database.db, [
       stageOf({ inserts: [broken] }),
@@ -255,7 +255,7 @@ describe('nothing is issued', () => {
   })
 
   test.each(['disabled_at = now()', 'deleted_at = now()', 'expires_at = now()'])(
-    'to a client whose %s, which has used up nothing then, and others who write at the same moment do not notice',
+    'to a client after %s, which then has redeemed nothing, without affecting others written at the same moment',
     async (change) => {
       const [off, live] = [await newGrant(), await newGrant()]
       const codes = [off, live].map((login) => newArtifact('AuthorizationCode', login))
@@ -288,15 +288,15 @@ describe('nothing is issued', () => {
   )
 })
 
-describe('what belongs to an account or a client', () => {
+describe('an artifact', () => {
   test.each([
     ['a disabled account', 'update accounts set disabled_at = now() where id = $1', true],
     ['a disabled client', 'update clients set disabled_at = now() where id = $1', true],
     ['a deleted client', 'update clients set deleted_at = now() where id = $1', true],
-    ['a client past its end', 'update clients set expires_at = now() where id = $1', true],
+    ['a client after its lifetime', 'update clients set expires_at = now() where id = $1', true],
     ['a deleted account', 'delete from accounts where id = $1', true],
-    ['nobody in particular', 'select $1::text', false],
-  ])('is not found when it is %s', async (_what, statement, isHidden) => {
+    ['an active account and client', 'select $1::text', false],
+  ])('of %s is found only if account and client are active', async (_what, statement, isHidden) => {
     const login = await newGrant()
     const token = newArtifact('AccessToken', login)
     await store(token)
@@ -306,7 +306,7 @@ describe('what belongs to an account or a client', () => {
 })
 
 describe('RFC 9449 §11.1, RFC 7523 §3: a one-time identifier', () => {
-  test('is new to one of twenty who claim it at the same moment', async () => {
+  test('is new to one of twenty requests at the same moment', async () => {
     const idHash = randomBytes(32)
     const expiresAt = new Date(Date.now() + 60_000)
     const claims = await Promise.all(

@@ -15,7 +15,7 @@ const inAnHour = () => Math.floor(Date.now() / 1000) + 3_600
 
 let testDatabase: TestDatabase
 let database: Database
-let id: string // of an account, of a client and of the account's session
+let id: string // the id of an account, of a client and of the account's session
 let basis: stages.Basis
 
 beforeAll(async () => {
@@ -57,7 +57,7 @@ const execute = (tx: Tx, text: string, ...values: unknown[]) =>
 
 type Move = (tx: Tx) => Promise<unknown>
 
-/** What ends all sign-ins of the account, and takes back what was written for one just before. */
+/** Changes that end all sign-ins of the account, and delete what was just written for one. */
 const endings: Record<string, Move> = {
   'the account was signed out everywhere': (tx) => accounts.signOutEverywhere(tx, id),
   'the account was disabled': (tx) => accounts.disable(tx, id),
@@ -69,7 +69,7 @@ const endings: Record<string, Move> = {
   'the client was deleted': (tx) => clients.destroy(tx, id),
 }
 
-/** Every way in which what a request rests on may move. */
+/** Every change to a fact that a request is based on. */
 const moves: [string, Move][] = Object.entries({
   ...endings,
   'the session was ended': (tx) => execute(tx, 'update sessions set destroyed_at = now() where uid = $1'),
@@ -84,7 +84,7 @@ const moves: [string, Move][] = Object.entries({
   'the client was changed': (tx) =>
     execute(tx, `update clients set updated_at = updated_at + interval '1 millisecond' where id = $1`),
   'the client was disabled': (tx) => clients.setDisabled(tx, id, true),
-  'the client was past its lifetime': (tx) =>
+  'the lifetime of the client ended': (tx) =>
     execute(tx, `update clients set expires_at = now() - interval '1 second' where id = $1`),
 })
 
@@ -116,7 +116,7 @@ async function applied(...all: stages.Stage[]): Promise<unknown[]> {
   return results.map((result) => (result.status === 'fulfilled' ? result.value : result.reason))
 }
 
-/** Whether a stage waits for a row that somebody else has locked. */
+/** Returns whether a stage waits for a row that another transaction has locked. */
 const isWaiting = async () =>
   (
     await testDatabase.query(
@@ -124,7 +124,7 @@ const isWaiting = async () =>
     )
   ).length > 0
 
-/** How many codes, audit lines and session changes there are. */
+/** Returns the numbers of codes, audit lines and session changes. */
 async function written(): Promise<unknown> {
   const [row] = await testDatabase.query(
     `select (select count(*)::int from artifacts where client_id = $1) as codes,
@@ -135,8 +135,8 @@ async function written(): Promise<unknown> {
   return row
 }
 
-describe('A stage that rests on an account, a session and a client', () => {
-  test('is applied while all three are as they were read', async () => {
+describe('a stage that is based on an account, a session and a client', () => {
+  test('is applied while all three are unchanged', async () => {
     expect(await applied(stage())).toEqual(['applied'])
     expect(await written()).toEqual({ codes: 1, lines: 1, sessions: 1 })
   })
@@ -170,7 +170,7 @@ describe('A stage that rests on an account, a session and a client', () => {
     }
   })
 
-  test('does not keep others that are applied with it from being applied', async () => {
+  test('does not prevent others from being applied together with it', async () => {
     const old = stage({ basis: { ...basis, account: { id, epoch: -1 } }, session: undefined })
     expect(await applied(old, stage(), stageOf({ inserts: [code()] }))).toEqual(['moved', 'applied', 'applied'])
     expect(await written()).toEqual({ codes: 2, lines: 1, sessions: 1 })
@@ -178,7 +178,7 @@ describe('A stage that rests on an account, a session and a client', () => {
 })
 
 describe('RFC 8628 §3.3: an approval of a device', () => {
-  test.each(moves)('is not given after %s', async (_, move) => {
+  test.each(moves)('is rejected after %s', async (_, move) => {
     const device: Artifact = {
       ...code(),
       model: 'DeviceCode',

@@ -24,7 +24,7 @@ afterAll(async () => {
   await testDatabase?.drop()
 })
 
-/** A session as a request found it: whose it was then, and by which identifier. */
+/** A session as a request found it: the account at that time, and the presented identifier. */
 const foundBy = (accountId: string | undefined, uid: string, presentedHash?: Buffer) => ({
   uid,
   presentedHash,
@@ -55,13 +55,13 @@ const endOf = (uid: string): stages.Stage => ({
   endedSession: foundBy('ada', uid),
 })
 
-/** Applies stages, as requests of the same moment would. Nothing may fail. */
+/** Applies stages, as requests at the same moment do. None may fail. */
 async function apply(...all: stages.Stage[]): Promise<void> {
   const results = await stages.apply(database.db, all)
   expect(results.map(({ status }) => status)).toEqual(all.map(() => 'fulfilled'))
 }
 
-/** The session of somebody signed in, with what it knows of two apps. */
+/** Creates the session of a signed-in person, with authorizations of two apps. */
 async function signedIn(): Promise<{ uid: string; idHash: Buffer }> {
   const [uid, idHash] = [randomBytes(8).toString('hex'), randomBytes(32)]
   const authorizationsChanged = { one: { sid: '1' }, two: { sid: '2' } }
@@ -95,7 +95,7 @@ describe.each([
     },
   ],
 ])('tabs that were loaded from the same session and are saved %s', (_how, save) => {
-  test('keep what each changed: one adds an app, another removes one, a third has news of its own', async () => {
+  test('keep every change: one adds an app, another removes one, a third changes the session itself', async () => {
     const { uid } = await signedIn()
     await save([
       changeOf(uid, { authorizationsChanged: { three: { sid: '3' } } }),
@@ -109,7 +109,7 @@ describe.each([
     expect((await byUid(uid))?.authorizations).not.toHaveProperty('one')
   })
 
-  test('are all over when one of them signed out', async () => {
+  test('are all signed out when one of them signed out', async () => {
     const { uid, idHash } = await signedIn()
     await save([
       changeOf(uid, { authorizationsChanged: { three: {} } }),
@@ -123,7 +123,7 @@ describe.each([
     expect(row).toEqual({ payload: {}, authorizations: {} })
   })
 
-  test('are one session still when each was given a new identifier', async () => {
+  test('are still one session when each got a new identifier', async () => {
     const { uid } = await signedIn()
     const hashes = [randomBytes(32), randomBytes(32)]
     await save(hashes.map((idHash) => changeOf(uid, { idHash, keepsPrevious: true })))
@@ -133,7 +133,7 @@ describe.each([
 })
 
 describe('a new identifier', () => {
-  test('replaces the one before, which stays good beside it while the account is the same', async () => {
+  test('replaces the previous one, which stays valid as long as the account is the same', async () => {
     const { uid, idHash } = await signedIn()
     const next = randomBytes(32)
     await apply(changeOf(uid, { idHash: next, keepsPrevious: true }))
@@ -142,7 +142,7 @@ describe('a new identifier', () => {
     expect([(await byHash(idHash))?.uid, (await byHash(next))?.uid]).toEqual([undefined, uid])
   })
 
-  test('at a sign-in is the only one that is good', async () => {
+  test('at a sign-in is the only valid one', async () => {
     const { uid, idHash } = await signedIn()
     const [kept, next] = [randomBytes(32), randomBytes(32)]
     await apply(changeOf(uid, { idHash: kept, keepsPrevious: true }))
@@ -157,7 +157,7 @@ describe('a new identifier', () => {
 
 describe('a session is not found', () => {
   test.each([
-    ['when it expired', 'update sessions set expires_at = now() where uid = $1'],
+    ['when it has expired', 'update sessions set expires_at = now() where uid = $1'],
     ['when its account is disabled', `update accounts set disabled_at = now() where id = 'ada' and $1 <> ''`],
   ])('%s', async (_when, statement) => {
     const { uid, idHash } = await signedIn()
@@ -166,26 +166,26 @@ describe('a session is not found', () => {
     await testDatabase.query('update accounts set disabled_at = null')
   })
 
-  test('by the hash of another, or by its uid in place of its identifier', async () => {
+  test('by the hash of another, or by its uid instead of its identifier', async () => {
     const { uid } = await signedIn()
     expect(await byHash(randomBytes(32))).toBeUndefined()
     expect(await byHash(Buffer.from(uid))).toBeUndefined()
   })
 
-  test('after the account’s sessions were ended, by any identifier', async () => {
+  test('by any identifier after all sessions of the account were ended', async () => {
     const { uid, idHash } = await signedIn()
     await database.db.transaction().execute((tx) => sessions.destroyByAccount(tx, 'ada'))
     expect([await byUid(uid), await byHash(idHash)]).toEqual([undefined, undefined])
   })
 })
 
-describe('a request that was held up while somebody signed in', () => {
+describe('a request that was delayed while a person signed in', () => {
   const idHashOf = async (uid: string) => {
     const [row] = await testDatabase.query('select id_hash, destroyed_at from sessions where uid = $1', [uid])
     return { idHash: row?.['id_hash'] as Buffer, isEnded: row?.['destroyed_at'] !== null }
   }
 
-  test('neither takes the session over nor ends it, with the identifier of before', async () => {
+  test('neither takes over nor ends the session with the previous identifier', async () => {
     const uid = randomBytes(8).toString('hex')
     const [planted, theirs] = [randomBytes(32), randomBytes(32)]
     await apply(changeOf(uid, { origin: undefined, isNew: true, idHash: planted }))
@@ -200,7 +200,7 @@ describe('a request that was held up while somebody signed in', () => {
     expect(await idHashOf(uid)).toEqual({ idHash: theirs, isEnded: false })
   })
 
-  test('is heard all the same when the same person signed in with it', async () => {
+  test('is still applied when the same person signed in with it', async () => {
     const uid = randomBytes(8).toString('hex')
     const [first, other] = [randomBytes(32), randomBytes(32)]
     await apply(changeOf(uid, { origin: undefined, isNew: true, idHash: first }))
