@@ -1,9 +1,9 @@
 const classes = 'urn:oasis:names:tc:SAML:2.0:ac:classes'
 
 /**
- * The authentication context class of a sign-in with a password (OpenID Connect Core §2). The names are those of SAML 2.0
- * (Authentication Context §3.4), the one registry in which a password that was sent over a protected connection is just
- * that, and promises nothing about who the person is.
+ * Returns the authentication context class of a sign-in with a password (OpenID Connect Core §2). The names are those
+ * of SAML 2.0 (Authentication Context §3.4), the only registry with a class that says no more than that a password was
+ * sent over a protected connection, and nothing about who the person is.
  */
 export function passwordClass(issuer: string): string {
   return `${classes}:${issuer.startsWith('https:') ? 'PasswordProtectedTransport' : 'Password'}`

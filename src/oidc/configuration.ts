@@ -1,4 +1,4 @@
-import Provider, { type Configuration, errors, type KoaContextWithOIDC } from 'oidc-provider'
+import Provider, { type Configuration, type KoaContextWithOIDC } from 'oidc-provider'
 import type { Config } from '../config/index.ts'
 import { sha256 } from '../crypto/digests.ts'
 import { type Keyring, offeredAlgorithms, type SigningKey } from '../keys/keyring.ts'
@@ -11,12 +11,13 @@ import { keepClients } from './clients/find.ts'
 import type { Logos } from './clients/logos.ts'
 import { loadGrant } from './consent/remembered.ts'
 import { routes } from './endpoints.ts'
-import { isFapi } from './fapi.ts'
 import { algorithms, features } from './features.ts'
 import { lifetimes } from './lifetimes.ts'
 import type { Pages } from './pages.ts'
 import { pairwiseSubjects } from './pairwise.ts'
 import { assertBounded } from './parameters/bounds.ts'
+import { advertiseNoFormPost, WithoutFormPost } from './parameters/form-post.ts'
+import { assertPkceUnneeded } from './parameters/pkce.ts'
 import { narrowWhenUsed } from './permissions/narrowing.ts'
 import { narrowClaims } from './permissions/requested-claims.ts'
 import { settleScope } from './permissions/requested-scopes.ts'
@@ -44,20 +45,25 @@ export type ProviderDependencies = {
   pages: Pages
   registration: DynamicRegistration
   resourceServers: ResourceServers
-  /** Clients that are described by a document of theirs, where those are accepted. */
+  /** Clients whose id is the address of their metadata document; `undefined` where those are not accepted. */
   documents: ClientDocuments | undefined
   logos: Logos
-  /** For the requests that the engine makes because a client's metadata says so. */
+  /** Sends the requests that the engine makes to addresses in a client's metadata. */
   fetch: typeof globalThis.fetch
 }
 
-// DPoP proofs are good from 300 s before to 300 s after `iat`, and clocks may differ by the tolerance (RFC 9449 §11.1).
+// A DPoP proof is valid from 300 s before to 300 s after `iat`, and clocks may differ by the tolerance (RFC 9449
+// §11.1).
 const proofWindowMs = 2 * 300_000 + 15_000
 
-// How a client proves who it is, strongest first: clients that take the first one they know follow this order.
+// The ways in which a client proves who it is, strongest first: some clients take the first one that they know.
 const confidential = ['private_key_jwt', 'client_secret_jwt', 'client_secret_basic', 'client_secret_post'] as const
 
-/** The engine, configured. Throws when a key or setting it must not run with is missing or weak. */
+/**
+ * Creates the engine with its configuration.
+ *
+ * @throws Error when a key or setting is missing, or too weak to run with.
+ */
 export function createProvider(dependencies: ProviderDependencies): Provider {
   const { config, keyring, storage, pages, registration, resourceServers, documents, logos, fetch } = dependencies
   assertKeys(keyring)
@@ -103,17 +109,18 @@ export function createProvider(dependencies: ProviderDependencies): Provider {
         },
       },
     },
-    revokeGrantPolicy: () => false, // consent outlives tokens; a person takes it back on the account page
-    // A token of a machine is about the machine: introspection of an opaque one says so as a JWT does (RFC 9068 §2.2).
+    revokeGrantPolicy: () => false, // consent outlives tokens; a person withdraws it on the account page
+    // The subject of a machine's token is the machine. Introspection of an opaque one returns it, as a JWT does (RFC
+    // 9068 §2.2).
     extraTokenClaims: async (ctx, token) =>
       token.kind === 'AccessToken' ? authenticationOf(ctx) : { sub: token.clientId },
     findAccount: (_ctx, sub) => translated(findAccount(storage, sub)),
     loadExistingGrant: (ctx) => translated(loadGrant({ config, storage, prompts, resourceServers }, ctx)),
     interactions: { url: (_ctx, interaction) => `/interaction/${interaction.uid}`, policy: prompts },
     extraParams: {
-      // Called once the request is read, request object included, and known to be sent back to where it may be.
+      // The engine calls this when it has read the request, including a request object, and accepted its redirect URI.
       scope(ctx, scope, client) {
-        const { request, scope: asked } = ctx.oidc.body ?? ctx.query // the engine has taken these apart by now
+        const { request, scope: asked } = ctx.oidc.body ?? ctx.query // as sent; `params` is unpacked by now
         assertBounded({ ...ctx.oidc.params, request, scope: asked ?? scope })
         respellResources(ctx)
         narrowClaims(ctx, client)
@@ -132,15 +139,16 @@ export function createProvider(dependencies: ProviderDependencies): Provider {
           }
         : { session: 'postern_session', interaction: 'postern_interaction', resume: 'postern_resume' },
       long: cookie,
-      // Each of these has a path of its own, and "overwrite" goes by name alone: the end of one would be lost to the
-      // beginning of the next.
+      // Each of these cookies has a path of its own, but `overwrite` compares names only: the deletion of one would be
+      // lost when the next one is set.
       short: { ...cookie, overwrite: false },
     },
-    // What has an origin of its own, such as an app's scheme, is `null` to a browser, and so is any sandboxed frame.
+    // To a browser the origin of an app's own scheme is `null`, and so is that of any sandboxed frame.
     clientBasedCORS: (_ctx, origin, client) =>
       origin !== 'null' && (client.redirectUris ?? []).some((uri) => URL.parse(uri)?.origin === origin),
     discovery: {
-      // RFC 8414 §2: left out, these are client_secret_basic alone. A public client may not introspect.
+      // RFC 8414 §2: without these members, clients assume client_secret_basic alone. A public client may not
+      // introspect.
       revocation_endpoint_auth_methods_supported: [...confidential, 'none'],
       revocation_endpoint_auth_signing_alg_values_supported: enabledJWA.clientAuthSigningAlgValues,
       introspection_endpoint_auth_methods_supported: confidential,
@@ -153,7 +161,7 @@ export function createProvider(dependencies: ProviderDependencies): Provider {
 
   assertModelsKnown(provider, enabled)
 
-  // What a proof's identifier is checked with must be one step, or two requests at once both pass.
+  // One statement must check and store a proof's identifier; otherwise two simultaneous requests both pass.
   provider.ReplayDetection.unique = async (iss, jti, exp) => {
     const expiresAt = new Date(Math.max(Number(exp) * 1000, Date.now()) + proofWindowMs)
     const idHash = sha256(`${iss}\0${jti}`)
@@ -169,7 +177,8 @@ export function createProvider(dependencies: ProviderDependencies): Provider {
   readAnyForm(provider)
   if (!config.ALLOW_FORM_POST) advertiseNoFormPost(provider)
 
-  // Koa keeps what cookies are signed with on the application, and it would be printed with that.
+  // Koa keeps the keys that sign cookies on the application. They are not enumerable, so that they are not printed with
+  // it.
   Object.defineProperty(provider, 'keys', { enumerable: false })
 
   // Forwarded headers reach the engine only after http/middleware/origin.ts has pinned them to the issuer.
@@ -177,7 +186,7 @@ export function createProvider(dependencies: ProviderDependencies): Provider {
   return provider
 }
 
-/** When and how the person signed in, so that an API can ask for more (RFC 9068 §2.2.1, RFC 9470 §6). */
+/** Returns when and how the person signed in, so that an API can demand more (RFC 9068 §2.2.1, RFC 9470 §6). */
 function authenticationOf(ctx: KoaContextWithOIDC): Record<string, unknown> {
   const { session } = ctx.oidc
   const source = sourceOf(ctx)
@@ -189,50 +198,13 @@ function authenticationOf(ctx: KoaContextWithOIDC): Record<string, unknown> {
   }
 }
 
-/**
- * The engine, without a response mode that it has no switch for. Not registered, it is unknown everywhere: to
- * requests, and to errors, which would else be answered in it.
- */
-class WithoutFormPost extends Provider {
-  override registerResponseMode(...[name, handler]: Parameters<Provider['registerResponseMode']>): void {
-    if (!name.startsWith('form_post')) super.registerResponseMode(name, handler)
-  }
-}
-
-function advertiseNoFormPost(provider: Provider): void {
-  provider.use(async (ctx, next) => {
-    await next()
-    const metadata = ctx.body as { response_modes_supported?: string[] } | undefined
-    if (!ctx.path.startsWith('/.well-known/') || !metadata?.response_modes_supported) return
-    metadata.response_modes_supported = metadata.response_modes_supported.filter(
-      (mode) => !mode.startsWith('form_post'),
-    )
-  })
-}
-
 async function findAccount({ db }: Storage, sub: string) {
   const account = current()?.reads.accounts.get(sub) ?? (await accounts.findById(db, sub))
   if (!account || account.isDisabled) return undefined
   return { accountId: account.id, claims: async () => claimsOf(account) }
 }
 
-type PkceClient = { clientId: string; clientAuthMethod?: string | undefined; [extra: string]: unknown }
-
-/** Refuses a request without PKCE (RFC 7636 §4.4.1) in words that say what is to be done, by whoever reads them first. */
-function assertPkceUnneeded(config: Config, client: PkceClient): false {
-  const isPublic = client.clientAuthMethod === 'none'
-  const isObliged = isPublic || isFapi(client)
-  const isRequired = isObliged || (client['require_pkce'] ?? config.REQUIRE_PKCE === 'always') === true
-  if (!isRequired) return false
-  const otherwise = isObliged
-    ? ''
-    : `, or have an administrator run: postern client update ${client.clientId} --require-pkce false`
-  throw new errors.InvalidRequest(
-    `PKCE is required: send code_challenge with code_challenge_method=S256 (RFC 7636)${otherwise}`,
-  )
-}
-
-/** Only a key that signs comes with what it signs with. */
+/** Returns a key in the engine's form. Only a key that signs includes its private part, or the function that signs. */
 function toEngine({ kid, alg, publicJwk, signer }: SigningKey): unknown {
   if (signer && 'privateJwk' in signer) return signer.privateJwk.reveal()
   return externalKey({ kid, alg, publicJwk, sign: signer?.sign })
@@ -247,7 +219,7 @@ function assertKeys({ signing, cookieKeys, dpopNonceSecret }: Keyring): void {
     }
     // The engine takes the first key of an algorithm, unless another has members that this one lacks.
     if (signer && signing.findIndex((key) => key.alg === alg) !== index) {
-      throw new Error(`Of the ${alg} signing keys the first one has to be the one that signs.`)
+      throw new Error(`The first ${alg} signing key must be the one that signs.`)
     }
   }
   const cookies = cookieKeys.reveal()

@@ -16,7 +16,10 @@ export const routes = {
   end_session: '/oauth/logout',
 } satisfies Configuration['routes']
 
-/** How storage treats a request: what its writes rest on, and what becomes of them when it fails. */
+/**
+ * The kind of a request, as storage sees it. It decides what the writes depend on, and what happens to them when the
+ * request fails.
+ */
 export type Endpoint =
   | 'authorization'
   | 'token'
@@ -29,21 +32,21 @@ export type Endpoint =
 
 /** Everything that depends on the address of a request. */
 export type Address = {
-  /** A segment that begins with a colon stands for any other. */
+  /** The path. A segment that begins with a colon stands for any value. */
   path: string
   methods: readonly string[]
-  /** How it reports an error: to a program as JSON, whatever the request accepts, or to a person as a page. */
+  /** The form of its errors: `json` for programs, whatever the request accepts, and `page` for people. */
   errors: 'json' | 'page'
   endpoint: Endpoint
-  /** The page of a form, for an address to which only that form is sent. */
+  /** The page with the form, for an address that receives only that form. */
   pageOf: string | undefined
-  /** Whether a client says here who it is, and proves it unless it is public. */
+  /** Whether a client identifies itself here, and proves its identity unless it is public. */
   authenticatesClient: boolean
-  /** Whether interactions begin or go on here, so that the browser is told by its cookie. */
+  /** Whether interactions begin or continue here, so that a cookie identifies the browser. */
   isOfInteraction: boolean
   /** Whether a `GET` changes nothing, so that it may be answered in advance. */
   isStill: boolean
-  /** Whether a segment is an identifier that only its holder should know, and that is not logged. */
+  /** Whether a segment is an identifier that only its holder should know, so that it is not logged. */
   hasSecret: boolean
 }
 
@@ -57,7 +60,8 @@ const file = { ...page, methods: 'GET', isStill: true } as const
 
 type Row = Pick<Address, 'errors' | 'endpoint'> & { methods: string } & Partial<Omit<Address, 'path' | 'methods'>>
 
-// `OPTIONS` stands where browsers may ask from another origin (Fetch §3.2, CORS). `HEAD` is possible wherever `GET` is.
+// `OPTIONS` is listed where pages of other origins may send requests (Fetch §3.2, CORS). `HEAD` is allowed wherever
+// `GET` is.
 // biome-ignore format: it is a table
 const table: Readonly<Record<string, Row>> = {
   [routes.authorization]:                { ...page, methods: 'GET POST', endpoint: 'authorization', isOfInteraction: true },
@@ -109,29 +113,30 @@ const patterns = addresses
   .filter(({ path }) => path.includes(':'))
   .map((address) => ({ address, pattern: new RegExp(`^${address.path.replace(/:[a-z_]+/g, '[^/]+')}$`) }))
 
-/** Returns the address of a path, if this server has it. */
+/** Returns the address that a path belongs to; `undefined` if this server has none. */
 export function addressOf(path: string): Address | undefined {
   return fixed.get(path) ?? patterns.find(({ pattern }) => pattern.test(path))?.address
 }
 
-/** Says whether a path may be served: by its row in the table, or by the admin API. */
+/** Returns whether a path may be served: it has a row in the table, or belongs to the admin API. */
 export function isServed(path: string): boolean {
   return addressOf(path) !== undefined || path === adminPath || path.startsWith(`${adminPath}/`)
 }
 
-// What an identifier follows, in the table and in the admin API, whose description is no identifier.
+// The paths that an identifier follows, in the table and in the admin API. The description of the admin API is no
+// identifier.
 const beforeIdentifiers = [
   ...new Set(addresses.filter(({ hasSecret }) => hasSecret).map(({ path }) => path.slice(0, path.indexOf('/:')))),
   `${adminPath}/(?!openapi\\.json)[a-z-]+`,
 ]
 const identifier = new RegExp(`(?<=^(?:${beforeIdentifiers.join('|')})/)[^/]+`, 'i')
 
-/** Replaces the identifier that follows in a path, in whatever case the path is written. */
+/** Replaces the identifier in a path, in whatever case the path is written. */
 export function withIdentifier(path: string, replacement: string): string {
   return path.replace(identifier, replacement)
 }
 
-/** The path of a request as it may be logged: without the query and without identifiers. */
+/** Returns the path of a request as it may be logged: without the query and without identifiers. */
 export const loggedPath = (path: string): string => withIdentifier(path, ':id')
 
 /** Returns a path with single slashes, and none at its end. */
@@ -139,7 +144,7 @@ export function withoutSpareSlashes(path: string): string {
   return path.replace(/\/{2,}/g, '/').replace(/(?<=.)\/$/, '')
 }
 
-/** Says whether a program is answered at this path or at one above it. Otherwise the answer is for a person. */
+/** Returns whether this path, or one above it, is for programs. Otherwise the answer is a page for a person. */
 export function isForPrograms(path: string): boolean {
   const lower = withoutSpareSlashes(path).toLowerCase()
   const above = lower.slice(0, lower.lastIndexOf('/'))

@@ -6,18 +6,18 @@ type Claims = Record<string, unknown>
 
 const longestSeconds = 3_600 // FAPI 2.0 Message Signing §5.3.1
 
-/** Whether the FAPI 2.0 Security Profile is what a client is held to. */
+/** Returns whether a client must conform to the FAPI 2.0 Security Profile. */
 export const isFapi = (client: Client | undefined): boolean => client?.['fapi_profile'] === '2.0'
 
-/** The engine's switch: what it refuses by itself when a client is held to the profile. */
+/** The engine's feature, which enforces the profile for clients that must conform to it. */
 export const fapi = {
   enabled: true,
   profile: (_ctx, client) => (isFapi(client) ? '2.0' : undefined),
 } satisfies NonNullable<Configuration['features']>['fapi']
 
 /**
- * Refuses a request object of a FAPI client that is signed by a weak algorithm, or is good for long
- * (FAPI 2.0 Message Signing §5.3.1). What was pushed was looked at when it was.
+ * Rejects a FAPI client's request object that is signed by a weak algorithm or is valid for too long (FAPI 2.0 Message
+ * Signing §5.3.1). A pushed one was checked when it was pushed.
  */
 export async function assertRequestObject(
   { oidc: { entities } }: { oidc: { entities: object } },
@@ -32,7 +32,7 @@ export async function assertRequestObject(
   if (typeof exp !== 'number' || typeof nbf !== 'number') {
     throw new errors.InvalidRequestObject('the request object must have exp and nbf')
   }
-  // It has not expired, so with this nbf is no further in the past than it may be.
+  // The engine rejects an expired one, so this also bounds how far in the past `nbf` may be.
   if (exp <= nbf || exp - nbf > longestSeconds) {
     throw new errors.InvalidRequestObject('the request object must expire within 60 minutes after its nbf')
   }

@@ -7,7 +7,7 @@ import type { Pages } from './pages.ts'
 import type { ResourceServers } from './permissions/resource-servers.ts'
 import type { DynamicRegistration } from './registration/by-client.ts'
 
-/** What of the protocols is switched on. Everything not named here keeps the engine's default. */
+/** Returns the features of the engine. One that is not named keeps the engine's default. */
 export function features({
   config,
   keyring,
@@ -47,10 +47,13 @@ export function features({
   } satisfies Configuration['features']
 }
 
-/** What clients may sign with. The newer name of EdDSA is among it (RFC 9864); HS* and `none` are not. */
+/**
+ * The algorithms that clients may sign with. They include the newer name of EdDSA (RFC 9864), but neither HS* nor
+ * `none`.
+ */
 export const verifiedAlgorithms: string[] = [...signingAlgorithms, 'Ed25519']
 
-/** Signing algorithms: what Postern signs with, and what it accepts from clients. */
+/** Returns the signing algorithms: those that Postern signs with, and those that it accepts from clients. */
 export function algorithms(signing: readonly string[]): NonNullable<Configuration['enabledJWA']> {
   return {
     idTokenSigningAlgValues: signing,
@@ -64,8 +67,8 @@ export function algorithms(signing: readonly string[]): NonNullable<Configuratio
 }
 
 /**
- * RFC 7009 §2.1: only the client a token was issued to may revoke it. Others are answered as for a token that does not
- * exist (§2.2), and learn nothing about it.
+ * Returns whether a client may revoke a token: it must be the client to which it was issued (RFC 7009 §2.1). Any other
+ * gets the answer for a token that does not exist (§2.2), and learns nothing about it.
  */
 async function mayRevoke(
   _ctx: unknown,

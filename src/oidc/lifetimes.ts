@@ -2,9 +2,9 @@ import type { Configuration } from 'oidc-provider'
 import type { Config } from '../config/index.ts'
 import { isFapi } from './fapi.ts'
 
-/** How long everything the engine issues lives, in seconds. */
+/** Returns the lifetimes of everything that the engine issues, in seconds. */
 export function lifetimes(config: Config) {
-  // Longer than any login can be kept alive under it, so that no refresh token dies of its grant.
+  // Longer than any family of refresh tokens, so that none of them ends because its grant expired.
   const grant = config.REFRESH_TOKEN_FAMILY_TTL_SECONDS + 30 * 86_400
 
   return {
@@ -18,15 +18,15 @@ export function lifetimes(config: Config) {
       DeviceCode: 600,
       IdToken: config.ID_TOKEN_TTL_SECONDS,
       Interaction: config.INTERACTION_TTL_SECONDS,
-      // One in which nobody has signed in is only good for the page that began it.
+      // A session in which nobody has signed in serves only the page that began it.
       Session: (_ctx, session) => (session.accountId ? config.SESSION_TTL_SECONDS : config.INTERACTION_TTL_SECONDS),
       Grant: grant,
       PushedAuthorizationRequest: 60, // RFC 9126 §2.2 suggests 5 to 600 seconds
-      // A family ends when it is as old as it may get, however often it was rotated.
+      // A family ends at its maximum age, however often it was rotated.
       RefreshToken: (_ctx, token, client) => {
         const left =
           config.REFRESH_TOKEN_FAMILY_TTL_SECONDS - Math.floor(Date.now() / 1000 - (token.iiat ?? Date.now() / 1000))
-        // One that is not rotated has no successor to live on in.
+        // A FAPI client's token is not rotated and so has no successor: it is valid as long as its family.
         const unused = isFapi(client) ? left : config.REFRESH_TOKEN_TTL_SECONDS
         return Math.max(1, Math.min(unused, left))
       },

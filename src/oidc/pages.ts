@@ -14,7 +14,7 @@ import { TooMany } from './too-many.ts'
 
 type Features = NonNullable<Configuration['features']>
 
-/** The pages the engine asks for: signing out, entering a device code, and errors. */
+/** The pages that the engine leaves to us: signing out, entering a device code, and errors. */
 export type Pages = {
   logout: Pick<NonNullable<Features['rpInitiatedLogout']>, 'logoutSource' | 'postLogoutSuccessSource'>
   device: Pick<
@@ -35,12 +35,12 @@ const deviceErrors: Record<string, DeviceCodeError> = {
 export type PagesDependencies = {
   render: Render
   findWayBack: FindWayBack
-  /** Why a request was refused, where the page may say so: on a developer's own machine. */
+  /** Explains why a request was refused, where the page may say so: on a developer's own machine. */
   explain: ((ctx: KoaContextWithOIDC) => Promise<Explanation> | undefined) | undefined
 }
 
 export function createPages({ render, findWayBack, explain }: PagesDependencies): Pages {
-  // The engine keeps the token of its own forms here; ours carry it in the same field, `xsrf`.
+  // The engine's token against forged forms. Our forms send it in the engine's own field, `xsrf`.
   const xsrf = (ctx: KoaContextWithOIDC) => String((ctx.oidc.session as { state?: { secret?: string } })?.state?.secret)
 
   return {
@@ -105,7 +105,7 @@ export function createPages({ render, findWayBack, explain }: PagesDependencies)
     async renderError(ctx, out, error) {
       noteRefusal(ctx, error)
       if (isForPrograms(ctx.path)) {
-        ctx.body = out // the engine asks the Accept header, and some libraries always name HTML first (RFC 6749 §5.2)
+        ctx.body = out // the engine goes by `Accept`, where some libraries always name HTML first (RFC 6749 §5.2)
         return
       }
       const uid = (ctx['params'] as { uid?: string } | undefined)?.uid

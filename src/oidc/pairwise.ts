@@ -2,10 +2,10 @@ import { createHmac } from 'node:crypto'
 import { isLoopback } from '../registration/uris.ts'
 import type { Secret } from '../secret.ts'
 
-/** The subject an account has towards a client that is told pairwise ones. */
+/** Returns the subject by which a client of the `pairwise` type knows an account. */
 export type PairwiseSubject = (accountId: string, client: { [member: string]: unknown }) => Promise<string>
 
-/** Makes the subjects that accounts have towards clients of the `pairwise` type (OpenID Connect Core §8.1). */
+/** Creates the function that derives subjects for clients of the `pairwise` type (OpenID Connect Core §8.1). */
 export function pairwiseSubjects(salt: Secret<Buffer>): PairwiseSubject {
   return async (accountId, client) =>
     createHmac('sha256', salt.reveal())
@@ -14,8 +14,9 @@ export function pairwiseSubjects(salt: Secret<Buffer>): PairwiseSubject {
 }
 
 /**
- * The clients that know a person by one subject: those of a host. Where it is no host on the web that people return to,
- * it is the client alone. A scheme of an app names no host, and loopback is the same for all apps.
+ * Returns the sector of a client. Clients of the same sector know a person by the same subject. A sector is a host on
+ * the web that people return to. A client without one is a sector by itself: an app's own scheme names no host, and
+ * loopback is the same for all apps.
  */
 function sectorOf(client: Parameters<PairwiseSubject>[1]): string {
   const [first] = (client['redirectUris'] ?? []) as string[]

@@ -6,10 +6,10 @@ import { current } from './request/work.ts'
 
 export type Prompts = interactionPolicy.DefaultPolicy
 
-/** The reason of a login prompt for somebody whose sign-in was ended before they came back from it. */
+/** The reason of the login prompt for a person whose sign-in ended before they returned from the form. */
 export const signInEnded = 'sign_in_ended'
 
-/** What a person is asked for before an authorization request is answered, and when. */
+/** Creates the prompts that come before the answer to an authorization request, and the conditions of each. */
 export function policy(pairwiseSubject: PairwiseSubject): Prompts {
   const prompts = interactionPolicy.base()
   prompts.add(new interactionPolicy.Prompt({ name: 'select_account', requestable: true }), 0)
@@ -20,13 +20,14 @@ export function policy(pairwiseSubject: PairwiseSubject): Prompts {
 }
 
 /**
- * The engine looks at `id_token_hint` when a request arrives, and no more once a page was shown: then anybody
- * who signs in would do. The answer MUST NOT be about a different person (OpenID Connect Core §3.1.2.2).
+ * Requires that the person who signs in is the one whom `id_token_hint` names. The answer MUST NOT be about a different
+ * person (OpenID Connect Core §3.1.2.2). The engine compares the two when a request arrives, and not again after a page
+ * was shown, so anybody could sign in there.
  */
 function expectTheHintedPerson(prompts: Prompts, pairwiseSubject: PairwiseSubject): void {
   const checks = prompts.get('login')?.checks
   const arriving = checks?.get('id_token_hint')
-  if (!checks || !arriving) throw new Error('The engine has no check of id_token_hint any more.')
+  if (!checks || !arriving) throw new Error('The engine has no check of id_token_hint.')
   const { reason, description, error = 'login_required' } = arriving
   const isSomebodyElse = async ({ oidc }: KoaContextWithOIDC) => {
     const hint = oidc.params?.['id_token_hint']
@@ -41,17 +42,17 @@ function expectTheHintedPerson(prompts: Prompts, pairwiseSubject: PairwiseSubjec
   checks.add(new interactionPolicy.Check(reason, description, error, isSomebodyElse))
 }
 
-/** Has the sign-in page say why the sign-in that was just made does not count. */
+/** Makes the sign-in page say why the sign-in that was just made does not count. */
 function tellOfEndedSignIns(prompts: Prompts): void {
-  const description = 'the sign-in has ended meanwhile'
+  const description = 'the sign-in has ended'
   const hasEnded = ({ oidc }: KoaContextWithOIDC) =>
     current()?.reads.hasSignInEnded === true && !oidc.session?.accountId
   prompts.get('login')?.checks.add(new interactionPolicy.Check(signInEnded, description, 'login_required', hasEnded))
 }
 
 /**
- * Asks again for what was denied and is required by now. A denial is remembered, and the person would otherwise be locked
- * out of an app that cannot do without.
+ * Asks again for scopes that the person denied and the client has required since. A denial is remembered, so otherwise
+ * the person would be locked out of an app that cannot work without them.
  */
 function askAgainForRequiredScopes(prompts: Prompts): void {
   const denied = ({ oidc }: KoaContextWithOIDC) => {
@@ -73,7 +74,7 @@ function askAgainForRequiredScopes(prompts: Prompts): void {
 
 const aboutUndecided = ['op_scopes_missing', 'op_claims_missing', 'rs_scopes_missing']
 
-/** Whether a page is going to be shown for another reason than that something was not consented to yet. */
+/** Returns whether a page will be shown for another reason than that something is undecided. */
 export async function asksBesides(prompts: Prompts, ctx: KoaContextWithOIDC): Promise<boolean> {
   for (const { checks } of prompts) {
     for (const { reason, check } of checks) {

@@ -27,13 +27,13 @@ export type ProvidersDependencies = {
   findWayBack: FindWayBack
   throttleKey: Secret<Buffer>
   log: Logger
-  /** How what clients name is fetched; by default the guarded way. */
+  /** Fetches the addresses that clients name; by default the guarded way. */
   fetch?: typeof globalThis.fetch | undefined
 }
 
 /**
- * Makes engines that differ in nothing but their keys, which an engine takes when it is made. They share the storage,
- * so that a request may begin at one and the next one of the same browser end at another.
+ * Returns a function that creates engines. They differ only in their keys, which an engine takes when it is created.
+ * They share the storage, so that one engine may answer a browser's first request and another one the next.
  */
 export function createProviders({
   config,
@@ -45,13 +45,14 @@ export function createProviders({
   log,
   ...options
 }: ProvidersDependencies): (keyring: Keyring) => Provider {
-  const isLocal = config.ISSUER.startsWith('http:') // which only a loopback address may be
+  const isLocal = config.ISSUER.startsWith('http:') // only a loopback address may use http
   const fetch =
     options.fetch ??
     createGuardedFetch({
       allowsLoopback: isLocal,
       privateHosts: config.EGRESS_PRIVATE_HOSTS,
-      onFailure: ({ host, reason }) => log.warn({ err: reason, host }, 'what a client named could not be fetched'),
+      onFailure: ({ host, reason }) =>
+        log.warn({ err: reason, host }, 'an address that a client named could not be fetched'),
     })
   const verify = createStatementVerifier({
     issuers: config.SOFTWARE_STATEMENT_ISSUERS,
@@ -77,7 +78,7 @@ export function createProviders({
   const registration = createDynamicRegistration({ storage, verifyStatement })
 
   return (keyring) => {
-    // Clients are of the engine that they were made for, and no other takes them.
+    // A client belongs to the engine that it was parsed for. No other engine accepts it.
     const documents =
       hosts.length > 0 ? createClientDocuments({ storage, documents: read, hosts, throttleKey }) : undefined
     const dependencies = { config, keyring, storage, pages, registration, resourceServers, documents, logos, fetch }

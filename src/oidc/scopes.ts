@@ -10,8 +10,8 @@ const fromProfile = (...names: ClaimName[]): Claims =>
   Object.fromEntries(names.map((name) => [name, (account: Account) => account.profile[name]]))
 
 /**
- * The scopes that relying parties can ask for (OpenID Connect Core §5.4), with the claims that each releases. A new scope or
- * claim is an entry here, and its text on the consent page an entry in `views/texts/`.
+ * The scopes that relying parties can request (OpenID Connect Core §5.4), with the claims that each releases. A new
+ * scope or claim is an entry here, and its text on the consent page is an entry in `views/texts/`.
  */
 export const scopes: Record<ScopeName, { claims: Claims }> = {
   openid: { claims: { sub: (account) => account.id } },
@@ -29,15 +29,18 @@ export const scopes: Record<ScopeName, { claims: Claims }> = {
   offline_access: { claims: {} },
 }
 
-/** Whether a scope is one of OpenID Connect. Its name is then no API's: it would be in the `scope` of any client. */
+/**
+ * Returns whether a scope belongs to OpenID Connect. No API can use its name, because the `scope` of any client may
+ * contain it.
+ */
 export function isScope(name: string): name is ScopeName {
   return Object.hasOwn(scopes, name)
 }
 
-/** The scopes that userinfo answers something for. */
+/** The scopes that userinfo returns claims for. */
 export const scopesOfUserinfo: readonly string[] = Object.keys(scopes).filter((name) => name !== 'offline_access')
 
-/** Claims by scope, in the form the engine wants. */
+/** The claims of each scope, in the engine's form. */
 export const claimsByScope: Record<string, string[]> = Object.fromEntries(
   Object.entries(scopes).flatMap(([name, { claims }]) => {
     const names = Object.keys(claims)
@@ -47,22 +50,24 @@ export const claimsByScope: Record<string, string[]> = Object.fromEntries(
 
 const allClaims: Record<string, Claim> = Object.assign({}, ...Object.values(scopes).map(({ claims }) => claims))
 
-/** Whether there is a claim of this name. */
+/** Returns whether there is a claim of this name. */
 export function isClaim(name: string): name is ClaimName | 'sub' {
   return Object.hasOwn(allClaims, name)
 }
 
-/** The scope that a claim comes with, if there is one. */
+/** Returns the scope that releases a claim, if there is one. */
 export function scopeOf(claim: string): string | undefined {
   return Object.entries(scopes).find(([, { claims }]) => Object.hasOwn(claims, claim))?.[0]
 }
 
-/** The value of one claim of an account, or `undefined`. */
+/** Returns the value of one claim of an account, or `undefined`. */
 export function claimOf(account: Account, name: string): unknown {
   return isClaim(name) ? allClaims[name]?.(account) : undefined
 }
 
-/** All claims of an account that have a value. What of it is released, the engine decides by scope and grant. */
+/**
+ * Returns all claims of an account that have a value. The engine decides by scope and grant which of them it releases.
+ */
 export function claimsOf(account: Account): Record<string, unknown> & { sub: string } {
   const entries = Object.entries(allClaims).map(([name, claim]) => [name, claim(account)])
   return { ...Object.fromEntries(entries.filter(([, value]) => value !== undefined)), sub: account.id }

@@ -1,6 +1,6 @@
 import { errors } from 'oidc-provider'
 
-/** More came than is let in. RFC 6585 §4 */
+/** The error of a request beyond a rate limit (RFC 6585 §4). */
 export class TooMany extends errors.OIDCProviderError {
   readonly retryAfterSeconds: number
 

@@ -136,7 +136,7 @@ describe('building a provider', () => {
     const named = { ...next, publicJwk: { ...next.publicJwk, kid: 'next' } }
     expect(build({ signing: [...first().keyring.signing, named] })).toBeDefined()
     expect(() => build({ signing: [named, ...first().keyring.signing] })).toThrow(
-      `Of the ${next.alg} signing keys the first one has to be the one that signs.`,
+      `The first ${next.alg} signing key must be the one that signs.`,
     )
   })
 

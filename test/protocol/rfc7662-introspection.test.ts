@@ -181,7 +181,7 @@ describe('an API that relies on OpenID Connect scopes', () => {
     postern.logged
       .splice(0)
       .map((line) => JSON.parse(line))
-      .filter(({ msg }) => /^introspection is answered with inactive/.test(msg))
+      .filter(({ msg }) => /^introspection returns inactive/.test(msg))
 
   test('learns about userinfo tokens of every client once an administrator marks its own client', async () => {
     const own = await postern.createClient(machine)

@@ -3,24 +3,24 @@ import { nameProblem } from '../../registration/names.ts'
 import type { Asker } from '../../views/askers.ts'
 import type { Client } from '../engine.ts'
 
-/** A client as the consent page shows it; when that changes, the person is asked again. */
+/** The part of a client that the consent page shows; when it changes, the person is asked again. */
 export type Shown = { name: string; host: string }
 
 const reviewed = new WeakSet<Client>()
 
-/** Notes that an administrator registered this client, and so answers for what it calls itself. */
+/** Marks a client as registered by an administrator, who answers for the name that it gives itself. */
 export function noteReviewed(client: Client): void {
   reviewed.add(client)
 }
 
 const logos = new WeakMap<Client, string>()
 
-/** Notes that the logo of this client is here, under this hash. */
+/** Stores the hash under which this server has a client's logo. */
 export function noteLogo(client: Client, hash: string): void {
   logos.set(client, `/logos/${hash}`)
 }
 
-/** Who asks, as every page shows it. */
+/** Returns a client as every page shows it. */
 export function askerOf(client: Client, redirectUri = ''): Asker {
   const document = addressOf(client.clientId)
   return {
@@ -31,15 +31,17 @@ export function askerOf(client: Client, redirectUri = ''): Asker {
   }
 }
 
-/** What the consent page says about a client, so that the person is asked again when that changes. */
+/** Returns the part of a client that the consent page shows, so that the person is asked again when it changes. */
 export function shownOf(client: Client, redirectUri: string): Shown {
   const url = URL.parse(redirectUri)
-  // Only of a web address does the host say who gets the answer; with a scheme of an app's own anyone can write one.
+  // Only the host of a web address tells who gets the answer: anyone can use any host with an app's own scheme.
   const host = url && /^https?:$/.test(url.protocol) ? url.host : (url?.protocol ?? '')
   return { name: nameOf(client), host }
 }
 
-/** What a client calls itself; of a stranger only what may be registered now, whenever it was. */
+/**
+ * Returns the name that a client gives itself; that of a stranger only if it may be registered now, whenever it was.
+ */
 function nameOf(client: Client): string {
   const { clientName, clientId } = client
   if (clientName === undefined || (!reviewed.has(client) && nameProblem(clientName))) return clientId

@@ -13,8 +13,9 @@ const stalenessMs = 5_000 // the bound promised in docs/operations.md
 const clockSkewMs = 60_000 // how far the clocks of two processes may differ
 
 /**
- * Clients by id, kept in process. A change anywhere is heard at once by notification; in case one is lost,
- * what changed lately is asked for every two seconds, and if even that fails nothing older than five is used.
+ * Creates the cache that keeps clients by id in the process. A notification reports a change anywhere at once. In case
+ * one is lost, recent changes are read every two seconds, and if even that fails, no entry older than five seconds is
+ * used.
  */
 export function createClientCache({
   database,
@@ -33,7 +34,7 @@ export function createClientCache({
 
   const forget = (id: string) => {
     known.delete(id)
-    loading.delete(id) // what is being read may be from before the change
+    loading.delete(id) // a read under way may be from before the change
   }
   const notifications = listen(database, changes.changedChannel, forget)
 
@@ -41,12 +42,12 @@ export function createClientCache({
     const now = Date.now()
     try {
       for (const { id, updatedAtMs } of await changes.changedSince(db, new Date(startedAt - clockSkewMs))) {
-        if (known.get(id)?.updatedAtMs !== updatedAtMs) forget(id) // else it was read since
+        if (known.get(id)?.updatedAtMs !== updatedAtMs) forget(id) // otherwise it was read since
       }
       checkedAt = now
       startedAt = now
     } catch {
-      // Until a check succeeds again, what is known grows stale and `find` asks the database itself.
+      // Until a check succeeds again, entries become stale and `find` reads the database itself.
     }
     timer = setTimeout(check, checkEveryMs).unref()
   }
@@ -57,7 +58,7 @@ export function createClientCache({
     loading.set(id, pending)
     try {
       const found = await pending
-      // One that was never used may be gone without a trace, and so without being found among what changed.
+      // A client that was never used may be deleted without a trace, and then is not among what changed.
       if (found && !found.isUnused && loading.get(id) === pending) known.set(id, found)
       return found
     } finally {

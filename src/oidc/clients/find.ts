@@ -12,8 +12,8 @@ import type { Logos } from './logos.ts'
 import { acceptPreviousSecrets } from './previous-secrets.ts'
 
 /**
- * Lets the engine find clients, each parsed once as long as it does not change. The engine itself keeps a hundred;
- * with more in use it would parse anew, and fetch what `sector_identifier_uri` names anew, at every request.
+ * Lets the engine find clients, each parsed only once until it changes. The engine itself keeps a hundred. With more in
+ * use it would parse each again at every request, and fetch what `sector_identifier_uri` names.
  */
 export function keepClients(
   provider: Provider,
@@ -39,7 +39,7 @@ export function keepClients(
       const hash = typeof logoUri === 'string' ? await translated(logos.of(client.clientId, logoUri)) : undefined
       if (hash !== undefined) noteLogo(client, hash)
     }
-    // OpenID Connect Core §8.1: the redirect URIs have to be among those that the document there lists.
+    // OpenID Connect Core §8.1: the redirect URIs must be among those in the document at `sector_identifier_uri`.
     if (client.sectorIdentifierUri !== undefined) await validate(provider, withOpenScopes(metadata))
     if (active.previousSecret) acceptPreviousSecret(client, active.previousSecret)
     return client
@@ -60,28 +60,29 @@ export function keepClients(
     if (!client) {
       client = toClient(found)
       parsed.set(found, client)
-      client.catch(() => parsed.delete(found)) // what could not be fetched now can perhaps be later
+      client.catch(() => parsed.delete(found)) // a fetch that failed now may succeed later
     }
     return client
   }
 }
 
-/** Notes which version of a client the request goes by: the first it read. */
+/** Records the version of a client that the request goes by: the first one that it read. */
 function noteRead(id: string, found: ActiveClient | undefined): void {
   const work = current()
   if (found && work && !work.reads.clients.has(id)) work.reads.clients.set(id, found)
 }
 
 /**
- * Whether the request is one in which a client asks for something. Only then the document of one that has a document is
- * read. Others, such as an introspection by an API, go by what it said last, and do not depend on whether it is there.
+ * Returns whether the client itself sent the request. Only then is the metadata document read, if the client has one.
+ * Other requests, such as an introspection by an API, use its last version, and do not depend on whether the document
+ * is there.
  */
 function isAsking(): boolean {
   const endpoint = current()?.endpoint
   return endpoint === 'authorization' || endpoint === 'token'
 }
 
-/** What the engine makes of a client has its secret in the open, so it is printed as its id alone. */
+/** Prints a client as its id alone, because the engine's object contains the secret in clear. */
 function printById({ Client: { prototype } }: Provider): void {
   function print(this: Client): string {
     return `[client ${this.clientId}]`
@@ -90,8 +91,8 @@ function printById({ Client: { prototype } }: Provider): void {
 }
 
 /**
- * Ends a secret in the second that `client_secret_expires_at` says (RFC 7591 §3.2.1). The engine adds the tolerance that it
- * has for the clocks of others, but it is this server that said when.
+ * Ends a secret in the second that `client_secret_expires_at` names (RFC 7591 §3.2.1). The engine adds its tolerance
+ * for the clocks of others, but this server chose the time itself.
  */
 function endSecretsOnTime({ Client: { prototype } }: Provider): void {
   function check(this: Client, message: string, errorOverride?: string): void {
@@ -103,7 +104,7 @@ function endSecretsOnTime({ Client: { prototype } }: Provider): void {
   Object.assign(prototype, { checkClientSecretExpiration: check })
 }
 
-/** Checks metadata as the engine does at registration, what it fetches for that included. */
+/** Validates metadata as the engine does at registration, including what it fetches for that. */
 async function validate({ Client }: Provider, metadata: object): Promise<void> {
   await (Client as unknown as { validate(metadata: object): Promise<void> }).validate(metadata)
 }

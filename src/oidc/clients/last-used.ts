@@ -9,21 +9,22 @@ import type { ClientCache } from '../request/storage.ts'
 
 export type ClientUses = {
   /**
-   * Notes that a client was used now. Costs no time: it is written later, with others. `isProof` says that somebody signed
-   * in to it or it got a token, which takes more than having registered.
+   * Records that a client was used now. It costs no time: it is written later, with others. `isProof` means that
+   * somebody signed in to it or that it got a token, which shows more than its registration does.
    */
   note(id: string, isProof: boolean): void
-  /** Writes what was noted. */
+  /** Writes what was recorded. */
   stop(): Promise<void>
 }
 
-const resolutionMs = 60 * 60_000 // how exactly it is known when a client was used last
+const resolutionMs = 60 * 60_000 // how precisely the last use of a client is known
 const everyMs = 60_000
-const remembered = 20_000 // clients, as many as are kept in process
+const remembered = 20_000 // clients, as many as the cache keeps
 
 /**
- * When clients were used last. It is written once a minute at most, in one statement for all clients, and for each
- * once an hour. The exception is a client that is to be removed unless it is used: what saves it is written at once.
+ * Creates the record of when clients were last used. It is written at most once a minute, in one statement for all
+ * clients, and at most once an hour for each. The exception is a client that is to be removed as unused: the use that
+ * keeps it is written at once.
  */
 export function createClientUses({ db, clients, log }: { db: Db; clients: ClientCache; log: Logger }): ClientUses {
   const noted = createBoundedMap<string, { atMs: number; isProof: boolean }>(remembered)
@@ -44,7 +45,7 @@ export function createClientUses({ db, clients, log }: { db: Db; clients: Client
     try {
       await lifetimes.noteUse(db, { ids, proven, usedAt: new Date() })
     } catch (error) {
-      log.warn({ err: error }, 'the use of clients could not be noted, and will be tried again')
+      log.warn({ err: error }, 'the use of clients could not be recorded; it will be tried again')
       for (const [id, isProof] of uses) waiting.set(id, isProof || waiting.get(id) === true)
       schedule(everyMs)
     }
@@ -70,7 +71,7 @@ export function createClientUses({ db, clients, log }: { db: Db; clients: Client
       if (!isProof) return
       clients.find(id).then(
         (client) => client?.isUnused && schedule(0),
-        () => {}, // then it is written in a minute, as any other
+        () => {}, // then it is written within a minute, as any other
       )
     },
     async stop() {
@@ -81,14 +82,14 @@ export function createClientUses({ db, clients, log }: { db: Db; clients: Client
   }
 }
 
-/** Notes whenever a client has authenticated, or somebody has signed in to it. */
+/** Records a use whenever a client has authenticated, or somebody has signed in to it. */
 export function noteUses(provider: Provider, uses: ClientUses): void {
   provider.use(async (ctx, next) => {
     await next()
     const { oidc } = ctx as Partial<KoaContextWithOIDC>
     const address = addressOf(ctx.path)
     if (!oidc?.client || ctx.status >= 400 || !address?.authenticatesClient) return
-    // Anybody can say that they are a public client. Only one that gets tokens has shown something; and whoever has just
+    // Anybody can name a public client, so only one that gets tokens has shown anything. Anybody who has just
     // registered can authenticate, which alone does not keep a client.
     const isProof = address.endpoint === 'token'
     if (isProof || oidc.client.clientAuthMethod !== 'none') uses.note(oidc.client.clientId, isProof)

@@ -5,7 +5,10 @@ import { readImage } from '../../egress/images.ts'
 import * as store from '../../stores/clients/logos.ts'
 
 export type Logos = {
-  /** The hash of a client's logo, if it is here. If it was never asked for, it is fetched meanwhile, for the next page. */
+  /**
+   * Returns the hash of a client's logo, if it is here. A logo that is missing is fetched in the background, for the
+   * next page.
+   */
   of(clientId: string, uri: string): Promise<string | undefined>
 }
 
@@ -13,8 +16,8 @@ const largestPixels = 1_024 // each way; a page shows 56
 const triedAgainAfterMs = 24 * 3_600_000
 
 /**
- * The logos of clients (OpenID Connect Registration 1.0 §2), fetched once and served from here: a page that had a browser
- * fetch them would tell each app's server who looks at it, and when.
+ * Fetches the logos of clients (OpenID Connect Registration 1.0 §2) once, and serves them from here: if browsers
+ * fetched them, each app's server would learn who looks at it, and when.
  */
 export function createLogos({ db, fetch: get, log }: { db: Db; fetch: typeof globalThis.fetch; log: Logger }): Logos {
   const fetching = new Set<string>()
@@ -29,7 +32,7 @@ export function createLogos({ db, fetch: get, log }: { db: Db; fetch: typeof glo
     const image = readImage(bytes)
     if (!image) throw new Error('it is no PNG, JPEG, GIF or WebP')
     if (Math.max(image.width, image.height) > largestPixels) {
-      throw new Error(`it has ${image.width} × ${image.height} pixels, of at most ${largestPixels} each way`)
+      throw new Error(`it has ${image.width} × ${image.height} pixels; the maximum is ${largestPixels} each way`)
     }
     return { hash: createHash('sha256').update(bytes).digest('hex'), type: image.type, bytes }
   }

@@ -5,17 +5,17 @@ import { current } from '../request/work.ts'
 
 type PreviousSecret = NonNullable<ActiveClient['previousSecret']>
 
-/** What the engine keeps of a client's secret as keys, to verify `client_secret_jwt` with (RFC 7523 §2.2). */
+/** The keys that the engine derives from a client's secret, to verify `client_secret_jwt` with (RFC 7523 §2.2). */
 type SymmetricKeys = Iterable<{ use: string; k: string }> & {
   selectForVerify(options: object): object[]
   getKeyObject(key: object, ...rest: unknown[]): unknown
 }
 
 /**
- * Teaches the engine that a client may have two secrets for a while, so that one can be replaced without an outage.
+ * Makes the engine accept two secrets of a client for a while, so that one can be replaced without an outage.
  *
- * @returns what gives a client the secret it had before. It is kept beside the client and not on it, because what is
- * on it is its metadata and gets shown; and it ends when it ends, however long the client is kept.
+ * @returns a function that gives a client its previous secret. That is kept beside the client, because the members of a
+ *   client are metadata and get shown. It ends on time, however long the client is kept.
  */
 export function acceptPreviousSecrets({
   Client: { prototype },
@@ -25,12 +25,12 @@ export function acceptPreviousSecrets({
 
   prototype.compareClientSecret = async function (this: Client, presented) {
     const previous = previousSecrets.get(this)
-    const secrets = [this.clientSecret, ...(previous && isGood(previous) ? [previous.value.reveal()] : [])]
-    // All are compared, each in constant time, so that how long it takes does not tell which one it was.
+    const secrets = [this.clientSecret, ...(previous && isValid(previous) ? [previous.value.reveal()] : [])]
+    // All are compared, each in constant time, so that the duration does not tell which one matched.
     const matches = await Promise.all(
       secrets.map((clientSecret) => compare.call({ clientSecret } as Client, presented)),
     )
-    noteWhich(!matches[0])
+    recordWhich(!matches[0])
     return matches.includes(true)
   }
 
@@ -49,21 +49,21 @@ function verifyWith(client: Client, previous: PreviousSecret): void {
   const select = keys.selectForVerify.bind(keys)
   keys.selectForVerify = (options) => [
     ...select(options),
-    ...(isGood(previous) ? previousKeys.selectForVerify(options) : []),
+    ...(isValid(previous) ? previousKeys.selectForVerify(options) : []),
   ]
   // Keys are tried one after the other until one verifies the assertion.
   const getKeyObject = keys.getKeyObject.bind(keys)
   const previousKey = new Set<object>(previousKeys)
   keys.getKeyObject = (key, ...rest) => {
-    noteWhich(previousKey.has(key))
+    recordWhich(previousKey.has(key))
     return getKeyObject(key, ...rest)
   }
 }
 
-/** Notes which secret the client of this request had, since the one before may end while the request is under way. */
-function noteWhich(isPrevious: boolean): void {
+/** Records which secret authenticated the client, because the previous one may end while the request is under way. */
+function recordWhich(isPrevious: boolean): void {
   const work = current()
   if (work) work.reads.isByPreviousSecret = isPrevious
 }
 
-const isGood = ({ expiresAtMs }: PreviousSecret) => expiresAtMs > Date.now()
+const isValid = ({ expiresAtMs }: PreviousSecret) => expiresAtMs > Date.now()

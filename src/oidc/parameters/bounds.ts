@@ -1,14 +1,14 @@
 import { errors } from 'oidc-provider'
 
 /**
- * How many bytes each parameter of an authorization request may have. The parameters are kept with the request until
- * the person has answered, so without a bound a stranger decides how much is kept.
+ * The maximum length of each parameter of an authorization request, in bytes. The parameters are kept with the request
+ * until the person has answered, so without a bound a stranger decides how much is kept.
  */
 export const parameterBounds = {
   acr_values: 1_024,
   claims: 4_096,
   claims_locales: 512,
-  client_id: 2_048, // a client id metadata document's is a URL
+  client_id: 2_048, // the id of a client with a metadata document is a URL
   code_challenge: 128, // RFC 7636 §4.2
   code_challenge_method: 32,
   display: 32,
@@ -20,7 +20,7 @@ export const parameterBounds = {
   prompt: 128,
   redirect_uri: 2_048,
   registration: 2_048,
-  request: 16_384, // kept as it is when it was pushed (RFC 9126 §3)
+  request: 16_384, // a pushed one is kept as it is (RFC 9126 §3)
   request_uri: 512,
   resource: 4_096, // all values together (RFC 8707 §2)
   response_mode: 64,
@@ -30,15 +30,19 @@ export const parameterBounds = {
   ui_locales: 512,
 } as const satisfies Record<string, number>
 
-/** How much is kept of what a device says about itself: enough to recognise it by. */
+/** The length to which a device's description of itself is kept: enough to recognise the device by. */
 const longestUserAgent = 256 // characters
 
-/** The name a device calls itself by, as far as it is shown and kept. */
+/** Cuts a device's description of itself to the length that is shown and kept. */
 export function keptUserAgent(given: string): string {
   return given.slice(0, longestUserAgent)
 }
 
-/** @throws InvalidRequest naming the first parameter that is too long, and how long it may be. */
+/**
+ * Checks that no parameter is too long.
+ *
+ * @throws InvalidRequest naming the first parameter that is, and its maximum.
+ */
 export function assertBounded(parameters: Record<string, unknown>): void {
   for (const name of Object.keys(parameterBounds) as (keyof typeof parameterBounds)[]) {
     const most = parameterBounds[name]

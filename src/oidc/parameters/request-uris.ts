@@ -16,13 +16,13 @@ type Fetching = { db: Db; throttleKey: Secret<Buffer>; fetch: typeof globalThis.
 
 const pushed = 'urn:ietf:params:oauth:request_uri:' // RFC 9126 §2.2
 const windowSeconds = 3_600
-// Anybody can have a request object fetched, by opening an address. A part is for networks that asked for none yet.
+// Anybody can cause a fetch, by opening an address. `reserved` is kept for networks that have not caused one yet.
 const limits = { perNetwork: 60, perEverybody: 600, reserved: 120 } // of each client
 
 /**
- * Accepts request objects by reference (OpenID Connect Core §6.2, RFC 9101 §5.2), of clients that registered where theirs
- * are. The engine speaks of those by value alone. So one is fetched when the engine has found the client that asks, and is
- * what the engine reads in `request` from there on: that it is signed is checked as ever, and so is all it says.
+ * Accepts request objects by reference (OpenID Connect Core §6.2, RFC 9101 §5.2), from clients that registered the
+ * addresses of theirs. The engine accepts them by value alone. So the object is fetched when the engine has found the
+ * client, and becomes the `request` that the engine reads next: it checks the signature and the contents as usual.
  */
 export function acceptRequestUris(provider: Provider, fetching: Fetching): void {
   const { Client } = provider
@@ -40,9 +40,9 @@ export function acceptRequestUris(provider: Provider, fetching: Fetching): void 
 
 async function dereference(params: Record<string, unknown>, client: Client, fetching: Fetching): Promise<void> {
   const { request_uri: uri, request } = params
-  if (typeof uri !== 'string' || request !== undefined || uri.startsWith(pushed)) return // which are the engine's
+  if (typeof uri !== 'string' || request !== undefined || uri.startsWith(pushed)) return // left to the engine
   if (client.requirePushedAuthorizationRequests) return
-  params['request_uri'] = undefined // so that it is not fetched again to tell the client what went wrong
+  params['request_uri'] = undefined // so that it is not fetched again while the error is reported
   const registered = [client['request_uris'] ?? []].flat().map(withoutFragment)
   if (!registered.includes(withoutFragment(uri))) {
     throw new errors.InvalidRequestUri('request_uri is not among the request_uris that the client is registered with')
@@ -55,7 +55,7 @@ async function dereference(params: Record<string, unknown>, client: Client, fetc
   else params['request'] = object
 }
 
-/** What a request object says that is not signed (RFC 7519 §6), or `undefined` of any other. */
+/** Returns the claims of an unsigned request object (RFC 7519 §6); `undefined` for any other. */
 function unsignedClaims(object: string): Record<string, unknown> | undefined {
   try {
     const { alg } = decodeProtectedHeader(object)
@@ -66,42 +66,51 @@ function unsignedClaims(object: string): Record<string, unknown> | undefined {
 }
 
 /**
- * Takes the parameters of an unsigned request object in place of those of the request (OpenID Connect Core §6.1). Whom it is of is
- * known by the address that the client registered and TLS, so by value none is accepted. The engine checks it as it does a
- * request without a request object.
+ * Replaces the parameters of a request by those of an unsigned request object (OpenID Connect Core §6.1). The
+ * registered address and TLS show whose object it is, so none is accepted by value. The engine checks the result as it
+ * checks a request without a request object.
  */
 function unpack(claims: Record<string, unknown>, params: Record<string, unknown>, client: Client): void {
   const refuse = (why: string) => new errors.InvalidRequestObject(why)
-  const isHeldToSign = client['requireSignedRequestObject'] || client['fapi_profile'] !== undefined
-  if (isHeldToSign || client['requestObjectSigningAlg'] !== undefined) throw refuse('the request object must be signed')
+  const mustSign = client['requireSignedRequestObject'] || client['fapi_profile'] !== undefined
+  if (mustSign || client['requestObjectSigningAlg'] !== undefined) throw refuse('the request object must be signed')
   for (const name of ['client_id', 'response_type']) {
     const isSame = claims[name] === undefined || claims[name] === params[name]
-    if (!isSame) throw refuse(`${name} of the request object must be the one of the request`) // §6.1, §6.3.3
+    if (!isSame) throw refuse(`${name} of the request object must equal that of the request`) // §6.1, §6.3.3
   }
   if (Number(claims['exp'] ?? Infinity) * 1000 <= Date.now()) throw refuse('the request object has expired')
   if (claims['iss'] !== undefined && claims['iss'] !== client.clientId) throw refuse('iss must be the client_id')
-  const ofParameters = Object.entries(claims).filter(([name]) => name in params && !isOfObject.includes(name))
+  const ofParameters = Object.entries(claims).filter(([name]) => name in params && !objectMembers.includes(name))
   for (const [name, value] of ofParameters) {
     params[name] = typeof value === 'string' ? value : Array.isArray(value) ? value.map(String) : JSON.stringify(value)
   }
 }
 
-const isOfObject = ['client_id', 'request', 'request_uri', 'registration', 'client_assertion', 'client_assertion_type']
+const objectMembers = [
+  'client_id',
+  'request',
+  'request_uri',
+  'registration',
+  'client_assertion',
+  'client_assertion_type',
+]
 
 async function read(url: string, { fetch: get }: Fetching): Promise<string> {
   const headers = { accept: 'application/oauth-authz-req+jwt, application/jwt;q=0.9, */*;q=0.1' }
-  // Why it failed is in the log: who named the address is not told what is there.
+  // The log has the reason. The client that named the address does not learn what is there.
   const response = await get(url, { headers, redirect: 'manual' }).catch(() => undefined)
   if (response?.status !== 200) throw new errors.InvalidRequestUri('request_uri could not be fetched')
   const body = (await response.text()).trim()
   if (Buffer.byteLength(body) > parameterBounds.request) {
-    throw new errors.InvalidRequestUri(`what is at request_uri is longer than ${parameterBounds.request} bytes`)
+    throw new errors.InvalidRequestUri(
+      `the request object at request_uri is longer than ${parameterBounds.request} bytes`,
+    )
   }
-  if (body === '') throw new errors.InvalidRequestUri('there is nothing at request_uri')
+  if (body === '') throw new errors.InvalidRequestUri('the request object at request_uri is empty')
   return body
 }
 
-/** Counts a request object that is fetched, and says how many seconds there are to wait. */
+/** Counts a fetch of a request object, and returns the seconds to wait before it is allowed; 0 if it is allowed now. */
 async function count(clientId: string, { db, throttleKey }: Fetching): Promise<number> {
   const address = current()?.address ?? ''
   const keyHash = (...about: string[]) => keyedHash(throttleKey, ['request object', clientId, ...about].join('\0'))
@@ -118,7 +127,9 @@ async function count(clientId: string, { db, throttleKey }: Fetching): Promise<n
   })
 }
 
-/** The fragment is a digest of what is there, for servers that keep it (OpenID Connect Core §6.2). This one does not. */
+/**
+ * Removes the fragment, a digest of the object for servers that keep it (OpenID Connect Core §6.2). This one does not.
+ */
 const withoutFragment = (uri: unknown) => String(uri).split('#', 1)[0] ?? ''
 
 function advertise(provider: Provider): void {

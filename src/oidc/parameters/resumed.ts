@@ -2,10 +2,10 @@ import Provider, { errors, type KoaContextWithOIDC, type ResponseType } from 'oi
 import { scopes } from '../scopes.ts'
 
 /**
- * Asks again, before anything else when a request goes on after a page, whether the client still has the redirect URI. One
- * that was removed gets no answer, not even an error (RFC 6749 §4.1.2.1) such as that the person refused.
+ * Checks again, before a request continues after a page, that the client still has the redirect URI. A removed one gets
+ * no answer, not even an error (RFC 6749 §4.1.2.1) such as that the person refused.
  *
- * @throws errors.InvalidRedirectUri, as the engine does at first.
+ * @throws errors.InvalidRedirectUri, as the engine does when the request arrives.
  */
 export async function assertStillReturns({ params }: { params?: Record<string, unknown> }): Promise<void> {
   const { client_id: id, redirect_uri: redirectUri } = params ?? {}
@@ -16,9 +16,9 @@ export async function assertStillReturns({ params }: { params?: Record<string, u
 }
 
 /**
- * Asks again what else the engine asks only when a request arrives: the client may be another by then.
+ * Checks again what else the engine checks only when a request arrives, because the client may have changed since.
  *
- * @throws errors.InvalidRequest or errors.InvalidScope, as the engine does at first.
+ * @throws errors.InvalidRequest or errors.InvalidScope, as the engine does when the request arrives.
  */
 export function assertStillAllowed({ oidc: { client, params } }: KoaContextWithOIDC): void {
   const { response_type: responseType, scope } = params ?? {}

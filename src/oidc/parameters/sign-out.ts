@@ -6,7 +6,7 @@ import { assertBounded } from './bounds.ts'
 
 const { InvalidClient, InvalidRequest, OIDCProviderError } = errors
 
-/** The parameters of a request to sign out, of which one may be repeated by mistake. */
+/** The parameters of a request to sign out. One that is repeated by mistake is an array. */
 export type SignOutParameters = Record<string, string | string[] | undefined>
 
 /** A request to sign out (RP-Initiated Logout 1.0 §2), as far as it can be followed. */
@@ -14,15 +14,15 @@ export type SignOutRequest = {
   client: Client | undefined
   /** The claims of the `id_token_hint`, which was verified. */
   hint: JWTPayload | undefined
-  /** Where the person returns to, with the `state`. */
+  /** The address to which the person returns, with the `state`. */
   returnTo: string | undefined
-  /** The first thing that is wrong with it. Then there is no hint and nowhere to return to. */
+  /** The first thing that is wrong with the request. It then has neither a hint nor an address to return to. */
   flaw: errors.OIDCProviderError | undefined
 }
 
 /**
- * Reads a request to sign out. Whatever is wrong with it, the person still wants to sign out: only the redirect is
- * given up (RP-Initiated Logout 1.0 §4), which is all that could do harm.
+ * Reads a request to sign out. Even with an invalid one the person wants to sign out: only the redirect is dropped
+ * (RP-Initiated Logout 1.0 §4), which is all that could do harm.
  */
 export async function readSignOut(provider: Provider, given: SignOutParameters): Promise<SignOutRequest> {
   const request: SignOutRequest = { client: undefined, hint: undefined, returnTo: undefined, flaw: undefined }
@@ -51,7 +51,7 @@ async function getClient(provider: Provider, id: string): Promise<Client> {
   return client
 }
 
-/** An ID token that has expired still says whom it was about (§2). */
+/** Verifies the `id_token_hint`. An expired ID token still says whom it is about (§2). */
 async function readHint(provider: Provider, hint: string, clientId: string | undefined) {
   const { aud } = claimsIn(hint)
   if (typeof aud !== 'string') throw new InvalidRequest('id_token_hint has no single audience')
@@ -89,8 +89,8 @@ function returnAddress(
 }
 
 /**
- * Says whether the `id_token_hint` was issued to the signed-in person in this session. Then the app that asks is one that
- * the person signed in to, and need not be asked about (§2).
+ * Returns whether the `id_token_hint` was issued to the signed-in person in this session. That person then signed in to
+ * the app that sends the request, and need not confirm the sign-out (§2).
  */
 export async function isOfSession(
   { client, hint }: SignOutRequest,

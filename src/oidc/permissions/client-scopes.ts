@@ -3,14 +3,17 @@ import { isSameUri } from '../../registration/same-uris.ts'
 import type { ResourceServer } from '../../stores/clients/resource-servers.ts'
 import { isScope, scopeOf } from '../scopes.ts'
 
-/** What a client is registered for, as the engine has it. */
+/** The metadata of a client that bounds its permissions, in the engine's form. */
 export type Registered = { scope?: string | undefined; [member: string]: unknown }
 
 type Api = Pick<ResourceServer, 'identifier' | 'scopes'>
 
 const words = (scope: string | undefined) => scope?.split(' ').filter(Boolean)
 
-/** Whether a client's metadata lists resources, and leaves this one out. Without a list it may ask people for any. */
+/**
+ * Returns whether a client's metadata lists resources and leaves this one out. A client without a list may ask people
+ * for any.
+ */
 export function unregistered({ resources }: Registered, identifier: string): boolean {
   return (
     resources !== undefined &&
@@ -18,27 +21,33 @@ export function unregistered({ resources }: Registered, identifier: string): boo
   )
 }
 
-/** The scopes of OpenID Connect among these that a client may have (RFC 7591 §2): all of them if it has no `scope`. */
+/**
+ * Returns those of the names that are OpenID Connect scopes and that a client may have (RFC 7591 §2). A client without
+ * `scope` may have all of them.
+ */
 export function openScopes({ scope }: Registered, names: Iterable<string>): string[] {
   const registered = words(scope)
   return [...names].filter((name) => isScope(name) && (registered?.includes(name) ?? true))
 }
 
-/** The scopes of OpenID Connect that a person cannot refuse without refusing the whole request. */
+/** Returns the OpenID Connect scopes that a person cannot deny without denying the whole request. */
 export function requiredScopes({ required_scopes: required }: Registered): string[] {
   return ['openid', ...(typeof required === 'string' ? (words(required) ?? []) : [])]
 }
 
-/** Whether a client may have a claim that it asks for by name: one of its scopes has it, or no scope has. */
+/**
+ * Returns whether a client may have a claim that it requests by name: one of its scopes releases the claim, or no scope
+ * does.
+ */
 export function mayHaveClaim(client: Registered, name: string): boolean {
   const scope = scopeOf(name)
   return scope === undefined || openScopes(client, [scope]).length > 0
 }
 
 /**
- * The scopes of an API that a client may ask people for. Its `scope` bounds them as it does those of OpenID
- * Connect (RFC 7591 §2): the engine knows only these. What is beyond is ignored (RFC 6749 §3.3), so that clients that ask
- * for all there is get what is theirs.
+ * Returns the scopes of an API that a client may ask people for. The client's `scope` bounds them as it bounds those of
+ * OpenID Connect (RFC 7591 §2), which are the only ones that the engine knows. Scopes beyond it are ignored (RFC 6749
+ * §3.3), so that a client that requests everything gets what it may have.
  */
 export function scopesFor({ scope }: Registered, { scopes }: Pick<Api, 'scopes'>): string[] {
   const registered = words(scope)
@@ -46,9 +55,10 @@ export function scopesFor({ scope }: Registered, { scopes }: Pick<Api, 'scopes'>
 }
 
 /**
- * The scopes of an API that a client has by itself, with client credentials. A scope is a pair of resource and name, so
- * both have to be in its metadata (docs/decisions/0013): the resource in `resources`, the name in `scope`. The names of
- * the admin API are of no other. A name that OpenID Connect has is in the `scope` of any client, and counts for no API.
+ * Returns the scopes of an API that a client has by itself, with client credentials. A scope is a pair of resource and
+ * name, so both must be in the client's metadata (docs/decisions/0013): the resource in `resources`, the name in
+ * `scope`. A name of the admin API needs no resource, because no other API has it. A name of OpenID Connect is in the
+ * `scope` of any client, so it counts for no API.
  */
 export function registeredScopes(client: Registered, { identifier, scopes }: Api): string[] {
   if (unregistered(client, identifier)) return []

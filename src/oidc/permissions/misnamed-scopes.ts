@@ -4,8 +4,8 @@ import * as resourceServers from '../../stores/clients/resource-servers.ts'
 import { isScope } from '../scopes.ts'
 
 /**
- * Warns of APIs with a scope that is named as one of OpenID Connect. None is registered that way any more. A release
- * before this one allowed it, and people may have consented to it, so it goes on, but no machine gets it.
+ * Warns about APIs with a scope that has the name of an OpenID Connect scope. Nobody can register one now. The previous
+ * release allowed it and people may have consented to it, so it stays valid, but no machine gets it.
  */
 export async function warnOfMisnamedScopes(db: Db, log: Logger): Promise<void> {
   for (const { identifier, scopes } of await resourceServers.list(db)) {
@@ -15,8 +15,8 @@ export async function warnOfMisnamedScopes(db: Db, log: Logger): Promise<void> {
     const command = `postern resource update ${quoted(identifier)} --scopes ${quoted(JSON.stringify(Object.fromEntries(renamed)))}`
     log.warn(
       { resource: identifier, scopes: misnamed },
-      `The API ${identifier} has a scope that is OpenID Connect's: ${misnamed.join(', ')}. No machine gets it. ` +
-        `Rename it, here and in the API: ${command}`,
+      `The API ${identifier} has scopes named like those of OpenID Connect: ${misnamed.join(', ')}. No machine gets them. ` +
+        `Rename them, here and in the API: ${command}`,
     )
   }
 }

@@ -22,16 +22,20 @@ type Token = {
 type Permissions = { openid?: { scope?: string; claims?: string[] }; resources?: Record<string, string> }
 type Find<Found> = (value: string, options?: object) => Promise<Found | undefined>
 type Model<Found> = { find: Find<Found> }
-/** The models whose scopes are cut whenever one is found: what APIs accept, and what brings more of it. */
+/**
+ * The models whose scopes are narrowed whenever one is found: tokens that APIs accept, and the token that brings more
+ * of them.
+ */
 type Narrowed = AccessTokenModel | 'RefreshToken'
 
 /**
- * Holds consents and tokens to what is so when they are used. What was allowed when they were made is only the most they
- * can be good for: each time the engine finds one, it is cut to what the client is registered for by now, to the scopes
- * the API has, and a token to what the person still consents to. What nothing is left of is not found.
+ * Narrows consents and tokens, whenever they are used, to what is allowed at that time. The scopes that they were
+ * created with are an upper bound. Each time the engine finds one, it keeps only the scopes that the client is still
+ * registered for, that the API still has, and, in a token, that the person still consents to. A token with nothing left
+ * is not found.
  *
- * The engine compares scopes when it is asked for the first time and not again. Refresh, userinfo and introspection all
- * come by here.
+ * The engine compares scopes only once, at the first request. Refresh, userinfo and introspection all pass through
+ * here.
  */
 export function narrowWhenUsed(provider: Provider, { find: findServer }: ResourceServers): void {
   const models = provider as unknown as Record<Narrowed, Model<Token>>
@@ -41,7 +45,7 @@ export function narrowWhenUsed(provider: Provider, { find: findServer }: Resourc
     const client = await clientOf(grant.clientId)
     if (!client) return grant
     const { openid, resources } = grant as Permissions
-    // What was found is kept for the request, so it is not changed in place.
+    // The found payload is kept for the request, so it is not changed in place.
     if (openid) {
       const scope = openScopes(client, words(openid.scope)).join(' ')
       const claims = openid.claims?.filter((name) => mayHaveClaim(client, name))
@@ -62,7 +66,7 @@ export function narrowWhenUsed(provider: Provider, { find: findServer }: Resourc
 
   async function narrowAccessToken(token: Token): Promise<Token | undefined> {
     const grant = await grantOf(token)
-    if (!grant) return token // which the engine refuses
+    if (!grant) return token // which the engine rejects
     if (token.aud === undefined) return cut(token, grant.getOIDCScopeFiltered(token.scopes))
     if (!(await isOfItsApi(token))) return undefined
     const left = cut(token, grant.getResourceScopeFiltered(String(token.aud), token.scopes))
@@ -77,22 +81,22 @@ export function narrowWhenUsed(provider: Provider, { find: findServer }: Resourc
     const server = (await isOfItsApi(token)) ? await findServer(String(token.aud)) : undefined
     const registered = server ? registeredScopes(client, server) : []
     const left = registered.filter((name) => token.scopes.has(name))
-    return left.length > 0 ? cut(token, left.join(' ')) : undefined // not even one that never had any
+    return left.length > 0 ? cut(token, left.join(' ')) : undefined // also one that never had any
   }
 
   async function narrowRefreshToken(token: Token): Promise<Token | undefined> {
     const grant = await grantOf(token)
     if (!grant) return token
-    // It was given for `offline_access`, and ends with it (OpenID Connect Core §11).
+    // It was issued for `offline_access`, and ends with it (OpenID Connect Core §11).
     if (!words(grant.getOIDCScope()).includes('offline_access')) return undefined
-    // Its successor takes its scope over, and that is not to forget what may be allowed again.
+    // Its successor takes over its scope, and must not lose what may be allowed again.
     if (routeOf() === 'token') return token
     const { resources = {} } = grant as Permissions
     const left = new Set([grant.getOIDCScope(), ...Object.values(resources)].flatMap(words))
     return cut(token, [...token.scopes].filter((name) => left.has(name)).join(' '))
   }
 
-  /** Whether a token is of the API that has its audience by now, rather than of one that was deleted. */
+  /** Returns whether a token was issued for the API that has its audience now, rather than for a deleted one. */
   async function isOfItsApi({ aud, iat }: Token): Promise<boolean> {
     const server = await findServer(String(aud))
     return server !== undefined && iat >= Math.floor((server.createdAtMs ?? 0) / 1000)
@@ -123,13 +127,16 @@ function narrow<Found>(model: Model<Found>, cutTo: (found: Found) => Promise<Fou
   }
 }
 
-/** A token is revoked whatever is left of it: else it would be back with what it lost (RFC 7009 §2). */
+/**
+ * Leaves a token as it is when it is to be revoked, even with nothing left of it: otherwise it would come back with its
+ * scopes (RFC 7009 §2).
+ */
 const unlessRevoked =
   (cutTo: (token: Token) => Promise<Token | undefined>) =>
   async (token: Token): Promise<Token | undefined> =>
     routeOf() === 'revocation' ? token : cutTo(token)
 
-/** A token with this scope; none if it had one, and nothing is left of it. */
+/** Returns a token with this scope; `undefined` if it had a scope before and nothing is left of it. */
 function cut(token: Token, scope: string): Token | undefined {
   if (token.scope && !scope) return undefined
   return Object.assign(token, { scope: scope || undefined })

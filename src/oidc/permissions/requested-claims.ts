@@ -2,8 +2,9 @@ import type { KoaContextWithOIDC } from 'oidc-provider'
 import { mayHaveClaim, type Registered } from './client-scopes.ts'
 
 /**
- * Takes claims that the client is not registered for out of those that a request names. Its `scope` bounds what it learns
- * of a person, however it asks. A claim that is not returned is no error (OpenID Connect Core §5.5.1).
+ * Removes the claims that the client is not registered for from those that a request names. The client's `scope` bounds
+ * what it learns about a person, however it asks. A claim that is not returned is no error (OpenID Connect Core
+ * §5.5.1).
  */
 export function narrowClaims({ oidc: { params = {} } }: KoaContextWithOIDC, client: Registered): void {
   const { claims } = params

@@ -5,10 +5,10 @@ import { isScope } from '../scopes.ts'
 import { openScopes } from './client-scopes.ts'
 
 /**
- * Settles the scope of an authorization request once its parameters are checked, and before anybody sees a page.
+ * Settles the scope of an authorization request after its parameters are checked, and before anybody sees a page.
  *
- * Without `scope` it is what the client is registered for. A request that nothing is left of is refused (RFC 6749 §3.3):
- * otherwise a person would be asked for nothing, and the client would not hear of it.
+ * Without `scope` it is what the client is registered for. A request with nothing left is rejected (RFC 6749 §3.3):
+ * otherwise a person would be asked for nothing, and the client would not learn why.
  */
 export function settleScope(ctx: KoaContextWithOIDC, client: Client): void {
   const { params = {}, resourceServers = {} } = ctx.oidc
@@ -21,16 +21,16 @@ export function settleScope(ctx: KoaContextWithOIDC, client: Client): void {
   )
   if (left.every(isOffline)) {
     const hint = 'send scope=openid, or the scopes of an API together with its resource'
-    const why = isOmitted ? 'there is no scope by default for this client' : 'there is no such scope for this client'
+    const why = isOmitted ? 'this client has no default scope' : 'this client has no such scope'
     throw new errors.InvalidScope(`${why}: ${hint}`, '')
   }
   params['scope'] = [...new Set(left)].join(' ')
 }
 
 /**
- * Whether people can be asked for `offline_access`. The engine drops it from requests without `prompt=consent`. Here it is
- * on the consent page whenever it was not decided yet, and the tick of the person is the other condition of OpenID Connect
- * Core §11. For a first-party client the operator answers.
+ * Returns whether people can be asked for `offline_access`. The engine drops it from requests without `prompt=consent`.
+ * Here the consent page shows it whenever it is undecided, and the person's tick is the other condition of OpenID
+ * Connect Core §11. For a first-party client the administrator answers.
  */
 function mayAskForOfflineAccess({ oidc: { params = {} } }: KoaContextWithOIDC, client: Client): boolean {
   return (
@@ -40,7 +40,10 @@ function mayAskForOfflineAccess({ oidc: { params = {} } }: KoaContextWithOIDC, c
   )
 }
 
-/** The scope as it was before the engine looked at it. A request object counts alone, and was verified (RFC 9101 §5). */
+/**
+ * Returns the scopes as the client sent them. A request object, which was verified, replaces the parameters (RFC 9101
+ * §5).
+ */
 function requestedScopes({ oidc, query }: KoaContextWithOIDC): string[] {
   const pushed = oidc.entities.PushedAuthorizationRequest as { request?: string } | undefined
   const { request, scope }: { request?: unknown; scope?: unknown } = pushed ?? oidc.body ?? query
@@ -48,7 +51,7 @@ function requestedScopes({ oidc, query }: KoaContextWithOIDC): string[] {
   try {
     return words(decodeJwt(request)['scope'])
   } catch {
-    return [] // encrypted, and so not readable here: then `offline_access` takes `prompt=consent`
+    return [] // it is encrypted and cannot be read here: `offline_access` then needs `prompt=consent`
   }
 }
 

@@ -15,7 +15,7 @@ type TokenFacts = { kind: string; clientId?: string | undefined; aud?: string | 
 
 export type ResourceServers = {
   find(identifier: string): Promise<store.ResourceServer | undefined>
-  /** When each of these was registered, in milliseconds. */
+  /** Returns when each of these was registered, in milliseconds. */
   registrationsOf(identifiers: readonly string[]): Promise<Map<string, number>>
   indicators: Pick<Indicators, 'getResourceServerInfo' | 'defaultResource' | 'useGrantedResource'>
   mayIntrospect(ctx: KoaContextWithOIDC, client: Registered & { clientId: string }, token: TokenFacts): Promise<boolean>
@@ -23,7 +23,7 @@ export type ResourceServers = {
 
 const freshMs = 5_000 // the same bound on staleness as for clients
 
-/** The resource servers, of which there are few: read together, at most every five seconds. */
+/** Creates access to the resource servers. There are few, so all are read together, at most every five seconds. */
 export function createResourceServers({ db, issuer, log }: { db: Db; issuer: string; log: Logger }): ResourceServers {
   const admin = adminResource(issuer)
   let servers: Promise<Map<string, store.ResourceServer>> | undefined
@@ -65,7 +65,8 @@ export function createResourceServers({ db, issuer, log }: { db: Db; issuer: str
         const scope = isMachine(ctx)
           ? scopeOfMachine(ctx, client, server)
           : scopeForPeople(client, identifier, server === admin ? undefined : server)
-        // What people are asked for is that of the API alone. What they give of OpenID Connect is in its token, too.
+        // People are asked only for the scopes of the API. Its token also has the OpenID Connect scopes that they
+        // granted.
         const isIssuing = ctx.oidc.route === 'token' && !isMachine(ctx)
         if (server?.servesUserinfo && isIssuing) scope.push(...scopesOfUserinfo)
         if (!server) throw new errors.InvalidTarget('unknown resource')
@@ -80,7 +81,7 @@ export function createResourceServers({ db, issuer, log }: { db: Db; issuer: str
       ...targets({ admin, list: async () => [...(await all()).values()] }),
     },
 
-    // RFC 7662 §4: a client that may not ask is told what is said of a token that does not exist.
+    // RFC 7662 §4: a client that may not introspect gets the answer for a token that does not exist.
     async mayIntrospect(_ctx, client, token) {
       if (token.clientId === client.clientId) return true
       const audiences = [token.aud ?? []].flat()
@@ -90,7 +91,7 @@ export function createResourceServers({ db, issuer, log }: { db: Db; issuer: str
       if (isForUserinfo && client['dangerously_introspect_userinfo_tokens'] === true) return true
       log.info(
         { requestId: current()?.requestId, clientId: client.clientId },
-        `introspection is answered with inactive: ${refusalOf(client.clientId, token)}`,
+        `introspection returns inactive: ${refusalOf(client.clientId, token)}`,
       )
       return false
     },
@@ -99,15 +100,18 @@ export function createResourceServers({ db, issuer, log }: { db: Db; issuer: str
 
 const asked = ({ oidc }: KoaContextWithOIDC) => [...oidc.requestParamScopes].filter(Boolean)
 
-/** Why a client may not introspect a token, for the log: the client is not told that there is one. */
+/** Returns why a client may not introspect a token, for the log: the client does not learn that the token exists. */
 function refusalOf(clientId: string, { kind, aud }: TokenFacts): string {
   if (kind === 'RefreshToken') return 'the token is the refresh token of another client'
-  if (aud !== undefined) return `the token is for ${aud}, which introspects as another client`
+  if (aud !== undefined) return `the token is for ${aud}, an API that introspects as another client`
   const command = `postern client update ${clientId} --dangerously-introspect-userinfo-tokens true`
-  return `the token is for userinfo. Have apps ask for one for the API, with resource=, or accept all apps: ${command}`
+  return `the token is for userinfo. Have apps request one for the API, with resource=, or accept those of all apps: ${command}`
 }
 
-/** The scopes of an API that a client may ask people for. The admin API is not theirs to give, and is passed as none. */
+/**
+ * Returns the scopes of an API that a client may ask people for. People cannot grant the admin API, which is passed as
+ * `undefined`.
+ */
 function scopeForPeople(client: Registered, identifier: string, server: store.ResourceServer | undefined): string[] {
   if (unregistered(client, identifier)) throw new errors.InvalidTarget('resource is not allowed for this client')
   if (!server) throw new errors.InvalidTarget('unknown resource')
@@ -115,8 +119,9 @@ function scopeForPeople(client: Registered, identifier: string, server: store.Re
 }
 
 /**
- * The scopes of an API that a machine is registered for. Nobody consents to its tokens, so the registration alone
- * decides. A scope beyond it is refused rather than left out, and without `scope` a token has all of them (RFC 6749 §3.3).
+ * Returns the scopes of an API that a machine is registered for. Nobody consents to its tokens, so the registration
+ * alone decides. A scope beyond it is rejected rather than left out, and without `scope` a token has all of them (RFC
+ * 6749 §3.3).
  */
 function scopeOfMachine(
   ctx: KoaContextWithOIDC,
@@ -124,14 +129,14 @@ function scopeOfMachine(
   server: store.ResourceServer | undefined,
 ): string[] {
   const registered = server ? registeredScopes(client, server) : []
-  // The same words for an API that does not exist: a client does not find out which ones there are.
+  // An API that does not exist gets the same words, so that a client does not learn which ones exist.
   if (registered.length === 0) {
-    throw new errors.InvalidTarget('the client is not registered for a scope of this resource')
+    throw new errors.InvalidTarget('the client is not registered for any scope of this resource')
   }
   const refused = asked(ctx).find((name) => !registered.includes(name))
   if (refused !== undefined) throw new errors.InvalidScope('requested scope is not allowed', refused)
   if (asked(ctx).length === 0 && ctx.oidc.params) {
-    // Nobody administers by default: scopes of the admin API are had by asking for them.
+    // Nobody administers by default: a request must name the scopes of the admin API.
     if (registered.some(isAdminScope)) throw new errors.InvalidScope('scope must name what the token is for', '')
     ctx.oidc.params['scope'] = registered.join(' ')
   }

@@ -6,10 +6,10 @@ type ProviderClass = typeof Provider
 type Names = string | readonly string[] | ReadonlySet<string> | undefined
 
 /**
- * Knows APIs by any equivalent spelling of their identifiers (RFC 3986 §6.2). What goes on from here, and what is stored and
- * issued, is always the spelling that is registered.
+ * Accepts any equivalent spelling of an API's identifier (RFC 3986 §6.2). From here on, and in everything that is
+ * stored and issued, only the registered spelling occurs.
  *
- * @returns an engine whose token endpoint reads `resource` so. At the other endpoints, `respellResources` does.
+ * @returns an engine whose token endpoint respells `resource`. At the other endpoints, `respellResources` does.
  */
 export function withSpellings(Engine: ProviderClass, find: ResourceServers['find']): ProviderClass {
   return class extends Engine {
@@ -29,7 +29,7 @@ export function withSpellings(Engine: ProviderClass, find: ResourceServers['find
   }
 }
 
-/** Puts the registered spelling of each API in the place of the one that an authorization request has. */
+/** Replaces the spelling of each API in an authorization request by the registered one. */
 export function respellResources({ oidc: { params = {}, resourceServers = {} } }: KoaContextWithOIDC): void {
   for (const [identifier, server] of Object.entries(resourceServers)) {
     const { audience } = server

@@ -2,15 +2,17 @@ import { sha256 } from '../../crypto/digests.ts'
 import type { Basis, Stage } from '../../stores/protocol/stages.ts'
 import type { Work } from './work.ts'
 
-// Where a person gets something for a client: a session, a code, a device that is approved. A token request rests on the
-// code or token it redeems, which is deleted, under the same locks, by all that ends what was issued.
+// Endpoints where a client gets something because of a person: a session, a code, an approved device. A token request
+// depends instead on the code or token that it redeems: whatever ends what was issued deletes that under the same
+// locks.
 const interactive: readonly Work['endpoint'][] = ['authorization', 'resume', 'device', 'device-resume']
 
 /**
- * What the writes of a request rest on: the session that the browser presented, the account in the epoch in which it was
- * signed in to, and the client, all as they were read. `undefined` where nobody is signed in, and so nothing is given.
+ * Returns what the writes of a request depend on, as it was read: the session that the browser presented, the account
+ * in the epoch in which somebody signed in to it, and the client. `undefined` where nobody is signed in, so that
+ * nothing is given.
  *
- * @throws Error when something would be given that rests on nothing.
+ * @throws Error when something would be given that depends on nothing.
  */
 export function basisOf(
   { endpoint, reads: { signIn, sessions, clients } }: Work,
@@ -36,7 +38,7 @@ export function basisOf(
 
 type Presented = Work['reads']['sessions'] extends Map<string, infer Entry> ? Entry : never
 
-/** How a request came by a session, and whose it was then. */
+/** Returns how a request found a session, and whose session it was then. */
 export function originOf({ found, presentedId }: Presented): NonNullable<Basis['session']> {
   return {
     uid: found.uid,

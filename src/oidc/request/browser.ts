@@ -1,9 +1,9 @@
 import { randomId, sha256 } from '../../crypto/digests.ts'
 
-/** A cookie that only the browser it was given to sends, and only this server can set. */
+/** A cookie that only this server can set, and only the browser that received it sends. */
 export type BrowserCookie = { name: string; value: string }
 
-/** The browser a request comes from. */
+/** The browser that sent a request. */
 export type Browser = {
   /** Its cookies, the oldest first: usually one, and several if it began several sign-ins before it had one. */
   presented: readonly BrowserCookie[]
@@ -11,21 +11,27 @@ export type Browser = {
   bound: BrowserCookie | undefined
 }
 
-/** Binds the interaction of a request to its browser, and returns what the interaction notes of it. */
+/**
+ * Binds the interaction of a request to its browser, and returns the digest that the interaction keeps of the cookie.
+ */
 export function bind(browser: Browser): string {
-  // A browser without a cookie gets one of its own name: of two first requests at once, neither overwrites the other's.
+  // A browser without a cookie gets one with a random name, so that two simultaneous first requests keep both of
+  // theirs.
   browser.bound ??= browser.presented[0] ?? { name: randomId(6), value: randomId() }
   return noteOf(browser.bound)
 }
 
-/** Says whether an interaction was begun in the browser of this request, by what it noted then. */
+/** Returns whether an interaction was begun in the browser of this request, by the digest that it kept then. */
 export function isBoundTo(browser: Browser, noted: unknown): boolean {
   const cookie = browser.presented.find((presented) => noteOf(presented) === noted)
   browser.bound ??= cookie
   return cookie !== undefined
 }
 
-/** Not the value itself: it is worth something together with the identifier of an interaction. */
+/**
+ * Returns the digest of a cookie. Together with the identifier of an interaction, the value itself would let others
+ * continue that interaction.
+ */
 function noteOf({ value }: BrowserCookie): string {
   return sha256(value).toString('base64url')
 }

@@ -12,8 +12,8 @@ import { current } from './work.ts'
 export type WayBack = { page: ErrorCode; back: Back | undefined }
 
 /**
- * What to tell someone whose sign-in cannot go on, and where to send them. The request is gone and the
- * relying party cannot be answered, but what is left of the interaction tells which one it was.
+ * Creates the function that finds out what to tell a person whose sign-in cannot continue, and where to send them. The
+ * request is gone and the relying party cannot be answered, but the rest of the interaction shows which client it was.
  */
 export function createWayBack({ storage }: { storage: Storage }) {
   const { db, clients } = storage
@@ -31,7 +31,10 @@ export function createWayBack({ storage }: { storage: Storage }) {
     return { page, back: backTo([initiate_login_uri, client_uri], { name, isReviewed: !client.isDynamic }) }
   }
 
-  /** Why an interaction does not go on that is still there. What became of it is told only where it began. */
+  /**
+   * Returns why an interaction that still exists cannot continue. Only the browser where it began learns what happened
+   * to it.
+   */
   async function reasonOf(uid: string, payload: Record<string, unknown>, client: unknown): Promise<ErrorCode> {
     const { browser } = current() ?? {}
     if (browser?.presented.length === 0) return 'no-cookies'
@@ -47,8 +50,8 @@ export function createWayBack({ storage }: { storage: Storage }) {
 }
 
 /**
- * A link to the first of these that leads to the web. A stranger can have people sent anywhere, under any name: there the
- * link says where it leads.
+ * Returns a link to the first of these URIs that is on the web. A stranger can register any address under any name, so
+ * a link to a client that nobody reviewed shows the host.
  */
 export function backTo(
   uris: readonly unknown[],

@@ -4,13 +4,16 @@ import { fromStored } from './payloads.ts'
 import { readOnce, type Storage } from './storage.ts'
 import { current } from './work.ts'
 
-/** Says whether an interaction was begun in the browser of this request. Where no browser is known, none was. */
+/** Returns whether an interaction was begun in the browser of this request. Where no browser is known, none was. */
 export function isOwn(interaction: Record<string, unknown>): boolean {
   const browser = current()?.browser
   return browser !== undefined && isBoundTo(browser, interaction['browser'])
 }
 
-/** Says whether an interaction goes on that was begun in the browser of this request. The engine need not read it again. */
+/**
+ * Returns whether there is an interaction that was begun in the browser of this request. The engine need not read it
+ * again.
+ */
 export async function goesOnHere(storage: Storage, uid: string): Promise<boolean> {
   const found = await readOnce(storage, sha256(uid))
   const interaction = found.find(({ model }) => model === 'Interaction')

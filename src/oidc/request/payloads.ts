@@ -8,20 +8,21 @@ import { current, type Work } from './work.ts'
 type Payload = Record<string, unknown>
 
 /**
- * A device code found by its user code is not known in clear: the engine then handles a reference, `#` and
- * the hash. A reference is good for saving, and for reading where the engine itself kept it, in an
- * interaction; from the wire it is worth nothing, since a stolen database would be full of them.
+ * Returns a reference to a device code, `#` and its hash. The engine handles it in place of a code that was found by
+ * its user code, and so is not known in clear. A reference is accepted for saving, and for reading where the engine
+ * itself kept it, in an interaction. From the wire it is worth nothing, because a stolen database would be full of
+ * them.
  */
 export function toReference(idHash: Buffer): string {
   return `#${idHash.toString('hex')}`
 }
 
-/** The hash a bearer value, or a reference, is stored under. */
+/** Returns the hash that a bearer value, or a reference to one, is stored under. */
 export function hashOf(id: string): Buffer {
   return id.startsWith('#') ? Buffer.from(id.slice(1), 'hex') : sha256(id)
 }
 
-/** An artifact as the database keeps it: without the bearer values its payload came with. */
+/** Returns an artifact as the database keeps it: without the bearer values in its payload. */
 export function toStored(
   storage: Storage,
   { model, id, idHash, payload }: { model: string; id: string; idHash: Buffer; payload: Payload },
@@ -47,18 +48,20 @@ export function toStored(
   }
 }
 
-/** Says whether a model belongs to a login, and is revoked with it. */
+/** Returns whether a model belongs to a login, and is revoked with it. */
 export const isOfLogin = (model: string): boolean => isArtifactModel(model) && models[model].isOfLogin
 const isSealed = (model: string): boolean => isArtifactModel(model) && models[model].isSealed
 
-/** The family of what is issued: that of the code or token which the request presented, or else a new one. */
+/** Returns the family of what a request issues: that of the code or token which it presented, otherwise a new one. */
 function familyOf(work: Work | undefined): string {
   if (!work) return randomId(16)
   work.writes.newFamily ??= randomId(16)
   return work.reads.source?.family ?? work.writes.newFamily
 }
 
-/** The payload as the engine gave it, but for what `recall` puts back. */
+/**
+ * Returns the payload as the engine saved it, without the members that `recall` in `adapters/artifacts.ts` puts back.
+ */
 export function fromStored(
   storage: Storage,
   { model, idHash, payload }: Pick<FoundArtifact, 'model' | 'idHash' | 'payload'>,

@@ -7,14 +7,14 @@ export type Permission = {
   /** The name of the policy that judges the client. */
   policy: string
   actor: string
-  /** The id of the initial access token, one use of which this is. */
+  /** The id of the initial access token. The registration is one use of it. */
   tokenId?: string
   /** The client that the token manages, as it was when the request began. */
   client?: ActiveClient
   readAt?: Date
 }
 
-/** The secret that this request makes. It is shown in the answer, and never again. */
+/** The secret that this request creates. The answer shows it, and no later one does. */
 export type NewSecret = { value: string; expiresAtSeconds: number; isReplacement: boolean }
 
 type Asked = {
@@ -40,7 +40,7 @@ type Saved = Omit<Judged, 'step'> & { step: 'saved'; metadata: ClientMetadata }
 type Deleted = Omit<Allowed, 'step'> & { step: 'deleted'; clientId: string }
 
 /**
- * A registration request, by how far it has come: a token allows it, the policy of that token judges the metadata, and the
+ * A registration request, by how far it has come: a token allows it, the token's policy judges the metadata, and the
  * client is saved or deleted. The transaction at the end of the request applies the last two.
  */
 export type Registration = Asked | Allowed | Judged | Saved | Deleted
@@ -48,7 +48,7 @@ export type Registration = Asked | Allowed | Judged | Saved | Deleted
 /**
  * Returns a registration that a token allows.
  *
- * @throws Error when none does, which is a fault of ours or the engine's.
+ * @throws Error when no token does, which is a fault of ours or the engine's.
  */
 export function assertPermitted(registration: Registration): Exclude<Registration, Asked> {
   if (registration.step === 'asked') throw new Error('Nothing allows this registration.')

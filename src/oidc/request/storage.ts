@@ -13,7 +13,7 @@ import { current } from './work.ts'
 
 /** Clients by id, kept in the process: `oidc/clients/cache.ts`. */
 export type ClientCache = {
-  /** An active client. The same object as long as nothing changed. */
+  /** Returns an active client: the same object as long as nothing changed. */
   find(id: string): Promise<ActiveClient | undefined>
   forget(id: string): void
   stop(): Promise<void>
@@ -25,11 +25,13 @@ export type StorageDependencies = {
   envelope: Envelope
   clients: ClientCache
   userCodeKey: Secret<Buffer>
-  /** Within this time a duplicate of a refresh token fails without revoking its family. */
+  /** The time after its use in which a refresh token that comes again is rejected without revoking its family. */
   reuseWindowSeconds: number
 }
 
-/** What the models' adapters share: the engine's storage, as safe as its callers assume it to be. */
+/**
+ * The storage that the adapters of all models share: reads in batches, and one statement for all writes of a request.
+ */
 export type Storage = StorageDependencies & {
   find: Batched<Buffer, artifacts.FoundArtifact[]>
   findSession: Batched<Buffer, sessions.FoundSession | undefined>
@@ -38,7 +40,10 @@ export type Storage = StorageDependencies & {
   applyIn(tx: Tx, stage: stages.Stage): Promise<stages.Outcome>
 }
 
-/** The database is away, read-only or out of connections. Never told as "not found" or "invalid". */
+/**
+ * The error of a database that is away, read-only or out of connections. It is never reported as "not found" or
+ * "invalid".
+ */
 export class TemporarilyUnavailable extends errors.OIDCProviderError {
   constructor(cause: unknown) {
     super(503, 'temporarily_unavailable', { cause } as never)
@@ -47,7 +52,7 @@ export class TemporarilyUnavailable extends errors.OIDCProviderError {
   }
 }
 
-/** Awaits something of the database's for the engine, which knows only errors of its own kind. */
+/** Awaits a database operation and turns its failures into errors that the engine knows. */
 export async function translated<T>(work: Promise<T>): Promise<T> {
   try {
     return await work
@@ -58,9 +63,9 @@ export async function translated<T>(work: Promise<T>): Promise<T> {
   }
 }
 
-const limits = { inFlight: 2, largest: 64 } // more at once makes batches smaller, and so more of them
+const limits = { inFlight: 2, largest: 64 } // more at once would make more and smaller batches
 
-/** Batches of reads and of stages, shared by all models. */
+/** Creates the storage, with batches of reads and of stages that all models share. */
 export function createStorage(dependencies: StorageDependencies): Storage {
   const { db } = dependencies
   const applyBatched = batched((items: stages.Stage[]) => stages.apply(db, items), limits)
@@ -90,7 +95,7 @@ export function readOnce(storage: Storage, idHash: Buffer): Promise<artifacts.Fo
   return reading
 }
 
-/** A stage with everything left out that is not given. */
+/** Returns a stage that has nothing but the given part. */
 export function stageOf(part: Partial<stages.Stage>): stages.Stage {
   return {
     client: undefined,

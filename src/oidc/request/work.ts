@@ -12,8 +12,9 @@ import type { Registration } from './registration.ts'
 type Payload = Record<string, unknown>
 
 /**
- * The work of one HTTP request: what it has read and what it wants to write. A second read of the same thing is answered
- * from here. Writes wait here until the engine has answered, and are applied in one statement before a byte is sent.
+ * The work of one HTTP request: what it has read and what it wants to write. A second read of the same thing is
+ * answered from here. The writes wait here until the engine has answered, and are applied in one statement before a
+ * byte is sent.
  */
 export type Work = {
   endpoint: Endpoint
@@ -48,7 +49,9 @@ export type Reads = {
 export type Writes = {
   /** The one artifact that the request redeems; `redeem` sets it. */
   redemption: Redemption | undefined
-  /** The pushed request that was redeemed at once, before anything else is written: of two requests one goes on. */
+  /**
+   * The pushed request that was redeemed at once, before anything else is written: of two requests only one continues.
+   */
   pushedHash: Buffer | undefined
   /** Identifiers of the proofs and assertions that were redeemed at once. */
   redeemedProofs: Buffer[]
@@ -61,7 +64,7 @@ export type Writes = {
   session: SessionChange | undefined
   endedSession: SessionOrigin | undefined
   audit: AuditEvent[]
-  /** Revocations by grant, which are under way or done: the engine asks for each once a model. */
+  /** Revocations by grant, under way or done: the engine requests each of them once for every model. */
   revocations: Map<string, Promise<void>>
 }
 
@@ -112,7 +115,7 @@ export function createWork(request: Pick<Work, 'endpoint' | 'requestId' | 'addre
 }
 
 /**
- * Notes the artifact that the request redeems, together with what it issues.
+ * Records the artifact that the request redeems, together with what it issues.
  *
  * @throws Error when the request has redeemed another one: only one of them would be checked.
  */
@@ -124,7 +127,7 @@ export function redeem({ writes }: Work, redemption: Redemption): void {
   writes.redemption = redemption
 }
 
-/** Notes a security event, which is written together with what the request does. */
+/** Records a security event, which is written together with the request's other writes. */
 export function note(event: AuditEvent): void {
   const work = current()
   work?.writes.audit.push({ requestId: work.requestId, address: work.address, ...event })
