@@ -86,7 +86,10 @@ const examples: Views = {
     errorDescription: undefined,
     back: undefined,
   },
-  elsewhere: { issuer: 'https://id.example.com', reason: 'The request was for "127.0.0.1".' },
+  elsewhere: {
+    issuer: 'https://id.example.com',
+    mismatch: { kind: 'host', received: '127.0.0.1', isByProxy: false },
+  },
   home: { issuer: 'https://id.example.com', version: '1.0.0' },
 }
 
@@ -153,7 +156,10 @@ const variants: { [Name in ViewName]: readonly Partial<Views[Name]>[] } = {
       errorDescription: 'missing required parameter',
       back: { href: 'https://ledger.example.com', name: 'Ledger' },
     }),
-  elsewhere: [],
+  elsewhere: [
+    { mismatch: { kind: 'host', received: 'a.example', isByProxy: true } },
+    { mismatch: { kind: 'protocol', received: 'http', isByProxy: false } },
+  ],
   home: [],
 }
 
@@ -169,7 +175,7 @@ function withHostileText<Value>(value: Value): Value {
 }
 
 function replaced<Value>(value: Value, key: string): Value {
-  const codes = ['error', 'reason', 'outcome', 'code']
+  const codes = ['error', 'reason', 'outcome', 'code', 'kind']
   if (typeof value === 'string') {
     const isCode =
       codes.includes(key) || (key === 'name' && Object.hasOwn({ ...english.scopes, ...english.claims }, value))
@@ -240,7 +246,7 @@ describe.each(names)('the %s page', (name) => {
       'signed-out': [],
       submitting: ['action'],
       error: ['code'],
-      elsewhere: ['issuer', 'reason'],
+      elsewhere: ['issuer', 'mismatch.received'],
       home: ['issuer', 'version'],
     }
     for (const member of shown[name]) {

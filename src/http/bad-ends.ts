@@ -4,12 +4,12 @@ import type { Logger } from 'pino'
 // The error codes of Node.js for a client that closes the connection, falls silent, or does not send HTTP.
 const byClient = /^(HPE_|ECONNRESET$|ECONNABORTED$|EPIPE$|ERR_HTTP_REQUEST_TIMEOUT$|ERR_STREAM_PREMATURE_CLOSE$)/
 
-/** Tells whether a response could not be sent because of the client. Anybody can cause that as often as they like. */
+/** Returns whether a response could not be sent because of the client. Anybody can cause that as often as they like. */
 export function isByClient(error: unknown): boolean {
   return byClient.test(String((error as { code?: unknown } | undefined)?.code ?? ''))
 }
 
-/** Tells whether a request could not be read because of the client. An unreachable database causes the same codes. */
+/** Returns whether a request could not be read because of the client. An unreachable database causes the same codes. */
 export function isCutShort(req: IncomingMessage, error: unknown): boolean {
   return !req.complete && req.destroyed && isByClient(error)
 }

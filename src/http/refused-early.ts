@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Logger } from 'pino'
 import { randomId } from '../crypto/digests.ts'
 import { isForPrograms, loggedPath } from '../oidc/endpoints.ts'
+import type { Mismatch } from '../views/pages/elsewhere.ts'
 import type { Render } from '../views/render.ts'
 import { headersOfEvery } from './middleware/security-headers.ts'
 
@@ -9,6 +10,8 @@ import { headersOfEvery } from './middleware/security-headers.ts'
 export type EarlyAnswer = {
   status: 400 | 421
   reason: string
+  /** The reason as the page tells it, if there is a page. */
+  mismatch?: Mismatch
   address: string
 }
 
@@ -26,13 +29,13 @@ export function createEarlyRefusals({
   render: Render
   log: Logger
 }): RefuseEarly {
-  return (req, res, { status, reason, address }) => {
+  return (req, res, { status, reason, mismatch, address }) => {
     const path = pathOf(req)
     const requestId = randomId(12)
     const { type, body } = isForPrograms(path)
       ? { type: 'application/json', body: JSON.stringify({ error: 'invalid_request', error_description: reason }) }
-      : status === 421 && req.headers.accept?.includes('text/html')
-        ? { type: 'text/html', body: render('elsewhere', { issuer, reason }) }
+      : mismatch && req.headers.accept?.includes('text/html')
+        ? { type: 'text/html', body: render('elsewhere', { issuer, mismatch }) }
         : { type: 'text/plain', body: `${reason}\n` }
     res.writeHead(status, {
       ...headersOfEvery,

@@ -1,7 +1,7 @@
 import { createServer, type RequestListener, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { boundConnections } from './connections.ts'
-import { createOriginPin } from './middleware/origin.ts'
+import { createOriginPin, reasonOf } from './middleware/origin.ts'
 import type { RefuseEarly } from './refused-early.ts'
 
 export type HttpServer = {
@@ -57,9 +57,9 @@ export async function listen({
       refuse(req, res, { status: badRequest, reason: 'A request names one host.', address: pin(req).address })
       return
     }
-    const { refusal, address } = pin(req)
-    if (refusal !== undefined && !isForAll.test(req.url ?? '')) {
-      refuse(req, res, { status: misdirected, reason: refusal, address })
+    const { mismatch, address } = pin(req)
+    if (mismatch !== undefined && !isForAll.test(req.url ?? '')) {
+      refuse(req, res, { status: misdirected, reason: reasonOf(issuer, mismatch), mismatch, address })
       return
     }
     handler(req, res)

@@ -10,7 +10,7 @@ export type Refusal = {
   message: string
 }
 
-/** Thrown when a client is refused. The refusal says why, and whoever catches this decides how to answer. */
+/** Thrown when a client is refused. The catcher words the refusal for its own answer. */
 export class ClientRefused extends Error {
   override name = 'ClientRefused'
   readonly refusal: Refusal

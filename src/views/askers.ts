@@ -5,7 +5,10 @@ export type Asker = {
   name: string
   /** The host that its answer is sent to, the scheme if an app on the device gets it, or nothing for a device. */
   host: string
-  /** Whether an administrator registered it. Any other app is a stranger: it chose everything here except where its host leads. */
+  /**
+   * Whether an administrator registered it. Any other app is a stranger: it chose everything here except where its host
+   * leads.
+   */
   isReviewed: boolean
   /** The path of its logo on this server. A stranger has none: it could be somebody else's. */
   logo: string | undefined
@@ -27,15 +30,15 @@ export function knownAs(client: Asker): string {
 }
 
 /**
- * Returns the host that a page may name as the app's own. A document speaks for its host only if the answer goes there, or
- * to an app that has no host. Otherwise it is the host that gets the answer.
+ * Returns the host that a page may name as the app's own. A document speaks for its host only if the answer goes there,
+ * or to an app that has no host. Otherwise it is the host that gets the answer.
  */
 export function knownHost({ host, document }: Asker): string {
   if (document && (host === '' || isOfApp(host))) return document.host
   return host
 }
 
-/** Tells whether the host that gets the answer also published the document. */
+/** Returns whether the host that gets the answer also published the document. */
 export function isVerified({ host, document }: Asker): boolean {
   return document !== undefined && host === document.host && !isOfApp(host)
 }
@@ -45,12 +48,15 @@ export function quoted(name: string): string {
   return `\u201c${name.replace(/["\u00ab\u00bb\u201c-\u201f\u275d\u275e\u301d-\u301f\uff02]/g, '\u2019')}\u201d`
 }
 
-/** Tells whether a host is the person's own machine. "You return to 127.0.0.1:33418" would tell them nothing. */
+/** Returns whether a host is the person's own machine. "You return to 127.0.0.1:33418" would tell them nothing. */
 export function isLoopback(host: string): boolean {
   return /^(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?$/i.test(host)
 }
 
-/** Tells whether an app on the person's device gets the answer. It may be any app: nobody can tell whose (RFC 8252 §8.6). */
+/**
+ * Returns whether an app on the person's device gets the answer. It may be any app: nobody can tell whose (RFC 8252
+ * §8.6).
+ */
 export function isOfApp(host: string): boolean {
   return isLoopback(host) || host.endsWith(':')
 }
@@ -64,8 +70,8 @@ export function scheme(host: string): string | undefined {
 export type Link = { kind: keyof Texts['links']; host: string; href: string | undefined }
 
 /**
- * Returns the pages about an app, each with its host. A stranger's page is linked only if it is at the host that the page
- * names: a person would take any other for the stranger's own (RFC 7591 §5).
+ * Returns the pages about an app, each with its host. A stranger's page is linked only if it is at the host that the
+ * page names: a person would take any other for the stranger's own (RFC 7591 §5).
  */
 export function links(client: Asker & Links): Link[] {
   const pages = [

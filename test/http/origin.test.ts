@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import { request } from 'node:http'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { createOriginPin, type Pinned } from '../../src/http/middleware/origin.ts'
+import { createOriginPin, type Pinned, reasonOf } from '../../src/http/middleware/origin.ts'
 import { startPostern, type TestPostern } from '../support/postern.ts'
 
 const issuer = 'https://id.example'
@@ -59,7 +59,7 @@ describe('the address of the client', () => {
 })
 
 describe('the host of a request', () => {
-  const refusalOf = (...given: Parameters<typeof pinned>) => 'refusal' in pinned(...given).outcome
+  const refusalOf = (...given: Parameters<typeof pinned>) => 'mismatch' in pinned(...given).outcome
 
   // A URL parser turns each of these into the issuer's host (RFC 3986 §6.2.3, RFC 9110 §4.2.3).
   const same = ['id.example', 'id.example:443', 'ID.EXAMPLE', 'Id.Example:443', 'id.example:', ' id.example ']
@@ -114,7 +114,8 @@ describe('the host of a request', () => {
   test('must include the port of an issuer that has one', () => {
     const refusal = (host: string, at = 'http://localhost:3000') => {
       const req = { socket: { remoteAddress: '::1' }, headers: { host }, url: '/' }
-      return createOriginPin({ issuer: at, trustedProxies: [] })(req as IncomingMessage).refusal
+      const { mismatch } = createOriginPin({ issuer: at, trustedProxies: [] })(req as IncomingMessage)
+      return mismatch && reasonOf(at, mismatch)
     }
     for (const host of ['localhost:3000', 'LOCALHOST:3000']) expect([host, refusal(host)]).toEqual([host, undefined])
     for (const host of ['localhost', 'localhost:80', 'localhost:3001', '127.0.0.1:3000', '[::1]:3000']) {
@@ -127,7 +128,7 @@ describe('the host of a request', () => {
   test('is called the proxy’s responsibility only if there is a proxy', () => {
     const refusal = (headers: Record<string, string>) => {
       const { outcome } = pinned('198.51.100.9', { host: 'evil.example', ...headers })
-      return outcome.refusal
+      return outcome.mismatch && reasonOf('https://id.example', outcome.mismatch)
     }
     expect(refusal({})).toBe('This server is https://id.example. The request was for "evil.example".')
     for (const name of ['forwarded', 'via', 'x-forwarded-for', 'x-forwarded-host', 'x-forwarded-proto', 'x-real-ip']) {

@@ -57,8 +57,8 @@ const nothingEnded =
   'nothing has ended, because the request has no cookie that names a session: send the browser here instead'
 
 /**
- * Tells whether an app's back end sends the request: it has an ID token and no browser that could return. An answer of
- * success would tell it that the person is signed out, which is not so.
+ * Returns whether an app's back end sends the request: it has an ID token and no browser that could return. An answer
+ * of success would tell it that the person is signed out, which is not so.
  */
 function isOfServer(ctx: Context): boolean {
   const { id_token_hint: hint, post_logout_redirect_uri: uri } = ctx.query

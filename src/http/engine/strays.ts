@@ -9,7 +9,7 @@ import { refuseStray } from '../interactions/strays.ts'
 const resuming: readonly (string | undefined)[] = ['resume', 'device-resume'] satisfies Endpoint[]
 
 /**
- * Lets a sign-in or a device login continue only in the browser that began it. Any other browser is refused before the
+ * Lets a sign-in or a device login continue only in the browser that began it. Any other browser is rejected before the
  * engine runs: the engine would first renew the session, sign it out because of another account, or approve the
  * device.
  */

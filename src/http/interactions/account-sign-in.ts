@@ -112,18 +112,18 @@ function reasonOf(interaction: Interaction, { isFirst }: { isFirst: boolean }): 
   return isFirst ? 'reauthenticate' : undefined
 }
 
-/** Tells whether a signed-in person has to sign in once more. */
+/** Returns whether a signed-in person has to sign in once more. */
 function isAgain({ prompt, session }: Interaction): boolean {
   return prompt.name === 'login' && session !== undefined
 }
 
-/** Tells whether the app asks for somebody other than the signed-in person. */
+/** Returns whether the app asks for somebody other than the signed-in person. */
 function isForSomebodyElse({ prompt }: Interaction): boolean {
   return prompt.reasons.some((reason) => ['id_token_hint', 'claims_id_token_sub_value'].includes(reason))
 }
 
 /**
- * Tells whether signing in cannot satisfy a request: the person just did, and the request still requires another
+ * Returns whether signing in cannot satisfy a request: the person just did, and the request still requires another
  * authentication context. The page would appear again without end.
  */
 export function isUnattainable({ prompt, lastSubmission }: Interaction): boolean {

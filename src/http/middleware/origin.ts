@@ -1,8 +1,9 @@
 import type { IncomingMessage } from 'node:http'
 import { BlockList, isIP } from 'node:net'
+import type { Mismatch } from '../../views/pages/elsewhere.ts'
 
-/** The client's address, and the reason if the request is rejected. */
-export type Pinned = { address: string; refusal?: string }
+/** The client's address, and the difference from the issuer for which the request is rejected. */
+export type Pinned = { address: string; mismatch?: Mismatch }
 
 /**
  * Pins a request to the issuer before anything reads its host: endpoint addresses, cookies and links are made from it.
@@ -49,36 +50,43 @@ export function createOriginPin({
     const address = clientAddress(peer, isProxied ? req.headers['x-forwarded-for'] : undefined, isTrusted)
 
     const target = targetOf(req)
-    const refusal = refusalOf()
-    if (refusal === undefined) req.url = target.path
+    const mismatch = findMismatch()
+    if (mismatch === undefined) req.url = target.path
     req.headers.host = host
     req.headers['x-forwarded-host'] = host
     req.headers['x-forwarded-proto'] = scheme
     req.headers['x-forwarded-for'] = address
     delete req.headers['forwarded']
-    return { address, ...(refusal !== undefined && { refusal }) }
+    return { address, ...(mismatch !== undefined && { mismatch }) }
 
-    function refusalOf(): string | undefined {
+    function findMismatch(): Mismatch | undefined {
       const isOwn = (written: string) => hostIn(written, protocol) === host
       // Each proxy appends a host to the list, and the client may have started it: every host must be this server's.
       const asked = (forwardedHost ?? req.headers.host ?? '').split(',')
-      const hint = isForwarded ? '; a proxy in front must pass on the Host header' : ''
-      if (!asked.every(isOwn)) return `This server is ${issuer}. The request was for ${quoted(asked.join(','))}${hint}.`
-      if (target.host !== undefined && !isOwn(target.host)) {
-        return `This server is ${issuer}. The request was for ${quoted(target.host)}.`
-      }
+      if (!asked.every(isOwn)) return mismatchOf('host', asked.join(','), isForwarded)
+      if (target.host !== undefined && !isOwn(target.host)) return mismatchOf('host', target.host)
       // The first protocol is that of the outermost proxy, which the browser connects to.
       const [outermost = scheme] = forwardedProto?.split(',') ?? []
       if (outermost.trim().toLowerCase() === scheme) return undefined
-      return `This server is ${issuer}. The request came over ${quoted(forwardedProto ?? '')}.`
+      return mismatchOf('protocol', forwardedProto ?? '')
     }
   }
 }
 
-const forwarding = ['forwarded', 'via', 'x-forwarded-for', 'x-forwarded-host', 'x-forwarded-proto', 'x-real-ip']
-const longestQuoted = 300 // characters of somebody else's text
+/** Tells programs and the log why a request is rejected. */
+export function reasonOf(issuer: string, { kind, received, isByProxy }: Mismatch): string {
+  const difference = `The request ${kind === 'host' ? 'was for' : 'came over'} ${JSON.stringify(received)}`
+  return `This server is ${issuer}. ${difference}${isByProxy ? '; a proxy in front must pass on the Host header' : ''}.`
+}
 
-const quoted = (text: string) => JSON.stringify(text.slice(0, longestQuoted))
+const forwarding = ['forwarded', 'via', 'x-forwarded-for', 'x-forwarded-host', 'x-forwarded-proto', 'x-real-ip']
+const longestReceived = 300 // characters of somebody else's text
+
+const mismatchOf = (kind: Mismatch['kind'], received: string, isByProxy = false): Mismatch => ({
+  kind,
+  received: received.slice(0, longestReceived),
+  isByProxy,
+})
 
 /**
  * Returns the host of a header in the form that URLs have: in lower case, without the default port (RFC 3986 §6.2.3,

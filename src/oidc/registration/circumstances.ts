@@ -3,7 +3,7 @@ import type { Policy } from '../../registration/rules.ts'
 import type { Storage } from '../request/storage.ts'
 import { scopes } from '../scopes.ts'
 
-/** Collects the facts with which a policy judges metadata, given by a client itself or by an administrator for it. */
+/** Collects the facts that a policy needs to judge metadata. `isOwnWord` is for metadata that the client gives itself. */
 export function circumstancesOf(
   { issuer }: Storage,
   policy: Policy,

@@ -1,5 +1,12 @@
+/** The host or the protocol of a request that differs from the issuer's. */
+export type Mismatch = {
+  kind: 'host' | 'protocol'
+  received: string
+  /** Whether a proxy in front may have replaced the host. */
+  isByProxy: boolean
+}
+
 export type ElsewherePage = {
   issuer: string
-  /** The host that the request named and how to correct a proxy, in the words that programs get. */
-  reason: string
+  mismatch: Mismatch
 }
