@@ -18,7 +18,7 @@ export function ask<Answer>(child: ChildProcess, message: object): Promise<Answe
   })
 }
 
-/** Answers what the parent process asks, one question after the other. */
+/** Answers the messages of the parent process, one after the other. */
 export function answer<Question>(handle: (question: Question) => Promise<object | undefined>): void {
   process.on('message', (question: Question) => {
     handle(question).then(

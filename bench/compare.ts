@@ -25,8 +25,8 @@ async function slice(generator: ChildProcess, target: Target, operation: string,
 }
 
 /**
- * Measures one operation at all targets, in turn, so that whatever slows the machine slows them alike. After each slice
- * `observe` looks at the target, also after those of the first round, which do not count.
+ * Measures one operation at all targets in turn, so that anything that slows the machine slows them alike. After each
+ * slice `observe` looks at the target, also after the slices of the first round, which do not count.
  */
 export async function compare(
   generator: ChildProcess,
@@ -47,10 +47,10 @@ export async function compare(
   return summarize(operation, names, rounds)
 }
 
-/** The memory a server takes, after each round. */
+/** The memory that a server uses after each round. */
 export type Remembered = { target: string; memory: Memory[] }
 
-/** Measures what clients do by themselves, and what memory that takes. */
+/** Measures client_credentials and the memory that it takes. */
 export async function compareClients(
   generator: ChildProcess,
   targets: Target[],

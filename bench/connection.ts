@@ -2,7 +2,10 @@ import { createConnection, type Socket } from 'node:net'
 
 export type Response = { status: number; head: string; body: string }
 
-/** One keep-alive connection, one request at a time. Far cheaper than a general client, which would take CPU from the server. */
+/**
+ * A keep-alive connection for one request at a time. It is far cheaper than a general client, which would take CPU time
+ * from the server.
+ */
 export type Connection = { send(request: string): Promise<Response>; close(): void }
 
 const bodyLength = /\r\ncontent-length: (\d+)/i

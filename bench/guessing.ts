@@ -10,8 +10,9 @@ import { migrate } from '../src/database/migrate.ts'
 import { secret } from '../src/secret.ts'
 import * as throttles from '../src/stores/operations/throttles.ts'
 
-// What somebody who guesses passwords gets in a day, and what the owner of an account sees meanwhile: the real limits and
-// the real statements on a real PostgreSQL, with the clock moved on. `node bench/guessing.ts`, or `--sizes 1,10`.
+// Simulates how many passwords an attacker can try in a day, and how long the owner of an account waits during the
+// attack. It uses the real limits and statements on a real PostgreSQL, with a simulated clock. `node bench/guessing.ts
+// [--sizes 1,10]`
 
 const victim = 'owner@example.com'
 const daySeconds = 86_400
@@ -43,7 +44,7 @@ const persons: Person[] = [
     isKnownNetwork: false,
   },
 ]
-const longestPatienceSeconds = 3_600 // of a person who tries as told
+const longestPatienceSeconds = 3_600 // how long a person keeps trying when told to wait
 
 const ipv4 = (n: number) => `10.${(n >> 16) & 255}.${(n >> 8) & 255}.${n & 255}`
 const ofOneSite = (n: number) => `2001:db8:1:${(n % 65_536).toString(16)}::${(n >> 16) + 1}`
@@ -66,7 +67,7 @@ function scenes(sizes: number[]): Scene[] {
 
 type Clock = { startedAt: number; limitsOf: ReturnType<typeof createLimits>; database: Database }
 
-/** One attempt, as src/authentication/sign-in.ts makes it. A success is given back. */
+/** Makes one attempt, as src/authentication/sign-in.ts does. A success is given back. */
 async function attempt(
   { database: { db }, limitsOf, startedAt }: Clock,
   seconds: number,
@@ -77,16 +78,16 @@ async function attempt(
   const { way, waits } = await throttles.begin(db, ways, { at: new Date(startedAt + seconds * 1_000) })
   const isLookedAt = way !== undefined && (way < open.length || who.isKnownNetwork === true)
   if (who.isRight && isLookedAt) {
-    // No more than that: what a success forgives would help whoever is looked at next.
+    // Nothing more is given back: what a success forgives would help the next person measured.
     await throttles.giveBack(db, { restored: ways[way] ?? [] })
   }
   return { isLookedAt, waitSeconds: Math.max(1, Math.min(...waits.slice(0, open.length))) }
 }
 
-/** Takes everything that is open to somebody at this moment. */
+/** Uses up everything that is open at this moment. */
 type Drain = (seconds: number) => Promise<void>
 
-/** Signs in with the right password and tries again as often as told, for an hour, always right behind the attacker. */
+/** Signs in with the right password, and tries again when told to, for an hour, each time right after the attacker. */
 async function seeAs(clock: Clock, person: Person, { from, drain }: { from: number; drain: Drain }) {
   const { address, isKnownBrowser, isKnownNetwork } = person
   let refusals = 0
@@ -106,7 +107,7 @@ async function seeAs(clock: Clock, person: Person, { from, drain }: { from: numb
   return { waited: Number.POSITIVE_INFINITY, refusals }
 }
 
-/** A day of an attacker who sends whenever anything is open, and of the people who sign in meanwhile. */
+/** Simulates a day of an attacker who sends whenever anything is open, and the sign-ins of people on that day. */
 async function attack(clock: Clock, scene: Scene, stepSeconds: number) {
   const isAtVictim = scene.target.startsWith('one account')
   const accounts = isAtVictim ? 1 : 1_000
@@ -154,7 +155,7 @@ async function main(): Promise<void> {
     await migrate(database.db)
     let startedAt = Date.now()
     for (const scene of scenes(values.sizes.split(',').map(Number))) {
-      startedAt += 10 * daySeconds * 1_000 // nothing is left of the scene before
+      startedAt += 10 * daySeconds * 1_000 // nothing is left of the previous scene
       const clock = { startedAt, database, limitsOf: createLimits(secret(Buffer.alloc(32, 7))) }
       const stepSeconds = scene.addresses > 1_000 ? 7_200 : scene.addresses > 10 ? 600 : 30
       const { guesses, accounts, seen } = await attack(clock, scene, stepSeconds)

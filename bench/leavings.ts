@@ -1,4 +1,4 @@
-// What strangers on one machine can make the server keep: node bench/leavings.ts [--seconds 5] [--only par]
+// Measures what strangers on one machine can make the server store: node bench/leavings.ts [--seconds 5] [--only par]
 import '../src/runtime.ts'
 import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
@@ -19,7 +19,7 @@ import { type Connection, open } from './connection.ts'
 const connections = 16
 const day = 86_400
 const warmUpRequests = 20
-const refusedWithinSeconds = 150 // longer than the allowance of an hour lasts at full speed
+const refusedWithinSeconds = 150 // longer than an hour's allowance lasts at full speed
 
 type Request = { method?: string; path: string; headers?: Record<string, string>; body?: string | undefined }
 type Kind = {
@@ -64,7 +64,7 @@ const atBounds = () => ({
   claims: JSON.stringify({ id_token: { email: { value: text(1_800) } } }),
 })
 
-/** One kind of request each, as large as the attacks had it and as large as it may be. */
+/** Creates the kinds of requests, each as large as the attacks made it and as large as it may be. */
 function kinds(issuer: string): Kind[] {
   const registered: { uri: string; token: string; body: object }[] = []
   const register = async () => {
@@ -130,7 +130,7 @@ async function run(
   const isOver = () => performance.now() - startedAt > seconds * 1000 || (untilRefused && refused > warmUpRequests)
   await Promise.all(
     opened.map(async (connection, turn) => {
-      if (kind.answered && turn >= 8) return // eight clients of one's own, as the attack had them
+      if (kind.answered && turn >= 8) return // eight clients of the attacker's own, as in the attack
       while (!isOver()) {
         const answer = await connection.send(wire(await kind.request(turn), `localhost:${port}`, address))
         requests += 1
@@ -218,7 +218,7 @@ async function main(): Promise<void> {
     const table = []
     for (const [index, kind] of kinds(env.ISSUER).entries()) {
       if (!kind.name.includes(values.only)) continue
-      const common = { port, address: `2001:db8:0:${index + 1}::1`, seconds } // a network of its own each
+      const common = { port, address: `2001:db8:0:${index + 1}::1`, seconds } // each has a network of its own
       const burst = await phase(database, () =>
         run(kind, { ...common, seconds: refusedWithinSeconds, untilRefused: true }),
       )

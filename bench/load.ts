@@ -1,4 +1,4 @@
-// The load generator, a process of its own. Started by run.ts.
+// The load generator, which run.ts starts as a process of its own.
 import '../src/runtime.ts'
 import { answer } from './ask.ts'
 import { type Connection, open } from './connection.ts'

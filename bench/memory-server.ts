@@ -1,5 +1,5 @@
 import { secret } from '../src/secret.ts'
-// The engine alone, its storage a Map: what Postern is compared with. Started by run.ts.
+// The engine alone, with a Map as its storage, to compare Postern with. run.ts starts it.
 import '../src/runtime.ts'
 import { createServer } from 'node:http'
 import Provider, { type Adapter, type AdapterPayload, type Configuration, errors } from 'oidc-provider'
@@ -13,9 +13,9 @@ import { claimsByScope, scopes } from '../src/oidc/scopes.ts'
 import { answer } from './ask.ts'
 import { client, type Login, mintCodes, people, scope, signIn } from './people.ts'
 
-const remembered = 200_000 // codes and tokens; what is older was used long ago
+const remembered = 200_000 // codes and tokens; older ones were used long ago
 
-/** Storage that costs as little as can be: no copies, no expiry, no durability, no protection from races. */
+/** Creates the cheapest storage possible: no copies, no expiry, no durability, no protection from races. */
 function memoryAdapter(): (model: string) => Adapter {
   const lasting = new Map<string, AdapterPayload>()
   const passing = new Map<string, AdapterPayload>()

@@ -1,10 +1,10 @@
-// Loaded into each server ahead of its own code (node --import): tells what it has used so far.
+// Loaded into each server before its own code (node --import). Reports what the server has used so far.
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import { answer } from './ask.ts'
 
 export type Usage = { cpuMs: number; statements: number }
-/** What is in use once everything that is not has been collected, in bytes; and what the process takes of the machine. */
+/** The memory in use after a garbage collection, and the memory of the whole process, in bytes. */
 export type Memory = { heapUsed: number; rss: number }
 
 let statements = 0
@@ -17,7 +17,7 @@ pg.Client.prototype.query = function counted(this: pg.Client, ...args: unknown[]
 answer<{ usage?: true; memory?: true }>(async ({ usage, memory }) => {
   if (memory) {
     for (let times = 0; times < 3; times++) {
-      await sleep(50) // what a request leaves for later is done, and what it let go of can be collected
+      await sleep(50) // deferred work of requests ends, and its memory can be collected
       globalThis.gc?.()
     }
     const { heapUsed, rss } = process.memoryUsage()

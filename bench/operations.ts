@@ -1,13 +1,15 @@
 import type { Connection, Response } from './connection.ts'
 import { type Credentials, challenge, client, machines, redirectUri, verifier } from './people.ts'
 
-/** `machines` is how many clients take turns at what a client does by itself; with 0 it is the one that people use. */
+/**
+ * A server to send requests to. `machines` is the number of clients that take turns; with 0 it is the client of people.
+ */
 export type Server = { port: number; cookies: string[]; machines: number }
 
-/** One kind of request: how many codes it needs, and what a connection then sends over and over. */
+/** One kind of request: the number of codes that it needs, and the function that sends it again and again. */
 export type Operation = {
   codes(bounds: { connections: number; requests: number }): number
-  /** Prepares, untimed, and returns what sends one request on the connection of that number and checks the answer. */
+  /** Prepares, untimed. Returns a function that sends one request on a connection and checks the answer. */
   prepare(context: { server: Server; connections: Connection[]; codes: string[] }): Promise<Send>
 }
 

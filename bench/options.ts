@@ -1,18 +1,18 @@
 import { parseArgs } from 'node:util'
 
-/** What `npm run bench -- …` understands. */
+/** The options of `npm run bench`. */
 export type Options = {
   rounds: number
-  /** Bounds of one timed slice, whichever comes first. */
+  /** Limits of one timed slice. The first one reached ends it. */
   seconds: number
   requests: number
   connections: number
   alg: string
   /** Rows to put into each large table of a further Postern; 0 for none. */
   rows: number
-  /** Clients to compare with ten of them, instead of everything else; 0 for none. */
+  /** Clients to compare with ten, in place of everything else; 0 for none. */
   clients: number
-  /** Another checkout of Postern to measure beside this one. */
+  /** Another checkout of Postern to measure as well. */
   against: string | undefined
   only: string | undefined
   isJson: boolean
@@ -20,20 +20,20 @@ export type Options = {
 
 export const usage = `npm run bench -- [options]
 
-  --rounds 5         rounds that count; one more comes first to warm up
+  --rounds 5         measured rounds, after one that warms up
   --seconds 3        longest timed slice
   --requests 4000    most requests in a timed slice
   --connections 32   keep-alive connections
   --alg ES256        signature of ID tokens (RS256 costs the server about a millisecond each)
-  --rows 1000000     measure a Postern with as many rows in its large tables, too
-  --clients 10000    measure client_credentials of ten clients and of so many, and what memory they take, instead
-  --against ../old   measure the Postern of another checkout, too
+  --rows 1000000     also measure a Postern with this many rows in each large table
+  --clients 10000    only compare client_credentials and memory of this many clients with ten
+  --against ../old   also measure the Postern of another checkout
   --only refresh     measure only the operations whose name contains this
   --json             print JSON instead of a table
 
-DATABASE_URL names the PostgreSQL to use, as a role that may create databases; without it one is started.`
+DATABASE_URL names the PostgreSQL to use, with a role that may create databases. Without it one is started.`
 
-/** @throws Error naming what is wrong with the command line. */
+/** @throws Error naming the mistake in the command line. */
 export function parseOptions(args: string[]): Options | 'help' {
   const { values } = parseArgs({
     args,

@@ -2,10 +2,10 @@ import { createHash, createHmac } from 'node:crypto'
 import type Provider from 'oidc-provider'
 import { errors } from 'oidc-provider'
 
-/** Who signed in, and the cookies their browser then has. */
+/** A signed-in person, and the cookies of their browser. */
 export type Login = { accountId: string; grantId: string; sessionUid: string; cookie: string }
 
-export const people = 512 // far more than connections, so that no two requests at once are of one person
+export const people = 512 // far more than connections, so that no person has two requests at once
 export const scope = 'openid offline_access'
 export const redirectUri = 'https://rp.example/cb'
 export const verifier = 'a-verifier-of-the-benchmark-that-is-long-enough' // RFC 7636 §4.1: 43 characters or more
@@ -23,7 +23,7 @@ export const client = {
 
 export type Credentials = { client_id: string; client_secret: string }
 
-/** So many other clients, that do nothing but use their credentials. */
+/** Returns the credentials of so many other clients, which only use their credentials. */
 export function machines(count: number): Credentials[] {
   return Array.from({ length: count }, (_, index) => ({
     client_id: `machine-${index}`,
@@ -31,7 +31,7 @@ export function machines(count: number): Credentials[] {
   }))
 }
 
-/** A browser session as a sign-in leaves it. */
+/** Creates a browser session as a sign-in does. */
 export async function signIn(
   provider: Provider,
   { accountId, grantId }: { accountId: string; grantId: string },
@@ -50,7 +50,7 @@ export async function signIn(
   return { accountId, grantId, sessionUid: session.uid, cookie: `${pair}; ${cookieName}.sig=${signature}` }
 }
 
-/** Authorization codes as the authorization endpoint makes them, `prompt=consent` answered. */
+/** Creates authorization codes as the authorization endpoint does, after the person consented. */
 export async function mintCodes(provider: Provider, logins: Login[], count: number): Promise<string[]> {
   const found = await provider.Client.find(client.client_id)
   if (!found) throw new errors.InvalidClient('the client of the benchmark is missing')

@@ -14,7 +14,7 @@ export type Measured = Omit<Sample, 'requests'> & {
   operation: string
   target: string
   requests: number
-  /** Requests per second of this target over those of the first one: median, least and most of the rounds. */
+  /** Requests per second of this target divided by those of the first: median, least and most of the rounds. */
   ratio: { median: number; least: number; most: number }
 }
 
@@ -44,7 +44,7 @@ function median(values: number[]): number {
   return sorted.length % 2 ? (sorted[middle] ?? 0) : ((sorted[middle - 1] ?? 0) + (sorted[middle] ?? 0)) / 2
 }
 
-/** The rounds of one operation, one list of samples a target, in the order of the targets. */
+/** Summarizes the rounds of one operation: one list of samples a target, in the order of the targets. */
 export function summarize(operation: string, targets: string[], rounds: Sample[][]): Measured[] {
   const baseline = rounds[0] ?? []
   return targets.map((target, index) => {
@@ -65,7 +65,7 @@ export function summarize(operation: string, targets: string[], rounds: Sample[]
   })
 }
 
-/** A table for people. */
+/** Returns the results as a table for people. */
 export function toTable(measured: Measured[], machine: Machine): string {
   const header = ['', '', 'req/s', 'p50 ms', 'p99 ms', 'ratio', 'of rounds', 'round trips', 'server CPU ms', 'requests']
   const lines = measured.map((row, index) => [
@@ -83,7 +83,7 @@ export function toTable(measured: Measured[], machine: Machine): string {
   return [aligned([header, ...lines], 2), '', describe(machine)].join('\n')
 }
 
-/** What memory servers take after each round, in megabytes, for people. */
+/** Returns the memory of servers after each round, in megabytes, as a table for people. */
 export function toMemoryTable(remembered: Remembered[]): string {
   const rounds = remembered[0]?.memory.map((_, round) => (round === 0 ? 'first' : String(round))) ?? []
   const megabytes = (bytes: number) => (bytes / 2 ** 20).toFixed(1)

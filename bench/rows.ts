@@ -1,8 +1,6 @@
 import pg from 'pg'
 import { client } from './people.ts'
 
-// As the engine would have left them: for each of so many people a grant, a session, and codes and tokens
-// that are still live, so that neither the sweep nor an index of the dead hides them.
 const statements = [
   `insert into accounts (id, email, email_canonical, created_at, updated_at)
    select 'filler-' || i, 'filler-' || i || '@example.com', 'filler-' || i || '@example.com', now(), now()
@@ -26,7 +24,10 @@ const statements = [
    select now(), 'filler', 'filler-' || i, '${client.client_id}' from generate_series(1, $1::int) i`,
 ]
 
-/** Puts so many rows into each of the tables that grow with use. */
+/**
+ * Puts so many rows into each table that grows with use, as the engine would have left them. Each person has a grant, a
+ * session, and codes and tokens that are still live: neither the sweep nor an index of dead rows hides them.
+ */
 export async function fill(databaseUrl: string, rows: number): Promise<void> {
   const database = new pg.Client({ connectionString: databaseUrl })
   await database.connect()

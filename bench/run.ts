@@ -13,8 +13,8 @@ import { administer, startMemory, startOther, startPostern, type Target } from '
 const settingsQuery = `select split_part(version(), ' on ', 1) as version, current_setting('fsync') as fsync,
   current_setting('synchronous_commit') as synchronous_commit`
 
-const few = 10 // clients, that many others are compared with
-const patienceSeconds = 120 // for a slice that is bounded by its requests
+const few = 10 // clients to compare many others with
+const patienceSeconds = 120 // for a slice that ends with its last request
 
 type Results = { measured: Measured[]; remembered?: Remembered[] }
 
@@ -48,7 +48,7 @@ async function bench(options: Options, tell: (line: string) => void): Promise<vo
 
 type Bench = {
   generator: ChildProcess
-  /** Filled with what is started, to be stopped whatever happens. */
+  /** The servers that were started, to be stopped whatever happens. */
   targets: Target[]
   common: { alg: string; server: string; logDir: string }
   options: Options
@@ -79,7 +79,7 @@ async function benchClients({ generator, targets, common, options, tell }: Bench
     tell(`registering ${machines} clients …`)
     targets.push(await startPostern({ ...common, name: `${machines} clients`, machines }))
   }
-  // Each takes its turn in every slice, and more than once.
+  // Each client takes its turn in every slice, more than once.
   const requests = Math.max(options.requests, 2 * options.clients)
   tell(`client_credentials, ${requests} requests a slice …`)
   return compareClients(generator, targets, { ...options, requests, seconds: patienceSeconds })

@@ -1,4 +1,4 @@
-// How long `postern secrets rotate` takes for many sessions: node bench/secrets.ts [COUNT]
+// Measures how long `postern secrets rotate` takes for many sessions: node bench/secrets.ts [COUNT]
 import '../src/runtime.ts'
 import { randomBytes } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
@@ -19,7 +19,7 @@ const dataDir = await mkdtemp(join(tmpdir(), 'postern-bench-'))
 const embedded = await start({ dataDir, log: () => {} })
 const { db, close } = connect({ url: embedded.url, poolSize: 2, preparedStatements: true, onError: console.error })
 
-/** Sessions of which each has a state under a key, or of which none has. */
+/** Inserts sessions, either all with a sealed state or all without one. */
 async function plant(count: number, seal: ((uid: string) => string) | undefined): Promise<void> {
   for (let left = count; left > 0; left -= 10_000) {
     const uids = Array.from({ length: Math.min(left, 10_000) }, () => randomBytes(16).toString('base64url'))
@@ -44,11 +44,11 @@ try {
   const rotate = () =>
     reseal({ db, envelope: createEnvelope([newer, older]) }, { actor: 'bench' }, { pauseMs: 0, answerMs: 0 })
   await plant(total, undefined)
-  await timed(`${total} sessions in which nothing is sealed`, rotate)
+  await timed(`${total} sessions without a sealed value`, rotate)
   await plant(total, (uid) => before.seal(JSON.stringify({ secret: randomBytes(24) }), sessions.stateIdentity(uid)))
-  await timed(`and ${total} more, each with a value to be sealed anew`, rotate)
+  await timed(`and ${total} more, each with a value to reseal`, rotate)
   await timed('again, with nothing left to do', rotate)
-  await timed('counting all of them by key', () => countAllByKey(db))
+  await timed('counting all values by key', () => countAllByKey(db))
 } finally {
   await close()
   await embedded.stop()

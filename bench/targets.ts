@@ -20,12 +20,12 @@ import type { Memory, Usage } from './meter.ts'
 import { client, type Login, machines, mintCodes, people, redirectUri, scope, signIn } from './people.ts'
 import { fill } from './rows.ts'
 
-/** A server that is measured. */
+/** A server to measure. */
 export type Target = {
   name: string
   port: number
   cookies: string[]
-  /** How many clients take turns at it, besides the one that people use. */
+  /** The number of clients that take turns at it, besides the client of people. */
   machines: number
   mint(count: number): Promise<string[]>
   usage(): Promise<Usage>
@@ -36,7 +36,7 @@ export type Target = {
 const checkout = resolve(import.meta.dirname, '..')
 const readyWithinMs = 60_000
 
-/** The engine with its storage in memory. */
+/** Starts the engine with its storage in memory. */
 export async function startMemory({ alg, logDir }: { alg: string; logDir: string }): Promise<Target> {
   const port = await freePort()
   const env = { ISSUER: `http://localhost:${port}`, PORT: String(port), ALG: alg }
@@ -55,7 +55,7 @@ export async function startMemory({ alg, logDir }: { alg: string; logDir: string
   }
 }
 
-/** Postern as `npm start` runs it, on a database of its own. */
+/** Starts Postern as `npm start` does, with a database of its own. */
 export async function startPostern({
   name,
   server,
@@ -143,7 +143,7 @@ async function populate({ config, database: { db }, keyring, provider, storage }
   return logins
 }
 
-/** Registers clients that differ in their credentials alone. */
+/** Registers clients that differ only in their credentials. */
 async function register({ database: { db }, provider, storage }: Postern, count: number): Promise<void> {
   if (count === 0) return
   const grants = { grant_types: ['client_credentials'], response_types: [], redirect_uris: [] }
@@ -189,7 +189,7 @@ async function stop(child: ChildProcess): Promise<void> {
   await gone
 }
 
-/** Runs one statement on the server's own database. */
+/** Runs one statement on the default database of a PostgreSQL. */
 export async function administer(url: string, statement: string): Promise<Record<string, string>[]> {
   const database = new pg.Client({ connectionString: url })
   await database.connect()

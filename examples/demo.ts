@@ -7,12 +7,12 @@ import { register } from './registrations.ts'
 import { start as startRelyingParty } from './relying-party/app.ts'
 import { start as startResourceServer } from './resource-server/app.ts'
 
-// A provider with everything registered that the examples need, and the first two of them running.
+// Starts a provider with all registrations that the examples need, and the first two examples.
 
 const host = '127.0.0.1'
 const repeatedSignalMs = 1_000 // npm passes on the Ctrl-C that the terminal already sent
 
-/** Starts the demo. Returns what stops it; whatever of it had started is stopped if the rest cannot. */
+/** Starts the demo. Returns a function that stops it. If a part cannot start, the parts already started are stopped. */
 async function start(): Promise<() => Promise<void>> {
   const { PORT, RELYING_PARTY_PORT, RESOURCE_SERVER_PORT, DATA_DIR, LOG_LEVEL } = process.env
   const ports = {
@@ -24,7 +24,7 @@ async function start(): Promise<() => Promise<void>> {
   const issuer = `http://localhost:${ports.PORT}`
   const baseUrl = `http://localhost:${ports.RELYING_PARTY_PORT}`
   const resource = `http://localhost:${ports.RESOURCE_SERVER_PORT}/api`
-  // Not the rest of the environment: the demo must not create its account in the database of something real.
+  // The rest of the environment is ignored: the demo must not create its account in the database of a real deployment.
   const config = parse({
     PORT: ports.PORT,
     ISSUER: issuer,
@@ -68,7 +68,7 @@ The provider is at ${issuer}, the API at ${resource}/protected. In another termi
   npx node --env-file=${dir}/machine.env examples/machine/main.ts   a machine calls the API
   npx node --env-file=${dir}/device.env examples/device/main.ts     sign in from a terminal
 
-Ctrl-C stops all of it. What it created stays in ${dir}; delete that to start over.
+Ctrl-C stops everything. The data stays in ${dir}; delete that folder to start over.
 `)
     return stop
   } catch (error) {
@@ -81,11 +81,11 @@ function credentials({ ISSUER = '', CLIENT_ID = '', CLIENT_SECRET = '' }: Record
   return { issuer: ISSUER, clientId: CLIENT_ID, clientSecret: CLIENT_SECRET }
 }
 
-/** Asked before anything starts, so that nothing has to be undone. */
+/** Checks a port before anything starts, so that nothing has to be undone. */
 function assertFree(name: string, port: string): Promise<void> {
   return new Promise((resolve, reject) => {
     const problem = (what: string) => new Error(`Port ${port} ${what}. Set ${name} to another one.`)
-    if (!/^\d+$/.test(port) || Number(port) < 1 || Number(port) > 65_535) return reject(problem('is no port'))
+    if (!/^\d+$/.test(port) || Number(port) < 1 || Number(port) > 65_535) return reject(problem('is not a valid port'))
     const probe = createServer()
     probe.once('error', ({ code }: NodeJS.ErrnoException) =>
       reject(problem(code === 'EADDRINUSE' ? 'is in use' : `may not be used (${code})`)),
@@ -99,7 +99,7 @@ let stoppingSince: number | undefined
 
 async function stopAndExit(): Promise<void> {
   if (stoppingSince !== undefined) {
-    if (Date.now() - stoppingSince > repeatedSignalMs) process.exit(1) // asked twice: no more patience
+    if (Date.now() - stoppingSince > repeatedSignalMs) process.exit(1) // a second signal: exit at once
     return
   }
   stoppingSince = Date.now()

@@ -12,13 +12,13 @@ type Values = Record<string, string>
 type Registered = { client_id: string; client_secret?: string | undefined }
 type Place = { dataDir: string; issuer: string; baseUrl: string; resource: string }
 
-/** The scope of the API. Its name begins with what it is of, so that it is no other's. */
+/** The scope of the API. Its name begins with the API's subject, so that no other API has the same one. */
 const scope = 'notes:read'
 
 /**
- * Registers what the examples need, through the operations that the command line is made of. What is made only
- * once, passwords and secrets, is kept in `DATA_DIR/<name>.env`, so that the next start finds it and each example
- * can be run alone with it: `node --env-file`.
+ * Registers everything that the examples need, through the operations behind the command line. Passwords and secrets,
+ * which are created only once, are kept in `DATA_DIR/<name>.env`: the next start finds them there, and each example can
+ * run alone with its file (`node --env-file`).
  */
 export async function register(
   postern: Postern,
@@ -45,7 +45,7 @@ export async function register(
   await keep('device', device)
   return { account: await account('ada@example.com'), relyingParty, resourceServer }
 
-  /** Registers a client, or brings the one of last time up to date, with the secret it has. */
+  /** Registers a client, or updates the existing one and keeps its secret. */
   async function client(name: string, metadata: Record<string, unknown>): Promise<Values> {
     const { CLIENT_ID: client_id, CLIENT_SECRET } = await read(name)
     const isKnown = client_id !== undefined && (await isThere('client show', { client_id }))
@@ -56,7 +56,7 @@ export async function register(
     return keepCredentials(name, { ...registered, client_secret: registered.client_secret ?? CLIENT_SECRET })
   }
 
-  /** Creates the API with its credentials. They are shown once, so if they were lost it is created anew. */
+  /** Creates the API with its credentials. They are shown once, so if they were lost, the API is created again. */
   async function api(name: string): Promise<Values> {
     const { CLIENT_ID: client_id, CLIENT_SECRET: client_secret } = await read(name)
     const about = { identifier: resource, name: 'Field Notes API', scopes: { [scope]: 'Read your field notes' } }
@@ -76,7 +76,7 @@ export async function register(
     return values
   }
 
-  /** Creates an account, with the password of last time where there is one. */
+  /** Creates an account, with the password of the previous start if there is one. */
   async function account(email: string): Promise<Values> {
     const kept = await read('account')
     const PASSWORD = kept['PASSWORD'] ?? randomBytes(9).toString('base64url')

@@ -17,7 +17,7 @@ const statements = [
     hash text not null,
     updated_at timestamptz not null
   )`,
-  // A deleted client stays as a tombstone: its id is never given out again.
+  // A deleted client stays as a tombstone, so that its id is never reused.
   `create table clients (
     id text primary key,
     metadata jsonb not null,
@@ -39,7 +39,7 @@ const statements = [
     created_at timestamptz not null,
     updated_at timestamptz not null
   )`,
-  // What an account granted to a client. One row a pair: consenting again changes it.
+  // The grant of an account to a client. There is one row a pair: a further consent changes it.
   `create table grants (
     id text primary key,
     account_id text not null references accounts on delete cascade,
@@ -66,7 +66,7 @@ const statements = [
   ) with (fillfactor = 70)`,
   `create index sessions_account_id on sessions (account_id)`,
   `create index sessions_expires_at on sessions (expires_at)`,
-  // What the engine stores under a bearer value, known by the hash of that value and the model together.
+  // The artifacts that the engine stores under a bearer value, found by the hash of that value and the model.
   `create table artifacts (
     id_hash bytea not null,
     model text not null,
@@ -104,7 +104,7 @@ const statements = [
     retired_at timestamptz,
     removed_at timestamptz
   )`,
-  // Secrets all processes share: cookie keys, the DPoP nonce secret, the pairwise salt, the pepper.
+  // Secrets that all processes share: cookie keys, the DPoP nonce secret, the pairwise salt, the pepper.
   `create table shared_secrets (
     name text primary key,
     value_sealed text not null,

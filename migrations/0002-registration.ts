@@ -1,14 +1,14 @@
 import { type Kysely, sql } from 'kysely'
 
 const statements = [
-  // Rules by name, laid over the built-in ones. A client is judged by the policy it was registered under.
+  // Named rules, each in place of a built-in one. A client is checked by the policy that it was registered under.
   `create table registration_policies (
     name text primary key,
     rules jsonb not null,
     created_at timestamptz not null,
     updated_at timestamptz not null
   )`,
-  // Initial access tokens (RFC 7591 §3), known by the hash of their value. Uses are counted with the registration.
+  // Initial access tokens (RFC 7591 §3), found by the hash of their value. Uses are counted with the registration.
   `create table registration_tokens (
     id text primary key,
     token_hash bytea not null unique,
@@ -38,7 +38,7 @@ const statements = [
     where unused_expires_at is not null and deleted_at is null`,
   `create index grants_created_at on grants (created_at, id)`,
   `create index accounts_created_at on accounts (created_at, id)`,
-  // The answer to a request that creates something, for whoever has to ask again because the first answer was lost.
+  // The answer to a request that creates something, for a client that repeats the request because the answer was lost.
   `create table idempotency_keys (
     key_hash bytea primary key,
     request_hash bytea not null,
@@ -52,7 +52,7 @@ const statements = [
   `create index audit_events_type on audit_events (type, id)`,
   `create index audit_events_actor on audit_events (actor, id)`,
   `create index audit_events_resource on audit_events (resource, id) where resource is not null`,
-  // Whoever can reach the tables as the server does can add to the record, and neither change nor shorten it.
+  // A program with the server's access to the tables can add to the audit, but neither change nor shorten it.
   `create function refuse_audit_change() returns trigger language plpgsql as $$
     begin
       raise exception 'audit_events is append-only' using errcode = 'insufficient_privilege';

@@ -1,6 +1,6 @@
 import { type Kysely, sql } from 'kysely'
 
-// Signing keys and shared secrets become one table, so that all of them go through one life cycle.
+// Signing keys and shared secrets become one table, so that all of them have one life cycle.
 const statements = [
   `create table keys (
     id text primary key,
@@ -19,13 +19,14 @@ const statements = [
   )`,
   `create unique index keys_active on keys (purpose) where state = 'active'`,
   `create unique index keys_successor on keys (purpose) where state in ('pending', 'published')`,
-  // Used as from now, however old: nothing is to rotate while processes of the release before are being replaced.
+  // Existing keys count as active from now, however old: none may rotate while processes of the previous release still
+  // run.
   `insert into keys (id, purpose, state, sealed, created_at, published_at, active_at)
    select kid, alg, state, private_jwk_sealed, created_at, created_at, now() from signing_keys`,
   `insert into keys (id, purpose, state, sealed, created_at, published_at, active_at)
    select name, name, 'active', value_sealed, created_at, created_at, now() from shared_secrets`,
   `drop table signing_keys, shared_secrets`,
-  // The key-encryption keys, by id, that something may be sealed with.
+  // The ids of the key-encryption keys that something may be sealed with.
   `create table encryption_keys (
     id text primary key,
     created_at timestamptz not null

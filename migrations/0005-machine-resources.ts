@@ -1,9 +1,10 @@
 import { type Kysely, sql } from 'kysely'
 
-// A client has a scope of an API by itself only where its metadata lists the API as well. Machines that an administrator
-// registered without a list get the one that comes to what they could do until now: the APIs that have a scope of theirs.
-// Names of OpenID Connect are in the scope of any client, and so count for none. Who has scopes of the admin API keeps
-// these alone until an administrator adds a list: its identifier is not known here, and a list would leave it out.
+// A client without a person has a scope of an API only if its metadata lists the API as well. Machines that an
+// administrator registered without a list get the list that matches what they could do until now: the APIs with a scope
+// of theirs. Scopes of OpenID Connect belong to any client, so they count for no API. A machine with scopes of the
+// admin API keeps only these until an administrator adds a list: the identifier of that API is not known here, and a
+// list would leave it out.
 const machines = `
   with pairs as (
     select c.id, r.identifier from clients c, resource_servers r, jsonb_object_keys(r.scopes) as s(name)

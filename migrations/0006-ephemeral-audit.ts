@@ -1,10 +1,10 @@
 import { type Kysely, sql } from 'kysely'
 
 const statements = [
-  // What strangers can cause as often as they like is recorded for a while; all else has no end.
+  // Events that strangers can cause at will are kept for a limited time. All others have no expiry.
   `alter table audit_events add column expires_at timestamptz`,
   `create index audit_events_expires_at on audit_events (expires_at) where expires_at is not null`,
-  // The record is still only added to, but for rows that were written with an end, once that has come.
+  // The audit is still append-only, except for rows that were written with an expiry, once it has passed.
   `create function refuse_audit_deletion() returns trigger language plpgsql as $$
     begin
       if old.expires_at is null or old.expires_at > now() then

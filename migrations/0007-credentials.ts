@@ -1,7 +1,7 @@
 import { type Kysely, sql } from 'kysely'
 
-// Moved by whatever makes a credential of a client invalid: by one when the secret is rotated, so that the one before may
-// be accepted for a while, otherwise by two.
+// Increased whenever a credential of a client becomes invalid: by one when the secret is rotated, so that the previous
+// one may still be accepted for a while, otherwise by two.
 const statements = [`alter table clients add column credential_version integer not null default 0`]
 
 export async function up(db: Kysely<unknown>): Promise<void> {

@@ -1,9 +1,9 @@
 import { type Kysely, sql } from 'kysely'
 
 const statements = [
-  // What the `typ` of its JWTs says, for libraries that do not know the one of RFC 9068.
+  // The `typ` of its JWTs, for libraries that do not know the one of RFC 9068.
   `alter table resource_servers add column token_type_header text not null default 'at+jwt'`,
-  // Whether its tokens are good for userinfo as well.
+  // Whether its tokens are valid for userinfo as well.
   `alter table resource_servers add column serves_userinfo boolean not null default false`,
 ]
 

@@ -1,7 +1,7 @@
 import { type Kysely, sql } from 'kysely'
 
 const statements = [
-  // Requests that were refused and why, for a few days, for whoever sets up an app or is asked why it fails.
+  // Rejected requests and the reasons, kept for a few days, for people who set up an app or find out why it fails.
   `create table refused_requests (
     request_id text primary key,
     occurred_at timestamptz not null,

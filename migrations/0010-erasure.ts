@@ -1,8 +1,8 @@
 import { type Kysely, sql } from 'kysely'
 
 const statements = [
-  // The record is still only added to, with two exceptions that a transaction has to announce. One: of an account that is
-  // gone, rows lose who and from where, and nothing else; they keep a name in its place that was made up.
+  // The audit is still append-only, with two exceptions that a transaction must announce. First: rows of a deleted
+  // account lose the account and the address, and nothing else. They keep a made-up name in place of the account.
   `create function refuse_audit_update() returns trigger language plpgsql as $$
     begin
       if old.account_id is null
@@ -24,7 +24,7 @@ const statements = [
     for each statement execute function refuse_audit_change()`,
   `create trigger audit_events_unchanged before update on audit_events
     for each row execute function refuse_audit_update()`,
-  // Two: rows that are older than they are kept, which is a day at least.
+  // Second: rows older than their retention time, which is at least a day.
   `create or replace function refuse_audit_deletion() returns trigger language plpgsql as $$
     declare
       kept_seconds bigint := nullif(current_setting('postern.audit_kept_seconds', true), '')::bigint;

@@ -1,7 +1,7 @@
 import { type Kysely, sql } from 'kysely'
 
 const statements = [
-  // The logo of a client, fetched once and served from here; without an image where it could not be had.
+  // The logo of a client, fetched once and served from here. There is no image if it could not be fetched.
   `create table client_logos (
     client_id text primary key references clients on delete cascade,
     uri text not null,

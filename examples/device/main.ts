@@ -1,6 +1,6 @@
 import * as oidc from 'openid-client'
 
-// Signing in where there is no browser: a terminal, a TV (RFC 8628).
+// Signs in where there is no browser, such as on a terminal or a TV (RFC 8628).
 
 const { CLIENT_ID, ISSUER, SCOPE } = process.env
 const issuer = ISSUER || 'http://localhost:3000'
@@ -11,14 +11,14 @@ try {
     new URL(issuer),
     CLIENT_ID,
     undefined,
-    oidc.None(), // a program that everybody can read keeps no secret
+    oidc.None(), // a program that everybody can read cannot keep a secret
     issuer.startsWith('http:') ? { execute: [oidc.allowInsecureRequests] } : {}, // a provider on this computer
   )
   const request = await oidc.initiateDeviceAuthorization(config, { scope: SCOPE || 'openid profile email' })
   console.log(`Open  ${request.verification_uri}`)
   console.log(`Enter ${request.user_code}`)
   console.log(`Or open ${request.verification_uri_complete} and compare the code.\n`)
-  console.log(`Waiting, for ${Math.round(request.expires_in / 60)} minutes at most …\n`)
+  console.log(`Waiting for up to ${Math.round(request.expires_in / 60)} minutes …\n`)
 
   const tokens = await oidc.pollDeviceAuthorizationGrant(config, request)
   const claims = await oidc.fetchUserInfo(config, tokens.access_token, tokens.claims()?.sub ?? oidc.skipSubjectCheck)
@@ -38,7 +38,7 @@ function explain({
   if (error.error === 'access_denied') return 'You did not allow it, so this device is not signed in.'
   if (error.error === 'expired_token' || error.code === 'OAUTH_TIMEOUT')
     return 'Nobody entered the code in time. Start again for a new one.'
-  if (error.error === 'invalid_client') return `${issuer} does not know CLIENT_ID, or it is no public client.`
+  if (error.error === 'invalid_client') return `${issuer} does not know CLIENT_ID, or it is not a public client.`
   if (error.error) return `${issuer} refused: ${error.error}. ${error.error_description ?? ''}`
   return [message, reason].filter(Boolean).join(': ')
 }

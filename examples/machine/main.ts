@@ -20,7 +20,7 @@ try {
     ...(SCOPE && { scope: SCOPE }),
     ...(RESOURCE && { resource: RESOURCE }), // the API the token is for (RFC 8707 §2.2)
   })
-  show('The provider gave', tokens)
+  show('The provider issued', tokens)
 
   if (RESOURCE) {
     const response = await fetch(`${RESOURCE}/protected`, {

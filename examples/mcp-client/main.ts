@@ -7,20 +7,20 @@ import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/
 import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js'
 import { createProvider } from './provider.ts'
 
-// A program that uses an MCP server for whoever runs it. `main.ts Buy milk` adds a note; without words it lists them.
+// A program that uses an MCP server for its user. `main.ts Buy milk` adds a note; without words it lists the notes.
 
 const { RESOURCE, CLIENT_ID, CLIENT_METADATA_URL, INITIAL_ACCESS_TOKEN } = process.env
 const resource = new URL(RESOURCE || 'http://localhost:4200/mcp')
 const text = process.argv.slice(2).join(' ')
 
-// Where the browser comes back to (RFC 8252 §7.3).
+// The browser comes back to this listener (RFC 8252 §7.3).
 const listener = createServer()
 await once(listener.listen(0, '127.0.0.1'), 'listening')
 const { port } = listener.address() as AddressInfo
 
 const provider = createProvider({
   redirectUrl: `http://127.0.0.1:${port}/callback`,
-  metadata: { application_type: 'native' }, // with another port each time
+  metadata: { application_type: 'native' }, // the port differs each time
   clientId: CLIENT_ID,
   clientMetadataUrl: CLIENT_METADATA_URL,
   open: (address) => console.log(`Open ${address}\n`),
@@ -62,7 +62,7 @@ function createTransport(): StreamableHTTPClientTransport {
   return new StreamableHTTPClientTransport(resource, { authProvider: provider, fetch: withInitialAccessToken })
 }
 
-/** Waits for what the person was asked, if that is why it failed. */
+/** Waits until the person has answered the provider, if that is why the request failed. */
 async function finish(transport: StreamableHTTPClientTransport, error: unknown): Promise<void> {
   if (!(error instanceof UnauthorizedError)) throw error
   await transport.finishAuth(provider.codeIn(await answer()))
@@ -78,7 +78,7 @@ async function answer(): Promise<URL> {
   }
 }
 
-/** Where registration is not open (RFC 7591 §3.1). The SDK has no option for it. */
+/** Adds the initial access token where registration is not open (RFC 7591 §3.1). The SDK has no option for it. */
 function withInitialAccessToken(input: string | URL, init: RequestInit = {}): Promise<Response> {
   const headers = new Headers(init.headers)
   const isRegistration = String(input) === provider.registrationEndpoint()

@@ -8,24 +8,24 @@ import type {
 
 export type Options = {
   redirectUrl: string
-  /** Leads the person to the provider. */
+  /** Sends the person to the provider. */
   open(address: URL): void
-  /** What the client says of itself when it registers. */
+  /** The metadata that the client registers. */
   metadata?: Partial<OAuthClientMetadata> & { application_type?: 'native' | 'web' }
-  /** Where its metadata are published, if they are: then that is its client_id where such are accepted. */
+  /** The address of its published metadata, if there are any. It is the client_id where such addresses are accepted. */
   clientMetadataUrl?: string | undefined
-  /** Its client_id, if somebody registered it. */
+  /** Its client_id, if an administrator registered it. */
   clientId?: string | undefined
 }
 
 export type Provider = OAuthClientProvider & {
-  /** The code in what the browser came back with. Throws if it is no answer to the last question. */
+  /** Returns the code that the browser came back with. Throws if it is not the answer to the last request. */
   codeIn(answer: URL): string
-  /** Where clients register themselves, once that is known. */
+  /** Returns the registration endpoint, once it is known. */
   registrationEndpoint(): string | undefined
 }
 
-/** What the SDK asks for while it gets tokens. It is kept in memory: an app keeps it where the person's secrets are. */
+/** Creates the storage that the SDK needs to get tokens. It is in memory; an app uses the person's secret store. */
 export function createProvider({ redirectUrl, open, metadata, clientMetadataUrl, clientId }: Options): Provider {
   let client: OAuthClientInformationMixed | undefined = clientId ? { client_id: clientId } : undefined
   let tokens: OAuthTokens | undefined
@@ -40,7 +40,7 @@ export function createProvider({ redirectUrl, open, metadata, clientMetadataUrl,
       client_name: 'Notes on the command line',
       redirect_uris: [redirectUrl],
       grant_types: ['authorization_code', 'refresh_token'],
-      token_endpoint_auth_method: 'none', // a program that everybody can read keeps no secret
+      token_endpoint_auth_method: 'none', // a program that everybody can read cannot keep a secret
       ...metadata,
     },
     clientInformation: () => client,
@@ -66,11 +66,12 @@ export function createProvider({ redirectUrl, open, metadata, clientMetadataUrl,
     registrationEndpoint: () => discovered?.authorizationServerMetadata?.registration_endpoint,
 
     codeIn({ searchParams: answer }) {
-      if (state === '' || answer.get('state') !== state) throw new Error('The browser came back with another answer.')
+      if (state === '' || answer.get('state') !== state)
+        throw new Error('The browser came back with the answer to another request.')
       state = ''
-      // RFC 9207 §2.4. The SDK does not: the answer of another server would be taken for one of this.
+      // RFC 9207 §2.4. The SDK does not check it, and would accept the answer of another server as one of this.
       if (answer.get('iss') !== discovered?.authorizationServerMetadata?.issuer) {
-        throw new Error('The answer is from another provider than was asked.')
+        throw new Error('The answer is from another provider.')
       }
       const code = answer.get('code')
       if (!code) throw new Error(`It was not allowed: ${answer.get('error')}. ${answer.get('error_description') ?? ''}`)

@@ -8,40 +8,40 @@ import { createTools, needed, scopes, scopesFor } from './tools.ts'
 
 export type Settings = {
   issuer: string
-  /** The address of the server, by which it is registered. */
+  /** The address of the server, which is also its registered identifier. */
   resource: string
   host: string
   port: number
 }
 
-/** An MCP server whose tools answer to access tokens of an OpenID Provider, which it verifies by itself. */
+/** Starts an MCP server that accepts access tokens of an OpenID Provider, and verifies them itself. */
 export async function start({ issuer, resource, host, port }: Settings) {
   const mcp = requireToken({
     issuer,
     audience: resource,
-    scopes: needed, // for every request, whatever tool it is about
-    // offline_access is no scope of this server. But many clients ask for what is listed and nothing else, and would get
-    // no refresh token.
+    scopes: needed, // for every request, whatever tool it uses
+    // offline_access is not a scope of this server. But many clients request exactly the listed scopes, and would get
+    // no refresh token without it.
     metadata: { resource_name: 'Notes', scopes_supported: [...scopes, 'offline_access'] },
   })
-  const notes = new Map<string, string[]>() // by person; use a database
+  const notes = new Map<string, string[]>() // one list a person; a real server uses a database
   const router = new Router()
 
   router.post(
     new URL(resource).pathname,
     koaBody({ urlencoded: false, text: false, jsonLimit: '256kb' }),
-    // Which scopes it takes depends on the tool, and the tool is in the body.
+    // The scopes depend on the tool, and the tool is in the body.
     (ctx, next) => mcp.koa({ scopes: scopesFor(ctx.request.body) })(ctx, next),
     async (ctx) => {
       const { sub, client_id } = ctx.state['token'] as Claims
       const owner = String(sub ?? client_id)
       const own = notes.get(owner) ?? []
       notes.set(owner, own)
-      // Without sessions: each request says who it is from, and nothing else is remembered.
+      // There are no sessions: each request carries its token, and nothing is remembered between requests.
       const transport = new StreamableHTTPServerTransport({ enableJsonResponse: true })
       const server = createTools(own)
       ctx.res.once('close', () => server.close())
-      ctx.respond = false // the transport does
+      ctx.respond = false // the transport responds
       await server.connect(transport)
       await transport.handleRequest(ctx.req, ctx.res, ctx.request.body)
     },
@@ -58,8 +58,10 @@ export async function start({ issuer, resource, host, port }: Settings) {
   }
 }
 
-/** Where a request comes from has to be looked at (MCP, Transports, Security Warning). No web page is a client of this. */
+/**
+ * Refuses web pages, because servers must check the Origin (MCP, Transports, Security Warning) and no page is a client.
+ */
 async function refusePages(ctx: Context, next: Next): Promise<void> {
-  if (ctx.get('origin')) ctx.throw(403, 'This is not for web pages.')
+  if (ctx.get('origin')) ctx.throw(403, 'Web pages cannot use this server.')
   await next()
 }

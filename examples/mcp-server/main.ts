@@ -7,7 +7,7 @@ const resource = RESOURCE || `http://localhost:${port}/mcp`
 
 try {
   const { stop } = await start({ issuer, resource, host: HOST || '127.0.0.1', port })
-  console.log(`${resource} answers to tokens of ${issuer}.`)
+  console.log(`${resource} accepts tokens of ${issuer}.`)
   process.on('SIGINT', stop).on('SIGTERM', stop)
 } catch (error) {
   console.error(`The MCP server could not start. ${explain(error as Error)}`)

@@ -3,28 +3,29 @@ import { z } from 'zod'
 
 type Call = { params?: { name?: unknown } }
 
-/** All that its tools take. */
+/** The scopes of all tools. */
 export const scopes = ['notes:read', 'notes:write']
 
-/** What every request needs, those that are about no tool included. */
+/** The scopes that every request needs, even one that uses no tool. */
 export const needed = ['notes:read']
 
 /**
- * What a token has to allow for each tool. A client that lacks something asks for what the challenge names, and gets a
- * token for that alone: so whoever may write may read, or the next token would be good for one tool and not the other.
+ * The scopes that each tool needs. A client that lacks one requests exactly the scopes in the challenge, and gets a
+ * token for these alone. So writing includes reading; otherwise the next token would work for one tool and not the
+ * other.
  */
 const scopesOf = new Map([
   ['list_notes', ['notes:read']],
   ['add_note', ['notes:read', 'notes:write']],
 ])
 
-/** The scopes that the messages of a request need, of which there are several in a batch. */
+/** Returns the scopes that the messages of a request need. A batch has several messages. */
 export function scopesFor(body: unknown): string[] {
   const tools = [body].flat().map((message) => (message as Call | undefined)?.params?.name)
   return [...new Set([...needed, ...tools.flatMap((name) => scopesOf.get(String(name)) ?? [])])]
 }
 
-/** The tools, over the notes of one person. */
+/** Creates the tools for the notes of one person. */
 export function createTools(notes: string[]): McpServer {
   const server = new McpServer({ name: 'notes', version: '1.0.0' })
   const answer = (text: string) => ({ content: [{ type: 'text' as const, text }] })

@@ -7,11 +7,11 @@ import { messagePage, signedInPage, startPage, stylesheet } from './pages.ts'
 import { discover, type Settings, type User } from './provider.ts'
 import { createSessions, type Session } from './sessions.ts'
 
-const mostTabs = 10 // sign-ins that one browser can have begun at the same time
+const mostTabs = 10 // sign-ins that one browser can have under way
 
 export type Running = { stop(): void }
 
-/** An app that people sign in to with an OpenID Provider, and that calls an API in their name. */
+/** Starts an app that people sign in to with an OpenID Provider, and that calls an API on their behalf. */
 export async function start({ host, port, ...settings }: Settings & { host: string; port: number }): Promise<Running> {
   const { baseUrl, apiUrl } = settings
   const isSecure = baseUrl.startsWith('https:')
@@ -37,7 +37,7 @@ export async function start({ host, port, ...settings }: Settings & { host: stri
   router.get('/callback', async (ctx) => {
     const session = sessions.find(ctx)
     const attempt = session?.attempts.get(String(ctx.query['state']))
-    if (!session || !attempt) return ctx.throw(400, 'This sign-in was not begun in this browser, or is over.')
+    if (!session || !attempt) return ctx.throw(400, 'This sign-in began in another browser, or has ended.')
     session.attempts.delete(attempt.state)
     const user = await provider.complete(new URL(ctx.url, baseUrl), attempt)
     sessions.begin(ctx, { user, attempts: session.attempts })
@@ -69,11 +69,11 @@ export async function start({ host, port, ...settings }: Settings & { host: stri
   router.get('/signed-out', (ctx) => {
     ctx.body = messagePage({
       title: 'You are signed out',
-      text: 'Of this app, and of the provider if you said so there.',
+      text: 'You left this app, and the provider too if you chose that there.',
     })
   })
 
-  // The provider says, without the browser, that a session has ended (OpenID Connect Back-Channel Logout 1.0 §2.5).
+  // The provider reports, without the browser, that a session has ended (OpenID Connect Back-Channel Logout 1.0 §2.5).
   router.post('/backchannel-logout', koaBody({ json: false, text: false, formLimit: '64kb' }), async (ctx) => {
     ctx.set('Cache-Control', 'no-store')
     try {
@@ -91,7 +91,7 @@ export async function start({ host, port, ...settings }: Settings & { host: stri
     ctx.body = stylesheet
   })
 
-  /** Gets new tokens for whoever is signed in, does something with them, and returns to the page. */
+  /** Gets new tokens for the signed-in person, does some work with them, and returns to the page. */
   async function withTokens(
     ctx: Context,
     resource: string | undefined,
@@ -100,7 +100,8 @@ export async function start({ host, port, ...settings }: Settings & { host: stri
     const session = sessions.find(ctx)
     const turn = session?.queue.then(async () => {
       if (!session.user) return
-      if (!session.user.refreshToken) ctx.throw(400, 'You did not allow access while you are away. Sign in again to.')
+      if (!session.user.refreshToken)
+        ctx.throw(400, 'You did not allow access while you are away. Sign in again to allow it.')
       const { user, accessToken } = await provider.refresh(session.user, resource)
       session.user = user
       await work(session, user, accessToken)
@@ -109,7 +110,7 @@ export async function start({ host, port, ...settings }: Settings & { host: stri
     try {
       await turn
     } catch (error) {
-      if ((error as { error?: string }).error === 'invalid_grant') sessions.end(ctx) // taken back, or expired
+      if ((error as { error?: string }).error === 'invalid_grant') sessions.end(ctx) // revoked or expired
       throw error
     }
     ctx.status = 303

@@ -8,12 +8,12 @@ export const securityHeaders: Middleware = async (ctx, next) => {
     "default-src 'none'; style-src 'self'; img-src data:; base-uri 'none'; frame-ancestors 'none'",
   )
   ctx.set('X-Content-Type-Options', 'nosniff')
-  ctx.set('Referrer-Policy', 'same-origin') // the address of the callback, with its code, is nobody else's business
+  ctx.set('Referrer-Policy', 'same-origin') // keeps the code in the callback's address from other sites
   ctx.set('Cache-Control', 'no-store')
   await next()
 }
 
-/** A SameSite cookie keeps out the forms of other sites; this keeps out those of other ports and subdomains, too. */
+/** Rejects forms from other origins. A SameSite cookie only keeps out other sites, not other ports and subdomains. */
 export const onlyFrom =
   (origin: string): Middleware =>
   async (ctx, next) => {
@@ -21,7 +21,7 @@ export const onlyFrom =
     await next()
   }
 
-/** What went wrong, as a page: the provider said no (`error`), or we did (`expose`), or something is broken. */
+/** Shows an error as a page: a refusal of the provider (`error`), one of this app (`expose`), or a failure. */
 export const errorPages: Middleware = async (ctx, next) => {
   try {
     await next()

@@ -5,7 +5,7 @@ type Html = { html: string }
 
 const entities: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' }
 
-/** Markup in which every value is escaped, unless it is markup made here too. */
+/** Creates markup. Every value in it is escaped, unless it is markup created here too. */
 function html(markup: TemplateStringsArray, ...values: (string | Html | Html[])[]): Html {
   const safe = values.map((value) =>
     typeof value === 'string'
@@ -35,23 +35,23 @@ const layout = (title: string, main: Html): string =>
 </body>
 </html>`.html
 
-/** For someone who is not signed in. */
+/** Returns the page for a person who is not signed in. */
 export const startPage = (): string =>
   layout(
     'Sign in',
     html`<h1>This app does not know you yet.</h1>
-<p>It keeps no passwords. Your provider asks who you are, and you choose what it tells.</p>
+<p>It keeps no passwords. You sign in at your provider, and choose what it shares.</p>
 <p class="buttons"><a class="button primary" href="/login">Sign in</a></p>`,
   )
 
-/** For someone who is: who they are, what the provider said about them, and what can be done with it. */
+/** Returns the page for a signed-in person: who they are, what the provider shared, and what they can do with it. */
 export const signedInPage = ({ claims, refreshToken }: User, outcome?: Outcome, apiUrl?: string): string => {
-  const name = String(claims['name'] ?? claims['email'] ?? 'someone who did not say their name')
+  const name = String(claims['name'] ?? claims['email'] ?? 'stranger')
   return layout(
     'Signed in',
     html`<h1>Hello, ${name}.</h1>
 ${outcome ? [outcomeOf(outcome)] : []}
-<h2>What the provider told this app</h2>
+<h2>What the provider shared with this app</h2>
 <dl>${Object.entries(claims).map(
       ([claim, value]) =>
         html`<div><dt>${claim}</dt><dd>${typeof value === 'string' ? value : JSON.stringify(value)}</dd></div>`,
@@ -65,9 +65,9 @@ ${refreshToken ? [] : [html`<p>You did not allow access while you are away, so t
   )
 }
 
-/** Anything else there is to say. */
+/** Returns a page with any other message. */
 export const messagePage = ({ title, text }: { title: string; text: string }): string =>
-  layout(title, html`<h1>${title}</h1><p>${text}</p><p class="buttons"><a class="button" href="/">Go on</a></p>`)
+  layout(title, html`<h1>${title}</h1><p>${text}</p><p class="buttons"><a class="button" href="/">Continue</a></p>`)
 
 const outcomeOf = ({ title, isGood, details }: Outcome): Html =>
   html`<section class="${isGood ? 'good' : 'bad'}" role="status">

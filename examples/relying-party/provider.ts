@@ -5,19 +5,19 @@ export type Settings = {
   issuer: string
   clientId: string
   clientSecret: string
-  /** Where browsers reach this app. */
+  /** The address at which browsers reach this app. */
   baseUrl: string
-  /** The API to call, if any: the identifier it is registered by, which is also where it is. */
+  /** The API to call, if any. Its registered identifier is also its address. */
   apiUrl: string | undefined
 }
 
-/** What must be remembered between sending someone to the provider and their return. */
+/** The values to remember from sending a person to the provider until their return. */
 export type Attempt = { state: string; nonce: string; verifier: string }
 
-/** Who is signed in, with what the provider gave for them. */
+/** The signed-in person, with what the provider issued for them. */
 export type User = {
   sub: string
-  /** The provider's name for its own session, by which it says that it has ended. */
+  /** The provider's identifier of its own session, which it sends when that session ends. */
   sid: string | undefined
   claims: Record<string, unknown>
   idToken: string
@@ -28,7 +28,7 @@ type Tokens = oidc.TokenEndpointResponse & oidc.TokenEndpointResponseHelpers
 
 const logoutEvent = 'http://schemas.openid.net/event/backchannel-logout'
 
-/** Everything this app says to the provider, and believes of what it says. */
+/** Returns the functions that talk to the provider, and that verify its answers. */
 export async function discover({ issuer, clientId, clientSecret, baseUrl, apiUrl }: Settings) {
   const config = await oidc.discovery(
     new URL(issuer),
@@ -40,7 +40,9 @@ export async function discover({ issuer, clientId, clientSecret, baseUrl, apiUrl
   const keys = jose.createRemoteJWKSet(new URL(String(config.serverMetadata().jwks_uri)))
   const seenLogoutTokens = new Map<string, number>()
 
-  /** What the provider says about them. The ID token has it where the access token is for an API, and not for userinfo. */
+  /**
+   * Returns the claims about the person. If the access token is for an API and not for userinfo, the ID token has them.
+   */
   async function claimsOf(tokens: Tokens): Promise<Record<string, unknown>> {
     const { sub = '', ...claims } = tokens.claims() ?? ({} as Partial<oidc.IDToken>)
     const isForUserinfo = tokens.scope?.split(' ').includes('openid')
@@ -48,14 +50,14 @@ export async function discover({ issuer, clientId, clientSecret, baseUrl, apiUrl
   }
 
   return {
-    /** Where to send someone who wants to sign in: the code flow with PKCE. */
+    /** Returns where to send a person who wants to sign in: the code flow with PKCE. */
     async begin(): Promise<{ url: string; attempt: Attempt }> {
       const verifier = oidc.randomPKCECodeVerifier()
       const attempt = { state: oidc.randomState(), nonce: oidc.randomNonce(), verifier }
       const url = oidc.buildAuthorizationUrl(config, {
         redirect_uri: `${baseUrl}/callback`,
         scope: `openid profile email offline_access${apiUrl ? ' notes:read' : ''}`,
-        prompt: 'consent', // to show the page each time: without it people are asked once, and it is remembered
+        prompt: 'consent', // shows the page each time; without it consent is remembered
         ...(apiUrl && { resource: apiUrl }), // the tokens are then for this API (RFC 8707 §2)
         code_challenge: await oidc.calculatePKCECodeChallenge(verifier),
         code_challenge_method: 'S256',
@@ -65,7 +67,7 @@ export async function discover({ issuer, clientId, clientSecret, baseUrl, apiUrl
       return { url: url.href, attempt }
     },
 
-    /** The other half: compares state and issuer, redeems the code, validates the ID token and its nonce. */
+    /** Completes the sign-in: compares state and issuer, redeems the code, validates the ID token and its nonce. */
     async complete(callback: URL, { state, nonce, verifier }: Attempt): Promise<User> {
       const tokens = await oidc.authorizationCodeGrant(config, callback, {
         expectedState: state,
@@ -84,8 +86,9 @@ export async function discover({ issuer, clientId, clientSecret, baseUrl, apiUrl
     },
 
     /**
-     * Exchanges the refresh token for a new one, which must be kept whatever happens next, and an access token: with
-     * `resource` for that API and nothing else, without it for what the one before was for (RFC 8707 §2.2).
+     * Exchanges the refresh token for an access token and a new refresh token, which must be kept whatever happens
+     * next. The access token is for `resource` only; without `resource` it is for the same as the previous one (RFC
+     * 8707 §2.2).
      */
     async refresh(user: User, resource?: string): Promise<{ user: User; accessToken: string }> {
       const tokens = await oidc.refreshTokenGrant(config, String(user.refreshToken), resource ? { resource } : {})
@@ -93,9 +96,9 @@ export async function discover({ issuer, clientId, clientSecret, baseUrl, apiUrl
       return { user: { ...user, refreshToken, claims: await claimsOf(tokens) }, accessToken: tokens.access_token }
     },
 
-    /** Gives the tokens back, and says where to send the browser so that the provider signs it out as well. */
+    /** Revokes the tokens, and returns where to send the browser so that the provider signs it out as well. */
     async signOut({ idToken, refreshToken }: User): Promise<string> {
-      // Access while away outlives a sign-out unless it is revoked. If that fails, signing out goes on.
+      // Access while away outlives a sign-out unless it is revoked. If that fails, signing out continues.
       if (refreshToken) await oidc.tokenRevocation(config, refreshToken).catch(() => undefined)
       return oidc.buildEndSessionUrl(config, {
         id_token_hint: idToken,
@@ -104,7 +107,7 @@ export async function discover({ issuer, clientId, clientSecret, baseUrl, apiUrl
     },
 
     /**
-     * Whose session has ended. Throws unless the provider signed this, for this client, lately, and as a logout
+     * Returns whose session has ended. Throws unless the provider signed this recently, for this client and as a logout
      * token: an ID token must not pass for one (OpenID Connect Back-Channel Logout 1.0 §2.6).
      */
     async readLogoutToken(token: unknown): Promise<{ sub: string | undefined; sid: string | undefined }> {
@@ -112,14 +115,15 @@ export async function discover({ issuer, clientId, clientSecret, baseUrl, apiUrl
         issuer,
         audience: clientId,
         typ: 'logout+jwt',
-        algorithms: ['RS256', 'PS256', 'ES256', 'EdDSA', 'ML-DSA-65'], // not HS256, whose key would be one that all can read
+        algorithms: ['RS256', 'PS256', 'ES256', 'EdDSA', 'ML-DSA-65'], // not HS256, whose key would be public
         requiredClaims: ['iat', 'exp', 'jti', 'events'],
         clockTolerance: 15,
       })
       const { sub, sid, jti = '', exp = 0, events, nonce } = payload
       const isEvent = typeof events === 'object' && events !== null && logoutEvent in events
-      if (!isEvent || nonce !== undefined) throw new Error('This is no logout token.')
-      if (sub === undefined && typeof sid !== 'string') throw new Error('This logout token names nobody.')
+      if (!isEvent || nonce !== undefined) throw new Error('This is not a logout token.')
+      if (sub === undefined && typeof sid !== 'string')
+        throw new Error('This logout token names neither a person nor a session.')
 
       for (const [id, until] of seenLogoutTokens) if (until < Date.now() / 1000) seenLogoutTokens.delete(id)
       if (seenLogoutTokens.has(jti)) throw new Error('This logout token was received before.')

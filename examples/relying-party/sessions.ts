@@ -6,27 +6,27 @@ export type Outcome = { title: string; isGood: boolean; details: unknown }
 
 export type Session = {
   expiresAt: number
-  /** Sign-ins that were begun, by `state`: one for every tab. */
+  /** The sign-ins under way, by `state`: one for every tab. */
   attempts: Map<string, Attempt>
   user?: User | undefined
-  /** What came of the button that was pressed, shown once. */
+  /** The result of the last button that was pressed, shown once. */
   outcome?: Outcome | undefined
-  /** The work that comes before the next: a refresh token works once (RFC 9700 §4.14.2). */
+  /** The work to finish before the next: a refresh token works once (RFC 9700 §4.14.2). */
   queue: Promise<unknown>
 }
 
 const lifetimeMs = 8 * 3_600_000
 
-/** Sessions in memory: a restart ends them all. The browser holds a random name for its own, and nothing else. */
+/** Creates sessions in memory, which a restart ends. The browser holds only a random identifier of its own. */
 export function createSessions({ isSecure }: { isSecure: boolean }) {
   const sessions = new Map<string, Session>()
-  // Browsers do not keep apart the cookies of two ports of one host, so the name must be ours alone.
+  // Browsers share the cookies of a host among its ports, so no other app may have the same name.
   const cookie = isSecure ? '__Host-relying_party' : 'relying_party'
   const attributes = { httpOnly: true, sameSite: 'lax', secure: isSecure } as const
   const sweep = () => {
     for (const [id, { expiresAt }] of sessions) if (expiresAt <= Date.now()) sessions.delete(id)
   }
-  setInterval(sweep, 60_000).unref() // no reason to stay when all else has stopped
+  setInterval(sweep, 60_000).unref() // does not keep the process running
 
   return {
     find(ctx: Context): Session | undefined {
@@ -34,7 +34,7 @@ export function createSessions({ isSecure }: { isSecure: boolean }) {
       return session && session.expiresAt > Date.now() ? session : undefined
     },
 
-    /** Always under a new name: whoever planted or saw the old one is left outside (session fixation). */
+    /** Begins a session, always with a new identifier: a planted or stolen one is worthless (session fixation). */
     begin(ctx: Context, content: Partial<Session> = {}): Session {
       sessions.delete(ctx.cookies.get(cookie) ?? '')
       const id = randomBytes(32).toString('base64url')

@@ -7,13 +7,13 @@ export type Settings = {
   issuer: string
   clientId: string
   clientSecret: string
-  /** The identifier this API is registered by. */
+  /** The registered identifier of this API. */
   resource: string
   host: string
   port: number
 }
 
-/** An API that answers to access tokens of an OpenID Provider, which it asks about them. */
+/** Starts an API that accepts access tokens of an OpenID Provider, and asks the provider about them. */
 export async function start({ issuer, clientId, clientSecret, resource, host, port }: Settings) {
   const api = requireToken({
     issuer,

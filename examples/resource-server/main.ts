@@ -11,7 +11,7 @@ try {
   }
   const host = HOST || '127.0.0.1'
   const { stop } = await start({ issuer, clientId: CLIENT_ID, clientSecret: CLIENT_SECRET, resource, host, port })
-  console.log(`${resource}/protected answers to tokens of ${issuer}.`)
+  console.log(`${resource}/protected accepts tokens of ${issuer}.`)
   process.on('SIGINT', stop).on('SIGTERM', stop)
 } catch (error) {
   console.error(`The resource server could not start. ${explain(error as Error)}`)

@@ -155,6 +155,6 @@ describe('npm run demo', () => {
   test.each(['0', 'http', '70000'])('refuses %s as a port', async (port) => {
     const demo = run('examples/demo.ts', { ...ports, DATA_DIR: join(place, 'untouched'), PORT: port })
     expect(await demo.ended).toMatchObject({ code: 1 })
-    expect(demo.output()).toContain('is no port. Set PORT to another one.')
+    expect(demo.output()).toContain('is not a valid port. Set PORT to another one.')
   })
 })

@@ -21,7 +21,7 @@ beforeAll(async () => {
     clientId: api.client_id,
   })
   const server = run('examples/resource-server/main.ts', { ...settings(api), RESOURCE: resource, PORT: String(port) })
-  await server.prints(/answers to tokens/)
+  await server.prints(/accepts tokens/)
 })
 afterAll(async () => {
   await stopAll()

@@ -84,7 +84,7 @@ describe('an MCP client on the command line', () => {
 
   test.each([
     ['from another provider (RFC 9207 §2.4)', 'iss', 'https://other.example', 'from another provider'],
-    ['to another request (RFC 6749 §10.12)', 'state', 'other', 'with another answer'],
+    ['to another request (RFC 6749 §10.12)', 'state', 'other', 'the answer to another request'],
   ])('refuses an answer %s', async (_title, parameter, value, says) => {
     const { example, visitor, page } = await begin(open, { RESOURCE: openServer })
     const answer = await visitor.allow(page)

@@ -21,6 +21,6 @@ export async function startMcpServer(postern: TestPostern): Promise<string> {
   const identifier = `http://localhost:${port}/mcp`
   await register(postern, identifier)
   const server = run('examples/mcp-server/main.ts', { ISSUER: postern.issuer, PORT: String(port) })
-  await server.prints(/answers to tokens/)
+  await server.prints(/accepts tokens/)
   return identifier
 }

@@ -36,7 +36,7 @@ beforeAll(async () => {
     PORT: String(apiPort),
   })
   const app = run('examples/relying-party/main.ts', { ...credentials(client), PORT: String(port), API_URL: apiUrl })
-  await Promise.all([apiProcess.prints(/answers to tokens/), app.prints(/Open http/)])
+  await Promise.all([apiProcess.prints(/accepts tokens/), app.prints(/Open http/)])
 })
 afterAll(async () => {
   await stopAll()
@@ -125,7 +125,7 @@ describe('signing in to the example app', () => {
     attacker.cookies.delete('relying_party /')
     const result = await attacker.signIn(page, email)
     expect(result.status).toBe(400)
-    expect(result.body).toContain('was not begun in this browser')
+    expect(result.body).toContain('began in another browser')
   })
 
   test('is refused when the code is wrong or the issuer is a different one (RFC 9207 §2.4)', async () => {

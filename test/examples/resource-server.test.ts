@@ -27,7 +27,7 @@ beforeAll(async () => {
   })
   await postern.createResource({ identifier: other, scopes: { 'notes:read': '' } })
   const server = run('examples/resource-server/main.ts', settings(api, port))
-  await server.prints(/answers to tokens/)
+  await server.prints(/accepts tokens/)
 })
 afterAll(async () => {
   await stopAll()
@@ -162,7 +162,7 @@ describe('RFC 6750 §3: the API rejects', () => {
   test('a request with 503, not blaming the token, when the provider does not answer', async () => {
     const port = await freePort()
     const server = run('examples/resource-server/main.ts', { ...settings(api, port), CLIENT_SECRET: 'wrong' })
-    await server.prints(/answers to tokens/)
+    await server.prints(/accepts tokens/)
     const token = await tokenFor(machine, { resource, scope: 'notes:read' })
     expect(await call(`Bearer ${token}`, `http://localhost:${port}/api/protected`)).toMatchObject({
       status: 503,
@@ -189,7 +189,7 @@ describe('starting the example API', () => {
       ...settings(api, port),
       ISSUER: `http://localhost:${nowhere}`,
     })
-    await server.prints(/answers to tokens/)
+    await server.prints(/accepts tokens/)
     const answer = await call('Bearer token', `http://localhost:${port}/api/protected`)
     expect(answer).toMatchObject({ status: 503, challenge: null })
     await server.prints(new RegExp(`A token of http://localhost:${nowhere} could not be judged: .*ECONNREFUSED`))

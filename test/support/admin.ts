@@ -5,13 +5,13 @@ import { type Answer, send } from './wire.ts'
 
 const everything = Object.keys(adminScopes).join(' ')
 
-/** A machine that an operator registered for the admin API. */
+/** Creates a machine that an operator registered for the admin API. */
 export function createAdministrator(postern: TestPostern, scope = everything): Promise<ClientMetadata> {
   const machine = { client_name: 'Operations', grant_types: ['client_credentials'] }
   return createClient(postern.server.postern, { ...machine, redirect_uris: [], response_types: [], scope })
 }
 
-/** An access token of a machine for the admin API, as the token endpoint gives it. */
+/** Returns an access token of a machine for the admin API, from the token endpoint. */
 export async function adminToken(
   postern: { issuer: string },
   client: ClientMetadata,
@@ -30,7 +30,7 @@ export type Call = {
   headers?: Record<string, string>
 }
 
-/** A request to the admin API, with `path` below it. */
+/** Sends a request to the admin API, with `path` below it. */
 export function call(
   postern: { issuer: string },
   path: string,

@@ -6,7 +6,7 @@ import { generate } from '../../src/crypto/keys.ts'
 
 type Members = Record<string, unknown>
 type Names = string | readonly string[] | ReadonlySet<string> | undefined
-/** What the engine does to a member that was replaced, as Postern replaces it. */
+/** A call by the engine of a member that was replaced, as Postern replaces it. */
 export type Call = { args: unknown[]; route: string | undefined; params: Members | undefined; hasClient: boolean }
 
 export type BareEngine = {
@@ -15,11 +15,11 @@ export type BareEngine = {
   calls: Map<string, Call[]>
   /** The context of an authorization request where `extraParams` checks `scope`. */
   asked: KoaContextWithOIDC
-  /** The page with which the engine goes on from a GET to a POST. */
+  /** The page with which the engine turns a GET into a POST. */
   submittingPage: { text: string; policy: string }
-  /** Who handled the requests, in the order in which it happened. */
+  /** The handlers of the requests, in the order in which they ran. */
   order: string[]
-  /** The bodies of the metadata and of the keys, as middleware before the engine finds them when it has answered. */
+  /** The bodies of the metadata and of the keys, as middleware sees them after the engine has answered. */
   bodies: Map<string, unknown[]>
 }
 
@@ -27,7 +27,7 @@ const secret = 'a secret of thirty-two characters'
 const redirectUri = 'https://app.example/callback'
 const common = { client_secret: secret, redirect_uris: [redirectUri], response_types: ['code'] } as const
 
-/** The engine itself, with a map as its storage and nothing of Postern, after one request of each kind. */
+/** Runs the engine alone, with a map as its storage and nothing of Postern, through one request of each kind. */
 export async function runBareEngine(): Promise<BareEngine> {
   const calls: BareEngine['calls'] = new Map()
   const order: string[] = []
@@ -103,7 +103,7 @@ export async function runBareEngine(): Promise<BareEngine> {
     const call = { args, route: oidc?.route, params: oidc?.params && { ...oidc.params }, hasClient: !!oidc?.client }
     calls.set(name, [...(calls.get(name) ?? []), call])
   }
-  /** Replaces a member by one that notes the call and goes on as before. */
+  /** Replaces a member with one that records the call and then does the same. */
   function watch(owner: object, prefix: string, name: string): void {
     const before = (owner as Record<string, (...args: unknown[]) => unknown>)[name]
     Object.assign(owner, {
@@ -193,7 +193,7 @@ export async function runBareEngine(): Promise<BareEngine> {
   }
 }
 
-/** A code as the engine issues one, and what redeems it. */
+/** Issues a code as the engine does, and returns the fields that redeem it. */
 async function codeFor(provider: Provider): Promise<{ code: string; redirect_uri: string }> {
   const client = await provider.Client.find('app')
   const grant = new provider.Grant({ accountId: 'ada', clientId: 'app' })
@@ -210,7 +210,7 @@ async function codeFor(provider: Provider): Promise<{ code: string; redirect_uri
   return { code: await code.save(), redirect_uri: redirectUri }
 }
 
-/** The engine's storage as a map: it is the engine that is looked at here. */
+/** Creates a storage for the engine from a map. Only the engine itself matters here. */
 function mapAdapter(): (model: string) => Adapter {
   const rows = new Map<string, Members>()
   return (model) => {

@@ -1,17 +1,17 @@
 import { createLocalJWKSet, type JSONWebKeySet, type JWTPayload, jwtVerify } from 'jose'
 import type { Fetch } from './processes.ts'
 
-/** A relying party that remembers the provider's keys for exactly as long as it was told it may (RFC 9111 §5.2.2.1). */
+/** A relying party that caches the provider's keys for exactly as long as it may (RFC 9111 §5.2.2.1). */
 export type CachingRelyingParty = {
-  /** Verifies with the keys it remembers, and with no others: a `kid` it does not know is a failure. */
+  /** Verifies with the cached keys and no others: an unknown `kid` is a failure. */
   verify(jwt: string): Promise<JWTPayload>
-  /** How often it asked for the keys, and how often it was told not to remember them. */
+  /** How often it requested the keys, and how often the answer forbade caching. */
   readonly asked: { times: number; notToRemember: number }
 }
 
 /**
- * OpenID Connect Core §10.1.1 has a verifier ask again when it meets an unknown `kid`. Many do not, or not often, and
- * this one never does: what it accepts, everybody accepts.
+ * Creates the strictest relying party: every other one accepts what it accepts. OpenID Connect Core §10.1.1 has a
+ * verifier fetch the keys again at an unknown `kid`. Many do so rarely or never, and this one never does.
  */
 export function createCachingRelyingParty({
   issuer,
@@ -20,7 +20,7 @@ export function createCachingRelyingParty({
 }: {
   issuer: string
   fetch: Fetch
-  /** What the provider is expected to allow. */
+  /** The cache time that the provider is expected to allow. */
   cacheSeconds: number
 }): CachingRelyingParty {
   const asked = { times: 0, notToRemember: 0 }
@@ -44,7 +44,7 @@ export function createCachingRelyingParty({
     asked,
     async verify(jwt) {
       if (!remembered || Date.now() >= remembered.untilMs) {
-        remembered = { keys: Promise.resolve().then(ask), untilMs: Number.POSITIVE_INFINITY } // one question for all who wait
+        remembered = { keys: Promise.resolve().then(ask), untilMs: Number.POSITIVE_INFINITY } // shared by all who wait
         remembered.keys.catch(() => {
           remembered = undefined
         })

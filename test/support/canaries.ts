@@ -4,29 +4,29 @@ import type { ClientMetadata } from '../../src/stores/clients/clients.ts'
 import { createVisitor, formsOf, type Page, type Visitor } from './visitor.ts'
 import { type Answer, basic } from './wire.ts'
 
-/** Everything secret that a test planted or came by, and whether any of it is in a text. */
+/** Collects every secret that a test planted or received, and finds them in texts. */
 export type Canaries = {
-  /** A new value to be used as a secret of that kind. */
+  /** Returns a new value to use as a secret of that kind. */
   plant(kind: string): string
   collect(kind: string, value: unknown): void
-  /** Collects what an answer carries that whoever holds it could use. */
+  /** Collects everything in an answer that its holder could use. */
   collectFrom(answer: Pick<Answer, 'json'>): void
   collectForms(page: Page): void
-  /** Collects a client's secret, and what RFC 6749 §2.3.1 makes of it. */
+  /** Collects a client's secret, and its encoding of RFC 6749 §2.3.1. */
   collectClient(kind: string, client: ClientMetadata): void
-  /** Collects what is in every `Secret` of an object, and in the objects it has. */
+  /** Collects the content of every `Secret` in an object and its nested objects. */
   collectSecretsOf(kind: string, object: object): void
-  /** A browser of which every cookie it ever had, every interaction and every code is collected. */
+  /** Creates a browser, and collects all of its cookies, interactions and codes. */
   visitor(issuer: string): Visitor
-  /** How many there are of each kind. */
+  /** Returns how many there are of each kind. */
   kinds(): ReadonlyMap<string, number>
-  /** The kinds of what is in a text, whole, in part, or in another spelling. */
+  /** Returns the kinds of those found in a text, whole, in part, or in another encoding. */
   foundIn(text: string): string[]
-  /** The same, with where in the text each is first. */
+  /** Returns the same, with the first position of each. */
   placesIn(text: string): Map<string, number>
 }
 
-const pieceLength = 12 // of random characters: nothing else has them in a row
+const pieceLength = 12 // random characters, which no other text has in a row
 const shortest = 8 // a user code without its dash
 const bearers = ['access_token', 'refresh_token', 'id_token', 'device_code', 'user_code', 'request_uri']
 const registered = ['client_secret', 'registration_access_token', 'initial_access_token']
@@ -67,7 +67,7 @@ export function createCanaries(): Canaries {
       const secret = String(client['client_secret'])
       collect(kind, secret)
       const credentials = basic(client.client_id, secret).slice('Basic '.length)
-      // Base64 makes four letters of three bytes; those of the id are no secret.
+      // Base64 makes four letters of three bytes. The letters of the id are not secret.
       collect('basic credentials', credentials.slice(Math.ceil((client.client_id.length + 1) / 3) * 4))
     },
     collectSecretsOf(kind, object) {
@@ -109,8 +109,8 @@ export function createCanaries(): Canaries {
 }
 
 /**
- * Of a JWT the signature, without which nobody believes it; of a URN, and of what is sealed, what is random in it; of the
- * address of a database the password.
+ * Returns the secret part of a value: the signature of a JWT, without which it is worthless, the random part of a URN
+ * or a sealed value, or the password in a database address.
  */
 function secretPart(text: string): string {
   if (/^postgres(ql)?:/.test(text)) return decodeURIComponent(new URL(text).password)
@@ -118,7 +118,7 @@ function secretPart(text: string): string {
   return text.startsWith('urn:') ? text.slice(text.lastIndexOf(':') + 1) : text
 }
 
-/** The forms in which a value could lie about: as it is, escaped for a URL, and its bytes. */
+/** Returns the encodings in which a value could appear: as it is, escaped for a URL, and its bytes. */
 function spellings(value: string): Set<string> {
   const bytes = Buffer.from(value)
   return new Set([
@@ -131,17 +131,17 @@ function spellings(value: string): Set<string> {
   ])
 }
 
-/** The name of a cookie, without what only one browser's has. */
+/** Returns the name of a cookie, without the part that differs between browsers. */
 const kindOf = (cookie: string | undefined) => cookie?.replace(/(_browser)_.*/, '$1')
 
 const isSecret = (value: unknown): value is Secret<unknown> =>
   typeof value === 'object' && value !== null && typeof (value as Partial<Secret>).reveal === 'function'
 
-/** What is in a list goes by the name of the list. */
+/** Names the items of a list after the list. */
 const namedBy = (name: string, value: object) =>
   Array.isArray(value) ? Object.fromEntries(value.map((item, index) => [`${name} ${index + 1}`, item])) : value
 
-const privateMembers = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'priv', 'k'] // RFC 7518 §6, and of an AKP key
+const privateMembers = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'priv', 'k'] // RFC 7518 §6, and those of an AKP key
 
 function textsOf(value: unknown): string[] {
   if (typeof value === 'string') return [value]
@@ -152,6 +152,6 @@ function textsOf(value: unknown): string[] {
   }
   if (Array.isArray(value)) return value.flatMap(textsOf)
   const members = Object.entries(value as object).filter(([name]) => privateMembers.includes(name))
-  if (members.length === 0) throw new Error('It is not known what is secret of this Secret.')
+  if (members.length === 0) throw new Error('The secret part of this Secret is unknown.')
   return members.map(([, member]) => String(member))
 }

@@ -11,7 +11,7 @@ const oid = {
   basicConstraints: [0x55, 0x1d, 0x13],
 }
 
-/** A certificate of `localhost` that signed itself (RFC 5280 §4.1). Node.js reads X.509 but does not write it. */
+/** Creates a self-signed certificate of `localhost` (RFC 5280 §4.1). Node.js reads X.509 but does not write it. */
 export function createCertificate(): Certificate {
   const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
   const algorithm = sequence(identifier(oid.ecdsaWithSha256))
@@ -38,7 +38,7 @@ export function createCertificate(): Certificate {
   }
 }
 
-/** ITU-T X.690 §8.1: a tag, a length, and that much content. */
+/** Encodes a tag, a length, and content of that length (ITU-T X.690 §8.1). */
 function der(tag: number, ...parts: Buffer[]): Buffer {
   const content = Buffer.concat(parts)
   const { length } = content

@@ -1,2 +1,2 @@
-/** The browser that tests drive: `CHROMIUM`, or where Debian puts it. */
+/** The browser that tests drive: `CHROMIUM`, or the path on Debian. */
 export const chromiumPath = process.env['CHROMIUM'] ?? '/usr/bin/chromium'

@@ -1,12 +1,12 @@
 import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core'
 import { chromiumPath } from './chromium-path.ts'
 
-/** A Chromium that talks to nobody but the pages it is sent to, with more arguments if it takes any. */
+/** Launches a Chromium that contacts nothing but the pages it is sent to, with optional further arguments. */
 export function launchChromium(...args: string[]): Promise<Browser> {
   return chromium.launch({
     executablePath: chromiumPath,
     args: [
-      '--no-sandbox', // it only ever opens pages of these tests, and containers often have no sandbox to give
+      '--no-sandbox', // it opens only pages of these tests, and containers often have no sandbox
       '--disable-gpu',
       '--disable-quic',
       '--no-first-run',
@@ -19,8 +19,8 @@ export function launchChromium(...args: string[]): Promise<Browser> {
 }
 
 /**
- * Notes everything a browser complains about: violations of the content security policy, and errors in its
- * console. The answer of a server with a status of 400 or more is not among it.
+ * Records every complaint of a browser: violations of the content security policy, and errors in its console. An answer
+ * with a status of 400 or more is not a complaint.
  */
 export async function watchForComplaints(context: BrowserContext): Promise<string[]> {
   const complaints: string[] = []
@@ -36,14 +36,14 @@ export async function watchForComplaints(context: BrowserContext): Promise<strin
   return complaints
 }
 
-/** Answers for an origin that does not exist: the app a person returns to. */
+/** Answers requests for an origin that does not exist: that of the app a person returns to. */
 export async function pretendOrigin(context: BrowserContext, origin: string): Promise<void> {
   await context.route(`${origin}/**`, (route) =>
     route.fulfill({ contentType: 'text/html', body: '<!doctype html><title>App</title><h1>Back in the app</h1>' }),
   )
 }
 
-/** The names and values in the query of the page's address. */
+/** Returns the names and values in the query of the page's address. */
 export function queryOf(page: Page): Record<string, string> {
   return Object.fromEntries(new URL(page.url()).searchParams)
 }

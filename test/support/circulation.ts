@@ -9,7 +9,7 @@ import { authorize, completeLogin, login, visit } from './relying-party.ts'
 import type { Page, Visitor } from './visitor.ts'
 import { type Answer, createKey, redeem, send } from './wire.ts'
 
-/** What a deployment is put through. `afterStep` is called whenever there may be something new to see. */
+/** The deployment that a scene plays on. `afterStep` is called whenever there may be something new to see. */
 export type Scene = {
   postern: TestPostern
   canaries: Canaries
@@ -22,7 +22,7 @@ const scope = 'openid email offline_access'
 const redirect_uri = 'https://rp.example/cb'
 const deviceGrant = 'urn:ietf:params:oauth:grant-type:device_code'
 
-/** Has one of every kind of credential issued, used and left unused, and collects them all. */
+/** Issues, uses and leaves unused one of every kind of credential, and collects them all. */
 export async function circulate(scene: Scene): Promise<void> {
   const { canaries, client, postern } = scene
   canaries.collect('password', password)
@@ -48,7 +48,7 @@ export async function circulate(scene: Scene): Promise<void> {
   }
 }
 
-/** Asks the token endpoint, and collects what comes of it. */
+/** Sends a request to the token endpoint, and collects the secrets in the answer. */
 async function ask(
   { postern, canaries }: Scene,
   form: Record<string, string>,
@@ -119,7 +119,7 @@ async function leaveDevice(scene: Scene): Promise<void> {
   await enterCode(scene, scene.canaries.visitor(scene.postern.issuer), user_code)
 }
 
-/** An authorization request as it is when nobody answers it. */
+/** Returns an authorization request that nobody answers. */
 async function request({ client }: Scene): Promise<Record<string, string>> {
   const code_challenge = await oidc.calculatePKCECodeChallenge(oidc.randomPKCECodeVerifier())
   return {
@@ -170,7 +170,7 @@ async function bindToken(scene: Scene): Promise<void> {
   expect((await send(postern, '/oauth/userinfo', { headers })).status).toBe(200)
 }
 
-/** RFC 7523 §2.2, with a key of the client's own and with its secret. */
+/** Authenticates a client with an assertion (RFC 7523 §2.2), signed with a key of its own and with its secret. */
 async function assertClient(scene: Scene): Promise<void> {
   const { postern, canaries } = scene
   const { key, jwks } = await createKey()
@@ -197,7 +197,7 @@ async function assertClient(scene: Scene): Promise<void> {
     }
     const answer = await ask(scene, form, undefined)
     expect(answer.status, answer.text).toBe(200)
-    expect((await ask(scene, form, undefined)).status).toBe(401) // it is good for once
+    expect((await ask(scene, form, undefined)).status).toBe(401) // it works once
   }
 }
 
@@ -216,7 +216,7 @@ async function failToSignIn(scene: Scene): Promise<void> {
   const { postern, canaries, email } = scene
   const query = new URLSearchParams(await request(scene))
   const begun = await visit(postern, `/oauth/authorize?${query}`, canaries.visitor(postern.issuer))
-  const wrong = canaries.plant('password somebody tried')
+  const wrong = canaries.plant('wrong password')
   expect((await begun.visitor.signIn(begun.page, email, wrong)).status).toBe(401)
   canaries.collectForms(begun.page)
   await completeLogin(begun, email)

@@ -7,7 +7,7 @@ const repository = join(import.meta.dirname, '..', '..')
 
 export type Outcome = { code: number | null; stdout: string; stderr: string }
 
-/** Runs `postern` as a shell does where there is no terminal: a process of its own, with just this environment. */
+/** Runs `postern` as a shell without a terminal does: as a process of its own, with only this environment. */
 export async function postern(
   args: string[],
   { env, input = '', cwd = repository }: { env: Record<string, string>; input?: string; cwd?: string },
@@ -22,7 +22,7 @@ export async function postern(
       output[name] += chunk
     })
   }
-  child.stdin.on('error', () => {}) // it need not be read
+  child.stdin.on('error', () => {}) // the program need not read it
   child.stdin.end(input)
   const [code] = await once(child, 'close')
   return { code, ...output }

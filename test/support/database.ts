@@ -4,12 +4,12 @@ import { inject } from 'vitest'
 
 export type TestDatabase = {
   url: string
-  /** Runs one statement as a superuser, past everything of ours. */
+  /** Runs one statement as a superuser, bypassing our own code. */
   query(sql: string, values?: unknown[]): Promise<Record<string, unknown>[]>
   drop(): Promise<void>
 }
 
-/** A migrated database of its own. */
+/** Creates a migrated database for one test file. */
 export async function createDatabase(): Promise<TestDatabase> {
   const base = inject('postgresUrl')
   const name = `test_${randomBytes(8).toString('hex')}`

@@ -5,7 +5,7 @@ import type { TestPostern } from './postern.ts'
 
 export type Declaring = { prune?: boolean; accept?: () => boolean; secrets?: Record<string, string> }
 
-/** Applies a declaration as `postern apply` does. `secrets` is the environment that it may name. */
+/** Applies a declaration as `postern apply` does. `secrets` is the environment that it may refer to. */
 export async function declare(
   postern: TestPostern | Postern,
   text: string,
@@ -16,6 +16,6 @@ export async function declare(
   return apply(dependencies, reading, { prune, by: { actor: 'operator:test' }, accept })
 }
 
-/** A plan in short: `create client web`. */
+/** Returns a plan in short, such as `create client web`. */
 export const inShort = ({ plan }: Applied): string[] =>
   plan.changes.map(({ action, kind, name }) => `${action} ${kind} ${name}`)

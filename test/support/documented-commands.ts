@@ -8,7 +8,7 @@ const repository = join(import.meta.dirname, '..', '..')
 
 export type Shell = { cwd: string; env: Record<string, string | undefined>; programs?: string | undefined }
 
-/** The blocks of shell commands that a document shows below a heading, up to the next heading. */
+/** Returns the blocks of shell commands below a heading of a document, up to the next heading. */
 export async function commandsBelow(document: string, heading: string): Promise<string[]> {
   const text = await readFile(join(repository, document), 'utf8')
   const section = text.split(/^#+ /m).find((part) => part.startsWith(`${heading}\n`))
@@ -17,7 +17,7 @@ export async function commandsBelow(document: string, heading: string): Promise<
   return blocks
 }
 
-/** Runs commands as somebody would who copied them from a document. `./postern` is the one of this checkout. */
+/** Runs commands as a person would who copied them from a document. `./postern` is the one of this checkout. */
 export function runCommands(
   commands: string,
   { cwd, env, programs }: Shell,

@@ -5,13 +5,13 @@ import type { BareEngine, Call } from './bare-engine.ts'
 type Members = Record<string, unknown>
 type Holds = (engine: BareEngine) => unknown
 
-/** The engine calls the member as a property of the object on which Postern replaces it, and this is true of a call. */
+/** Checks that the engine calls the member as a property of the object on which Postern replaces it. */
 const isCalled =
   (name: string, isAsTaken: (call: Call) => unknown = () => true): Holds =>
   ({ calls }) =>
     calls.get(name)?.some(isAsTaken)
 
-/** A function that takes so many arguments. */
+/** Checks for a function with so many parameters. */
 const isFunction =
   (pick: (provider: Provider) => unknown, length: number): Holds =>
   ({ provider }) => {
@@ -56,7 +56,9 @@ const sessionsOf = ({ calls }: BareEngine) =>
     .filter(({ args }) => args[0] === 'Session')
     .map(({ args }) => args[1])
 
-/** Each member of the engine that Postern depends on, as `docs/engine.md` names it, and what it has to be. */
+/**
+ * Each member of the engine that Postern depends on, by its name in `docs/engine.md`, with a check of what it must be.
+ */
 export const members: Readonly<Record<string, Holds>> = {
   // Clients
   'Client.find': isCalled(
@@ -108,7 +110,7 @@ export const members: Readonly<Record<string, Holds>> = {
     ({ args }) => args[0] === 'signer' && args[1] === 'one' && Number(args[2]) > Date.now() / 1000,
   ),
 
-  // Consents and tokens when they are used
+  // Consents and tokens in use
   'Grant.find': isCalled('Grant.find', ({ args }) => (args[1] as Members)['ignoreExpiration'] === true),
   'AccessToken.find': isCalled('AccessToken.find', ({ route }) => route === 'userinfo'),
   'ClientCredentials.find': isCalled('ClientCredentials.find', ({ route }) => route === 'introspection'),

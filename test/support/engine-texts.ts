@@ -6,17 +6,17 @@ const source = globSync('**/*.js', { cwd: library })
   .map((path) => readFileSync(join(library, path), 'utf8'))
   .join('\n')
 
-/** Says whether the engine emits an event: with this name, or with the name that it gives a route's error handler. */
+/** Returns whether the engine emits an event: by this name, or by the name that it gives a route's error handler. */
 export function isEmitted(event: string): boolean {
   return [`error('${event}')`, `emit('${event}'`].some((call) => source.includes(call))
 }
 
-/** Says whether the engine has this text in its source. */
+/** Returns whether the source of the engine contains this text. */
 export function isWritten(text: string): boolean {
   return source.includes(text)
 }
 
-/** Events that Postern listens to, as `docs/engine.md` names them. */
+/** The events that Postern listens to, by their names in `docs/engine.md`. */
 export const events = [
   'authorization.error',
   'authorization.success',
@@ -40,7 +40,7 @@ export const events = [
   'server_error',
 ]
 
-/** Words of the engine's errors that Postern recognises, as `docs/engine.md` names them. */
+/** The words in errors of the engine that Postern recognizes, by their names in `docs/engine.md`. */
 export const words = [
   'NoCodeError',
   'NotFoundError',

@@ -1,6 +1,6 @@
 const redirect_uris = ['https://rp.example/cb']
 
-/** What a client may not register, and may not change itself into, and the member that is at fault. */
+/** Metadata that a client may neither register nor change itself into, with the member at fault. */
 export const forbidden: [what: string, field: string, metadata: Record<string, unknown>][] = [
   ['plain http', 'redirect_uris', { redirect_uris: ['http://rp.example/cb'] }],
   ['user information', 'redirect_uris', { redirect_uris: ['https://good.example@evil.example/cb'] }],
@@ -9,7 +9,7 @@ export const forbidden: [what: string, field: string, metadata: Record<string, u
   ['an empty fragment', 'redirect_uris', { redirect_uris: ['https://rp.example/cb#'] }],
   ['a wildcard', 'redirect_uris', { redirect_uris: ['https://*.rp.example/cb'] }],
   ['an IPv4 address', 'redirect_uris', { redirect_uris: ['https://203.0.113.7/cb'] }],
-  ['an IPv4 address in disguise', 'redirect_uris', { redirect_uris: ['https://0xcb007107/cb'] }],
+  ['an IPv4 address in hexadecimal', 'redirect_uris', { redirect_uris: ['https://0xcb007107/cb'] }],
   ['an IPv6 address', 'redirect_uris', { redirect_uris: ['https://[2001:db8::1]/cb'] }],
   ['javascript:', 'redirect_uris', { redirect_uris: ['javascript:alert(1)'] }],
   ['data:', 'redirect_uris', { redirect_uris: ['data:text/html,x'] }],
@@ -20,43 +20,55 @@ export const forbidden: [what: string, field: string, metadata: Record<string, u
   ],
   ['a scheme without a dot', 'redirect_uris', { application_type: 'native', redirect_uris: ['myapp:/cb'] }],
   ['a relative URI', 'redirect_uris', { redirect_uris: ['/cb'] }],
-  ['no URI', 'redirect_uris', { redirect_uris: [''] }],
-  ['none at all', 'redirect_uris', { redirect_uris: [] }],
-  ['one bad among good', 'redirect_uris', { redirect_uris: [...redirect_uris, 'http://rp.example/cb'] }],
-  ['too many', 'redirect_uris', { redirect_uris: Array.from({ length: 21 }, (_, n) => `https://rp.example/${n}`) }],
-  ['a bad post-logout URI', 'post_logout_redirect_uris', { post_logout_redirect_uris: ['http://rp.example/bye'] }],
-  ['an address for its logo', 'logo_uri', { logo_uri: 'http://169.254.169.254/latest' }],
+  ['an empty redirect URI', 'redirect_uris', { redirect_uris: [''] }],
+  ['no redirect URI at all', 'redirect_uris', { redirect_uris: [] }],
   [
-    'an address for its keys',
+    'one invalid redirect URI among valid ones',
+    'redirect_uris',
+    { redirect_uris: [...redirect_uris, 'http://rp.example/cb'] },
+  ],
+  [
+    'too many redirect URIs',
+    'redirect_uris',
+    { redirect_uris: Array.from({ length: 21 }, (_, n) => `https://rp.example/${n}`) },
+  ],
+  ['an invalid post-logout URI', 'post_logout_redirect_uris', { post_logout_redirect_uris: ['http://rp.example/bye'] }],
+  ['a logo at an IP address', 'logo_uri', { logo_uri: 'http://169.254.169.254/latest' }],
+  [
+    'keys at an IP address',
     'jwks_uri',
     { jwks_uri: 'https://10.0.0.1/jwks', token_endpoint_auth_method: 'private_key_jwt' },
   ],
   [
-    'an address for its request objects',
+    'request objects at an IP address',
     'request_uris',
     { jwks_uri: 'https://rp.example/jwks', request_uris: ['https://10.0.0.1/request.jwt'] },
   ],
-  ['an address for its logout', 'backchannel_logout_uri', { backchannel_logout_uri: 'https://192.168.1.1/logout' }],
+  [
+    'back-channel logout at an IP address',
+    'backchannel_logout_uri',
+    { backchannel_logout_uri: 'https://192.168.1.1/logout' },
+  ],
   ['no PKCE', 'require_pkce', { require_pkce: false }],
-  ['scopes it needs', 'required_scopes', { required_scopes: 'email' }],
-  ['a profile', 'fapi_profile', { fapi_profile: '2.0', token_endpoint_auth_method: 'private_key_jwt' }],
-  ['the tokens of others', 'dangerously_introspect_userinfo_tokens', { dangerously_introspect_userinfo_tokens: true }],
+  ['required scopes', 'required_scopes', { required_scopes: 'email' }],
+  ['a FAPI profile', 'fapi_profile', { fapi_profile: '2.0', token_endpoint_auth_method: 'private_key_jwt' }],
+  [
+    'introspection of tokens of other clients',
+    'dangerously_introspect_userinfo_tokens',
+    { dangerously_introspect_userinfo_tokens: true },
+  ],
   ['an unsigned ID token', 'id_token_signed_response_alg', { id_token_signed_response_alg: 'none' }],
   ['an implicit response', 'grant_types', { response_types: ['id_token'], grant_types: ['implicit'] }],
-  ['a grant that does not exist', 'grant_types', { grant_types: ['password'] }],
-  [
-    'authentication that does not exist',
-    'token_endpoint_auth_method',
-    { token_endpoint_auth_method: 'tls_client_auth' },
-  ],
+  ['an unknown grant type', 'grant_types', { grant_types: ['password'] }],
+  ['an unknown authentication method', 'token_endpoint_auth_method', { token_endpoint_auth_method: 'tls_client_auth' }],
   ['a scope of the admin API', 'scope', { scope: 'openid postern:clients' }],
-  ['a scope that is none', 'scope', { scope: 'openid  "email"' }],
+  ['a malformed scope', 'scope', { scope: 'openid  "email"' }],
   [
     'a scope of an API',
     'scope',
     { scope: 'read', grant_types: ['client_credentials'], redirect_uris: [], response_types: [] },
   ],
-  ['too much', 'client_name', { client_name: 'x'.repeat(20_000) }],
+  ['metadata that is too large', 'client_name', { client_name: 'x'.repeat(20_000) }],
   [
     'client credentials without a secret',
     'token_endpoint_auth_method',
@@ -64,6 +76,6 @@ export const forbidden: [what: string, field: string, metadata: Record<string, u
   ],
 ]
 
-/** RFC 7591 §3.2.2 */
+/** Returns the error code for a member (RFC 7591 §3.2.2). */
 export const errorAbout = (field: string): string =>
   field === 'redirect_uris' ? 'invalid_redirect_uri' : 'invalid_client_metadata'

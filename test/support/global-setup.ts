@@ -16,7 +16,7 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
   const embedded = dataDir ? await start({ dataDir, log: () => {} }) : undefined
   const url = embedded?.url ?? String(given)
 
-  // What is tested is what this server answers, not what it survives: the tests of durability start their own.
+  // The tests check what the server answers, not what it survives: tests of durability start a PostgreSQL of their own.
   if (embedded) await administer(url, ['alter system set fsync = off', 'select pg_reload_conf()'])
   await administer(url, [`drop database if exists ${templateDatabase}`, `create database ${templateDatabase}`])
   const template = connect({

@@ -7,7 +7,7 @@ import { basic, send } from './wire.ts'
 
 const redirect_uris = ['https://rp.example/cb']
 
-/** Has an administrator hand out one of every kind of secret, and a client register itself; collects them all. */
+/** Lets an administrator issue one secret of every kind and a client register itself, and collects all secrets. */
 export async function handOut(scene: Scene): Promise<void> {
   for (const work of [register, rotateSecrets, administer]) {
     await work(scene)
@@ -36,7 +36,7 @@ async function register(scene: Scene): Promise<void> {
   await login(postern, client, { email, visitor: canaries.visitor(postern.issuer) })
 }
 
-/** A client with three secrets one after the other, of which the last two are good. */
+/** Gives a client three secrets one after the other, of which the last two are valid. */
 async function rotateSecrets({ postern, canaries }: Scene): Promise<void> {
   const client = await postern.createClient({
     grant_types: ['client_credentials'],
@@ -44,10 +44,10 @@ async function rotateSecrets({ postern, canaries }: Scene): Promise<void> {
     response_types: [],
   })
   const { client_id } = client
-  canaries.collect('client_secret that is not good any more', client['client_secret'])
+  canaries.collect('replaced client_secret', client['client_secret'])
   const rotated = (await operate(postern, 'client rotate-secret', { client_id })) as Record<string, unknown>
-  canaries.collect('client_secret before the last', rotated['client_secret'])
-  const chosen = canaries.plant('client_secret that was chosen')
+  canaries.collect('previous client_secret', rotated['client_secret'])
+  const chosen = canaries.plant('chosen client_secret')
   await operate(postern, 'client set-secret', { client_id, client_secret: chosen })
   for (const secret of [rotated['client_secret'], chosen]) {
     const authorization = basic(client_id, String(secret))
@@ -58,7 +58,7 @@ async function rotateSecrets({ postern, canaries }: Scene): Promise<void> {
   }
 }
 
-/** Over HTTP, where an answer with a secret in it is kept to be given again. */
+/** Uses the admin API, where an answer with a secret is stored to be repeated. */
 async function administer({ postern, canaries }: Scene): Promise<void> {
   const administrator = await createAdministrator(postern)
   canaries.collect('client_secret of an administrator', administrator['client_secret'])
@@ -68,12 +68,12 @@ async function administer({ postern, canaries }: Scene): Promise<void> {
   for (const repetition of [false, true]) {
     const made = await call(postern, '/clients', { bearer, headers, body: { client_name: 'Twice', redirect_uris } })
     expect([made.status, made.headers.has('idempotent-replayed')], made.text).toEqual([201, repetition])
-    canaries.collect('client_secret in an answer that is kept', made.json['client_secret'])
+    canaries.collect('client_secret in a stored answer', made.json['client_secret'])
   }
   const password = canaries.plant('password of an account')
   const account = await call(postern, '/accounts', { bearer, body: { email: 'grace@example.com', password } })
   expect(account.status, account.text).toBe(201)
-  const next = canaries.plant('password that was set')
+  const next = canaries.plant('newly set password')
   const set = await call(postern, '/accounts/grace@example.com/password', {
     method: 'PUT',
     bearer,

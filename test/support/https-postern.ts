@@ -3,9 +3,9 @@ import { freePort, startPostern, type TestPostern } from './postern.ts'
 import { createVisitor, type Visitor } from './visitor.ts'
 import { basic } from './wire.ts'
 
-/** A Postern whose address is https, as a proxy in front that ends TLS sees it. */
+/** A Postern with an https issuer, behind a simulated proxy that ends TLS. */
 export type HttpsPostern = TestPostern & {
-  /** Sends requests for the issuer as such a proxy hands them on. */
+  /** Sends requests for the issuer as such a proxy forwards them. */
   fetch: typeof fetch
   /** The port of the issuer, for a proxy to listen on. */
   proxyPort: number
@@ -25,12 +25,12 @@ export async function startHttpsPostern(settings: Record<string, string> = {}): 
   })
 }
 
-/** What a proxy that ends TLS says of a request. */
+/** Returns the headers that a proxy that ends TLS adds to a request. */
 export function forwarded(host: string): Record<string, string> {
   return { 'x-forwarded-host': host, 'x-forwarded-proto': 'https' }
 }
 
-/** Asks an endpoint as a client does, with its secret, and returns the answer. */
+/** Sends a request to an endpoint as a client with its secret does, and returns the answer. */
 export async function ask(
   { issuer, fetch }: HttpsPostern,
   client: ClientMetadata,
@@ -42,10 +42,12 @@ export async function ask(
   return (await answer.json()) as Record<string, unknown>
 }
 
-/** A visitor who can stop where a sign-in goes on: after an answer was given, and before it has any effect. */
+/**
+ * Creates a visitor who can stop before a sign-in continues: after an answer was given, and before it has any effect.
+ */
 export function createParkingVisitor({ issuer, fetch }: HttpsPostern): {
   visitor: Visitor
-  /** Does something, without following where it leads to go on. */
+  /** Does some work without following the redirect that would continue it. */
   park<T>(work: (visitor: Visitor) => Promise<T>): Promise<T>
 } {
   let isParking = false

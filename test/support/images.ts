@@ -1,6 +1,6 @@
 import { crc32, deflateSync } from 'node:zlib'
 
-/** A PNG of one colour, whole enough for a browser to show it. */
+/** Creates a PNG of one colour, complete enough for a browser to show it. */
 export function png(width: number, height: number, [red, green, blue] = [31, 106, 82]): Buffer<ArrayBuffer> {
   const row = Buffer.from([0, ...Array.from({ length: width }, () => [red, green, blue]).flat()].map(Number))
   const header = Buffer.alloc(13)

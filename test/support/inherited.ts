@@ -1,4 +1,7 @@
-/** What a process that a test starts has of the environment of the tests: where programs are, and Node's cache of compiled code. */
+/**
+ * The part of the environment that processes inherit from the tests: where programs are, and Node's cache of compiled
+ * code.
+ */
 export const inherited: Record<string, string> = Object.fromEntries(
   ['PATH', 'NODE_COMPILE_CACHE'].flatMap((name) => {
     const value = process.env[name]

@@ -3,7 +3,7 @@ import { createServer, type Socket } from 'node:net'
 
 export type Listener = { port: number; connections: number; stop(): Promise<void> }
 
-/** A port on the loopback interface, both kinds of it, that counts who connects and says nothing. */
+/** Creates a listener on both kinds of loopback addresses, which counts connections and says nothing. */
 export async function createListener({ hangsUp = false } = {}): Promise<Listener> {
   const sockets = new Set<Socket>()
   const server = createServer((socket) => {

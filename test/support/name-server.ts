@@ -5,7 +5,7 @@ export type NameServer = { address: string; asked: RecordType[]; stop(): Promise
 
 const typeByCode: Record<number, RecordType> = { 1: 'A', 28: 'AAAA' }
 
-/** A name server on loopback (RFC 1035 §4). It answers what it is told to, forgotten at once, or not at all. */
+/** Creates a name server on loopback (RFC 1035 §4). Its answers must not be cached, and it can stay silent. */
 export async function createNameServer(
   answer: (type: RecordType) => readonly number[][] | undefined,
 ): Promise<NameServer> {

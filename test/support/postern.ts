@@ -31,7 +31,7 @@ export type TestPostern = {
   stop(): Promise<void>
 }
 
-/** The settings of a server on a database, at a free port. */
+/** Returns the settings of a server on a database, at a free port. */
 export async function environmentFor(databaseUrl: string): Promise<Record<string, string>> {
   const port = await freePort()
   return {
@@ -45,7 +45,9 @@ export async function environmentFor(databaseUrl: string): Promise<Record<string
   }
 }
 
-/** A whole Postern in this process: its own database, a real port. `databaseUrl` is how it gets to its database. */
+/**
+ * Starts a whole Postern in this process, with its own database and a real port. `databaseUrl` may change the address.
+ */
 export async function startPostern(
   settings: Record<string, string> = {},
   {
@@ -98,7 +100,7 @@ export async function startPostern(
   }
 }
 
-/** Registers a client as an administrator does, with all that may be left out filled in. */
+/** Registers a client as an administrator does, with defaults for what the metadata omit. */
 export async function createClient(
   { database, provider, storage }: Postern,
   metadata: Record<string, unknown>,

@@ -17,10 +17,10 @@ const readyWithinMs = 20_000
 const owner = process.getuid?.() === 0 ? { uid: 65_534, gid: 65_534 } : undefined
 const surroundings = { ...owner, cwd: '/', env: { PATH: '/usr/bin:/bin', LC_ALL: 'C' } }
 
-/** Where Debian keeps the programs of the oldest PostgreSQL server that is installed, if any is. */
+/** The folder in which Debian keeps the programs of the oldest installed PostgreSQL server, if there is one. */
 export const serverPrograms: string | undefined = globSync('/usr/lib/postgresql/*/bin/initdb').sort().map(dirname)[0]
 
-/** A PostgreSQL of the system's, as an operator has it: roles that own a database each, and no superuser to work as. */
+/** A PostgreSQL of the system, as an operator runs it: each role owns one database, and none is a superuser. */
 export type PostgresqlServer = {
   port: number
   /** Creates an empty database that belongs to a role of the same name. */
@@ -30,7 +30,7 @@ export type PostgresqlServer = {
 
 type Options = {
   certificate?: Certificate
-  /** How everybody but the superuser `admin` is asked who they are, as pg_hba.conf spells it. */
+  /** The authentication method of pg_hba.conf for everybody but the superuser `admin`. */
   authentication?: 'trust' | 'password' | 'scram-sha-256'
 }
 

@@ -18,36 +18,36 @@ export type Fetch = typeof globalThis.fetch
 export type ServerProcess = {
   issuer: string
   port: number
-  /** What it wrote, standard output and errors, a line each; over all its lives. */
+  /** The lines that it wrote to standard output and error, over all its restarts. */
   output: string[]
-  /** Sends a request to this process. What its URL names is only the Host header. */
+  /** Sends a request to this process. The host in its URL only sets the Host header. */
   fetch: Fetch
   /** Resolves when it can serve. */
   start(): Promise<void>
-  /** As an operator stops it: SIGTERM, and wait. Returns the exit code. */
+  /** Stops it as an operator does: SIGTERM, and wait. Returns the exit code. */
   stop(): Promise<number | null>
-  /** As a crash ends it: SIGKILL. */
+  /** Ends it as a crash does: SIGKILL. */
   kill(): Promise<void>
-  /** Has it hang: SIGSTOP, until SIGCONT. */
+  /** Makes it hang: SIGSTOP, until SIGCONT. */
   pause(): void
   resume(): void
-  /** What PostgreSQL knows its connections by. */
+  /** The name of its connections in PostgreSQL. */
   applicationName: string
 }
 
-/** Several server processes of one issuer on one database, and an operator beside them. */
+/** Several server processes of one issuer on one database, and an operator besides. */
 export type Fleet = {
   issuer: string
   env: Record<string, string>
   config: Config
   database: TestDatabase
   processes: [ServerProcess, ServerProcess, ...ServerProcess[]]
-  /** What a command line would stand on: the same database, no port. */
+  /** The base of a command line: the same database, but no port. */
   operator: Postern
   operate(command: string, input: Record<string, unknown>): Promise<Record<string, unknown>>
   createAccount(email: string): Promise<string>
   createClient(metadata?: Record<string, unknown>): Promise<ClientMetadata>
-  /** Stops every process and starts it anew. */
+  /** Stops every process and starts it again. */
   restart(): Promise<void>
   stop(): Promise<void>
 }
@@ -56,8 +56,8 @@ const repository = join(import.meta.dirname, '..', '..')
 const readyWithinMs = 30_000
 
 /**
- * Starts that many processes of one deployment; nobody listens at the issuer itself, as behind a load balancer.
- * `databaseUrl` is how each of them gets to the database.
+ * Starts that many processes of one deployment. Nothing listens at the issuer itself, as behind a load balancer.
+ * `databaseUrl` may change the address of the database for each of them.
  */
 export async function startFleet(
   settings: Record<string, string> = {},
@@ -72,7 +72,7 @@ export async function startFleet(
   const processes = ports.map((port, index) =>
     serverProcess({ ...env, PORT: String(port), DATABASE_URL: databaseUrl(database.url, index) }, port, config.ISSUER),
   )
-  // One after the other: the first makes the keys that the others load.
+  // One after the other, because the first creates the keys that the others load.
   for (const process of processes) await process.start()
   const operator = await assemble(config, { log: createLogger('silent') })
 
@@ -168,7 +168,7 @@ function collectLines(stream: NodeJS.ReadableStream, lines: string[]): void {
   })
 }
 
-// `fetch` does not let its caller say where a host is; this does, and otherwise is as little as the tests need.
+// `fetch` does not let its caller choose the address of a host. This does, and otherwise does only what the tests need.
 async function sendThrough(port: number, agent: Agent, request: Request): Promise<Response> {
   const { host, pathname, search } = new URL(request.url)
   const body = request.body ? Buffer.from(await request.arrayBuffer()) : undefined

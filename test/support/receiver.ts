@@ -5,7 +5,9 @@ export type Received = { method: string; path: string; headers: IncomingMessage[
 
 export type Receiver = { url: string; received: Received[]; stop(): Promise<void> }
 
-/** A little server of a relying party's on loopback. It keeps what it was sent and answers it all alike. */
+/**
+ * Creates a small server of a relying party on loopback, which records what it receives and always answers the same.
+ */
 export async function createReceiver(
   answer: { status?: number; body?: unknown; headers?: Record<string, string> } = {},
 ): Promise<Receiver> {

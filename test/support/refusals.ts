@@ -1,6 +1,6 @@
 import type { Page } from './visitor.ts'
 
-/** What a stranger sees of a refused sign-in, without what differs from one request to the next. */
+/** Returns what a stranger sees of a refused sign-in, without what differs between requests. */
 export function shownRefusal({ status, headers, body }: Page, email: string): object {
   const {
     date: _1,

@@ -5,12 +5,12 @@ import { operate } from './operator.ts'
 import type { TestPostern } from './postern.ts'
 import { type Answer, send } from './wire.ts'
 
-/** A client as it registered itself, with what manages it (RFC 7592 §3). */
+/** A client that registered itself, with the token and address that manage it (RFC 7592 §3). */
 export type Registered = ClientMetadata & { registration_access_token: string; registration_client_uri: string }
 
 export const redirect_uris = ['https://rp.example/cb']
 
-/** An initial access token as an operator makes it. */
+/** Creates an initial access token as an operator does. */
 export async function createToken(
   postern: TestPostern,
   input: { policy?: string; uses?: number; expires?: Date } = {},
@@ -19,17 +19,17 @@ export async function createToken(
   return made.initial_access_token
 }
 
-/** Saves a policy and makes a token for it. */
+/** Saves a policy and creates a token for it. */
 export async function createPolicy(postern: TestPostern, name: string, rules: object): Promise<string> {
   await operate(postern, 'registration-policy set', { name, rules })
   return createToken(postern, { policy: name })
 }
 
-/** A registration as it is on the wire (RFC 7591 §3.1); without `bearer` nobody says who it is. */
+/** Sends a registration as it is on the wire (RFC 7591 §3.1). Without `bearer` it is anonymous. */
 export const register = (postern: { issuer: string }, body: unknown, bearer?: string): Promise<Answer> =>
   send(postern, '/oauth/register', { ...(bearer !== undefined && { bearer }), body })
 
-/** A client that registered itself. */
+/** Registers a client by its own request. */
 export async function registered(
   postern: { issuer: string },
   bearer: string | undefined,
@@ -44,7 +44,7 @@ export async function registered(
   return json as Registered
 }
 
-/** What a client does with its registration (RFC 7592 §2), by default with the token it got. */
+/** Manages a registration as the client does (RFC 7592 §2), by default with the token that it got. */
 export function manage(
   postern: { issuer: string },
   client: Registered,
@@ -59,7 +59,7 @@ export function manage(
   })
 }
 
-/** An update as it has to be, and the client with the token it got in exchange. */
+/** Updates a registration, and returns the client with the token that it got in exchange. */
 export async function updated(
   postern: { issuer: string },
   client: Registered,

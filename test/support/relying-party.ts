@@ -4,8 +4,8 @@ import type { TestPostern } from './postern.ts'
 import { createVisitor, type Page, type Visitor } from './visitor.ts'
 
 /**
- * A relying party: openid-client set up for a client of a test's provider. It verifies the signatures of ID tokens, and
- * takes none that is signed with another algorithm than the client is registered for.
+ * Creates a relying party: openid-client set up for a client of a test's provider. It verifies the signatures of ID
+ * tokens, and accepts none with another algorithm than the client is registered for.
  */
 export function discover(
   postern: TestPostern,
@@ -26,8 +26,8 @@ export function discover(
 export type Login = { page: Page; verifier: string; visitor: Visitor; nonce: string; state: string }
 
 /**
- * Begins an authorization request with PKCE in a visitor's browser, and returns the page it leads to. A
- * parameter given as `undefined` is left out, and one given as a list is repeated.
+ * Begins an authorization request with PKCE in a visitor's browser, and returns the page it leads to. A parameter given
+ * as `undefined` is left out, and one given as a list is repeated.
  */
 export async function beginLogin(
   config: oidc.Configuration,
@@ -52,12 +52,12 @@ export async function beginLogin(
   return { page: await browser.get(url.href), verifier, visitor: browser, nonce, state }
 }
 
-/** Begins with an address made elsewhere, such as one of a pushed request. */
+/** Begins with an address from elsewhere, such as that of a pushed request. */
 export async function visit(postern: TestPostern, url: string | URL, visitor = createVisitor(postern.issuer)) {
   return { page: await visitor.get(String(url)), visitor }
 }
 
-/** Signs in and consents, whichever of the two is asked, until the browser returns to the relying party. */
+/** Signs in and consents, as far as the pages ask for it, until the browser returns to the relying party. */
 export async function completeLogin(
   { page, visitor }: Pick<Login, 'page' | 'visitor'>,
   email: string,
@@ -81,7 +81,7 @@ export type LoginOptions = {
   [parameter: string]: unknown
 }
 
-/** A login up to the authorization response, with what it takes to go on from there. */
+/** Completes a login up to the authorization response, and returns everything needed to continue. */
 export async function authorize(
   postern: TestPostern,
   client: ClientMetadata,
@@ -107,7 +107,7 @@ export async function authorize(
   return { ...begun, config, callback: await completeLogin(begun, email, scopes) }
 }
 
-/** A whole login: the tokens, and the browser it was made in. */
+/** Completes a whole login, and returns the tokens and the browser. */
 export async function login(
   postern: TestPostern,
   client: ClientMetadata,
@@ -124,7 +124,7 @@ export async function login(
   return { config, tokens, visitor, callback, verifier }
 }
 
-/** What the token endpoint said when it refused. Fails when it did not. */
+/** Returns the error of the token endpoint. Fails if the request succeeded. */
 export async function refusal(
   work: Promise<unknown>,
 ): Promise<{ error: string; status: number; description?: string }> {

@@ -1,6 +1,6 @@
 /**
- * The commands of a shell script, each as its words, as far as documents write them: quotes, comments, pipes, lists,
- * assignments before a command, and substitutions, whose commands are told as well.
+ * Returns the commands of a shell script, each as its words, for the syntax that documents use: quotes, comments,
+ * pipes, lists, assignments before a command, and substitutions, whose commands are included.
  */
 export function commandsIn(script: string): string[][] {
   const commands: string[][] = []
@@ -25,7 +25,7 @@ export function commandsIn(script: string): string[][] {
     } else if (rest.startsWith('\\\n')) at += 1
     else if (character === '#' && word === undefined) at += (/^.*/.exec(rest)?.[0].length ?? 1) - 1
     else if (rest.startsWith('$(')) {
-      endCommand() // what is substituted is a command of its own; the words around it are of no interest here
+      endCommand() // a substitution is a command of its own; the words around it do not matter here
       at += 1
     } else if (/[\n|;&()]/.test(character)) endCommand()
     else if (/[<>]/.test(character)) endWord()

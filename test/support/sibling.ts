@@ -3,18 +3,18 @@ import { createServer, type Server } from 'node:https'
 import { createCertificate } from './certificate.ts'
 import { forwarded, type HttpsPostern } from './https-postern.ts'
 
-/** What the page of a hostile host of the same site does to the browser that opens it. */
+/** What the page of a hostile host of the same site does to a browser that opens it. */
 export type Trap = {
   cookies: string[]
   go: { href: string } | { form: { action: string; fields: [string, string][] } }
 }
 
-/** Ends TLS for a Postern, and for a hostile host of the same site. */
+/** A proxy that ends TLS for a Postern, and for a hostile host of the same site. */
 export type Site = {
-  /** Where the hostile host lies in wait. */
+  /** The address of the hostile page. */
   trapUrl: string
   lay(trap: Trap): void
-  /** The cookies, as `name=value`, that the Postern was sent since. */
+  /** Returns the cookies, as `name=value`, that the Postern received since the trap was laid. */
   received(): string[]
   stop(): void
 }

@@ -17,29 +17,29 @@ const missing = [
   !(await import('pkcs11js' as string).catch(() => undefined)) && 'pkcs11js',
 ].filter(Boolean)
 
-/** Whether there is what the tests of tokens need. In CI they fail where it is not. */
+/** Whether the programs for tests of tokens exist. In CI the tests fail without them. */
 export const hasSoftHsm = process.env['CI'] !== undefined || missing.length === 0
-if (!hasSoftHsm) process.stderr.write(`There is no ${missing.join(', no ')}: the tests of PKCS #11 are left out.\n`)
+if (!hasSoftHsm) process.stderr.write(`There is no ${missing.join(', no ')}: the tests of PKCS #11 are skipped.\n`)
 
-/** A token of SoftHSM in a folder of its own, which is the one that this process and its children see. */
+/** A token of SoftHSM in a folder of its own, which this process and its children see. */
 export type SoftToken = {
   config: Config
-  /** The settings with others in place of the usual ones. */
+  /** Returns the settings with some replaced. */
   with(settings: Record<string, string>): Config
   settings: Record<string, string>
   env: Record<string, string>
-  /** What an operator is told about the token by `pkcs11-tool`, logged in. */
+  /** Returns what `pkcs11-tool` shows an operator about the token, logged in. */
   tool(...args: string[]): Promise<string>
-  /** How often the module `spy` was asked to log in by this process so far. */
+  /** Returns how often this process has logged in through the module `spy` so far. */
   logins(): Promise<number>
-  /** The module that passes everything on to SoftHSM and writes down what was called. */
+  /** The module that passes every call on to SoftHSM and records it. */
   spy: string
   takeAway(): Promise<void>
   bringBack(): Promise<void>
   remove(): Promise<void>
 }
 
-// One for all tokens of this process: the spy opens it when it is loaded, which may be once or more often.
+// One for all tokens of this process: the spy opens it whenever it is loaded.
 const calls = join(tmpdir(), `postern-pkcs11-calls-${process.pid}.log`)
 process.once('exit', () => rmSync(calls, { force: true }))
 

@@ -6,7 +6,9 @@ import { inherited } from './inherited.ts'
 const repository = join(import.meta.dirname, '..', '..')
 const program = 'import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))'
 
-/** Runs `postern` at a terminal, where `answer` is typed once a question is asked. `shown` is what the person sees. */
+/**
+ * Runs `postern` at a terminal, and types `answer` once it asks a question. Returns what the person sees in `shown`.
+ */
 export async function atTerminal(
   args: string[],
   { env, answer }: { env: Record<string, string>; answer: string },

@@ -3,7 +3,7 @@ import { password } from './postern.ts'
 export type Page = { status: number; url: string; headers: Headers; body: string }
 export type Fields = Record<string, string | string[]>
 
-/** Someone with a browser that keeps cookies and follows redirects within the provider, and no script. */
+/** A person with a browser that keeps cookies and follows redirects within the provider, but runs no scripts. */
 export type Visitor = {
   cookies: Map<string, { value: string; path: string }>
   /** Follows redirects until one leads away from the provider, or to a page. */
@@ -12,13 +12,13 @@ export type Visitor = {
   /** Submits the form on `page` whose action ends in `action`, with its hidden fields and these. */
   submit(page: Page, action: string, fields?: Fields): Promise<Page>
   signIn(page: Page, email: string, secret?: string): Promise<Page>
-  /** Allows what a consent page asks, all of it or just these scopes. */
+  /** Allows everything that a consent page asks for, or just these scopes. */
   allow(page: Page, scopes?: string[]): Promise<Page>
 }
 
 /**
- * `fetch` sends the requests elsewhere than to the issuer's own address; `cookies` are shared with another
- * tab of the same browser.
+ * Creates a visitor. `fetch` may send the requests to another address than the issuer's; `cookies` can be those of
+ * another tab of the same browser.
  */
 export function createVisitor(
   issuer: string,
@@ -106,7 +106,7 @@ export function createVisitor(
   return visitor
 }
 
-/** The `Cookie` header with all cookies of a visitor, whatever path they are for. */
+/** Returns the `Cookie` header with all cookies of a visitor, whatever path they are for. */
 export function cookieHeaderOf({ cookies }: Pick<Visitor, 'cookies'>): string {
   return [...cookies].map(([key, { value }]) => `${key.split(' ')[0]}=${value}`).join('; ')
 }
@@ -127,7 +127,7 @@ function attribute(tag: string, name: string): string | undefined {
     .replaceAll('&amp;', '&')
 }
 
-/** The forms of a page, with their hidden fields. */
+/** Returns the forms of a page, with their hidden fields. */
 export function formsOf(html: string): { action: string; hidden: Fields }[] {
   return [...html.matchAll(/<form\b[^>]*>[\s\S]*?<\/form>/g)].map(([form]) => {
     const hidden: Record<string, string[]> = {}
@@ -140,7 +140,7 @@ export function formsOf(html: string): { action: string; hidden: Fields }[] {
   })
 }
 
-/** The tick boxes of a page. */
+/** Returns the checkboxes of a page. */
 export function tickboxes(html: string): { name: string; value: string; isChecked: boolean; isDisabled: boolean }[] {
   return [...html.matchAll(/<input\b[^>]*type="checkbox"[^>]*>/g)].map(([tag]) => ({
     name: attribute(tag, 'name') ?? '',

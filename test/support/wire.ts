@@ -7,7 +7,7 @@ export type Answer = { status: number; headers: Headers; text: string; json: Rec
 
 export type Sent = {
   method?: string
-  /** Authenticates with `client_secret_basic`; without it the request says nothing of who sends it. */
+  /** Authenticates with `client_secret_basic`. Without it the request has no client authentication. */
   client?: ClientMetadata | undefined
   bearer?: string
   form?: Record<string, string | string[]>
@@ -15,7 +15,7 @@ export type Sent = {
   headers?: Record<string, string>
 }
 
-/** A request as it is on the wire, for what no well-behaved client library would send. */
+/** Sends a request as it is on the wire, including ones that no well-behaved client library would send. */
 export async function send(
   { issuer }: { issuer: string },
   path: string,
@@ -40,7 +40,7 @@ export async function send(
   return { status: response.status, headers: response.headers, text, json: parsed(text) }
 }
 
-/** A request to a port with whatever `Host` it likes to name, which `fetch` does not let anybody choose. */
+/** Sends a request to a port with any `Host`, which `fetch` does not let its caller choose. */
 export function knock(
   port: number,
   path: string,
@@ -58,7 +58,7 @@ export function knock(
   })
 }
 
-/** The `Authorization` header of RFC 6749 §2.3.1. */
+/** Returns the `Authorization` header of RFC 6749 §2.3.1. */
 export function basic(id: string, secret: string): string {
   const encode = (value: string) => encodeURIComponent(value).replaceAll('%20', '+')
   return `Basic ${Buffer.from(`${encode(id)}:${encode(secret)}`).toString('base64')}`
@@ -72,24 +72,24 @@ function parsed(text: string): Record<string, unknown> {
   }
 }
 
-/** What an authorization response says, in the query or in the fragment. */
+/** Returns the parameters of an authorization response, from the query or the fragment. */
 export function answerOf(url: string | URL): Record<string, string> {
   const { search, hash } = new URL(url)
   return Object.fromEntries(new URLSearchParams(hash ? hash.slice(1) : search))
 }
 
-/** The provider's published keys, for jose to verify with. */
+/** Returns the provider's published keys, for jose to verify with. */
 export async function publishedKeys(postern: { issuer: string }) {
   return createLocalJWKSet((await send(postern, '/oauth/jwks')).json as unknown as JSONWebKeySet)
 }
 
-/** A key pair of a client's own, and the public half as it registers it. */
+/** Creates a key pair of a client, with the public half as the client registers it. */
 export async function createKey(alg = 'ES256', kid = 'k1'): Promise<{ key: CryptoKey; jwks: { keys: JWK[] } }> {
   const { privateKey, publicKey } = await generateKeyPair(alg, { extractable: true })
   return { key: privateKey, jwks: { keys: [{ ...(await exportJWK(publicKey)), alg, kid, use: 'sig' }] } }
 }
 
-/** Moves what the provider keeps of one model into the past, as if that many seconds had gone by. */
+/** Moves the stored artifacts of one model into the past, as if that many seconds had passed. */
 export async function age({ database }: TestPostern, model: string, seconds: number): Promise<void> {
   await database.query(
     `update artifacts set expires_at = expires_at - make_interval(secs => $2),
@@ -99,7 +99,7 @@ export async function age({ database }: TestPostern, model: string, seconds: num
   )
 }
 
-/** Redeems a code by hand (RFC 6749 §4.1.3), with whatever differs from how it should be done. */
+/** Redeems a code by hand (RFC 6749 §4.1.3), with these differences. */
 export function redeem(
   postern: { issuer: string },
   { callback, verifier }: { callback: URL; verifier: string },

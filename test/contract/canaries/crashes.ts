@@ -68,7 +68,7 @@ export async function crash(scene: Scene, channels: Channels): Promise<void> {
 
 /** Sends requests with secrets in them, so that some are in memory. */
 async function knock({ canaries, client, postern }: Scene, address: string): Promise<void> {
-  const secret = canaries.plant('client_secret somebody tried')
+  const secret = canaries.plant('wrong client_secret')
   const body = new URLSearchParams({ grant_type: 'client_credentials' })
   for (const client_secret of [secret, String(client['client_secret'])]) {
     const authorization = basic(client.client_id, client_secret)

@@ -59,7 +59,7 @@ async function objects(scene: Scene) {
   const { postern } = server
   const { provider, clients, storage } = postern
   const { client_id } = scene.client
-  const chosen = scene.canaries.plant('client_secret that was declared')
+  const chosen = scene.canaries.plant('declared client_secret')
   const declaration = `
 version: 1
 clients:

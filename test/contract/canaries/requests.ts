@@ -44,8 +44,8 @@ async function ofClients(scene: Scene): Promise<Carrier[]> {
     .setIssuedAt()
     .sign(key)
   canaries.collect('DPoP proof', proof)
-  const wrong = { client_id: client.client_id, client_secret: canaries.plant('client_secret somebody tried') }
-  canaries.collectClient('client_secret somebody tried', wrong)
+  const wrong = { client_id: client.client_id, client_secret: canaries.plant('wrong client_secret') }
+  canaries.collectClient('wrong client_secret', wrong)
   const token = (name: string, form: Record<string, string>, more = {}): Carrier => ({
     name,
     send: () => send(postern, '/oauth/token', { client, form, ...more }),
@@ -94,7 +94,7 @@ async function ofPeople(scene: Scene): Promise<Carrier[]> {
   const asked = { client_id: client.client_id, response_type: 'code', redirect_uri, scope: 'openid', code_challenge }
   const page = await visitor.get(`/oauth/authorize?${new URLSearchParams({ ...asked, code_challenge_method: 'S256' })}`)
   canaries.collectForms(page)
-  const wrong = canaries.plant('password somebody tried')
+  const wrong = canaries.plant('wrong password')
   const submit = (name: string, on: Page, action: string, fields: Record<string, string>): Carrier => ({
     name,
     send: async () => {
@@ -103,7 +103,7 @@ async function ofPeople(scene: Scene): Promise<Carrier[]> {
     },
   })
   const device = await visitor.get('/device')
-  const user_code = canaries.plant('user code somebody tried')
+  const user_code = canaries.plant('wrong user code')
   return [
     submit('wrong password', page, '/sign-in', { email, password: wrong }),
     submit('wrong form', page, '/sign-in', { email, password: wrong, csrf: canaries.plant('csrf of a form') }),
@@ -118,7 +118,7 @@ async function ofPeople(scene: Scene): Promise<Carrier[]> {
 /** Requests a page that was left, with some cookies of someone else. */
 async function withCookies({ postern, canaries }: Scene, visitor: Visitor): Promise<Answer> {
   const cookies = [...visitor.cookies].map(([name, { value }]) => `${name.split(' ')[0]}=${value}`)
-  const forged = canaries.plant('cookie somebody tried')
+  const forged = canaries.plant('forged cookie')
   const cookie = [...cookies, `postern_session.sig=${forged}`, `postern_interaction=${forged}`].join('; ')
   return send(postern, `/interaction/${forged}`, { headers: { cookie, accept: 'text/html' } })
 }
@@ -128,11 +128,11 @@ async function ofAdministrators({ postern, canaries, client: { client_id } }: Sc
   canaries.collect('client_secret of an administrator', administrator['client_secret'])
   const bearer = await adminToken(postern, administrator)
   canaries.collect('access_token of an administrator', bearer)
-  const secret = canaries.plant('client_secret that was chosen')
-  const chosen = canaries.plant('password that was set')
+  const secret = canaries.plant('chosen client_secret')
+  const chosen = canaries.plant('newly set password')
   const headers = { 'idempotency-key': canaries.plant('idempotency key') }
   const redirect_uris = [redirect_uri]
-  const cursor = canaries.plant('cursor somebody tried')
+  const cursor = canaries.plant('wrong cursor')
   const at = (path: string, more: Omit<Parameters<typeof call>[2], 'bearer'> = {}): Carrier => ({
     name: `administrator's ${path.split('?')[0]}`,
     send: () => call(postern, path, { bearer, ...more }),

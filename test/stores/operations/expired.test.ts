@@ -153,7 +153,7 @@ const keptForModel: Record<ArtifactModel, number> = {
   RefreshToken: 300,
   RegistrationAccessToken: 300,
 }
-const elsewhere = ['Client', 'Grant', 'IdToken', 'InitialAccessToken', 'ReplayDetection', 'Session'] // these are not artifacts
+const elsewhere = ['Client', 'Grant', 'IdToken', 'InitialAccessToken', 'ReplayDetection', 'Session'] // not artifacts
 const switchedOff = ['BackchannelAuthenticationRequest', 'PreAuthorizedCode'] // the features that store them are off
 
 describe('the models of the engine', () => {
