@@ -80,7 +80,7 @@ const decidedByTheStatement: Record<string, string> = {
   'protocol/artifacts.consume': 'it must be unused',
   'protocol/artifacts.release': 'only the request that consumed it calls it',
   'protocol/artifacts.update': 'the payload must be the one that was read',
-  'clients/lifetimes.touch': 'writes the time, and reads the rest in the same statement',
+  'clients/lifetimes.noteUse': 'writes the time, and reads the rest in the same statement',
   'protocol/grants.extend': 'writes the time, and leaves what is granted unchanged',
   'keys/keys.setPublicJwk': 'the public part of a key never changes',
   'clients/registration-tokens.revoke': 'writes the time',

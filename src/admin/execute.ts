@@ -3,11 +3,10 @@ import * as audit from '../stores/operations/audit.ts'
 import type { Operation, OperationDependencies, Performer } from './operation.ts'
 
 /**
- * Runs an operation: its effect and its one line in the audit in one transaction. Give a transaction to have
- * several operations stand or fall together; what they changed is then forgotten when `within` ends.
+ * Runs an operation. Its effect and its audit event are one transaction.
  *
  * @returns the output, as its schema shows it.
- * @throws OperationError when it cannot be done; nothing was written then.
+ * @throws OperationError if the operation is impossible. Nothing was written then.
  */
 export async function execute(
   operation: Operation,
@@ -19,7 +18,7 @@ export async function execute(
   return within(dependencies, (tx, changed) => perform(operation, { dependencies, tx, changed, by, prepared }, input))
 }
 
-/** Does what an operation has to do before its transaction: a wait there would hold a connection, and locks. */
+/** Does the work of an operation that precedes its transaction, where a wait would hold a connection and locks. */
 export async function prepare(
   operation: Operation,
   dependencies: OperationDependencies,
@@ -28,7 +27,7 @@ export async function prepare(
   return operation.prepare?.(dependencies, operation.input.parse(input))
 }
 
-/** A transaction for operations, after which this process forgets the clients they changed. */
+/** Opens a transaction for one or more operations. At its end, this process forgets the clients that they changed. */
 export async function within<T>(
   { database, storage }: OperationDependencies,
   work: (tx: Tx, changed: Set<string>) => Promise<T>,

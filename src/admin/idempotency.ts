@@ -4,14 +4,14 @@ import * as idempotencyKeys from '../stores/operations/idempotency-keys.ts'
 import { perform, prepare, within } from './execute.ts'
 import { type Operation, type OperationDependencies, OperationError, type Performer } from './operation.ts'
 
-const keptMs = 86_400_000 // long enough for whoever tries again, short enough for what the answer may hold
+const keptMs = 86_400_000 // long enough for every retry, and short enough because an answer may contain a secret
 
 /**
- * Runs an operation once for a key, however often it is asked for: who asks again gets the first answer again. The
- * key, the effect and the answer are one transaction, so an operation that was refused leaves the key unused. Keys
- * belong to whoever used them, and the answer is sealed, since it may hold a secret that is shown only once.
+ * Runs an operation once for a key. A repeated request with the key receives the first answer again. The key, the effect
+ * and the answer are stored in one transaction, so a rejected operation leaves the key unused. Each actor has keys of its
+ * own. The stored answer is sealed because it may contain a secret, which is shown only once.
  *
- * @throws OperationError when the key came with another request before.
+ * @throws OperationError if the key came with a different request earlier.
  */
 export async function executeOnce(
   operation: Operation,
@@ -20,9 +20,9 @@ export async function executeOnce(
   { key, by, hashKey }: { key: string; by: Performer; hashKey: Secret<Buffer> },
 ): Promise<{ output: unknown; isReplayed: boolean }> {
   const name = `${operation.noun} ${operation.verb}`
-  // The scopes too: an answer with a secret is for a token that could have made it.
+  // The scopes are included: only a token that could have caused an answer with a secret may read it.
   const keyHash = sha256(JSON.stringify([by.actor, by.adminScopes, name, key]))
-  // Keyed, as a password may be in the request: of a plain hash it could be guessed.
+  // The hash is keyed because the request may contain a password, which could be guessed from a plain hash.
   const requestHash = keyedHash(hashKey, `idempotent request\0${JSON.stringify(sorted(input))}`)
   const identity = idempotencyKeys.identity(keyHash)
   const { envelope } = dependencies.storage
@@ -33,7 +33,10 @@ export async function executeOnce(
     const reservation = await idempotencyKeys.reserve(tx, { keyHash, requestHash, expiresAt })
     if (reservation !== 'reserved') {
       if (!reservation.requestHash.equals(requestHash)) {
-        throw new OperationError('invalid', { field: 'Idempotency-Key', message: 'came with another request before' })
+        throw new OperationError('invalid', {
+          field: 'Idempotency-Key',
+          message: 'came with a different request earlier',
+        })
       }
       return { output: JSON.parse(envelope.open(reservation.responseSealed, identity)), isReplayed: true }
     }
@@ -43,7 +46,7 @@ export async function executeOnce(
   })
 }
 
-/** The same request is the same whatever the order of its members. */
+/** Sorts the members of all objects in a value: their order makes no difference to a request. */
 function sorted(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(sorted)
   if (typeof value !== 'object' || value === null) return value

@@ -5,22 +5,22 @@ import type { Operation } from './operation.ts'
 
 type Schema = Record<string, unknown>
 
-/** Fields of an operation's input that are in its path. */
+/** Returns the fields of an operation's input that are in its path. */
 export function pathFields({ http: { path } }: Operation): string[] {
   return [...path.matchAll(/\{(\w+)\}/g)].map(([, name = '']) => name)
 }
 
-/** Whether its fields beside those of the path are in the query, as text, rather than in a JSON body. */
+/** Tells whether an operation reads the fields that are not in its path from the query, as text, and not from a JSON body. */
 export function readsQuery({ http: { method } }: Operation): boolean {
   return method === 'GET' || method === 'DELETE'
 }
 
-/** Whether a request may carry an Idempotency-Key: where doing it twice would make two. */
+/** Tells whether a request may have an Idempotency-Key, because a repetition would otherwise have a second effect. */
 export function isRepeatable({ http: { method } }: Operation): boolean {
   return method === 'POST'
 }
 
-/** The admin API as an OpenAPI 3.1 document, made of the operations themselves. */
+/** Describes the admin API as an OpenAPI 3.1 document, which is generated from the operations. */
 export function describeApi(
   operations: readonly Operation[],
   {
@@ -40,7 +40,7 @@ export function describeApi(
       title: 'Postern admin API',
       version,
       description:
-        'What the command line can do, over HTTP. Lists go on with `next_cursor`; errors are problem details.',
+        'The operations of the command line, over HTTP. A list continues with `next_cursor`. Errors are problem details (RFC 9457).',
     },
     servers: [{ url: issuer + adminPath }],
     paths,
@@ -48,13 +48,13 @@ export function describeApi(
       securitySchemes: {
         oauth: {
           type: 'oauth2',
-          description: `Client credentials, with the resource ${issuer}${adminPath}. Tokens may be bound by DPoP.`,
+          description: `Client credentials, with the resource ${issuer}${adminPath}. Tokens may be bound to a key by DPoP.`,
           flows: { clientCredentials: { tokenUrl: issuer + routes.token, scopes: { ...adminScopes } } },
         },
       },
       responses: {
         Problem: {
-          description: 'It was not done, and nothing was changed (RFC 9457).',
+          description: 'The request was rejected, and nothing was changed. The body says why (RFC 9457).',
           content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } },
         },
       },
@@ -100,7 +100,7 @@ function describeOperation(operation: Operation): Record<string, unknown> {
       }),
     responses: {
       [status]: {
-        description: status === '204' ? 'It is done.' : 'The outcome.',
+        description: status === '204' ? 'The operation was performed.' : 'The result.',
         ...(isRepeatable(operation) && { headers: { 'Idempotent-Replayed': idempotentReplayed } }),
         ...('cursor' in properties && { headers: { Link: linkToNext } }),
         ...(status !== '204' && {
@@ -120,17 +120,18 @@ const idempotencyKey = {
   name: 'Idempotency-Key',
   in: 'header',
   required: false,
-  description: 'Chosen by the caller. The same request with the same key is done once, and answered alike for a day.',
+  description:
+    'A key of your choice. Repeated requests with it have one effect, and for a day each of them gets the first answer.',
   schema: { type: 'string', minLength: 1, maxLength: 255, pattern: '^[ -~]*$' },
 }
 
 const idempotentReplayed = {
-  description: 'Present if the request was answered before, and this is that answer.',
+  description: 'Present if this repeats the answer to an earlier request with the same Idempotency-Key.',
   schema: { type: 'string', const: 'true' },
 }
 
 const linkToNext = {
-  description: 'Where the list goes on, as rel="next" (RFC 8288). Absent at its end.',
+  description: 'The next page of the list, as rel="next" (RFC 8288). Absent on the last page.',
   schema: { type: 'string' },
 }
 
@@ -157,7 +158,7 @@ function problemSchema(problems: Record<string, readonly [number, string]>): Sch
       title: { type: 'string' },
       status: { type: 'integer' },
       detail: { type: 'string' },
-      instance: { type: 'string', description: 'Names the request; the log has it as requestId.' },
+      instance: { type: 'string', description: 'Identifies the request; the log shows it as requestId.' },
       errors: {
         type: 'array',
         items: {

@@ -10,7 +10,7 @@ import type { Storage } from '../oidc/request/storage.ts'
 import type { Refusal } from '../registration/refusal.ts'
 import type { UnattributedEvent } from '../stores/operations/audit.ts'
 
-/** What all operations stand on. */
+/** The parts of the server that operations use. */
 export type OperationDependencies = {
   config: Config
   database: Database
@@ -20,28 +20,29 @@ export type OperationDependencies = {
   keys: RotationDependencies
 }
 
-/** Who does something, and from where. `via` is what did it for them, if not they themselves. */
+/** The administrator or program that performs an operation, and its origin. */
 export type Performer = {
   actor: string
   address?: string | undefined
   requestId?: string | undefined
+  /** The command that performs the operation as part of its work. */
   via?: 'apply'
-  /** The scopes of the admin API they have, and so may hand on; all of them when it is not said. */
+  /** The admin API scopes that the performer has and may therefore grant to others. Undefined means all of them. */
   adminScopes?: readonly string[] | undefined
 }
 
-/** What one run of an operation has at hand. */
+/** The context of one run of an operation. */
 export type OperationContext = OperationDependencies & {
   /** The transaction of the operation and its audit event. */
   tx: Tx
   by: Performer
   /** Records what was done. An operation that changes something calls it exactly once. */
   record(event: UnattributedEvent): void
-  /** Says that a client is no longer as this process remembers it. */
+  /** Notes that a client was changed, so that this process forgets its cached copy. */
   changed(clientId: string): void
 }
 
-/** One thing an operator can do. The command line and the admin API are generated from it. */
+/** One thing that an administrator can do. The command line and the admin API are generated from it. */
 export type Operation<
   Input extends z.ZodObject = z.ZodObject,
   Output extends z.ZodType = z.ZodType,
@@ -49,37 +50,37 @@ export type Operation<
 > = {
   noun: string
   verb: string
-  /** Begins with a verb and ends without a period. */
+  /** A phrase that begins with a verb and ends without a period. */
   summary: string
-  /** What a token must be good for to do this over HTTP. */
+  /** The scope that an access token needs to do this over HTTP. */
   scope: AdminScope
-  /** Where it is below `/admin/api`; `{name}` is a field of the input. GET changes nothing. */
+  /** The route below `/admin/api`; `{name}` is a field of the input. An operation with GET changes nothing. */
   http: { method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'; path: `/${string}`; status?: 200 | 201 | 204 }
-  /** Whether it destroys what nobody can bring back. The command line then asks first. */
+  /** Whether it destroys something irrecoverably. The command line then asks for confirmation. */
   isDestructive?: true
-  /** Its options; `.describe()` is their documentation. The first may go without its name at the command line. */
+  /** The options, documented by `.describe()`. On the command line, the first one may be given without its name. */
   input: Input
   output: Output
-  /** The members of a list that a terminal shows, where all would be too many. */
+  /** The members of list items that a terminal shows, if all of them would be too many. */
   columns?: readonly string[]
-  /** What takes long and needs no transaction, such as hashing. It is done before one begins, and given to `run`. */
+  /** Does slow work that needs no transaction, such as hashing, before the transaction begins. `run` gets the result. */
   prepare?(dependencies: OperationDependencies, input: z.output<Input>): Promise<Prepared>
-  /** Throws an OperationError when it cannot be done. */
+  /** Performs the operation. Throws an OperationError if it is impossible. */
   run(context: OperationContext, input: z.output<Input>, prepared: Prepared): Promise<z.input<Output>>
 }
 
-/** An operation with its types checked. */
+/** Checks the types of an operation, and returns it with the type that all operations share. */
 export function operation<Input extends z.ZodObject, Output extends z.ZodType, Prepared = undefined>(
   definition: Operation<Input, Output, Prepared>,
 ): Operation {
   return definition as unknown as Operation
 }
 
-/** The reason why an operation cannot be done, for the administrator who asked for it. */
+/** The reason why an operation is impossible, for the administrator who requested it. */
 export class OperationError extends Error {
   override name = 'OperationError'
   readonly kind: 'not-found' | 'forbidden' | 'conflict' | 'invalid'
-  /** The same in parts: `field` is the wrong field of the input, if one is. */
+  /** The reason in parts. `field` names the invalid field of the input, if there is one. */
   readonly refusal: Refusal
 
   constructor(kind: OperationError['kind'], why: Refusal | string) {

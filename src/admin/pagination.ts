@@ -3,22 +3,22 @@ import type { Envelope } from '../crypto/envelope.ts'
 import type { Position } from '../stores/position.ts'
 import { OperationError } from './operation.ts'
 
-/** What every list takes. */
+/** The input that every list has. */
 export const listInput = {
-  limit: z.int().min(1).max(1_000).default(100).describe('At most this many.'),
-  cursor: z.string().max(2_000).optional().describe('Where to go on: the next_cursor of the list before.'),
+  limit: z.int().min(1).max(1_000).default(100).describe('The maximum number of items.'),
+  cursor: z.string().max(2_000).optional().describe('Where to continue: the next_cursor of the previous page.'),
 }
 
-/** What every list returns. */
+/** Returns the output schema of a list. */
 export function listOutput<Item extends z.ZodType>(item: Item) {
   return z.object({ items: z.array(item), next_cursor: z.string().optional() })
 }
 
 /**
- * A page of a list. One row more than asked for is read, so that there is a cursor only if something follows.
+ * Reads one page of a list. It reads one row more than requested, and returns a cursor only if that row exists.
  *
- * A cursor is sealed, and opens only for the list and filter it was made for: what is changed in it, or made up,
- * is refused rather than interpreted.
+ * A cursor is sealed and opens only for the list and the filter that it was created for. A cursor that was changed or
+ * invented is rejected.
  */
 export async function page<Row, Item>(
   envelope: Envelope,
@@ -30,7 +30,7 @@ export async function page<Row, Item>(
     positionOf,
     show,
   }: {
-    /** Names the list and what it was filtered by. */
+    /** The name of the list and its filter. */
     list: string
     cursor: string | undefined
     limit: number

@@ -5,11 +5,12 @@ import { OperationError, type Performer } from './operation.ts'
 const all = `${reservedPrefix}*`
 
 /**
- * Throws an OperationError for a scope of the admin API that does not exist, and unless whoever asks has every one that is among
- * `names`. Else who may register clients, or set the policies for it, or get hold of a client's secret, could make
- * themselves a client that may do everything. Operators at the command line have them all.
+ * Asserts that the performer has every admin API scope among `names`, and that each of them exists. Otherwise somebody who
+ * may register clients, set registration policies or obtain a client's secret could create a client that may do
+ * everything. An operator at the command line has all scopes.
  *
- * @param names scopes as in client metadata or in a policy, where `postern:*` stands for all of the admin API's
+ * @param names scopes as in client metadata or in a policy, where `postern:*` stands for all scopes of the admin API
+ * @throws OperationError if a scope is missing or unknown.
  */
 export function assertMayHandOn({ adminScopes: held }: Performer, names: readonly string[], field: string): void {
   const unknown = names.find((name) => name.startsWith(reservedPrefix) && name !== all && !isAdminScope(name))
@@ -27,14 +28,14 @@ export function assertMayHandOn({ adminScopes: held }: Performer, names: readonl
   })
 }
 
-/** The scopes in the `scope` of a client's metadata. */
+/** Returns the scopes in the `scope` of a client's metadata. */
 export function scopesOf(metadata: Record<string, unknown> | undefined): string[] {
   return String(metadata?.['scope'] ?? '')
     .split(' ')
     .filter(Boolean)
 }
 
-/** The scopes that clients under a policy may register by name. `*` is none of the admin API's. */
+/** Returns the scopes that a policy lists by name. `*` includes no scope of the admin API. */
 export function scopesIn({ rules }: Policy): string[] {
   return rules.scopes === '*' ? [] : rules.scopes
 }

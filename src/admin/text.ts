@@ -3,10 +3,10 @@ import { z } from 'zod'
 type JsonSchema = { type?: string; anyOf?: JsonSchema[]; description?: string; default?: unknown }
 
 /**
- * Values as text, from a command line or a query string, in the types an operation's input wants. What cannot be
- * read stays text, so that the schema says what is wrong with it.
+ * Converts text values, from a command line or a query string, to the types of an operation's input. A value that cannot be
+ * converted stays text, so that the schema reports what is wrong with it.
  *
- * A list is given by repeating it, or separated by commas or spaces. An object is JSON, or `name=text,other`.
+ * A list is written as repeated values, or as one value with commas or spaces. An object is JSON, or `name=text,other`.
  */
 export function fromText(
   input: z.ZodObject,
@@ -17,10 +17,10 @@ export function fromText(
   return Object.fromEntries(given.map(([name, value]) => [name, read(typesOf(properties[name]), value ?? '')]))
 }
 
-/** An option of an operation: what it means, with its default, what its value is, and whether it has to be given. */
+/** An option of an operation: its description with the default, a placeholder for its value, and whether it is required. */
 export type InputOption = { description: string; value: string; isRequired: boolean }
 
-/** The options of an operation, by the names of the fields of its input. */
+/** Returns the options of an operation, by the names of its input fields. */
 export function optionsOf(input: z.ZodObject): Record<string, InputOption> {
   const { required = [] } = z.toJSONSchema(input, { io: 'input', unrepresentable: 'any' })
   return Object.fromEntries(
@@ -54,7 +54,7 @@ function read(types: (string | undefined)[], value: string | readonly string[]):
   const [text = '', ...more] = [value].flat()
   if (/^\s*[[{]/.test(text) && (types.includes('object') || types.includes('array'))) return json(text)
   if (types.includes('array')) return [text, ...more].flatMap((item) => item.split(/[\s,]+/).filter(Boolean))
-  if (more.length > 0) return value // repeated where it must not be
+  if (more.length > 0) return value // it is repeated but must not be, which the schema reports
   if (types.includes('integer') || types.includes('number')) return /^-?\d+$/.test(text) ? Number(text) : text
   if (types.includes('boolean')) return text === 'true' ? true : text === 'false' ? false : text
   if (types.includes('object')) return pairs(text)

@@ -2,7 +2,7 @@ import { z } from 'zod'
 
 const unitSeconds = { s: 1, m: 60, h: 3_600, d: 86_400 } as const
 
-/** A time to come: a duration such as `30d`, `12h`, `15m` or `90s` from now, or a date and time (RFC 3339). */
+/** A future time: a duration such as `30d`, `12h`, `15m` or `90s` from now, or a date and time (RFC 3339). */
 export const futureMoment = z
   .string()
   .regex(/^\d{1,9}[smhd]$|^\d{4}-\d{2}-\d{2}/, 'must be a duration such as 30d or 12h, or a date such as 2027-01-31')
@@ -21,12 +21,12 @@ export const futureMoment = z
 const unitNames = { s: 'second', m: 'minute', h: 'hour', d: 'day', w: 'week' } as const
 const msOf = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000 } as const
 
-/** A moment as it was written: a list is continued with the same words, which may mean another moment by then. */
+/** A moment and its wording. The wording identifies a list on its next page, when the same words may mean another moment. */
 export type WrittenMoment = { at: Date; text: string }
 
 /**
- * A moment that was or will be, as people write it: `yesterday`, `2 hours ago`, `2h`, `2026-11-01`, or a date and time
- * (RFC 3339). Days begin at midnight UTC, as everything is shown in UTC.
+ * A past or future moment, as people write it: `yesterday`, `2 hours ago`, `2h`, `2026-11-01`, or a date and time
+ * (RFC 3339). Days begin at midnight UTC because everything is shown in UTC.
  */
 export const moment = z.string().transform((text, ctx): WrittenMoment => {
   const at = readMoment(text.trim().toLowerCase(), new Date())
@@ -57,6 +57,6 @@ function readMoment(text: string, now: Date): Date | undefined {
   const date = new Date(`${day}T${time ?? '00:00'}${(zone ?? 'z').toUpperCase()}`)
   const midnightOfIt = new Date(`${day}T00:00Z`)
   if (Number.isNaN(midnightOfIt.getTime())) return undefined
-  // JavaScript takes 31 February for a day in March.
+  // JavaScript reads 31 February as a day in March.
   return midnightOfIt.toISOString().startsWith(day) ? date : undefined
 }

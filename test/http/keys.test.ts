@@ -239,7 +239,7 @@ describe('the revocation of a compromised key', () => {
       )
       const kid = String(row?.['id'])
       await operate(postern, 'keys revoke', { kid })
-      await expect(operate(postern, 'keys revoke', { kid })).rejects.toThrow('is revoked already')
+      await expect(operate(postern, 'keys revoke', { kid })).rejects.toThrow('is already revoked')
       await eventually(() => expect(postern.server.postern.keyring.signing.map((key) => key.kid)).not.toContain(kid))
       const active = await postern.database.query(`select id from keys where purpose = 'PS256' and state = 'active'`)
       expect(active).toHaveLength(1)
@@ -263,7 +263,7 @@ describe('the revocation of a compromised key', () => {
   test.each(['pairwise-salt', 'pepper'])('is impossible for the %s, which must not change', async (purpose) => {
     const [row] = await postern.database.query('select id from keys where purpose = $1', [purpose])
     await expect(operate(postern, 'keys revoke', { kid: String(row?.['id']) })).rejects.toThrow(
-      `The ${purpose} cannot be another`,
+      `The ${purpose} cannot be replaced`,
     )
     await expect(operate(postern, 'keys rotate', { purpose })).rejects.toThrow()
   })

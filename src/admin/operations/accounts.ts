@@ -94,7 +94,7 @@ export function operations(): Operation[] {
     operation({
       noun: 'account',
       verb: 'update',
-      summary: 'Change the address or the claims of an account',
+      summary: 'Change the address or claims of an account',
       scope: 'postern:accounts',
       http: { method: 'PATCH', path: '/accounts/{account}' },
       input: z.strictObject({
@@ -166,7 +166,7 @@ export function operations(): Operation[] {
     operation({
       noun: 'account',
       verb: 'delete',
-      summary: 'Delete an account with its sessions, grants and tokens',
+      summary: 'Delete an account and its sessions, grants and tokens',
       scope: 'postern:accounts',
       http: { method: 'DELETE', path: '/accounts/{account}', status: 204 },
       isDestructive: true,

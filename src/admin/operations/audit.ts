@@ -52,7 +52,7 @@ export function operations(): Operation[] {
     operation({
       noun: 'audit',
       verb: 'list',
-      summary: 'Show what happened, newest first',
+      summary: 'List audit events, newest first',
       scope: 'postern:audit',
       http: { method: 'GET', path: '/audit' },
       input: z.strictObject({ ...filters, ...listInput }),

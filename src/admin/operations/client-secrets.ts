@@ -16,9 +16,9 @@ export const overlapSeconds = z
   .min(0)
   .max(longestOverlapSeconds)
   .default(86_400)
-  .describe('For how long the secret before stays good; 0 when it is known to others.')
+  .describe('For how many seconds the previous secret stays valid. Use 0 if others know it.')
 
-/** A secret that is brought along. It has to be one that nobody could guess, which only its length can show. */
+/** A secret that an administrator chose. It must be impossible to guess, of which only its length can be checked. */
 export const chosenSecret = z
   .string()
   .min(shortestSecret, `must have at least ${shortestSecret} characters`)
@@ -35,15 +35,18 @@ const replaced = z.object({
 })
 
 const encodingWarning =
-  'The secret has characters other than letters, digits and . _ * -, which client_secret_basic encodes as in a form (RFC 6749 §2.3.1). Not every library does: if the client is refused with this secret, use one without them, or client_secret_post.'
+  'The secret has characters other than letters, digits and . _ * -. With client_secret_basic, a client must encode these as in a form (RFC 6749 §2.3.1), and not every library does. If the client is rejected with this secret, use a secret without them or client_secret_post.'
 
-/** Secrets of clients: made here, or decided elsewhere, in a vault or by the provider the client comes from; and the token it manages itself with. */
+/**
+ * Lists the operations on the secrets of clients, which are generated here or chosen elsewhere (in a vault, or by the
+ * provider that the client comes from), and on the tokens that let clients change their registration.
+ */
 export function operations(): Operation[] {
   return [
     operation({
       noun: 'client',
       verb: 'rotate-secret',
-      summary: 'Give a client another secret; for a while the one before is good too',
+      summary: 'Generate a new secret for a client; the previous one stays valid for a while',
       scope: 'postern:clients',
       http: { method: 'POST', path: '/clients/{client_id}/rotate-secret' },
       input: z.strictObject({ client_id: clientId, overlap_seconds: overlapSeconds }),
@@ -59,7 +62,7 @@ export function operations(): Operation[] {
     operation({
       noun: 'client',
       verb: 'set-secret',
-      summary: 'Give a client a secret of your own; for a while the one before is good too',
+      summary: 'Set a secret of your choice for a client; the previous one stays valid for a while',
       scope: 'postern:clients',
       http: { method: 'PUT', path: '/clients/{client_id}/secret' },
       input: z.strictObject({ client_id: clientId, client_secret: chosenSecret, overlap_seconds: overlapSeconds }),
@@ -67,7 +70,7 @@ export function operations(): Operation[] {
       async run(context, { client_id: id, client_secret: secret, overlap_seconds }) {
         const outcome = await replace(context, id, { secret, overlapSeconds: overlap_seconds })
         context.record({ type: 'client.secret_set', clientId: id, details: { overlap_seconds } })
-        const isPlain = /^[A-Za-z0-9._*-]+$/.test(secret.reveal()) // what a form leaves as it is
+        const isPlain = /^[A-Za-z0-9._*-]+$/.test(secret.reveal()) // form encoding does not change these
         return { ...outcome, ...(!isPlain && { warning: encodingWarning }) }
       },
     }),
@@ -75,7 +78,7 @@ export function operations(): Operation[] {
     operation({
       noun: 'client',
       verb: 'revoke-registration-token',
-      summary: 'Revoke the token with which a client changes its own registration; the client stays',
+      summary: 'Revoke the token that lets a client change its own registration, but keep the client',
       scope: 'postern:clients',
       http: { method: 'DELETE', path: '/clients/{client_id}/registration-token', status: 204 },
       isDestructive: true,
@@ -83,7 +86,7 @@ export function operations(): Operation[] {
       output: z.object({ client_id: z.string(), revoked: z.literal(true) }),
       async run(context, { client_id: id }) {
         await clients.lock(context.tx, id)
-        await get(context, id) // so that one that is not there is told so
+        await get(context, id) // throws if there is no such client
         if ((await registrationAccessTokens.revoke(context.tx, id)) === 0) {
           throw new OperationError('not-found', `The client ${id} has no registration access token.`)
         }
@@ -100,7 +103,7 @@ async function replace(
   { secret, overlapSeconds }: { secret: Secret; overlapSeconds: number },
 ): Promise<z.input<typeof replaced>> {
   const { tx, storage, by } = context
-  await clients.lock(tx, id) // before it is read, so that what is allowed is judged by what is changed
+  await clients.lock(tx, id) // before the read, so that the check sees what the change starts from
   const { metadata, policy } = await get(context, id)
   assertMayHandOn(by, scopesOf(metadata), 'client_id')
   const secretExpiresAtSeconds = secretExpiry(await getPolicy(tx, policy))

@@ -9,15 +9,15 @@ import { listInput, listOutput, page } from '../pagination.ts'
 import { assertMayHandOn, scopesOf } from '../privileges.ts'
 
 export const clientId = z.string().min(1).max(2_048).describe('The client_id.')
-/** An id that is chosen rather than made. One that is an https URL is a client id metadata document's. */
+/** A client_id that an administrator chooses. One that is an https URL belongs to a client ID metadata document. */
 export const newClientId = z
   .string()
   .regex(/^[\x20-\x7e]{1,255}$/, 'must be 1 to 255 printable ASCII characters (RFC 6749 §A.1)')
   .refine((id) => !/^https?:/i.test(id), 'must not be an http(s) URL')
-  .describe('Its client_id. Default: one that is made up.')
-const policy = z.string().describe('The registration policy that judges it, now and at every change.')
+  .describe('Its client_id. Default: a random one.')
+const policy = z.string().describe('The registration policy that applies to it, now and at every change.')
 
-// Not strict: a client may have members that nobody can give here, and is listed all the same.
+// This is not strict because a stored client may have members that nobody can set here.
 const shownMetadata = clientMetadata.extend({ software_statement: z.string().optional() }).strip()
 const shownClient = shownMetadata.extend({
   client_id: z.string(),
@@ -33,7 +33,7 @@ const shownClient = shownMetadata.extend({
   expires_at: z.string().optional(),
   previous_secret_expires_at: z.string().optional(),
 })
-/** The only answer with a secret in it: it is shown once. */
+/** A client as registered or changed. Only this answer contains its secret, which is shown once. */
 const newClient = shownMetadata.extend({
   client_id: z.string(),
   client_id_issued_at: z.int().optional(),
@@ -41,7 +41,7 @@ const newClient = shownMetadata.extend({
   client_secret_expires_at: z.int().optional(),
 })
 
-/** Clients: the relying parties, APIs and machines that use Postern. */
+/** Lists the operations on clients, which are the relying parties, APIs and machines that use Postern. */
 export function operations(): Operation[] {
   return [
     operation({
@@ -95,7 +95,7 @@ export function operations(): Operation[] {
     operation({
       noun: 'client',
       verb: 'update',
-      summary: 'Change metadata of a client; members given as null are removed',
+      summary: 'Change the metadata of a client; null removes a member',
       scope: 'postern:clients',
       http: { method: 'PATCH', path: '/clients/{client_id}' },
       input: z.strictObject({
@@ -105,7 +105,7 @@ export function operations(): Operation[] {
       }),
       output: newClient,
       async run(context, { client_id: id, ...changes }) {
-        await clients.lock(context.tx, id) // before it is read, so that what is allowed is judged by what is changed
+        await clients.lock(context.tx, id) // before the read, so that the check sees what the change starts from
         const { metadata } = await get(context, id)
         assertMayHandOn(context.by, [...scopesOf(metadata), ...scopesOf(changes)], 'scope')
         const updated = await refusing(() => updateClient(context, id, changes))
@@ -138,7 +138,7 @@ export function operations(): Operation[] {
     operation({
       noun: 'client',
       verb: 'delete',
-      summary: 'Delete a client with everything issued to it',
+      summary: 'Delete a client and everything issued to it',
       scope: 'postern:clients',
       http: { method: 'DELETE', path: '/clients/{client_id}', status: 204 },
       isDestructive: true,
@@ -154,7 +154,10 @@ export function operations(): Operation[] {
   ]
 }
 
-/** Without redirect URIs a client is a machine: what RFC 7591 §2 would make of it has nowhere to send people. */
+/**
+ * Adds the defaults for the purpose of a client. Without redirect URIs it is a machine: the defaults of RFC 7591 §2 are for
+ * a client that people are sent back to.
+ */
 export function forPurpose(metadata: Record<string, unknown>): Record<string, unknown> {
   if (metadata['redirect_uris'] !== undefined) {
     return { grant_types: ['authorization_code', 'refresh_token'], ...metadata }
@@ -175,7 +178,7 @@ export async function get({ tx }: OperationContext, id: string): Promise<clientR
 
 const unknown = (id: string) => new OperationError('not-found', `There is no client ${id}.`)
 
-/** Turns the refusal of a client into the error of the operation. */
+/** Turns the refusal of a client into an OperationError. */
 export async function refusing<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work()

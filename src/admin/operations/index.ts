@@ -10,7 +10,7 @@ import * as registrationPolicies from './registration-policies.ts'
 import * as registrationTokens from './registration-tokens.ts'
 import * as resources from './resources.ts'
 
-/** Everything an operator can do, in the order it is listed. */
+/** Lists everything that an administrator can do, in the order of the command line's overview. */
 export function operations(): Operation[] {
   return [
     ...accounts.operations(),

@@ -9,33 +9,36 @@ import { type Operation, type OperationContext, OperationError, operation } from
 
 const purpose = z
   .enum([...signingAlgorithms, ...postQuantumAlgorithms, 'cookie-key', 'dpop-nonce'])
-  .describe('What the key is for: an algorithm, cookie-key or dpop-nonce.')
+  .describe('The purpose of the key: an algorithm, cookie-key or dpop-nonce.')
 
 const shownKey = z.object({
   kid: z.string(),
   purpose: z.string(),
   state: z.enum(keys.states),
-  kept_in: z.enum(['database', 'service', 'nowhere']).describe('Where what it signs with is kept.'),
+  kept_in: z.enum(['database', 'service', 'nowhere']).describe('Where its private part is kept.'),
   created_at: z.string(),
   published_at: z.string().optional(),
   active_at: z.string().optional(),
   retired_at: z.string().optional(),
   removed_at: z.string().optional(),
   revoked_at: z.string().optional(),
-  next: z.object({ step: z.string(), at: z.string() }).optional().describe('What happens to it next, and when.'),
+  next: z
+    .object({ step: z.string(), at: z.string() })
+    .optional()
+    .describe('The next step in its life, and when it happens.'),
 })
 
-/** Signing keys and the secrets that processes share. Nothing secret of them is ever shown. */
+/** Lists the operations on signing keys and on the secrets that processes share. None shows a secret part. */
 export function operations(): Operation[] {
   return [
     operation({
       noun: 'keys',
       verb: 'list',
-      summary: 'List keys, what state each is in, and what happens to it next',
+      summary: 'List keys, with the state and the next step of each',
       scope: 'postern:keys:read',
       http: { method: 'GET', path: '/keys' },
       input: z.strictObject({
-        all: z.boolean().default(false).describe('Whether to list removed ones, too. Default: false.'),
+        all: z.boolean().default(false).describe('Whether to list removed keys, too. Default: false.'),
       }),
       output: z.object({ items: z.array(shownKey) }),
       async run({ tx, config }, { all }) {
@@ -46,21 +49,25 @@ export function operations(): Operation[] {
     operation({
       noun: 'keys',
       verb: 'rotate',
-      summary: 'Have the next keys take over as soon as everybody has them, which mostly is now',
+      summary: 'Let the next keys take over, now or as soon as they have been published for long enough',
       scope: 'postern:keys',
       http: { method: 'POST', path: '/keys/rotate' },
-      input: z.strictObject({ purpose: purpose.optional().describe('Which key. Default: all that rotate.') }),
+      input: z.strictObject({
+        purpose: purpose.optional().describe('The purpose to rotate. Default: all that rotate.'),
+      }),
       output: z.object({
         items: z.array(
           z.object({
             purpose: z.string(),
-            kid: z.string().optional().describe('The key that takes over, unless it has yet to be made.'),
+            kid: z.string().optional().describe('The key that takes over, if it exists already.'),
             takes_over_at: z
               .string()
               .describe(
-                'When it signs: now, or once it has been published for JWKS_CACHE_SECONDS, so that nobody misses it.',
+                'When it begins to sign: now, or once it has been published for JWKS_CACHE_SECONDS, so that everybody knows it.',
               ),
-            is_done: z.boolean().describe('Whether it has taken over. Otherwise it does by itself, at that moment.'),
+            is_done: z
+              .boolean()
+              .describe('Whether it has taken over. Otherwise it takes over at that time without further action.'),
           }),
         ),
       }),
@@ -88,16 +95,16 @@ export function operations(): Operation[] {
     operation({
       noun: 'keys',
       verb: 'revoke',
-      summary: 'End everything a key is good for at once, because somebody else may have it',
+      summary: 'Revoke a key that somebody else may have; everything that depends on it ends at once',
       scope: 'postern:keys',
       http: { method: 'POST', path: '/keys/{kid}/revoke' },
       isDestructive: true,
-      input: z.strictObject({ kid: z.string().describe('The key, as `keys list` shows it.') }),
+      input: z.strictObject({ kid: z.string().describe('The ID of the key, as `keys list` shows it.') }),
       output: z.object({
         kid: z.string(),
         purpose: z.string(),
         successor: z.string().optional().describe('The key that took over.'),
-        invalidates: z.array(z.string()).describe('What this means for whom, a sentence each.'),
+        invalidates: z.array(z.string()).describe('The consequences, a sentence each.'),
       }),
       run: (context, { kid }) => revokeKey(context, kid),
     }),
@@ -127,11 +134,11 @@ async function revokeKey(context: OperationContext, kid: string) {
   const key = (await keys.list(context.tx)).find(({ id }) => id === kid)
   if (!key) throw new OperationError('not-found', { field: 'kid', message: `There is no key ${kid}.` })
   if (key.revokedAt)
-    throw new OperationError('conflict', { field: 'kid', message: `The key ${kid} is revoked already.` })
+    throw new OperationError('conflict', { field: 'kid', message: `The key ${kid} is already revoked.` })
   if (!purpose.safeParse(key.purpose).success) {
     throw new OperationError('conflict', {
       field: 'kid',
-      message: `The ${key.purpose} cannot be another: ${lastingReasons[key.purpose]}`,
+      message: `The ${key.purpose} cannot be replaced: ${lastingReasons[key.purpose]}`,
     })
   }
   const at = new Date()
@@ -141,30 +148,29 @@ async function revokeKey(context: OperationContext, kid: string) {
 }
 
 const lastingReasons: Record<string, string> = {
-  'pairwise-salt': 'everybody would become somebody else to every client that has pairwise subjects.',
-  pepper: 'it is what user codes and throttled addresses are known by.',
+  'pairwise-salt': 'every client with pairwise subjects would take every user for a new one.',
+  pepper: 'user codes and throttled addresses are stored under hashes that depend on it.',
 }
 
 function invalidates(key: keys.Key, successor: keys.Key | undefined, { config }: OperationContext, at: Date): string[] {
-  if (key.purpose === 'dpop-nonce')
-    return ['A client with a DPoP nonce from before is given a new one, and tries again.']
+  if (key.purpose === 'dpop-nonce') return ['A client with an earlier DPoP nonce receives a new one and tries again.']
   if (key.purpose === 'cookie-key') {
     return [
-      'Everybody whose cookie it signed has to sign in again, and to begin again what they were in the middle of.',
-      'Tokens are as good as before.',
+      'Everybody whose cookie it signed has to sign in again, and to start again whatever they had not finished.',
+      'Tokens stay valid.',
     ]
   }
   if (!isSigningAlgorithm(key.purpose)) return []
   const rotation = rules(config).get(key.purpose)?.rotation
   const forgotten = new Date(at.getTime() + config.JWKS_CACHE_SECONDS * 1000)
   return [
-    `ID tokens, JWT access tokens and other ${key.purpose} signatures by it are refused by whoever asks for the keys from now on. Who remembers the keys goes on accepting them until ${forgotten.toISOString()} at the latest.`,
-    'ID tokens signed by it are no longer accepted as id_token_hint: who signs out with one is asked whether they mean it, or told that the request is not valid.',
+    `Apps and APIs that fetch the keys from now on reject ID tokens, JWT access tokens and other ${key.purpose} signatures by it. Those that have cached the keys may accept them until ${forgotten.toISOString()} at the latest.`,
+    'ID tokens signed by it are no longer accepted as id_token_hint: a person who signs out with one has to confirm, or sees that the request is not valid.',
     ...(successor && rotation && announcedAt(successor, rotation) > at
       ? [
-          `The key that took over was not published for long: who remembers the keys and does not ask for one they do not know refuses new ${key.purpose} signatures until ${forgotten.toISOString()}.`,
+          `The key that took over was published only recently: apps and APIs that have cached the keys, and do not fetch them again for an unknown key, reject new ${key.purpose} signatures until ${forgotten.toISOString()}.`,
         ]
       : []),
-    'Opaque access tokens, refresh tokens, sessions and consent are as good as before.',
+    'Opaque access tokens, refresh tokens, sessions and consents stay valid.',
   ]
 }

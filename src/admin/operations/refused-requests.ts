@@ -19,23 +19,23 @@ const shown = z.object({
   remedy: z.string().optional(),
 })
 
-/** Requests of the protocol that were refused, with the reason that the app was not told. */
+/** Lists the operations on rejected protocol requests. They show the reason, which the app did not receive. */
 export function operations(): Operation[] {
   return [
     operation({
       noun: 'request',
       verb: 'explain',
-      summary: 'Say why a request was refused, by the id on the error page or in X-Request-Id',
+      summary: 'Explain why a request was rejected, by the ID on its error page or in its X-Request-Id',
       scope: 'postern:audit',
       http: { method: 'GET', path: '/refused-requests/{request_id}' },
-      input: z.strictObject({ request_id: z.string().min(1).describe('The id of the request.') }),
+      input: z.strictObject({ request_id: z.string().min(1).describe('The ID of the request.') }),
       output: shown,
       async run({ tx }, { request_id: requestId }) {
         const request = await store.find(tx, requestId)
         if (request) return show(request)
         throw new OperationError(
           'not-found',
-          'No refused request of this id is kept. They are for three days, though not all when there are very many; the log has the reason of each.',
+          'There is no record of a rejected request with this ID. Records are kept for three days, but not all of them if there are very many. The log contains the reason for every rejection.',
         )
       },
     }),
@@ -43,11 +43,11 @@ export function operations(): Operation[] {
     operation({
       noun: 'request',
       verb: 'list',
-      summary: 'List requests that were refused lately, newest first',
+      summary: 'List recently rejected requests, newest first',
       scope: 'postern:audit',
       http: { method: 'GET', path: '/refused-requests' },
       input: z.strictObject({
-        client_id: z.string().optional().describe('Only requests of this client.'),
+        client_id: z.string().optional().describe('Only requests by this client.'),
         ...listInput,
       }),
       output: listOutput(shown),

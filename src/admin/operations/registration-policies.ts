@@ -23,19 +23,19 @@ const shownPolicy = z.object({
   warnings: z.array(z.string()).optional(),
 })
 
-/** Registration policies: which clients may come to be. */
+/** Lists the operations on registration policies, which determine the clients that may be registered. */
 export function operations(): Operation[] {
   return [
     operation({
       noun: 'registration-policy',
       verb: 'set',
-      summary: 'Save a registration policy, in place of the one of that name',
+      summary: 'Save a registration policy, replacing any policy with that name',
       scope: 'postern:registration',
       http: { method: 'PUT', path: '/registration-policies/{name}' },
       input: z.strictObject({
         name,
         rules: partialPolicyRules.describe(
-          'Rules as JSON. Those left out are as in the built-in policy of that name, else as in the built-in "default".',
+          'Rules as JSON. A rule that is left out is taken from the built-in policy with that name, or otherwise from the built-in "default".',
         ),
       }),
       output: shownPolicy,
@@ -72,7 +72,7 @@ export function operations(): Operation[] {
     operation({
       noun: 'registration-policy',
       verb: 'delete',
-      summary: 'Delete a registration policy; a built-in one of that name is as it was',
+      summary: 'Delete a saved registration policy; a built-in policy with that name applies again',
       scope: 'postern:registration',
       http: { method: 'DELETE', path: '/registration-policies/{name}', status: 204 },
       isDestructive: true,
@@ -80,7 +80,7 @@ export function operations(): Operation[] {
       output: z.object({ name: z.string(), deleted: z.literal(true) }),
       async run({ tx, record }, input) {
         if (!Object.hasOwn(builtInPolicies, input.name) && (await stored.isUsed(tx, input.name))) {
-          throw new OperationError('conflict', `Clients or registration tokens are under the policy ${input.name}.`)
+          throw new OperationError('conflict', `Clients or registration tokens use the policy ${input.name}.`)
         }
         if (!(await stored.destroy(tx, input.name))) {
           throw new OperationError('not-found', `There is no saved policy ${input.name}.`)
@@ -103,17 +103,17 @@ export function operations(): Operation[] {
   }
 }
 
-/** What rules allow that a careful operator would rather not have. */
+/** Returns a warning for each risk that the rules allow. */
 function warningsOf({ redirect_uris: { dangerous_schemes: schemes, private_hosts: hosts } }: PolicyRules): string[] {
   return [
     ...(schemes.length > 0
       ? [
-          `redirect_uris.dangerous_schemes: any app on a device can claim ${schemes.join(', ')} and be sent the code. PKCE alone keeps it from being redeemed (RFC 8252 §8.1, §8.4).`,
+          `redirect_uris.dangerous_schemes: any app on a device can register ${schemes.join(', ')} there and receive the code. Only PKCE prevents it from redeeming the code (RFC 8252 §8.1, §8.4).`,
         ]
       : []),
     ...(hosts.length > 0
       ? [
-          `redirect_uris.private_hosts: whoever is in the network of ${hosts.join(', ')} can read the code where the address is http (RFC 9700 §2.6).`,
+          `redirect_uris.private_hosts: if the redirect URI is http, anybody in the network of ${hosts.join(', ')} can read the code (RFC 9700 §2.6).`,
         ]
       : []),
   ]

@@ -18,24 +18,24 @@ const shownToken = z.object({
   revoked: z.boolean(),
 })
 
-/** Initial access tokens, with which clients register themselves (RFC 7591 §3). */
+/** Lists the operations on initial access tokens, which let clients register themselves (RFC 7591 §3). */
 export function operations(): Operation[] {
   return [
     operation({
       noun: 'registration-token',
       verb: 'create',
-      summary: 'Create a token with which apps can register themselves',
+      summary: 'Create a token that lets apps register themselves',
       scope: 'postern:registration',
       http: { method: 'POST', path: '/registration-tokens', status: 201 },
       input: z.strictObject({
-        policy: z.string().default('default').describe('The registration policy its clients are under.'),
+        policy: z.string().default('default').describe('The registration policy for the clients registered with it.'),
         uses: z
           .int()
           .min(1)
           .max(1_000_000)
           .optional()
-          .describe('How many clients it may register. Default: any number.'),
-        expires: futureMoment.prefault('1d').describe('When it ends: a duration such as 30d or 12h, or a date.'),
+          .describe('The number of clients that may register with it. Default: unlimited.'),
+        expires: futureMoment.prefault('1d').describe('When it expires: a duration such as 30d or 12h, or a date.'),
       }),
       output: z.object({
         id: z.string(),
@@ -101,16 +101,16 @@ export function operations(): Operation[] {
     operation({
       noun: 'registration-token',
       verb: 'revoke',
-      summary: 'Revoke a registration token; clients it registered stay',
+      summary: 'Revoke a registration token, but keep the clients that were registered with it',
       scope: 'postern:registration',
       http: { method: 'DELETE', path: '/registration-tokens/{id}', status: 204 },
       isDestructive: true,
-      input: z.strictObject({ id: z.string().min(1).describe('The id of the token, not its value.') }),
+      input: z.strictObject({ id: z.string().min(1).describe('The ID of the token, not its value.') }),
       output: z.object({ id: z.string(), revoked: z.literal(true) }),
       async run({ tx, record }, { id }) {
         if (!(await tokens.revoke(tx, id))) {
-          // Not repeated, as it is perhaps the value after all.
-          throw new OperationError('not-found', 'There is no registration token of this id that could be revoked.')
+          // The message does not repeat the ID because it may be the value of the token by mistake.
+          throw new OperationError('not-found', 'There is no unrevoked registration token with this ID.')
         }
         record({ type: 'registration_token.revoked', details: { id } })
         return { id, revoked: true as const }

@@ -11,7 +11,7 @@ import * as grants from '../../stores/protocol/grants.ts'
 import { type Operation, type OperationContext, OperationError, operation } from '../operation.ts'
 import { refusing } from './clients.ts'
 
-const longestName = 200 // as of a client
+const longestName = 200 // as for a client
 
 export const identifier = z
   .url('must be an absolute URI')
@@ -25,26 +25,32 @@ const scopes = z
   .refine((given) => !Object.keys(given).some((name) => name.startsWith('postern:')), 'must not begin with postern:')
   .refine((given) => !Object.keys(given).some(isScope), {
     error: ({ input }) =>
-      `must not be named as scopes of OpenID Connect are: ${Object.keys(input as object)
+      `must not have the names of OpenID Connect scopes: ${Object.keys(input as object)
         .filter(isScope)
-        .join(', ')}; put the name of the API before it, such as notes:profile`,
+        .join(', ')}; put the name of the API first, such as notes:profile`,
   })
 
-/** What can be said of a resource server, at first or later. */
+/** The settings of a resource server, for its creation and for changes. */
 export const settings = {
   name: displayName.describe('Name shown to people.'),
   scopes: scopes.describe(
-    'Its scopes, each with the sentence people read when asked for consent: "read=Read your files,write".',
+    'Its scopes, each with the sentence that people read on the consent page: "read=Read your files,write".',
   ),
-  token_format: z.enum(['opaque', 'jwt']).describe('How its access tokens look: opaque, or jwt (RFC 9068).'),
-  token_ttl_seconds: z.int().positive().max(86_400).describe('Lifetime of its access tokens. Default: the setting.'),
+  token_format: z.enum(['opaque', 'jwt']).describe('The format of its access tokens: opaque, or jwt (RFC 9068).'),
+  token_ttl_seconds: z
+    .int()
+    .positive()
+    .max(86_400)
+    .describe('Lifetime of its access tokens. Default: the lifetime in the settings.'),
   token_type_header: z
     .enum(['at+jwt', 'JWT'])
-    .describe('The typ of its JWTs: at+jwt (RFC 9068), or JWT for a library that does not know it.'),
+    .describe('The typ of its JWTs: at+jwt (RFC 9068), or JWT for a library that does not know at+jwt.'),
   serves_userinfo: z
     .boolean()
-    .describe('Whether its access tokens open userinfo as well. The API then learns what the app may.'),
-  client_id: z.string().describe('An existing client to introspect tokens as.'),
+    .describe(
+      'Whether its access tokens also give access to userinfo. The API then learns the claims that the app may have.',
+    ),
+  client_id: z.string().describe('An existing client that the API authenticates as to introspect tokens.'),
 }
 
 const shownResource = z.object({
@@ -58,7 +64,7 @@ const shownResource = z.object({
   client_id: z.string().optional(),
 })
 
-/** Resource servers: the APIs that access tokens are for. */
+/** Lists the operations on resource servers, which are the APIs that access tokens are for. */
 export function operations(): Operation[] {
   return [
     operation({
@@ -168,7 +174,7 @@ export function operations(): Operation[] {
       noun: 'resource',
       verb: 'delete',
       summary:
-        'Delete a resource server, with its tokens, what people consented to, and the credentials that were made with it',
+        'Delete a resource server, its tokens, the consents to it, and the credentials that were created with it',
       scope: 'postern:resources',
       http: { method: 'DELETE', path: '/resources/{identifier}', status: 204 },
       isDestructive: true,
@@ -189,10 +195,10 @@ export function operations(): Operation[] {
   ]
 }
 
-/** What an API is called as long as nobody gave it a name. */
+/** Returns the name of an API that was registered without one. */
 export const defaultName = (identifier: string): string => new URL(identifier).host || identifier
 
-/** A client that can introspect, and nothing else: it has no grant. */
+/** Registers a client that can only introspect tokens: it has no grant types. */
 async function createCredentials(
   context: OperationContext,
   { identifier: audience, name }: { identifier: string; name?: string | undefined },
@@ -209,9 +215,12 @@ async function createCredentials(
   return created
 }
 
-/** An API asks about tokens as a client that proves who it is (RFC 7662 §2.1), and that does not change by itself. */
+/**
+ * Asserts that an API may introspect tokens as a client, which has to authenticate (RFC 7662 §2.1) and must not be able to
+ * change itself.
+ */
 async function assertClient({ tx }: OperationContext, id: string): Promise<void> {
-  await clients.lock(tx, id) // so that it does not become another meanwhile
+  await clients.lock(tx, id) // so that it does not change before the transaction ends
   const found = await clientRecords.find(tx, id)
   if (!found) throw new OperationError('invalid', { field: 'client_id', message: `There is no client ${id}.` })
   if (found.isDynamic) {
@@ -220,12 +229,12 @@ async function assertClient({ tx }: OperationContext, id: string): Promise<void>
   if (found.metadata['token_endpoint_auth_method'] === 'none') {
     throw new OperationError('invalid', {
       field: 'client_id',
-      message: 'must not be a public client: it has to authenticate to introspect',
+      message: 'must not be a public client, because introspection requires authentication',
     })
   }
 }
 
-/** The resource server, kept as it is until the transaction ends. */
+/** Finds a resource server and locks it until the transaction ends. */
 const lock = ({ tx }: OperationContext, wanted: string) => existing(resourceServers.lock(tx, wanted), wanted)
 const get = ({ tx }: OperationContext, wanted: string) => existing(resourceServers.find(tx, wanted), wanted)
 

@@ -10,9 +10,9 @@ import { current, note } from '../request/work.ts'
 type Payload = Record<string, unknown>
 
 /**
- * Browser sessions. The engine rewrites a session whole on every request, and rotates its identifier by
- * destroying and saving it. Here it is one row by `uid`: only what a request changed is written, so two tabs
- * do not undo each other, and a rotation is never seen as a logout.
+ * Creates the adapter of browser sessions. The engine rewrites a whole session on every request, and rotates its
+ * identifier by destroying and saving it. Here a session is one row by `uid`, and only what a request changed is
+ * written: two tabs do not undo each other's changes, and a rotation never looks like a logout.
  */
 export function sessionAdapter(storage: Storage): Partial<Adapter> {
   const { db, envelope } = storage

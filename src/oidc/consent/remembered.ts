@@ -20,8 +20,8 @@ export type GrantDependencies = {
 }
 
 /**
- * The remembered grant of this account to this client. Not used when what the person saw of the client has
- * changed since: then they are asked again. To a first-party client it grants what was not decided yet.
+ * Returns the remembered grant of this account to this client. It is not used if the client has changed in what the
+ * person saw of it: then they are asked again. A first-party client is granted what was not decided yet.
  */
 export async function loadGrant(dependencies: GrantDependencies, ctx: KoaContextWithOIDC): Promise<Grant | undefined> {
   const { config, storage } = dependencies
@@ -46,7 +46,7 @@ function toGrant({ oidc: { provider } }: KoaContextWithOIDC, { id, payload }: { 
   return new provider.Grant({ ...payload, jti: id } as never)
 }
 
-/** Whether the client still is what the person saw when they decided, which may have been a moment ago. */
+/** Returns whether the client still is as the person saw it when they decided, which may have been a moment ago. */
 function isAsSeen(
   { oidc: { result, params } }: KoaContextWithOIDC,
   client: Parameters<typeof shownOf>[0],
@@ -54,12 +54,12 @@ function isAsSeen(
 ): boolean {
   if (result?.consent?.grantId === stored.id) return true
   const shown = shownOf(client, String(params?.['redirect_uri'] ?? ''))
-  // A device has no redirect URI, and so nothing new to show about where one returns to.
+  // A device has no redirect URI, so the host that the person returns to cannot have changed.
   const isElsewhere = shown.host !== '' && stored.shown['host'] !== shown.host
   return stored.shown['name'] === shown.name && !isElsewhere
 }
 
-/** Grants what was not decided yet, unless a page is about to be shown that asks for it or may change who is asked. */
+/** Grants what was not decided yet, unless a page will be shown that asks for it or may change who is signed in. */
 async function grantUnasked(
   { config, storage, prompts, resourceServers }: GrantDependencies,
   ctx: KoaContextWithOIDC,
@@ -78,10 +78,10 @@ async function grantUnasked(
   })
 }
 
-// Facts about the sign-in rather than about the person: nobody decides on them.
+// Facts about the sign-in rather than about the person, so nobody decides on them.
 const undecidable = ['sub', 'sid', 'auth_time', 'acr', 'amr', 'iss']
 
-/** Everything an authorization request asks a person for. */
+/** Returns everything that an authorization request asks a person for. */
 function requestedOf({ oidc }: KoaContextWithOIDC): Permissions {
   const resources = Object.entries(oidc.resourceServers ?? {}).map(([identifier, { scopes }]) => [
     identifier,

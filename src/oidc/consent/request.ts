@@ -63,8 +63,9 @@ export function createConsentRequests({
   }
 
   /**
-   * Returns what a person is asked: what they have never decided, and what they denied and the app requires by now. With
-   * `prompt=consent` it is everything that is requested, and so it is when nothing is new and a native app asks again.
+   * Returns the permissions that a person is asked for: those that they never decided on, and those that they denied
+   * and the app has required since. With `prompt=consent`, and when a native app asks again without anything new, that
+   * is the whole request.
    */
   function askedOf({ prompt, params }: Interaction, requested: Permissions): Permissions {
     const details = prompt.details as Details
@@ -153,8 +154,9 @@ export function createConsentRequests({
     },
 
     /**
-     * Returns the permissions that the ticks approve. `'invalid'` means that something is ticked that was not asked for, and
-     * `'nothing-granted'` that nothing of the request would be granted: the app would get an answer that is of no use to it.
+     * Returns the permissions that the ticks approve. `'invalid'` means that something is ticked that was not asked
+     * for, and `'nothing-granted'` that nothing of the request would be granted, so that the answer would be of no use
+     * to the app.
      */
     approve(request: ConsentRequest, ticked: Ticked): Permissions | ConsentError {
       const { asked, required } = request
@@ -187,7 +189,7 @@ function claimsIn(parameter: unknown): string[] {
   return [...new Set(asked.map(([name]) => name))]
 }
 
-/** Returns the person's own data in these claims, in short. */
+/** Returns the account's values of these claims, as short texts. */
 function valuesOf(account: accounts.Account, names: string[]): string[] {
   return names
     .map((name) => claimOf(account, name))

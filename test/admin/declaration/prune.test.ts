@@ -88,7 +88,7 @@ clients: { kept: { policy: team } }`
     await declare(postern, 'version: 1\nclients: { kept: { policy: team }, dropped: { policy: spare } }')
     const text = 'version: 1\npolicies: { team: {}, another: {} }'
     await expect(declare(postern, text, { prune: true })).rejects.toThrow(
-      'policies.spare: Clients or registration tokens are under the policy spare.\nNothing was applied.',
+      'policies.spare: Clients or registration tokens use the policy spare.\nNothing was applied.',
     )
     expect(await postern.database.query('select name from registration_policies order by name')).toEqual([
       { name: 'spare' },
