@@ -131,6 +131,17 @@ describe('docs/architecture.md', () => {
     }
   })
 
+  test('names every folder of the source two levels deep, below its parent', () => {
+    const [, folders = ''] = /^## Folders\n([\s\S]*?)^## /m.exec(architecture) ?? []
+    const within = globSync('src/*/*/', { cwd: repository })
+    expect(within.length).toBeGreaterThan(20)
+    for (const path of within) {
+      const [, parent = '', name = ''] = path.split('/')
+      const [, below = ''] = new RegExp(`^  \\S*(?:.*, )?${parent}/ .*\n((?:    .*\n)*)`, 'm').exec(folders) ?? []
+      expect(below, parent).toMatch(new RegExp(`^    ${name}/`, 'm'))
+    }
+  })
+
   test('names only files that exist', () => {
     const named = [...architecture.matchAll(/`((?:[\w-]+\/)*[\w.-]+\.ts)`/g)].map(([, path = '']) => path)
     expect(named.length).toBeGreaterThan(20)

@@ -85,7 +85,7 @@ function answerConfirmation(ctx: Context): void {
   }
 }
 
-/** The engine's state in the session, from the question to its answer, with our own note that there is no way back. */
+/** The engine's state in the session, from the question to its answer, and our own note that the person cannot return. */
 type EngineState = {
   secret?: string
   clientId?: string | undefined
