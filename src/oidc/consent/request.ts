@@ -8,7 +8,7 @@ import { type ClientIdentity, shownClient } from '../clients/shown.ts'
 import type { Client } from '../engine.ts'
 import { requiredScopes, scopesFor } from '../permissions/client-scopes.ts'
 import type { ResourceServers } from '../permissions/resource-servers.ts'
-import { claimOf, isClaim, isScope, scopes } from '../scopes.ts'
+import { claimOf, isClaim, isOidcScope, scopes } from '../scopes.ts'
 import { type GrantPayload, leavesNothing, type Permissions, permissionsOf } from './decision.ts'
 import type { Registrations } from './record.ts'
 
@@ -56,7 +56,7 @@ export function createConsentRequests({
       }),
     )
     return {
-      scopes: requested.filter(isScope),
+      scopes: requested.filter(isOidcScope),
       claims: claimsIn(params['claims']),
       resources: Object.fromEntries(resources.filter(([, list]) => list.length > 0)),
     }
@@ -135,7 +135,7 @@ export function createConsentRequests({
             tosUri: client.tosUri,
           },
           account: { name: String(account.profile['name'] ?? ''), email: account.email },
-          scopes: asked.scopes.filter(isScope).map((name) => {
+          scopes: asked.scopes.filter(isOidcScope).map((name) => {
             const values = name === 'openid' ? [] : valuesOf(account, Object.keys(scopes[name].claims))
             return item(name, values, rejected.scopes.includes(name))
           }),

@@ -1,7 +1,7 @@
 import { reservedPrefix } from '../../registration/rules.ts'
 import { isSameUri } from '../../registration/same-uris.ts'
 import type { ResourceServer } from '../../stores/clients/resource-servers.ts'
-import { isScope, scopeOf } from '../scopes.ts'
+import { isOidcScope, scopeOf } from '../scopes.ts'
 
 /** The metadata of a client that bounds its permissions, in the engine's form. */
 export type Registered = { scope?: string | undefined; [member: string]: unknown }
@@ -25,9 +25,9 @@ export function unregistered({ resources }: Registered, identifier: string): boo
  * Returns those of the names that are OpenID Connect scopes and that a client may have (RFC 7591 §2). A client without
  * `scope` may have all of them.
  */
-export function openScopes({ scope }: Registered, names: Iterable<string>): string[] {
+export function oidcScopes({ scope }: Registered, names: Iterable<string>): string[] {
   const registered = words(scope)
-  return [...names].filter((name) => isScope(name) && (registered?.includes(name) ?? true))
+  return [...names].filter((name) => isOidcScope(name) && (registered?.includes(name) ?? true))
 }
 
 /** Returns the OpenID Connect scopes that a person cannot deny without denying the whole request. */
@@ -41,7 +41,7 @@ export function requiredScopes({ required_scopes: required }: Registered): strin
  */
 export function mayHaveClaim(client: Registered, name: string): boolean {
   const scope = scopeOf(name)
-  return scope === undefined || openScopes(client, [scope]).length > 0
+  return scope === undefined || oidcScopes(client, [scope]).length > 0
 }
 
 /**
@@ -65,6 +65,6 @@ export function registeredScopes(client: Registered, { identifier, scopes }: Api
   const isListed = client['resources'] !== undefined
   const registered = words(client.scope) ?? []
   return Object.keys(scopes).filter(
-    (name) => registered.includes(name) && !isScope(name) && (isListed || name.startsWith(reservedPrefix)),
+    (name) => registered.includes(name) && !isOidcScope(name) && (isListed || name.startsWith(reservedPrefix)),
   )
 }

@@ -3,7 +3,7 @@ import type { AccessTokenModel } from '../../stores/protocol/models.ts'
 import { scopesOfUserinfo } from '../scopes.ts'
 import {
   mayHaveClaim,
-  openScopes,
+  oidcScopes,
   type Registered,
   registeredScopes,
   scopesFor,
@@ -47,7 +47,7 @@ export function narrowWhenUsed(provider: Provider, { find: findServer }: Resourc
     const { openid, resources } = grant as Permissions
     // The found payload is kept for the request, so it is not changed in place.
     if (openid) {
-      const scope = openScopes(client, words(openid.scope)).join(' ')
+      const scope = oidcScopes(client, words(openid.scope)).join(' ')
       const claims = openid.claims?.filter((name) => mayHaveClaim(client, name))
       Object.assign(grant, { openid: { ...openid, scope, ...(claims && { claims }) } })
     }
@@ -77,7 +77,7 @@ export function narrowWhenUsed(provider: Provider, { find: findServer }: Resourc
   async function narrowClientCredentials(token: Token): Promise<Token | undefined> {
     const client = await clientOf(token.clientId)
     if (!client) return undefined
-    if (token.aud === undefined) return cut(token, openScopes(client, token.scopes).join(' '))
+    if (token.aud === undefined) return cut(token, oidcScopes(client, token.scopes).join(' '))
     const server = (await isOfItsApi(token)) ? await findServer(String(token.aud)) : undefined
     const registered = server ? registeredScopes(client, server) : []
     const left = registered.filter((name) => token.scopes.has(name))
