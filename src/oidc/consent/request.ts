@@ -6,7 +6,7 @@ import * as grants from '../../stores/protocol/grants.ts'
 import type { ConsentError, ConsentItem, ConsentPage } from '../../views/pages/consent.ts'
 import { type ClientIdentity, shownClient } from '../clients/shown.ts'
 import type { Client } from '../engine.ts'
-import { requiredScopes, scopesFor } from '../permissions/client-scopes.ts'
+import { delegatedScopes, requiredScopes } from '../permissions/client-scopes.ts'
 import type { ResourceServers } from '../permissions/resource-servers.ts'
 import { claimOf, isClaim, isOidcScope, scopes } from '../scopes.ts'
 import { type GrantPayload, leavesNothing, type Permissions, permissionsOf } from './decision.ts'
@@ -51,7 +51,7 @@ export function createConsentRequests({
     const resources = await Promise.all(
       [params['resource'] ?? []].flat().map(async (identifier) => {
         const server = await resourceServers.find(String(identifier))
-        const offered = server ? scopesFor(client, server) : []
+        const offered = server ? delegatedScopes(client, server) : []
         return [String(identifier), requested.filter((scope) => offered.includes(scope))] as const
       }),
     )

@@ -14,7 +14,7 @@ const words = (scope: string | undefined) => scope?.split(' ').filter(Boolean)
  * Returns whether a client's metadata lists resources and leaves this one out. A client without a list may ask people
  * for any.
  */
-export function unregistered({ resources }: Registered, identifier: string): boolean {
+export function excludesResource({ resources }: Registered, identifier: string): boolean {
   return (
     resources !== undefined &&
     !(Array.isArray(resources) && resources.some((uri) => isSameUri(String(uri), identifier)))
@@ -49,7 +49,7 @@ export function mayHaveClaim(client: Registered, name: string): boolean {
  * OpenID Connect (RFC 7591 §2), which are the only ones that the engine knows. Scopes beyond it are ignored (RFC 6749
  * §3.3), so that a client that requests everything gets what it may have.
  */
-export function scopesFor({ scope }: Registered, { scopes }: Pick<Api, 'scopes'>): string[] {
+export function delegatedScopes({ scope }: Registered, { scopes }: Pick<Api, 'scopes'>): string[] {
   const registered = words(scope)
   return Object.keys(scopes).filter((name) => registered?.includes(name) ?? true)
 }
@@ -60,8 +60,8 @@ export function scopesFor({ scope }: Registered, { scopes }: Pick<Api, 'scopes'>
  * `scope`. A name of the admin API needs no resource, because no other API has it. A name of OpenID Connect is in the
  * `scope` of any client, so it counts for no API.
  */
-export function registeredScopes(client: Registered, { identifier, scopes }: Api): string[] {
-  if (unregistered(client, identifier)) return []
+export function machineScopes(client: Registered, { identifier, scopes }: Api): string[] {
+  if (excludesResource(client, identifier)) return []
   const isListed = client['resources'] !== undefined
   const registered = words(client.scope) ?? []
   return Object.keys(scopes).filter(

@@ -2,12 +2,12 @@ import Provider, { type Grant } from 'oidc-provider'
 import type { AccessTokenModel } from '../../stores/protocol/models.ts'
 import { scopesOfUserinfo } from '../scopes.ts'
 import {
+  delegatedScopes,
+  excludesResource,
+  machineScopes,
   mayHaveClaim,
   oidcScopes,
   type Registered,
-  registeredScopes,
-  scopesFor,
-  unregistered,
 } from './client-scopes.ts'
 import type { ResourceServers } from './resource-servers.ts'
 
@@ -54,8 +54,8 @@ export function narrowWhenUsed(provider: Provider, { find: findServer }: Resourc
     if (!resources) return grant
     const left = await Promise.all(
       Object.entries(resources).map(async ([identifier, scope]) => {
-        const server = unregistered(client, identifier) ? undefined : await findServer(identifier)
-        const offered = server ? scopesFor(client, server) : []
+        const server = excludesResource(client, identifier) ? undefined : await findServer(identifier)
+        const offered = server ? delegatedScopes(client, server) : []
         const left = words(scope).filter((name) => offered.includes(name))
         const ofPeople = server?.servesUserinfo && left.length > 0 ? words(grant.getOIDCScopeFiltered(userinfo)) : []
         return [identifier, [...left, ...ofPeople].join(' ')] as const
@@ -68,7 +68,7 @@ export function narrowWhenUsed(provider: Provider, { find: findServer }: Resourc
     const grant = await grantOf(token)
     if (!grant) return token // which the engine rejects
     if (token.aud === undefined) return cut(token, grant.getOIDCScopeFiltered(token.scopes))
-    if (!(await isOfItsApi(token))) return undefined
+    if (!(await isForCurrentApi(token))) return undefined
     const left = cut(token, grant.getResourceScopeFiltered(String(token.aud), token.scopes))
     const opensUserinfo = routeOf() === 'userinfo' && (await findServer(String(token.aud)))?.servesUserinfo
     return left && opensUserinfo ? Object.assign(left, { aud: undefined }) : left
@@ -78,8 +78,8 @@ export function narrowWhenUsed(provider: Provider, { find: findServer }: Resourc
     const client = await clientOf(token.clientId)
     if (!client) return undefined
     if (token.aud === undefined) return cut(token, oidcScopes(client, token.scopes).join(' '))
-    const server = (await isOfItsApi(token)) ? await findServer(String(token.aud)) : undefined
-    const registered = server ? registeredScopes(client, server) : []
+    const server = (await isForCurrentApi(token)) ? await findServer(String(token.aud)) : undefined
+    const registered = server ? machineScopes(client, server) : []
     const left = registered.filter((name) => token.scopes.has(name))
     return left.length > 0 ? cut(token, left.join(' ')) : undefined // also one that never had any
   }
@@ -97,7 +97,7 @@ export function narrowWhenUsed(provider: Provider, { find: findServer }: Resourc
   }
 
   /** Returns whether a token was issued for the API that has its audience now, rather than for a deleted one. */
-  async function isOfItsApi({ aud, iat }: Token): Promise<boolean> {
+  async function isForCurrentApi({ aud, iat }: Token): Promise<boolean> {
     const server = await findServer(String(aud))
     return server !== undefined && iat >= Math.floor((server.createdAtMs ?? 0) / 1000)
   }

@@ -3,7 +3,7 @@ import { isSameUri } from '../../registration/same-uris.ts'
 import type { ResourceServer } from '../../stores/clients/resource-servers.ts'
 import { sourceOf } from '../request/source.ts'
 import { isOidcScope } from '../scopes.ts'
-import { type Registered, registeredScopes, scopesFor, unregistered } from './client-scopes.ts'
+import { delegatedScopes, excludesResource, machineScopes, type Registered } from './client-scopes.ts'
 
 type Indicators = NonNullable<NonNullable<Configuration['features']>['resourceIndicators']>
 /** A code, or a refresh token that was issued for one. */
@@ -29,8 +29,8 @@ export function targets({ admin, list }: Known): Pick<Indicators, 'defaultResour
     if (ofApis.length === 0 && (asked.length > 0 || own.length === 0)) return undefined
 
     const scopesAt = (server: ResourceServer) => {
-      if (isMachine(ctx)) return registeredScopes(client, server)
-      return server === admin || unregistered(client, server.identifier) ? [] : scopesFor(client, server)
+      if (isMachine(ctx)) return machineScopes(client, server)
+      return server === admin || excludesResource(client, server.identifier) ? [] : delegatedScopes(client, server)
     }
     const askedAt = (server: ResourceServer) => ofApis.filter((name) => scopesAt(server).includes(name))
     const candidates = [...(await list()), admin].filter((server) =>
