@@ -1,10 +1,10 @@
 import type { Configuration, KoaContextWithOIDC } from 'oidc-provider'
-import type { Asker } from '../views/askers.ts'
 import type { DeviceCodeError } from '../views/pages/device-code.ts'
 import type { Explanation } from '../views/pages/error.ts'
 import type { Render } from '../views/render.ts'
+import type { ShownClient } from '../views/shown-client.ts'
 import type { ErrorCode } from '../views/texts/index.ts'
-import { askerOf } from './clients/askers.ts'
+import { shownClient } from './clients/shown.ts'
 import { isForPrograms } from './endpoints.ts'
 import { keptUserAgent } from './parameters/bounds.ts'
 import { noteRefusal } from './reasons/noting.ts'
@@ -53,7 +53,7 @@ export function createPages({ render, findWayBack, explain }: PagesDependencies)
         ctx.body = render('sign-out', {
           action: ctx.oidc.urlFor('end_session_confirm'),
           xsrf: xsrf(ctx),
-          client: client && askerOf(client),
+          client: client && shownClient(client),
           account: account && { name: String(account.profile['name'] ?? account.email), email: account.email },
           cannotReturn,
         })
@@ -64,7 +64,7 @@ export function createPages({ render, findWayBack, explain }: PagesDependencies)
         ctx.body = render('signed-out', {
           isSignedIn: accountId !== undefined,
           cannotReturn: ctx.query['returned'] === 'no',
-          back: client && backTo([client.clientUri], askerOf(client)),
+          back: client && backTo([client.clientUri], shownClient(client)),
         })
       },
     },
@@ -73,7 +73,7 @@ export function createPages({ render, findWayBack, explain }: PagesDependencies)
       deviceInfo: (ctx) => ({ ip: ctx.ip, ua: keptUserAgent(ctx.get('user-agent')) }),
       async userCodeInputSource(ctx, _form, _out, error) {
         if (error?.name === 'AbortedError') {
-          ctx.body = render('device-done', { outcome: 'denied', client: askerIn(ctx) })
+          ctx.body = render('device-done', { outcome: 'denied', client: shownClientIn(ctx) })
           return
         }
         if (error) noteRefusal(ctx, error)
@@ -93,12 +93,12 @@ export function createPages({ render, findWayBack, explain }: PagesDependencies)
           action: ctx.oidc.urlFor('code_verification'),
           xsrf: xsrf(ctx),
           userCode,
-          client: askerOf(client), // a device has no address to return to
+          client: shownClient(client), // a device has no address to return to
           device: { ip, userAgent: ua },
         })
       },
       async successSource(ctx) {
-        ctx.body = render('device-done', { outcome: 'approved', client: askerIn(ctx) })
+        ctx.body = render('device-done', { outcome: 'approved', client: shownClientIn(ctx) })
       },
     },
 
@@ -125,8 +125,8 @@ export function createPages({ render, findWayBack, explain }: PagesDependencies)
   }
 }
 
-function askerIn({ oidc: { client } }: KoaContextWithOIDC): Asker | undefined {
-  return client && askerOf(client)
+function shownClientIn({ oidc: { client } }: KoaContextWithOIDC): ShownClient | undefined {
+  return client && shownClient(client)
 }
 
 function codeOf(error: Error): ErrorCode {

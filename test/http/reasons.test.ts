@@ -205,7 +205,7 @@ const cases: Case[] = [
     },
     {
       error: 'invalid_token',
-      reason: expect.stringContaining('also by what was done to its account'),
+      reason: expect.stringContaining('perhaps with its account or client'),
     },
   ],
   [

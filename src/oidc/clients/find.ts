@@ -7,9 +7,9 @@ import type { ClientDocuments } from '../registration/by-document.ts'
 import { parse, withOpenScopes } from '../registration/metadata.ts'
 import { type Storage, translated } from '../request/storage.ts'
 import { current } from '../request/work.ts'
-import { noteLogo, noteReviewed } from './askers.ts'
 import type { Logos } from './logos.ts'
 import { acceptPreviousSecrets } from './previous-secrets.ts'
+import { markReviewed, setLogo } from './shown.ts'
 
 /**
  * Lets the engine find clients, each parsed only once until it changes. The engine itself keeps a hundred. With more in
@@ -34,10 +34,10 @@ export function keepClients(
     const metadata = withSecret(active)
     const client = parse(provider, metadata)
     if (!active.isDynamic) {
-      noteReviewed(client)
+      markReviewed(client)
       const { logoUri } = client
       const hash = typeof logoUri === 'string' ? await translated(logos.of(client.clientId, logoUri)) : undefined
-      if (hash !== undefined) noteLogo(client, hash)
+      if (hash !== undefined) setLogo(client, hash)
     }
     // OpenID Connect Core §8.1: the redirect URIs must be among those in the document at `sector_identifier_uri`.
     if (client.sectorIdentifierUri !== undefined) await validate(provider, withOpenScopes(metadata))

@@ -1,7 +1,7 @@
 import type { Grant, KoaContextWithOIDC } from 'oidc-provider'
 import type { Config } from '../../config/index.ts'
 import * as grants from '../../stores/protocol/grants.ts'
-import { shownOf } from '../clients/askers.ts'
+import { identityOf } from '../clients/shown.ts'
 import { lifetimes } from '../lifetimes.ts'
 import { assertStillAllowed } from '../parameters/resumed.ts'
 import type { ResourceServers } from '../permissions/resource-servers.ts'
@@ -49,11 +49,11 @@ function toGrant({ oidc: { provider } }: KoaContextWithOIDC, { id, payload }: { 
 /** Returns whether the client still is as the person saw it when they decided, which may have been a moment ago. */
 function isAsSeen(
   { oidc: { result, params } }: KoaContextWithOIDC,
-  client: Parameters<typeof shownOf>[0],
+  client: Parameters<typeof identityOf>[0],
   stored: grants.StoredGrant,
 ): boolean {
   if (result?.consent?.grantId === stored.id) return true
-  const shown = shownOf(client, String(params?.['redirect_uri'] ?? ''))
+  const shown = identityOf(client, String(params?.['redirect_uri'] ?? ''))
   // A device has no redirect URI, so the host that the person returns to cannot have changed.
   const isElsewhere = shown.host !== '' && stored.shown['host'] !== shown.host
   return stored.shown['name'] === shown.name && !isElsewhere

@@ -4,7 +4,7 @@ import type { Db } from '../../database/schema.ts'
 import * as accounts from '../../stores/people/accounts.ts'
 import * as grants from '../../stores/protocol/grants.ts'
 import type { ConsentError, ConsentItem, ConsentPage } from '../../views/pages/consent.ts'
-import { askerOf, type Shown } from '../clients/askers.ts'
+import { type ClientIdentity, shownClient } from '../clients/shown.ts'
 import type { Client } from '../engine.ts'
 import { requiredScopes, scopesFor } from '../permissions/client-scopes.ts'
 import type { ResourceServers } from '../permissions/resource-servers.ts'
@@ -21,7 +21,7 @@ export type ConsentRequest = {
   required: string[]
   /** The grant that the decision changes. */
   grant: GrantPayload | undefined
-  shown: Shown
+  shown: ClientIdentity
   registrations: Registrations
   page: Omit<ConsentPage, 'uid' | 'csrf' | 'error'>
 }
@@ -98,7 +98,7 @@ export function createConsentRequests({
       const stored = await grants.find(db, accountId, clientId)
       const grant = stored?.payload as GrantPayload | undefined
       const { rejected } = permissionsOf(grant)
-      const asker = askerOf(client, String(interaction.params['redirect_uri'] ?? ''))
+      const shown = shownClient(client, String(interaction.params['redirect_uri'] ?? ''))
       const required = requiredScopes(client).filter((name) => asked.scopes.includes(name))
 
       const item = <Name extends string>(name: Name, values: string[], isDenied: boolean): ConsentItem<Name> => ({
@@ -125,11 +125,11 @@ export function createConsentRequests({
         asked,
         required,
         grant,
-        shown: { name: asker.name, host: asker.host },
+        shown: { name: shown.name, host: shown.host },
         registrations,
         page: {
           client: {
-            ...asker,
+            ...shown,
             uri: client.clientUri,
             policyUri: client.policyUri,
             tosUri: client.tosUri,
