@@ -425,7 +425,7 @@ describe('the tests', () => {
   const filesOf = (patterns: readonly string[]) => patterns.flatMap((pattern) => globSync(pattern, { cwd: repository }))
   const byPath = new Map(tests.map((source) => [source.path, source]))
 
-  /** A test file and everything of test/ that it loads. */
+  /** Returns a test file and every file of test/ that it loads. */
   function loadedBy(path: string, known = new Set<string>()): Set<string> {
     const source = byPath.get(path)
     if (!source || known.has(path)) return known
@@ -438,14 +438,14 @@ describe('the tests', () => {
       /\binject\('postgresUrl'\)|'node:child_process'|'playwright-core'/.test(byPath.get(loaded)?.text ?? ''),
     )
 
-  test('that are quick are those that need neither a database nor another process nor a browser', () => {
+  test('are quick exactly if they need neither a database nor another process nor a browser', () => {
     const all = tests.map(({ path }) => path).filter((path) => path.endsWith('.test.ts'))
     const listed = filesOf(quick)
     expect(all.filter(isQuick).sort()).toEqual([...listed, ...filesOf(text)].filter(isQuick).sort())
     expect(listed.filter((path) => !isQuick(path))).toEqual([])
   })
 
-  test('that are drills exist', () => {
+  test('include every drill that is listed', () => {
     for (const pattern of drills) expect(filesOf([pattern]), pattern).not.toEqual([])
   })
 })
