@@ -7,7 +7,7 @@ import * as replays from '../stores/protocol/replays.ts'
 import { passwordClass } from './acr.ts'
 import { adapterWith, assertModelsKnown } from './adapters/index.ts'
 import { assertionRules } from './clients/assertions.ts'
-import { keepClients } from './clients/find.ts'
+import { overrideClientFind } from './clients/find.ts'
 import type { Logos } from './clients/logos.ts'
 import { loadGrant } from './consent/remembered.ts'
 import { routes } from './endpoints.ts'
@@ -33,7 +33,7 @@ import { type Storage, translated } from './request/storage.ts'
 import { current } from './request/work.ts'
 import { claimsByScope, claimsOf, scopes } from './scopes.ts'
 import { externalKey } from './tokens/external-keys.ts'
-import { fillIdTokens } from './tokens/id-token-claims.ts'
+import { addIdTokenClaims } from './tokens/id-token-claims.ts'
 import { introspectJwts } from './tokens/introspected-jwts.ts'
 import { refusePublicIntrospection } from './tokens/public-introspection.ts'
 import { rotates } from './tokens/rotation.ts'
@@ -169,10 +169,10 @@ export function createProvider(dependencies: ProviderDependencies): Provider {
     if (isFirst) current()?.writes.redeemedProofs.push(idHash)
     return isFirst
   }
-  keepClients(provider, { storage, documents, logos })
+  overrideClientFind(provider, { storage, documents, logos })
   narrowWhenUsed(provider, resourceServers)
   introspectJwts(provider)
-  fillIdTokens(provider)
+  addIdTokenClaims(provider)
   refusePublicIntrospection(provider)
   readAnyForm(provider)
   if (!config.ALLOW_FORM_POST) advertiseNoFormPost(provider)

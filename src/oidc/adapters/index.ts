@@ -12,7 +12,7 @@ import { sessionAdapter } from './sessions.ts'
 type AdapterOf = (storage: Storage) => Partial<Adapter>
 
 /** The models with an adapter of their own. All others are artifacts, with an entry in `stores/protocol/models.ts`. */
-const ofOwn: Readonly<Record<string, AdapterOf>> = {
+const ownAdapters: Readonly<Record<string, AdapterOf>> = {
   Client: clientAdapter,
   Session: sessionAdapter,
   Grant: grantAdapter,
@@ -45,7 +45,7 @@ export function adapterWith(storage: Storage): (model: string) => Adapter {
  */
 export function assertModelsKnown(provider: Provider, features: Configuration['features']): void {
   const unknown = modelsOf(provider).filter((model) => {
-    if (Object.hasOwn(ofOwn, model) || isArtifactModel(model)) return false
+    if (Object.hasOwn(ownAdapters, model) || isArtifactModel(model)) return false
     const feature = storedWith[model]
     const switches = features as Readonly<Record<string, { enabled?: boolean }>>
     return feature === undefined || switches[feature]?.enabled === true
@@ -68,7 +68,7 @@ function modelsOf(provider: Provider): string[] {
 }
 
 function adapterOf(storage: Storage, model: string): Partial<Adapter> {
-  const own = ofOwn[model]
+  const own = ownAdapters[model]
   if (own) return own(storage)
   assertArtifactModel(model)
   return artifactAdapter(storage, model)

@@ -15,7 +15,7 @@ import { markReviewed, setLogo } from './shown.ts'
  * Lets the engine find clients, each parsed only once until it changes. The engine itself keeps a hundred. With more in
  * use it would parse each again at every request, and fetch what `sector_identifier_uri` names.
  */
-export function keepClients(
+export function overrideClientFind(
   provider: Provider,
   {
     storage: { clients },
@@ -48,7 +48,7 @@ export function keepClients(
   Client.find = async (id: string) => {
     if (typeof id !== 'string' || id === '' || id.includes('\0')) return undefined
     const found = await translated(clients.find(id))
-    if (found?.isDocument !== false && isAsking()) {
+    if (found?.isDocument !== false && isClientRequest()) {
       const described = await documents?.find(provider, id, found)
       if (described) noteRead(id, await translated(clients.find(id)))
       if (described || found) return described
@@ -77,7 +77,7 @@ function noteRead(id: string, found: ActiveClient | undefined): void {
  * Other requests, such as an introspection by an API, use its last version, and do not depend on whether the document
  * is there.
  */
-function isAsking(): boolean {
+function isClientRequest(): boolean {
   const endpoint = current()?.endpoint
   return endpoint === 'authorization' || endpoint === 'token'
 }

@@ -5,7 +5,7 @@ import { identityOf } from '../clients/shown.ts'
 import { lifetimes } from '../lifetimes.ts'
 import { assertStillAllowed } from '../parameters/resumed.ts'
 import type { ResourceServers } from '../permissions/resource-servers.ts'
-import { asksBesides, type Prompts } from '../prompts.ts'
+import { needsOtherPrompt, type Prompts } from '../prompts.ts'
 import { isFirstParty } from '../registration/first-party.ts'
 import type { Storage } from '../request/storage.ts'
 import { current } from '../request/work.ts'
@@ -31,7 +31,7 @@ export async function loadGrant(dependencies: GrantDependencies, ctx: KoaContext
   const pair = { accountId: session.accountId, clientId: client.clientId }
   const stored = await storage.findGrant(pair)
   if (isFirstParty(client)) {
-    const granted = await grantUnasked(dependencies, ctx, { pair, stored })
+    const granted = await grantWithoutAsking(dependencies, ctx, { pair, stored })
     if (granted) return toGrant(ctx, granted)
   }
   if (!stored || (!isFirstParty(client) && !isAsSeen(ctx, client, stored))) return undefined
@@ -60,14 +60,14 @@ function isAsSeen(
 }
 
 /** Grants what was not decided yet, unless a page will be shown that asks for it or may change who is signed in. */
-async function grantUnasked(
+async function grantWithoutAsking(
   { config, storage, prompts, resourceServers }: GrantDependencies,
   ctx: KoaContextWithOIDC,
   { pair, stored }: { pair: grants.Pair; stored: grants.StoredGrant | undefined },
 ): Promise<{ id: string; payload: GrantPayload } | undefined> {
   const requested = requestedOf(ctx)
   if (!undecided(stored?.payload as GrantPayload | undefined, requested)) return undefined
-  if (await asksBesides(prompts, ctx)) return undefined
+  if (await needsOtherPrompt(prompts, ctx)) return undefined
   const { requestId, address } = current() ?? {}
   return skip(storage.db, {
     ...pair,

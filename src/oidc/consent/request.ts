@@ -80,7 +80,7 @@ export function createConsentRequests({
   }
 
   /** Leaves out APIs that were registered after the person was sent here: the page may have shown another API. */
-  function ofShown(asked: Permissions, { iat }: Interaction, registrations: Registrations): Permissions {
+  function withoutLaterApis(asked: Permissions, { iat }: Interaction, registrations: Registrations): Permissions {
     const isShown = ([id]: [string, unknown]) => (registrations.get(id) ?? Number.POSITIVE_INFINITY) < (iat + 1) * 1000
     return { ...asked, resources: Object.fromEntries(Object.entries(asked.resources).filter(isShown)) }
   }
@@ -94,7 +94,7 @@ export function createConsentRequests({
       const requested = await requestedBy(interaction, client)
       const undecided = askedOf(interaction, requested)
       const registrations = await resourceServers.registrationsOf(Object.keys(undecided.resources))
-      const asked = ofShown(undecided, interaction, registrations)
+      const asked = withoutLaterApis(undecided, interaction, registrations)
       const stored = await grants.find(db, accountId, clientId)
       const grant = stored?.payload as GrantPayload | undefined
       const { rejected } = permissionsOf(grant)

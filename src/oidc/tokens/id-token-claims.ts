@@ -15,7 +15,7 @@ type IdToken = {
  *
  * A client learns nothing by it that userinfo would not tell: the claim's scope must be requested and consented to.
  */
-export function fillIdTokens(provider: Provider): void {
+export function addIdTokenClaims(provider: Provider): void {
   const { prototype } = (provider as unknown as { IdToken: { prototype: IdToken } }).IdToken
   const issue = prototype.issue
   prototype.issue = function (this: IdToken, options) {
