@@ -29,7 +29,7 @@ import { type DynamicRegistration, readAnyForm } from './registration/by-client.
 import type { ClientDocuments } from './registration/by-document.ts'
 import { extraClientMetadata } from './registration/metadata.ts'
 import { sourceOf } from './request/source.ts'
-import { type Storage, translated } from './request/storage.ts'
+import { type Storage, withEngineErrors } from './request/storage.ts'
 import { current } from './request/work.ts'
 import { claimsByScope, claimsOf, scopes } from './scopes.ts'
 import { externalKey } from './tokens/external-keys.ts'
@@ -114,8 +114,8 @@ export function createProvider(dependencies: ProviderDependencies): Provider {
     // 9068 §2.2).
     extraTokenClaims: async (ctx, token) =>
       token.kind === 'AccessToken' ? authenticationOf(ctx) : { sub: token.clientId },
-    findAccount: (_ctx, sub) => translated(findAccount(storage, sub)),
-    loadExistingGrant: (ctx) => translated(loadGrant({ config, storage, prompts, resourceServers }, ctx)),
+    findAccount: (_ctx, sub) => withEngineErrors(findAccount(storage, sub)),
+    loadExistingGrant: (ctx) => withEngineErrors(loadGrant({ config, storage, prompts, resourceServers }, ctx)),
     interactions: { url: (_ctx, interaction) => `/interaction/${interaction.uid}`, policy: prompts },
     extraParams: {
       // The engine calls this when it has read the request, including a request object, and accepted its redirect URI.
@@ -165,7 +165,7 @@ export function createProvider(dependencies: ProviderDependencies): Provider {
   provider.ReplayDetection.unique = async (iss, jti, exp) => {
     const expiresAt = new Date(Math.max(Number(exp) * 1000, Date.now()) + proofWindowMs)
     const idHash = sha256(`${iss}\0${jti}`)
-    const isFirst = await translated(replays.redeem(storage.db, idHash, expiresAt))
+    const isFirst = await withEngineErrors(replays.redeem(storage.db, idHash, expiresAt))
     if (isFirst) current()?.writes.redeemedProofs.push(idHash)
     return isFirst
   }

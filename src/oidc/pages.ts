@@ -7,10 +7,10 @@ import type { ErrorCode } from '../views/texts/index.ts'
 import { shownClient } from './clients/shown.ts'
 import { isForPrograms } from './endpoints.ts'
 import { keptUserAgent } from './parameters/bounds.ts'
-import { noteRefusal } from './reasons/noting.ts'
+import { recordRefusal } from './reasons/refusals.ts'
 import { backTo, type FindStoppedSignIn } from './request/stopped-sign-ins.ts'
 import { current } from './request/work.ts'
-import { TooMany } from './too-many.ts'
+import { TooManyRequests } from './too-many-requests.ts'
 
 type Features = NonNullable<Configuration['features']>
 
@@ -29,7 +29,7 @@ const deviceErrors: Record<string, DeviceCodeError> = {
   NotFoundError: 'not-found',
   ExpiredError: 'expired',
   AlreadyUsedError: 'used',
-  TooMany: 'too-many',
+  TooManyRequests: 'too-many',
 }
 
 export type PagesDependencies = {
@@ -76,10 +76,10 @@ export function createPages({ render, findStoppedSignIn, explain }: PagesDepende
           ctx.body = render('device-done', { outcome: 'denied', client: shownClientIn(ctx) })
           return
         }
-        if (error) noteRefusal(ctx, error)
+        if (error) recordRefusal(ctx, error)
         const isInputError = error && error.name in deviceErrors
-        if (isInputError) ctx.status = error instanceof TooMany ? error.statusCode : 400
-        if (error instanceof TooMany) ctx.set('Retry-After', String(error.retryAfterSeconds))
+        if (isInputError) ctx.status = error instanceof TooManyRequests ? error.statusCode : 400
+        if (error instanceof TooManyRequests) ctx.set('Retry-After', String(error.retryAfterSeconds))
         ctx.body = render('device-code', {
           action: ctx.oidc.urlFor('code_verification'),
           xsrf: xsrf(ctx),
@@ -103,7 +103,7 @@ export function createPages({ render, findStoppedSignIn, explain }: PagesDepende
     },
 
     async renderError(ctx, out, error) {
-      noteRefusal(ctx, error)
+      recordRefusal(ctx, error)
       if (isForPrograms(ctx.path)) {
         ctx.body = out // the engine goes by `Accept`, where some libraries always name HTML first (RFC 6749 §5.2)
         return

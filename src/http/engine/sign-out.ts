@@ -5,7 +5,7 @@ import { shownClient } from '../../oidc/clients/shown.ts'
 import { routes } from '../../oidc/endpoints.ts'
 import type { PairwiseSubject } from '../../oidc/pairwise.ts'
 import { isOfSession, readSignOut, type SignOutRequest } from '../../oidc/parameters/sign-out.ts'
-import { noteRefusal } from '../../oidc/reasons/noting.ts'
+import { recordRefusal } from '../../oidc/reasons/refusals.ts'
 import { current } from '../../oidc/request/work.ts'
 import { endSession } from './session-end.ts'
 
@@ -33,7 +33,7 @@ export function signingOut(dependencies: {
 
     const request = await readSignOut(provider, ctx.query)
     const { client, returnTo, flaw } = request
-    if (flaw) noteRefusal(ctx, flaw, { client, params: ctx.query })
+    if (flaw) recordRefusal(ctx, flaw, { client, params: ctx.query })
     const session = await provider.Session.get(ctx as unknown as KoaContextWithOIDC)
 
     if (isOfServer(ctx)) throw flaw ?? new errors.InvalidRequest(nothingEnded)

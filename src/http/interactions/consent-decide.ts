@@ -6,7 +6,7 @@ import type { Permissions } from '../../oidc/consent/decision.ts'
 import * as decisions from '../../oidc/consent/record.ts'
 import type { ConsentRequest, ConsentRequests } from '../../oidc/consent/request.ts'
 import type { FindStoppedSignIn } from '../../oidc/request/stopped-sign-ins.ts'
-import { note } from '../../oidc/request/work.ts'
+import { recordEvent } from '../../oidc/request/work.ts'
 import type { ConsentError, ConsentItem } from '../../views/pages/consent.ts'
 import type { Render } from '../../views/render.ts'
 import { ticks } from '../forms.ts'
@@ -64,7 +64,7 @@ export function consentDecide({
   }
 
   async function deny(ctx: Context, interaction: Interaction, { accountId }: Session): Promise<void> {
-    note({ type: 'consent.denied', accountId, clientId: String(interaction.params['client_id']) })
+    recordEvent({ type: 'consent.denied', accountId, clientId: String(interaction.params['client_id']) })
 
     const answer = { error: 'access_denied', error_description: 'the person denied the request' }
     await interactions.finish(ctx, interaction, answer)

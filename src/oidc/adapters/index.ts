@@ -2,7 +2,7 @@ import Provider, { type Adapter, type Configuration } from 'oidc-provider'
 import { sha256 } from '../../crypto/digests.ts'
 import { assertArtifactModel, isArtifactModel } from '../../stores/protocol/models.ts'
 import * as replays from '../../stores/protocol/replays.ts'
-import { type Storage, translated } from '../request/storage.ts'
+import { type Storage, withEngineErrors } from '../request/storage.ts'
 import { artifactAdapter } from './artifacts.ts'
 import { clientAdapter } from './clients.ts'
 import { grantAdapter } from './grants.ts'
@@ -80,7 +80,7 @@ function translating(adapter: Partial<Adapter>): Adapter {
     async (...args: never[]) => {
       const implementation = adapter[name] as ((...args: never[]) => Promise<never>) | undefined
       if (!implementation) throw new Error(`This model has no ${name}.`)
-      return translated(implementation(...args))
+      return withEngineErrors(implementation(...args))
     }
   return {
     find: method('find'),

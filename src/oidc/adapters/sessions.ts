@@ -5,7 +5,7 @@ import * as sessions from '../../stores/protocol/sessions.ts'
 import type { SessionChange, SessionOrigin } from '../../stores/protocol/stages.ts'
 import { originOf } from '../request/basis.ts'
 import { type Storage, stageOf } from '../request/storage.ts'
-import { current, note } from '../request/work.ts'
+import { current, recordEvent } from '../request/work.ts'
 
 type Payload = Record<string, unknown>
 
@@ -65,7 +65,7 @@ export function sessionAdapter(storage: Storage): Partial<Adapter> {
       }
       work.writes.session = change
       if (change.accountId !== undefined && change.accountId !== known?.found.accountId) {
-        note({ type: 'session.began', accountId: change.accountId })
+        recordEvent({ type: 'session.began', accountId: change.accountId })
       }
       if (work.writes.endedSession?.uid === change.uid) work.writes.endedSession = undefined
     },
@@ -82,7 +82,7 @@ export function sessionAdapter(storage: Storage): Partial<Adapter> {
       }
       work.writes.endedSession = origin
       work.writes.session = undefined
-      if (work.endpoint === 'logout') note({ type: 'session.ended', accountId: found.accountId })
+      if (work.endpoint === 'logout') recordEvent({ type: 'session.ended', accountId: found.accountId })
     },
   }
 }

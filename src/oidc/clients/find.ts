@@ -5,7 +5,7 @@ import { type ActiveClient, withSecret } from '../../stores/clients/clients.ts'
 import type { Client } from '../engine.ts'
 import type { ClientDocuments } from '../registration/by-document.ts'
 import { parse, withOidcScopes } from '../registration/metadata.ts'
-import { type Storage, translated } from '../request/storage.ts'
+import { type Storage, withEngineErrors } from '../request/storage.ts'
 import { current } from '../request/work.ts'
 import type { Logos } from './logos.ts'
 import { acceptPreviousSecrets } from './previous-secrets.ts'
@@ -36,7 +36,7 @@ export function overrideClientFind(
     if (!active.isDynamic) {
       markReviewed(client)
       const { logoUri } = client
-      const hash = typeof logoUri === 'string' ? await translated(logos.of(client.clientId, logoUri)) : undefined
+      const hash = typeof logoUri === 'string' ? await withEngineErrors(logos.of(client.clientId, logoUri)) : undefined
       if (hash !== undefined) setLogo(client, hash)
     }
     // OpenID Connect Core §8.1: the redirect URIs must be among those in the document at `sector_identifier_uri`.
@@ -47,10 +47,10 @@ export function overrideClientFind(
 
   Client.find = async (id: string) => {
     if (typeof id !== 'string' || id === '' || id.includes('\0')) return undefined
-    const found = await translated(clients.find(id))
+    const found = await withEngineErrors(clients.find(id))
     if (found?.isDocument !== false && isClientRequest()) {
       const described = await documents?.find(provider, id, found)
-      if (described) noteRead(id, await translated(clients.find(id)))
+      if (described) noteRead(id, await withEngineErrors(clients.find(id)))
       if (described || found) return described
     }
     noteRead(id, found)

@@ -10,7 +10,7 @@ import type { Policy } from '../../registration/rules.ts'
 import { applyStatement, type VerifyStatement } from '../../registration/software-statements.ts'
 import type { ClientMetadata } from '../../stores/clients/clients.ts'
 import { assertPermitted, type Judged, type NewSecret, type Permission } from '../request/registration.ts'
-import { type Storage, TemporarilyUnavailable, translated } from '../request/storage.ts'
+import { type Storage, TemporarilyUnavailable, withEngineErrors } from '../request/storage.ts'
 import { current, type Work } from '../request/work.ts'
 import { createSecret, needsSecret, secretExpiry } from './by-administrator.ts'
 import { circumstancesOf } from './circumstances.ts'
@@ -29,7 +29,7 @@ export function createDynamicRegistration(dependencies: Dependencies) {
     secretFactory: createSecret,
     policies: {
       [enginePolicy]: (ctx: KoaContextWithOIDC, properties: object) =>
-        translated(complete(dependencies, ctx, properties as ClientMetadata)),
+        withEngineErrors(complete(dependencies, ctx, properties as ClientMetadata)),
     },
   }
 }
