@@ -8,7 +8,7 @@ import { shownClient } from './clients/shown.ts'
 import { isForPrograms } from './endpoints.ts'
 import { keptUserAgent } from './parameters/bounds.ts'
 import { noteRefusal } from './reasons/noting.ts'
-import { backTo, type FindWayBack } from './request/expired-interactions.ts'
+import { backTo, type FindStoppedSignIn } from './request/stopped-sign-ins.ts'
 import { current } from './request/work.ts'
 import { TooMany } from './too-many.ts'
 
@@ -34,12 +34,12 @@ const deviceErrors: Record<string, DeviceCodeError> = {
 
 export type PagesDependencies = {
   render: Render
-  findWayBack: FindWayBack
+  findStoppedSignIn: FindStoppedSignIn
   /** Explains why a request was refused, where the page may say so: on a developer's own machine. */
   explain: ((ctx: KoaContextWithOIDC) => Promise<Explanation> | undefined) | undefined
 }
 
-export function createPages({ render, findWayBack, explain }: PagesDependencies): Pages {
+export function createPages({ render, findStoppedSignIn, explain }: PagesDependencies): Pages {
   // The engine's token against forged forms. Our forms send it in the engine's own field, `xsrf`.
   const xsrf = (ctx: KoaContextWithOIDC) => String((ctx.oidc.session as { state?: { secret?: string } })?.state?.secret)
 
@@ -109,9 +109,9 @@ export function createPages({ render, findWayBack, explain }: PagesDependencies)
         return
       }
       const uid = (ctx['params'] as { uid?: string } | undefined)?.uid
-      const wayBack =
-        error.name === 'SessionNotFound' && uid ? await findWayBack(uid).catch(() => undefined) : undefined
-      const code = wayBack?.page ?? codeOf(error)
+      const stopped =
+        error.name === 'SessionNotFound' && uid ? await findStoppedSignIn(uid).catch(() => undefined) : undefined
+      const code = stopped?.page ?? codeOf(error)
       ctx.type = 'html'
       ctx.body = render('error', {
         code,
@@ -119,7 +119,7 @@ export function createPages({ render, findWayBack, explain }: PagesDependencies)
         developer: code === 'protocol' ? await explain?.(ctx) : undefined,
         error: out.error,
         errorDescription: out.error_description,
-        back: wayBack?.back,
+        back: stopped?.back,
       })
     },
   }

@@ -1,7 +1,7 @@
 import type { Adapter, AdapterPayload } from 'oidc-provider'
 import * as clients from '../../stores/clients/clients.ts'
 import { assertAllowed, registering, withPolicy } from '../registration/by-client.ts'
-import { withOpenScopes } from '../registration/metadata.ts'
+import { withOidcScopes } from '../registration/metadata.ts'
 import { assertPermitted } from '../request/registration.ts'
 import type { Storage } from '../request/storage.ts'
 import { current } from '../request/work.ts'
@@ -16,7 +16,7 @@ export function clientAdapter(storage: Storage): Partial<Adapter> {
     async find(id) {
       const client = await cache.find(id)
       // Only the last version of a metadata document is stored, and `clients/find.ts` decides when that counts.
-      return client && !client.isDocument ? (withOpenScopes(clients.withSecret(client)) as AdapterPayload) : undefined
+      return client && !client.isDocument ? (withOidcScopes(clients.withSecret(client)) as AdapterPayload) : undefined
     },
 
     async upsert(_id, payload) {

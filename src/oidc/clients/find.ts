@@ -4,7 +4,7 @@ import { errors } from 'oidc-provider'
 import { type ActiveClient, withSecret } from '../../stores/clients/clients.ts'
 import type { Client } from '../engine.ts'
 import type { ClientDocuments } from '../registration/by-document.ts'
-import { parse, withOpenScopes } from '../registration/metadata.ts'
+import { parse, withOidcScopes } from '../registration/metadata.ts'
 import { type Storage, translated } from '../request/storage.ts'
 import { current } from '../request/work.ts'
 import type { Logos } from './logos.ts'
@@ -40,7 +40,7 @@ export function keepClients(
       if (hash !== undefined) setLogo(client, hash)
     }
     // OpenID Connect Core §8.1: the redirect URIs must be among those in the document at `sector_identifier_uri`.
-    if (client.sectorIdentifierUri !== undefined) await validate(provider, withOpenScopes(metadata))
+    if (client.sectorIdentifierUri !== undefined) await validate(provider, withOidcScopes(metadata))
     if (active.previousSecret) acceptPreviousSecret(client, active.previousSecret)
     return client
   }

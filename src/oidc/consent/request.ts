@@ -6,9 +6,9 @@ import * as grants from '../../stores/protocol/grants.ts'
 import type { ConsentError, ConsentItem, ConsentPage } from '../../views/pages/consent.ts'
 import { type ClientIdentity, shownClient } from '../clients/shown.ts'
 import type { Client } from '../engine.ts'
-import { requiredScopes, scopesFor } from '../permissions/client-scopes.ts'
+import { delegatedScopes, requiredScopes } from '../permissions/client-scopes.ts'
 import type { ResourceServers } from '../permissions/resource-servers.ts'
-import { claimOf, isClaim, isScope, scopes } from '../scopes.ts'
+import { claimOf, isClaim, isOidcScope, scopes } from '../scopes.ts'
 import { type GrantPayload, leavesNothing, type Permissions, permissionsOf } from './decision.ts'
 import type { Registrations } from './record.ts'
 
@@ -51,12 +51,12 @@ export function createConsentRequests({
     const resources = await Promise.all(
       [params['resource'] ?? []].flat().map(async (identifier) => {
         const server = await resourceServers.find(String(identifier))
-        const offered = server ? scopesFor(client, server) : []
+        const offered = server ? delegatedScopes(client, server) : []
         return [String(identifier), requested.filter((scope) => offered.includes(scope))] as const
       }),
     )
     return {
-      scopes: requested.filter(isScope),
+      scopes: requested.filter(isOidcScope),
       claims: claimsIn(params['claims']),
       resources: Object.fromEntries(resources.filter(([, list]) => list.length > 0)),
     }
@@ -135,7 +135,7 @@ export function createConsentRequests({
             tosUri: client.tosUri,
           },
           account: { name: String(account.profile['name'] ?? ''), email: account.email },
-          scopes: asked.scopes.filter(isScope).map((name) => {
+          scopes: asked.scopes.filter(isOidcScope).map((name) => {
             const values = name === 'openid' ? [] : valuesOf(account, Object.keys(scopes[name].claims))
             return item(name, values, rejected.scopes.includes(name))
           }),

@@ -4,7 +4,7 @@ import type { Db } from '../../database/schema.ts'
 import { withoutExcerpt } from '../../log/index.ts'
 import type { FoundArtifact } from '../../stores/protocol/artifacts.ts'
 import { factsOf, isArtifactModel } from '../../stores/protocol/models.ts'
-import { ago, fateOf, lossOf, presentedBy, wrongSecret } from './fates.ts'
+import { ago, explainArtifact, explainClient, explainSecret, presentedBy } from './looked-up.ts'
 import { meanings } from './meanings.ts'
 import type { Reason } from './reason.ts'
 import { update } from './remedies.ts'
@@ -23,8 +23,8 @@ const longestRemedy = 2_000
 
 /** The engine's own error texts, each with the function that explains it. The first that matches counts. */
 const explanations: [RegExp, Explain][] = [
-  [/^client not found$/, ({ db, params, refused }) => lossOf(db, clientIdOf(params, refused))],
-  [/^invalid secret provided$/, ({ db, client }) => (client ? wrongSecret(db, client.clientId) : undefined)],
+  [/^client not found$/, ({ db, params, refused }) => explainClient(db, clientIdOf(params, refused))],
+  [/^invalid secret provided$/, ({ db, client }) => (client ? explainSecret(db, client.clientId) : undefined)],
   [/^the provided authentication mechanism does not match/, explainMethod],
   [/redirect_uri mismatch$/, explainOtherRedirectUri],
   [/^redirect_uri did not match/, (facts) => explainUri(facts, 'redirect_uri', facts.client?.redirectUris)],
@@ -181,5 +181,5 @@ async function explainPresented(facts: Facts): Promise<Partial<Reason> | undefin
     return { reason: `the ${name} was used ${ago(source.consumedAtMs)}` }
   }
   const presented = presentedBy(params, req.headers.authorization)
-  return presented && (await fateOf(db, presented, client?.clientId))
+  return presented && (await explainArtifact(db, presented, client?.clientId))
 }

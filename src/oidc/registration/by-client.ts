@@ -14,7 +14,7 @@ import { type Storage, TemporarilyUnavailable, translated } from '../request/sto
 import { current, type Work } from '../request/work.ts'
 import { createSecret, needsSecret, secretExpiry } from './by-administrator.ts'
 import { circumstancesOf } from './circumstances.ts'
-import { withOpenScopes } from './metadata.ts'
+import { withOidcScopes } from './metadata.ts'
 
 export type DynamicRegistration = ReturnType<typeof createDynamicRegistration>
 
@@ -93,7 +93,7 @@ async function complete(
   const { shown, secret } = secretOf(metadata, { provider: ctx.oidc.provider, policy, permission })
   work.registration = { ...judged, scope: metadata['scope'] as string | undefined, secret }
   for (const name of Object.keys(properties)) delete properties[name]
-  Object.assign(properties, withOpenScopes(metadata), shown)
+  Object.assign(properties, withOidcScopes(metadata), shown)
 }
 
 /**

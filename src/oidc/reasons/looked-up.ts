@@ -24,7 +24,7 @@ export function presentedBy(params: Record<string, unknown>, authorization: stri
 }
 
 /** Explains why a code or token is not accepted from a client; `undefined` when nothing is wrong with it. */
-export async function fateOf(
+export async function explainArtifact(
   db: Db,
   { model, value }: Presented,
   clientId: string | undefined,
@@ -44,7 +44,7 @@ export async function fateOf(
       received: clientId,
     }
   }
-  const client = trace.clientId === undefined ? undefined : await lossOf(db, trace.clientId)
+  const client = trace.clientId === undefined ? undefined : await explainClient(db, trace.clientId)
   if (client) return client
   if (trace.consumedAtMs !== undefined) return { reason: `the ${name} was used ${ago(trace.consumedAtMs)}` }
   if (trace.isDestroyed) return { reason: `the ${name} was revoked` }
@@ -55,7 +55,7 @@ export async function fateOf(
 }
 
 /** Explains why a client is rejected; `undefined` when nothing is wrong with it. */
-export async function lossOf(db: Db, id: string): Promise<Partial<Reason> | undefined> {
+export async function explainClient(db: Db, id: string): Promise<Partial<Reason> | undefined> {
   const trace = await traces.ofClient(db, id)
   const of = { parameter: 'client_id', received: id }
   if (!trace) return { ...of, reason: 'there is no client with this id', remedy: 'postern client list' }
@@ -74,7 +74,7 @@ export async function lossOf(db: Db, id: string): Promise<Partial<Reason> | unde
 }
 
 /** Explains why a secret was rejected, by what is known about those of the client. */
-export async function wrongSecret(db: Db, id: string): Promise<Partial<Reason>> {
+export async function explainSecret(db: Db, id: string): Promise<Partial<Reason>> {
   const trace = await traces.ofClient(db, id)
   const { secretReplacedAtMs: replaced, previousSecretExpiresAtMs: previousEnd } = trace ?? {}
   const since = replaced === undefined ? '' : `; it was replaced ${ago(replaced)}`
