@@ -201,6 +201,19 @@ describe('every document', () => {
     }
   })
 
+  test('names only source files and folders that exist', () => {
+    const roots = 'src|test|docs|examples|bench|deploy|migrations|templates'
+    const path = new RegExp(`^(?:(?:${roots})/[\\w./-]*|(?:[\\w-]+/)+[\\w.-]+\\.ts)$`)
+    const missing = documents.flatMap((document) => {
+      const named = [...read(document).matchAll(/`([^`\n]+)`/g)]
+        .map(([, code = '']) => code)
+        .filter((code) => path.test(code))
+      const exists = (name: string) => ['', 'src', 'test'].some((place) => existsSync(join(repository, place, name)))
+      return named.filter((name) => !exists(name)).map((name) => `${document}: ${name}`)
+    })
+    expect(missing).toEqual([])
+  })
+
   test('links to files and headings that exist', () => {
     expect(documents.length).toBeGreaterThan(10)
     const anchorOf = (heading: string) =>
