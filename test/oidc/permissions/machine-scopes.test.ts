@@ -101,7 +101,7 @@ describe('a machine that an administrator registered', () => {
 })
 
 describe('an API scope with the name of an OpenID Connect scope', () => {
-  const refusal = (name: string) => new RegExp(`scopes of OpenID Connect .*: ${name}; .* such as notes:profile`)
+  const refusal = (name: string) => new RegExp(`OpenID Connect scopes: ${name}; .* such as notes:profile`)
 
   test.each(ofOpenId)('(%s) is rejected by create, update and apply, with a helpful message', async (name) => {
     const scopes = { [name]: 'Read', fine: 'Fine' }
