@@ -16,19 +16,38 @@ export const routes = {
   end_session: '/oauth/logout',
 } satisfies Configuration['routes']
 
-/**
- * The kind of a request, as storage sees it. It decides what the writes depend on, and what happens to them when the
- * request fails.
- */
-export type Endpoint =
-  | 'authorization'
-  | 'token'
-  | 'resume'
-  | 'device'
-  | 'device-resume'
-  | 'logout'
-  | 'registration'
-  | 'other'
+/** The facts about one kind of request that storage depends on. */
+type KindFacts = {
+  /** Whether a client gets something here because of a person, so that the writes depend on the session and account. */
+  isInteractive: boolean
+  /** Whether an interaction continues here, in the browser that began it. */
+  isResuming: boolean
+  /** Whether the client itself asks for something here, so that its metadata document is read. */
+  isOfClient: boolean
+  /** Whether a request that fails writes nothing, and leaves unredeemed what it presented. */
+  isUndoneOnFailure: boolean
+}
+
+// Every row has every fact, so that a new kind cannot leave one out.
+// biome-ignore format: it is a table
+const kinds = {
+  authorization:   { isInteractive: true,  isResuming: false, isOfClient: true,  isUndoneOnFailure: false },
+  token:           { isInteractive: false, isResuming: false, isOfClient: true,  isUndoneOnFailure: true },
+  resume:          { isInteractive: true,  isResuming: true,  isOfClient: false, isUndoneOnFailure: false },
+  device:          { isInteractive: true,  isResuming: false, isOfClient: false, isUndoneOnFailure: false },
+  'device-resume': { isInteractive: true,  isResuming: true,  isOfClient: false, isUndoneOnFailure: false },
+  logout:          { isInteractive: false, isResuming: false, isOfClient: false, isUndoneOnFailure: false },
+  registration:    { isInteractive: false, isResuming: false, isOfClient: false, isUndoneOnFailure: true },
+  other:           { isInteractive: false, isResuming: false, isOfClient: false, isUndoneOnFailure: false },
+} as const satisfies Record<string, KindFacts>
+
+/** The kind of a request, as storage sees it. */
+export type Endpoint = keyof typeof kinds
+
+/** Returns the facts about a kind of request; outside a request, those of `other`. */
+export function kindOf(endpoint: Endpoint = 'other'): KindFacts {
+  return kinds[endpoint]
+}
 
 /** Everything that depends on the address of a request. */
 export type Address = {

@@ -1,6 +1,10 @@
 import type { Configuration } from 'oidc-provider'
 import type { Config } from '../config/index.ts'
+import type { ArtifactModel } from '../stores/protocol/models.ts'
 import { isFapi } from './fapi.ts'
+
+/** The models with a lifetime. The engine has defaults of its own, which none of them may be left to. */
+type Timed = Exclude<ArtifactModel, 'Receipt' | 'RegistrationAccessToken'> | 'Session' | 'Grant' | 'IdToken'
 
 /** Returns the lifetimes of everything that the engine issues, in seconds. */
 export function lifetimes(config: Config) {
@@ -30,6 +34,6 @@ export function lifetimes(config: Config) {
         const unused = isFapi(client) ? left : config.REFRESH_TOKEN_TTL_SECONDS
         return Math.max(1, Math.min(unused, left))
       },
-    } satisfies NonNullable<Configuration['ttl']>,
+    } satisfies NonNullable<Configuration['ttl']> & Record<Timed, unknown>,
   }
 }

@@ -3,12 +3,14 @@ import type { AdapterPayload } from 'oidc-provider'
 import * as oidc from 'openid-client'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { commit } from '../../src/oidc/adapters/commit.ts'
+import { missingFact } from '../../src/oidc/adapters/engine-models.ts'
 import { adapterWith, assertModelsKnown } from '../../src/oidc/adapters/index.ts'
 import type { Endpoint } from '../../src/oidc/endpoints.ts'
 import { createWork, current, run } from '../../src/oidc/request/work.ts'
 import * as clients from '../../src/stores/clients/clients.ts'
 import * as expired from '../../src/stores/operations/expired.ts'
 import * as grants from '../../src/stores/protocol/grants.ts'
+import { type Facts, factsOf } from '../../src/stores/protocol/models.ts'
 import { operate } from '../support/operator.ts'
 import { startPostern, type TestPostern } from '../support/postern.ts'
 import { authorize, beginLogin, completeLogin, discover, login } from '../support/relying-party.ts'
@@ -628,5 +630,17 @@ describe('the engine', () => {
     expect(() => assertModelsKnown(provider, { ciba: { enabled: true } } as never)).toThrow(
       'BackchannelAuthenticationRequest',
     )
+  })
+
+  test.each<[fact: string, members: string[], facts: Partial<Facts>]>([
+    ['a way to redeem it', ['consumed'], { redeemed: 'never' }],
+    ['the parameter that presents it', ['consumed'], { parameter: undefined }],
+    ['isOfLogin', ['grantId'], { isOfLogin: false }],
+    ['isDecided', ['error'], { isDecided: false }],
+    ['isAccessToken', ['aud'], { isAccessToken: false }],
+  ])('does not start with a model whose entry lacks %s', (fact, members, facts) => {
+    const whole: Facts = { ...factsOf('DeviceCode'), isAccessToken: true }
+    expect(missingFact(members, whole)).toBeUndefined()
+    expect(missingFact(members, { ...whole, ...facts })).toContain(fact)
   })
 })

@@ -1,6 +1,6 @@
 import { SignJWT } from 'jose'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { parameterBounds } from '../../src/oidc/parameters/bounds.ts'
+import { assertBounded, parameterBounds } from '../../src/oidc/parameters/bounds.ts'
 import type { ClientMetadata } from '../../src/stores/clients/clients.ts'
 import { startPostern, type TestPostern } from '../support/postern.ts'
 import { type Answer, createKey, send } from '../support/wire.ts'
@@ -136,6 +136,11 @@ describe('values that are copied from a request into a row have a maximum length
   test('the table has one for every parameter of an authorization request', async () => {
     const known = [...Object.keys(free), ...Object.keys(narrower), ...elsewhere].sort()
     expect(Object.keys(parameterBounds).sort()).toEqual(known)
+  })
+
+  test('a parameter that the table does not name may have 512 bytes', () => {
+    expect(() => assertBounded({ binding_message: 'x'.repeat(512) })).not.toThrow()
+    expect(() => assertBounded({ binding_message: 'x'.repeat(513) })).toThrow('invalid_request')
   })
 
   test.each(cases(free))(

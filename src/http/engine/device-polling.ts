@@ -6,7 +6,10 @@ import { routes } from '../../oidc/endpoints.ts'
 import { recordRefusal } from '../../oidc/reasons/refusals.ts'
 import type { Secret } from '../../secret.ts'
 import * as rateLimits from '../../stores/operations/rate-limits.ts'
+import { factsOf, modelsWith } from '../../stores/protocol/models.ts'
 
+// The parameters of codes that a person approves elsewhere, while the client polls.
+const parameters = modelsWith(({ isDecided }) => isDecided).map((model) => String(factsOf(model).parameter))
 const tolerated = 0.9 // of the interval: the network may delay one request more than the next
 
 /**
@@ -30,7 +33,8 @@ export function devicePolling({
     }
     if (ctx.path !== routes.token || body?.error !== 'authorization_pending') return
     const { params } = (ctx as Partial<KoaContextWithOIDC>).oidc ?? {}
-    const keyHash = keyedHash(throttleKey, `polling\0${params?.['device_code']}`)
+    const polled = parameters.map((name) => params?.[name]).find((value) => value !== undefined)
+    const keyHash = keyedHash(throttleKey, `polling\0${polled}`)
     const limits = [{ keyHash, most: 1 }]
     if ((await rateLimits.take(db, { limits, windowSeconds: intervalSeconds * tolerated })) === 0) return
     const error = new errors.SlowDown()

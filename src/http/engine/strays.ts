@@ -1,12 +1,10 @@
 import type { Middleware } from 'koa'
 import type Provider from 'oidc-provider'
-import { addressOf, type Endpoint } from '../../oidc/endpoints.ts'
+import { addressOf, kindOf } from '../../oidc/endpoints.ts'
 import { goesOnHere } from '../../oidc/request/own-interaction.ts'
 import type { FindStoppedSignIn } from '../../oidc/request/stopped-sign-ins.ts'
 import type { Storage } from '../../oidc/request/storage.ts'
 import { refuseStray } from '../interactions/strays.ts'
-
-const resuming: readonly (string | undefined)[] = ['resume', 'device-resume'] satisfies Endpoint[]
 
 /**
  * Lets a sign-in or a device login continue only in the browser that began it. Any other browser is rejected before the
@@ -23,7 +21,7 @@ export function refuseStrays({
   findStoppedSignIn: FindStoppedSignIn
 }): Middleware {
   return async (ctx, next) => {
-    if (resuming.includes(addressOf(ctx.path)?.endpoint)) {
+    if (kindOf(addressOf(ctx.path)?.endpoint).isResuming) {
       const uid = ctx.path.slice(ctx.path.lastIndexOf('/') + 1)
       const isNamed = ctx.cookies.get(provider.cookieName('resume')) === uid
       if (!isNamed || !(await goesOnHere(storage, uid))) await refuseStray(ctx, uid, findStoppedSignIn)

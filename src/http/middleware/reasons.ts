@@ -2,23 +2,18 @@ import type { Middleware } from 'koa'
 import type Provider from 'oidc-provider'
 import { networksOf } from '../../authentication/networks.ts'
 import type { Db } from '../../database/schema.ts'
-import { loggedPath } from '../../oidc/endpoints.ts'
+import { loggedPath, routes } from '../../oidc/endpoints.ts'
 import { explain, recordRefusal } from '../../oidc/reasons/refusals.ts'
 import type { Allowances } from '../allowances.ts'
 import type { RefusedRequests } from '../refused-requests.ts'
 
-// The events that the engine emits when it rejects a request, one for each endpoint.
+// The events that the engine emits when it rejects a request. Most are named after a route, so that none is forgotten:
+// 'authorization.error', 'userinfo.error', 'introspection.error', 'revocation.error', 'pushed_authorization_request.error',
+// 'device_authorization.error', 'code_verification.error', 'end_session.error' and 'jwks.error'.
 const events = [
-  'authorization.error',
+  ...Object.keys(routes).map((name) => `${name}.error`),
   'grant.error',
-  'userinfo.error',
-  'introspection.error',
-  'revocation.error',
-  'pushed_authorization_request.error',
-  'device_authorization.error',
-  'code_verification.error',
   'device_resume.error',
-  'end_session.error',
   'end_session_confirm.error',
   'end_session_success.error',
   'registration_create.error',
@@ -26,7 +21,6 @@ const events = [
   'registration_update.error',
   'registration_delete.error',
   'discovery.error',
-  'jwks.error',
 ]
 
 // Errors that are ordinary steps of the protocol: hundreds of them do not mean that something is wrong.

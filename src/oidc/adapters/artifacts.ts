@@ -3,6 +3,7 @@ import { keyedHash } from '../../crypto/digests.ts'
 import * as audit from '../../stores/operations/audit.ts'
 import * as artifacts from '../../stores/protocol/artifacts.ts'
 import { type ArtifactModel, type Facts, isArtifactModel, models } from '../../stores/protocol/models.ts'
+import { kindOf } from '../endpoints.ts'
 import { assertStillReturns } from '../parameters/resumed.ts'
 import { isOwn } from '../request/own-interaction.ts'
 import { withStandingSignIn } from '../request/parked-sign-ins.ts'
@@ -14,7 +15,7 @@ type Payload = Record<string, unknown>
 
 // Returns whether the request resumes after an interaction. The engine then uses what it kept itself, not what came
 // from the wire.
-const isResuming = (work: Work | undefined) => work?.endpoint === 'resume' || work?.endpoint === 'device-resume'
+const isResuming = (work: Work | undefined) => kindOf(work?.endpoint).isResuming
 
 /**
  * Creates the adapter of codes, tokens, pushed requests and interactions: rows under the hash of the value that finds

@@ -3,6 +3,7 @@ import { randomId, sha256 } from '../../crypto/digests.ts'
 import { isUnavailable, isUnstorable } from '../../database/connect.ts'
 import * as artifacts from '../../stores/protocol/artifacts.ts'
 import type { Redemption, Stage } from '../../stores/protocol/stages.ts'
+import { kindOf } from '../endpoints.ts'
 import { commitRegistration } from '../registration/commit.ts'
 import { basisOf } from '../request/basis.ts'
 import { changedClientId } from '../request/registration.ts'
@@ -21,7 +22,7 @@ export async function commit(
   { hasFailed, clientId }: { hasFailed: boolean; clientId?: string | undefined },
 ): Promise<errors.OIDCProviderError | 'moved' | undefined> {
   // A token request that fails after its code was consumed has not used the code.
-  const isWithdrawn = hasFailed && (work.endpoint === 'token' || work.endpoint === 'registration')
+  const isWithdrawn = hasFailed && kindOf(work.endpoint).isUndoneOnFailure
   const { decision, inserts, session, endedSession, audit, registrationTokenHash } = work.writes
   const redemption = isWithdrawn ? undefined : (work.writes.redemption ?? standingSource(work))
   const hasWon = !isWithdrawn && (redemption ?? decision)

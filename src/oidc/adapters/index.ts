@@ -1,10 +1,12 @@
-import Provider, { type Adapter, type Configuration } from 'oidc-provider'
+import type Provider from 'oidc-provider'
+import type { Adapter, Configuration } from 'oidc-provider'
 import { sha256 } from '../../crypto/digests.ts'
-import { assertArtifactModel, isArtifactModel } from '../../stores/protocol/models.ts'
+import { assertArtifactModel, factsOf, isArtifactModel } from '../../stores/protocol/models.ts'
 import * as replays from '../../stores/protocol/replays.ts'
 import { type Storage, withEngineErrors } from '../request/storage.ts'
 import { artifactAdapter } from './artifacts.ts'
 import { clientAdapter } from './clients.ts'
+import { missingFact, modelsOf } from './engine-models.ts'
 import { grantAdapter } from './grants.ts'
 import { initialAccessTokenAdapter, registrationAccessTokenAdapter } from './registration-tokens.ts'
 import { sessionAdapter } from './sessions.ts'
@@ -38,13 +40,14 @@ export function adapterWith(storage: Storage): (model: string) => Adapter {
 }
 
 /**
- * Checks that every model which the engine stores is known here. The values of an unknown one would be neither revoked
- * with their login nor redeemed once.
+ * Checks that every model which the engine stores has an entry, with the facts that its payload implies. Otherwise its
+ * values would be neither revoked with their login nor redeemed once.
  *
- * @throws Error naming the unknown models.
+ * @throws Error naming the models without an entry, or the fact that one lacks.
  */
 export function assertModelsKnown(provider: Provider, features: Configuration['features']): void {
-  const unknown = modelsOf(provider).filter((model) => {
+  const stored = modelsOf(provider)
+  const unknown = Object.keys(stored).filter((model) => {
     if (Object.hasOwn(ownAdapters, model) || isArtifactModel(model)) return false
     const feature = storedWith[model]
     const switches = features as Readonly<Record<string, { enabled?: boolean }>>
@@ -53,18 +56,10 @@ export function assertModelsKnown(provider: Provider, features: Configuration['f
   if (unknown.length > 0) {
     throw new Error(`The engine stores models that have no entry in stores/protocol/models.ts: ${unknown.join(', ')}.`)
   }
-}
-
-/** Returns the names of all models that the engine can store. */
-function modelsOf(provider: Provider): string[] {
-  const base = Object.getPrototypeOf(provider.BaseToken) // the class of models itself is not exposed
-  return Object.entries(Object.getOwnPropertyDescriptors(Provider.prototype))
-    .filter(([name]) => /^[A-Z]/.test(name) && name !== 'BaseToken')
-    .filter(([, { get }]) => {
-      const model: unknown = get?.call(provider)
-      return typeof model === 'function' && model.prototype instanceof base
-    })
-    .map(([name]) => name)
+  for (const [model, { IN_PAYLOAD: members }] of Object.entries(stored)) {
+    const missing = isArtifactModel(model) && missingFact(members, factsOf(model))
+    if (missing) throw new Error(`The entry of ${model} in stores/protocol/models.ts needs ${missing}.`)
+  }
 }
 
 function adapterOf(storage: Storage, model: string): Partial<Adapter> {

@@ -2,6 +2,7 @@ import { inspect } from 'node:util'
 import type Provider from 'oidc-provider'
 import { errors } from 'oidc-provider'
 import { type ActiveClient, withSecret } from '../../stores/clients/clients.ts'
+import { kindOf } from '../endpoints.ts'
 import type { Client } from '../engine.ts'
 import type { ClientDocuments } from '../registration/by-document.ts'
 import { parse, withOidcScopes } from '../registration/metadata.ts'
@@ -78,8 +79,7 @@ function noteRead(id: string, found: ActiveClient | undefined): void {
  * is there.
  */
 function isClientRequest(): boolean {
-  const endpoint = current()?.endpoint
-  return endpoint === 'authorization' || endpoint === 'token'
+  return kindOf(current()?.endpoint).isOfClient
 }
 
 /** Prints a client as its id alone, because the engine's object contains the secret in clear. */

@@ -30,6 +30,10 @@ export const parameterBounds = {
   ui_locales: 512,
 } as const satisfies Record<string, number>
 
+// A parameter that the table does not name, such as one that a newer feature brings.
+const otherwise = 512
+const bounds: Readonly<Record<string, number | undefined>> = parameterBounds
+
 /** The length to which a device's description of itself is kept: enough to recognise the device by. */
 const longestUserAgent = 256 // characters
 
@@ -44,8 +48,8 @@ export function keptUserAgent(given: string): string {
  * @throws InvalidRequest naming the first parameter that is, and its maximum.
  */
 export function assertBounded(parameters: Record<string, unknown>): void {
-  for (const name of Object.keys(parameterBounds) as (keyof typeof parameterBounds)[]) {
-    const most = parameterBounds[name]
+  for (const name of new Set([...Object.keys(parameterBounds), ...Object.keys(parameters)])) {
+    const most = bounds[name] ?? otherwise
     if (bytesOf(parameters[name]) > most) {
       throw new errors.InvalidRequest(`${name} is too long: it may have at most ${most} bytes`)
     }

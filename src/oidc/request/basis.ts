@@ -1,16 +1,13 @@
 import { sha256 } from '../../crypto/digests.ts'
 import type { Basis, Stage } from '../../stores/protocol/stages.ts'
+import { kindOf } from '../endpoints.ts'
 import type { Work } from './work.ts'
-
-// Endpoints where a client gets something because of a person: a session, a code, an approved device. A token request
-// depends instead on the code or token that it redeems: whatever ends what was issued deletes that under the same
-// locks.
-const interactive: readonly Work['endpoint'][] = ['authorization', 'resume', 'device', 'device-resume']
 
 /**
  * Returns what the writes of a request depend on, as it was read: the session that the browser presented, the account
  * in the epoch in which somebody signed in to it, and the client. `undefined` where nobody is signed in, so that
- * nothing is given.
+ * nothing is given. A token request depends instead on the code or token that it redeems: whatever ends what was issued
+ * deletes that under the same locks.
  *
  * @throws Error when something would be given that depends on nothing.
  */
@@ -19,7 +16,7 @@ export function basisOf(
   clientId: string | undefined,
   change: Stage['session'],
 ): Basis | undefined {
-  if (!interactive.includes(endpoint) || clientId === undefined) return undefined
+  if (!kindOf(endpoint).isInteractive || clientId === undefined) return undefined
   const presented = [...sessions.values()].find(({ presentedId }) => presentedId !== undefined)
   const accountId = change?.accountId ?? presented?.found.accountId
   if (accountId === undefined) return undefined

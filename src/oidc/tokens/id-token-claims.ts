@@ -1,5 +1,6 @@
 import type Provider from 'oidc-provider'
 import type { KoaContextWithOIDC } from 'oidc-provider'
+import { sourceOf } from '../request/source.ts'
 import { claimsByScope } from '../scopes.ts'
 
 type IdToken = {
@@ -33,12 +34,12 @@ export function addIdTokenClaims(provider: Provider): void {
  * Returns the claims of the scopes that this request, or the authorization request before it, asks for and that are
  * consented to.
  */
-function grantedClaims({ oidc }: KoaContextWithOIDC): Set<string> {
-  const { AuthorizationCode, RefreshToken, DeviceCode, Grant } = oidc.entities
-  const source = AuthorizationCode ?? RefreshToken ?? DeviceCode
+function grantedClaims(ctx: KoaContextWithOIDC): Set<string> {
+  const { oidc } = ctx
+  const source = sourceOf(ctx)
   // A refresh may be for fewer scopes than the login (RFC 6749 §6).
   const isNarrowed = source !== undefined && oidc.params?.['scope'] !== undefined
   const asked = source && !isNarrowed ? source.scopes : oidc.requestParamScopes
-  const scopes = Grant?.getOIDCScopeFiltered(asked).split(' ') ?? []
+  const scopes = oidc.entities.Grant?.getOIDCScopeFiltered(asked).split(' ') ?? []
   return new Set(scopes.flatMap((scope) => claimsByScope[scope] ?? []))
 }

@@ -1,5 +1,6 @@
 import { decodeJwt } from 'jose'
 import type Provider from 'oidc-provider'
+import type { AccessTokenModel } from '../../stores/protocol/models.ts'
 
 type Token = { kind: string; jti: string; remainingTTL: number; adapter: Adapter; [member: string]: unknown }
 type Adapter = { upsert(id: string, payload: object, expiresIn: number): Promise<unknown> }
@@ -19,13 +20,14 @@ type Context = { route?: string; params?: Record<string, unknown>; entity(key: s
  * revokes one revokes the other. An API that verifies JWTs by the published keys alone does not learn of it.
  */
 export function introspectJwts(provider: Provider): void {
-  for (const model of [provider.AccessToken, provider.ClientCredentials] as unknown as Model[]) keepJwts(model)
+  const { AccessToken, ClientCredentials } = provider as unknown as Record<AccessTokenModel, Model>
+  const models: Record<AccessTokenModel, Model> = { AccessToken, ClientCredentials }
+  for (const model of Object.values(models)) keepJwts(model)
 
   // For userinfo, which the tokens of some APIs open too. At introspection, the engine receives the key of the stored
   // token.
-  const accessTokens = provider.AccessToken as unknown as Model
-  const find = accessTokens.find.bind(accessTokens)
-  accessTokens.find = (value, options) => find(isStructured(value) ? handleOf(value) : value, options)
+  const find = AccessToken.find.bind(AccessToken)
+  AccessToken.find = (value, options) => find(isStructured(value) ? handleOf(value) : value, options)
 
   // The engine rejects JWTs after it knows the client, and then looks up the `token` in `params`. So it is replaced
   // there when the client becomes known.
