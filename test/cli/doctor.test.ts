@@ -113,7 +113,7 @@ describe('postern doctor', () => {
     await postern.database.query(`alter database ${name} reset synchronous_commit`)
     expect(isWell).toBe(false)
     expect(text).toContain('✗ synchronous_commit is off')
-    expect(text).toContain('! ACESS_TOKEN_TTL_SECONDS is no setting')
+    expect(text).toContain('! ACESS_TOKEN_TTL_SECONDS is not a setting')
   })
 
   test('changes nothing, not even an empty database', async () => {

@@ -103,7 +103,7 @@ describe('a misspelt setting', () => {
     const { code, stdout, stderr } = await commandLine(['config'], { env })
     expect([code, stderr]).toEqual([
       0,
-      'ACESS_TOKEN_TTL_SECONDS is no setting. Did you mean ACCESS_TOKEN_TTL_SECONDS?\n',
+      'ACESS_TOKEN_TTL_SECONDS is not a setting. Did you mean ACCESS_TOKEN_TTL_SECONDS?\n',
     ])
     expect(stdout).toContain('ACCESS_TOKEN_TTL_SECONDS=600')
   })
@@ -114,7 +114,7 @@ describe('a misspelt setting', () => {
     })
     expect(code).toBe(2)
     expect(stderr).toContain('ENCRYPTION_KEYS is required')
-    expect(stderr).toContain('ENCRYPTION_KEY is no setting. Did you mean ENCRYPTION_KEYS?')
+    expect(stderr).toContain('ENCRYPTION_KEY is not a setting. Did you mean ENCRYPTION_KEYS?')
     expect(stderr).not.toContain('hunter2')
   })
 

@@ -36,7 +36,7 @@ describe('a secret', () => {
   test.each(commandLines)('is not accepted as an argument, where others could read it: %s', async (line) => {
     const { code, stdout, stderr } = await run(line.split(' '), `${secret}\n`)
     expect([code, stdout]).toEqual([2, ''])
-    expect(stderr).toContain('is not taken as an argument, which others could read.')
+    expect(stderr).toContain('is not accepted as an argument, which others could read.')
     expect(stderr).toContain('read from standard input')
     expect(stderr).not.toContain(secret)
   })

@@ -33,7 +33,7 @@ something is a problem.`,
 
 /** Everything that is found with these settings. */
 export async function examineAll(env: Session['env']): Promise<Finding[]> {
-  const strange = misspelt(env).map(({ name, meant }) => warning(`${name} is no setting`, `Did you mean ${meant}?`))
+  const strange = misspelt(env).map(({ name, meant }) => warning(`${name} is not a setting`, `Did you mean ${meant}?`))
   let config: Config
   try {
     config = parse(env)
