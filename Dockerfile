@@ -9,7 +9,7 @@ RUN npm run build
 
 FROM node:26-slim AS production
 WORKDIR /app
-# Without the embedded PostgreSQL, which is the only optional dependency: a container gets a DATABASE_URL.
+# Leaves out the embedded PostgreSQL, the only optional dependency: a container gets a DATABASE_URL.
 COPY package.json package-lock.json ./
 RUN npm ci --omit=dev --omit=optional
 COPY bin ./bin

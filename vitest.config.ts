@@ -28,7 +28,7 @@ export default defineConfig({
           globalSetup,
         },
       },
-      { extends: true, test: { name: 'drills', include: drills, globalSetup } },
+      { extends: true, test: { name: 'drills', include: drills, exclude: inBrowser, globalSetup } },
     ],
     setupFiles: ['src/runtime.ts'],
     // Only so that a test which hangs ends. A busy machine must not fail one that does not.

@@ -3,7 +3,8 @@ import { ask } from './ask.ts'
 import type { Bounds, Job, Slice } from './load.ts'
 import type { Memory } from './meter.ts'
 import { operations } from './operations.ts'
-import { type Measured, type Sample, summarize } from './report.ts'
+import { summarize } from './report.ts'
+import type { Measured, Remembered, Sample } from './results.ts'
 import type { Target } from './targets.ts'
 
 export type Effort = Bounds & { rounds: number; connections: number }
@@ -46,9 +47,6 @@ export async function compare(
   const names = targets.map(({ name }) => name)
   return summarize(operation, names, rounds)
 }
-
-/** The memory that a server uses after each round. */
-export type Remembered = { target: string; memory: Memory[] }
 
 /** Measures client_credentials and the memory that it takes. */
 export async function compareClients(

@@ -1,22 +1,5 @@
 import { cpus } from 'node:os'
-import type { Remembered } from './compare.ts'
-
-export type Sample = {
-  perSecond: number
-  p50Ms: number
-  p99Ms: number
-  requests: number
-  cpuMsPerRequest: number
-  statementsPerRequest: number
-}
-
-export type Measured = Omit<Sample, 'requests'> & {
-  operation: string
-  target: string
-  requests: number
-  /** Requests per second of this target divided by those of the first: median, least and most of the rounds. */
-  ratio: { median: number; least: number; most: number }
-}
+import type { Measured, Remembered, Sample } from './results.ts'
 
 export type Machine = {
   cores: number

@@ -4,10 +4,11 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { start } from '../src/database/embedded/index.ts'
-import { compare, compareClients, type Remembered } from './compare.ts'
+import { compare, compareClients } from './compare.ts'
 import { operations } from './operations.ts'
 import { type Options, parseOptions, usage } from './options.ts'
-import { describeMachine, type Measured, toMemoryTable, toTable } from './report.ts'
+import { describeMachine, toMemoryTable, toTable } from './report.ts'
+import type { Measured, Remembered } from './results.ts'
 import { administer, startMemory, startOther, startPostern, type Target } from './targets.ts'
 
 const settingsQuery = `select split_part(version(), ' on ', 1) as version, current_setting('fsync') as fsync,

@@ -1,5 +1,5 @@
-# Run once by the image of PostgreSQL, while the cluster is empty: the role that Postern works as. It owns one database
-# and is otherwise nobody; the superuser is for you alone.
+# Creates the role that Postern connects as. The image of PostgreSQL runs this once, while the cluster is empty. The role
+# owns one database and has no other rights; only you use the superuser.
 psql --set=ON_ERROR_STOP=1 --no-psqlrc --username "$POSTGRES_USER" --dbname postgres <<'SQL'
 \getenv password POSTERN_PASSWORD
 create role postern login nosuperuser nocreatedb nocreaterole noreplication nobypassrls password :'password';

@@ -147,7 +147,7 @@ function handlersOf({
       csrf: createCsrf({ issuer: config.ISSUER, key: csrfKey }),
       signIn,
       resourceServers: postern.resourceServers,
-      findWayBack: postern.findWayBack,
+      findStoppedSignIn: postern.findStoppedSignIn,
       grantLifetimeSeconds: lifetimes(config).grant,
       interactionLifetimeSeconds: config.INTERACTION_TTL_SECONDS,
       isStopping: () => status.isStopping,

@@ -40,7 +40,7 @@ const wholeSources = ['src', 'migrations']
  * The rooms of oidc/. A file imports from its own room or an earlier one. A name without a folder is a file at the top.
  */
 const roomsOfOidc = [
-  ['acr', 'admin-resource', 'endpoints', 'engine', 'fapi', 'lifetimes', 'pairwise', 'scopes', 'too-many'], // tables
+  ['acr', 'admin-resource', 'endpoints', 'engine', 'fapi', 'lifetimes', 'pairwise', 'scopes', 'too-many-requests'], // tables
   ['request'],
   ['reasons'],
   ['parameters'],
@@ -80,7 +80,7 @@ const decidedByTheStatement: Record<string, string> = {
   'protocol/artifacts.consume': 'it must be unused',
   'protocol/artifacts.release': 'only the request that consumed it calls it',
   'protocol/artifacts.update': 'the payload must be the one that was read',
-  'clients/lifetimes.touch': 'writes the time, and reads the rest in the same statement',
+  'clients/lifetimes.noteUse': 'writes the time, and reads the rest in the same statement',
   'protocol/grants.extend': 'writes the time, and leaves what is granted unchanged',
   'keys/keys.setPublicJwk': 'the public part of a key never changes',
   'clients/registration-tokens.revoke': 'writes the time',
@@ -243,6 +243,7 @@ const importsHaveNoCycle: Rule = (sources) => {
 }
 
 const sources = wholeSources.flatMap((folder) => read(`${folder}/**/*.ts`))
+const programs = ['bench', 'examples'].flatMap((folder) => read(`${folder}/**/*.ts`))
 const templates = read('templates/**/*.njk')
 
 /** Returns the store functions of a file that change rows without being given a transaction. */
@@ -396,10 +397,11 @@ describe('the source', () => {
     holds(runtimeComesFirst, sources, file('src/runtime.ts', `import 'node:fs'`))
   })
 
-  test('has no import cycle', () => {
+  test('has no import cycle, and neither have bench/ and examples/', () => {
+    expect(programs.length).toBeGreaterThan(20)
     holds(
       importsHaveNoCycle,
-      sources,
+      [...sources, ...programs],
       [
         { path: 'src/oidc/a.ts', text: `import { b } from './b.ts'` },
         { path: 'src/oidc/b.ts', text: `import { a } from './a.ts'` },
@@ -423,7 +425,7 @@ describe('the tests', () => {
   const filesOf = (patterns: readonly string[]) => patterns.flatMap((pattern) => globSync(pattern, { cwd: repository }))
   const byPath = new Map(tests.map((source) => [source.path, source]))
 
-  /** A test file and everything of test/ that it loads. */
+  /** Returns a test file and every file of test/ that it loads. */
   function loadedBy(path: string, known = new Set<string>()): Set<string> {
     const source = byPath.get(path)
     if (!source || known.has(path)) return known
@@ -436,14 +438,14 @@ describe('the tests', () => {
       /\binject\('postgresUrl'\)|'node:child_process'|'playwright-core'/.test(byPath.get(loaded)?.text ?? ''),
     )
 
-  test('that are quick are those that need neither a database nor another process nor a browser', () => {
+  test('are quick exactly if they need neither a database nor another process nor a browser', () => {
     const all = tests.map(({ path }) => path).filter((path) => path.endsWith('.test.ts'))
     const listed = filesOf(quick)
     expect(all.filter(isQuick).sort()).toEqual([...listed, ...filesOf(text)].filter(isQuick).sort())
     expect(listed.filter((path) => !isQuick(path))).toEqual([])
   })
 
-  test('that are drills exist', () => {
+  test('include every drill that is listed', () => {
     for (const pattern of drills) expect(filesOf([pattern]), pattern).not.toEqual([])
   })
 })

@@ -131,6 +131,17 @@ describe('docs/architecture.md', () => {
     }
   })
 
+  test('names every folder of the source two levels deep, below its parent', () => {
+    const [, folders = ''] = /^## Folders\n([\s\S]*?)^## /m.exec(architecture) ?? []
+    const within = globSync('src/*/*/', { cwd: repository })
+    expect(within.length).toBeGreaterThan(20)
+    for (const path of within) {
+      const [, parent = '', name = ''] = path.split('/')
+      const [, below = ''] = new RegExp(`^  \\S*(?:.*, )?${parent}/ .*\n((?:    .*\n)*)`, 'm').exec(folders) ?? []
+      expect(below, parent).toMatch(new RegExp(`^    ${name}/`, 'm'))
+    }
+  })
+
   test('names only files that exist', () => {
     const named = [...architecture.matchAll(/`((?:[\w-]+\/)*[\w.-]+\.ts)`/g)].map(([, path = '']) => path)
     expect(named.length).toBeGreaterThan(20)
@@ -188,6 +199,19 @@ describe('every document', () => {
       for (const [, name = ''] of read(document).matchAll(/npm run (?:-\S+ )*([\w-]+(?::[\w-]+)*)/g))
         expect(scripts).toHaveProperty(name)
     }
+  })
+
+  test('names only source files and folders that exist', () => {
+    const roots = 'src|test|docs|examples|bench|deploy|migrations|templates'
+    const path = new RegExp(`^(?:(?:${roots})/[\\w./-]*|(?:[\\w-]+/)+[\\w.-]+\\.ts)$`)
+    const missing = documents.flatMap((document) => {
+      const named = [...read(document).matchAll(/`([^`\n]+)`/g)]
+        .map(([, code = '']) => code)
+        .filter((code) => path.test(code))
+      const exists = (name: string) => ['', 'src', 'test'].some((place) => existsSync(join(repository, place, name)))
+      return named.filter((name) => !exists(name)).map((name) => `${document}: ${name}`)
+    })
+    expect(missing).toEqual([])
   })
 
   test('links to files and headings that exist', () => {

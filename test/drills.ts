@@ -6,12 +6,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 
-// Runs what takes too long for `npm test`: the drills of test/support/kinds.ts, and then the protocol suite once for each
-// algorithm that ID tokens can be signed with, apart from the RS256 of `npm test`.
+// Runs the tests that take too long for `npm test`: the drills of test/support/kinds.ts, and then the protocol suite once
+// for each algorithm that can sign ID tokens, except RS256, which `npm test` covers.
 //
-//   --brief         the whole protocol suite with ML-DSA-65 only; with the other algorithms it leaves out what is about
-//                   registration, which takes half of the time
-//   --reports DIR   leaves vitest's reports there, as JSON
+//   --brief         runs the whole protocol suite with ML-DSA-65 only; for the other algorithms it skips registration,
+//                   which takes half of the time
+//   --reports DIR   leaves vitest's JSON reports in DIR
 
 const algorithms = ['ES256', 'EdDSA', 'PS256', 'ML-DSA-65']
 const suite = globSync('test/protocol/*.test.ts')
@@ -35,7 +35,7 @@ try {
   if (!values.reports) await rm(folder, { recursive: true })
 }
 
-/** Runs the drills in sight, since some print tables, and returns whether they passed. */
+/** Runs the drills with visible output, because some print tables, and returns whether they passed. */
 async function runDrills(): Promise<boolean> {
   const report = join(folder, 'drills.json')
   const options = ['run', '--project=drills', '--reporter=default', '--reporter=json', `--outputFile.json=${report}`]

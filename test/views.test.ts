@@ -391,7 +391,7 @@ describe('the consent page', () => {
     expect(hrefs(page({ client: { ...reviewed, ...uris } }))).toEqual([uris.tosUri])
   })
 
-  test.each<[who: string, asker: Views['consent']['client'], linked: string[]]>([
+  test.each<[who: string, shown: Views['consent']['client'], linked: string[]]>([
     ['a reviewed app to any host', { ...client, ...noLinks }, ['rp.example', 'accounts.google.example']],
     [
       'an unreviewed app to the host that receives the answer',
@@ -422,9 +422,9 @@ describe('the consent page', () => {
       },
       [],
     ],
-  ])('links %s, and names the host of every address', (_who, asker, linked) => {
+  ])('links %s, and names the host of every address', (_who, shown, linked) => {
     const html = page({
-      client: { ...asker, uri: 'https://rp.example/', policyUri: 'https://accounts.google.example/privacy' },
+      client: { ...shown, uri: 'https://rp.example/', policyUri: 'https://accounts.google.example/privacy' },
     })
     expect(hrefs(html).map((href) => new URL(String(href)).host)).toEqual(linked)
     for (const host of ['rp.example', 'accounts.google.example']) {
@@ -437,9 +437,9 @@ describe('the name of an unreviewed app', () => {
   const hostile = 'Acme”. You return to accounts.acme.example. It is “good" «yes» „so‟ ＂x＂ ❞'
   const pages = (name: string) =>
     names.flatMap((view) =>
-      [stranger, { ...published, host: 'evil.example' }, { ...stranger, host: '' }].flatMap((asker) => {
+      [stranger, { ...published, host: 'evil.example' }, { ...stranger, host: '' }].flatMap((shown) => {
         const data = examples[view] as { client?: object }
-        return data.client ? [render(view, { ...data, client: { ...data.client, ...asker, name } } as never)] : []
+        return data.client ? [render(view, { ...data, client: { ...data.client, ...shown, name } } as never)] : []
       }),
     )
 

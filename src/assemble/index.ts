@@ -10,7 +10,7 @@ import { type Step, unseen } from '../log/progress.ts'
 import { createClientCache } from '../oidc/clients/cache.ts'
 import { createResourceServers, type ResourceServers } from '../oidc/permissions/resource-servers.ts'
 import { createProviders } from '../oidc/provider.ts'
-import { createWayBack, type FindWayBack } from '../oidc/request/expired-interactions.ts'
+import { createFindStoppedSignIn, type FindStoppedSignIn } from '../oidc/request/stopped-sign-ins.ts'
 import { type ClientCache, createStorage, type Storage } from '../oidc/request/storage.ts'
 import { createViews, type Render } from '../views/render.ts'
 import { prepare } from './prepare.ts'
@@ -30,7 +30,7 @@ export type Postern = {
   resourceServers: ResourceServers
   passwords: Passwords
   render: Render
-  findWayBack: FindWayBack
+  findStoppedSignIn: FindStoppedSignIn
   close(): Promise<void>
 }
 
@@ -71,13 +71,13 @@ export async function assemble(config: Config, options: PosternOptions): Promise
     reuseWindowSeconds: config.REFRESH_TOKEN_REUSE_WINDOW_SECONDS,
   })
   const { render } = createViews()
-  const findWayBack = createWayBack({ storage })
+  const findStoppedSignIn = createFindStoppedSignIn({ storage })
   const providerWith = createProviders({
     config,
     storage,
     resourceServers,
     render,
-    findWayBack,
+    findStoppedSignIn,
     throttleKey: keyring.throttleKey,
     log,
     fetch: options.fetch,
@@ -102,7 +102,7 @@ export async function assemble(config: Config, options: PosternOptions): Promise
     resourceServers,
     passwords: createPasswords(),
     render,
-    findWayBack,
+    findStoppedSignIn,
     close: () => kept.disposeAsync(),
   }
 }

@@ -7,7 +7,7 @@ import * as replays from '../stores/protocol/replays.ts'
 import { passwordClass } from './acr.ts'
 import { adapterWith, assertModelsKnown } from './adapters/index.ts'
 import { assertionRules } from './clients/assertions.ts'
-import { keepClients } from './clients/find.ts'
+import { overrideClientFind } from './clients/find.ts'
 import type { Logos } from './clients/logos.ts'
 import { loadGrant } from './consent/remembered.ts'
 import { routes } from './endpoints.ts'
@@ -29,11 +29,11 @@ import { type DynamicRegistration, readAnyForm } from './registration/by-client.
 import type { ClientDocuments } from './registration/by-document.ts'
 import { extraClientMetadata } from './registration/metadata.ts'
 import { sourceOf } from './request/source.ts'
-import { type Storage, translated } from './request/storage.ts'
+import { type Storage, withEngineErrors } from './request/storage.ts'
 import { current } from './request/work.ts'
 import { claimsByScope, claimsOf, scopes } from './scopes.ts'
 import { externalKey } from './tokens/external-keys.ts'
-import { fillIdTokens } from './tokens/id-token-claims.ts'
+import { addIdTokenClaims } from './tokens/id-token-claims.ts'
 import { introspectJwts } from './tokens/introspected-jwts.ts'
 import { refusePublicIntrospection } from './tokens/public-introspection.ts'
 import { rotates } from './tokens/rotation.ts'
@@ -114,8 +114,8 @@ export function createProvider(dependencies: ProviderDependencies): Provider {
     // 9068 §2.2).
     extraTokenClaims: async (ctx, token) =>
       token.kind === 'AccessToken' ? authenticationOf(ctx) : { sub: token.clientId },
-    findAccount: (_ctx, sub) => translated(findAccount(storage, sub)),
-    loadExistingGrant: (ctx) => translated(loadGrant({ config, storage, prompts, resourceServers }, ctx)),
+    findAccount: (_ctx, sub) => withEngineErrors(findAccount(storage, sub)),
+    loadExistingGrant: (ctx) => withEngineErrors(loadGrant({ config, storage, prompts, resourceServers }, ctx)),
     interactions: { url: (_ctx, interaction) => `/interaction/${interaction.uid}`, policy: prompts },
     extraParams: {
       // The engine calls this when it has read the request, including a request object, and accepted its redirect URI.
@@ -165,14 +165,14 @@ export function createProvider(dependencies: ProviderDependencies): Provider {
   provider.ReplayDetection.unique = async (iss, jti, exp) => {
     const expiresAt = new Date(Math.max(Number(exp) * 1000, Date.now()) + proofWindowMs)
     const idHash = sha256(`${iss}\0${jti}`)
-    const isFirst = await translated(replays.redeem(storage.db, idHash, expiresAt))
+    const isFirst = await withEngineErrors(replays.redeem(storage.db, idHash, expiresAt))
     if (isFirst) current()?.writes.redeemedProofs.push(idHash)
     return isFirst
   }
-  keepClients(provider, { storage, documents, logos })
+  overrideClientFind(provider, { storage, documents, logos })
   narrowWhenUsed(provider, resourceServers)
   introspectJwts(provider)
-  fillIdTokens(provider)
+  addIdTokenClaims(provider)
   refusePublicIntrospection(provider)
   readAnyForm(provider)
   if (!config.ALLOW_FORM_POST) advertiseNoFormPost(provider)

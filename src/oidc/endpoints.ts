@@ -44,8 +44,8 @@ export type Address = {
   authenticatesClient: boolean
   /** Whether interactions begin or continue here, so that a cookie identifies the browser. */
   isOfInteraction: boolean
-  /** Whether a `GET` changes nothing, so that it may be answered in advance. */
-  isStill: boolean
+  /** Whether `GET` is safe (RFC 9110 §9.2.1), so that it may be answered in advance. */
+  isSafe: boolean
   /** Whether a segment is an identifier that only its holder should know, so that it is not logged. */
   hasSecret: boolean
 }
@@ -56,7 +56,7 @@ const json = { errors: 'json', endpoint: 'other' } as const
 const form = { ...page, methods: 'POST', pageOf: interaction, isOfInteraction: true, hasSecret: true } as const
 const client = { ...json, methods: 'POST OPTIONS', authenticatesClient: true } as const
 const metadata = { ...json, methods: 'GET OPTIONS' } as const
-const file = { ...page, methods: 'GET', isStill: true } as const
+const file = { ...page, methods: 'GET', isSafe: true } as const
 
 type Row = Pick<Address, 'errors' | 'endpoint'> & { methods: string } & Partial<Omit<Address, 'path' | 'methods'>>
 
@@ -101,7 +101,7 @@ export const addresses: readonly Address[] = Object.entries(table).map(([path, {
   pageOf: undefined,
   authenticatesClient: false,
   isOfInteraction: false,
-  isStill: false,
+  isSafe: false,
   hasSecret: false,
   ...row,
   path,

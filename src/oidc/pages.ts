@@ -1,16 +1,16 @@
 import type { Configuration, KoaContextWithOIDC } from 'oidc-provider'
-import type { Asker } from '../views/askers.ts'
 import type { DeviceCodeError } from '../views/pages/device-code.ts'
 import type { Explanation } from '../views/pages/error.ts'
 import type { Render } from '../views/render.ts'
+import type { ShownClient } from '../views/shown-client.ts'
 import type { ErrorCode } from '../views/texts/index.ts'
-import { askerOf } from './clients/askers.ts'
+import { shownClient } from './clients/shown.ts'
 import { isForPrograms } from './endpoints.ts'
 import { keptUserAgent } from './parameters/bounds.ts'
-import { noteRefusal } from './reasons/noting.ts'
-import { backTo, type FindWayBack } from './request/expired-interactions.ts'
+import { recordRefusal } from './reasons/refusals.ts'
+import { backTo, type FindStoppedSignIn } from './request/stopped-sign-ins.ts'
 import { current } from './request/work.ts'
-import { TooMany } from './too-many.ts'
+import { TooManyRequests } from './too-many-requests.ts'
 
 type Features = NonNullable<Configuration['features']>
 
@@ -29,17 +29,17 @@ const deviceErrors: Record<string, DeviceCodeError> = {
   NotFoundError: 'not-found',
   ExpiredError: 'expired',
   AlreadyUsedError: 'used',
-  TooMany: 'too-many',
+  TooManyRequests: 'too-many',
 }
 
 export type PagesDependencies = {
   render: Render
-  findWayBack: FindWayBack
+  findStoppedSignIn: FindStoppedSignIn
   /** Explains why a request was refused, where the page may say so: on a developer's own machine. */
   explain: ((ctx: KoaContextWithOIDC) => Promise<Explanation> | undefined) | undefined
 }
 
-export function createPages({ render, findWayBack, explain }: PagesDependencies): Pages {
+export function createPages({ render, findStoppedSignIn, explain }: PagesDependencies): Pages {
   // The engine's token against forged forms. Our forms send it in the engine's own field, `xsrf`.
   const xsrf = (ctx: KoaContextWithOIDC) => String((ctx.oidc.session as { state?: { secret?: string } })?.state?.secret)
 
@@ -53,7 +53,7 @@ export function createPages({ render, findWayBack, explain }: PagesDependencies)
         ctx.body = render('sign-out', {
           action: ctx.oidc.urlFor('end_session_confirm'),
           xsrf: xsrf(ctx),
-          client: client && askerOf(client),
+          client: client && shownClient(client),
           account: account && { name: String(account.profile['name'] ?? account.email), email: account.email },
           cannotReturn,
         })
@@ -64,7 +64,7 @@ export function createPages({ render, findWayBack, explain }: PagesDependencies)
         ctx.body = render('signed-out', {
           isSignedIn: accountId !== undefined,
           cannotReturn: ctx.query['returned'] === 'no',
-          back: client && backTo([client.clientUri], askerOf(client)),
+          back: client && backTo([client.clientUri], shownClient(client)),
         })
       },
     },
@@ -73,13 +73,13 @@ export function createPages({ render, findWayBack, explain }: PagesDependencies)
       deviceInfo: (ctx) => ({ ip: ctx.ip, ua: keptUserAgent(ctx.get('user-agent')) }),
       async userCodeInputSource(ctx, _form, _out, error) {
         if (error?.name === 'AbortedError') {
-          ctx.body = render('device-done', { outcome: 'denied', client: askerIn(ctx) })
+          ctx.body = render('device-done', { outcome: 'denied', client: shownClientIn(ctx) })
           return
         }
-        if (error) noteRefusal(ctx, error)
+        if (error) recordRefusal(ctx, error)
         const isInputError = error && error.name in deviceErrors
-        if (isInputError) ctx.status = error instanceof TooMany ? error.statusCode : 400
-        if (error instanceof TooMany) ctx.set('Retry-After', String(error.retryAfterSeconds))
+        if (isInputError) ctx.status = error instanceof TooManyRequests ? error.statusCode : 400
+        if (error instanceof TooManyRequests) ctx.set('Retry-After', String(error.retryAfterSeconds))
         ctx.body = render('device-code', {
           action: ctx.oidc.urlFor('code_verification'),
           xsrf: xsrf(ctx),
@@ -93,25 +93,25 @@ export function createPages({ render, findWayBack, explain }: PagesDependencies)
           action: ctx.oidc.urlFor('code_verification'),
           xsrf: xsrf(ctx),
           userCode,
-          client: askerOf(client), // a device has no address to return to
+          client: shownClient(client), // a device has no address to return to
           device: { ip, userAgent: ua },
         })
       },
       async successSource(ctx) {
-        ctx.body = render('device-done', { outcome: 'approved', client: askerIn(ctx) })
+        ctx.body = render('device-done', { outcome: 'approved', client: shownClientIn(ctx) })
       },
     },
 
     async renderError(ctx, out, error) {
-      noteRefusal(ctx, error)
+      recordRefusal(ctx, error)
       if (isForPrograms(ctx.path)) {
         ctx.body = out // the engine goes by `Accept`, where some libraries always name HTML first (RFC 6749 §5.2)
         return
       }
       const uid = (ctx['params'] as { uid?: string } | undefined)?.uid
-      const wayBack =
-        error.name === 'SessionNotFound' && uid ? await findWayBack(uid).catch(() => undefined) : undefined
-      const code = wayBack?.page ?? codeOf(error)
+      const stopped =
+        error.name === 'SessionNotFound' && uid ? await findStoppedSignIn(uid).catch(() => undefined) : undefined
+      const code = stopped?.page ?? codeOf(error)
       ctx.type = 'html'
       ctx.body = render('error', {
         code,
@@ -119,14 +119,14 @@ export function createPages({ render, findWayBack, explain }: PagesDependencies)
         developer: code === 'protocol' ? await explain?.(ctx) : undefined,
         error: out.error,
         errorDescription: out.error_description,
-        back: wayBack?.back,
+        back: stopped?.back,
       })
     },
   }
 }
 
-function askerIn({ oidc: { client } }: KoaContextWithOIDC): Asker | undefined {
-  return client && askerOf(client)
+function shownClientIn({ oidc: { client } }: KoaContextWithOIDC): ShownClient | undefined {
+  return client && shownClient(client)
 }
 
 function codeOf(error: Error): ErrorCode {

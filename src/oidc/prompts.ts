@@ -13,8 +13,8 @@ export const signInEnded = 'sign_in_ended'
 export function policy(pairwiseSubject: PairwiseSubject): Prompts {
   const prompts = interactionPolicy.base()
   prompts.add(new interactionPolicy.Prompt({ name: 'select_account', requestable: true }), 0)
-  expectTheHintedPerson(prompts, pairwiseSubject)
-  tellOfEndedSignIns(prompts)
+  requireHintedPerson(prompts, pairwiseSubject)
+  explainEndedSignIns(prompts)
   askAgainForRequiredScopes(prompts)
   return prompts
 }
@@ -24,7 +24,7 @@ export function policy(pairwiseSubject: PairwiseSubject): Prompts {
  * person (OpenID Connect Core §3.1.2.2). The engine compares the two when a request arrives, and not again after a page
  * was shown, so anybody could sign in there.
  */
-function expectTheHintedPerson(prompts: Prompts, pairwiseSubject: PairwiseSubject): void {
+function requireHintedPerson(prompts: Prompts, pairwiseSubject: PairwiseSubject): void {
   const checks = prompts.get('login')?.checks
   const arriving = checks?.get('id_token_hint')
   if (!checks || !arriving) throw new Error('The engine has no check of id_token_hint.')
@@ -43,7 +43,7 @@ function expectTheHintedPerson(prompts: Prompts, pairwiseSubject: PairwiseSubjec
 }
 
 /** Makes the sign-in page say why the sign-in that was just made does not count. */
-function tellOfEndedSignIns(prompts: Prompts): void {
+function explainEndedSignIns(prompts: Prompts): void {
   const description = 'the sign-in has ended'
   const hasEnded = ({ oidc }: KoaContextWithOIDC) =>
     current()?.reads.hasSignInEnded === true && !oidc.session?.accountId
@@ -72,13 +72,13 @@ function askAgainForRequiredScopes(prompts: Prompts): void {
   prompts.get('consent')?.checks.add(check)
 }
 
-const aboutUndecided = ['op_scopes_missing', 'op_claims_missing', 'rs_scopes_missing']
+const consentReasons = ['op_scopes_missing', 'op_claims_missing', 'rs_scopes_missing']
 
 /** Returns whether a page will be shown for another reason than that something is undecided. */
-export async function asksBesides(prompts: Prompts, ctx: KoaContextWithOIDC): Promise<boolean> {
+export async function needsOtherPrompt(prompts: Prompts, ctx: KoaContextWithOIDC): Promise<boolean> {
   for (const { checks } of prompts) {
     for (const { reason, check } of checks) {
-      if (!aboutUndecided.includes(reason) && (await check(ctx))) return true
+      if (!consentReasons.includes(reason) && (await check(ctx))) return true
     }
   }
   return false

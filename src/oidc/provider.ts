@@ -12,11 +12,11 @@ import { routes } from './endpoints.ts'
 import { createPages } from './pages.ts'
 import { acceptRequestUris } from './parameters/request-uris.ts'
 import type { ResourceServers } from './permissions/resource-servers.ts'
-import { explain } from './reasons/noting.ts'
+import { explain } from './reasons/refusals.ts'
 import { createDynamicRegistration } from './registration/by-client.ts'
 import { createClientDocuments } from './registration/by-document.ts'
 import { createDocuments } from './registration/document-fetch.ts'
-import type { FindWayBack } from './request/expired-interactions.ts'
+import type { FindStoppedSignIn } from './request/stopped-sign-ins.ts'
 import type { Storage } from './request/storage.ts'
 
 export type ProvidersDependencies = {
@@ -24,7 +24,7 @@ export type ProvidersDependencies = {
   storage: Storage
   resourceServers: ResourceServers
   render: Render
-  findWayBack: FindWayBack
+  findStoppedSignIn: FindStoppedSignIn
   throttleKey: Secret<Buffer>
   log: Logger
   /** Fetches the addresses that clients name; by default the guarded way. */
@@ -40,7 +40,7 @@ export function createProviders({
   storage,
   resourceServers,
   render,
-  findWayBack,
+  findStoppedSignIn,
   throttleKey,
   log,
   ...options
@@ -71,7 +71,7 @@ export function createProviders({
   const read = createDocuments({ db: storage.db, throttleKey, fetch })
   const pages = createPages({
     render,
-    findWayBack,
+    findStoppedSignIn,
     explain: isLocal ? (ctx) => explain(storage.db, ctx) : undefined,
   })
   const logos = createLogos({ db: storage.db, fetch, log })

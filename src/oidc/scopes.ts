@@ -33,7 +33,7 @@ export const scopes: Record<ScopeName, { claims: Claims }> = {
  * Returns whether a scope belongs to OpenID Connect. No API can use its name, because the `scope` of any client may
  * contain it.
  */
-export function isScope(name: string): name is ScopeName {
+export function isOidcScope(name: string): name is ScopeName {
   return Object.hasOwn(scopes, name)
 }
 

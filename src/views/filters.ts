@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { isLoopback, isOfApp, isVerified, knownAs, knownHost, links, quoted, scheme } from './askers.ts'
+import { isLoopback, isOfApp, isVerified, knownAs, knownHost, links, quoted, scheme } from './shown-client.ts'
 import { filled, type Texts } from './texts/index.ts'
 
 /** Creates the filters that templates may use. */

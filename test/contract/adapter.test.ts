@@ -193,7 +193,7 @@ describe('something that was destroyed, when a request that still holds it saves
     const id = await createGrant()
     const held = await grants.findById(storage().db, id)
     await adapter('Grant').destroy(id)
-    await expect(save('Grant', id, held?.payload ?? {})).rejects.toThrow('not something this model has')
+    await expect(save('Grant', id, held?.payload ?? {})).rejects.toThrow('This model has no upsert.')
     await grants.extend(storage().db, id, inAnHour())
     expect(await find('Grant', id)).toBeUndefined()
   })

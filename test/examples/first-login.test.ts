@@ -9,7 +9,7 @@ import { createVisitor } from '../support/visitor.ts'
 
 const repository = join(import.meta.dirname, '..', '..')
 
-// A user has curl, or runs the other tests; CI has it.
+// A user has curl or runs only the other tests; CI has it.
 const canRun = process.env['CI'] !== undefined || spawnSync('curl', ['--version']).status === 0
 
 let postern: TestPostern

@@ -183,7 +183,7 @@ describe('RFC 9728 §3: the metadata of the API', () => {
 })
 
 describe('starting the example API', () => {
-  test('works without a provider, until which every token is rejected, with the reason printed', async () => {
+  test('works without a provider, but rejects every token until there is one, and prints the reason', async () => {
     const [port, nowhere] = [await freePort(), await freePort()]
     const server = run('examples/resource-server/main.ts', {
       ...settings(api, port),

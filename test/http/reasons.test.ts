@@ -117,7 +117,7 @@ const cases: Case[] = [
     'another redirect_uri than the request had',
     async () => redeem(await codeOf(), { redirect_uri: `${callback}/?secret=1` }),
     {
-      reason: expect.stringContaining('redirect_uri is not the one of the authorization request'),
+      reason: expect.stringContaining('redirect_uri is not that of the authorization request'),
       expected: callback,
       received: `${callback}/?secret=…`,
     },
@@ -142,7 +142,7 @@ const cases: Case[] = [
   [
     'a client that does not exist',
     () => token({ grant_type: 'client_credentials' }, { client_id: 'nobody', client_secret: 'x' }),
-    { error: 'invalid_client', reason: 'there is no client of this id', received: 'nobody' },
+    { error: 'invalid_client', reason: 'there is no client with this id', received: 'nobody' },
   ],
   [
     'a client that was disabled',
@@ -205,7 +205,7 @@ const cases: Case[] = [
     },
     {
       error: 'invalid_token',
-      reason: expect.stringContaining('also by what was done to its account'),
+      reason: expect.stringContaining('perhaps with its account or client'),
     },
   ],
   [

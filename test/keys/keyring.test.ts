@@ -97,8 +97,8 @@ describe('ENCRYPTION_KEYS', () => {
 
 describe('building a provider', () => {
   const build = (change: Partial<Keyring>) => {
-    const { config, keyring, storage, resourceServers, render, findWayBack } = first()
-    const pages = createPages({ render, findWayBack, explain: undefined })
+    const { config, keyring, storage, resourceServers, render, findStoppedSignIn } = first()
+    const pages = createPages({ render, findStoppedSignIn, explain: undefined })
     const registration = createDynamicRegistration({ storage, verifyStatement: async () => ({ claims: {} }) })
     return createProvider({
       config,

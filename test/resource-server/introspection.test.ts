@@ -132,7 +132,7 @@ describe('RFC 7662 §2: the guard asks the authorization server about a token', 
 })
 
 describe('an answer about a token', () => {
-  test('is valid for as long as it says, and not requested again in that time', async () => {
+  test('is valid for five seconds by default, and not requested again in that time', async () => {
     vi.useFakeTimers({ toFake: ['performance'] })
     const guard = guardWith()
     await ask('opaque', guard)

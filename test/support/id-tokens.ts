@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 
 /**
  * The algorithm that signs ID tokens for test clients that name none: RS256, as in OpenID Connect Dynamic Client
- * Registration 1.0 §2, unless the tests run with another algorithm (`npm run test:algorithms`).
+ * Registration 1.0 §2, unless the tests run with another algorithm (`npm run test:drills`).
  */
 export const idTokenAlg = process.env['POSTERN_TEST_ID_TOKEN_ALG'] ?? 'RS256'
 

@@ -29,17 +29,14 @@ export const quick = [
   'test/views.test.ts',
 ]
 
-/** Long tests of a whole deployment under load: `npm run test:drills`. */
+/** Long tests of a whole deployment under load, attack or failure: `npm run test:drills`. */
 export const drills = [
-  'test/concurrency/encryption-key-rotation.test.ts',
-  'test/concurrency/key-rotation.test.ts',
-  'test/concurrency/reuse.test.ts',
-  'test/concurrency/revocation.test.ts',
-  'test/concurrency/tabs.test.ts',
-  'test/deployment/replicas.test.ts',
-  'test/faults/key-rotation.test.ts',
-  'test/faults/kill.test.ts',
-  'test/faults/outage.test.ts',
+  'test/authentication/strangers.test.ts',
+  'test/browser/cookie-tossing.test.ts',
+  'test/concurrency/{encryption-key-rotation,key-rotation,reuse,revocation,tabs}.test.ts',
+  'test/database/embedded.test.ts',
+  'test/deployment/{backup,embedded-backup,replicas}.test.ts',
+  'test/faults/{key-rotation,kill,outage}.test.ts',
   'test/guarantees/still-true.test.ts',
   'test/http/administration-in-a-storm.test.ts',
 ]

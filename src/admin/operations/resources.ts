@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { adminResource } from '../../oidc/admin-resource.ts'
 import { registerClient } from '../../oidc/registration/by-administrator.ts'
-import { isScope } from '../../oidc/scopes.ts'
+import { isOidcScope } from '../../oidc/scopes.ts'
 import { displayName } from '../../registration/names.ts'
 import { isSameUri } from '../../registration/same-uris.ts'
 import * as clients from '../../stores/clients/clients.ts'
@@ -23,10 +23,10 @@ const scopes = z
   .record(z.string().regex(/^[\x21\x23-\x5b\x5d-\x7e]+$/, 'must be scope tokens (RFC 6749 §3.3)'), z.string().max(200))
   .refine((given) => Object.keys(given).length > 0, 'must have a scope')
   .refine((given) => !Object.keys(given).some((name) => name.startsWith('postern:')), 'must not begin with postern:')
-  .refine((given) => !Object.keys(given).some(isScope), {
+  .refine((given) => !Object.keys(given).some(isOidcScope), {
     error: ({ input }) =>
       `must not have the names of OpenID Connect scopes: ${Object.keys(input as object)
-        .filter(isScope)
+        .filter(isOidcScope)
         .join(', ')}; put the name of the API first, such as notes:profile`,
   })
 

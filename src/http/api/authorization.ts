@@ -3,7 +3,7 @@ import type Provider from 'oidc-provider'
 import { sha256 } from '../../crypto/digests.ts'
 import { type AdminScope, adminResource, metadataPath } from '../../oidc/admin-resource.ts'
 import { verifiedAlgorithms } from '../../oidc/features.ts'
-import { type Storage, translated } from '../../oidc/request/storage.ts'
+import { type Storage, withEngineErrors } from '../../oidc/request/storage.ts'
 import { createChallenges, type Problem as Reason } from '../../resource-server/challenges.ts'
 import type { Found } from '../../resource-server/claims.ts'
 import { read } from '../../resource-server/credentials.ts'
@@ -55,9 +55,9 @@ export function createAuthorize({
   const challenges = createChallenges(settings, { url: issuer + metadataPath })
 
   async function lookUp(value: string): Promise<Found | undefined> {
-    const token = await translated(provider.ClientCredentials.find(value))
+    const token = await withEngineErrors(provider.ClientCredentials.find(value))
     if (!token || ![token.aud].flat().includes(identifier)) return undefined
-    const client = await translated(clients.find(String(token.clientId)))
+    const client = await withEngineErrors(clients.find(String(token.clientId)))
     if (!client) return undefined
     const { aud, exp, jkt, 'x5t#S256': certificate } = token
     // A scope that was taken from the client since the token was issued no longer counts.

@@ -3,7 +3,7 @@ import { errors, type KoaContextWithOIDC } from 'oidc-provider'
 import { keyedHash } from '../../crypto/digests.ts'
 import type { Db } from '../../database/schema.ts'
 import { routes } from '../../oidc/endpoints.ts'
-import { noteRefusal } from '../../oidc/reasons/noting.ts'
+import { recordRefusal } from '../../oidc/reasons/refusals.ts'
 import type { Secret } from '../../secret.ts'
 import * as rateLimits from '../../stores/operations/rate-limits.ts'
 
@@ -34,7 +34,7 @@ export function devicePolling({
     const limits = [{ keyHash, most: 1 }]
     if ((await rateLimits.take(db, { limits, windowSeconds: intervalSeconds * tolerated })) === 0) return
     const error = new errors.SlowDown()
-    noteRefusal(ctx, error)
+    recordRefusal(ctx, error)
     ctx.body = { error: error.error, error_description: error.error_description }
   }
 }

@@ -4,7 +4,7 @@ import { keyedHash, randomId } from '../../crypto/digests.ts'
 import type { Db } from '../../database/schema.ts'
 import { routes } from '../../oidc/endpoints.ts'
 import { current } from '../../oidc/request/work.ts'
-import { TooMany } from '../../oidc/too-many.ts'
+import { TooManyRequests } from '../../oidc/too-many-requests.ts'
 import type { Secret } from '../../secret.ts'
 import * as rateLimits from '../../stores/operations/rate-limits.ts'
 
@@ -63,4 +63,4 @@ export function openRegistration({
   }
 }
 
-const tooMany = (seconds: number) => new TooMany('registrations', seconds)
+const tooMany = (seconds: number) => new TooManyRequests('registrations', seconds)

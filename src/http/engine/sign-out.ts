@@ -1,11 +1,11 @@
 import type { Context, Middleware } from 'koa'
 import type Provider from 'oidc-provider'
 import { errors, type KoaContextWithOIDC } from 'oidc-provider'
-import { askerOf } from '../../oidc/clients/askers.ts'
+import { shownClient } from '../../oidc/clients/shown.ts'
 import { routes } from '../../oidc/endpoints.ts'
 import type { PairwiseSubject } from '../../oidc/pairwise.ts'
 import { isOfSession, readSignOut, type SignOutRequest } from '../../oidc/parameters/sign-out.ts'
-import { noteRefusal } from '../../oidc/reasons/noting.ts'
+import { recordRefusal } from '../../oidc/reasons/refusals.ts'
 import { current } from '../../oidc/request/work.ts'
 import { endSession } from './session-end.ts'
 
@@ -33,7 +33,7 @@ export function signingOut(dependencies: {
 
     const request = await readSignOut(provider, ctx.query)
     const { client, returnTo, flaw } = request
-    if (flaw) noteRefusal(ctx, flaw, { client, params: ctx.query })
+    if (flaw) recordRefusal(ctx, flaw, { client, params: ctx.query })
     const session = await provider.Session.get(ctx as unknown as KoaContextWithOIDC)
 
     if (isOfServer(ctx)) throw flaw ?? new errors.InvalidRequest(nothingEnded)
@@ -41,7 +41,7 @@ export function signingOut(dependencies: {
     if (session.accountId && isSure) await endSession(ctx, session, dependencies)
     if (!session.accountId || isSure) {
       // Otherwise anybody could register an address and make links to this server lead there (RFC 9700 §4.11.2).
-      const isTrusted = request.hint !== undefined || (client !== undefined && askerOf(client).isReviewed)
+      const isTrusted = request.hint !== undefined || (client !== undefined && shownClient(client).isReviewed)
       const way = isTrusted ? returnTo : undefined
       leadOn(ctx, way ?? signedOutPage({ clientId: client?.clientId, cannotReturn: flaw !== undefined }))
       return
@@ -85,7 +85,7 @@ function answerConfirmation(ctx: Context): void {
   }
 }
 
-/** The engine's state in the session, from the question to its answer, with our own note that there is no way back. */
+/** The engine's state in the session, from the question to its answer, and our own note that the person cannot return. */
 type EngineState = {
   secret?: string
   clientId?: string | undefined

@@ -1,8 +1,8 @@
 import type { Middleware } from 'koa'
 import type Provider from 'oidc-provider'
 import { addressOf, type Endpoint } from '../../oidc/endpoints.ts'
-import type { FindWayBack } from '../../oidc/request/expired-interactions.ts'
 import { goesOnHere } from '../../oidc/request/own-interaction.ts'
+import type { FindStoppedSignIn } from '../../oidc/request/stopped-sign-ins.ts'
 import type { Storage } from '../../oidc/request/storage.ts'
 import { refuseStray } from '../interactions/strays.ts'
 
@@ -16,17 +16,17 @@ const resuming: readonly (string | undefined)[] = ['resume', 'device-resume'] sa
 export function refuseStrays({
   provider,
   storage,
-  findWayBack,
+  findStoppedSignIn,
 }: {
   provider: Provider
   storage: Storage
-  findWayBack: FindWayBack
+  findStoppedSignIn: FindStoppedSignIn
 }): Middleware {
   return async (ctx, next) => {
     if (resuming.includes(addressOf(ctx.path)?.endpoint)) {
       const uid = ctx.path.slice(ctx.path.lastIndexOf('/') + 1)
       const isNamed = ctx.cookies.get(provider.cookieName('resume')) === uid
-      if (!isNamed || !(await goesOnHere(storage, uid))) await refuseStray(ctx, uid, findWayBack)
+      if (!isNamed || !(await goesOnHere(storage, uid))) await refuseStray(ctx, uid, findStoppedSignIn)
     }
     await next()
   }

@@ -3,10 +3,10 @@ import type Provider from 'oidc-provider'
 import type { KoaContextWithOIDC } from 'oidc-provider'
 import { commit } from '../../oidc/adapters/commit.ts'
 import { addressOf } from '../../oidc/endpoints.ts'
-import { noteRefusal } from '../../oidc/reasons/noting.ts'
+import { recordRefusal } from '../../oidc/reasons/refusals.ts'
 import type { Storage } from '../../oidc/request/storage.ts'
 import { createWork, run } from '../../oidc/request/work.ts'
-import { TooMany } from '../../oidc/too-many.ts'
+import { TooManyRequests } from '../../oidc/too-many-requests.ts'
 
 /** Gives each request its work, which collects reads and writes, and applies the writes before the response is sent. */
 export function unitOfWork({ storage, provider }: { storage: Storage; provider: Provider }): Middleware {
@@ -34,9 +34,9 @@ export function unitOfWork({ storage, provider }: { storage: Storage; provider: 
       if (work.endpoint !== 'token' && work.endpoint !== 'registration') throw error
 
       // The engine's answer did not take effect, so no part of it may be sent.
-      noteRefusal(ctx, error)
+      recordRefusal(ctx, error)
       ctx.status = error.statusCode
-      if (error instanceof TooMany) ctx.set('Retry-After', String(error.retryAfterSeconds))
+      if (error instanceof TooManyRequests) ctx.set('Retry-After', String(error.retryAfterSeconds))
       // RFC 6750 §3
       if (ctx.status === 401) ctx.set('WWW-Authenticate', `Bearer realm="${storage.issuer}", error="${error.error}"`)
       ctx.body = {

@@ -4,9 +4,9 @@ import { networksOf } from '../../authentication/networks.ts'
 import { keyedHash } from '../../crypto/digests.ts'
 import type { Db } from '../../database/schema.ts'
 import { routes } from '../../oidc/endpoints.ts'
-import { translated } from '../../oidc/request/storage.ts'
+import { withEngineErrors } from '../../oidc/request/storage.ts'
 import { current } from '../../oidc/request/work.ts'
-import { TooMany } from '../../oidc/too-many.ts'
+import { TooManyRequests } from '../../oidc/too-many-requests.ts'
 import type { Secret } from '../../secret.ts'
 import * as throttles from '../../stores/operations/throttles.ts'
 import type { Csrf } from '../csrf.ts'
@@ -30,10 +30,10 @@ export function throttleUserCodes(
       burst: allowance.burst * times,
       everySeconds: allowance.everySeconds / times,
     }))
-    const { way, waits } = await translated(throttles.begin(db, [rules]))
-    if (way === undefined) throw new TooMany('codes', Math.min(...waits))
+    const { way, waits } = await withEngineErrors(throttles.begin(db, [rules]))
+    if (way === undefined) throw new TooManyRequests('codes', Math.min(...waits))
     const found = await find(...code)
-    if (found) await translated(throttles.giveBack(db, { restored: rules }))
+    if (found) await withEngineErrors(throttles.giveBack(db, { restored: rules }))
     return found
   }
 }

@@ -6,8 +6,8 @@ import type { Db } from '../../database/schema.ts'
 import * as accounts from '../../stores/people/accounts.ts'
 import type { Render } from '../../views/render.ts'
 import type { AccountSignIn } from './account-sign-in.ts'
-import { askerIn } from './asker.ts'
 import { type Handler, type Interactions, ownForm } from './interactions.ts'
+import { shownClientOf } from './shown-client.ts'
 
 export const continueForm = ownForm.extend({ decision: z.enum(['continue', 'switch']) })
 
@@ -36,7 +36,7 @@ export function accountContinue({
 
       ctx.body = render('continue-as', {
         ...interactions.hiddenFields(interaction),
-        client: await askerIn(provider, interaction),
+        client: await shownClientOf(provider, interaction),
         account: { name: String(account?.profile['name'] ?? ''), email: account?.email ?? '' },
       })
     },

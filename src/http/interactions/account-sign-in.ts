@@ -8,10 +8,10 @@ import { signInEnded } from '../../oidc/prompts.ts'
 import * as accounts from '../../stores/people/accounts.ts'
 import type { SignInError, SignInReason } from '../../views/pages/sign-in.ts'
 import type { Render } from '../../views/render.ts'
-import { askerIn } from './asker.ts'
 import type { BrowserSignIn } from './browser-sign-in.ts'
 import { type Handler, type Interactions, ownForm } from './interactions.ts'
 import { longestEmail, type RefusedForms } from './refused-forms.ts'
+import { shownClientOf } from './shown-client.ts'
 
 export const signInForm = ownForm.extend({ email: z.string().default(''), password: z.string().default('') })
 
@@ -55,7 +55,7 @@ export function accountSignIn({
 
   return {
     async show(ctx, interaction, { error, email, retryAfterSeconds } = {}) {
-      const client = await askerIn(provider, interaction)
+      const client = await shownClientOf(provider, interaction)
       const reason = reasonOf(interaction, { isFirst: email === undefined })
       const filledIn = email ?? (await suggestedEmail(interaction))
 

@@ -5,8 +5,8 @@ import type { Db } from '../../database/schema.ts'
 import type { Permissions } from '../../oidc/consent/decision.ts'
 import * as decisions from '../../oidc/consent/record.ts'
 import type { ConsentRequest, ConsentRequests } from '../../oidc/consent/request.ts'
-import type { FindWayBack } from '../../oidc/request/expired-interactions.ts'
-import { note } from '../../oidc/request/work.ts'
+import type { FindStoppedSignIn } from '../../oidc/request/stopped-sign-ins.ts'
+import { recordEvent } from '../../oidc/request/work.ts'
 import type { ConsentError, ConsentItem } from '../../views/pages/consent.ts'
 import type { Render } from '../../views/render.ts'
 import { ticks } from '../forms.ts'
@@ -34,7 +34,7 @@ export function consentDecide({
   interactions,
   consentRequests,
   refusedForms,
-  findWayBack,
+  findStoppedSignIn,
   grantLifetimeSeconds,
 }: {
   db: Db
@@ -42,7 +42,7 @@ export function consentDecide({
   interactions: Interactions
   consentRequests: ConsentRequests
   refusedForms: RefusedForms
-  findWayBack: FindWayBack
+  findStoppedSignIn: FindStoppedSignIn
   grantLifetimeSeconds: number
 }): ConsentDecide {
   return {
@@ -64,7 +64,7 @@ export function consentDecide({
   }
 
   async function deny(ctx: Context, interaction: Interaction, { accountId }: Session): Promise<void> {
-    note({ type: 'consent.denied', accountId, clientId: String(interaction.params['client_id']) })
+    recordEvent({ type: 'consent.denied', accountId, clientId: String(interaction.params['client_id']) })
 
     const answer = { error: 'access_denied', error_description: 'the person denied the request' }
     await interactions.finish(ctx, interaction, answer)
@@ -88,7 +88,7 @@ export function consentDecide({
     const grantId = await record(ctx, { request, session, approved })
 
     if (grantId === 'session-ended') {
-      const { back } = await findWayBack(interaction.uid)
+      const { back } = await findStoppedSignIn(interaction.uid)
       return ctx.throw(410, 'The sign-in has ended.', { page: 'expired', back })
     }
     await interactions.finish(ctx, interaction, { consent: { grantId } })

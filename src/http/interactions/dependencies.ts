@@ -1,7 +1,7 @@
 import type Provider from 'oidc-provider'
 import type { Db } from '../../database/schema.ts'
 import type { ResourceServers } from '../../oidc/permissions/resource-servers.ts'
-import type { FindWayBack } from '../../oidc/request/expired-interactions.ts'
+import type { FindStoppedSignIn } from '../../oidc/request/stopped-sign-ins.ts'
 import type { Render } from '../../views/render.ts'
 import type { Csrf } from '../csrf.ts'
 import type { BrowserSignIn } from './browser-sign-in.ts'
@@ -13,7 +13,7 @@ export type InteractionDependencies = {
   csrf: Csrf
   signIn: BrowserSignIn
   resourceServers: ResourceServers
-  findWayBack: FindWayBack
+  findStoppedSignIn: FindStoppedSignIn
   grantLifetimeSeconds: number
   issuer: string
 }

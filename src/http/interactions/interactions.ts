@@ -2,7 +2,7 @@ import type { Context } from 'koa'
 import type Provider from 'oidc-provider'
 import { errors, type Interaction, type InteractionResults } from 'oidc-provider'
 import { z } from 'zod'
-import type { FindWayBack } from '../../oidc/request/expired-interactions.ts'
+import type { FindStoppedSignIn } from '../../oidc/request/stopped-sign-ins.ts'
 import type { Csrf } from '../csrf.ts'
 import { readForm } from '../forms.ts'
 import { refuseStray } from './strays.ts'
@@ -28,11 +28,11 @@ export type Interactions = {
 export function createInteractions({
   provider,
   csrf,
-  findWayBack,
+  findStoppedSignIn,
 }: {
   provider: Provider
   csrf: Csrf
-  findWayBack: FindWayBack
+  findStoppedSignIn: FindStoppedSignIn
 }): Interactions {
   return {
     async find(ctx) {
@@ -43,7 +43,7 @@ export function createInteractions({
       } catch (error) {
         if (!(error instanceof errors.SessionNotFound)) throw error
       }
-      return interaction?.uid === uid ? interaction : refuseStray(ctx, uid, findWayBack)
+      return interaction?.uid === uid ? interaction : refuseStray(ctx, uid, findStoppedSignIn)
     },
 
     readForm(ctx, { uid }, form) {

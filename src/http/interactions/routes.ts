@@ -4,7 +4,7 @@ import type { z } from 'zod'
 import type { Db } from '../../database/schema.ts'
 import { createConsentRequests } from '../../oidc/consent/request.ts'
 import type { ResourceServers } from '../../oidc/permissions/resource-servers.ts'
-import type { FindWayBack } from '../../oidc/request/expired-interactions.ts'
+import type { FindStoppedSignIn } from '../../oidc/request/stopped-sign-ins.ts'
 import type { Render } from '../../views/render.ts'
 import type { Csrf } from '../csrf.ts'
 import { form } from '../forms.ts'
@@ -25,7 +25,7 @@ export type InteractionDependencies = {
   csrf: Csrf
   signIn: BrowserSignIn
   resourceServers: ResourceServers
-  findWayBack: FindWayBack
+  findStoppedSignIn: FindStoppedSignIn
   grantLifetimeSeconds: number
   issuer: string
 }

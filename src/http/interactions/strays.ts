@@ -1,5 +1,5 @@
 import type { Context } from 'koa'
-import type { FindWayBack } from '../../oidc/request/expired-interactions.ts'
+import type { FindStoppedSignIn } from '../../oidc/request/stopped-sign-ins.ts'
 import type { ErrorCode } from '../../views/texts/index.ts'
 
 const statusByPage: Partial<Record<ErrorCode, number>> = {
@@ -11,7 +11,7 @@ const statusByPage: Partial<Record<ErrorCode, number>> = {
 }
 
 /** Refuses to continue an interaction that is over, or that began in another browser. Throws the page that says so. */
-export async function refuseStray(ctx: Context, uid: string, findWayBack: FindWayBack): Promise<never> {
-  const wayBack = await findWayBack(uid)
-  return ctx.throw(statusByPage[wayBack.page] ?? 400, 'This sign-in cannot continue.', wayBack)
+export async function refuseStray(ctx: Context, uid: string, findStoppedSignIn: FindStoppedSignIn): Promise<never> {
+  const stopped = await findStoppedSignIn(uid)
+  return ctx.throw(statusByPage[stopped.page] ?? 400, 'This sign-in cannot continue.', stopped)
 }

@@ -3,7 +3,7 @@ import { errors } from 'oidc-provider'
 import type { Logger } from 'pino'
 import { isUnavailable, isUnstorable } from '../../database/connect.ts'
 import { isForPrograms } from '../../oidc/endpoints.ts'
-import { noteRefusal } from '../../oidc/reasons/noting.ts'
+import { recordRefusal } from '../../oidc/reasons/refusals.ts'
 import type { Back } from '../../views/back.ts'
 import type { Render } from '../../views/render.ts'
 import type { ErrorCode } from '../../views/texts/index.ts'
@@ -39,7 +39,7 @@ export function errorPages({ render, log }: { render: Render; log: Logger }): Mi
         ctx.status = 400 // only the log shows it: the client is gone
         return
       }
-      noteRefusal(ctx, error)
+      recordRefusal(ctx, error)
       const status = statusOf(error)
       if (status >= 500) log.error({ err: error, requestId }, 'request failed')
 

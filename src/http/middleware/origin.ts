@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import { BlockList, isIP } from 'node:net'
 import type { Mismatch } from '../../views/pages/elsewhere.ts'
 
-/** The client's address, and the difference from the issuer for which the request is rejected. */
+/** The client's address, and how a rejected request differs from the issuer. */
 export type Pinned = { address: string; mismatch?: Mismatch }
 
 /**

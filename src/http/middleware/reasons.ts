@@ -3,7 +3,7 @@ import type Provider from 'oidc-provider'
 import { networksOf } from '../../authentication/networks.ts'
 import type { Db } from '../../database/schema.ts'
 import { loggedPath } from '../../oidc/endpoints.ts'
-import { explain, noteRefusal } from '../../oidc/reasons/noting.ts'
+import { explain, recordRefusal } from '../../oidc/reasons/refusals.ts'
 import type { Allowances } from '../allowances.ts'
 import type { RefusedRequests } from '../refused-requests.ts'
 
@@ -51,7 +51,7 @@ export function explainRefusals({
   allowances: Allowances
   refusedRequests: RefusedRequests
 }): Middleware {
-  for (const event of events) provider.on(event as never, noteRefusal as never)
+  for (const event of events) provider.on(event as never, recordRefusal as never)
 
   /**
    * Returns whether another rejected request of a network may be stored. There is a limit, since being rejected costs

@@ -7,7 +7,7 @@ import { addressOf } from '../../oidc/endpoints.ts'
  */
 export const safeRequests: Middleware = async (ctx, next) => {
   const address = addressOf(ctx.path)
-  const hasEffect = address?.errors === 'page' && !address.isStill
+  const hasEffect = address?.errors === 'page' && !address.isSafe
   const isInAdvance = isPrefetch(ctx)
   if (!hasEffect || !(ctx.method === 'HEAD' || isInAdvance)) return next()
   ctx.set('Cache-Control', 'no-store')

@@ -12,10 +12,14 @@ import { current, redeem, type Work } from '../request/work.ts'
 
 type Payload = Record<string, unknown>
 
-// Where an interaction is over, and the engine goes by what it kept itself and not by what came from the wire.
+// Returns whether the request resumes after an interaction. The engine then uses what it kept itself, not what came
+// from the wire.
 const isResuming = (work: Work | undefined) => work?.endpoint === 'resume' || work?.endpoint === 'device-resume'
 
-/** Codes, tokens, pushed requests and interactions: rows under the hash of the value that finds them. */
+/**
+ * Creates the adapter of codes, tokens, pushed requests and interactions: rows under the hash of the value that finds
+ * them.
+ */
 export function artifactAdapter(storage: Storage, model: ArtifactModel): Partial<Adapter> {
   const { db } = storage
   const { isDecided, redeemed }: Facts = models[model]
@@ -31,7 +35,7 @@ export function artifactAdapter(storage: Storage, model: ArtifactModel): Partial
       return undefined
     }
     const payload = fromStored(storage, artifact, id)
-    // To any other browser than the one it began in there is no such interaction, whatever its cookies say.
+    // An interaction exists only for the browser in which it began, whatever cookies another one sends.
     if (model === 'Interaction' && !isOwn(payload)) return undefined
     if (model === 'Interaction' && isResuming(work)) await assertStillReturns(payload)
     return {
@@ -65,8 +69,8 @@ export function artifactAdapter(storage: Storage, model: ArtifactModel): Partial
       } else if (known) {
         work?.reads.artifacts.delete(idHash.toString('hex'))
         const isSaved = await artifacts.update(db, artifact, known.payload)
-        // An interaction that ended meanwhile stays ended; the route that saved it finds out when it resumes.
-        if (!isSaved && model !== 'Interaction') throw new errors.InvalidGrant(`${model} is no longer there`)
+        // An interaction that has ended stays ended; the route that saved it finds out when it resumes.
+        if (!isSaved && model !== 'Interaction') throw new errors.InvalidGrant(`${model} no longer exists`)
       } else if (work) {
         work.writes.inserts.push(artifact)
       } else {
@@ -105,7 +109,7 @@ export function artifactAdapter(storage: Storage, model: ArtifactModel): Partial
   }
 }
 
-/** Makes what came with an artifact answer the engine's next questions. */
+/** Keeps what came with an artifact, to answer the engine's next questions. */
 function remember(work: Work, artifact: artifacts.FoundArtifact): void {
   if (isOfLogin(artifact.model)) work.reads.source = artifact
   if (artifact.account) work.reads.accounts.set(artifact.account.id, artifact.account)
@@ -123,9 +127,9 @@ function isWithin(windowSeconds: number, { consumedAtMs }: artifacts.FoundArtifa
 }
 
 /**
- * Revokes what was issued in the login the presented code or token belongs to. At logout, only what is bound
- * to the session that ends: a person's other devices, and offline access, stay. The engine asks once a model,
- * leaving out those the client may not use now; one deletion covers them all.
+ * Revokes everything that was issued in the login of the presented code or token. A logout revokes only what is bound
+ * to the session that ends: the person's other devices, and offline access, stay. The engine requests it once for every
+ * model that the client may use now; one deletion covers all models.
  */
 function revoke(storage: Storage, grantId: string): Promise<void> {
   const work = current()

@@ -1,22 +1,22 @@
 import type { Adapter, AdapterPayload } from 'oidc-provider'
 import * as clients from '../../stores/clients/clients.ts'
 import { assertAllowed, registering, withPolicy } from '../registration/by-client.ts'
-import { withOpenScopes } from '../registration/metadata.ts'
+import { withOidcScopes } from '../registration/metadata.ts'
 import { assertPermitted } from '../request/registration.ts'
 import type { Storage } from '../request/storage.ts'
 import { current } from '../request/work.ts'
 
 /**
- * Clients, read through the cache. What a client registers or changes by itself is judged here, on the
- * effective metadata, because every path of dynamic registration ends here.
+ * Creates the adapter of clients, which reads through the cache. Clients that register or change themselves are judged
+ * here, by the effective metadata, because every path of dynamic registration ends here.
  */
 export function clientAdapter(storage: Storage): Partial<Adapter> {
   const { db, clients: cache } = storage
   return {
     async find(id) {
       const client = await cache.find(id)
-      // What is stored of a client with a document is only what that said last.
-      return client && !client.isDocument ? (withOpenScopes(clients.withSecret(client)) as AdapterPayload) : undefined
+      // Only the last version of a metadata document is stored, and `clients/find.ts` decides when that counts.
+      return client && !client.isDocument ? (withOidcScopes(clients.withSecret(client)) as AdapterPayload) : undefined
     },
 
     async upsert(_id, payload) {
@@ -38,7 +38,7 @@ export function clientAdapter(storage: Storage): Partial<Adapter> {
   }
 }
 
-// The engine's metadata has members that are `undefined`; its schema refuses the `null` they would come back as.
+// The engine's metadata has members that are `undefined`. They would come back as `null`, which its schema rejects.
 function defined(payload: AdapterPayload): Record<string, unknown> {
   return Object.fromEntries(Object.entries(payload).filter(([, value]) => value !== undefined && value !== null))
 }

@@ -10,10 +10,10 @@ import { type Storage, stageOf, TemporarilyUnavailable } from '../request/storag
 import type { Work } from '../request/work.ts'
 
 /**
- * Applies what a request staged, after the engine has answered and before a byte is sent.
+ * Applies the writes of a request, after the engine has answered and before a byte is sent.
  *
- * @returns `undefined` when it took effect; otherwise nothing was written, and it is the error to answer instead, or
- *   `'moved'` when what the request rested on has changed, so that the same request has another answer now.
+ * @returns `undefined` when they took effect. Otherwise nothing was written, and it is the error to answer instead, or
+ *   `'moved'` when something that the request depends on has changed, so that the same request has another answer now.
  */
 export async function commit(
   storage: Storage,
@@ -44,9 +44,9 @@ export async function commit(
     if (outcome === 'applied') return undefined
     const asking = client ?? stage.basis?.client
     if (outcome === 'lost' || !asking) return lost(work)
-    storage.clients.forget(asking.id) // it may be what has moved
+    storage.clients.forget(asking.id) // it may be what has changed
     if (client) return new errors.InvalidClientAuth('the client may not be used, or its credentials were replaced')
-    // It is asked again, and is to be answered then.
+    // The request runs again, and must then find its pushed request.
     if (work.writes.pushedHash)
       await artifacts.release(storage.db, 'PushedAuthorizationRequest', work.writes.pushedHash)
     return 'moved'
@@ -57,7 +57,7 @@ export async function commit(
   }
 }
 
-/** The client of a token request, and by which of its credentials it was authenticated. */
+/** Returns the client of a token request, and the version of the credentials that authenticated it. */
 function authenticated({ reads: { clients, isByPreviousSecret } }: Work, id: string | undefined): Stage['client'] {
   if (id === undefined) return undefined
   const version = clients.get(id)?.credentialVersion
@@ -65,8 +65,8 @@ function authenticated({ reads: { clients, isByPreviousSecret } }: Work, id: str
 }
 
 /**
- * The code or token that a token request issues something for without redeeming it, such as a refresh token that is not
- * replaced. It has to be valid still when that is issued.
+ * Returns the code or token for which a token request issues something without redeeming it, such as a refresh token
+ * that is not replaced. It must still be valid when that is issued.
  */
 function standingSource({ endpoint, reads: { source } }: Work): Redemption | undefined {
   if (endpoint !== 'token' || !source) return undefined
@@ -75,7 +75,7 @@ function standingSource({ endpoint, reads: { source } }: Work): Redemption | und
 
 function lost(work: Work): errors.OIDCProviderError {
   if (work.endpoint === 'token') {
-    // Without a code or token that somebody else could have used, it was for the client.
+    // Without a code or token that another request could have used, it was the client that changed.
     return work.writes.redemption || work.reads.source
       ? new errors.InvalidGrant('grant request is invalid')
       : new errors.InvalidClientAuth('client not found')
@@ -84,8 +84,8 @@ function lost(work: Work): errors.OIDCProviderError {
 }
 
 /**
- * A row for a request that redeems something and stores nothing for it, such as a code for a signed token. By
- * its own new row a request knows, when the answer to its write was lost, that it was the one that redeemed it.
+ * Creates a row for a request that redeems something and stores nothing for it, such as a code for a signed token. When
+ * the answer to its write is lost, its own new row tells the request that it was the one that redeemed.
  */
 function receipt(): artifacts.Artifact {
   return {

@@ -4,7 +4,7 @@ import * as grants from '../../stores/protocol/grants.ts'
 import type { Storage } from '../request/storage.ts'
 import { current } from '../request/work.ts'
 
-/** What people consented to, one grant for each account and client. */
+/** Creates the adapter of grants: what people consented to, one for each account and client. */
 export function grantAdapter({ db }: Storage): Partial<Adapter> {
   return {
     async find(id) {

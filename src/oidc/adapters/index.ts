@@ -2,7 +2,7 @@ import Provider, { type Adapter, type Configuration } from 'oidc-provider'
 import { sha256 } from '../../crypto/digests.ts'
 import { assertArtifactModel, isArtifactModel } from '../../stores/protocol/models.ts'
 import * as replays from '../../stores/protocol/replays.ts'
-import { type Storage, translated } from '../request/storage.ts'
+import { type Storage, withEngineErrors } from '../request/storage.ts'
 import { artifactAdapter } from './artifacts.ts'
 import { clientAdapter } from './clients.ts'
 import { grantAdapter } from './grants.ts'
@@ -11,8 +11,8 @@ import { sessionAdapter } from './sessions.ts'
 
 type AdapterOf = (storage: Storage) => Partial<Adapter>
 
-/** Models with an adapter of their own. All others are artifacts, with an entry in stores/protocol/models.ts. */
-const ofOwn: Readonly<Record<string, AdapterOf>> = {
+/** The models with an adapter of their own. All others are artifacts, with an entry in `stores/protocol/models.ts`. */
+const ownAdapters: Readonly<Record<string, AdapterOf>> = {
   Client: clientAdapter,
   Session: sessionAdapter,
   Grant: grantAdapter,
@@ -20,32 +20,32 @@ const ofOwn: Readonly<Record<string, AdapterOf>> = {
   RegistrationAccessToken: (storage) =>
     registrationAccessTokenAdapter(storage, artifactAdapter(storage, 'RegistrationAccessToken')),
   ReplayDetection: ({ db }) => ({
-    // The engine's own check reads and then writes; configuration.ts replaces it by one statement.
+    // The engine checks and then writes; `configuration.ts` replaces that by one statement.
     upsert: async (id, { exp = 0 }) => void (await replays.redeem(db, sha256(id), new Date(exp * 1000))),
     destroy: (id) => replays.release(db, sha256(id)),
   }),
 }
 
-/** The features of the engine without which it never stores anything of a model. */
+/** The models that the engine stores only with a feature, by that feature. */
 const storedWith: Readonly<Record<string, string>> = {
   BackchannelAuthenticationRequest: 'ciba',
   PreAuthorizedCode: 'preAuthorizedCode',
 }
 
-/** The engine's adapter (its `example/my_adapter.js` names the methods) over PostgreSQL. */
+/** Creates the engine's adapter over PostgreSQL. The engine's `example/my_adapter.js` names the methods. */
 export function adapterWith(storage: Storage): (model: string) => Adapter {
   return (model) => translating(adapterOf(storage, model))
 }
 
 /**
- * Refuses to start with an engine that stores a model which we know nothing about: its values would be neither revoked
+ * Checks that every model which the engine stores is known here. The values of an unknown one would be neither revoked
  * with their login nor redeemed once.
  *
- * @throws Error naming the models.
+ * @throws Error naming the unknown models.
  */
 export function assertModelsKnown(provider: Provider, features: Configuration['features']): void {
   const unknown = modelsOf(provider).filter((model) => {
-    if (Object.hasOwn(ofOwn, model) || isArtifactModel(model)) return false
+    if (Object.hasOwn(ownAdapters, model) || isArtifactModel(model)) return false
     const feature = storedWith[model]
     const switches = features as Readonly<Record<string, { enabled?: boolean }>>
     return feature === undefined || switches[feature]?.enabled === true
@@ -55,7 +55,7 @@ export function assertModelsKnown(provider: Provider, features: Configuration['f
   }
 }
 
-/** The names of all models of which an engine can store something. */
+/** Returns the names of all models that the engine can store. */
 function modelsOf(provider: Provider): string[] {
   const base = Object.getPrototypeOf(provider.BaseToken) // the class of models itself is not exposed
   return Object.entries(Object.getOwnPropertyDescriptors(Provider.prototype))
@@ -68,7 +68,7 @@ function modelsOf(provider: Provider): string[] {
 }
 
 function adapterOf(storage: Storage, model: string): Partial<Adapter> {
-  const own = ofOwn[model]
+  const own = ownAdapters[model]
   if (own) return own(storage)
   assertArtifactModel(model)
   return artifactAdapter(storage, model)
@@ -79,8 +79,8 @@ function translating(adapter: Partial<Adapter>): Adapter {
     (name: keyof Adapter) =>
     async (...args: never[]) => {
       const implementation = adapter[name] as ((...args: never[]) => Promise<never>) | undefined
-      if (!implementation) throw new Error(`${name} is not something this model has.`)
-      return translated(implementation(...args))
+      if (!implementation) throw new Error(`This model has no ${name}.`)
+      return withEngineErrors(implementation(...args))
     }
   return {
     find: method('find'),

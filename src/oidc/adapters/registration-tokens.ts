@@ -10,7 +10,7 @@ import { current, type Work } from '../request/work.ts'
 
 const policies = [enginePolicy]
 
-/** Notes what the token of a registration request allows. */
+/** Records what the token of a registration request allows. */
 function allow(work: Work | undefined, permission: Permission): void {
   if (!work) return
   const { openBearer, count } = work.registration
@@ -18,8 +18,8 @@ function allow(work: Work | undefined, permission: Permission): void {
 }
 
 /**
- * Initial access tokens (RFC 7591 §3), which operators make and the engine only looks up. That one was found does not
- * use it up: its use is counted together with the registration it is for.
+ * Creates the adapter of initial access tokens (RFC 7591 §3), which administrators create and the engine only looks up.
+ * Finding one does not use it: a use is counted together with the registration that it allows.
  */
 export function initialAccessTokenAdapter({ db }: Storage): Partial<Adapter> {
   return {
@@ -40,8 +40,9 @@ export function initialAccessTokenAdapter({ db }: Storage): Partial<Adapter> {
 }
 
 /**
- * Registration access tokens (RFC 7592 §3), artifacts that manage a client. The client is read anew, so that nothing
- * is decided by what it was a moment ago. One that may not be used cannot be managed, and its token waits.
+ * Creates the adapter of registration access tokens (RFC 7592 §3), artifacts that manage a client. The client is read
+ * again, so that no decision rests on what it was before. A client that may not be used cannot be managed, and its
+ * token waits.
  */
 export function registrationAccessTokenAdapter(storage: Storage, artifacts: Partial<Adapter>): Partial<Adapter> {
   const { db, clients } = storage
@@ -57,10 +58,10 @@ export function registrationAccessTokenAdapter(storage: Storage, artifacts: Part
       const client = await clients.find(id)
       if (!record || !client) return undefined
       allow(current(), { policy: record.policy, actor: `client:${id}`, client, readAt: record.updatedAt })
-      return { ...payload, policies } // whatever release it is of
+      return { ...payload, policies } // whichever release stored it
     },
 
-    // Not stored with it: the release before this one would not know what to make of them.
+    // Policies are not stored: the previous release would not know what they mean.
     upsert: async (value, { policies: _, ...payload }, expiresIn) => artifacts.upsert?.(value, payload, expiresIn),
 
     async destroy(value) {

@@ -5,14 +5,14 @@ import * as sessions from '../../stores/protocol/sessions.ts'
 import type { SessionChange, SessionOrigin } from '../../stores/protocol/stages.ts'
 import { originOf } from '../request/basis.ts'
 import { type Storage, stageOf } from '../request/storage.ts'
-import { current, note } from '../request/work.ts'
+import { current, recordEvent } from '../request/work.ts'
 
 type Payload = Record<string, unknown>
 
 /**
- * Browser sessions. The engine rewrites a session whole on every request, and rotates its identifier by
- * destroying and saving it. Here it is one row by `uid`: only what a request changed is written, so two tabs
- * do not undo each other, and a rotation is never seen as a logout.
+ * Creates the adapter of browser sessions. The engine rewrites a whole session on every request, and rotates its
+ * identifier by destroying and saving it. Here a session is one row by `uid`, and only what a request changed is
+ * written: two tabs do not undo each other's changes, and a rotation never looks like a logout.
  */
 export function sessionAdapter(storage: Storage): Partial<Adapter> {
   const { db, envelope } = storage
@@ -65,7 +65,7 @@ export function sessionAdapter(storage: Storage): Partial<Adapter> {
       }
       work.writes.session = change
       if (change.accountId !== undefined && change.accountId !== known?.found.accountId) {
-        note({ type: 'session.began', accountId: change.accountId })
+        recordEvent({ type: 'session.began', accountId: change.accountId })
       }
       if (work.writes.endedSession?.uid === change.uid) work.writes.endedSession = undefined
     },
@@ -82,7 +82,7 @@ export function sessionAdapter(storage: Storage): Partial<Adapter> {
       }
       work.writes.endedSession = origin
       work.writes.session = undefined
-      if (work.endpoint === 'logout') note({ type: 'session.ended', accountId: found.accountId })
+      if (work.endpoint === 'logout') recordEvent({ type: 'session.ended', accountId: found.accountId })
     },
   }
 }

@@ -4,18 +4,18 @@ import { errors } from 'oidc-provider'
 import { type ActiveClient, withSecret } from '../../stores/clients/clients.ts'
 import type { Client } from '../engine.ts'
 import type { ClientDocuments } from '../registration/by-document.ts'
-import { parse, withOpenScopes } from '../registration/metadata.ts'
-import { type Storage, translated } from '../request/storage.ts'
+import { parse, withOidcScopes } from '../registration/metadata.ts'
+import { type Storage, withEngineErrors } from '../request/storage.ts'
 import { current } from '../request/work.ts'
-import { noteLogo, noteReviewed } from './askers.ts'
 import type { Logos } from './logos.ts'
 import { acceptPreviousSecrets } from './previous-secrets.ts'
+import { markReviewed, setLogo } from './shown.ts'
 
 /**
  * Lets the engine find clients, each parsed only once until it changes. The engine itself keeps a hundred. With more in
  * use it would parse each again at every request, and fetch what `sector_identifier_uri` names.
  */
-export function keepClients(
+export function overrideClientFind(
   provider: Provider,
   {
     storage: { clients },
@@ -34,23 +34,23 @@ export function keepClients(
     const metadata = withSecret(active)
     const client = parse(provider, metadata)
     if (!active.isDynamic) {
-      noteReviewed(client)
+      markReviewed(client)
       const { logoUri } = client
-      const hash = typeof logoUri === 'string' ? await translated(logos.of(client.clientId, logoUri)) : undefined
-      if (hash !== undefined) noteLogo(client, hash)
+      const hash = typeof logoUri === 'string' ? await withEngineErrors(logos.of(client.clientId, logoUri)) : undefined
+      if (hash !== undefined) setLogo(client, hash)
     }
     // OpenID Connect Core §8.1: the redirect URIs must be among those in the document at `sector_identifier_uri`.
-    if (client.sectorIdentifierUri !== undefined) await validate(provider, withOpenScopes(metadata))
+    if (client.sectorIdentifierUri !== undefined) await validate(provider, withOidcScopes(metadata))
     if (active.previousSecret) acceptPreviousSecret(client, active.previousSecret)
     return client
   }
 
   Client.find = async (id: string) => {
     if (typeof id !== 'string' || id === '' || id.includes('\0')) return undefined
-    const found = await translated(clients.find(id))
-    if (found?.isDocument !== false && isAsking()) {
+    const found = await withEngineErrors(clients.find(id))
+    if (found?.isDocument !== false && isClientRequest()) {
       const described = await documents?.find(provider, id, found)
-      if (described) noteRead(id, await translated(clients.find(id)))
+      if (described) noteRead(id, await withEngineErrors(clients.find(id)))
       if (described || found) return described
     }
     noteRead(id, found)
@@ -77,7 +77,7 @@ function noteRead(id: string, found: ActiveClient | undefined): void {
  * Other requests, such as an introspection by an API, use its last version, and do not depend on whether the document
  * is there.
  */
-function isAsking(): boolean {
+function isClientRequest(): boolean {
   const endpoint = current()?.endpoint
   return endpoint === 'authorization' || endpoint === 'token'
 }

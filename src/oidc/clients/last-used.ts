@@ -43,7 +43,7 @@ export function createClientUses({ db, clients, log }: { db: Db; clients: Client
     waiting.clear()
     if (ids.length === 0) return
     try {
-      await lifetimes.touch(db, { ids, proven, usedAt: new Date() })
+      await lifetimes.noteUse(db, { ids, proven, usedAt: new Date() })
     } catch (error) {
       log.warn({ err: error }, 'the use of clients could not be recorded; it will be tried again')
       for (const [id, isProof] of uses) waiting.set(id, isProof || waiting.get(id) === true)

@@ -1,5 +1,5 @@
 import type { StoredGrant } from '../../stores/protocol/grants.ts'
-import type { Shown } from '../clients/askers.ts'
+import type { ClientIdentity } from '../clients/shown.ts'
 
 type Payload = Record<string, unknown>
 
@@ -10,7 +10,7 @@ export type Permissions = { scopes: string[]; claims: string[]; resources: Recor
 export type Decision = { asked: Permissions; approved: Permissions }
 
 /** What a stored grant says about how it came about. */
-export type Circumstances = Partial<Shown> & {
+export type Circumstances = Partial<ClientIdentity> & {
   /** What a first-party client was granted although nobody was asked. It is not consent. */
   skipped?: Permissions
 }

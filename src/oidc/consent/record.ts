@@ -3,7 +3,7 @@ import * as resourceServers from '../../stores/clients/resource-servers.ts'
 import * as audit from '../../stores/operations/audit.ts'
 import * as grants from '../../stores/protocol/grants.ts'
 import * as sessions from '../../stores/protocol/sessions.ts'
-import type { Shown } from '../clients/askers.ts'
+import type { ClientIdentity } from '../clients/shown.ts'
 import {
   type Circumstances,
   combine,
@@ -35,7 +35,13 @@ type Pair = grants.Pair & {
  */
 export function record(
   db: Db,
-  { shown, event, registrations, sessionUid, ...decision }: Decision & Pair & { shown: Shown; sessionUid: string },
+  {
+    shown,
+    event,
+    registrations,
+    sessionUid,
+    ...decision
+  }: Decision & Pair & { shown: ClientIdentity; sessionUid: string },
 ): Promise<string | 'session-ended'> {
   const { accountId, clientId, lifetimeSeconds } = decision
   const pair = { accountId, clientId, lifetimeSeconds }

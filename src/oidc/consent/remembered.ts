@@ -1,11 +1,11 @@
 import type { Grant, KoaContextWithOIDC } from 'oidc-provider'
 import type { Config } from '../../config/index.ts'
 import * as grants from '../../stores/protocol/grants.ts'
-import { shownOf } from '../clients/askers.ts'
+import { identityOf } from '../clients/shown.ts'
 import { lifetimes } from '../lifetimes.ts'
 import { assertStillAllowed } from '../parameters/resumed.ts'
 import type { ResourceServers } from '../permissions/resource-servers.ts'
-import { asksBesides, type Prompts } from '../prompts.ts'
+import { needsOtherPrompt, type Prompts } from '../prompts.ts'
 import { isFirstParty } from '../registration/first-party.ts'
 import type { Storage } from '../request/storage.ts'
 import { current } from '../request/work.ts'
@@ -20,8 +20,8 @@ export type GrantDependencies = {
 }
 
 /**
- * The remembered grant of this account to this client. Not used when what the person saw of the client has
- * changed since: then they are asked again. To a first-party client it grants what was not decided yet.
+ * Returns the remembered grant of this account to this client. It is not used if the client has changed in what the
+ * person saw of it: then they are asked again. A first-party client is granted what was not decided yet.
  */
 export async function loadGrant(dependencies: GrantDependencies, ctx: KoaContextWithOIDC): Promise<Grant | undefined> {
   const { config, storage } = dependencies
@@ -31,7 +31,7 @@ export async function loadGrant(dependencies: GrantDependencies, ctx: KoaContext
   const pair = { accountId: session.accountId, clientId: client.clientId }
   const stored = await storage.findGrant(pair)
   if (isFirstParty(client)) {
-    const granted = await grantUnasked(dependencies, ctx, { pair, stored })
+    const granted = await grantWithoutAsking(dependencies, ctx, { pair, stored })
     if (granted) return toGrant(ctx, granted)
   }
   if (!stored || (!isFirstParty(client) && !isAsSeen(ctx, client, stored))) return undefined
@@ -46,28 +46,28 @@ function toGrant({ oidc: { provider } }: KoaContextWithOIDC, { id, payload }: { 
   return new provider.Grant({ ...payload, jti: id } as never)
 }
 
-/** Whether the client still is what the person saw when they decided, which may have been a moment ago. */
+/** Returns whether the client still is as the person saw it when they decided, which may have been a moment ago. */
 function isAsSeen(
   { oidc: { result, params } }: KoaContextWithOIDC,
-  client: Parameters<typeof shownOf>[0],
+  client: Parameters<typeof identityOf>[0],
   stored: grants.StoredGrant,
 ): boolean {
   if (result?.consent?.grantId === stored.id) return true
-  const shown = shownOf(client, String(params?.['redirect_uri'] ?? ''))
-  // A device has no redirect URI, and so nothing new to show about where one returns to.
+  const shown = identityOf(client, String(params?.['redirect_uri'] ?? ''))
+  // A device has no redirect URI, so the host that the person returns to cannot have changed.
   const isElsewhere = shown.host !== '' && stored.shown['host'] !== shown.host
   return stored.shown['name'] === shown.name && !isElsewhere
 }
 
-/** Grants what was not decided yet, unless a page is about to be shown that asks for it or may change who is asked. */
-async function grantUnasked(
+/** Grants what was not decided yet, unless a page will be shown that asks for it or may change who is signed in. */
+async function grantWithoutAsking(
   { config, storage, prompts, resourceServers }: GrantDependencies,
   ctx: KoaContextWithOIDC,
   { pair, stored }: { pair: grants.Pair; stored: grants.StoredGrant | undefined },
 ): Promise<{ id: string; payload: GrantPayload } | undefined> {
   const requested = requestedOf(ctx)
   if (!undecided(stored?.payload as GrantPayload | undefined, requested)) return undefined
-  if (await asksBesides(prompts, ctx)) return undefined
+  if (await needsOtherPrompt(prompts, ctx)) return undefined
   const { requestId, address } = current() ?? {}
   return skip(storage.db, {
     ...pair,
@@ -78,10 +78,10 @@ async function grantUnasked(
   })
 }
 
-// Facts about the sign-in rather than about the person: nobody decides on them.
+// Facts about the sign-in rather than about the person, so nobody decides on them.
 const undecidable = ['sub', 'sid', 'auth_time', 'acr', 'amr', 'iss']
 
-/** Everything an authorization request asks a person for. */
+/** Returns everything that an authorization request asks a person for. */
 function requestedOf({ oidc }: KoaContextWithOIDC): Permissions {
   const resources = Object.entries(oidc.resourceServers ?? {}).map(([identifier, { scopes }]) => [
     identifier,

@@ -4,11 +4,11 @@ import type { Db } from '../../database/schema.ts'
 import * as accounts from '../../stores/people/accounts.ts'
 import * as grants from '../../stores/protocol/grants.ts'
 import type { ConsentError, ConsentItem, ConsentPage } from '../../views/pages/consent.ts'
-import { askerOf, type Shown } from '../clients/askers.ts'
+import { type ClientIdentity, shownClient } from '../clients/shown.ts'
 import type { Client } from '../engine.ts'
-import { requiredScopes, scopesFor } from '../permissions/client-scopes.ts'
+import { delegatedScopes, requiredScopes } from '../permissions/client-scopes.ts'
 import type { ResourceServers } from '../permissions/resource-servers.ts'
-import { claimOf, isClaim, isScope, scopes } from '../scopes.ts'
+import { claimOf, isClaim, isOidcScope, scopes } from '../scopes.ts'
 import { type GrantPayload, leavesNothing, type Permissions, permissionsOf } from './decision.ts'
 import type { Registrations } from './record.ts'
 
@@ -21,7 +21,7 @@ export type ConsentRequest = {
   required: string[]
   /** The grant that the decision changes. */
   grant: GrantPayload | undefined
-  shown: Shown
+  shown: ClientIdentity
   registrations: Registrations
   page: Omit<ConsentPage, 'uid' | 'csrf' | 'error'>
 }
@@ -51,20 +51,21 @@ export function createConsentRequests({
     const resources = await Promise.all(
       [params['resource'] ?? []].flat().map(async (identifier) => {
         const server = await resourceServers.find(String(identifier))
-        const offered = server ? scopesFor(client, server) : []
+        const offered = server ? delegatedScopes(client, server) : []
         return [String(identifier), requested.filter((scope) => offered.includes(scope))] as const
       }),
     )
     return {
-      scopes: requested.filter(isScope),
+      scopes: requested.filter(isOidcScope),
       claims: claimsIn(params['claims']),
       resources: Object.fromEntries(resources.filter(([, list]) => list.length > 0)),
     }
   }
 
   /**
-   * Returns what a person is asked: what they have never decided, and what they denied and the app requires by now. With
-   * `prompt=consent` it is everything that is requested, and so it is when nothing is new and a native app asks again.
+   * Returns the permissions that a person is asked for: those that they never decided on, and those that they denied
+   * and the app has required since. With `prompt=consent`, and when a native app asks again without anything new, that
+   * is the whole request.
    */
   function askedOf({ prompt, params }: Interaction, requested: Permissions): Permissions {
     const details = prompt.details as Details
@@ -79,7 +80,7 @@ export function createConsentRequests({
   }
 
   /** Leaves out APIs that were registered after the person was sent here: the page may have shown another API. */
-  function ofShown(asked: Permissions, { iat }: Interaction, registrations: Registrations): Permissions {
+  function withoutLaterApis(asked: Permissions, { iat }: Interaction, registrations: Registrations): Permissions {
     const isShown = ([id]: [string, unknown]) => (registrations.get(id) ?? Number.POSITIVE_INFINITY) < (iat + 1) * 1000
     return { ...asked, resources: Object.fromEntries(Object.entries(asked.resources).filter(isShown)) }
   }
@@ -93,11 +94,11 @@ export function createConsentRequests({
       const requested = await requestedBy(interaction, client)
       const undecided = askedOf(interaction, requested)
       const registrations = await resourceServers.registrationsOf(Object.keys(undecided.resources))
-      const asked = ofShown(undecided, interaction, registrations)
+      const asked = withoutLaterApis(undecided, interaction, registrations)
       const stored = await grants.find(db, accountId, clientId)
       const grant = stored?.payload as GrantPayload | undefined
       const { rejected } = permissionsOf(grant)
-      const asker = askerOf(client, String(interaction.params['redirect_uri'] ?? ''))
+      const shown = shownClient(client, String(interaction.params['redirect_uri'] ?? ''))
       const required = requiredScopes(client).filter((name) => asked.scopes.includes(name))
 
       const item = <Name extends string>(name: Name, values: string[], isDenied: boolean): ConsentItem<Name> => ({
@@ -124,17 +125,17 @@ export function createConsentRequests({
         asked,
         required,
         grant,
-        shown: { name: asker.name, host: asker.host },
+        shown: { name: shown.name, host: shown.host },
         registrations,
         page: {
           client: {
-            ...asker,
+            ...shown,
             uri: client.clientUri,
             policyUri: client.policyUri,
             tosUri: client.tosUri,
           },
           account: { name: String(account.profile['name'] ?? ''), email: account.email },
-          scopes: asked.scopes.filter(isScope).map((name) => {
+          scopes: asked.scopes.filter(isOidcScope).map((name) => {
             const values = name === 'openid' ? [] : valuesOf(account, Object.keys(scopes[name].claims))
             return item(name, values, rejected.scopes.includes(name))
           }),
@@ -153,8 +154,9 @@ export function createConsentRequests({
     },
 
     /**
-     * Returns the permissions that the ticks approve. `'invalid'` means that something is ticked that was not asked for, and
-     * `'nothing-granted'` that nothing of the request would be granted: the app would get an answer that is of no use to it.
+     * Returns the permissions that the ticks approve. `'invalid'` means that something is ticked that was not asked
+     * for, and `'nothing-granted'` that nothing of the request would be granted, so that the answer would be of no use
+     * to the app.
      */
     approve(request: ConsentRequest, ticked: Ticked): Permissions | ConsentError {
       const { asked, required } = request
@@ -187,7 +189,7 @@ function claimsIn(parameter: unknown): string[] {
   return [...new Set(asked.map(([name]) => name))]
 }
 
-/** Returns the person's own data in these claims, in short. */
+/** Returns the account's values of these claims, as short texts. */
 function valuesOf(account: accounts.Account, names: string[]): string[] {
   return names
     .map((name) => claimOf(account, name))

@@ -6,9 +6,9 @@ import type { Db } from '../../database/schema.ts'
 import type { Secret } from '../../secret.ts'
 import * as rateLimits from '../../stores/operations/rate-limits.ts'
 import type { Client } from '../engine.ts'
-import { translated } from '../request/storage.ts'
+import { withEngineErrors } from '../request/storage.ts'
 import { current } from '../request/work.ts'
-import { TooMany } from '../too-many.ts'
+import { TooManyRequests } from '../too-many-requests.ts'
 import { parameterBounds } from './bounds.ts'
 
 type Asked = { route?: string; client?: Client; params?: Record<string, unknown> }
@@ -47,8 +47,8 @@ async function dereference(params: Record<string, unknown>, client: Client, fetc
   if (!registered.includes(withoutFragment(uri))) {
     throw new errors.InvalidRequestUri('request_uri is not among the request_uris that the client is registered with')
   }
-  const seconds = await translated(count(client.clientId, fetching))
-  if (seconds > 0) throw new TooMany('request objects of this client were fetched', seconds)
+  const seconds = await withEngineErrors(count(client.clientId, fetching))
+  if (seconds > 0) throw new TooManyRequests('request objects of this client were fetched', seconds)
   const object = await read(withoutFragment(uri), fetching)
   const claims = unsignedClaims(object)
   if (claims) unpack(claims, params, client)

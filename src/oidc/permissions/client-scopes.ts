@@ -1,7 +1,7 @@
 import { reservedPrefix } from '../../registration/rules.ts'
 import { isSameUri } from '../../registration/same-uris.ts'
 import type { ResourceServer } from '../../stores/clients/resource-servers.ts'
-import { isScope, scopeOf } from '../scopes.ts'
+import { isOidcScope, scopeOf } from '../scopes.ts'
 
 /** The metadata of a client that bounds its permissions, in the engine's form. */
 export type Registered = { scope?: string | undefined; [member: string]: unknown }
@@ -14,7 +14,7 @@ const words = (scope: string | undefined) => scope?.split(' ').filter(Boolean)
  * Returns whether a client's metadata lists resources and leaves this one out. A client without a list may ask people
  * for any.
  */
-export function unregistered({ resources }: Registered, identifier: string): boolean {
+export function excludesResource({ resources }: Registered, identifier: string): boolean {
   return (
     resources !== undefined &&
     !(Array.isArray(resources) && resources.some((uri) => isSameUri(String(uri), identifier)))
@@ -25,9 +25,9 @@ export function unregistered({ resources }: Registered, identifier: string): boo
  * Returns those of the names that are OpenID Connect scopes and that a client may have (RFC 7591 §2). A client without
  * `scope` may have all of them.
  */
-export function openScopes({ scope }: Registered, names: Iterable<string>): string[] {
+export function oidcScopes({ scope }: Registered, names: Iterable<string>): string[] {
   const registered = words(scope)
-  return [...names].filter((name) => isScope(name) && (registered?.includes(name) ?? true))
+  return [...names].filter((name) => isOidcScope(name) && (registered?.includes(name) ?? true))
 }
 
 /** Returns the OpenID Connect scopes that a person cannot deny without denying the whole request. */
@@ -41,7 +41,7 @@ export function requiredScopes({ required_scopes: required }: Registered): strin
  */
 export function mayHaveClaim(client: Registered, name: string): boolean {
   const scope = scopeOf(name)
-  return scope === undefined || openScopes(client, [scope]).length > 0
+  return scope === undefined || oidcScopes(client, [scope]).length > 0
 }
 
 /**
@@ -49,7 +49,7 @@ export function mayHaveClaim(client: Registered, name: string): boolean {
  * OpenID Connect (RFC 7591 §2), which are the only ones that the engine knows. Scopes beyond it are ignored (RFC 6749
  * §3.3), so that a client that requests everything gets what it may have.
  */
-export function scopesFor({ scope }: Registered, { scopes }: Pick<Api, 'scopes'>): string[] {
+export function delegatedScopes({ scope }: Registered, { scopes }: Pick<Api, 'scopes'>): string[] {
   const registered = words(scope)
   return Object.keys(scopes).filter((name) => registered?.includes(name) ?? true)
 }
@@ -60,11 +60,11 @@ export function scopesFor({ scope }: Registered, { scopes }: Pick<Api, 'scopes'>
  * `scope`. A name of the admin API needs no resource, because no other API has it. A name of OpenID Connect is in the
  * `scope` of any client, so it counts for no API.
  */
-export function registeredScopes(client: Registered, { identifier, scopes }: Api): string[] {
-  if (unregistered(client, identifier)) return []
+export function machineScopes(client: Registered, { identifier, scopes }: Api): string[] {
+  if (excludesResource(client, identifier)) return []
   const isListed = client['resources'] !== undefined
   const registered = words(client.scope) ?? []
   return Object.keys(scopes).filter(
-    (name) => registered.includes(name) && !isScope(name) && (isListed || name.startsWith(reservedPrefix)),
+    (name) => registered.includes(name) && !isOidcScope(name) && (isListed || name.startsWith(reservedPrefix)),
   )
 }

@@ -2,12 +2,12 @@ import Provider, { type Grant } from 'oidc-provider'
 import type { AccessTokenModel } from '../../stores/protocol/models.ts'
 import { scopesOfUserinfo } from '../scopes.ts'
 import {
+  delegatedScopes,
+  excludesResource,
+  machineScopes,
   mayHaveClaim,
-  openScopes,
+  oidcScopes,
   type Registered,
-  registeredScopes,
-  scopesFor,
-  unregistered,
 } from './client-scopes.ts'
 import type { ResourceServers } from './resource-servers.ts'
 
@@ -47,15 +47,15 @@ export function narrowWhenUsed(provider: Provider, { find: findServer }: Resourc
     const { openid, resources } = grant as Permissions
     // The found payload is kept for the request, so it is not changed in place.
     if (openid) {
-      const scope = openScopes(client, words(openid.scope)).join(' ')
+      const scope = oidcScopes(client, words(openid.scope)).join(' ')
       const claims = openid.claims?.filter((name) => mayHaveClaim(client, name))
       Object.assign(grant, { openid: { ...openid, scope, ...(claims && { claims }) } })
     }
     if (!resources) return grant
     const left = await Promise.all(
       Object.entries(resources).map(async ([identifier, scope]) => {
-        const server = unregistered(client, identifier) ? undefined : await findServer(identifier)
-        const offered = server ? scopesFor(client, server) : []
+        const server = excludesResource(client, identifier) ? undefined : await findServer(identifier)
+        const offered = server ? delegatedScopes(client, server) : []
         const left = words(scope).filter((name) => offered.includes(name))
         const ofPeople = server?.servesUserinfo && left.length > 0 ? words(grant.getOIDCScopeFiltered(userinfo)) : []
         return [identifier, [...left, ...ofPeople].join(' ')] as const
@@ -68,7 +68,7 @@ export function narrowWhenUsed(provider: Provider, { find: findServer }: Resourc
     const grant = await grantOf(token)
     if (!grant) return token // which the engine rejects
     if (token.aud === undefined) return cut(token, grant.getOIDCScopeFiltered(token.scopes))
-    if (!(await isOfItsApi(token))) return undefined
+    if (!(await isForCurrentApi(token))) return undefined
     const left = cut(token, grant.getResourceScopeFiltered(String(token.aud), token.scopes))
     const opensUserinfo = routeOf() === 'userinfo' && (await findServer(String(token.aud)))?.servesUserinfo
     return left && opensUserinfo ? Object.assign(left, { aud: undefined }) : left
@@ -77,9 +77,9 @@ export function narrowWhenUsed(provider: Provider, { find: findServer }: Resourc
   async function narrowClientCredentials(token: Token): Promise<Token | undefined> {
     const client = await clientOf(token.clientId)
     if (!client) return undefined
-    if (token.aud === undefined) return cut(token, openScopes(client, token.scopes).join(' '))
-    const server = (await isOfItsApi(token)) ? await findServer(String(token.aud)) : undefined
-    const registered = server ? registeredScopes(client, server) : []
+    if (token.aud === undefined) return cut(token, oidcScopes(client, token.scopes).join(' '))
+    const server = (await isForCurrentApi(token)) ? await findServer(String(token.aud)) : undefined
+    const registered = server ? machineScopes(client, server) : []
     const left = registered.filter((name) => token.scopes.has(name))
     return left.length > 0 ? cut(token, left.join(' ')) : undefined // also one that never had any
   }
@@ -97,7 +97,7 @@ export function narrowWhenUsed(provider: Provider, { find: findServer }: Resourc
   }
 
   /** Returns whether a token was issued for the API that has its audience now, rather than for a deleted one. */
-  async function isOfItsApi({ aud, iat }: Token): Promise<boolean> {
+  async function isForCurrentApi({ aud, iat }: Token): Promise<boolean> {
     const server = await findServer(String(aud))
     return server !== undefined && iat >= Math.floor((server.createdAtMs ?? 0) / 1000)
   }

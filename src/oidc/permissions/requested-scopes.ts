@@ -1,8 +1,8 @@
 import { decodeJwt } from 'jose'
 import { errors, type KoaContextWithOIDC } from 'oidc-provider'
 import type { Client } from '../engine.ts'
-import { isScope } from '../scopes.ts'
-import { openScopes } from './client-scopes.ts'
+import { isOidcScope } from '../scopes.ts'
+import { oidcScopes } from './client-scopes.ts'
 
 /**
  * Settles the scope of an authorization request after its parameters are checked, and before anybody sees a page.
@@ -17,7 +17,7 @@ export function settleScope(ctx: KoaContextWithOIDC, client: Client): void {
   const wanted = isOmitted ? words(client.scope) : [...words(params['scope']), ...asked.filter(isOffline)]
   const isOfApi = (name: string) => Object.values(resourceServers).some(({ scopes }) => scopes.has(name))
   const left = wanted.filter((name) =>
-    isOffline(name) ? mayAskForOfflineAccess(ctx, client) : isScope(name) || isOfApi(name),
+    isOffline(name) ? mayAskForOfflineAccess(ctx, client) : isOidcScope(name) || isOfApi(name),
   )
   if (left.every(isOffline)) {
     const hint = 'send scope=openid, or the scopes of an API together with its resource'
@@ -36,7 +36,7 @@ function mayAskForOfflineAccess({ oidc: { params = {} } }: KoaContextWithOIDC, c
   return (
     client.grantTypeAllowed('refresh_token') &&
     words(params['response_type'] ?? 'code').includes('code') &&
-    openScopes(client, ['offline_access']).length > 0
+    oidcScopes(client, ['offline_access']).length > 0
   )
 }
 

@@ -7,7 +7,7 @@ import { adminResource, isAdminScope } from '../admin-resource.ts'
 import { TemporarilyUnavailable } from '../request/storage.ts'
 import { current } from '../request/work.ts'
 import { scopesOfUserinfo } from '../scopes.ts'
-import { type Registered, registeredScopes, scopesFor, unregistered } from './client-scopes.ts'
+import { delegatedScopes, excludesResource, machineScopes, type Registered } from './client-scopes.ts'
 import { isMachine, targets } from './targets.ts'
 
 type Indicators = NonNullable<NonNullable<Configuration['features']>['resourceIndicators']>
@@ -113,9 +113,9 @@ function refusalOf(clientId: string, { kind, aud }: TokenFacts): string {
  * `undefined`.
  */
 function scopeForPeople(client: Registered, identifier: string, server: store.ResourceServer | undefined): string[] {
-  if (unregistered(client, identifier)) throw new errors.InvalidTarget('resource is not allowed for this client')
+  if (excludesResource(client, identifier)) throw new errors.InvalidTarget('resource is not allowed for this client')
   if (!server) throw new errors.InvalidTarget('unknown resource')
-  return scopesFor(client, server)
+  return delegatedScopes(client, server)
 }
 
 /**
@@ -128,7 +128,7 @@ function scopeOfMachine(
   client: Registered,
   server: store.ResourceServer | undefined,
 ): string[] {
-  const registered = server ? registeredScopes(client, server) : []
+  const registered = server ? machineScopes(client, server) : []
   // An API that does not exist gets the same words, so that a client does not learn which ones exist.
   if (registered.length === 0) {
     throw new errors.InvalidTarget('the client is not registered for any scope of this resource')

@@ -2,8 +2,8 @@ import { type Configuration, errors, type KoaContextWithOIDC } from 'oidc-provid
 import { isSameUri } from '../../registration/same-uris.ts'
 import type { ResourceServer } from '../../stores/clients/resource-servers.ts'
 import { sourceOf } from '../request/source.ts'
-import { isScope } from '../scopes.ts'
-import { type Registered, registeredScopes, scopesFor, unregistered } from './client-scopes.ts'
+import { isOidcScope } from '../scopes.ts'
+import { delegatedScopes, excludesResource, machineScopes, type Registered } from './client-scopes.ts'
 
 type Indicators = NonNullable<NonNullable<Configuration['features']>['resourceIndicators']>
 /** A code, or a refresh token that was issued for one. */
@@ -24,13 +24,13 @@ type Known = {
 export function targets({ admin, list }: Known): Pick<Indicators, 'defaultResource' | 'useGrantedResource'> {
   async function ofRequest(ctx: KoaContextWithOIDC, client: Registered): Promise<string | undefined> {
     const asked = [...ctx.oidc.requestParamScopes].filter(Boolean)
-    const ofApis = asked.filter((name) => !isScope(name))
+    const ofApis = asked.filter((name) => !isOidcScope(name))
     const own = resourcesOf(client)
     if (ofApis.length === 0 && (asked.length > 0 || own.length === 0)) return undefined
 
     const scopesAt = (server: ResourceServer) => {
-      if (isMachine(ctx)) return registeredScopes(client, server)
-      return server === admin || unregistered(client, server.identifier) ? [] : scopesFor(client, server)
+      if (isMachine(ctx)) return machineScopes(client, server)
+      return server === admin || excludesResource(client, server.identifier) ? [] : delegatedScopes(client, server)
     }
     const askedAt = (server: ResourceServer) => ofApis.filter((name) => scopesAt(server).includes(name))
     const candidates = [...(await list()), admin].filter((server) =>
@@ -95,7 +95,7 @@ function ofGrant(ctx: KoaContextWithOIDC, client: Registered): string | undefine
 function grantedOf({ oidc }: KoaContextWithOIDC, { resource, scopes }: Source): string[] {
   const asked = oidc.params?.['scope'] ? oidc.requestParamScopes : scopes
   const grant = oidc.entities.Grant
-  const ofApis = new Set([...asked].filter((name) => !isScope(name)))
+  const ofApis = new Set([...asked].filter((name) => !isOidcScope(name)))
   return [resource ?? []].flat().filter((identifier) => grant?.getResourceScopeFiltered(identifier, ofApis))
 }
 

@@ -1,4 +1,6 @@
-/** Why a request was refused: what an operator needs to know, and a stranger with the client's name must not be told. */
+/**
+ * The reason why a request was refused. Operators need it, and a stranger who uses the client's name must not learn it.
+ */
 export type Reason = {
   /** The error code of the answer, such as `invalid_grant`. */
   error: string
@@ -6,9 +8,9 @@ export type Reason = {
   clientId?: string | undefined
   clientName?: string | undefined
   parameter?: string | undefined
-  /** What would have been right, and what came. Left out where one of the two is a secret. */
+  /** The accepted value, and the one that was sent. Both are left out where one of them is a secret. */
   expected?: string | undefined
   received?: string | undefined
-  /** A command that would let the request through. It is for an operator to judge whether it should be. */
+  /** A command that would make the request succeed. The operator judges whether it should. */
   remedy?: string | undefined
 }

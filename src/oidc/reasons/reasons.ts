@@ -4,7 +4,7 @@ import type { Db } from '../../database/schema.ts'
 import { withoutExcerpt } from '../../log/index.ts'
 import type { FoundArtifact } from '../../stores/protocol/artifacts.ts'
 import { factsOf, isArtifactModel } from '../../stores/protocol/models.ts'
-import { ago, fateOf, lossOf, presentedBy, wrongSecret } from './fates.ts'
+import { ago, explainArtifact, explainClient, explainSecret, presentedBy } from './looked-up.ts'
 import { meanings } from './meanings.ts'
 import type { Reason } from './reason.ts'
 import { update } from './remedies.ts'
@@ -12,7 +12,7 @@ import { nearest, shownUri } from './uris.ts'
 
 /** A refused request, as far as it was read. `source` is the code or token that it presented, if that was found. */
 export type Refused = { req: IncomingMessage; oidc?: Asked; source?: FoundArtifact | undefined }
-/** Who asked for what. */
+/** The client of a request, and its parameters. */
 export type Asked = Partial<Pick<KoaContextWithOIDC['oidc'], 'client' | 'params' | 'body'>>
 
 type Facts = { db: Db; client: KoaContextWithOIDC['oidc']['client']; params: Record<string, unknown>; refused: Refused }
@@ -21,10 +21,10 @@ type Explain = (facts: Facts, text: string) => Promise<Partial<Reason> | undefin
 const longest = 300 // characters of what a client sent
 const longestRemedy = 2_000
 
-/** By what the engine says to itself, in the order in which it is looked at. */
+/** The engine's own error texts, each with the function that explains it. The first that matches counts. */
 const explanations: [RegExp, Explain][] = [
-  [/^client not found$/, ({ db, params, refused }) => lossOf(db, clientIdOf(params, refused))],
-  [/^invalid secret provided$/, ({ db, client }) => (client ? wrongSecret(db, client.clientId) : undefined)],
+  [/^client not found$/, ({ db, params, refused }) => explainClient(db, clientIdOf(params, refused))],
+  [/^invalid secret provided$/, ({ db, client }) => (client ? explainSecret(db, client.clientId) : undefined)],
   [/^the provided authentication mechanism does not match/, explainMethod],
   [/redirect_uri mismatch$/, explainOtherRedirectUri],
   [/^redirect_uri did not match/, (facts) => explainUri(facts, 'redirect_uri', facts.client?.redirectUris)],
@@ -40,7 +40,9 @@ const explanations: [RegExp, Explain][] = [
   [/not found|already|expired|^client mismatch|request_uri is invalid/, explainPresented],
 ]
 
-/** Says why a request was refused, with what it presented looked up again: also when that may not be used any more. */
+/**
+ * Explains why a request was refused. It looks up again what the request presented, also if that cannot be used now.
+ */
 export async function reasonOf(db: Db, { error, refused }: { error: unknown; refused: Refused }): Promise<Reason> {
   const { oidc } = refused
   const params = { ...oidc?.body, ...oidc?.params }
@@ -48,7 +50,7 @@ export async function reasonOf(db: Db, { error, refused }: { error: unknown; ref
   const code = codeOf(error)
   const text = textOf(error)
   const [, explain] = explanations.find(([pattern]) => pattern.test(text)) ?? []
-  // Why a request failed is worth a query, and never another failure.
+  // A reason is worth a query, but a failed query must not become a second error.
   const found = await Promise.try(async () => explain?.({ db, client, params, refused }, text)).catch(() => undefined)
   return storable({
     error: code,
@@ -58,7 +60,7 @@ export async function reasonOf(db: Db, { error, refused }: { error: unknown; ref
   })
 }
 
-/** Without what PostgreSQL keeps no JSON with: U+0000, and half a character, which is what a cut may leave. */
+/** Removes what PostgreSQL rejects in JSON: U+0000, and half a character, which cutting a text may leave. */
 function storable(reason: Reason): Reason {
   const texts = Object.entries(reason).map(([name, text]) => [name, text?.toWellFormed().replaceAll('\0', '\ufffd')])
   return Object.fromEntries(texts) as Reason
@@ -70,7 +72,7 @@ function codeOf(error: unknown): string {
   return status === 503 ? 'temporarily_unavailable' : 'invalid_request'
 }
 
-/** The most exact that the engine says: to itself, and else to the client. */
+/** Returns the engine's most precise text: its internal detail, otherwise the description for the client. */
 function textOf(error: unknown): string {
   const { error_detail: detail, error_description: description, scope } = error as Record<string, unknown>
   const names = typeof scope === 'string' && scope !== '' ? `: ${scope}` : ''
@@ -78,14 +80,14 @@ function textOf(error: unknown): string {
   return text === codeOf(error) ? '' : withoutExcerpt(String(text)).slice(0, longest)
 }
 
-/** Whom a request says that it comes from. */
+/** Returns the id of the client that a request names. */
 function clientIdOf(params: Record<string, unknown>, { req }: Refused): string {
   const basic = /^Basic (\S+)$/i.exec(req.headers.authorization ?? '')?.[1]
   const [id = ''] = basic ? Buffer.from(basic, 'base64').toString().split(':') : []
   return String(params['client_id'] ?? decodeURIComponent(id.replaceAll('+', ' '))).slice(0, longest)
 }
 
-/** How a request authenticates its client, by the name that Registration has for it. */
+/** Explains a wrong authentication method, by the names of OpenID Connect Registration. */
 function explainMethod({ client, params, refused: { req } }: Facts): Partial<Reason> | undefined {
   if (!client) return undefined
   const received =
@@ -97,11 +99,11 @@ function explainMethod({ client, params, refused: { req } }: Facts): Partial<Rea
           ? 'client_secret_basic'
           : 'none'
   return {
-    reason: 'the client authenticates in another way than it is registered with',
+    reason: 'the client uses another authentication method than it is registered with',
     parameter: 'token_endpoint_auth_method',
     expected: client.clientAuthMethod,
     received,
-    // Without a secret anybody could ask as this client.
+    // Without a secret anybody could act as this client.
     ...(received !== 'none' && { remedy: update(client.clientId, 'token-endpoint-auth-method', [received]) }),
   }
 }
@@ -116,7 +118,8 @@ function explainUri(
   const closest = nearest(known, value)
   const option = `${parameter.replaceAll('_', '-')}s`
   const remedy = update(client.clientId, option, [...known, value])
-  // The command has every address in full: none that may have a secret in it, nor so many that a refusal fills the table.
+  // The command contains every address in full, so none of them may contain a secret, and they may not be so many that
+  // a refusal fills the table.
   const isShown = shownUri(value) === value && remedy.length <= longestRemedy
   return {
     reason: closest
@@ -129,13 +132,16 @@ function explainUri(
   }
 }
 
-/** A code is redeemed with the redirect URI that it was asked for with (RFC 6749 §4.1.3). */
+/**
+ * Explains a redirect URI that differs from that of the authorization request, which a code is redeemed with (RFC 6749
+ * §4.1.3).
+ */
 function explainOtherRedirectUri({ params, refused: { source } }: Facts): Partial<Reason> {
   const { redirectUri } = (source?.payload ?? {}) as { redirectUri?: string }
   const received = String(params['redirect_uri'])
   const difference = redirectUri === undefined ? undefined : nearest([redirectUri], received)?.difference
   return {
-    reason: `redirect_uri is not the one of the authorization request${difference ? `: ${difference}` : ''}`,
+    reason: `redirect_uri is not that of the authorization request${difference ? `: ${difference}` : ''}`,
     parameter: 'redirect_uri',
     expected: redirectUri && shownUri(redirectUri),
     received: shownUri(received).slice(0, longest),
@@ -155,7 +161,7 @@ function explainGrantType(facts: Facts, text: string): Partial<Reason> | undefin
   return registered(facts, 'grant_type', facts.client?.grantTypes, String(wanted))
 }
 
-/** What a client may ask for, beside what it did ask for. */
+/** Returns what a client may ask for, beside what it asked for. */
 function registered(
   { client, params }: Facts,
   parameter: string,
@@ -171,9 +177,9 @@ async function explainPresented(facts: Facts): Promise<Partial<Reason> | undefin
   const { req, source } = refused
   if (source?.consumedAtMs !== undefined && source.clientId === client?.clientId) {
     const name = isArtifactModel(source.model) ? factsOf(source.model).noun : source.model
-    // Looked up again it is gone: whatever was issued in that login was revoked by now (RFC 9700 §4.14.2).
+    // A look-up would not find it: everything that was issued in that login has been revoked by now (RFC 9700 §4.14.2).
     return { reason: `the ${name} was used ${ago(source.consumedAtMs)}` }
   }
   const presented = presentedBy(params, req.headers.authorization)
-  return presented && (await fateOf(db, presented, client?.clientId))
+  return presented && (await explainArtifact(db, presented, client?.clientId))
 }

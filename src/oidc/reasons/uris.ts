@@ -7,22 +7,22 @@ const parts = [
   ['hash', 'fragment'],
 ] as const
 
-/** A URI as it may be logged and shown: the values in its query may be secrets, and its user information is one. */
+/** Returns a URI as it may be logged and shown: values in its query may be secrets, and its user information is one. */
 export function shownUri(uri: string): string {
   const url = URL.parse(uri)
   if (!url) return withoutUser(uri.replace(/[?#].*/s, '?…'))
   const names = [...url.searchParams.keys()].map((name) => `${name}=…`)
   const query = names.length > 0 ? `?${names.join('&')}` : url.search && '?…'
   const end = uri.search(/[?#]/)
-  // As it was written, since a difference in spelling may be the very reason.
+  // The address is kept as written, because its spelling may be the very reason.
   const address = withoutUser(end < 0 ? uri : uri.slice(0, end))
   return `${address}${query}${url.hash && '#…'}`
 }
 
-/** However many slashes there are, and of whichever kind: browsers read `https:me:secret@host` too. */
+/** Removes the user information, whatever slashes come before it: browsers read `https:me:secret@host` too. */
 const withoutUser = (uri: string) => uri.replace(/^(\s*[^:/?#\\]+:[/\\]*)[^/\\]*@/, '$1')
 
-/** Of several URIs the one that differs least from another, and how it differs from it. */
+/** Returns the URI that differs least from another one, and how it differs. */
 export function nearest(uris: readonly string[], uri: string): { uri: string; difference: string } | undefined {
   const compared = uris.map((candidate) => ({ uri: candidate, differences: differences(candidate, uri) }))
   const [first] = compared.sort((one, other) => one.differences.length - other.differences.length)

@@ -116,7 +116,7 @@ export async function updateClient(
     Object.assign(properties, { client_secret: createSecret(), client_secret_expires_at: secretExpiry(policy) })
   }
   const metadata = check(registering, properties, policy)
-  if (metadata['token_endpoint_auth_method'] === 'none' && (await resourceServers.isUsing(tx, id))) {
+  if (metadata['token_endpoint_auth_method'] === 'none' && (await resourceServers.isAnyIntrospectingAs(tx, id))) {
     throw new ClientRefused({
       field: 'token_endpoint_auth_method',
       message: 'token_endpoint_auth_method must not be none: an API introspects tokens as this client',

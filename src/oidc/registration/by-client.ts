@@ -10,11 +10,11 @@ import type { Policy } from '../../registration/rules.ts'
 import { applyStatement, type VerifyStatement } from '../../registration/software-statements.ts'
 import type { ClientMetadata } from '../../stores/clients/clients.ts'
 import { assertPermitted, type Judged, type NewSecret, type Permission } from '../request/registration.ts'
-import { type Storage, TemporarilyUnavailable, translated } from '../request/storage.ts'
+import { type Storage, TemporarilyUnavailable, withEngineErrors } from '../request/storage.ts'
 import { current, type Work } from '../request/work.ts'
 import { createSecret, needsSecret, secretExpiry } from './by-administrator.ts'
 import { circumstancesOf } from './circumstances.ts'
-import { withOpenScopes } from './metadata.ts'
+import { withOidcScopes } from './metadata.ts'
 
 export type DynamicRegistration = ReturnType<typeof createDynamicRegistration>
 
@@ -29,7 +29,7 @@ export function createDynamicRegistration(dependencies: Dependencies) {
     secretFactory: createSecret,
     policies: {
       [enginePolicy]: (ctx: KoaContextWithOIDC, properties: object) =>
-        translated(complete(dependencies, ctx, properties as ClientMetadata)),
+        withEngineErrors(complete(dependencies, ctx, properties as ClientMetadata)),
     },
   }
 }
@@ -93,7 +93,7 @@ async function complete(
   const { shown, secret } = secretOf(metadata, { provider: ctx.oidc.provider, policy, permission })
   work.registration = { ...judged, scope: metadata['scope'] as string | undefined, secret }
   for (const name of Object.keys(properties)) delete properties[name]
-  Object.assign(properties, withOpenScopes(metadata), shown)
+  Object.assign(properties, withOidcScopes(metadata), shown)
 }
 
 /**

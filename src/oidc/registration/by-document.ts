@@ -17,9 +17,9 @@ import * as clients from '../../stores/clients/clients.ts'
 import * as audit from '../../stores/operations/audit.ts'
 import * as rateLimits from '../../stores/operations/rate-limits.ts'
 import type { Client } from '../engine.ts'
-import { type Storage, translated } from '../request/storage.ts'
+import { type Storage, withEngineErrors } from '../request/storage.ts'
 import { current } from '../request/work.ts'
-import { TooMany } from '../too-many.ts'
+import { TooManyRequests } from '../too-many-requests.ts'
 import { assertRoom, needsSecret } from './by-administrator.ts'
 import { circumstancesOf } from './circumstances.ts'
 import { type Documents, refused } from './document-fetch.ts'
@@ -73,7 +73,7 @@ export function createClientDocuments({
     const own = keyHash('of', widestNetworkOf(current()?.address ?? ''))
     const everyone = { keyHash: keyHash('everyone'), ...accepted }
     const seconds = await rateLimits.takeShared(tx, { own, everyone, windowSeconds })
-    if (seconds > 0) throw new TooMany('client id metadata documents were new', seconds)
+    if (seconds > 0) throw new TooManyRequests('client id metadata documents were new', seconds)
   }
 
   return {
@@ -81,22 +81,22 @@ export function createClientDocuments({
       const url = addressOf(clientId)
       if (!url) return undefined
       if (!isAccepted(url, hosts)) throw new errors.InvalidClient(`client ids at ${url.host} are not accepted here`)
-      if (!known && (await translated(clients.isGone(db, clientId)))) {
+      if (!known && (await withEngineErrors(clients.isGone(db, clientId)))) {
         throw new errors.InvalidClient('the client is disabled or was deleted')
       }
       const document = await documents.read(clientId, { isKnown: known !== undefined })
-      const policy = await translated(policyOf())
+      const policy = await withEngineErrors(policyOf())
       const before = made.get(clientId)
       if (known && before?.document === document && before.policy === policy) return before.client
 
       const client = make({ provider, storage }, clientId, document, policy)
-      await translated(keep(storage, client, { policy, known, count }))
+      await withEngineErrors(keep(storage, client, { policy, known, count }))
       made.set(clientId, { client, document, policy })
       return client
     },
 
     async recall(provider, known) {
-      const policy = await translated(policyOf())
+      const policy = await withEngineErrors(policyOf())
       const before = recalled.get(known)
       if (before?.policy === policy) return before.client
       const circumstances = circumstancesOf(storage, policy, { isOwnWord: true })

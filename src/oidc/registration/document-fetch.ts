@@ -7,9 +7,9 @@ import { readDocument } from '../../registration/documents.ts'
 import type { Metadata } from '../../registration/metadata.ts'
 import type { Secret } from '../../secret.ts'
 import * as rateLimits from '../../stores/operations/rate-limits.ts'
-import { translated } from '../request/storage.ts'
+import { withEngineErrors } from '../request/storage.ts'
 import { current, type Work } from '../request/work.ts'
-import { TooMany } from '../too-many.ts'
+import { TooManyRequests } from '../too-many-requests.ts'
 
 export type Documents = {
   /**
@@ -120,14 +120,14 @@ export function createDocuments({
       try {
         // Each request has its own limits. If they were shared, a stranger over the limit would make all requests fail
         // that were sent at the same moment.
-        const seconds = reading.has(clientId) ? 0 : await translated(count(clientId, isKnown))
+        const seconds = reading.has(clientId) ? 0 : await withEngineErrors(count(clientId, isKnown))
         // Another request may have read the document while this one was counted.
         const readMeanwhile = findFresh(clientId)
         if (readMeanwhile) return readMeanwhile.metadata
         if (seconds > 0) {
           const before = kept.get(clientId)
           if (before && Date.now() < before.goodUntilMs) return before.metadata
-          throw new TooMany('client id metadata documents were asked for', seconds)
+          throw new TooManyRequests('client id metadata documents were asked for', seconds)
         }
         const pending = reading.get(clientId) ?? load(clientId).finally(() => reading.delete(clientId))
         reading.set(clientId, pending)

@@ -8,7 +8,7 @@ import { isClaim, scopes } from '../scopes.ts'
 /**
  * Returns metadata whose `scope` keeps only OpenID Connect scopes, because the engine registers clients for no others.
  */
-export function withOpenScopes<Metadata extends Record<string, unknown>>(metadata: Metadata): Metadata {
+export function withOidcScopes<Metadata extends Record<string, unknown>>(metadata: Metadata): Metadata {
   const { scope, ...rest } = metadata
   const open = words(scope).filter((name) => Object.hasOwn(scopes, name))
   return { ...rest, ...(open.length > 0 && { scope: open.join(' ') }) } as unknown as Metadata
@@ -19,7 +19,7 @@ export function withOpenScopes<Metadata extends Record<string, unknown>>(metadat
  * APIs, so they are removed before and put back after.
  */
 export function parse(provider: Provider, metadata: ClientMetadata): Client {
-  const client = Reflect.construct(provider.Client, [structuredClone(withOpenScopes(metadata))]) as Client
+  const client = Reflect.construct(provider.Client, [structuredClone(withOidcScopes(metadata))]) as Client
   const all = [...new Set(words(metadata['scope']))].join(' ')
   return all ? Object.assign(client, { scope: all }) : client
 }

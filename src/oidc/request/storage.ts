@@ -53,7 +53,7 @@ export class TemporarilyUnavailable extends errors.OIDCProviderError {
 }
 
 /** Awaits a database operation and turns its failures into errors that the engine knows. */
-export async function translated<T>(work: Promise<T>): Promise<T> {
+export async function withEngineErrors<T>(work: Promise<T>): Promise<T> {
   try {
     return await work
   } catch (error) {

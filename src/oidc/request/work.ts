@@ -128,7 +128,7 @@ export function redeem({ writes }: Work, redemption: Redemption): void {
 }
 
 /** Records a security event, which is written together with the request's other writes. */
-export function note(event: AuditEvent): void {
+export function recordEvent(event: AuditEvent): void {
   const work = current()
   work?.writes.audit.push({ requestId: work.requestId, address: work.address, ...event })
 }

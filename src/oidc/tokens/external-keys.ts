@@ -3,8 +3,8 @@ import type { JWK } from 'jose'
 import { ExternalSigningKey } from 'oidc-provider'
 
 /**
- * A signing key of which the engine has the public part alone. Without `sign` it only verifies; were it ever chosen to
- * sign with, that would fail.
+ * Creates a signing key of which the engine has the public part alone. Without `sign` it only verifies: an attempt to
+ * sign with it fails.
  */
 export function externalKey({
   kid,

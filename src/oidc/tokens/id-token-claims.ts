@@ -10,12 +10,12 @@ type IdToken = {
 }
 
 /**
- * Puts claims into the ID tokens of clients that are registered with `id_token_claims`. OpenID Connect Core §5.4 has the
- * claims of a scope at userinfo alone where an access token is issued, and not every program asks there.
+ * Adds claims to the ID tokens of clients that are registered with `id_token_claims`. Where an access token is issued,
+ * OpenID Connect Core §5.4 leaves the claims of a scope to userinfo, and not every program asks there.
  *
- * A client learns nothing by it that userinfo would not say: the claim's scope has to be asked for and consented to.
+ * A client learns nothing by it that userinfo would not tell: the claim's scope must be requested and consented to.
  */
-export function fillIdTokens(provider: Provider): void {
+export function addIdTokenClaims(provider: Provider): void {
   const { prototype } = (provider as unknown as { IdToken: { prototype: IdToken } }).IdToken
   const issue = prototype.issue
   prototype.issue = function (this: IdToken, options) {
@@ -29,11 +29,14 @@ export function fillIdTokens(provider: Provider): void {
   }
 }
 
-/** The claims of the scopes that this request asks for, or the one before it did, and that are consented to. */
+/**
+ * Returns the claims of the scopes that this request, or the authorization request before it, asks for and that are
+ * consented to.
+ */
 function grantedClaims({ oidc }: KoaContextWithOIDC): Set<string> {
   const { AuthorizationCode, RefreshToken, DeviceCode, Grant } = oidc.entities
   const source = AuthorizationCode ?? RefreshToken ?? DeviceCode
-  // A refresh may be for fewer scopes than before (RFC 6749 §6).
+  // A refresh may be for fewer scopes than the login (RFC 6749 §6).
   const isNarrowed = source !== undefined && oidc.params?.['scope'] !== undefined
   const asked = source && !isNarrowed ? source.scopes : oidc.requestParamScopes
   const scopes = Grant?.getOIDCScopeFiltered(asked).split(' ') ?? []

@@ -11,22 +11,24 @@ type Model = {
 type Context = { route?: string; params?: Record<string, unknown>; entity(key: string, value: unknown): void }
 
 /**
- * Lets an API introspect JWT access tokens, as it does opaque ones (RFC 7662 §2). The engine does not keep them, and answers
- * anything that is shaped like a JWT with an error, so that anybody could set off the alarms of an API: what is not a token
- * of this server is inactive (§2.2).
+ * Lets an API introspect JWT access tokens as it does opaque ones (RFC 7662 §2). The engine does not keep them, and
+ * answers anything that is shaped like a JWT with an error, so that anybody could set off the alarms of an API. Here a
+ * value that is not a token of this server is inactive (§2.2).
  *
- * What a JWT stands for is kept under the JWT itself, so the rest goes as with an opaque token: what revokes one revokes the
- * other. An API that verifies JWTs by the published keys alone does not hear of it.
+ * The facts of a JWT are stored under the JWT itself, so everything else works as with an opaque token: whatever
+ * revokes one revokes the other. An API that verifies JWTs by the published keys alone does not learn of it.
  */
 export function introspectJwts(provider: Provider): void {
   for (const model of [provider.AccessToken, provider.ClientCredentials] as unknown as Model[]) keepJwts(model)
 
-  // At userinfo, which some APIs' tokens open as well. At introspection the engine is given what it is kept under.
+  // For userinfo, which the tokens of some APIs open too. At introspection, the engine receives the key of the stored
+  // token.
   const accessTokens = provider.AccessToken as unknown as Model
   const find = accessTokens.find.bind(accessTokens)
   accessTokens.find = (value, options) => find(isStructured(value) ? handleOf(value) : value, options)
 
-  // The engine refuses structured tokens once the client is known, and looks tokens up by what is in `params` after that.
+  // The engine rejects JWTs after it knows the client, and then looks up the `token` in `params`. So it is replaced
+  // there when the client becomes known.
   const context = provider.OIDCContext.prototype as unknown as Context
   const assign = context.entity
   context.entity = function (this: Context, key, value) {
@@ -51,7 +53,7 @@ function keepJwts({ IN_PAYLOAD, prototype }: Model): void {
 
 const prefix = 'jwt:'
 
-/** Opaque tokens have no dot. */
+/** Returns whether a token is a JWT. Opaque tokens have no dot. */
 const isStructured = (token: string) => token.includes('.') && !token.startsWith(prefix)
-/** What a JWT is kept under. It is no JWT to the engine. */
+/** Returns the key that a JWT is stored under, which the engine does not take for a JWT. */
 const handleOf = (token: string) => prefix + token

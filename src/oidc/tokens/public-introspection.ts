@@ -2,8 +2,8 @@ import type Provider from 'oidc-provider'
 import { errors, type KoaContextWithOIDC } from 'oidc-provider'
 
 /**
- * Refuses introspection to clients that authenticate with `none`: anybody can name one, and the endpoint MUST require
- * authorization (RFC 7662 §2.1). The engine answers them. Whatever it said is replaced, so that it gives nothing away.
+ * Rejects introspection by clients that authenticate with `none`: anybody can name one, and the endpoint MUST require
+ * authorization (RFC 7662 §2.1). The engine answers them, so its whole answer is replaced and gives nothing away.
  */
 export function refusePublicIntrospection(provider: Provider): void {
   provider.use(async (ctx, next) => {

@@ -8,7 +8,7 @@ import type { Origin } from './clients.ts'
  * Notes that clients were used. The `proven` ones are then kept, even if they were to be removed unless used. No
  * process is notified.
  */
-export async function touch(
+export async function noteUse(
   db: Db,
   { ids, proven, usedAt }: { ids: string[]; proven: string[]; usedAt: Date },
 ): Promise<void> {

@@ -98,7 +98,7 @@ export async function save(
 }
 
 /** Returns whether an API introspects tokens as this client. */
-export async function isUsing(db: Db, clientId: string): Promise<boolean> {
+export async function isAnyIntrospectingAs(db: Db, clientId: string): Promise<boolean> {
   const row = await db
     .selectFrom('resource_servers')
     .select('identifier')

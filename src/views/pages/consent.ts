@@ -1,5 +1,5 @@
 import type { Account } from '../account.ts'
-import type { Asker, Links } from '../askers.ts'
+import type { Links, ShownClient } from '../shown-client.ts'
 import type { ClaimName, ScopeName, Texts } from '../texts/index.ts'
 
 /** The reason why an answer on the consent page was rejected. */
@@ -25,7 +25,7 @@ export type ConsentResource = {
 export type ConsentPage = {
   uid: string
   csrf: string
-  client: Asker & Links
+  client: ShownClient & Links
   account: Account
   scopes: readonly ConsentItem<ScopeName>[]
   /** Claims that the app requests by name rather than through a scope. */

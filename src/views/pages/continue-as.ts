@@ -1,9 +1,9 @@
 import type { Account } from '../account.ts'
-import type { Asker } from '../askers.ts'
+import type { ShownClient } from '../shown-client.ts'
 
 export type ContinueAsPage = {
   uid: string
   csrf: string
-  client: Asker
+  client: ShownClient
   account: Account
 }

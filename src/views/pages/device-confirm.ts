@@ -1,9 +1,9 @@
-import type { Asker } from '../askers.ts'
+import type { ShownClient } from '../shown-client.ts'
 
 export type DeviceConfirmPage = {
   action: string
   xsrf: string
   userCode: string
-  client: Asker
+  client: ShownClient
   device: { ip: string | undefined; userAgent: string | undefined }
 }

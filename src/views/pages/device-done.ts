@@ -1,6 +1,6 @@
-import type { Asker } from '../askers.ts'
+import type { ShownClient } from '../shown-client.ts'
 
 export type DeviceDonePage = {
   outcome: 'approved' | 'denied'
-  client: Asker | undefined
+  client: ShownClient | undefined
 }

@@ -1,4 +1,4 @@
-import type { Asker } from '../askers.ts'
+import type { ShownClient } from '../shown-client.ts'
 import type { Texts } from '../texts/index.ts'
 
 /** The reason why a sign-in was rejected. */
@@ -10,7 +10,7 @@ export type SignInReason = keyof Texts['signInReasons']
 export type SignInPage = {
   uid: string
   csrf: string
-  client: Asker
+  client: ShownClient
   email: string
   error: SignInError | undefined
   retryAfterSeconds: number | undefined

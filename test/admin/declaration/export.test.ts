@@ -128,7 +128,7 @@ describe('postern export', () => {
     expect((await declare(postern, text, { prune: true })).plan.changes).toEqual([])
   })
 
-  test('writes a client that its policy would refuse today completely, with the reason', async () => {
+  test('writes all of a client that its policy would refuse today, with the reason', async () => {
     const set = (hosts: string[]) =>
       operate(postern, 'registration-policy set', { name: 'narrowed', rules: { redirect_uris: { hosts } } })
     await set(['rp.example'])

@@ -1,7 +1,7 @@
 import { errors } from 'oidc-provider'
 
 /** The error of a request beyond a rate limit (RFC 6585 §4). */
-export class TooMany extends errors.OIDCProviderError {
+export class TooManyRequests extends errors.OIDCProviderError {
   readonly retryAfterSeconds: number
 
   constructor(what: string, retryAfterSeconds: number) {

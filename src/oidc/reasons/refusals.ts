@@ -6,19 +6,19 @@ import { current } from '../request/work.ts'
 import type { Reason } from './reason.ts'
 import { type Asked, reasonOf } from './reasons.ts'
 
-/** A request as far as its refusal goes: of ours, or of the engine. */
+/** The parts of a request that matter when it is refused, whether by the engine or by our own middleware. */
 type Context = { req: IncomingMessage; state: Record<string, unknown>; oidc?: KoaContextWithOIDC['oidc'] }
 type Note = { error: unknown; source: FoundArtifact | undefined; about: Asked | undefined; reason?: Promise<Reason> }
 
 const noted = Symbol('why the request was refused')
 
-/** Notes what a request failed with. Of several errors the last is the one that is answered. */
-export function noteRefusal(ctx: object, error: unknown, about?: Asked): void {
+/** Records the error that a request failed with. Of several errors, the last one is the answer. */
+export function recordRefusal(ctx: object, error: unknown, about?: Asked): void {
   const state = (ctx as { state: { [noted]?: Note } }).state
   if (state[noted]?.error !== error) state[noted] = { error, source: current()?.reads.source, about }
 }
 
-/** Why a request was refused, found out once; `undefined` when it was not. */
+/** Explains why a request was refused, with one look-up for each request; `undefined` if it was not refused. */
 export function explain(db: Db, ctx: object): Promise<Reason> | undefined {
   const { req, oidc, state } = ctx as Context
   const note = (state as { [noted]?: Note })[noted]

@@ -9,16 +9,17 @@ import { fromStored } from './payloads.ts'
 import type { Storage } from './storage.ts'
 import { current } from './work.ts'
 
-export type WayBack = { page: ErrorCode; back: Back | undefined }
+/** A sign-in that cannot continue: the page that says why, and a link back to the app. */
+export type StoppedSignIn = { page: ErrorCode; back: Back | undefined }
 
 /**
  * Creates the function that finds out what to tell a person whose sign-in cannot continue, and where to send them. The
  * request is gone and the relying party cannot be answered, but the rest of the interaction shows which client it was.
  */
-export function createWayBack({ storage }: { storage: Storage }) {
+export function createFindStoppedSignIn({ storage }: { storage: Storage }) {
   const { db, clients } = storage
 
-  return async (uid: string): Promise<WayBack> => {
+  return async (uid: string): Promise<StoppedSignIn> => {
     const found = await artifacts.findInteraction(db, sha256(uid))
     const client = found?.clientId ? await clients.find(found.clientId) : undefined
     const page = found?.isDestroyed
@@ -62,4 +63,4 @@ export function backTo(
   return url ? { href: url.href, name: isReviewed && name ? String(name) : url.host } : undefined
 }
 
-export type FindWayBack = ReturnType<typeof createWayBack>
+export type FindStoppedSignIn = ReturnType<typeof createFindStoppedSignIn>

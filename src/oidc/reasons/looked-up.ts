@@ -5,12 +5,12 @@ import { hashOf } from '../request/payloads.ts'
 import type { Reason } from './reason.ts'
 import { quoted } from './remedies.ts'
 
-/** What a request presents that can be unknown, used, expired or of another client. */
+/** A code or token that a request presents. It can be unknown, used, expired or another client's. */
 export type Presented = { model: ArtifactModel; value: string }
 
 const parUrn = 'urn:ietf:params:oauth:request_uri:'
 
-/** The code or token of a request, by the parameters and header it came in. */
+/** Returns the code or token of a request, from its parameter or header. */
 export function presentedBy(params: Record<string, unknown>, authorization: string | undefined): Presented | undefined {
   const bearer = /^(?:Bearer|DPoP) (\S+)$/i.exec(authorization ?? '')?.[1]
   for (const model of modelsWith(({ parameter }) => parameter !== undefined)) {
@@ -23,8 +23,8 @@ export function presentedBy(params: Record<string, unknown>, authorization: stri
   return undefined
 }
 
-/** Why a code or token is not accepted from a client, or `undefined` when nothing is wrong with it. */
-export async function fateOf(
+/** Explains why a code or token is not accepted from a client; `undefined` when nothing is wrong with it. */
+export async function explainArtifact(
   db: Db,
   { model, value }: Presented,
   clientId: string | undefined,
@@ -33,7 +33,7 @@ export async function fateOf(
   const trace = await traces.ofArtifact(db, { model, idHash: hashOf(value) })
   if (!trace) {
     return {
-      reason: `the ${name} is not known: it was never issued here, ended a while ago, or was revoked, also by what was done to its account or client`,
+      reason: `the ${name} is not known: it was never issued here, expired a while ago, or was revoked, perhaps with its account or client`,
     }
   }
   if (clientId !== undefined && trace.clientId !== undefined && trace.clientId !== clientId) {
@@ -44,7 +44,7 @@ export async function fateOf(
       received: clientId,
     }
   }
-  const client = trace.clientId === undefined ? undefined : await lossOf(db, trace.clientId)
+  const client = trace.clientId === undefined ? undefined : await explainClient(db, trace.clientId)
   if (client) return client
   if (trace.consumedAtMs !== undefined) return { reason: `the ${name} was used ${ago(trace.consumedAtMs)}` }
   if (trace.isDestroyed) return { reason: `the ${name} was revoked` }
@@ -54,11 +54,11 @@ export async function fateOf(
   return undefined
 }
 
-/** Why a client may not be used, or `undefined` when it may. */
-export async function lossOf(db: Db, id: string): Promise<Partial<Reason> | undefined> {
+/** Explains why a client is rejected; `undefined` when nothing is wrong with it. */
+export async function explainClient(db: Db, id: string): Promise<Partial<Reason> | undefined> {
   const trace = await traces.ofClient(db, id)
   const of = { parameter: 'client_id', received: id }
-  if (!trace) return { ...of, reason: 'there is no client of this id', remedy: 'postern client list' }
+  if (!trace) return { ...of, reason: 'there is no client with this id', remedy: 'postern client list' }
   if (trace.deletedAtMs !== undefined) return { ...of, reason: `the client was deleted ${ago(trace.deletedAtMs)}` }
   if (trace.disabledAtMs !== undefined) {
     return {
@@ -73,20 +73,20 @@ export async function lossOf(db: Db, id: string): Promise<Partial<Reason> | unde
   return undefined
 }
 
-/** What is known about a client's secret, for a request that came with another. */
-export async function wrongSecret(db: Db, id: string): Promise<Partial<Reason>> {
+/** Explains why a secret was rejected, by what is known about those of the client. */
+export async function explainSecret(db: Db, id: string): Promise<Partial<Reason>> {
   const trace = await traces.ofClient(db, id)
   const { secretReplacedAtMs: replaced, previousSecretExpiresAtMs: previousEnd } = trace ?? {}
   const since = replaced === undefined ? '' : `; it was replaced ${ago(replaced)}`
   const isPreviousOver = replaced !== undefined && previousEnd !== undefined && previousEnd <= Date.now()
-  const end = isPreviousOver ? `, and the one before it was good until ${ago(previousEnd)}` : ''
+  const end = isPreviousOver ? `, and the one before it was valid until ${ago(previousEnd)}` : ''
   return {
     reason: `the client secret does not match${since}${end}`,
     remedy: `postern client rotate-secret ${quoted(id)}`,
   }
 }
 
-/** How long ago a moment was, in words: `4 s ago`, `2 h ago`. */
+/** Returns how long ago a moment was, in words: `4 s ago`, `2 h ago`. */
 export function ago(atMs: number): string {
   const seconds = Math.max(0, Math.round((Date.now() - atMs) / 1000))
   if (seconds < 120) return `${seconds} s ago`

@@ -1,30 +1,30 @@
 import { addressOf } from '../../registration/documents.ts'
 import { nameProblem } from '../../registration/names.ts'
-import type { Asker } from '../../views/askers.ts'
+import type { ShownClient } from '../../views/shown-client.ts'
 import type { Client } from '../engine.ts'
 
 /** The part of a client that the consent page shows; when it changes, the person is asked again. */
-export type Shown = { name: string; host: string }
+export type ClientIdentity = { name: string; host: string }
 
 const reviewed = new WeakSet<Client>()
 
 /** Marks a client as registered by an administrator, who answers for the name that it gives itself. */
-export function noteReviewed(client: Client): void {
+export function markReviewed(client: Client): void {
   reviewed.add(client)
 }
 
 const logos = new WeakMap<Client, string>()
 
 /** Stores the hash under which this server has a client's logo. */
-export function noteLogo(client: Client, hash: string): void {
+export function setLogo(client: Client, hash: string): void {
   logos.set(client, `/logos/${hash}`)
 }
 
 /** Returns a client as every page shows it. */
-export function askerOf(client: Client, redirectUri = ''): Asker {
+export function shownClient(client: Client, redirectUri = ''): ShownClient {
   const document = addressOf(client.clientId)
   return {
-    ...shownOf(client, redirectUri),
+    ...identityOf(client, redirectUri),
     isReviewed: reviewed.has(client),
     logo: logos.get(client),
     document: document && { host: document.host, address: client.clientId },
@@ -32,7 +32,7 @@ export function askerOf(client: Client, redirectUri = ''): Asker {
 }
 
 /** Returns the part of a client that the consent page shows, so that the person is asked again when it changes. */
-export function shownOf(client: Client, redirectUri: string): Shown {
+export function identityOf(client: Client, redirectUri: string): ClientIdentity {
   const url = URL.parse(redirectUri)
   // Only the host of a web address tells who gets the answer: anyone can use any host with an app's own scheme.
   const host = url && /^https?:$/.test(url.protocol) ? url.host : (url?.protocol ?? '')

@@ -1,7 +1,7 @@
 import type { Texts } from './texts/index.ts'
 
 /** The app that a page is about. */
-export type Asker = {
+export type ShownClient = {
   name: string
   /** The host that its answer is sent to, the scheme if an app on the device gets it, or nothing for a device. */
   host: string
@@ -24,7 +24,7 @@ export type Links = {
 }
 
 /** Returns the name that pages give an app: the host that it cannot make up, or otherwise the name it chose. */
-export function knownAs(client: Asker): string {
+export function knownAs(client: ShownClient): string {
   if (client.document) return knownHost(client)
   return client.isReviewed ? client.name : quoted(client.name)
 }
@@ -33,13 +33,13 @@ export function knownAs(client: Asker): string {
  * Returns the host that a page may name as the app's own. A document speaks for its host only if the answer goes there,
  * or to an app that has no host. Otherwise it is the host that gets the answer.
  */
-export function knownHost({ host, document }: Asker): string {
+export function knownHost({ host, document }: ShownClient): string {
   if (document && (host === '' || isOfApp(host))) return document.host
   return host
 }
 
 /** Returns whether the host that gets the answer also published the document. */
-export function isVerified({ host, document }: Asker): boolean {
+export function isVerified({ host, document }: ShownClient): boolean {
   return document !== undefined && host === document.host && !isOfApp(host)
 }
 
@@ -73,7 +73,7 @@ export type Link = { kind: keyof Texts['links']; host: string; href: string | un
  * Returns the pages about an app, each with its host. A stranger's page is linked only if it is at the host that the
  * page names: a person would take any other for the stranger's own (RFC 7591 §5).
  */
-export function links(client: Asker & Links): Link[] {
+export function links(client: ShownClient & Links): Link[] {
   const pages = [
     ['website', client.uri],
     ['privacyPolicy', client.policyUri],
