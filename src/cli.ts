@@ -68,7 +68,7 @@ function overview(noun?: string): string {
       process.stdout.columns,
     ),
     '',
-    'Add --help to a command for its options. Settings come from the environment; this shows them: postern config',
+    'Add --help to a command for its options. Settings come from the environment; postern config shows them.',
   ].join('\n')
 }
 

@@ -49,7 +49,9 @@ describe('a secret', () => {
 
   test('is described in --help as read from standard input', async () => {
     for (const { command } of secretOptions) {
-      expect((await run([...command, '--help'])).stdout).toContain('the command asks for it or reads it from standard input.')
+      expect((await run([...command, '--help'])).stdout).toContain(
+        'the command asks for it or reads it from standard input.',
+      )
     }
   })
 })
