@@ -1,6 +1,6 @@
 import type { Session } from './session.ts'
 
-/** An option of a command. Its help and the reading of its arguments depend on it. */
+/** An option of a command, for its help and for the parser of its arguments. */
 export type Option = {
   description: string
   /** The placeholder for its value in the help. A switch has none. */

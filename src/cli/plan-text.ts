@@ -14,7 +14,7 @@ const actions = {
   delete: { sign: '-', color: 'red' },
 } as const
 
-/** What is deleted together with a client or a resource server. */
+/** The things that are deleted together with a client or a resource server. */
 const dependents = { client: 'everything issued to it', resource: 'the credentials that were created with it' } as const
 
 const widestList = 80 // characters; in a longer list, each item has a line of its own

@@ -2,7 +2,7 @@ import type { Performer } from '../admin/operation.ts'
 import type { Postern } from '../assemble/index.ts'
 import type { Config } from '../config/index.ts'
 
-/** The surroundings of a command. */
+/** The environment, the performer and the server that a command works with. */
 export type Session = {
   env: Record<string, string | undefined>
   by: Performer

@@ -1,7 +1,7 @@
 import type { Registering } from '../../oidc/registration/by-administrator.ts'
 import type { NewSecret } from './plan.ts'
 
-/** The tools that applying a declaration works with. */
+/** The means to apply a declaration. */
 export type Application = {
   registering: Registering
   /** Performs an operation by the name of its command, such as `client create`. */

@@ -41,7 +41,7 @@ export function parse({ text }: Source): Document | Fault[] {
   try {
     value = document.toJS()
   } catch (error) {
-    return [{ position: at(0), message: withoutQuotation((error as Error).message) }] // more aliases than a declaration can need
+    return [{ position: at(0), message: withoutQuotation((error as Error).message) }] // it has too many aliases
   }
 
   const step = (node: unknown, name: PropertyKey) => {

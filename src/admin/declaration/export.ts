@@ -82,7 +82,7 @@ async function clientEntry(
   }
 }
 
-/** Returns the smallest declaration with which a client has this metadata. */
+/** Returns the smallest declaration that gives a client this metadata. */
 async function withoutDefaults(
   application: Pick<Application, 'registering'>,
   stored: Members,

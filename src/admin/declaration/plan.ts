@@ -10,7 +10,7 @@ export type Change = {
   differences: Difference[]
 }
 
-/** All changes that a declaration requires, in the order in which they are made, and the number of things without one. */
+/** The changes that a declaration requires, in their order. `unchanged` counts the things that are already as declared. */
 export type Plan = { changes: Change[]; unchanged: number }
 
 /** A generated client secret, which is shown only once. */

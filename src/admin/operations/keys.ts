@@ -38,7 +38,7 @@ export function operations(): Operation[] {
       scope: 'postern:keys:read',
       http: { method: 'GET', path: '/keys' },
       input: z.strictObject({
-        all: z.boolean().default(false).describe('Whether to list removed keys, too. Default: false.'),
+        all: z.boolean().default(false).describe('Whether to list removed keys, too.'),
       }),
       output: z.object({ items: z.array(shownKey) }),
       async run({ tx, config }, { all }) {

@@ -19,7 +19,7 @@ const eventsLookedAt = 200
 /** `postern doctor`, which examines everything that a deployment depends on, and changes nothing. */
 export const doctor: Command = {
   name: 'doctor',
-  summary: 'Check settings, issuer, clocks, database and keys, and give advice',
+  summary: 'Check settings, issuer, clocks, database and keys, and say what to do',
   notes: `It changes nothing. Run it with the settings of the server, on the machine of the server. It exits with status 1 if
 there is a problem.`,
   options: { json: { description: 'Show JSON.' } },
