@@ -67,6 +67,15 @@ describe('an unknown option', () => {
   })
 })
 
+describe('an unknown type of audit event', () => {
+  test('is rejected before anything runs, with the most similar type', async () => {
+    const { code, stderr } = await run('audit list --type client.registred')
+    expect(code).toBe(2)
+    expect(stderr).toContain('--type: is not a type of event. Did you mean client.registered?')
+    expect(await readdir(folder)).toEqual([])
+  })
+})
+
 describe('an unknown command', () => {
   test.each([
     ['acount list', 'account'],

@@ -85,7 +85,7 @@ export function operations(): Operation[] {
         if (rotated.length === 0) {
           throw new OperationError('conflict', {
             field: 'purpose',
-            message: `There is no key for ${input.purpose} that rotates under these settings.`,
+            message: `There is no key${input.purpose ? ` for ${input.purpose}` : ''} that rotates under these settings.`,
           })
         }
         context.record({ type: 'keys.rotated', details: { keys: rotated } })
