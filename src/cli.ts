@@ -25,7 +25,7 @@ async function run(args: string[]): Promise<void> {
   const nouns = [...new Set(all.map(({ name }) => name.split(' ')[0] ?? ''))]
   const verbs = all.flatMap(({ name }) => (name.startsWith(`${first} `) ? [name.slice(first.length + 1)] : []))
   if (verbs.length === 0)
-    throw new Usage(`There is no such command.${suggestion(first, nouns)}\n\nAll of them are shown by: postern --help`)
+    throw new Usage(`There is no such command.${suggestion(first, nouns)}\n\nThis lists all commands: postern --help`)
   if (args.some(isHelp)) return console.log(overview(first))
   const meant = second === undefined ? '' : suggestion(second, verbs)
   throw new Usage(`"${first}" needs one of: ${verbs.join(', ')}.${meant}`)
@@ -52,12 +52,12 @@ function session(): Session {
 function settings(): Config {
   const config = parse(process.env)
   for (const { name, meant } of misspelt(process.env)) {
-    console.error(`${name} is no setting. Did you mean ${meant}?`) // not among the output, which a program may read
+    console.error(`${name} is not a setting. Did you mean ${meant}?`) // not on standard output, which a program may read
   }
   return config
 }
 
-/** All commands, or those of one noun. */
+/** Lists all commands, or those of one noun. */
 function overview(noun?: string): string {
   const shown = commands().filter(({ name }) => noun === undefined || name.startsWith(`${noun} `))
   return [
@@ -68,7 +68,7 @@ function overview(noun?: string): string {
       process.stdout.columns,
     ),
     '',
-    'Add --help to a command for its options. Settings come from the environment: postern config.',
+    'Add --help to a command for its options. Settings come from the environment; postern config shows them.',
   ].join('\n')
 }
 

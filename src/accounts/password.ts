@@ -3,7 +3,7 @@ import { secret } from '../secret.ts'
 import type { AuditedTx } from '../stores/operations/audit.ts'
 import * as accounts from '../stores/people/accounts.ts'
 
-const shortest = 8 // NIST SP 800-63B §3.1.1.2 asks for at least this
+const shortest = 8 // NIST SP 800-63B §3.1.1.2 requires at least this
 const longest = 1_024
 
 /** A password that an account may have. */

@@ -5,11 +5,11 @@ import * as accounts from '../stores/people/accounts.ts'
 // biome-ignore format: it is a list
 const decidedByPostern = ['sub', 'email', 'email_verified', 'updated_at', 'iss', 'aud', 'exp', 'iat', 'nonce', 'acr', 'amr', 'azp']
 
-/** The claims of an account beyond those that Postern determines. */
+/** The claims of an account, except those that Postern sets itself. */
 export const claims = z
   .record(z.string(), z.unknown())
   .refine((given) => !Object.keys(given).some((name) => decidedByPostern.includes(name)), {
-    error: `cannot have ${decidedByPostern.join(', ')}, which Postern decides itself`,
+    error: `cannot have ${decidedByPostern.join(', ')}, which Postern sets itself`,
   })
 
 /** Creates an account that signs in with a password. Returns `'email-taken'` if the address belongs to another account. */
@@ -22,7 +22,7 @@ export async function create(
   return created
 }
 
-/** The fields of a change, by the names under which the audit event lists them. */
+/** The name of each field in the audit event of a change. */
 const fieldNames = { email: 'email', emailVerified: 'email_verified', profile: 'claims' } as const satisfies Record<
   keyof accounts.AccountChange,
   string

@@ -11,8 +11,8 @@ export async function destroy({ tx, record }: AuditedTx, accountId: string): Pro
 /**
  * Deletes an account, unless it was deleted earlier, and removes its identity from its audit events.
  *
- * @returns the pseudonym that replaces its ID in these events, and their number. `'no-account'` if there never was such
- * an account, or nothing recorded it.
+ * @returns the pseudonym that replaces its ID in these events, and their number. `'no-account'` if there is no trace of such
+ * an account.
  */
 export async function erase(
   { tx, record }: AuditedTx,

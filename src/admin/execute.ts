@@ -40,7 +40,7 @@ export async function within<T>(
   }
 }
 
-/** Runs an operation in a transaction that is open already. */
+/** Runs an operation in an open transaction. */
 export async function perform(
   operation: Operation,
   {

@@ -54,7 +54,7 @@ export function describeApi(
       },
       responses: {
         Problem: {
-          description: 'The request was rejected, and nothing was changed. The body says why (RFC 9457).',
+          description: 'The operation was not performed, and nothing was changed. The body says why (RFC 9457).',
           content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } },
         },
       },
@@ -121,7 +121,7 @@ const idempotencyKey = {
   in: 'header',
   required: false,
   description:
-    'A key of your choice. Repeated requests with it have one effect, and for a day each of them gets the first answer.',
+    'A key of your choice. For a day, a repetition of the request with the same key has no further effect and receives the first answer.',
   schema: { type: 'string', minLength: 1, maxLength: 255, pattern: '^[ -~]*$' },
 }
 

@@ -11,28 +11,28 @@ import { findSecretIn, readSources } from './sources.ts'
 import { confirm } from './terminal.ts'
 import { Usage } from './usage.ts'
 
-const changesPending = 3 // an exit status that no error has
+const changesPending = 3 // no error has this exit status
 
-/** `postern apply`: shows the plan, asks at a terminal, and carries it out. */
+/** `postern apply`, which shows the plan, asks for confirmation on a terminal, and carries the plan out. */
 export const applyCommand: Command = {
   name: 'apply',
-  summary: 'Bring policies, resources and clients to the state of a file',
+  summary: 'Bring policies, resources and clients to the state that a file describes',
   options: {
     file: {
       short: 'f',
       value: 'FILE',
       isRepeatable: true,
       isRequired: true,
-      description: 'The file; - is standard input. Give it several times for several files.',
+      description: 'The file; - means standard input. Repeat the option for several files.',
     },
-    prune: { description: 'Delete what is not in the file, in those sections that the file has.' },
-    'dry-run': { description: 'Show what would be done, and do nothing.' },
-    'exit-code': { description: `With --dry-run, end with status ${changesPending} if there is something to do.` },
+    prune: { description: 'Delete everything that the file does not declare, in the sections that the file has.' },
+    'dry-run': { description: 'Show the changes without making them.' },
+    'exit-code': { description: `With --dry-run, exit with status ${changesPending} if there are changes to make.` },
     yes: {
       short: 'y',
-      description: 'Do not ask first. Where there is no terminal to ask at, it is done without asking.',
+      description: 'Do not ask for confirmation. Without a terminal, the command never asks.',
     },
-    output: { value: 'FORMAT', description: 'text or json. With json nobody is asked. Default: text.' },
+    output: { value: 'FORMAT', description: 'text or json. With json, the command never asks. Default: text.' },
   },
   run,
 }
@@ -61,7 +61,7 @@ async function run(given: Given, { env, by, withPostern }: Session): Promise<voi
 
 type Attempt = (accept: (plan: Plan) => boolean) => Promise<Applied>
 
-/** Applies what was looked at and agreed to, and nothing else. No transaction waits for the answer. */
+/** Shows the plan, asks, and then applies exactly that plan. No transaction waits for the answer. */
 async function askFirst(attempt: Attempt): Promise<Applied | undefined> {
   const { plan: shown } = await attempt(() => false)
   print(planText(shown))
@@ -75,7 +75,7 @@ async function askFirst(attempt: Attempt): Promise<Applied | undefined> {
     if (isDeepStrictEqual(plan, shown)) return true
     throw new OperationError(
       'conflict',
-      'What there is changed while you were looking. Nothing was applied; run it again.',
+      'Something changed while you were reading the plan. Nothing was applied. Run the command again.',
     )
   })
 }
@@ -83,9 +83,9 @@ async function askFirst(attempt: Attempt): Promise<Applied | undefined> {
 function readOptions(given: Given) {
   const output = given['output'] ?? 'text'
   const misused = (problem: string) => new Usage(misuseOf(applyCommand, problem))
-  if (!given['file']) throw misused('Say which file with -f, or -f - for standard input.')
+  if (!given['file']) throw misused('Name the file with -f FILE, or use -f - for standard input.')
   if (output !== 'text' && output !== 'json') throw misused('--output must be text or json.')
-  if (given['exit-code'] && !given['dry-run']) throw misused('--exit-code goes with --dry-run.')
+  if (given['exit-code'] && !given['dry-run']) throw misused('--exit-code needs --dry-run.')
   return {
     file: [given['file']].flat().map(String),
     prune: given['prune'] === true,

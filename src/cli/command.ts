@@ -1,27 +1,27 @@
 import type { Session } from './session.ts'
 
-/** An option of a command, as its help shows it and its arguments are read. */
+/** An option of a command, for its help and for the parser of its arguments. */
 export type Option = {
   description: string
-  /** What its value is, as the help calls it. A switch has none. */
+  /** The placeholder for its value in the help. A switch has none. */
   value?: string
   short?: string
   isRequired?: boolean
   isRepeatable?: boolean
-  /** Asked for or read from standard input, because other users of a machine can read the arguments of all programs. */
+  /** Whether the command asks for it or reads it from standard input: any user of a machine can read program arguments. */
   isSecret?: boolean
-  /** What it belongs to, where there are many. */
+  /** The heading that the help shows it under, if there are many options. */
   group?: string
 }
 
-/** What was given of the options of a command, by their names. */
+/** The options that were given to a command, by their names. */
 export type Given = Readonly<Record<string, string | readonly string[] | boolean | undefined>>
 
 /** A command of the command line. */
 export type Command = {
-  /** The words it is called by: `start`, `account create`. */
+  /** The words that call it: `start`, `account create`. */
   name: string
-  /** Begins with a verb and ends without a period. */
+  /** A phrase that begins with a verb and ends without a period. */
   summary: string
   notes?: string
   options: Readonly<Record<string, Option>>

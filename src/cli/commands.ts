@@ -12,7 +12,7 @@ import { exportCommand } from './export.ts'
 import { commandOf } from './operation-command.ts'
 import { secretsCommands } from './secrets.ts'
 
-const fromEnvironment = 'Settings come from the environment: docs/configuration.md lists them.'
+const fromEnvironment = 'Settings come from the environment. docs/configuration.md lists them.'
 
 const start: Command = {
   name: 'start',
@@ -43,12 +43,12 @@ const migrate: Command = {
 
 const config: Command = {
   name: 'config',
-  summary: 'Show the effective settings, secrets masked',
+  summary: 'Show the effective settings, with secrets masked',
   options: {},
   run: async (_, { settings }) => void process.stdout.write(`${describe(settings())}\n`),
 }
 
-/** Every command, in the order it is listed. */
+/** Lists every command, in the order of the overview. */
 export function commands(): readonly Command[] {
   const ofOperations = operations().map(commandOf)
   const explain = ofOperations
@@ -56,14 +56,14 @@ export function commands(): readonly Command[] {
     .map((command) => ({
       ...command,
       name: 'explain',
-      summary: 'Say why a request was refused, by its id: the same as request explain',
+      summary: 'Explain why a request was rejected, by its ID; short for request explain',
     }))
   return [start, migrate, config, doctor, ...explain, applyCommand, exportCommand, ...secretsCommands, ...ofOperations]
 }
 
 /**
- * The command that words call, and how many of them are its name. A noun with but one thing to do needs no verb: `audit`
- * is `audit list`.
+ * Finds the command that words call, and the number of words that are its name. A noun with a single verb needs no verb:
+ * `audit` means `audit list`.
  */
 export function findCommand(
   words: readonly string[],

@@ -1,8 +1,8 @@
 import type { Command, Option } from './command.ts'
 
-const narrowest = 30 // columns of a description; below that its lines are left to the terminal
+const narrowest = 30 // columns of a description; in less room, the terminal wraps its lines
 
-/** The help of a command: what it does, how it is called, and its options, for a terminal that is so wide. */
+/** Returns the help of a command for a terminal of this width: its purpose, its usage, and its options. */
 export function helpOf(command: Command, columns: number | undefined): string {
   const { name, summary, notes, options } = command
   const blocks = [`postern ${name}: ${summary}.`, `Usage: ${usageOf(command)}`]
@@ -20,7 +20,7 @@ export function helpOf(command: Command, columns: number | undefined): string {
   return blocks.join('\n\n')
 }
 
-/** How a command is called. What has to be given is outside of brackets. */
+/** Returns the usage of a command. Everything outside the brackets is required. */
 export function usageOf({ name, options, operand }: Command): string {
   const all = Object.entries(options)
   const isOperand = ([option]: [string, Option]) => option === operand
@@ -32,14 +32,14 @@ export function usageOf({ name, options, operand }: Command): string {
   return ['postern', name, ...words, ...(all.length > required.length ? ['[options]'] : [])].join(' ')
 }
 
-/** What was wrong with a call, and how it is called: the whole help would push the mistake off the screen. */
+/** Describes a mistake in a call together with the usage. The whole help would push the mistake off the screen. */
 export function misuseOf(command: Command, problem: string): string {
   const { name, options } = command
-  const more = Object.keys(options).length > 0 ? `\nIts options are shown by: postern ${name} --help` : ''
+  const more = Object.keys(options).length > 0 ? `\nThis lists its options: postern ${name} --help` : ''
   return `${problem}\n\nUsage: ${usageOf(command)}${more}`
 }
 
-/** A list of names with what they are, in two columns. */
+/** Formats names and descriptions in two columns. */
 export function listOf(entries: readonly (readonly [string, string])[], columns: number | undefined): string {
   const width = Math.max(0, ...entries.map(([name]) => name.length))
   return entries.map(([name, description]) => row(name, description, width, columns)).join('\n')

@@ -12,13 +12,13 @@ import { asText } from './tables.ts'
 import { confirm, readSecret } from './terminal.ts'
 import { optionOf, Usage } from './usage.ts'
 
-const json: Option = { description: 'Show JSON, as where there is no terminal.', group: 'Output' }
+const json: Option = { description: 'Show JSON, which is the default without a terminal.', group: 'Output' }
 const yes: Option = {
   short: 'y',
-  description: 'Do not ask first. Where there is no terminal to ask at, it is done without asking.',
+  description: 'Do not ask for confirmation. Without a terminal, the command never asks.',
 }
 
-/** The command of an operation: its input are the options, its output is shown. */
+/** Creates the command of an operation. The input fields are its options, and it shows the output. */
 export function commandOf(operation: Operation): Command {
   const { noun, verb, summary, input, isDestructive } = operation
   const [first] = Object.keys(input.shape)
@@ -37,7 +37,7 @@ function optionsFor({ input }: Operation): Record<string, Option> {
   return Object.fromEntries(
     fields.map(([name, { description, value, isRequired }]) => {
       const isSecret = isSecretIn(input, name)
-      const place = isSecret ? ' It is asked for, or read from standard input, and no argument.' : ''
+      const place = isSecret ? ' It is never an argument: the command asks for it or reads it from standard input.' : ''
       const group = fields.length > 12 ? groupOf(name) : undefined
       const option: Option = {
         description: `${description}${place}`,
@@ -59,7 +59,7 @@ async function perform(operation: Operation, command: Command, given: Given, ses
     Object.fromEntries(names.map((name) => [name, given[optionOf(name)] as string | readonly string[] | undefined])),
   )
   const asked = names.filter((name) => values[name] === undefined && isSecretIn(input, name))
-  assertFits(operation, command, values, asked) // before anybody types a secret for nothing
+  assertFits(operation, command, values, asked) // first, so that nobody types a secret in vain
   for (const name of asked) values[name] = await readSecret(name)
   assertFits(operation, command, values)
   if (operation.isDestructive && !given['yes'] && !(await isWanted(operation, values))) {
@@ -69,7 +69,7 @@ async function perform(operation: Operation, command: Command, given: Given, ses
   }
   const output = await session.withPostern((postern) => execute(operation, postern, values, session.by))
   const { isTTY, columns } = process.stdout
-  const width = columns || 80 // a terminal that does not know says 0
+  const width = columns || 80 // a terminal that does not know its width reports 0
   const style = styleFor(process.stdout, session.env)
   const isRead = isTTY && !given['json']
   process.stdout.write(
@@ -77,12 +77,14 @@ async function perform(operation: Operation, command: Command, given: Given, ses
   )
 }
 
-/** Asks whoever is at a terminal. A script has nobody to ask, and goes on. */
+/** Asks the person at the terminal for confirmation. A script has nobody to ask, so it continues. */
 async function isWanted({ summary }: Operation, values: Record<string, unknown>): Promise<boolean> {
   if (!process.stdin.isTTY) return true
-  if (!process.stderr.isTTY) throw new Usage('This asks first, and its question would not be seen. Add --yes.')
-  const of = Object.values(values).map((value) => JSON.stringify(value)) // quoted: it may have control characters
-  return await confirm(`${summary}: ${of.join(', ')}. It cannot be undone. Go on?`)
+  if (!process.stderr.isTTY) {
+    throw new Usage('This command asks for confirmation, but nobody would see the question. Add --yes.')
+  }
+  const of = Object.values(values).map((value) => JSON.stringify(value)) // quoted, because it may have control characters
+  return await confirm(`${summary}: ${of.join(', ')}. This cannot be undone. Continue?`)
 }
 
 function assertFits(

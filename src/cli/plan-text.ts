@@ -5,7 +5,7 @@ import type { Change, Plan } from '../admin/declaration/plan.ts'
 
 type Color = 'green' | 'yellow' | 'red' | 'dim' | 'bold'
 
-// Node.js leaves colours out where standard output is no terminal, and as NO_COLOR and its like ask for.
+// Node.js omits colours if standard output is not a terminal, and if NO_COLOR or a similar variable requests it.
 const paint = (color: Color, text: string) => styleText(color, text, { stream: process.stdout })
 
 const actions = {
@@ -14,27 +14,27 @@ const actions = {
   delete: { sign: '-', color: 'red' },
 } as const
 
-/** What goes with a thing that is deleted. */
-const dependents = { client: 'everything issued to it', resource: 'the credentials that were made with it' } as const
+/** The things that are deleted together with a client or a resource server. */
+const dependents = { client: 'everything issued to it', resource: 'the credentials that were created with it' } as const
 
-const widestList = 80 // characters; beyond, each item has a line of its own
+const widestList = 80 // characters; in a longer list, each item has a line of its own
 const longestValue = 120
 
-/** What is going to be done, for people. */
+/** Describes a plan for people. */
 export function planText({ changes, unchanged }: Plan): string {
-  if (changes.length === 0) return `Nothing to change: ${unchanged} as declared already.\n`
+  if (changes.length === 0) return `Nothing to change: ${unchanged} already as declared.\n`
   const count = (action: Change['action']) => changes.filter((change) => change.action === action).length
   const counts = [
     [count('create'), 'to create'],
     [count('update'), 'to change'],
     [count('delete'), 'to delete'],
-    [unchanged, 'as declared already'],
+    [unchanged, 'already as declared'],
   ] as const
   const summary = counts.filter(([number]) => number > 0).map(([number, what]) => `${number} ${what}`)
   return `${changes.map(changeText).join('\n')}\n${summary.join(', ')}.\n`
 }
 
-/** What was done, for people. It ends with the secrets that were made. */
+/** Describes the result for people. It ends with the generated secrets. */
 export function appliedText({ plan, secrets }: Applied): string {
   const done = plan.changes.length > 0 ? 'Applied.\n' : ''
   if (secrets.length === 0) return done
@@ -42,7 +42,7 @@ export function appliedText({ plan, secrets }: Applied): string {
     ({ kind, name, client_id, client_secret }) =>
       `  ${kind} ${paint('bold', clean(name))}\n    client_id      ${clean(client_id)}\n    client_secret  ${client_secret.reveal()}\n`,
   )
-  const title = paint('bold', 'Secrets, shown only this once:')
+  const title = paint('bold', 'Secrets, which are shown only once:')
   return `${done}\n${title}\n\n${blocks.join('\n')}`
 }
 
@@ -75,7 +75,7 @@ function changedLines({ member, before, after }: Difference): string[] {
   return [`${valueText(before)} ${paint('dim', '→')} ${valueText(after)}`]
 }
 
-/** The items of what is a set, whether it is written as a list or as words. */
+/** Returns the items of a set, which is written as a list or as a string of words. */
 function itemsOf(member: string, value: unknown): string[] | undefined {
   if (isList(value)) return value
   return /^(required_)?scopes?$/.test(member) && typeof value === 'string' ? value.split(' ') : undefined
@@ -91,6 +91,6 @@ function valueText(value: unknown): string {
 const isList = (value: unknown): value is string[] =>
   Array.isArray(value) && value.every((item) => typeof item === 'string')
 
-/** Text that a terminal shows and does not obey. */
+/** Escapes control characters, so that a terminal shows the text and does not obey it. */
 const clean = (text: string) =>
   text.replace(/\p{Cc}/gu, (letter) => `\\u${letter.charCodeAt(0).toString(16).padStart(4, '0')}`)

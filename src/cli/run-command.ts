@@ -14,7 +14,7 @@ export async function runCommand(command: Command, args: readonly string[], sess
 /**
  * Reads the arguments of a command.
  *
- * @throws Usage when there is something in them that it does not have.
+ * @throws Usage if the arguments do not fit the command.
  */
 export function readArguments(command: Command, args: readonly string[]): Given {
   const { options, operand } = command
@@ -37,7 +37,8 @@ export function readArguments(command: Command, args: readonly string[]): Given 
       given[name] = Array.isArray(value) && value.length === 1 && !options[name]?.isRepeatable ? value[0] : value
     }
     const [first, ...others] = positionals
-    if (others.length > 0 || (first !== undefined && operand === undefined)) throw misused('There is a word too many.')
+    if (others.length > 0 || (first !== undefined && operand === undefined))
+      throw misused('There is one word too many.')
     if (first !== undefined && operand !== undefined) given[operand] ??= first
     return given
   } catch (error) {
@@ -47,4 +48,4 @@ export function readArguments(command: Command, args: readonly string[]): Given 
 }
 
 const secretAsArgument = (name: string) =>
-  `--${name}: is not taken as an argument, which others could read. Leave it out: it is asked for then, or read from standard input.`
+  `--${name}: is not accepted as an argument, which others could read. Leave it out. The command then asks for it or reads it from standard input.`

@@ -7,9 +7,9 @@ import type { Command } from './command.ts'
 /** `postern secrets rotate`. */
 const rotate: Command = {
   name: 'secrets rotate',
-  summary: 'Encrypt everything under the first of the encryption keys, while the server runs',
-  notes: `First give every process the new key: at the end of ENCRYPTION_KEYS, then at its front. It can be interrupted, and
-run again. It ends with status 1 if an old key is still needed, and says what for.`,
+  summary: 'Encrypt everything under the first encryption key, while the server runs',
+  notes: `First give every process the new key: at the end of ENCRYPTION_KEYS, then at the front. The command can be interrupted
+and run again. It exits with status 1 if an old key is still needed, and says why.`,
   options: {},
   async run(_, { by, withPostern }) {
     const resealing = await withPostern(({ keys }) => reseal(keys, by))
@@ -21,8 +21,8 @@ run again. It ends with status 1 if an old key is still needed, and says what fo
 /** `postern secrets list`. */
 const list: Command = {
   name: 'secrets list',
-  summary: 'Show the encryption keys, by their ids, and how much is encrypted under each',
-  notes: 'It reads every row that may hold something encrypted.',
+  summary: 'List the IDs of the encryption keys, and the number of values encrypted under each',
+  notes: 'It reads every row that may contain an encrypted value.',
   options: {},
   run: async (_, { withPostern }) => print(await withPostern(keysText)),
 }
@@ -36,32 +36,32 @@ function resealingText(resealing: Resealing): string {
   const { keyId, resealed, unreadable, isOutpaced, retired, usedElsewhere } = resealing
   const counts = Object.entries(resealed).map(([place, count]) => [place, String(count)] as const)
   const lines = [
-    counts.length > 0 ? `Encrypted anew under ${keyId}:` : `Nothing was encrypted under another key than ${keyId}.`,
+    counts.length > 0 ? `Encrypted again under ${keyId}:` : `Everything was already encrypted under ${keyId}.`,
     ...table(counts),
     '',
   ]
   if (unreadable.length > 0) {
     lines.push(
-      'Not readable, and left as it was:',
+      'Unreadable, and left unchanged:',
       ...unreadable.map((sentence) => `  ${sentence}`),
       '',
-      'Put the keys it names into ENCRYPTION_KEYS again, delete what is damaged, and rotate again. Keep all keys until then.',
+      'Put the keys named here into ENCRYPTION_KEYS again, delete what is damaged, and rotate again. Keep all keys until then.',
     )
   } else if (isOutpaced) {
     lines.push(
-      'Values go on being encrypted under another key, or a transaction holds on to rows. Give every process the new key',
-      'first, restart it, and rotate again. Keep all keys until then.',
+      'Something still encrypts values under another key, or a transaction keeps rows locked. Give every process the new',
+      'key first, restart it, and rotate again. Keep all keys until then.',
     )
   } else if (usedElsewhere.length > 0) {
     lines.push(
-      `A process encrypts under ${usedElsewhere.join(', ')} still. Give every process the new key first, restart it, and`,
+      `A process still encrypts under ${usedElsewhere.join(', ')}. Give every process the new key first, restart it, and`,
       'rotate again. Keep all keys until then.',
     )
   } else if (retired.length > 0) {
     lines.push(
-      `Nothing needs ${retired.join(', ')} any more: ENCRYPTION_KEYS, or the file in their place, may hold the first key alone now.`,
+      `Nothing needs ${retired.join(', ')} now. ENCRYPTION_KEYS, or ENCRYPTION_KEYS_FILE, needs only the first key.`,
     )
-  } else lines.push('ENCRYPTION_KEYS, or the file in their place, may hold the first key alone.')
+  } else lines.push('ENCRYPTION_KEYS, or ENCRYPTION_KEYS_FILE, needs only the first key.')
   return `${lines.join('\n')}\n`
 }
 

@@ -2,12 +2,12 @@ import type { Performer } from '../admin/operation.ts'
 import type { Postern } from '../assemble/index.ts'
 import type { Config } from '../config/index.ts'
 
-/** What a command stands on. */
+/** The environment, the performer and the server that a command works with. */
 export type Session = {
   env: Record<string, string | undefined>
   by: Performer
-  /** The settings of the environment. Those that are probably misspelt are told on standard error. */
+  /** Reads the settings from the environment. It reports probable misspellings on standard error. */
   settings(): Config
-  /** Postern of these settings, for as long as the work takes. */
+  /** Assembles Postern with these settings, and closes it when the work is done. */
   withPostern<T>(work: (postern: Postern) => Promise<T>): Promise<T>
 }

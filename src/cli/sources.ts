@@ -7,10 +7,10 @@ import type { Session } from './session.ts'
 import { readStandardInput } from './terminal.ts'
 import { Usage } from './usage.ts'
 
-/** The files of a command line, of which - is standard input. */
+/** Reads the files that a command line names. The name - means standard input. */
 export async function readSources(paths: readonly string[]): Promise<Source[]> {
   const repeated = paths.find((path, index) => paths.indexOf(path) !== index)
-  if (repeated !== undefined) throw new Usage(`${repeated} is given twice.`)
+  if (repeated !== undefined) throw new Usage(`${repeated} is named twice.`)
   return Promise.all(
     paths.map(async (path) => {
       if (path === '-') return { name: '(stdin)', text: await readStandardInput() }
@@ -23,7 +23,7 @@ export async function readSources(paths: readonly string[]): Promise<Source[]> {
   )
 }
 
-/** Secrets from the environment, and from files beside the declaration. */
+/** Finds secrets in the environment, and in files with paths relative to the declaration. */
 export function findSecretIn(env: Session['env']): FindSecret {
   return async ({ env: variable, file = '' }, source) => {
     if (variable !== undefined) {

@@ -2,21 +2,21 @@ import { printable, type Style } from '../log/style.ts'
 
 type Row = Readonly<Record<string, unknown>>
 
-/** How wide what is shown may be, how it stands out, and which columns a list has: all that fit if it is not said. */
+/** The width and the style of the output, and the columns of a list. Without columns, it shows all that fit. */
 export type Presentation = { width: number; style: Style; columns?: readonly string[] | undefined }
 
-/** What an operation returned, for a person: a list as a table, anything else as names with values. */
+/** Formats the output of an operation for a person: a list as a table, anything else as names with values. */
 export function asText(output: unknown, presentation: Presentation): string {
   const list = listIn(output)
   if (!list) return isRow(output) ? valuesText(output, presentation.style) : `${cell(output)}\n`
   if (list.rows.length === 0) return 'There are none.\n'
   return (
     tableText(list.rows, presentation) +
-    (list.cursor === undefined ? '' : `\nThere are more: --cursor ${list.cursor}\n`)
+    (list.cursor === undefined ? '' : `\nThe list continues with: --cursor ${list.cursor}\n`)
   )
 }
 
-/** Rows as a table, without the columns that nothing is in. */
+/** Formats rows as a table, without empty columns. */
 export function tableText(rows: readonly Row[], { width, style, columns }: Presentation): string {
   const names = [...new Set(rows.flatMap((row) => Object.keys(row)))]
   const filled = (columns ?? names).filter((name) => rows.some((row) => cell(row[name]) !== ''))
@@ -31,7 +31,7 @@ export function tableText(rows: readonly Row[], { width, style, columns }: Prese
       .trimEnd()
   const lines = [style.bold(line(shown)), ...rows.map((row) => line(shown.map((name) => cell(row[name]))))]
   const left = names.filter((name) => !shown.includes(name) && rows.some((row) => cell(row[name]) !== ''))
-  if (left.length > 0) lines.push('', style.dim(`Not shown: ${some(left)}. With --json everything is.`))
+  if (left.length > 0) lines.push('', style.dim(`Not shown: ${some(left)}. Use --json to see everything.`))
   return `${lines.join('\n')}\n`
 }
 
@@ -50,7 +50,7 @@ function valuesText(row: Row, style: Style): string {
     .concat('\n')
 }
 
-/** The rows of an output that is a list, and where the next page begins. */
+/** Returns the rows of an output that is a list, and the cursor of the next page. */
 function listIn(output: unknown): { rows: Row[]; cursor?: string } | undefined {
   if (!isRow(output)) return undefined
   const { items, next_cursor: cursor } = output

@@ -1,7 +1,7 @@
 import { createInterface } from 'node:readline/promises'
 import { Writable } from 'node:stream'
 
-/** Asks for a secret, which is not shown while it is typed; without a terminal, standard input is the secret. */
+/** Asks for a secret, and does not show it while it is typed. Without a terminal, standard input is the secret. */
 export async function readSecret(name: string): Promise<string> {
   if (!process.stdin.isTTY) return (await readStandardInput()).replace(/\r?\n$/, '')
   let isMuted = false
@@ -13,7 +13,7 @@ export async function readSecret(name: string): Promise<string> {
   })
   const terminal = createInterface({ input: process.stdin, output, terminal: true })
   const answer = terminal.question(`${name}: `)
-  isMuted = true // what is typed from here on is not shown
+  isMuted = true // from here on, nothing typed is shown
   try {
     return await answer
   } finally {
@@ -22,7 +22,7 @@ export async function readSecret(name: string): Promise<string> {
   }
 }
 
-/** Asks a question that anything but yes answers with no. */
+/** Asks a question. Any answer except yes counts as no. */
 export async function confirm(question: string): Promise<boolean> {
   const terminal = createInterface({ input: process.stdin, output: process.stderr })
   const closed = new Promise<string>((resolve) => terminal.once('close', () => resolve(''))) // Ctrl-D answers too

@@ -75,7 +75,7 @@ export function parse(env: Record<string, string | undefined>): Config {
   if (!result.success) {
     const lines = [
       ...result.error.issues.map((issue) => `${issue.path.join('.')} ${issue.message}`),
-      ...misspelt(set).map(({ name, meant }) => `${name} is no setting. Did you mean ${meant}?`),
+      ...misspelt(set).map(({ name, meant }) => `${name} is not a setting. Did you mean ${meant}?`),
     ]
     throw new InvalidConfiguration(`The configuration has mistakes:\n${lines.map((line) => `  ${line}`).join('\n')}`)
   }

@@ -41,7 +41,7 @@ describe('postern apply', () => {
       expect(line).toMatchObject({ actor: expect.stringMatching(/^operator:./), details: { via: 'apply' } })
 
     const second = await run('apply', '-f', example)
-    expect(second).toEqual({ code: 0, stdout: 'Nothing to change: 6 as declared already.\n', stderr: '' })
+    expect(second).toEqual({ code: 0, stdout: 'Nothing to change: 6 already as declared.\n', stderr: '' })
     expect(await audit()).toEqual(lines)
   })
 
@@ -71,7 +71,7 @@ Applied.
 
   test('shows the secrets it created, once, and uses no colours without a terminal', async () => {
     const { stdout } = await declare(clients('{ one: {}, two: {} }'))
-    expect(stdout).toMatch(/Applied\.\n\nSecrets, shown only this once:\n\n {2}client one\n {4}client_id {6}one\n/)
+    expect(stdout).toMatch(/Applied\.\n\nSecrets, which are shown only once:\n\n {2}client one\n {4}client_id {6}one\n/)
     expect(stdout.match(/client_secret {2}[\w-]{64}\n/g)).toHaveLength(2)
     expect(stdout).not.toContain('\u001b')
   })
@@ -123,7 +123,7 @@ Applied.
     expect(await run('apply', '--file', one, '--file', other)).toEqual({
       code: 2,
       stdout: '',
-      stderr: `${other}:2:12: clients.web: is at ${one}:3:3 already\nNothing was applied.\n`,
+      stderr: `${other}:2:12: clients.web: is already declared at ${one}:3:3\nNothing was applied.\n`,
     })
   })
 
@@ -180,13 +180,13 @@ Applied.
   })
 
   test.each([
-    [[], 'Say which file with -f'],
+    [[], 'Name the file with -f'],
     [['-f', 'x.yaml', '--purge'], "Unknown option '--purge'"],
-    [['x.yaml'], 'There is a word too many.'],
+    [['x.yaml'], 'There is one word too many.'],
     [['-f', 'x.yaml', '--output', 'xml'], '--output must be text or json.'],
-    [['-f', 'x.yaml', '--exit-code'], '--exit-code goes with --dry-run.'],
+    [['-f', 'x.yaml', '--exit-code'], '--exit-code needs --dry-run.'],
     [['-f', 'nowhere.yaml'], 'nowhere.yaml cannot be read (ENOENT).'],
-    [['-f', 'x.yaml', '-f', 'x.yaml'], 'x.yaml is given twice.'],
+    [['-f', 'x.yaml', '-f', 'x.yaml'], 'x.yaml is named twice.'],
   ])('explains what is wrong with %j, and ends with 2', async (args, message) => {
     const { code, stdout, stderr } = await run('apply', ...args)
     expect([code, stdout]).toEqual([2, ''])
@@ -201,7 +201,7 @@ describe('postern export', () => {
     expect(await run('export', '--output', path)).toEqual({ code: 0, stdout: '', stderr: '' })
     expect((await run('export')).stdout).toBe(await readFile(path, 'utf8'))
     const { code, stdout } = await run('apply', '-f', path, '--prune')
-    expect([code, stdout]).toEqual([0, 'Nothing to change: 8 as declared already.\n'])
+    expect([code, stdout]).toEqual([0, 'Nothing to change: 8 already as declared.\n'])
   })
 
   test('explains what is wrong with its options', async () => {

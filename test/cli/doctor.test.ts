@@ -36,15 +36,15 @@ describe('postern doctor', () => {
       'The settings are valid',
       `${postern.issuer} answers as itself`,
       'It publishes the keys of this database',
-      'The clock of the server agrees with the one here',
-      'The clock of the database agrees with the one here',
+      'The clock of the server agrees with the clock here',
+      'The clock of the database agrees with the clock here',
       'The schema is up to date',
-      'The encryption key opens what is in the database',
+      'The encryption key decrypts what is in the database',
       'Every purpose has a key in use',
     ]) {
       expect(text).toContain(`✓ ${line}`)
     }
-    expect(text).toMatch(/! Whether there are backups cannot be seen from here.*\n {2}→ docs\/backup\.md/)
+    expect(text).toMatch(/! Backups cannot be detected from here.*\n {2}→ docs\/backup\.md/)
     expect(text).toMatch(/\n0 problems, \d warnings?\.\n$/)
   })
 
@@ -113,7 +113,7 @@ describe('postern doctor', () => {
     await postern.database.query(`alter database ${name} reset synchronous_commit`)
     expect(isWell).toBe(false)
     expect(text).toContain('✗ synchronous_commit is off')
-    expect(text).toContain('! ACESS_TOKEN_TTL_SECONDS is no setting')
+    expect(text).toContain('! ACESS_TOKEN_TTL_SECONDS is not a setting')
   })
 
   test('changes nothing, not even an empty database', async () => {

@@ -68,7 +68,7 @@ describe('every command that the documents show', () => {
     ['postern acount list', 'there is no such command'],
     ['postern account lst', 'there is no such command'],
     ['postern resource create https://api.example --title X', "Unknown option '--title'."],
-    ['postern keys list one two', 'There is a word too many.'],
+    ['postern keys list one two', 'There is one word too many.'],
   ])('is reported if it does not exist: %s', (line, problem) => {
     expect(problemOf(commandsIn(line)[0] ?? [])).toContain(problem)
   })

@@ -67,6 +67,15 @@ describe('an unknown option', () => {
   })
 })
 
+describe('an unknown type of audit event', () => {
+  test('is rejected before anything runs, with the most similar type', async () => {
+    const { code, stderr } = await run('audit list --type client.registred')
+    expect(code).toBe(2)
+    expect(stderr).toContain('--type: is not a type of event. Did you mean client.registered?')
+    expect(await readdir(folder)).toEqual([])
+  })
+})
+
 describe('an unknown command', () => {
   test.each([
     ['acount list', 'account'],
@@ -103,7 +112,7 @@ describe('a misspelt setting', () => {
     const { code, stdout, stderr } = await commandLine(['config'], { env })
     expect([code, stderr]).toEqual([
       0,
-      'ACESS_TOKEN_TTL_SECONDS is no setting. Did you mean ACCESS_TOKEN_TTL_SECONDS?\n',
+      'ACESS_TOKEN_TTL_SECONDS is not a setting. Did you mean ACCESS_TOKEN_TTL_SECONDS?\n',
     ])
     expect(stdout).toContain('ACCESS_TOKEN_TTL_SECONDS=600')
   })
@@ -114,7 +123,7 @@ describe('a misspelt setting', () => {
     })
     expect(code).toBe(2)
     expect(stderr).toContain('ENCRYPTION_KEYS is required')
-    expect(stderr).toContain('ENCRYPTION_KEY is no setting. Did you mean ENCRYPTION_KEYS?')
+    expect(stderr).toContain('ENCRYPTION_KEY is not a setting. Did you mean ENCRYPTION_KEYS?')
     expect(stderr).not.toContain('hunter2')
   })
 

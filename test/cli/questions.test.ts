@@ -30,7 +30,7 @@ describe('a command that destroys data', () => {
 
   test.each(['n\n', '\n', 'maybe\n', '\u0004'])('does nothing at a terminal when the answer is %j', async (answer) => {
     const { code, shown, isThere } = await deleteAt(answer)
-    expect(shown).toContain(`Delete an account with its sessions, grants and tokens: "${email}".`)
+    expect(shown).toContain(`Delete an account and its sessions, grants and tokens: "${email}".`)
     expect(shown).toContain('Nothing was changed.')
     expect([code, isThere]).toEqual([1, true])
   })

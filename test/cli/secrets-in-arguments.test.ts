@@ -36,8 +36,8 @@ describe('a secret', () => {
   test.each(commandLines)('is not accepted as an argument, where others could read it: %s', async (line) => {
     const { code, stdout, stderr } = await run(line.split(' '), `${secret}\n`)
     expect([code, stdout]).toEqual([2, ''])
-    expect(stderr).toContain('is not taken as an argument, which others could read.')
-    expect(stderr).toContain('read from standard input')
+    expect(stderr).toContain('is not accepted as an argument, which others could read.')
+    expect(stderr).toContain('reads it from standard input')
     expect(stderr).not.toContain(secret)
   })
 
@@ -49,7 +49,9 @@ describe('a secret', () => {
 
   test('is described in --help as read from standard input', async () => {
     for (const { command } of secretOptions) {
-      expect((await run([...command, '--help'])).stdout).toContain('read from standard input, and no argument.')
+      expect((await run([...command, '--help'])).stdout).toContain(
+        'the command asks for it or reads it from standard input.',
+      )
     }
   })
 })

@@ -72,10 +72,10 @@ describe('postern secrets rotate', () => {
     await plantSessions(3, before)
     const { code, stdout, stderr } = await secrets('rotate', `${newer},${older}`)
     expect([code, stderr]).toEqual([0, ''])
-    expect(stdout).toContain(`Encrypted anew under ${after.sealingKeyId}:\n`)
+    expect(stdout).toContain(`Encrypted again under ${after.sealingKeyId}:\n`)
     expect(stdout).toMatch(/^ {2}keys\.sealed {13,}\d+$/m)
     expect(stdout).toMatch(/^ {2}sessions\.payload\.state +3$/m)
-    expect(stdout).toContain(`Nothing needs ${before.sealingKeyId} any more`)
+    expect(stdout).toContain(`Nothing needs ${before.sealingKeyId} now`)
     expect(await startWith(newer)).toBe('started')
     const [{ actor } = {}] = await database.query(`select actor from audit_events where type = 'secrets.rotated'`)
     expect(actor).toMatch(/^operator:./)
@@ -85,7 +85,7 @@ describe('postern secrets rotate', () => {
     const { code, stdout } = await secrets('rotate', older)
     expect([code, stdout]).toEqual([
       0,
-      `Nothing was encrypted under another key than ${before.sealingKeyId}.\n\nENCRYPTION_KEYS, or the file in their place, may hold the first key alone.\n`,
+      `Everything was already encrypted under ${before.sealingKeyId}.\n\nENCRYPTION_KEYS, or ENCRYPTION_KEYS_FILE, needs only the first key.\n`,
     ])
   })
 
@@ -99,7 +99,7 @@ describe('postern secrets rotate', () => {
     expect(code).toBe(1)
     expect(stdout).toMatch(/^ {2}sessions\.state:[\w-]{22} is sealed with key deadbeef, which is not in/m)
     expect(stdout).toContain('Keep all keys until then.')
-    expect(stdout).not.toContain('may hold the first key alone')
+    expect(stdout).not.toContain('needs only the first key')
     expect(await countUnder(after)).toBe(1)
     expect(await startWith(newer)).toBe('refused')
   })

@@ -1,11 +1,11 @@
 import type { Registering } from '../../oidc/registration/by-administrator.ts'
 import type { NewSecret } from './plan.ts'
 
-/** What bringing a declaration about has at hand. */
+/** The means to apply a declaration. */
 export type Application = {
   registering: Registering
-  /** Does what an operator could do at the command line, such as `client create`. */
+  /** Performs an operation by the name of its command, such as `client create`. */
   perform(command: string, input: object): Promise<Record<string, unknown>>
-  /** Takes note of a secret that was made. */
+  /** Notes a generated secret, which is shown at the end. */
   reveal(secret: NewSecret): void
 }

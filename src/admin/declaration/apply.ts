@@ -17,20 +17,20 @@ import type { Section } from './schema.ts'
 export type Applied = { plan: Plan; isApplied: boolean; secrets: NewSecret[] }
 
 export type ApplyOptions = {
-  /** Whether what is not declared is deleted, in the sections that are there. */
+  /** Whether to delete everything that is not declared, in the sections that the declaration has. */
   prune: boolean
   by: Performer
-  /** Called with everything done and nothing committed yet. Unless it is true, nothing was done. */
+  /** Decides, with everything done and nothing committed yet, whether to commit. Otherwise everything is undone. */
   accept(plan: Plan): boolean
 }
 
 /**
- * Brings about what is declared: all of it in one transaction or none of it, and one declaration after the other.
+ * Applies a declaration in one transaction, and one declaration at a time.
  *
- * The plan is what it took. So what may not be is refused in the planning already, by the very rules that refuse it
- * in the doing, and a plan that was not accepted has been rehearsed to its end.
+ * The plan lists the changes that were made before the commit. Planning and applying therefore follow the same rules, and a
+ * plan that was not accepted has been carried out to its end and undone.
  *
- * @throws OperationError naming every member that cannot be as declared.
+ * @throws OperationError that lists every member that cannot be as declared.
  */
 export async function apply(
   dependencies: OperationDependencies,
@@ -58,14 +58,14 @@ export async function apply(
   } catch (error) {
     if (error === declined) return { plan, isApplied: false, secrets: [] }
     if (isContention(error)) {
-      throw new OperationError('conflict', 'Somebody else is changing the same things. Nothing was applied; try again.')
+      throw new OperationError('conflict', 'Somebody else is changing the same things. Nothing was applied. Try again.')
     }
     throw error
   }
   return { plan, isApplied: true, secrets }
 }
 
-/** Each after what it refers to; and deleted before that. */
+/** Makes all changes. It saves each thing after what the thing refers to, and deletes it before that. */
 async function carryOut(application: Application, reading: Reading, plan: Plan, prune: boolean): Promise<void> {
   const { declaration, secrets, locate } = reading
   const mistakes: string[] = []
@@ -110,7 +110,7 @@ async function carryOut(application: Application, reading: Reading, plan: Plan, 
 
 function mistakeOf([section, name]: Path, { message, field, rule }: Refusal, { declaration }: Reading) {
   const path = [section ?? '', name ?? '', ...(field === undefined || field === name ? [] : [field])]
-  // The place names the member already; but "jwks or jwks_uri is mandatory" begins with another subject.
+  // The place already names the member. But "jwks or jwks_uri is mandatory" begins with a different subject.
   const subject = `${field} `
   const said =
     message.startsWith(subject) && !message.startsWith(`${subject}or `) ? message.slice(subject.length) : message

@@ -11,13 +11,16 @@ import { allOf, type Difference, differencesBetween } from './differences.ts'
 import type { Change } from './plan.ts'
 import type { DeclaredClient, SecretSource } from './schema.ts'
 
-/** Locks what is declared, and with `prune` all that may be deleted: at once, since requests lock several as well. */
+/**
+ * Locks the declared clients and, with `prune`, all clients that may be deleted. It locks them at once because requests lock
+ * several clients as well.
+ */
 export async function lock({ registering: { tx } }: Application, declared: string[], prune: boolean): Promise<void> {
   const administered = prune ? await clientRecords.listAdministered(tx) : []
   await clientRecords.lock(tx, [...declared, ...administered.map(({ id }) => id)])
 }
 
-/** Registers a client, or changes the one there is to what is declared. */
+/** Registers a client, or brings the existing one to its declared state. */
 export async function reconcile(
   application: Application,
   id: string,
@@ -74,7 +77,7 @@ async function update(
   if (!secret && typeof made === 'string') {
     reveal({ kind: 'client', name: id, client_id: id, client_secret: wrap(made) })
   }
-  // Of a disabled client the secret is not looked at: it opens nothing, and is seen to when the client is enabled.
+  // The secret of a disabled client is not compared: it gives access to nothing, and is set when the client is enabled.
   const active = secret && source ? await clients.findActive(tx, storage.envelope, id) : undefined
   if (active && secret && source && active.secret?.reveal() !== secret.reveal()) {
     const overlap_seconds = made === undefined ? source.overlap_seconds : 0
@@ -89,8 +92,8 @@ async function update(
 }
 
 /**
- * Clients that are not among those declared, of those an administrator registered: what registered itself is no
- * business of a declaration, and what a resource server introspects as goes with it.
+ * Lists the clients that an administrator registered and that are not declared. Clients that registered themselves are left
+ * alone, and a client that a resource server introspects as is deleted with it.
  */
 export async function strays({ registering: { tx } }: Application, declared: ReadonlySet<string>): Promise<string[]> {
   const inUse = new Set((await resourceServers.list(tx)).map(({ clientId }) => clientId))
@@ -104,7 +107,7 @@ export async function remove({ perform }: Application, id: string): Promise<Chan
   return { action: 'delete', kind: 'client', name: id, differences: [] }
 }
 
-/** The metadata a client has that is declared with this. */
+/** Returns the complete metadata of a client with this declaration. */
 export async function completed(
   { registering }: Pick<Application, 'registering'>,
   metadata: Record<string, unknown>,
@@ -119,7 +122,7 @@ export async function completed(
   })
 }
 
-/** What of stored metadata can be declared, in the order it is documented. */
+/** Returns the members of stored metadata that can be declared, in the order of their documentation. */
 export function membersOf(metadata: Record<string, unknown>): Record<string, unknown> {
   const names = Object.keys(clientMetadata.shape).filter((name) => metadata[name] !== undefined)
   return Object.fromEntries(names.map((name) => [name, metadata[name]]))
@@ -127,8 +130,8 @@ export function membersOf(metadata: Record<string, unknown>): Record<string, unk
 
 function assertAdministered({ id, isDynamic, isDocument }: clientRecords.ClientRecord): void {
   if (!isDynamic && !isDocument) return
-  const owner = isDocument ? 'is described by a document of its own' : 'registered itself'
-  throw new OperationError('conflict', `The client ${id} ${owner}, and is not to be declared here.`)
+  const owner = isDocument ? 'is described by its own metadata document' : 'registered itself'
+  throw new OperationError('conflict', `The client ${id} ${owner} and cannot be declared here.`)
 }
 
 const originOf = ({ env, file }: SecretSource) => `[secret from ${env ?? file}]`

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 
-/** A member that is not as it is declared to be. `undefined` is one that is not there. */
+/** A member that differs from its declaration. `undefined` means that the member is absent. */
 export type Difference = { member: string; before?: unknown; after?: unknown }
 
 type Members = Readonly<Record<string, unknown>>
@@ -8,7 +8,7 @@ type Members = Readonly<Record<string, unknown>>
 // RFC 6749 §3.3: the order of scope tokens does not matter.
 const setsOfWords = ['scope', 'required_scopes']
 
-/** In what two things differ. The order of a list counts only for the `ordered` members. */
+/** Returns the members that differ between two objects. The order of a list matters only for the `ordered` members. */
 export function differencesBetween(
   before: Members,
   after: Members,
@@ -19,17 +19,17 @@ export function differencesBetween(
     .map((member) => ({ member, before: before[member], after: after[member] }))
 }
 
-/** Whether two values of a member come to the same. */
+/** Tells whether two values of a member are equivalent. */
 export function isSame(member: string, one: unknown, other: unknown, isOrdered = false): boolean {
   return isDeepStrictEqual(comparable(member, one, isOrdered), comparable(member, other, isOrdered))
 }
 
-/** Everything that is said of a thing that is not there yet. */
+/** Returns all members of an object that does not exist yet, as differences. */
 export function allOf(members: Members): Difference[] {
   return differencesBetween({}, members)
 }
 
-/** Members of members as members of their own: `redirect_uris.hosts`. */
+/** Turns members of members into members of the object itself, with names such as `redirect_uris.hosts`. */
 export function flatten(members: Members): Record<string, unknown> {
   return Object.fromEntries(
     Object.entries(members).flatMap(([name, value]) =>

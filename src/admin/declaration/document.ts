@@ -1,29 +1,29 @@
 import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument, visit } from 'yaml'
 
-/** Where in a value something is: names of members, and indices in lists. */
+/** A place inside a value: names of members, and indices in lists. */
 export type Path = readonly PropertyKey[]
 
-/** A text, and what to call it when something in it is wrong. */
+/** A text, and its name for error messages. */
 export type Source = { name: string; text: string }
 
 export type Document = {
   value: unknown
-  /** Whether there is something at a path. */
+  /** Tells whether a path exists. */
   has(path: Path): boolean
-  /** Where the member is, or else the nearest thing around it that is there. */
+  /** Returns the position of a member, or otherwise of the nearest existing thing around it. */
   positionOf(path: Path): Position
 }
 
 export type Position = { line: number; column: number }
 export type Fault = { position: Position; message: string }
 
-/** Reads YAML 1.2 (or JSON, which is YAML), in which no member may be given twice. */
+/** Parses YAML 1.2 (or JSON, which is YAML). Returns faults if it is invalid or has a member twice. */
 export function parse({ text }: Source): Document | Fault[] {
   const lines = new LineCounter()
   const document = parseDocument(text, { lineCounter: lines, stringKeys: true, prettyErrors: false })
   const at = (offset: number): Position => {
     const { line, col } = lines.linePos(offset)
-    return { line: Math.max(line, 1), column: Math.max(col, 1) } // of an empty text both are 0
+    return { line: Math.max(line, 1), column: Math.max(col, 1) } // both are 0 in an empty text
   }
   const errors = [...document.errors, ...document.warnings].map(({ pos: [offset], code, message }) => ({
     position: at(offset),
@@ -31,7 +31,7 @@ export function parse({ text }: Source): Document | Fault[] {
   }))
   visit(document, {
     Pair(_, { key }) {
-      // What assigns it sets no member, so it would be overlooked rather than refused.
+      // Assigning __proto__ sets no member, so the schema would overlook it and not reject it.
       if (!isScalar(key) || key.value !== '__proto__') return
       errors.push({ position: at(key.range?.[0] ?? 0), message: '__proto__ cannot be a name' })
     },
@@ -41,7 +41,7 @@ export function parse({ text }: Source): Document | Fault[] {
   try {
     value = document.toJS()
   } catch (error) {
-    return [{ position: at(0), message: withoutQuotation((error as Error).message) }] // more aliases than a declaration can need
+    return [{ position: at(0), message: withoutQuotation((error as Error).message) }] // it has too many aliases
   }
 
   const step = (node: unknown, name: PropertyKey) => {
@@ -74,5 +74,5 @@ export function parse({ text }: Source): Document | Fault[] {
   }
 }
 
-/** A message of the parser's without what it found: that is a secret of somebody who did not quote it. */
+/** Removes from a parser message what it quotes from the text, which may be a secret that somebody wrote without quotes. */
 const withoutQuotation = (message: string) => message.replace(/: .*/s, '')

@@ -13,8 +13,8 @@ import { type Entry, write } from './writing.ts'
 type Members = Record<string, unknown>
 
 /**
- * What there is, declared in YAML, without a secret: saved policies, resource servers, and the clients that an
- * administrator registered, of which only what is not as by default. The same set-up is the same text.
+ * Writes the saved policies, the resource servers and the clients that an administrator registered as a declaration in YAML.
+ * It omits secrets and defaults, and gives the same text for the same set-up.
  */
 export async function exportDeclaration(dependencies: OperationDependencies): Promise<string> {
   const { config, database, provider, storage } = dependencies
@@ -32,8 +32,8 @@ export async function exportDeclaration(dependencies: OperationDependencies): Pr
 
 const header = (issuer: string) => `\
 Policies, resources and clients of ${issuer}, written by postern export.
-postern apply -f FILE brings another Postern to the same state. There are no secrets in it: a client that is
-created from it gets a new one, or the one of its client_secret: { env: NAME } or { file: PATH }.`
+postern apply -f FILE brings another Postern to the same state. This file contains no secrets: a client created
+from it gets a new secret, or the one that its client_secret: { env: NAME } or { file: PATH } refers to.`
 
 async function policyEntries(tx: Tx): Promise<Entry[]> {
   return (await storedPolicies.list(tx)).map(({ name, rules }) => ({
@@ -59,7 +59,9 @@ async function apiEntries(tx: Tx, records: readonly clientRecords.ClientRecord[]
         ...(serves_userinfo && { serves_userinfo }),
         ...(isExported && { client_id }),
       },
-      comment: isExported ? undefined : `It introspects tokens as ${client_id}, which no administrator registered.`,
+      comment: isExported
+        ? undefined
+        : `It introspects tokens as ${client_id}, which was not registered by an administrator.`,
     }
   })
 }
@@ -75,12 +77,12 @@ async function clientEntry(
     return { name: id, members: { ...around, ...(await withoutDefaults(application, stored, policy)) } }
   } catch (error) {
     if (!(error instanceof OperationError)) throw error
-    // A policy or a setting was changed under it, which matters only once the client is changed too.
-    return { name: id, members: { ...around, ...stored }, comment: `It would be refused now: ${error.message}` }
+    // Its policy or a setting changed since, which affects the client only when it is changed, too.
+    return { name: id, members: { ...around, ...stored }, comment: `It would be rejected now: ${error.message}` }
   }
 }
 
-/** The least that has to be said of a client so that it has this metadata. */
+/** Returns the smallest declaration that gives a client this metadata. */
 async function withoutDefaults(
   application: Pick<Application, 'registering'>,
   stored: Members,

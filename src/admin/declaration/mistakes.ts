@@ -3,10 +3,10 @@ import { closest } from '../../config/suggestions.ts'
 import type { Path } from './document.ts'
 import { declaration } from './schema.ts'
 
-/** What is wrong, and with which member. */
+/** An invalid member, and what is wrong with it. */
 export type Mistake = { path: Path; message: string }
 
-/** A path as it is written: `clients.web.redirect_uris[0]`, `resources["https://api.example"].name`. */
+/** Writes a path as text: `clients.web.redirect_uris[0]`, `resources["https://api.example"].name`. */
 export function spell(path: Path): string {
   return path
     .map((part, index) => {
@@ -18,7 +18,7 @@ export function spell(path: Path): string {
     .join('')
 }
 
-/** What the schema finds wrong, each in words for whoever wrote the declaration. */
+/** Words the schema's issues for the author of the declaration. */
 export function mistakesOf(issues: readonly z.core.$ZodIssue[], has: (path: Path) => boolean): Mistake[] {
   return issues.flatMap((issue) => {
     if (issue.code !== 'unrecognized_keys') return { path: issue.path, message: describe(issue, has) }
@@ -37,7 +37,7 @@ function describe(issue: z.core.$ZodIssue, has: (path: Path) => boolean): string
     return `must be ${issue.values.map((value) => JSON.stringify(value)).join(' or ')}`
   if (issue.code === 'invalid_type') return `must be ${nouns[issue.expected] ?? `a ${issue.expected}`}`
   if (issue.code !== 'invalid_union') return issue.message
-  // The branch that got furthest is the one that was meant.
+  // The branch that accepted the most is probably the intended one.
   const inside = issue.errors.flat().filter(({ path }) => path.length > 0)
   const found = inside.length > 0 ? inside : issue.errors.flat()
   const descriptions = found.map((error) => describe({ ...error, path: [] }, () => true))
@@ -59,7 +59,7 @@ const nouns: Record<string, string> = {
 
 type Schema = z.core.$ZodType & { def: { innerType?: Schema; valueType?: Schema; shape?: Record<string, Schema> } }
 
-/** What is asked of the value at a path. */
+/** Returns the schema of the value at a path. */
 function schemaAt(schema: z.core.$ZodType | undefined, path: Path): Schema | undefined {
   const { def } = (schema ?? { def: {} }) as Schema
   if (def.innerType) return schemaAt(def.innerType, path)

@@ -1,19 +1,19 @@
 import type { Secret } from '../../secret.ts'
 import type { Difference } from './differences.ts'
 
-/** What has to be done about one thing so that it is as declared. */
+/** A change that brings one policy, resource server or client to its declared state. */
 export type Change = {
   action: 'create' | 'update' | 'delete'
   kind: 'policy' | 'resource' | 'client'
-  /** The name of the policy, the identifier of the resource server, the id of the client. */
+  /** The name of the policy, the identifier of the resource server, or the ID of the client. */
   name: string
   differences: Difference[]
 }
 
-/** All that a declaration comes to, in the order it is done. */
+/** The changes that a declaration requires, in their order. `unchanged` counts the things that are already as declared. */
 export type Plan = { changes: Change[]; unchanged: number }
 
-/** A client secret that was made, which is shown this once. */
+/** A generated client secret, which is shown only once. */
 export type NewSecret = {
   kind: 'resource' | 'client'
   name: string

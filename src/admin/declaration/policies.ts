@@ -6,10 +6,10 @@ import { allOf, differencesBetween, flatten } from './differences.ts'
 import type { Change } from './plan.ts'
 import type { DeclaredPolicy } from './schema.ts'
 
-// Of these the first is what a client has that says nothing.
+// The first item of these lists is the default of a client.
 const ordered = ['grant_types', 'response_types', 'token_endpoint_auth_methods', 'application_types']
 
-/** Saves a policy whose rules, completed, are not those declared. */
+/** Saves a policy if its complete rules differ from the declared ones. */
 export async function reconcile(
   { registering: { tx }, perform }: Application,
   name: string,
@@ -24,7 +24,7 @@ export async function reconcile(
   return { action: current ? 'update' : 'create', kind: 'policy', name, differences }
 }
 
-/** Saved policies that are not among those declared. */
+/** Lists the saved policies that are not declared. */
 export async function strays({ registering: { tx } }: Application, declared: ReadonlySet<string>): Promise<string[]> {
   return (await stored.list(tx)).map(({ name }) => name).filter((name) => !declared.has(name))
 }

@@ -5,14 +5,14 @@ import { type Document, type Position, parse, type Source } from './document.ts'
 import { type Mistake, mistakesOf, spell } from './mistakes.ts'
 import { type Declaration, declaration, type SecretSource, type Section } from './schema.ts'
 
-/** Finds a secret where a source says it is. Throws an OperationError when it is not there. */
+/** Finds a secret in the environment variable or file that a source names. Throws an OperationError if it is missing. */
 export type FindSecret = (from: SecretSource, source: Source) => Promise<string>
 
 export type Reading = {
   declaration: Declaration
-  /** The secrets of clients that have one declared. */
+  /** The declared secrets, by the IDs of their clients. */
   secrets: ReadonlyMap<string, Secret>
-  /** A mistake as a line: file, line, column, member and what is wrong. */
+  /** Writes a mistake as one line: file, line, column, member, and what is wrong. */
   locate(mistake: Mistake): string
 }
 
@@ -21,9 +21,9 @@ type Read = { source: Source; document: Document; declared: Declaration }
 const sections: readonly Section[] = ['policies', 'resources', 'clients']
 
 /**
- * Reads a declaration, of one source or several that have nothing in common.
+ * Reads a declaration from one source, or from several that declare different things.
  *
- * @throws OperationError naming every mistake together.
+ * @throws OperationError that lists every mistake.
  */
 export async function read(sources: readonly Source[], findSecret: FindSecret): Promise<Reading> {
   const results = sources.map(readOne)
@@ -79,7 +79,7 @@ function duplicatesIn(reads: readonly Read[]): string[] {
       const first = owners.get(key)
       if (first) {
         const place = placeOf(first.source, first.document.positionOf(path))
-        lines.push(lineOf(one, { path, message: `is at ${place} already` }))
+        lines.push(lineOf(one, { path, message: `is already declared at ${place}` }))
       } else owners.set(key, one)
     }
   }
@@ -97,7 +97,7 @@ function merge(declarations: readonly Declaration[]): Declaration {
   return merged
 }
 
-/** The secret, or why there is none. What was found is never repeated, even where it is wrong. */
+/** Returns the secret, or the reason why there is none. The reason never repeats the value, not even an invalid one. */
 async function secretOf(from: SecretSource, source: Source, findSecret: FindSecret): Promise<Secret | string> {
   try {
     const { data, error } = chosenSecret.safeParse(await findSecret(from, source))
@@ -115,7 +115,7 @@ function lineOf({ source, document }: Pick<Read, 'source' | 'document'>, { path,
 
 const placeOf = ({ name }: Source, { line, column }: Position) => `${name}:${line}:${column}`
 
-/** All that is wrong with a declaration, a line each. */
+/** Creates the error of a declaration that was not applied, with one line for each mistake. */
 export function notApplied(lines: readonly string[]): OperationError {
   return new OperationError('invalid', [...lines, 'Nothing was applied.'].join('\n'))
 }

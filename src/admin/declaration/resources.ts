@@ -6,7 +6,7 @@ import { allOf, differencesBetween, flatten } from './differences.ts'
 import type { Change } from './plan.ts'
 import type { DeclaredResource } from './schema.ts'
 
-/** Creates a resource server, or changes the one there is to what is declared. */
+/** Creates a resource server, or brings the existing one to its declared state. */
 export async function reconcile(
   { registering: { tx }, perform, reveal }: Application,
   identifier: string,
@@ -27,7 +27,7 @@ export async function reconcile(
     token_ttl_seconds: declared.token_ttl_seconds,
     token_type_header: declared.token_type_header,
     serves_userinfo: declared.serves_userinfo,
-    client_id: declared.client_id ?? found.clientId, // the credentials it was created with, if none are declared
+    client_id: declared.client_id ?? found.clientId, // it keeps its credentials if none are declared
   }
   const differences = differencesBetween(flatten(membersOf(found)), flatten(wanted))
   if (differences.length === 0) return undefined
@@ -41,7 +41,7 @@ export async function reconcile(
   return { action: 'update', kind: 'resource', name: identifier, differences }
 }
 
-/** Resource servers that are not among those declared. */
+/** Lists the resource servers that are not declared. */
 export async function strays({ registering: { tx } }: Application, declared: ReadonlySet<string>): Promise<string[]> {
   return (await resourceServers.list(tx)).map(({ identifier }) => identifier).filter((name) => !declared.has(name))
 }
@@ -51,7 +51,7 @@ export async function remove({ perform }: Application, identifier: string): Prom
   return { action: 'delete', kind: 'resource', name: identifier, differences: [] }
 }
 
-/** What can be declared of a resource server. */
+/** Returns the members of a resource server that can be declared. */
 export function membersOf(server: resourceServers.ResourceServer): DeclaredResource {
   return {
     name: server.name,

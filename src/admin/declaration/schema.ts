@@ -12,7 +12,7 @@ const { name, scopes, token_format, token_ttl_seconds, token_type_header, serves
 const secretSource = z
   .strictObject({
     env: z.string().min(1).optional().describe('The environment variable that holds the secret.'),
-    file: z.string().min(1).optional().describe('The file that holds the secret, from where the declaration is.'),
+    file: z.string().min(1).optional().describe('The file that holds the secret, relative to the declaration.'),
     overlap_seconds: clientSecrets.overlapSeconds,
   })
   .refine(({ env, file }) => (env === undefined) !== (file === undefined), 'must have either env or file')
@@ -28,14 +28,14 @@ const resource = z.strictObject({
 })
 
 const client = clientMetadata.extend({
-  policy: z.string().default('administrator').describe('The registration policy that judges it.'),
-  disabled: z.boolean().optional().describe('Whether it is stopped. Left out, that is not for the declaration to say.'),
-  client_secret: secretSource.optional().describe('Where its secret comes from. Left out, one is made.'),
+  policy: z.string().default('administrator').describe('The registration policy that applies to it.'),
+  disabled: z.boolean().optional().describe('Whether it is disabled. If this is left out, the client stays as it is.'),
+  client_secret: secretSource.optional().describe('Where its secret comes from. Default: a generated secret.'),
 })
 
 /**
- * A set-up as it is declared. What a thing has is all that is said of it; what is left out of that is as by default. A
- * section that is left out is about nothing, while an empty one says that there is nothing of its kind.
+ * The declaration of a set-up. An entry is complete: a field left out has its default. A section left out is not touched,
+ * whereas an empty section declares that there is nothing of its kind.
  */
 export const declaration = z.strictObject({
   version: z.literal(1),

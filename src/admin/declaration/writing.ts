@@ -1,9 +1,9 @@
 import { Document, isMap, isScalar } from 'yaml'
 
-/** What is declared of one thing, and what there is to say about it. */
+/** The declaration of one thing, with a comment. */
 export type Entry = { name: string; members: Record<string, unknown>; comment?: string | undefined }
 
-/** Writes a declaration as YAML, sorted by name and with room between the entries. */
+/** Writes a declaration as YAML, sorted by name and with empty lines between the entries. */
 export function write(sections: Record<string, readonly Entry[]>, header: string): string {
   const value = new Map<string, unknown>([['version', 1]])
   const comments = new Map<string, string | undefined>()

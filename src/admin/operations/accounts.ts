@@ -101,7 +101,7 @@ export function operations(): Operation[] {
         account,
         email: email.optional(),
         email_verified: z.boolean().optional().describe('Whether the address is known to belong to the person.'),
-        claims: claims.optional().describe('Claims, which replace all that it has.'),
+        claims: claims.optional().describe('Further claims as JSON, which replace all that the account has.'),
       }),
       output: shownAccount,
       async run(context, input) {

@@ -18,7 +18,7 @@ export const overlapSeconds = z
   .default(86_400)
   .describe('For how many seconds the previous secret stays valid. Use 0 if others know it.')
 
-/** A secret that an administrator chose. It must be impossible to guess, of which only its length can be checked. */
+/** A secret that an administrator chose. Nobody should be able to guess it, but only its length can be checked. */
 export const chosenSecret = z
   .string()
   .min(shortestSecret, `must have at least ${shortestSecret} characters`)

@@ -8,7 +8,7 @@ import { type Operation, type OperationContext, OperationError, operation } from
 import { listInput, listOutput, page } from '../pagination.ts'
 import { assertMayHandOn, scopesOf } from '../privileges.ts'
 
-export const clientId = z.string().min(1).max(2_048).describe('The client_id.')
+export const clientId = z.string().min(1).max(2_048).describe('The ID of the client.')
 /** A client_id that an administrator chooses. One that is an https URL belongs to a client ID metadata document. */
 export const newClientId = z
   .string()

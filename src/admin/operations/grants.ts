@@ -22,7 +22,7 @@ export function operations(): Operation[] {
     operation({
       noun: 'grant',
       verb: 'list',
-      summary: 'List grants of accounts to clients, oldest first',
+      summary: 'List what people granted to clients, oldest first',
       scope: 'postern:accounts:read',
       http: { method: 'GET', path: '/grants' },
       input: z.strictObject({

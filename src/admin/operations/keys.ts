@@ -38,7 +38,7 @@ export function operations(): Operation[] {
       scope: 'postern:keys:read',
       http: { method: 'GET', path: '/keys' },
       input: z.strictObject({
-        all: z.boolean().default(false).describe('Whether to list removed keys, too. Default: false.'),
+        all: z.boolean().default(false).describe('Whether to list removed keys, too.'),
       }),
       output: z.object({ items: z.array(shownKey) }),
       async run({ tx, config }, { all }) {
@@ -85,7 +85,7 @@ export function operations(): Operation[] {
         if (rotated.length === 0) {
           throw new OperationError('conflict', {
             field: 'purpose',
-            message: `There is no key for ${input.purpose} that rotates under these settings.`,
+            message: `There is no key${input.purpose ? ` for ${input.purpose}` : ''} that rotates under these settings.`,
           })
         }
         context.record({ type: 'keys.rotated', details: { keys: rotated } })

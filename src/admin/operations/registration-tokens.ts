@@ -109,7 +109,7 @@ export function operations(): Operation[] {
       output: z.object({ id: z.string(), revoked: z.literal(true) }),
       async run({ tx, record }, { id }) {
         if (!(await tokens.revoke(tx, id))) {
-          // The message does not repeat the ID because it may be the value of the token by mistake.
+          // The message does not repeat the ID because somebody may have given the value of the token instead.
           throw new OperationError('not-found', 'There is no unrevoked registration token with this ID.')
         }
         record({ type: 'registration_token.revoked', details: { id } })

@@ -5,9 +5,9 @@ import type { Db } from '../../database/schema.ts'
 import { type Finding, ok, problem, warning } from './finding.ts'
 import { clockFinding } from './issuer.ts'
 
-const connectionsBesidesThePool = 4 // for notifications, locks and the claim on the issuer
+const connectionsBesidesThePool = 4 // for notifications, locks and the lock on the issuer
 
-/** Whether the database is one that Postern can rely on. */
+/** Examines whether Postern can rely on the database. */
 export async function databaseFindings(db: Db, config: Config): Promise<Finding[]> {
   const fromMs = Date.now()
   const found = await examine(db)
@@ -42,7 +42,7 @@ function roleFindings(
     findings.push(
       problem(
         `The database is encoded as ${encoding}`,
-        'Names of people need UTF8: dump it, and restore it into a database created with encoding UTF8.',
+        'Names of people need UTF8. Dump the database, and restore it into one that was created with the encoding UTF8.',
       ),
     )
   }
@@ -51,16 +51,16 @@ function roleFindings(
     isSuperuser
       ? warning(
           `The role ${user} is a superuser`,
-          'Give Postern a role that owns its database and nothing else: docs/operations.md, "In production".',
+          'Give Postern a role that owns its database and nothing else. See docs/operations.md, "In production".',
         )
-      : ok(`The role ${user} is no superuser`),
+      : ok(`The role ${user} is not a superuser`),
   )
   if (isEncrypted) findings.push(ok('The connection is encrypted'))
   else if (INSECURE_DATABASE_CONNECTION) {
     findings.push(
       warning(
         'The connection is not encrypted, which INSECURE_DATABASE_CONNECTION allows',
-        'Switch TLS on at the database, and add sslmode=verify-full to DATABASE_URL.',
+        'Enable TLS at the database, and add sslmode=verify-full to DATABASE_URL.',
       ),
     )
   } else findings.push(ok('The connection is not encrypted, and does not leave this machine'))
@@ -75,7 +75,7 @@ function settingFindings({ settings }: Suitability, config: Config): Finding[] {
     findings.push(
       warning(
         `max_connections is ${settings.maxConnections}, and one server may open ${wanted}`,
-        'Raise it, or lower DATABASE_POOL_SIZE or WORKERS. Count every server, and what else connects.',
+        'Raise it, or lower DATABASE_POOL_SIZE or WORKERS. Include every server and every other program that connects.',
       ),
     )
   } else findings.push(ok(`max_connections is ${settings.maxConnections}, and one server opens at most ${wanted}`))
@@ -83,34 +83,34 @@ function settingFindings({ settings }: Suitability, config: Config): Finding[] {
     if (settings[name] !== 'off') continue
     findings.push(
       problem(
-        `${name} is off: what was answered can be lost when the machine stops`,
-        `Set ${name} = on at the database. Without it, revoked tokens can come back.`,
+        `${name} is off, so a crash of the machine can undo what the server has confirmed`,
+        `Set ${name} = on at the database. Otherwise revoked tokens can become valid again.`,
       ),
     )
   }
   if (!config.DATABASE_PREPARED_STATEMENTS && settings.statementTimeout === '0') {
     findings.push(
       warning(
-        'The role has no statement_timeout, which behind a pooler only it can have',
-        'docs/operations.md, "Connection poolers", has what to run.',
+        'The role has no statement_timeout, and behind a pooler nothing else can set one',
+        'See docs/operations.md, "Connection poolers", for the statement to run.',
       ),
     )
   }
   return findings
 }
 
-/** Dumps leave no trace in a database. What it archives by itself does. */
+/** Examines the archiving of the write-ahead log, the only kind of backup that leaves a trace in the database. */
 function backupFinding({ archiving }: Suitability): Finding {
-  const remedy = 'docs/backup.md says how to make backups, and how to restore one to try it.'
+  const remedy = 'docs/backup.md explains how to make backups, and how to test that one can be restored.'
   if (archiving.failedAt && (!archiving.archivedAt || archiving.failedAt > archiving.archivedAt)) {
     return problem(
       `PostgreSQL has failed to archive its log since ${archiving.failedAt.toISOString()}`,
-      'Look at archive_command and its log: there is no restoring to a moment after that.',
+      'Check archive_command and its log. You cannot restore to any moment after that.',
     )
   }
-  if (archiving.archivedAt) return ok(`PostgreSQL archived its log last at ${archiving.archivedAt.toISOString()}`)
+  if (archiving.archivedAt) return ok(`PostgreSQL last archived its log at ${archiving.archivedAt.toISOString()}`)
   return warning(
-    'Whether there are backups cannot be seen from here: PostgreSQL archives nothing by itself, and dumps leave no trace',
+    'Backups cannot be detected from here: PostgreSQL does not archive its log, and dumps leave no trace',
     remedy,
   )
 }

@@ -1,8 +1,8 @@
-/** What was looked at, how it is, and what to do when it is not well. */
+/** One thing that was examined: its state, and the remedy if there is a problem. */
 export type Finding = {
   state: 'ok' | 'warning' | 'problem'
   what: string
-  /** What to do. */
+  /** The advice that belongs to a warning or a problem. */
   remedy?: string
 }
 
@@ -12,5 +12,5 @@ export const problem = (what: string, remedy: string): Finding => ({ state: 'pro
 
 export const messageOf = (error: unknown): string => {
   const { message, code } = error as { message?: string; code?: string }
-  return message || code || String(error) // errors of several addresses have a code alone
+  return message || code || String(error) // an error that combines several addresses has only a code
 }

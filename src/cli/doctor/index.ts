@@ -16,12 +16,12 @@ import { proxyFindings } from './proxy.ts'
 
 const eventsLookedAt = 200
 
-/** `postern doctor`: looks at everything that a deployment stands on, and changes nothing. */
+/** `postern doctor`, which examines everything that a deployment depends on, and changes nothing. */
 export const doctor: Command = {
   name: 'doctor',
-  summary: 'Look at settings, issuer, clocks, database and keys, and say what to do',
-  notes: `It changes nothing. Run it with the settings of the server, on the machine of the server. It ends with status 1 when
-something is a problem.`,
+  summary: 'Check settings, issuer, clocks, database and keys, and say what to do',
+  notes: `It changes nothing. Run it with the settings of the server, on the machine of the server. It exits with status 1 if
+there is a problem.`,
   options: { json: { description: 'Show JSON.' } },
   async run({ json }, { env }) {
     const findings = await examineAll(env)
@@ -31,15 +31,15 @@ something is a problem.`,
   },
 }
 
-/** Everything that is found with these settings. */
+/** Examines the deployment that these settings describe. */
 export async function examineAll(env: Session['env']): Promise<Finding[]> {
-  const strange = misspelt(env).map(({ name, meant }) => warning(`${name} is no setting`, `Did you mean ${meant}?`))
+  const strange = misspelt(env).map(({ name, meant }) => warning(`${name} is not a setting`, `Did you mean ${meant}?`))
   let config: Config
   try {
     config = parse(env)
   } catch (error) {
     if (!(error instanceof InvalidConfiguration)) throw error
-    return [problem(error.message, 'Correct them: docs/configuration.md lists all settings.'), ...strange]
+    return [problem(error.message, 'Correct the settings: docs/configuration.md lists them all.'), ...strange]
   }
   const { findings, kids, addresses } = await insideFindings(config)
   return [
@@ -53,7 +53,7 @@ export async function examineAll(env: Session['env']): Promise<Finding[]> {
 
 type Inside = { findings: Finding[]; kids?: string[]; addresses?: string[] }
 
-/** What is found at the database, and the keys that are published from there. */
+/** Examines the database. Returns also the IDs of its published keys, and the addresses in its last audit events. */
 async function insideFindings(config: Config): Promise<Inside> {
   const findings: Finding[] = []
   const known: Omit<Inside, 'findings'> = {}
@@ -62,7 +62,7 @@ async function insideFindings(config: Config): Promise<Inside> {
     await assertCreated(config)
     envelope = createEnvelope(await loadEncryptionKeys(config))
   } catch (error) {
-    findings.push(problem(messageOf(error), 'Nothing more can be said of the database before.'))
+    findings.push(problem(messageOf(error), 'Correct this first: without it, the database cannot be examined.'))
     return { findings, ...known }
   }
   try {
@@ -80,7 +80,7 @@ async function insideFindings(config: Config): Promise<Inside> {
     findings.push(
       problem(
         `The database cannot be examined: ${databaseFailure(error) ?? messageOf(error)}`,
-        'Look at DATABASE_URL or DATA_DIR, and whether the database runs and lets this machine in.',
+        'Check DATABASE_URL or DATA_DIR, and that the database is running and accepts connections from this machine.',
       ),
     )
   }
@@ -90,7 +90,7 @@ async function insideFindings(config: Config): Promise<Inside> {
 const signs = { ok: '✓', warning: '!', problem: '✗' } as const
 const emphases = { ok: 'green', warning: 'yellow', problem: 'red' } as const
 
-/** Findings for a person, a line each, with what to do below those that need something. */
+/** Formats findings for a person, one line each, with the remedy on a line below. */
 export function textOf(findings: readonly Finding[], style: Style): string {
   const lines = findings.flatMap(({ state, what, remedy }) => [
     `${style[emphases[state]](signs[state])} ${linesOf(what)}`,
@@ -103,7 +103,7 @@ export function textOf(findings: readonly Finding[], style: Style): string {
 const linesOf = (text: string) => text.split('\n').map(printable).join('\n  ')
 
 function summary(problems: number, warnings: number): string {
-  if (problems + warnings === 0) return 'All is well.'
+  if (problems + warnings === 0) return 'Everything is in order.'
   const number = (count: number, noun: string) => `${count} ${noun}${count === 1 ? '' : 's'}`
   return `${number(problems, 'problem')}, ${number(warnings, 'warning')}.`
 }

@@ -3,9 +3,9 @@ import { askIssuer, type OwnAnswer } from '../../egress/own-issuer.ts'
 import { type Finding, messageOf, ok, problem, warning } from './finding.ts'
 
 const noticeableMs = 2_000
-const harmfulMs = 10_000 // of a tolerance of 15 s in tokens that others sign
+const harmfulMs = 10_000 // the tolerance for tokens that others sign is 15 s
 
-/** Whether the issuer answers as itself, through whatever stands in front of it. `kids` are the keys in the database. */
+/** Examines whether the issuer answers as itself, through its proxy. `kids` are the IDs of the keys in the database. */
 export async function issuerFindings(config: Config, kids: readonly string[] | undefined): Promise<Finding[]> {
   const at = (path: string) => new URL(path, config.ISSUER)
   let metadata: OwnAnswer
@@ -16,7 +16,7 @@ export async function issuerFindings(config: Config, kids: readonly string[] | u
     return [
       problem(
         `${config.ISSUER} does not answer from here: ${messageOf(error)}`,
-        'Start the server if it does not run. Otherwise look at the name in DNS, the certificate, and the proxy in front.',
+        'Start the server if it is not running. Otherwise check its name in DNS, its certificate, and its proxy.',
       ),
     ]
   }
@@ -32,8 +32,8 @@ function answerFindings({ ISSUER }: Config, { status, body }: OwnAnswer): Findin
   if (status === 421) {
     return [
       problem(
-        `${ISSUER} answers 421: the proxy in front does not pass the Host header on`,
-        `Have it pass Host unchanged, or set TRUSTED_PROXIES to its address and have it send X-Forwarded-Host and X-Forwarded-Proto.`,
+        `${ISSUER} answers 421: its proxy does not forward the Host header`,
+        `Configure the proxy to forward Host unchanged. Or set TRUSTED_PROXIES to its address and configure it to send X-Forwarded-Host and X-Forwarded-Proto.`,
       ),
     ]
   }
@@ -42,12 +42,12 @@ function answerFindings({ ISSUER }: Config, { status, body }: OwnAnswer): Findin
   return [
     issuer === undefined
       ? problem(
-          `${ISSUER} answers ${status}, and not with the metadata of a provider`,
-          'Something else listens there: look at the proxy in front, and at PORT.',
+          `${ISSUER} answers ${status}, but not with the metadata of a provider`,
+          'Another program answers there. Check the proxy and PORT.',
         )
       : problem(
           `${ISSUER} answers as ${issuer}`,
-          `Set ISSUER of the server to the address that people see, the same for all its processes and for this command.`,
+          `Set ISSUER to the address that people see, to the same value for all processes of the server and for this command.`,
         ),
   ]
 }
@@ -70,12 +70,12 @@ async function keyFindings(url: URL, kids: readonly string[] | undefined): Promi
   return [
     problem(
       'It does not publish the keys of this database: another server answers there',
-      'Give this command the settings of that server, DATABASE_URL or DATA_DIR first of all.',
+      'Give this command the settings of that server, above all DATABASE_URL or DATA_DIR.',
     ),
   ]
 }
 
-const wholeSecondMs = 1_000 // the Date header leaves out the rest of its second
+const wholeSecondMs = 1_000 // the Date header is rounded down to a second
 
 function clockFindings({ date }: OwnAnswer, asked: Interval): Finding[] {
   const told = Date.parse(date ?? '')
@@ -83,16 +83,16 @@ function clockFindings({ date }: OwnAnswer, asked: Interval): Finding[] {
   return [clockFinding('the server', told, { fromMs: asked.fromMs - wholeSecondMs, toMs: asked.toMs })]
 }
 
-/** When something was asked and answered, by the clock here. */
+/** The times of a question and its answer, by the clock of this machine. */
 export type Interval = { fromMs: number; toMs: number }
 
-/** How far another clock, which was read at some time in an interval, is from the one here at least. */
+/** Compares another clock, which was read at some time in an interval, with this one. It reports the smallest difference. */
 export function clockFinding(whose: string, toldMs: number, { fromMs, toMs }: Interval): Finding {
   const differenceMs = Math.max(0, toldMs - toMs) - Math.max(0, fromMs - toldMs)
   const seconds = Math.abs(differenceMs / 1000).toFixed(1)
   const direction = differenceMs > 0 ? 'ahead of' : 'behind'
-  if (Math.abs(differenceMs) < noticeableMs) return ok(`The clock of ${whose} agrees with the one here`)
-  const told = `The clock of ${whose} is ${seconds} s ${direction} the one here`
-  const remedy = 'Synchronise both, by NTP: tokens are judged by the time, with a tolerance of seconds.'
+  if (Math.abs(differenceMs) < noticeableMs) return ok(`The clock of ${whose} agrees with the clock here`)
+  const told = `The clock of ${whose} is ${seconds} s ${direction} the clock here`
+  const remedy = 'Synchronise both with NTP. The lifetimes of tokens are checked with a tolerance of only seconds.'
   return Math.abs(differenceMs) < harmfulMs ? warning(told, remedy) : problem(told, remedy)
 }

@@ -9,7 +9,7 @@ import { type Finding, messageOf, ok, problem, warning } from './finding.ts'
 
 const patienceMs = 3_600_000 // a running server takes each step within minutes
 
-/** Whether there are keys, can be opened, and move on. */
+/** Examines whether the keys exist, can be decrypted, and rotate. */
 export async function keyFindings(db: Db, config: Config, envelope: Envelope): Promise<Finding[]> {
   const known = await keys.list(db)
   const missing = (await encryptionKeys.list(db)).filter(({ id }) => !envelope.keyIds.includes(id))
@@ -17,7 +17,7 @@ export async function keyFindings(db: Db, config: Config, envelope: Envelope): P
     return [
       problem(
         `Encryption keys are missing: ${missing.map(({ id }) => id).join(', ')}`,
-        'Put them into ENCRYPTION_KEYS, or ENCRYPTION_KEYS_FILE, again: what is under them cannot be read otherwise.',
+        'Put them into ENCRYPTION_KEYS, or ENCRYPTION_KEYS_FILE, again. Otherwise what they encrypted cannot be read.',
       ),
     ]
   }
@@ -26,14 +26,14 @@ export async function keyFindings(db: Db, config: Config, envelope: Envelope): P
   } catch (error) {
     return [
       problem(
-        `The keys cannot be opened: ${messageOf(error)}`,
+        `The keys cannot be decrypted: ${messageOf(error)}`,
         'Set the ENCRYPTION_KEYS that this database was used with.',
       ),
     ]
   }
   return [
     ok(
-      `${envelope.keyIds.length === 1 ? 'The encryption key opens' : 'The encryption keys open'} what is in the database`,
+      `${envelope.keyIds.length === 1 ? 'The encryption key decrypts' : 'The encryption keys decrypt'} what is in the database`,
     ),
     ...lifeFindings(known, config),
   ]
@@ -45,10 +45,7 @@ function lifeFindings(known: readonly keys.Key[], config: Config): Finding[] {
   )
   if (lacking.length > 0) {
     return [
-      warning(
-        `There is no key in use for ${lacking.join(', ')}`,
-        'The next start of the server makes what is missing.',
-      ),
+      warning(`There is no key in use for ${lacking.join(', ')}`, 'The server creates missing keys at its next start.'),
     ]
   }
   const due = ahead(known, config).map(({ at }) => at.getTime())
@@ -56,11 +53,11 @@ function lifeFindings(known: readonly keys.Key[], config: Config): Finding[] {
   if (next < Date.now() - patienceMs) {
     return [
       warning(
-        `A key should have come further at ${new Date(next).toISOString()}`,
-        'A running server sees to that: start it, and look in its log for why it could not.',
+        `A step in the rotation of a key has been due since ${new Date(next).toISOString()}`,
+        'A running server takes it. Start the server, and look in its log for the reason why it could not.',
       ),
     ]
   }
-  const when = Number.isFinite(next) ? `; the next step of one is at ${new Date(next).toISOString()}` : ''
+  const when = Number.isFinite(next) ? `; the next step of a rotation is due at ${new Date(next).toISOString()}` : ''
   return [ok(`Every purpose has a key in use${when}`)]
 }

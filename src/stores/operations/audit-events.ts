@@ -11,7 +11,7 @@ export const eventTypes = {
   'sign_in.succeeded': 'Somebody signed in with the right password.',
   'sign_in.failed': 'Somebody tried a wrong password or an address without an account. Kept for 30 days.',
   'sign_in.tried':
-    'A password was checked although its network has to wait, because the browser had signed in before. Kept for 30 days.',
+    'A password was checked although its network was throttled, because the browser had signed in before. Kept for 30 days.',
   'session.began': 'A browser was signed in to an account.',
   'session.ended': 'Somebody signed out.',
   'consent.given': 'Somebody granted a client some or all of what it asked for; `approved` names it.',
@@ -44,7 +44,7 @@ export const eventTypes = {
   'key.removed': 'A key is no longer published.',
   'key.destroyed': 'A key was destroyed in its key-management service.',
   'key.revoked': 'An administrator revoked a key, which ended every use of it; `successor` took over.',
-  'keys.rotated': 'An administrator asked for the next keys to take over.',
+  'keys.rotated': 'An administrator requested that the next keys take over.',
   'secrets.rotated': 'An administrator encrypted everything under another encryption key.',
 } as const satisfies Record<string, string>
 

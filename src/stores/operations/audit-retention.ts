@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { sql } from 'kysely'
 import type { Tx } from '../../database/schema.ts'
 
-// A trigger refuses every change of the audit except these two, which a transaction has to announce by a setting.
+// A trigger rejects every change of the audit except these two, which a transaction must announce with a setting.
 
 const leewaySeconds = 60 // the trigger uses the clock of the database
 

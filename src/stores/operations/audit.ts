@@ -5,7 +5,7 @@ import type { EventType } from './audit-events.ts'
 /** An event that matters for security. It never contains a bearer value or a secret. */
 export type AuditEvent = {
   type: EventType
-  /** The actor, if not the account itself: `operator:name` on the command line, `client:id` by API. */
+  /** The actor, unless it is the account itself: `operator:name` on the command line, `client:id` in the admin API. */
   actor?: string | undefined
   accountId?: string | undefined
   clientId?: string | undefined
@@ -15,7 +15,7 @@ export type AuditEvent = {
   requestId?: string | undefined
   address?: string | undefined
   details?: Record<string, unknown>
-  /** Whether strangers can cause it as often as they like. It is then stored only for a time. */
+  /** Whether strangers can cause it as often as they like. It is then kept only for a limited time. */
   isByStranger?: boolean
 }
 
@@ -70,7 +70,7 @@ const columns = ['id', 'occurred_at', 'type', 'actor', 'account_id', 'client_id'
 
 type EventRow = Row<'audit_events', (typeof columns)[number]> & { email: string | null; client_name: string | null }
 
-/** Lists the events that match a filter, the newest first, before an id. */
+/** Lists the events that match a filter and precede the event `before`, newest first. */
 export async function list(
   db: Db,
   { before, limit, ...filter }: AuditFilter & { before?: string | undefined; limit: number },

@@ -299,7 +299,7 @@ describe('a declared client', () => {
 
   test.each([
     ['registered itself', 'dynamic'],
-    ['is described by a document of its own', 'document'],
+    ['is described by its own metadata document', 'document'],
   ])('is refused if its id belongs to a client that %s', async (what, column) => {
     const { client_id } = await postern.createClient()
     await postern.database.query(`update clients set ${column} = true where id = $1`, [client_id])

@@ -122,7 +122,7 @@ describe('postern export', () => {
     await postern.createResource({ identifier: 'https://api.example/', clientId: client_id })
     const text = await written()
     expect(text).toContain(
-      `  # It introspects tokens as ${client_id}, which no administrator registered.\n  https://api.example/:\n`,
+      `  # It introspects tokens as ${client_id}, which was not registered by an administrator.\n  https://api.example/:\n`,
     )
     expect(text).toContain('\nclients: {}\n')
     expect((await declare(postern, text, { prune: true })).plan.changes).toEqual([])
@@ -136,7 +136,7 @@ describe('postern export', () => {
     await set(['other.example'])
     const text = await written()
     expect(text).toContain(
-      '  # It would be refused now: redirect_uris must be on a host that the policy lists\n  late:\n    policy: narrowed\n',
+      '  # It would be rejected now: redirect_uris must be on a host that the policy lists\n  late:\n    policy: narrowed\n',
     )
     await expect(declare(postern, text)).rejects.toThrow('clients.late.redirect_uris: must be on a host')
   })

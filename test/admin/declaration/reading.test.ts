@@ -188,7 +188,7 @@ describe('several declarations', () => {
 
   test('must not declare the same thing twice, not even identically', async () => {
     expect(await faults(clients('{}'), `# second\n${clients('{}')}`)).toEqual([
-      'b.yaml:4:3: clients.web: is at a.yaml:3:3 already',
+      'b.yaml:4:3: clients.web: is already declared at a.yaml:3:3',
     ])
   })
 
