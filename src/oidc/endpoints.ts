@@ -73,7 +73,7 @@ const interaction = '/interaction/:uid'
 const page = { errors: 'page', endpoint: 'other' } as const
 const json = { errors: 'json', endpoint: 'other' } as const
 const form = { ...page, methods: 'POST', pageOf: interaction, isOfInteraction: true, hasSecret: true } as const
-const client = { ...json, methods: 'POST OPTIONS', authenticatesClient: true } as const
+const client = { errors: 'json', methods: 'POST OPTIONS', authenticatesClient: true } as const // of a kind that its row states
 const metadata = { ...json, methods: 'GET OPTIONS' } as const
 const file = { ...page, methods: 'GET', isSafe: true } as const
 
@@ -102,8 +102,8 @@ const table: Readonly<Record<string, Row>> = {
   [routes.token]:                        { ...client, endpoint: 'token' },
   [routes.pushed_authorization_request]: { ...client, endpoint: 'authorization' },
   [routes.device_authorization]:         { ...client, endpoint: 'authorization' },
-  [routes.introspection]:                client,
-  [routes.revocation]:                   client,
+  [routes.introspection]:                { ...client, endpoint: 'other' },
+  [routes.revocation]:                   { ...client, endpoint: 'other' },
   [routes.userinfo]:                     { ...json, methods: 'GET POST OPTIONS' },
   [routes.registration]:                 { ...json, methods: 'POST OPTIONS', endpoint: 'registration' },
   [`${routes.registration}/:client_id`]: { ...json, methods: 'GET PUT DELETE OPTIONS', endpoint: 'registration', hasSecret: true },

@@ -6,9 +6,11 @@ import { commit } from '../../src/oidc/adapters/commit.ts'
 import { missingFact } from '../../src/oidc/adapters/engine-models.ts'
 import { adapterWith, assertModelsKnown } from '../../src/oidc/adapters/index.ts'
 import type { Endpoint } from '../../src/oidc/endpoints.ts'
-import { createWork, current, run } from '../../src/oidc/request/work.ts'
+import { assertDecisionRests } from '../../src/oidc/request/basis.ts'
+import { createWork, current, run, type Work } from '../../src/oidc/request/work.ts'
 import * as clients from '../../src/stores/clients/clients.ts'
 import * as expired from '../../src/stores/operations/expired.ts'
+import type { Artifact } from '../../src/stores/protocol/artifacts.ts'
 import * as grants from '../../src/stores/protocol/grants.ts'
 import { type Facts, factsOf } from '../../src/stores/protocol/models.ts'
 import { operate } from '../support/operator.ts'
@@ -242,6 +244,18 @@ describe('a decision or a use is final', () => {
     await expect(late).rejects.toMatchObject(alreadyDone)
     const found = await find('DeviceCode', id)
     expect([found?.accountId, found?.error]).toEqual([accountId, undefined])
+  })
+
+  test.each<[endpoint: Work['endpoint'], clientId: string | undefined]>([
+    ['other', 'app'],
+    ['token', 'app'],
+    ['device', undefined],
+  ])('the decision of a person cannot be stored at the endpoint %s for the client %s', (endpoint, clientId) => {
+    const decided = { model: 'DeviceCode', accountId } as Artifact
+    const decide = (work: Work) =>
+      assertDecisionRests({ ...work, writes: { ...work.writes, decision: decided } }, clientId)
+    expect(() => decide(createWork({ endpoint, requestId: 'r', address: '' }))).toThrow('A DeviceCode is decided')
+    expect(() => assertDecisionRests(createWork({ endpoint, requestId: 'r', address: '' }), clientId)).not.toThrow()
   })
 
   test.each(artifactModels)(

@@ -4,6 +4,7 @@ import type { KoaContextWithOIDC } from 'oidc-provider'
 import { commit } from '../../oidc/adapters/commit.ts'
 import { addressOf } from '../../oidc/endpoints.ts'
 import { recordRefusal } from '../../oidc/reasons/refusals.ts'
+import { assertDecisionRests } from '../../oidc/request/basis.ts'
 import type { Storage } from '../../oidc/request/storage.ts'
 import { createWork, run } from '../../oidc/request/work.ts'
 import { TooManyRequests } from '../../oidc/too-many-requests.ts'
@@ -20,7 +21,10 @@ export function unitOfWork({ storage, provider }: { storage: Storage; provider: 
       await next()
       const { oidc } = ctx as Partial<KoaContextWithOIDC>
       const clientId = oidc?.client?.clientId
-      const error = await commit(storage, work, { hasFailed: ctx.status >= 400, clientId }).catch((cause) => {
+      const error = await Promise.try(() => {
+        assertDecisionRests(work, clientId)
+        return commit(storage, work, { hasFailed: ctx.status >= 400, clientId })
+      }).catch((cause) => {
         withdraw(ctx)
         throw cause
       })

@@ -33,6 +33,12 @@ export function basisOf(
   }
 }
 
+/** @throws Error when a person's decision would be stored at an endpoint whose writes do not depend on their sign-in. */
+export function assertDecisionRests({ endpoint, writes: { decision } }: Work, clientId: string | undefined): void {
+  if (decision?.accountId === undefined || (clientId !== undefined && kindOf(endpoint).isInteractive)) return
+  throw new Error(`A ${decision.model} is decided at an endpoint of the kind ${endpoint}, which is not interactive.`)
+}
+
 type Presented = Work['reads']['sessions'] extends Map<string, infer Entry> ? Entry : never
 
 /** Returns how a request found a session, and whose session it was then. */
