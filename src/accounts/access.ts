@@ -14,7 +14,7 @@ export async function enable({ tx, record }: AuditedTx, accountId: string): Prom
   record({ type: 'account.enabled', accountId })
 }
 
-/** Revokes a grant with everything issued under it. Returns `false` if there is no such grant. */
+/** Revokes a grant with everything issued under it. Returns `false` if the grant does not exist. */
 export async function revokeGrant({ tx, record }: AuditedTx, grantId: string): Promise<boolean> {
   const revoked = await grants.destroy(tx, grantId)
   if (!revoked) return false

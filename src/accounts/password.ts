@@ -16,7 +16,7 @@ export const password = z
 
 /**
  * Sets the password of an account and signs it out everywhere, because somebody who knew the old password may be signed
- * in. Returns `false` if there is no such account.
+ * in. Returns `false` if the account does not exist.
  */
 export async function set({ tx, record }: AuditedTx, accountId: string, hash: string): Promise<boolean> {
   // This comes first because deleting an account locks the account before its password.

@@ -6,7 +6,7 @@ export type KeyService = {
   /** The algorithms that it can sign with. */
   algorithms: readonly SigningAlgorithm[]
   /**
-   * Generates a key pair that never leaves the service. `id` is the `kid`, by which an administrator finds it there.
+   * Generates a key pair that never leaves the service. `id` is the `kid`: an administrator finds the key there by it.
    */
   generate(alg: SigningAlgorithm, id: string): Promise<{ reference: string; publicJwk: JWK }>
   /** Signs in the format of JWS (RFC 7518 §3): for ES256, that is r followed by s. */

@@ -62,7 +62,7 @@ export function ahead(all: readonly keys.Key[], config: Config): DueStep[] {
     .sort((a, b) => a.at.getTime() - b.at.getTime())
 }
 
-/** Chooses the next step. Of those due, destroying a key comes last, because a service may not allow it. */
+/** Chooses the next step. Destroying a key comes last of the due steps, because a service may not allow it. */
 function firstDue(
   steps: readonly DueStep[],
   { purpose, at, keyService }: { purpose: string; at: Date; keyService: KeyService | undefined },

@@ -67,7 +67,7 @@ export function algorithms(signing: readonly string[]): NonNullable<Configuratio
 }
 
 /**
- * Returns whether a client may revoke a token: it must be the client to which it was issued (RFC 7009 §2.1). Any other
+ * Returns whether a client may revoke a token: it must be the client that it was issued to (RFC 7009 §2.1). Any other
  * gets the answer for a token that does not exist (§2.2), and learns nothing about it.
  */
 async function mayRevoke(

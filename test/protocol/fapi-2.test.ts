@@ -214,8 +214,7 @@ describe('fapi_profile', () => {
     ['token_endpoint_auth_signing_alg', { token_endpoint_auth_signing_alg: 'RS256' }],
   ])('is rejected with another %s, and the message names the field', async (field, differing) => {
     await expect(postern.createClient({ ...metadata, ...differing })).rejects.toMatchObject({
-      field,
-      message: expect.stringContaining(field),
+      refusal: { field, message: expect.stringContaining(field) },
     })
   })
 

@@ -43,7 +43,9 @@ describe('without ALLOW_ML_DSA', () => {
 
   test.each(members)('a registration with it in %s_signed_response_alg is rejected with the reason', async (member) => {
     const field = `${member}_signed_response_alg`
-    await expect(operate(postern, 'client create', { redirect_uris, [field]: alg })).rejects.toMatchObject({ field })
+    await expect(operate(postern, 'client create', { redirect_uris, [field]: alg })).rejects.toMatchObject({
+      refusal: { field },
+    })
     const { status, json } = await register(postern, { redirect_uris, [field]: alg }, await createToken(postern))
     expect([status, json]).toEqual([
       400,

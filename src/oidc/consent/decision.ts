@@ -6,12 +6,12 @@ type Payload = Record<string, unknown>
 /** Scopes and claims, of OpenID Connect and of each resource server. */
 export type Permissions = { scopes: string[]; claims: string[]; resources: Record<string, string[]> }
 
-/** What a person was asked for, and the part of it that was approved. */
+/** The permissions that a page asked for, and the part of them that the person approved. */
 export type Decision = { asked: Permissions; approved: Permissions }
 
-/** What a stored grant says about how it came about. */
+/** The record of how a stored grant came about. */
 export type Circumstances = Partial<ClientIdentity> & {
-  /** What a first-party client was granted although nobody was asked. It is not consent. */
+  /** The permissions of a first-party client, granted without a question. They are not consent. */
   skipped?: Permissions
 }
 
@@ -58,8 +58,8 @@ export const plus = (a: string[], b: string[]) => [...new Set([...a, ...b])]
 export const minus = (a: string[], b: string[]) => a.filter((item) => !b.includes(item))
 
 /**
- * Returns the grant after a decision. The approved part of what was asked for is granted, and the rest is rejected, so
- * that it is not asked for again. Everything else stays as it was. An approval undoes an earlier rejection.
+ * Returns the grant after a decision. The approved part is granted and the rest is rejected, so that no page asks
+ * for it again. Everything else stays as it was. An approval undoes an earlier rejection.
  */
 export function decide(
   current: GrantPayload | undefined,

@@ -51,7 +51,7 @@ async function getClient(provider: Provider, id: string): Promise<Client> {
   return client
 }
 
-/** Verifies the `id_token_hint`. An expired ID token still says whom it is about (§2). */
+/** Verifies the `id_token_hint`. An expired ID token still identifies its subject (§2). */
 async function readHint(provider: Provider, hint: string, clientId: string | undefined) {
   const { aud } = claimsIn(hint)
   if (typeof aud !== 'string') throw new InvalidRequest('id_token_hint has no single audience')

@@ -3,7 +3,7 @@ import { mayHaveClaim, type Registered } from './client-scopes.ts'
 
 /**
  * Removes the claims that the client is not registered for from those that a request names. The client's `scope` bounds
- * what it learns about a person, however it asks. A claim that is not returned is no error (OpenID Connect Core
+ * what it learns about a person, however it asks. A claim that is not returned is not an error (OpenID Connect Core
  * §5.5.1).
  */
 export function narrowClaims({ oidc: { params = {} } }: KoaContextWithOIDC, client: Registered): void {

@@ -3,7 +3,7 @@ import type { JWK } from 'jose'
 import { ExternalSigningKey } from 'oidc-provider'
 
 /**
- * Creates a signing key of which the engine has the public part alone. Without `sign` it only verifies: an attempt to
+ * Creates a signing key whose private part the engine does not have. Without `sign` it only verifies: an attempt to
  * sign with it fails.
  */
 export function externalKey({

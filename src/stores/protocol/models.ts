@@ -52,7 +52,7 @@ const ordinary = {
  * which has no entry here.
  *
  * A redeemed code is kept for its minute, a rotated refresh token for as long as it would have been valid (RFC 9700
- * §4.14.2). After that neither is found, so there is no reason to keep it longer.
+ * §4.14.2). After that neither is found, so keeping it longer is pointless.
  */
 export const models = {
   AuthorizationCode: {
