@@ -45,7 +45,8 @@ export function createRefusedForms({ isSecure }: { isSecure: boolean }): Refused
       const { uid: of, ...refused } = JSON.parse(Buffer.from(value, 'base64url').toString()) as {
         uid: string
       } & RefusedForm
-      return of === uid ? refused : undefined
+      // While servers are replaced, the cookie may be one of the previous release, which names no page.
+      return of === uid && 'page' in refused ? refused : undefined
     },
   }
 }
