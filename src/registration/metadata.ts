@@ -76,6 +76,14 @@ const ifItSigns: Member['hasEffect'] = (value, metadata) =>
   Boolean(metadata['require_signed_request_object']) ||
   (value !== 'none' && (metadata['jwks'] !== undefined || metadata['jwks_uri'] !== undefined))
 
+/** The grant types that a client may have. The engine also has `implicit`, if ALLOW_IMPLICIT_AND_HYBRID is set. */
+export const grantTypes: readonly string[] = [
+  'authorization_code',
+  'refresh_token',
+  'client_credentials',
+  'urn:ietf:params:oauth:grant-type:device_code',
+]
+
 /**
  * The members of client metadata, spelled as the specifications spell them: those that the engine knows, and Postern's
  * own. Each entry has all the facts about its member.
@@ -85,7 +93,7 @@ export const clientMembers = members({
   // RFC 7591 §2, OpenID Connect Dynamic Client Registration 1.0 §2
   client_name: { schema: displayName.describe('Name shown to people.') },
   redirect_uris: { schema: list.describe('Where people return to after signing in, matched character by character.'), uri: redirectUriProblem },
-  grant_types: { schema: list.describe('Grants the client may use: authorization_code, refresh_token, client_credentials or urn:ietf:params:oauth:grant-type:device_code, and implicit where it is allowed.') },
+  grant_types: { schema: list.describe(`Grants the client may use: ${grantTypes.join(', ')}, and implicit where it is allowed.`) },
   response_types: { schema: list.describe('What the client may ask the authorization endpoint for; empty when it never sends people there.') },
   response_modes: { schema: list.describe('How the authorization endpoint may deliver its answers to the client. Any way when left out.') },
   application_type: { schema: z.enum(['web', 'native']).describe('Whether it runs on a server or in a browser (web), or as an app on a device of the person (native).') },

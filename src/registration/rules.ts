@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { privileges } from './metadata.ts'
+import { grantTypes, privileges } from './metadata.ts'
 import { hosts, redirectUriRules } from './uri-rules.ts'
 
 const administrative = new Intl.ListFormat('en').format(
@@ -57,12 +57,11 @@ export const partialPolicyRules = policyRules.extend({ redirect_uris: redirectUr
 /** The prefix of the scopes of the admin API. A policy has to name them: `*` does not include them. */
 export const reservedPrefix = 'postern:'
 
-const deviceCode = 'urn:ietf:params:oauth:grant-type:device_code'
 const hour = 3_600
 const day = 24 * hour
 
 const byDefault: PolicyRules = {
-  grant_types: ['authorization_code', 'refresh_token', 'client_credentials', deviceCode, 'implicit'],
+  grant_types: [...grantTypes, 'implicit'],
   // The engine refuses all but `code` unless ALLOW_IMPLICIT_AND_HYBRID is set.
   response_types: ['code', 'id_token', 'id_token token', 'code id_token', 'code token', 'code id_token token', 'none'],
   token_endpoint_auth_methods: [

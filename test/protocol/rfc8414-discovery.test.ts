@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { grantTypes } from '../../src/registration/metadata.ts'
 import { startPostern, type TestPostern } from '../support/postern.ts'
 import { knock, send } from '../support/wire.ts'
 
@@ -56,6 +57,7 @@ describe('OpenID Connect Discovery §3, RFC 8414 §3: the metadata', () => {
       'refresh_token',
       'urn:ietf:params:oauth:grant-type:device_code',
     ])
+    expect(list('grant_types_supported').sort()).toEqual([...grantTypes].sort())
     expect(metadata['request_uri_parameter_supported']).toBe(false)
     expect(Object.keys(metadata).filter((name) => name.includes('encryption'))).toEqual([])
     for (const [name, values] of Object.entries(metadata).filter(([key]) => key.includes('signing_alg'))) {

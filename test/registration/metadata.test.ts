@@ -96,6 +96,27 @@ describe('the engine', () => {
     expect(client.metadata()).toMatchObject(everything)
   })
 
+  test('knows no other member but those that the server sets and default_acr_values', () => {
+    const read = new Set<string>()
+    const given = { client_id: 'some', client_secret: 'secret', redirect_uris: ['https://rp.example/cb'] }
+    const watched = new Proxy(given, {
+      getOwnPropertyDescriptor: (target, name) => {
+        read.add(String(name))
+        return Reflect.getOwnPropertyDescriptor(target, name)
+      },
+    })
+    Reflect.construct(postern.server.postern.provider.Client, [watched])
+    expect(read.size).toBeGreaterThan(30)
+    const others = [...read].filter((name) => !Object.hasOwn(clientMembers, name))
+    expect(others.sort()).toEqual([
+      'client_id',
+      'client_id_issued_at',
+      'client_secret',
+      'client_secret_expires_at',
+      'default_acr_values', // clients may register it themselves; there is one class to choose
+    ])
+  })
+
   test('drops exactly the members that need ALLOW_ENCRYPTION by the table, when it is off', async () => {
     const strict = await startPostern()
     try {
