@@ -56,7 +56,7 @@ export type ProviderDependencies = {
 // §11.1).
 const proofWindowMs = 2 * 300_000 + 15_000
 
-// The ways in which a client proves who it is, strongest first: some clients take the first one that they know.
+// The methods of client authentication, strongest first: some clients take the first one that they know.
 const confidential = ['private_key_jwt', 'client_secret_jwt', 'client_secret_basic', 'client_secret_post'] as const
 
 /**

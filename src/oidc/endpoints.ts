@@ -150,7 +150,7 @@ const beforeIdentifiers = [
 ]
 const identifier = new RegExp(`(?<=^(?:${beforeIdentifiers.join('|')})/)[^/]+`, 'i')
 
-/** Replaces the identifier in a path, in whatever case the path is written. */
+/** Replaces the identifier in a path. Upper and lower case do not matter. */
 export function withIdentifier(path: string, replacement: string): string {
   return path.replace(identifier, replacement)
 }

@@ -22,7 +22,7 @@ export function lifetimes(config: Config) {
       DeviceCode: 600,
       IdToken: config.ID_TOKEN_TTL_SECONDS,
       Interaction: config.INTERACTION_TTL_SECONDS,
-      // A session in which nobody has signed in serves only the page that began it.
+      // A session without a signed-in person serves only the page that began it.
       Session: (_ctx, session) => (session.accountId ? config.SESSION_TTL_SECONDS : config.INTERACTION_TTL_SECONDS),
       Grant: grant,
       PushedAuthorizationRequest: 60, // RFC 9126 §2.2 suggests 5 to 600 seconds

@@ -2,7 +2,7 @@ import { createHmac } from 'node:crypto'
 import { isLoopback } from '../registration/uris.ts'
 import type { Secret } from '../secret.ts'
 
-/** Returns the subject by which a client of the `pairwise` type knows an account. */
+/** Returns the subject that identifies an account to a client of the `pairwise` type. */
 export type PairwiseSubject = (accountId: string, client: { [member: string]: unknown }) => Promise<string>
 
 /** Creates the function that derives subjects for clients of the `pairwise` type (OpenID Connect Core §8.1). */

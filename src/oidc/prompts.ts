@@ -20,9 +20,9 @@ export function policy(pairwiseSubject: PairwiseSubject): Prompts {
 }
 
 /**
- * Requires that the person who signs in is the one whom `id_token_hint` names. The answer MUST NOT be about a different
- * person (OpenID Connect Core §3.1.2.2). The engine compares the two when a request arrives, and not again after a page
- * was shown, so anybody could sign in there.
+ * Requires the person who signs in to be the subject of `id_token_hint`. The answer MUST NOT be about a different
+ * person (OpenID Connect Core §3.1.2.2). The engine compares the two only when a request arrives, not after a page was
+ * shown, where anybody could have signed in.
  */
 function requireHintedPerson(prompts: Prompts, pairwiseSubject: PairwiseSubject): void {
   const checks = prompts.get('login')?.checks
@@ -74,7 +74,7 @@ function askAgainForRequiredScopes(prompts: Prompts): void {
 
 const consentReasons = ['op_scopes_missing', 'op_claims_missing', 'rs_scopes_missing']
 
-/** Returns whether a page will be shown for another reason than that something is undecided. */
+/** Returns whether a page is needed for another reason than undecided permissions. */
 export async function needsOtherPrompt(prompts: Prompts, ctx: KoaContextWithOIDC): Promise<boolean> {
   for (const { checks } of prompts) {
     for (const { reason, check } of checks) {

@@ -2,7 +2,7 @@ import type * as oidc from 'openid-client'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { allowances } from '../../src/authentication/attempts.ts'
 import type { ClientMetadata } from '../../src/stores/clients/clients.ts'
-import { environmentFor, password, startPostern, type TestPostern } from '../support/postern.ts'
+import { password, serveBeside, startPostern, type TestPostern } from '../support/postern.ts'
 import { shownRefusal } from '../support/refusals.ts'
 import { beginLogin, discover } from '../support/relying-party.ts'
 import { createVisitor, formsOf, type Page, type Visitor } from '../support/visitor.ts'
@@ -133,17 +133,18 @@ describe('a stranger who guesses', () => {
   })
 
   test('at two processes has no more attempts than at one', async () => {
-    const address = `http://127.0.0.1:${new URL(postern.issuer).port}`
-    const other = await startSecond()
+    const other = await serveBeside(postern)
     try {
-      const throughSecond = createVisitor(postern.issuer, { fetch: redirectedTo(postern.issuer, other.address) })
+      const throughSecond = createVisitor(postern.issuer, {
+        fetch: redirectedTo(postern.issuer, `http://127.0.0.1:${other.port}`),
+      })
       const sends = [await atSignIn(), await atSignIn(throughSecond)]
       const attempts = Array.from({ length: 40 }, (_, n) =>
         sends[n % 2]?.({ address: '192.0.2.1', password: `wrong ${n}` }),
       )
       const statuses = (await Promise.all(attempts)).map((answer) => answer?.status)
       expect(statuses.filter((status) => status === 401).length).toBeLessThanOrEqual(allowances.pair.burst)
-      expect(address).not.toBe(other.address)
+      expect(other.port).not.toBe(postern.server.port)
     } finally {
       await other.stop()
     }
@@ -192,17 +193,6 @@ describe('the cookie of a known browser', () => {
     expect(JSON.stringify(entries())).not.toContain('ada')
   })
 })
-
-/** Starts a second server in this process, on the same data. */
-async function startSecond(): Promise<{ address: string; stop(): Promise<void> }> {
-  const { serve } = await import('../../src/serve.ts')
-  const { parse } = await import('../../src/config/index.ts')
-  const { createLogger } = await import('../../src/log/index.ts')
-  const { PORT } = await environmentFor(postern.database.url)
-  const config = parse({ ...postern.env, PORT: String(PORT) })
-  const server = await serve(config, { log: createLogger('silent') })
-  return { address: `http://127.0.0.1:${server.port}`, stop: () => server.stop() }
-}
 
 /** Sends requests for the issuer to another process, as a load balancer does. */
 function redirectedTo(issuer: string, address: string): typeof globalThis.fetch {

@@ -6,13 +6,11 @@ import { join } from 'node:path'
 import { decodeJwt, decodeProtectedHeader, jwtVerify } from 'jose'
 import * as oidc from 'openid-client'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { parse } from '../../src/config/index.ts'
-import { createLogger } from '../../src/log/index.ts'
-import { type RunningServer, serve } from '../../src/serve.ts'
+import type { RunningServer } from '../../src/serve.ts'
 import { postern } from '../support/command-line.ts'
 import { commandsBelow, runCommands } from '../support/documented-commands.ts'
 import { operateOn } from '../support/operator.ts'
-import { environmentFor, type TestPostern } from '../support/postern.ts'
+import { environmentFor, serveWith, type TestPostern } from '../support/postern.ts'
 import { type PostgresqlServer, serverPrograms, startPostgresql } from '../support/postgresql-server.ts'
 import { manage } from '../support/registration.ts'
 import { beginLogin, discover, login, refusal } from '../support/relying-party.ts'
@@ -44,7 +42,7 @@ let secrets: string[]
 let successor: string
 
 async function begin(settings: Settings): Promise<RunningServer> {
-  running = await serve(parse(settings), { log: createLogger('silent') })
+  running = await serveWith(settings)
   return running
 }
 

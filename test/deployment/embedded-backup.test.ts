@@ -2,12 +2,10 @@ import { chmod, mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { parse } from '../../src/config/index.ts'
-import { createLogger } from '../../src/log/index.ts'
-import { type RunningServer, serve } from '../../src/serve.ts'
+import type { RunningServer } from '../../src/serve.ts'
 import { postern } from '../support/command-line.ts'
 import { commandsBelow, runCommands } from '../support/documented-commands.ts'
-import { freePort, type TestPostern } from '../support/postern.ts'
+import { freePort, serveWith, type TestPostern } from '../support/postern.ts'
 import { serverPrograms } from '../support/postgresql-server.ts'
 import { beginLogin, discover, login } from '../support/relying-party.ts'
 import { createVisitor } from '../support/visitor.ts'
@@ -32,7 +30,7 @@ async function follow(heading: string, place: string) {
 }
 
 async function begin(place: string): Promise<RunningServer> {
-  running = await serve(parse(settings(place)), { log: createLogger('silent') })
+  running = await serveWith(settings(place))
   return running
 }
 

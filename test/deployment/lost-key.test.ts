@@ -1,12 +1,10 @@
 import { randomBytes } from 'node:crypto'
 import { decodeJwt } from 'jose'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { parse } from '../../src/config/index.ts'
-import { createLogger } from '../../src/log/index.ts'
-import { type RunningServer, serve } from '../../src/serve.ts'
+import type { RunningServer } from '../../src/serve.ts'
 import type { ClientMetadata } from '../../src/stores/clients/clients.ts'
 import { commandsBelow, runCommands } from '../support/documented-commands.ts'
-import { startPostern, type TestPostern } from '../support/postern.ts'
+import { serveWith, startPostern, type TestPostern } from '../support/postern.ts'
 import { serverPrograms } from '../support/postgresql-server.ts'
 import { manage } from '../support/registration.ts'
 import { login } from '../support/relying-party.ts'
@@ -33,7 +31,7 @@ beforeAll(async () => {
   const env: Record<string, string> = { ...postern.env, ENCRYPTION_KEYS: randomBytes(32).toString('base64') }
   const shell = { cwd: '/', programs: serverPrograms }
   await runCommands(empty, { ...shell, env })
-  server = await serve(parse(env), { log: createLogger('silent') })
+  server = await serveWith(env)
   give = async (client_id) => {
     const { stdout } = await runCommands(rotate, { ...shell, env: { ...env, CLIENT_ID: client_id } })
     const { client_secret } = JSON.parse(stdout) as { client_secret: string }

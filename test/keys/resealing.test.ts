@@ -1,18 +1,16 @@
 import { randomBytes } from 'node:crypto'
 import * as oidc from 'openid-client'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { parse } from '../../src/config/index.ts'
 import { createEnvelope } from '../../src/crypto/envelope.ts'
 import { type Resealing, reseal } from '../../src/keys/resealing.ts'
-import { createLogger } from '../../src/log/index.ts'
 import { secret } from '../../src/secret.ts'
-import { type RunningServer, serve } from '../../src/serve.ts'
+import type { RunningServer } from '../../src/serve.ts'
 import type { ClientMetadata } from '../../src/stores/clients/clients.ts'
 import { places } from '../../src/stores/keys/sealed-values.ts'
 import { adminToken, call, createAdministrator } from '../support/admin.ts'
 import { dumpOf } from '../support/dump.ts'
 import { operate } from '../support/operator.ts'
-import { startPostern, type TestPostern } from '../support/postern.ts'
+import { serveWith, startPostern, type TestPostern } from '../support/postern.ts'
 import { completeLogin, login, visit } from '../support/relying-party.ts'
 import { createVisitor, type Page, type Visitor } from '../support/visitor.ts'
 import { send } from '../support/wire.ts'
@@ -97,7 +95,7 @@ async function push(): Promise<string> {
 
 async function startWith(keys: string): Promise<RunningServer> {
   await server?.stop()
-  server = await serve(parse({ ...postern.env, ENCRYPTION_KEYS: keys }), { log: createLogger('silent') })
+  server = await serveWith({ ...postern.env, ENCRYPTION_KEYS: keys })
   return server
 }
 

@@ -1,15 +1,12 @@
 import { createLocalJWKSet, decodeProtectedHeader, generateKeyPair, type JSONWebKeySet, jwtVerify, SignJWT } from 'jose'
 import * as oidc from 'openid-client'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { parse } from '../../src/config/index.ts'
-import { createLogger } from '../../src/log/index.ts'
 import { requireToken } from '../../src/resource-server/index.ts'
-import { serve } from '../../src/serve.ts'
 import type { ClientMetadata } from '../../src/stores/clients/clients.ts'
 import { halfHash } from '../support/id-tokens.ts'
 import { rotateUntil, signingKid } from '../support/keys.ts'
 import { operate } from '../support/operator.ts'
-import { freePort, startPostern, type TestPostern } from '../support/postern.ts'
+import { serveBeside, startPostern, type TestPostern } from '../support/postern.ts'
 import { createToken, redirect_uris, register, registered } from '../support/registration.ts'
 import { authorize, discover, login } from '../support/relying-party.ts'
 import { answerOf, knock, publishedKeys, send } from '../support/wire.ts'
@@ -219,8 +216,7 @@ describe('RFC 9964: with ALLOW_ML_DSA', () => {
   test('once it is turned off, its clients get an error that names the field, others still work, and its signatures stay valid', async () => {
     const plain = await postern.createClient({ id_token_signed_response_alg: 'ES256' })
     const { tokens } = await login(postern, client, { email })
-    const off = parse({ ...postern.env, ALLOW_ML_DSA: 'false', PORT: String(await freePort()) })
-    const server = await serve(off, { log: createLogger('silent') })
+    const server = await serveBeside(postern, { ALLOW_ML_DSA: 'false' })
     const { host } = new URL(postern.issuer)
     const ask = (path: string) => knock(server.port, path, { headers: { host } })
     const begin = async ({ client_id }: ClientMetadata) => (await ask(`/oauth/authorize?client_id=${client_id}`)).text

@@ -1,9 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
-import { parse } from '../../src/config/index.ts'
-import { createLogger } from '../../src/log/index.ts'
-import { type RunningServer, serve } from '../../src/serve.ts'
+import type { RunningServer } from '../../src/serve.ts'
 import type { ClientMetadata } from '../../src/stores/clients/clients.ts'
-import { freePort, startPostern, type TestPostern } from '../support/postern.ts'
+import { serveBeside, startPostern, type TestPostern } from '../support/postern.ts'
 import { createVisitor } from '../support/visitor.ts'
 import { knock, send } from '../support/wire.ts'
 
@@ -22,8 +20,7 @@ beforeAll(async () => {
     response_types: [],
     token_endpoint_auth_method: 'none',
   })
-  // To the database, this is another process of the same deployment.
-  second = await serve(parse({ ...postern.env, PORT: String(await freePort()) }), { log: createLogger('silent') })
+  second = await serveBeside(postern)
 })
 afterEach(() => {
   vi.useRealTimers()

@@ -100,6 +100,16 @@ export async function startPostern(
   }
 }
 
+/** Starts a server in this process with exactly these settings, and without a log. */
+export function serveWith(env: Record<string, string>): Promise<RunningServer> {
+  return serve(parse(env), { log: createLogger('silent') })
+}
+
+/** Starts another server of the same deployment, on the same data and at a port of its own: to the database a second process. */
+export async function serveBeside({ env }: TestPostern, settings: Record<string, string> = {}): Promise<RunningServer> {
+  return serveWith({ ...env, ...settings, PORT: String(await freePort()) })
+}
+
 /** Registers a client as an administrator does, with defaults for what the metadata omit. */
 export async function createClient(
   { database, provider, storage }: Postern,

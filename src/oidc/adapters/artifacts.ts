@@ -36,7 +36,7 @@ export function artifactAdapter(storage: Storage, model: ArtifactModel): Partial
       return undefined
     }
     const payload = fromStored(storage, artifact, id)
-    // An interaction exists only for the browser in which it began, whatever cookies another one sends.
+    // An interaction exists only for the browser that began it, not for another one with copied cookies.
     if (model === 'Interaction' && !isOwn(payload)) return undefined
     if (model === 'Interaction' && isResuming(work)) await assertStillReturns(payload)
     return {

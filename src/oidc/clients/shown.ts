@@ -3,7 +3,7 @@ import { nameProblem } from '../../registration/names.ts'
 import type { ShownClient } from '../../views/shown-client.ts'
 import type { Client } from '../engine.ts'
 
-/** The part of a client that the consent page shows; when it changes, the person is asked again. */
+/** The part of a client that the consent page shows. When it changes, the consent page is shown again. */
 export type ClientIdentity = { name: string; host: string }
 
 const reviewed = new WeakSet<Client>()
@@ -15,7 +15,7 @@ export function markReviewed(client: Client): void {
 
 const logos = new WeakMap<Client, string>()
 
-/** Stores the hash under which this server has a client's logo. */
+/** Records the hash of the logo that this server has for a client. */
 export function setLogo(client: Client, hash: string): void {
   logos.set(client, `/logos/${hash}`)
 }
@@ -31,7 +31,7 @@ export function shownClient(client: Client, redirectUri = ''): ShownClient {
   }
 }
 
-/** Returns the part of a client that the consent page shows, so that the person is asked again when it changes. */
+/** Returns the part of a client that the consent page shows; a change of it voids the remembered consent. */
 export function identityOf(client: Client, redirectUri: string): ClientIdentity {
   const url = URL.parse(redirectUri)
   // Only the host of a web address tells who gets the answer: anyone can use any host with an app's own scheme.

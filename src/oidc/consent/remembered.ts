@@ -21,7 +21,7 @@ export type GrantDependencies = {
 
 /**
  * Returns the remembered grant of this account to this client. It is not used if the client has changed in what the
- * person saw of it: then they are asked again. A first-party client is granted what was not decided yet.
+ * person saw of it: the consent page is then shown again. A first-party client is granted what was not decided yet.
  */
 export async function loadGrant(dependencies: GrantDependencies, ctx: KoaContextWithOIDC): Promise<Grant | undefined> {
   const { config, storage } = dependencies

@@ -34,10 +34,10 @@ export const parameterBounds = {
 const otherwise = 512
 const bounds: Readonly<Record<string, number | undefined>> = parameterBounds
 
-/** The length to which a device's description of itself is kept: enough to recognise the device by. */
+/** The maximum length of a device's description of itself that is kept: enough to recognise the device by. */
 const longestUserAgent = 256 // characters
 
-/** Cuts a device's description of itself to the length that is shown and kept. */
+/** Cuts a device's description of itself to the maximum that is shown and kept. */
 export function keptUserAgent(given: string): string {
   return given.slice(0, longestUserAgent)
 }

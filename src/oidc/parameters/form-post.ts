@@ -1,7 +1,7 @@
 import Provider from 'oidc-provider'
 
 /**
- * The engine without the response mode `form_post`, for which it has no switch. An unregistered mode is unknown
+ * The engine without the response mode `form_post`. It has no switch for that. An unregistered mode is unknown
  * everywhere: to requests, and to errors, which would otherwise be sent in it.
  */
 export class WithoutFormPost extends Provider {

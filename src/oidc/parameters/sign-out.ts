@@ -14,7 +14,7 @@ export type SignOutRequest = {
   client: Client | undefined
   /** The claims of the `id_token_hint`, which was verified. */
   hint: JWTPayload | undefined
-  /** The address to which the person returns, with the `state`. */
+  /** The address that the person returns to, with the `state`. */
   returnTo: string | undefined
   /** The first thing that is wrong with the request. It then has neither a hint nor an address to return to. */
   flaw: errors.OIDCProviderError | undefined
@@ -51,7 +51,7 @@ async function getClient(provider: Provider, id: string): Promise<Client> {
   return client
 }
 
-/** Verifies the `id_token_hint`. An expired ID token still identifies its subject (§2). */
+/** Verifies the `id_token_hint`. An expired ID token still identifies the person (§2). */
 async function readHint(provider: Provider, hint: string, clientId: string | undefined) {
   const { aud } = claimsIn(hint)
   if (typeof aud !== 'string') throw new InvalidRequest('id_token_hint has no single audience')

@@ -8,7 +8,7 @@ import { oidcScopes } from './client-scopes.ts'
  * Settles the scope of an authorization request after its parameters are checked, and before anybody sees a page.
  *
  * Without `scope` it is what the client is registered for. A request with nothing left is rejected (RFC 6749 §3.3):
- * otherwise a person would be asked for nothing, and the client would not learn why.
+ * otherwise the consent page would be empty, and the client would not learn why.
  */
 export function settleScope(ctx: KoaContextWithOIDC, client: Client): void {
   const { params = {}, resourceServers = {} } = ctx.oidc
@@ -28,9 +28,9 @@ export function settleScope(ctx: KoaContextWithOIDC, client: Client): void {
 }
 
 /**
- * Returns whether people can be asked for `offline_access`. The engine drops it from requests without `prompt=consent`.
- * Here the consent page shows it whenever it is undecided, and the person's tick is the other condition of OpenID
- * Connect Core §11. For a first-party client the administrator answers.
+ * Returns whether the consent page may show `offline_access`. The engine drops it from requests without
+ * `prompt=consent`. Here the page shows it whenever it is undecided, and the person's tick is the other condition of
+ * OpenID Connect Core §11. For a first-party client the administrator answers.
  */
 function mayAskForOfflineAccess({ oidc: { params = {} } }: KoaContextWithOIDC, client: Client): boolean {
   return (

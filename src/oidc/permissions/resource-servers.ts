@@ -65,8 +65,8 @@ export function createResourceServers({ db, issuer, log }: { db: Db; issuer: str
         const scope = isMachine(ctx)
           ? scopeOfMachine(ctx, client, server)
           : scopeForPeople(client, identifier, server === admin ? undefined : server)
-        // People are asked only for the scopes of the API. Its token also has the OpenID Connect scopes that they
-        // granted.
+        // The consent page shows only the scopes of the API. Its token also has the OpenID Connect scopes that the
+        // person granted.
         const isIssuing = ctx.oidc.route === 'token' && !isMachine(ctx)
         if (server?.servesUserinfo && isIssuing) scope.push(...scopesOfUserinfo)
         if (!server) throw new errors.InvalidTarget('unknown resource')

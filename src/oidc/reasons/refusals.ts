@@ -12,7 +12,7 @@ type Note = { error: unknown; source: FoundArtifact | undefined; about: Asked | 
 
 const noted = Symbol('why the request was refused')
 
-/** Records the error that a request failed with. Of several errors, the last one is the answer. */
+/** Records the error that a request failed with. If there are several, the last one is the answer. */
 export function recordRefusal(ctx: object, error: unknown, about?: Asked): void {
   const state = (ctx as { state: { [noted]?: Note } }).state
   if (state[noted]?.error !== error) state[noted] = { error, source: current()?.reads.source, about }

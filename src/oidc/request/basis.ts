@@ -5,9 +5,9 @@ import type { Work } from './work.ts'
 
 /**
  * Returns what the writes of a request depend on, as it was read: the session that the browser presented, the account
- * in the epoch in which somebody signed in to it, and the client. `undefined` where nobody is signed in, so that
- * nothing is given. A token request depends instead on the code or token that it redeems: whatever ends what was issued
- * deletes that under the same locks.
+ * with the epoch of its sign-in, and the client. `undefined` where nobody is signed in, so that nothing is given. A
+ * token request depends instead on the code or token that it redeems: whatever ends what was issued deletes that under
+ * the same locks.
  *
  * @throws Error when something would be given that depends on nothing.
  */

@@ -2,7 +2,10 @@ import type { Tx } from '../../database/schema.ts'
 import type { Policy } from '../../registration/rules.ts'
 import type { ActiveClient, ClientMetadata } from '../../stores/clients/clients.ts'
 
-/** What the token of a registration request allows: to register a client, or to change the one that it manages. */
+/**
+ * The permission that the token of a registration request gives: to register a client, or to change the one that it
+ * manages.
+ */
 export type Permission = {
   /** The name of the policy that judges the client. */
   policy: string

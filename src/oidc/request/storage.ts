@@ -25,7 +25,7 @@ export type StorageDependencies = {
   envelope: Envelope
   clients: ClientCache
   userCodeKey: Secret<Buffer>
-  /** The time after its use in which a refresh token that comes again is rejected without revoking its family. */
+  /** The seconds after the use of a refresh token in which a second use is rejected without revoking its family. */
   reuseWindowSeconds: number
 }
 

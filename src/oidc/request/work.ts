@@ -50,7 +50,8 @@ export type Writes = {
   /** The one artifact that the request redeems; `redeem` sets it. */
   redemption: Redemption | undefined
   /**
-   * The pushed request that was redeemed at once, before anything else is written: of two requests only one continues.
+   * The pushed request that was redeemed at once, before anything else is written, so that only one of two requests
+   * continues.
    */
   pushedHash: Buffer | undefined
   /** Identifiers of the proofs and assertions that were redeemed at once. */
