@@ -10,8 +10,8 @@ import type { ErrorCode } from '../../views/texts/index.ts'
 import type { Allowance, Allowances } from '../allowances.ts'
 
 /** The error of a request that would store more than its network or client may. */
-export class TooManyRequests extends errors.OIDCProviderError {
-  override name = 'TooManyRequests'
+export class AllowanceExceeded extends errors.OIDCProviderError {
+  override name = 'AllowanceExceeded'
   readonly retryAfterSeconds: number
   readonly page: ErrorCode = 'too-many-requests'
 
@@ -79,7 +79,7 @@ export function boundStrangers({ allowances, storage }: { allowances: Allowances
     if (seconds > 0 || ctx.status >= 400) await forgetProof(ctx, work)
     if (seconds > 0) {
       withdraw(ctx)
-      throw new TooManyRequests(seconds)
+      throw new AllowanceExceeded(seconds)
     }
     for (const { allowance, key, amount } of charges) allowance.spend(key, amount)
   }

@@ -1,34 +1,16 @@
 import Router from '@koa/router'
-import type Provider from 'oidc-provider'
 import type { z } from 'zod'
-import type { Db } from '../../database/schema.ts'
 import { createConsentRequests } from '../../oidc/consent/request.ts'
-import type { ResourceServers } from '../../oidc/permissions/resource-servers.ts'
-import type { FindStoppedSignIn } from '../../oidc/request/stopped-sign-ins.ts'
-import type { Render } from '../../views/render.ts'
-import type { Csrf } from '../csrf.ts'
 import { form } from '../forms.ts'
 import { accountContinue, continueForm } from './account-continue.ts'
 import { accountSignIn, signInForm } from './account-sign-in.ts'
 import { accountSwitch } from './account-switch.ts'
-import type { BrowserSignIn } from './browser-sign-in.ts'
 import { consentDecide, consentForm } from './consent-decide.ts'
+import type { InteractionDependencies } from './dependencies.ts'
 import { interactionShow } from './interaction-show.ts'
 import { createInteractions, type Handler, type Interactions, ownForm } from './interactions.ts'
 import { createRefusedForms } from './refused-forms.ts'
 import { requestAbort } from './request-abort.ts'
-
-export type InteractionDependencies = {
-  db: Db
-  provider: Provider
-  render: Render
-  csrf: Csrf
-  signIn: BrowserSignIn
-  resourceServers: ResourceServers
-  findStoppedSignIn: FindStoppedSignIn
-  grantLifetimeSeconds: number
-  issuer: string
-}
 
 /** Serves the pages between an authorization request and its answer: signing in, choosing an account, consenting. */
 export function interactionRoutes(dependencies: InteractionDependencies): Router {

@@ -8,7 +8,7 @@ import type { Back } from '../../views/back.ts'
 import type { Render } from '../../views/render.ts'
 import type { ErrorCode } from '../../views/texts/index.ts'
 import { isCutShort, logBadEnd } from '../bad-ends.ts'
-import { TooManyRequests } from '../engine/strangers.ts'
+import { AllowanceExceeded } from '../engine/strangers.ts'
 
 const codeByStatus: Record<number, ErrorCode> = {
   403: 'forbidden',
@@ -46,7 +46,7 @@ export function errorPages({ render, log }: { render: Render; log: Logger }): Mi
       ctx.status = status
       ctx.set('Cache-Control', 'no-store')
       if (status === 503) ctx.set('Retry-After', '2')
-      if (error instanceof TooManyRequests) ctx.set('Retry-After', String(error.retryAfterSeconds))
+      if (error instanceof AllowanceExceeded) ctx.set('Retry-After', String(error.retryAfterSeconds))
       const isForPerson = !isForPrograms(ctx.path) && ctx.accepts('json', 'html') === 'html'
       if (!isForPerson) {
         ctx.body = jsonOf(error, status)
