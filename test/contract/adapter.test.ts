@@ -574,7 +574,8 @@ describe('the sweep', () => {
     expect(await keys(`expires_at < now() - interval '20 days'`)).toHaveLength(1)
     expect(await expired.deleteBatch(storage().db, table, 2)).toBe(1)
     expect(await expired.deleteBatch(storage().db, table, 2)).toBe(0)
-    expect(await keys('expires_at is null or expires_at > now()')).toEqual(live)
+    // The server may have added rows since: it notes rejected requests a little later.
+    expect(await keys('expires_at is null or expires_at > now()')).toEqual(expect.arrayContaining(live))
   })
 })
 
