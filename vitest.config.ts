@@ -14,11 +14,14 @@ process.env['NODE_COMPILE_CACHE'] ??= join(import.meta.dirname, 'node_modules/.c
 
 const globalSetup = ['test/support/global-setup.ts']
 
+// Test files share the modules of their worker, instead of loading all of them again. A file undoes what it does to them.
+const together = { isolate: false, restoreMocks: true, unstubGlobals: true, unstubEnvs: true }
+
 export default defineConfig({
   test: {
     projects: [
       { extends: true, test: { name: 'text', include: text } },
-      { extends: true, test: { name: 'quick', include: quick } },
+      { extends: true, test: { name: 'quick', include: quick, ...together } },
       {
         extends: true,
         test: {
@@ -26,6 +29,7 @@ export default defineConfig({
           include: ['test/**/*.test.ts'],
           exclude: [...text, ...quick, ...drills, ...inBrowser],
           globalSetup,
+          ...together,
         },
       },
       { extends: true, test: { name: 'drills', include: drills, exclude: inBrowser, globalSetup } },

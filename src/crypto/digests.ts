@@ -16,7 +16,13 @@ export function deriveKey(key: Secret<Buffer>, purpose: string): Secret<Buffer> 
   return secret(Buffer.from(hkdfSync('sha256', key.reveal(), Buffer.alloc(0), purpose, 32)))
 }
 
-/** Makes a random identifier in base64url, of 32 bytes by default, which nobody can guess. */
+/**
+ * Makes a random identifier in base64url, of 32 bytes by default, which nobody can guess. It never begins with a dash, which a
+ * command line would take for an option.
+ */
 export function randomId(bytes = 32): string {
-  return randomBytes(bytes).toString('base64url')
+  for (;;) {
+    const id = randomBytes(bytes).toString('base64url')
+    if (!id.startsWith('-')) return id
+  }
 }

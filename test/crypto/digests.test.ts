@@ -32,4 +32,8 @@ describe('random identifiers', () => {
     expect(Buffer.from(randomId(16), 'base64url')).toHaveLength(16)
     expect(new Set(Array.from({ length: 1_000 }, () => randomId(16))).size).toBe(1_000)
   })
+
+  test('never begin with a dash, which a command line would take for an option', () => {
+    expect(Array.from({ length: 2_000 }, () => randomId(12)).filter((id) => id.startsWith('-'))).toEqual([])
+  })
 })

@@ -33,9 +33,9 @@ export const quick = [
 export const drills = [
   'test/authentication/strangers.test.ts',
   'test/browser/cookie-tossing.test.ts',
-  'test/concurrency/{encryption-key-rotation,key-rotation,reuse,revocation,tabs}.test.ts',
+  'test/concurrency/*.test.ts',
   'test/database/embedded.test.ts',
-  'test/deployment/{backup,embedded-backup,replicas}.test.ts',
+  'test/deployment/{backup,embedded-backup,package,replicas}.test.ts',
   'test/faults/{key-rotation,kill,outage}.test.ts',
   'test/guarantees/still-true.test.ts',
   'test/http/administration-in-a-storm.test.ts',

@@ -1,6 +1,7 @@
 import { decodeJwt } from 'jose'
 import type Provider from 'oidc-provider'
 import { errors, type KoaContextWithOIDC } from 'oidc-provider'
+import { randomId } from '../../crypto/digests.ts'
 import type { Metadata } from '../../registration/metadata.ts'
 import * as policies from '../../registration/policies.ts'
 import { effective, judge } from '../../registration/policy.ts'
@@ -26,6 +27,7 @@ export const enginePolicy = 'postern'
 /** Creates the configuration of the engine for registration by clients themselves (RFC 7591, RFC 7592). */
 export function createDynamicRegistration(dependencies: Dependencies) {
   return {
+    idFactory: () => randomId(16),
     secretFactory: createSecret,
     policies: {
       [enginePolicy]: (ctx: KoaContextWithOIDC, properties: object) =>
