@@ -64,7 +64,11 @@ const provider = new Provider(issuer, {
       device: { userCodeInputSource: page, userCodeConfirmSource: page, successSource: page },
       renderError: page,
     },
-    registration: { idFactory: () => randomId(16), secretFactory: () => randomId(), policies: { postern: async () => {} } },
+    registration: {
+      idFactory: () => randomId(16),
+      secretFactory: () => randomId(),
+      policies: { postern: async () => {} },
+    },
     resourceServers: {
       find: async () => undefined,
       registrationsOf: async () => new Map(),
