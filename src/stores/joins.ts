@@ -8,13 +8,18 @@ export function joined(alias: string, columns: readonly string[]): string {
   return columns.map((column) => `${alias}.${column} as ${alias}_${column}`).join(', ')
 }
 
-/** Reads a joined row under its own column names. `undefined` if the first column, its key, is null. */
-export function joinedRow<Alias extends string, Row>(
-  row: Joined<Alias, Row>,
+/** Creates the reader of joined rows under their own column names. It returns `undefined` if the first column, the key, is null. */
+export function joinedReader<Alias extends string, Row>(
   alias: Alias,
   columns: readonly (keyof Row & string)[],
-): Row | undefined {
-  const values = row as Record<string, unknown>
-  if (values[`${alias}_${columns[0]}`] === null) return undefined
-  return Object.fromEntries(columns.map((column) => [column, values[`${alias}_${column}`]])) as Row
+): (row: Joined<Alias, Row>) => Row | undefined {
+  const names = columns.map((column) => ({ column, selected: `${alias}_${column}` })) // once, since rows are read often
+  const key = names[0]?.selected ?? ''
+  return (row) => {
+    const values = row as Record<string, unknown>
+    if (values[key] === null) return undefined
+    const read: Record<string, unknown> = {}
+    for (const { column, selected } of names) read[column] = values[selected]
+    return read as Row
+  }
 }

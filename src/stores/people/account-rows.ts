@@ -1,5 +1,5 @@
 import type { Row } from '../../database/schema.ts'
-import { type Joined, joined, joinedRow } from '../joins.ts'
+import { type Joined, joined, joinedReader } from '../joins.ts'
 
 export type Account = {
   id: string
@@ -37,8 +37,10 @@ export const joinedAccountColumns = joined('u', columns)
 /** The part of a joined row that is an account. */
 export type JoinedAccount = Joined<'u', AccountRow>
 
+const readJoined = joinedReader<'u', AccountRow>('u', columns)
+
 /** Reads the account from a row of another table that was joined with it. */
 export function joinedAccount(row: JoinedAccount): Account | undefined {
-  const account = joinedRow<'u', AccountRow>(row, 'u', columns)
+  const account = readJoined(row)
   return account && toAccount(account)
 }

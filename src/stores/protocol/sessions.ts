@@ -1,6 +1,6 @@
 import { CompiledQuery } from 'kysely'
 import type { Db, Row, Tx } from '../../database/schema.ts'
-import { type Joined, joined, joinedRow } from '../joins.ts'
+import { type Joined, joined, joinedReader } from '../joins.ts'
 import { type Account, type JoinedAccount, joinedAccount, joinedAccountColumns } from '../people/account-rows.ts'
 
 type Payload = Record<string, unknown>
@@ -28,9 +28,11 @@ export const joinedSessionColumns = joined('s', columns)
 /** The part of a joined row that is a session. */
 export type JoinedSession = Joined<'s', SessionRow>
 
+const readJoined = joinedReader<'s', SessionRow>('s', columns)
+
 /** Reads the session from a row of another table that was joined with it. */
 export function joinedSession(row: JoinedSession): StoredSession | undefined {
-  const session = joinedRow<'s', SessionRow>(row, 's', columns)
+  const session = readJoined(row)
   return session && toSession(session)
 }
 
