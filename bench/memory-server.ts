@@ -65,7 +65,7 @@ const provider = new Provider(issuer, {
       renderError: page,
     },
     registration: {
-      idFactory: () => randomId(16),
+      idFactory: () => randomId(),
       secretFactory: () => randomId(),
       policies: { postern: async () => {} },
     },

@@ -27,7 +27,7 @@ export const enginePolicy = 'postern'
 /** Creates the configuration of the engine for registration by clients themselves (RFC 7591, RFC 7592). */
 export function createDynamicRegistration(dependencies: Dependencies) {
   return {
-    idFactory: () => randomId(16),
+    idFactory: () => randomId(),
     secretFactory: createSecret,
     policies: {
       [enginePolicy]: (ctx: KoaContextWithOIDC, properties: object) =>
