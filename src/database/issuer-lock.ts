@@ -18,6 +18,7 @@ export async function lockIssuer(database: Database, issuer: string): Promise<Is
   const lock = createHash('sha256').update(issuer).digest().readInt32BE(0)
   let client: pg.Client | undefined
   let timer: NodeJS.Timeout | undefined
+  let reopening: Promise<void> | undefined
   let isStopped = false
 
   async function open(): Promise<pg.Client> {
@@ -36,12 +37,16 @@ export async function lockIssuer(database: Database, issuer: string): Promise<Is
 
   function reopen(): void {
     client = undefined
-    if (!isStopped) timer = setTimeout(() => void open().catch(reopen), reconnectDelayMs).unref()
+    if (isStopped) return
+    timer = setTimeout(() => {
+      reopening = open().then(() => {}, reopen)
+    }, reconnectDelayMs).unref()
   }
 
   const stop = async () => {
     isStopped = true
     clearTimeout(timer)
+    await reopening // a session that is just beginning would otherwise outlive the lock
     await client?.end().catch(() => {})
   }
 

@@ -61,4 +61,29 @@ describe('a second server on one database', () => {
     await expect.poll(outcome).toContain(`postern of ${other}`)
     await first.stop()
   })
+
+  test('may have another ISSUER once the first has stopped, even while it was connecting again', async () => {
+    const [isConnecting, mayConnect] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+    let connections = 0
+    const slow: Database = {
+      ...elsewhere,
+      async dedicated() {
+        if (++connections > 1) {
+          isConnecting.resolve()
+          await mayConnect.promise
+        }
+        return elsewhere.dedicated()
+      },
+    }
+    const first = await lockIssuer(slow, other)
+    await empty.query('select pg_terminate_backend(pid) from pg_stat_activity where application_name = $1', [
+      `postern of ${other}`,
+    ])
+    await isConnecting.promise
+    const stopped = first.stop()
+    mayConnect.resolve()
+    await stopped
+    const second = await lockIssuer(elsewhere, postern.issuer)
+    await second.stop()
+  })
 })
