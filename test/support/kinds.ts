@@ -14,6 +14,7 @@ export const text = [
 export const quick = [
   'test/admin/declaration/reading.test.ts',
   'test/admin/times.test.ts',
+  'test/accounts/password-rules.test.ts',
   'test/authentication/networks.test.ts',
   'test/bounded-map.test.ts',
   'test/config.test.ts',
