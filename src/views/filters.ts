@@ -1,17 +1,22 @@
 import { createHash } from 'node:crypto'
+import { fill } from './fill.ts'
 import { isLoopback, isOfApp, isVerified, knownAs, knownHost, links, quoted, scheme } from './shown-client.ts'
-import { filled, type Texts } from './texts/index.ts'
+import { type Forms, filled, type Texts } from './texts/index.ts'
 
 /** Creates the filters that templates may use. */
 export function createFilters({ lang, texts }: { lang: string; texts: Texts }) {
   const plurals = new Intl.PluralRules(lang)
+  const numbers = new Intl.NumberFormat(lang)
+
+  /** Returns the form of a text for a number, with the number in it. */
+  function plural(forms: Forms, count: number): string {
+    return filled(forms[plurals.select(count)] ?? forms.other, { count: numbers.format(count) })
+  }
 
   /** Writes a time to wait, in seconds while it is short and in minutes, rounded up, from 90 seconds on. */
   function duration(seconds: number): string {
-    const [unit, count] =
-      seconds < 90 ? (['seconds', seconds] as const) : (['minutes', Math.ceil(seconds / 60)] as const)
-    const forms: Record<string, string> & { other: string } = texts.durations[unit]
-    return filled(forms[plurals.select(count)] ?? forms.other, { count })
+    const { durations } = texts
+    return seconds < 90 ? plural(durations.seconds, seconds) : plural(durations.minutes, Math.ceil(seconds / 60))
   }
 
   return {
@@ -26,6 +31,8 @@ export function createFilters({ lang, texts }: { lang: string; texts: Texts }) {
     monogram,
     tint,
     address,
+    fill,
+    plural,
     duration,
   }
 }
