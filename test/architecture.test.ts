@@ -85,6 +85,9 @@ const decidedByTheStatement: Record<string, string> = {
   'keys/keys.setPublicJwk': 'the public part of a key never changes',
   'clients/registration-tokens.revoke': 'writes the time',
   'operations/throttles.mark': 'writes the time',
+  'operations/outbox.change': 'no later attempt may have claimed the letter',
+  'operations/outbox.claim': 'the letter must be due and without a lease',
+  'operations/outbox.noteOutage': 'writes the reason',
 }
 
 const longestFile = 260 // lines; a longer file is one table or two modules
