@@ -3,11 +3,13 @@ import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { scopes } from '../../src/oidc/scopes.ts'
 import { createViews } from '../../src/views/render.ts'
-import { english, named } from '../../src/views/texts/index.ts'
+import { english, named, type Texts, texts } from '../../src/views/texts/index.ts'
 import { client, examples, formsOf, names } from '../support/page-examples.ts'
 
 const repository = join(import.meta.dirname, '../..')
-const { render } = createViews()
+const inEnglish = { language: 'en' } as const
+/** Returns the same views with other English texts. */
+const viewsWith = (en: Texts) => createViews({ texts: { ...texts, en } })
 
 /** Returns each text with the path to it: `signIn.submit`. */
 function leaves(texts: object, path: readonly string[] = []): { path: string; text: string }[] {
@@ -25,11 +27,11 @@ function marked<Value>(texts: Value, path: readonly string[] = []): Value {
 }
 
 const pagesWith = (views: ReturnType<typeof createViews>) =>
-  names.flatMap((name) => formsOf(name).map((data) => views.render(name, data)))
+  names.flatMap((name) => formsOf(name).map((data) => views.render(inEnglish, name, data)))
 
 describe('the texts', () => {
   test('are all shown by some page', () => {
-    const shown = pagesWith(createViews({ texts: marked(english) })).join('\n')
+    const shown = pagesWith(viewsWith(marked(english))).join('\n')
     const isForm = /\.(zero|one|two|few|many|other)$/ // which form a number has is up to the language
     const unused = leaves(english).filter(({ path }) => !shown.includes(`⟦${path.replace(isForm, '')}`))
     expect(unused.map(({ path }) => path)).toEqual([])
@@ -77,7 +79,11 @@ describe('the texts', () => {
 
   test('have a singular and a plural', () => {
     const wait = (retryAfterSeconds: number) =>
-      render('sign-in', { ...examples['sign-in'], error: 'too-many-attempts', retryAfterSeconds })
+      createViews().render(inEnglish, 'sign-in', {
+        ...examples['sign-in'],
+        error: 'too-many-attempts',
+        retryAfterSeconds,
+      })
     expect(wait(1)).toContain('Please try again in 1 second.')
     expect(wait(89)).toContain('Please try again in 89 seconds.')
     expect(wait(91)).toContain('Please try again in 2 minutes.')
@@ -86,7 +92,7 @@ describe('the texts', () => {
 
 describe('a text with placeholders', () => {
   const titled = (title: string, name = 'Ledger') =>
-    createViews({ texts: { ...english, signIn: { ...english.signIn, title } } }).render('sign-in', {
+    viewsWith({ ...english, signIn: { ...english.signIn, title } }).render(inEnglish, 'sign-in', {
       ...examples['sign-in'],
       client: { ...client, name },
     })

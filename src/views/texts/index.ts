@@ -1,17 +1,30 @@
+import type { Language } from '../../languages/index.ts'
 import en from './en.json' with { type: 'json' }
 
-/** The words of every page in one language: grouped by page, with an outcome's code as the key of what a page says. */
-export type Texts = typeof en
+/** A text that depends on a number: a form for each plural category that the language has. */
+export type Plural = { other: string } & { [Category in Intl.LDMLPluralRule]?: string }
+
+type Translated<Text> = Text extends string
+  ? string
+  : Text extends { other: string }
+    ? Plural
+    : { [Key in keyof Text]: Translated<Text[Key]> }
+
+/**
+ * The words of every page in one language, with the keys of the English ones: grouped by page, with the code of an outcome
+ * as the key of what a page says about it.
+ */
+export type Texts = Translated<typeof en>
 
 // These types are the keys of the texts, so a scope, a claim or an error without a text does not compile.
 export type ScopeName = keyof Texts['scopes']
 export type ClaimName = keyof Texts['claims']
 export type ErrorCode = keyof Texts['error']['codes']
 
-export { en as english }
+/** The texts of every language. */
+export const texts: Record<Language, Texts> = { en }
 
-/** The forms of a text with a number in it, by the plural rules of its language. */
-export type Forms = Partial<Record<Intl.LDMLPluralRule, string>> & { other: string }
+export { en as english }
 
 /** Returns a text with its placeholders filled in: `{count} seconds` with a count of 3 is `3 seconds`. */
 export function filled(text: string, values: Record<string, string | number>): string {
