@@ -41,6 +41,7 @@ const examples: Views = {
     reason: undefined,
   },
   'continue-as': { ...interaction, client, account },
+  account: { csrf: 'token-1', account },
   consent: {
     ...interaction,
     client: { ...client, ...noLinks },
@@ -111,6 +112,7 @@ const variants: { [Name in ViewName]: readonly Partial<Views[Name]>[] } = {
     { client: stranger },
     { client: { ...stranger, host: 'com.example.app:' } },
   ],
+  account: [{ account: { name: '', email: 'ada@example.com' } }],
   'continue-as': [{ account: { name: '', email: 'ada@example.com' } }, { client: stranger }, { client: published }],
   consent: [
     ...keys(english.consentErrors).map((error) => ({ error })),
@@ -237,6 +239,7 @@ describe.each(names)('the %s page', (name) => {
   test('throws when a value that it shows is missing', () => {
     const shown: { [Name in ViewName]: readonly string[] } = {
       'sign-in': ['uid', 'csrf', 'email', 'client', 'client.name'],
+      account: ['account.email'],
       'continue-as': ['uid', 'csrf', 'client', 'client.name', 'account.email'],
       consent: ['uid', 'csrf', 'client', 'client.name', 'account.email'],
       'device-code': ['action', 'xsrf'],

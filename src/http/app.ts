@@ -7,6 +7,8 @@ import type { PairwiseSubject } from '../oidc/pairwise.ts'
 import type { Storage } from '../oidc/request/storage.ts'
 import type { Secret } from '../secret.ts'
 import type { Render } from '../views/render.ts'
+import type { AccountDependencies } from './account/dependencies.ts'
+import { accountRoutes } from './account/routes.ts'
 import type { Allowances } from './allowances.ts'
 import { problemDetails } from './api/problems.ts'
 import { type AdminDependencies, adminRoutes } from './api/routes.ts'
@@ -40,6 +42,7 @@ import { securityHeaders } from './middleware/security-headers.ts'
 import type { RefusedRequests } from './refused-requests.ts'
 
 export type AppDependencies = InteractionDependencies &
+  AccountDependencies &
   AdminDependencies & {
     db: Db
     provider: Provider
@@ -135,6 +138,9 @@ export function createApp(dependencies: AppDependencies): ReturnType<Provider['c
   // The interactions, and after them the engine, which continues an interaction only in the browser that began it.
   provider.use(refuseStrays(dependencies))
   provider.use(interactionRoutes(dependencies).routes())
+
+  // The pages about a person's own account. They need the session, which is found inside the unit of work.
+  provider.use(accountRoutes(dependencies).routes())
 
   provider.on('server_error', (ctx, error) => {
     log.error({ err: error, requestId: ctx.state['requestId'] }, 'the engine failed')

@@ -96,6 +96,8 @@ const table: Readonly<Record<string, Row>> = {
   [`${interaction}/switch`]:             form,
   [`${interaction}/abort`]:              form,
   [`${interaction}/consent`]:            form,
+  '/account':                            { ...page, methods: 'GET' },
+  '/account/callback':                   { ...page, methods: 'GET' },
   '/':                                   file,
   '/assets/:name':                       file,
   '/logos/:hash':                        file,
