@@ -37,6 +37,7 @@ const keptFor = {
   idempotency_keys: 0,
   refused_requests: 0,
   confirmations: day,
+  outbox: 0,
   sessions: 300,
   artifacts: 300,
   audit_events: day,
@@ -59,6 +60,11 @@ async function add(table: Table, endedAgoSeconds: number): Promise<void> {
     confirmations: [
       `insert into confirmations (id_hash, purpose, email, created_at, expires_at) values ($1, 'sign-in', '', now(), $2)`,
       [hash, expiresAt],
+    ],
+    outbox: [
+      `insert into outbox (id, kind, recipient, sealed, created_at, next_attempt_at, deadline_at, expires_at)
+       values ($1, 'test', 'ada@example.com', 'v1', now(), now(), now(), $2)`,
+      [name, expiresAt],
     ],
     throttles: ['insert into throttles values ($1, 1, $2, $2)', [hash, expiresAt]],
     sessions: [
