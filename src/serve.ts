@@ -114,7 +114,7 @@ function handlersOf({
   uses: ReturnType<typeof createClientUses>
   refusedRequests: ReturnType<typeof createRefusedRequests>
 }): () => RequestListener {
-  const { database, storage, render } = postern
+  const { database, storage, render, brand } = postern
   const { throttleKey, csrfKey } = postern.keyring
   const allowances = createAllowances(config) // new keys do not reset the counts
   const signIn = createBrowserSignIn({
@@ -129,6 +129,7 @@ function handlersOf({
       provider,
       storage,
       render,
+      brand,
       log,
       issuer: config.ISSUER,
       version,

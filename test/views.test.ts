@@ -1,6 +1,7 @@
 import { existsSync, globSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { createBrand } from '../src/brand/index.ts'
 import { scopes } from '../src/oidc/scopes.ts'
 import { assets, versionOfAssets } from '../src/views/assets.ts'
 import type { ViewName, Views } from '../src/views/pages/index.ts'
@@ -492,12 +493,46 @@ test('a page can be in another language and direction', () => {
 
 test('assets are addressed by a version of their content', () => {
   const page = render('home', examples.home)
-  const paths = [...page.matchAll(/"\/assets\/([^?"]+)\?v=([^"]+)"/g)]
-  expect(paths.map(([, file]) => file)).toEqual(['favicon.svg', 'postern.css'])
-  for (const [, file = '', version] of paths) {
-    expect(existsSync(join(assets, file))).toBe(true)
-    expect(version).toBe(versionOfAssets())
+  const paths = [...page.matchAll(/"\/assets\/([^?"]+)\?v=([^"]+)"/g)].map(([, name, version]) => [name, version])
+  const icon = createBrand({ ISSUER: 'https://id.example', BRAND_NAME: 'Postern' })().files['favicon.svg']
+  expect(paths).toEqual([
+    ['favicon.svg', icon?.version],
+    ['postern.css', versionOfAssets()],
+  ])
+  expect(existsSync(join(assets, 'postern.css'))).toBe(true)
+})
+
+test('a page shows the name, the links and the colours of the brand, and a name with markup in it is text', () => {
+  const brand = createBrand({
+    ISSUER: 'https://id.example',
+    BRAND_NAME: hostile,
+    BRAND_ACCENT: '#ffff00',
+    BRAND_HELP_URL: 'https://acme.example/help?a=1&b="2"',
+    BRAND_SUPPORT_EMAIL: 'help@acme.example',
+  })
+  const { render } = createViews({ brand })
+  for (const name of Object.keys(examples) as ViewName[]) {
+    if (name === 'submitting') continue // it has no header
+    const page = render(name, examples[name])
+    expect(page, name).not.toContain('<script')
+    expect(page, name).toContain(' · &lt;script&gt;')
+    expect(page, name).toContain('<bdi>&lt;script&gt;')
+    expect(page, name).toContain('href="https://acme.example/help?a=1&amp;b=&quot;2&quot;"')
+    expect(page, name).toContain('href="mailto:help@acme.example"')
+    expect(page, name).toMatch(
+      /postern\.css[^>]+>\s+<link rel="stylesheet" href="\/assets\/brand\.css\?v=[0-9a-f]{12}">/,
+    )
   }
+  expect(render('sign-in', examples['sign-in'])).toContain('Your password stays with <bdi>&lt;script&gt;')
+  expect(createViews().render('home', examples.home)).not.toMatch(/brand\.css|<footer/)
+})
+
+test('a page renders the brand as it is at that moment', () => {
+  let name = 'Before'
+  const { render } = createViews({ brand: () => createBrand({ ISSUER: 'https://id.example', BRAND_NAME: name })() })
+  expect(render('home', examples.home)).toContain(' · Before</title>')
+  name = 'After'
+  expect(render('home', examples.home)).toContain(' · After</title>')
 })
 
 describe('the texts', () => {

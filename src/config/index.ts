@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { maskDatabaseUrl } from './database-url.ts'
 import { inPlainWords } from './plain-words.ts'
 import { auditSettings } from './settings/audit.ts'
+import { brandMistakes, brandSettings } from './settings/brand.ts'
 import { databaseMistakes, databaseSettings } from './settings/database.ts'
 import { keyServiceMistakes, keyServiceSettings } from './settings/key-service.ts'
 import { keyMistakes, keySettings } from './settings/keys.ts'
@@ -16,6 +17,7 @@ import { closest } from './suggestions.ts'
 /** The groups of settings, under the headings they have in docs/configuration.md. */
 export const settingGroups = {
   Server: serverSettings,
+  Brand: brandSettings,
   Log: logSettings,
   Database: databaseSettings,
   Keys: keySettings,
@@ -31,6 +33,7 @@ export const settingGroups = {
 export const environment = z
   .object({
     ...serverSettings,
+    ...brandSettings,
     ...logSettings,
     ...databaseSettings,
     ...keySettings,
@@ -45,6 +48,7 @@ export const environment = z
     (env, context) => {
       const mistakes = [
         ...serverMistakes(env),
+        ...brandMistakes(env),
         ...databaseMistakes(env),
         ...keyMistakes(env),
         ...keyServiceMistakes(env),

@@ -1,4 +1,5 @@
 import nunjucks from 'nunjucks'
+import { type CurrentBrand, createBrand } from '../brand/index.ts'
 import { templates, versionOfAssets } from './assets.ts'
 import { createFilters } from './filters.ts'
 import { type ViewName, type Views, viewNames } from './pages/index.ts'
@@ -12,11 +13,13 @@ export function createViews({
   lang = 'en',
   dir = 'ltr',
   texts = english,
+  brand = createBrand({ ISSUER: 'http://localhost:3000', BRAND_NAME: 'Postern' }),
 }: {
   assetsVersion?: string | undefined
   lang?: string | undefined
   dir?: 'ltr' | 'rtl' | undefined
   texts?: Texts | undefined
+  brand?: CurrentBrand | undefined
 } = {}): { render: Render } {
   const environment = new nunjucks.Environment(new nunjucks.FileSystemLoader(templates), {
     autoescape: true,
@@ -26,5 +29,5 @@ export function createViews({
   for (const [name, filter] of Object.entries(createFilters({ lang, texts }))) environment.addFilter(name, filter)
   for (const name of viewNames) environment.getTemplate(`${name}.njk`, true)
 
-  return { render: (name, data) => environment.render(`${name}.njk`, data) }
+  return { render: (name, data) => environment.render(`${name}.njk`, { ...data, brand: brand() }) }
 }
