@@ -14,7 +14,7 @@ const repository = fileURLToPath(new URL('..', import.meta.url))
 /** The layers. A file imports from its own layer or an earlier one, but not from another layer on the same line. */
 const layers = [
   ['resource-server'], // APIs embed it; the server verifies the admin API's tokens with it
-  ['secret', 'bounded-map', 'images'],
+  ['secret', 'bounded-map', 'images', 'languages'],
   ['config'],
   ['log'],
   ['crypto'],
@@ -86,6 +86,9 @@ const decidedByTheStatement: Record<string, string> = {
   'keys/keys.setPublicJwk': 'the public part of a key never changes',
   'clients/registration-tokens.revoke': 'writes the time',
   'operations/throttles.mark': 'writes the time',
+  'operations/outbox.change': 'no later attempt may have claimed the letter',
+  'operations/outbox.claim': 'the letter must be due and without a lease',
+  'operations/outbox.noteOutage': 'writes the reason',
 }
 
 const longestFile = 260 // lines; a longer file is one table or two modules

@@ -1,7 +1,8 @@
 import { existsSync, globSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { createBrand } from '../src/brand/index.ts'
+import { type Brand, createBrand } from '../src/brand/index.ts'
+import { allLanguages, languages } from '../src/languages/index.ts'
 import { scopes } from '../src/oidc/scopes.ts'
 import { assets, versionOfAssets } from '../src/views/assets.ts'
 import type { ViewName, Views } from '../src/views/pages/index.ts'
@@ -9,7 +10,23 @@ import { createViews } from '../src/views/render.ts'
 import { english } from '../src/views/texts/index.ts'
 
 const repository = join(import.meta.dirname, '..')
-const { render } = createViews()
+/** A brand with everything that a page can show of one. */
+const brand = createBrand({
+  ISSUER: 'https://id.example',
+  BRAND_NAME: 'Postern',
+  BRAND_ACCENT: '#ffff00',
+  BRAND_HELP_URL: 'https://acme.example/help?a=1&b="2"',
+  BRAND_SUPPORT_EMAIL: 'help@acme.example',
+  BRAND_PRIVACY_URL: 'https://acme.example/privacy',
+  BRAND_TERMS_URL: 'https://acme.example/terms',
+  BRAND_IMPRINT_URL: 'https://acme.example/imprint',
+})
+const views = createViews()
+const render = <Name extends ViewName>(name: Name, data: Views[Name]): string =>
+  views.render({ language: 'en' }, name, data)
+/** Returns the example of a page with another brand. */
+const renderAs = (shown: Brand, name: ViewName): string =>
+  createViews({ brand: () => shown }).render({ language: 'en' }, name, examples[name])
 const hostile = '<script>alert("x")</script>'
 const interaction = { uid: 'uid-1', csrf: 'token-1' }
 const client = { name: 'Ledger', host: 'ledger.example.com', isReviewed: true, logo: undefined, document: undefined }
@@ -486,53 +503,56 @@ test('the error page shows an OAuth error only for the code "protocol"', () => {
   expect(render('error', { ...data, code: 'server-error' })).not.toContain('invalid_scope')
 })
 
-test('a page can be in another language and direction', () => {
-  const page = createViews({ lang: 'ar', dir: 'rtl' }).render('home', examples.home)
-  expect(page).toContain('<html lang="ar" dir="rtl">')
+test.each(allLanguages)('a page is in the language of the person who reads it: %s', (language) => {
+  const page = views.render({ language }, 'home', examples.home)
+  expect(page).toContain(`<html lang="${language}" dir="${languages[language]}">`)
 })
 
 test('assets are addressed by a version of their content', () => {
-  const page = render('home', examples.home)
+  const page = renderAs(brand(), 'home')
   const paths = [...page.matchAll(/"\/assets\/([^?"]+)\?v=([^"]+)"/g)].map(([, name, version]) => [name, version])
-  const icon = createBrand({ ISSUER: 'https://id.example', BRAND_NAME: 'Postern' })().files['favicon.svg']
+  const { files } = brand()
   expect(paths).toEqual([
-    ['favicon.svg', icon?.version],
+    ['favicon.svg', files['favicon.svg']?.version],
     ['postern.css', versionOfAssets()],
+    ['brand.css', files['brand.css']?.version],
   ])
   expect(existsSync(join(assets, 'postern.css'))).toBe(true)
 })
 
-test('a page shows the name, the links and the colours of the brand, and a name with markup in it is text', () => {
-  const brand = createBrand({
-    ISSUER: 'https://id.example',
-    BRAND_NAME: hostile,
-    BRAND_ACCENT: '#ffff00',
-    BRAND_HELP_URL: 'https://acme.example/help?a=1&b="2"',
-    BRAND_SUPPORT_EMAIL: 'help@acme.example',
-  })
-  const { render } = createViews({ brand })
-  for (const name of Object.keys(examples) as ViewName[]) {
-    if (name === 'submitting') continue // it has no header
-    const page = render(name, examples[name])
-    expect(page, name).not.toContain('<script')
-    expect(page, name).toContain(' · &lt;script&gt;')
+test('a page shows the name and the links of the brand', () => {
+  for (const name of names) {
+    const page = renderAs({ ...brand(), name: hostile }, name)
+    expect(page, name).not.toContain('<script>alert')
+    expect(page, name).toContain('script&gt;</title>')
     expect(page, name).toContain('<bdi>&lt;script&gt;')
     expect(page, name).toContain('href="https://acme.example/help?a=1&amp;b=&quot;2&quot;"')
     expect(page, name).toContain('href="mailto:help@acme.example"')
-    expect(page, name).toMatch(
-      /postern\.css[^>]+>\s+<link rel="stylesheet" href="\/assets\/brand\.css\?v=[0-9a-f]{12}">/,
-    )
   }
-  expect(render('sign-in', examples['sign-in'])).toContain('Your password stays with <bdi>&lt;script&gt;')
-  expect(createViews().render('home', examples.home)).not.toMatch(/brand\.css|<footer/)
+  expect(renderAs({ ...brand(), name: hostile }, 'sign-in')).toContain('stays with <bdi>&lt;script&gt;')
+  expect(render('home', examples.home)).not.toContain('<footer')
 })
 
-test('a page renders the brand as it is at that moment', () => {
+test('a page shows the logo in place of the name, and on a light plate if it has none for dark pages', () => {
+  const logo = { path: '/assets/logo.png?v=1', url: 'https://id.example/assets/logo.png?v=1', width: 120, height: 36 }
+  const withLogo = (dark?: typeof logo) =>
+    renderAs({ ...brand(), name: 'Acme', logo: { light: logo, dark, mail: logo } }, 'home')
+  const image = '<img src="/assets/logo.png?v=1" alt="Acme" width="120" height="36">'
+  expect(withLogo()).toContain(image)
+  expect(withLogo()).toContain('plated')
+  expect(withLogo()).not.toContain('class="mark"')
+  const both = withLogo({ ...logo, path: '/assets/logo-dark.png?v=2' })
+  expect(both).toMatch(/<source srcset="\/assets\/logo-dark\.png\?v=2"[^>]+media="\(prefers-color-scheme: dark\)">/)
+  expect(both).toContain(image)
+  expect(both).not.toContain('plated')
+})
+
+test('a page shows the brand as it is at that moment', () => {
   let name = 'Before'
-  const { render } = createViews({ brand: () => createBrand({ ISSUER: 'https://id.example', BRAND_NAME: name })() })
-  expect(render('home', examples.home)).toContain(' · Before</title>')
+  const { render: renderNow } = createViews({ brand: () => ({ ...brand(), name }) })
+  expect(renderNow({ language: 'en' }, 'home', examples.home)).toContain(' · Before</title>')
   name = 'After'
-  expect(render('home', examples.home)).toContain(' · After</title>')
+  expect(renderNow({ language: 'en' }, 'home', examples.home)).toContain(' · After</title>')
 })
 
 describe('the texts', () => {
@@ -548,7 +568,7 @@ describe('the texts', () => {
   }
 
   test('are all shown by some page', () => {
-    const shown = names.flatMap((name) => pagesOf(name)).join('\n')
+    const shown = [renderAs(brand(), 'home'), ...names.flatMap((name) => pagesOf(name))].join('\n')
     for (const sentence of sentences(english)) expect(shown).toContain(sentence)
   })
 

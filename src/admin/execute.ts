@@ -1,9 +1,11 @@
 import type { Tx } from '../database/schema.ts'
 import * as audit from '../stores/operations/audit.ts'
+import type { Letter } from '../stores/operations/letters.ts'
+import * as outbox from '../stores/operations/outbox.ts'
 import type { Operation, OperationDependencies, Performer } from './operation.ts'
 
 /**
- * Runs an operation. Its effect and its audit event are one transaction.
+ * Runs an operation. Its effect, its audit event and its letters are one transaction.
  *
  * @returns the output, as its schema shows it.
  * @throws OperationError if the operation is impossible. Nothing was written then.
@@ -53,6 +55,7 @@ export async function perform(
   input: unknown,
 ): Promise<unknown> {
   const events: audit.AuditEvent[] = []
+  const letters: Letter[] = []
   const { via, adminScopes: _, ...who } = by
   const output = await operation.run(
     {
@@ -60,6 +63,7 @@ export async function perform(
       tx,
       by,
       record: (event) => events.push({ ...who, ...event, ...(via && { details: { ...event.details, via } }) }),
+      mail: (letter) => letters.push(letter),
       changed: (id) => changed.add(id),
     },
     operation.input.parse(input),
@@ -70,5 +74,6 @@ export async function perform(
     throw new Error(`${operation.noun} ${operation.verb} recorded ${events.length} events instead of ${expected}.`)
   }
   await audit.append(tx, events)
+  await outbox.add(tx, dependencies.storage.envelope, letters)
   return operation.output.parse(output)
 }

@@ -9,6 +9,7 @@ import type { AdminScope } from '../oidc/admin-resource.ts'
 import type { Storage } from '../oidc/request/storage.ts'
 import type { Refusal } from '../registration/refusal.ts'
 import type { UnattributedEvent } from '../stores/operations/audit.ts'
+import type { SendLetter } from '../stores/operations/letters.ts'
 
 /** The parts of the server that operations use. */
 export type OperationDependencies = {
@@ -38,6 +39,8 @@ export type OperationContext = OperationDependencies & {
   by: Performer
   /** Records what was done. An operation that changes something calls it exactly once. */
   record(event: UnattributedEvent): void
+  /** Sends a letter once the transaction is committed. */
+  mail: SendLetter
   /** Notes that a client was changed, so that this process forgets its cached copy. */
   changed(clientId: string): void
 }

@@ -141,6 +141,23 @@ export type Schema = {
     created_at: Moment
     expires_at: Moment
   }
+  outbox: {
+    id: string
+    kind: string
+    recipient: string
+    sealed: string | null
+    created_at: Moment
+    composed_at: Moment | null
+    next_attempt_at: Moment
+    deadline_at: Moment
+    attempts: Generated<number>
+    leased_until: Moment | null
+    sending_at: Moment | null
+    sent_at: Moment | null
+    failed_at: Moment | null
+    last_error: string | null
+    expires_at: Moment
+  }
   refused_requests: {
     request_id: string
     occurred_at: Moment

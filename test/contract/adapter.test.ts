@@ -534,6 +534,7 @@ describe('the sweep', () => {
     throttles: 'key_hash',
     idempotency_keys: 'key_hash',
     refused_requests: 'request_id',
+    outbox: 'id',
     sessions: 'uid',
     artifacts: 'id_hash',
     audit_events: 'id',
@@ -551,6 +552,8 @@ describe('the sweep', () => {
       select sha256($1::bytea), 'AccessToken', '{}', $2, now()`,
     refused_requests: `insert into refused_requests
       select encode($1::bytea, 'hex'), now(), null, 'GET', '/', 400, '{}', $2`,
+    outbox: `insert into outbox (id, kind, recipient, sealed, created_at, next_attempt_at, deadline_at, expires_at)
+      select encode($1::bytea, 'hex'), 'test', 'ada@example.com', 'v1', now(), now(), now(), $2`,
     audit_events: `insert into audit_events (occurred_at, type, expires_at)
       select now(), encode($1::bytea, 'hex'), $2::timestamptz`,
     grants: `with a as (insert into accounts (id, email, email_canonical, created_at, updated_at)

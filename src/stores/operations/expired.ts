@@ -10,6 +10,7 @@ const keptSeconds = {
   throttles: 0,
   idempotency_keys: 0,
   refused_requests: 0,
+  outbox: 0, // an expired letter is not sent
   sessions: 300, // for clocks that differ; an expired session is not found
   artifacts: Object.fromEntries(Object.entries(models).map(([model, { keptSeconds }]) => [model, keptSeconds])),
   audit_events: day, // the trigger that protects all other events uses the clock of the database

@@ -36,6 +36,7 @@ const keptFor = {
   throttles: 0,
   idempotency_keys: 0,
   refused_requests: 0,
+  outbox: 0,
   sessions: 300,
   artifacts: 300,
   audit_events: day,
@@ -53,6 +54,11 @@ async function add(table: Table, endedAgoSeconds: number): Promise<void> {
     idempotency_keys: ['insert into idempotency_keys values ($1, $1, null, now(), $2)', [hash, expiresAt]],
     refused_requests: [
       `insert into refused_requests values ($1, now(), null, 'GET', '/', 400, '{}', $2)`,
+      [name, expiresAt],
+    ],
+    outbox: [
+      `insert into outbox (id, kind, recipient, sealed, created_at, next_attempt_at, deadline_at, expires_at)
+       values ($1, 'test', 'ada@example.com', 'v1', now(), now(), now(), $2)`,
       [name, expiresAt],
     ],
     throttles: ['insert into throttles values ($1, 1, $2, $2)', [hash, expiresAt]],

@@ -1,0 +1,185 @@
+import { sql, type Updateable } from 'kysely'
+import { randomId } from '../../crypto/digests.ts'
+import type { Envelope } from '../../crypto/envelope.ts'
+import type { Db, Schema, Tx } from '../../database/schema.ts'
+import type { Letter, LetterKind, Mail } from './letters.ts'
+
+/** The channel that notifies the delivery of new letters. */
+export const addedChannel = 'outbox_added'
+
+/** How long a letter that cannot be delivered is tried again (RFC 5321 §4.5.4.1 requires at least 4–5 days). */
+const triedMs = 5 * 86_400_000
+
+const shownMs = 3 * 86_400_000 // how long an administrator sees what became of a letter
+
+const leaseMs = 60_000 // after a crash, another process takes the letter that late; a sender renews it in time
+
+/** A letter with the right to send it, which ends with its lease unless it is renewed. */
+export type Claim = {
+  id: string
+  kind: LetterKind
+  letter: Letter
+  /** The number of this attempt. A later attempt ends the right of this one. */
+  attempt: number
+  createdAt: Date
+  deadlineAt: Date
+  /** The mail of an earlier attempt that the recipient may have received. It must be sent again unchanged. */
+  unsettled: Mail | undefined
+}
+
+/** The identity that the content of a letter is sealed for. */
+export const identity = (id: string): string => `outbox.sealed:${id}`
+
+type Content = { letter: Letter; mail?: Mail }
+
+const openContent = (envelope: Envelope, id: string, sealed: string) =>
+  JSON.parse(envelope.open(sealed, identity(id))) as Content
+
+/** Adds letters, which are sent once the transaction is committed. It does the same work for every letter. */
+export async function add(tx: Tx, envelope: Envelope, letters: readonly Letter[]): Promise<string[]> {
+  if (letters.length === 0) return []
+  const now = Date.now()
+  const rows = letters.map((letter) => {
+    const id = randomId(16)
+    return {
+      id,
+      kind: letter.kind,
+      recipient: letter.to,
+      sealed: envelope.seal(JSON.stringify({ letter } satisfies Content), identity(id)),
+      created_at: new Date(now),
+      next_attempt_at: new Date(now),
+      deadline_at: new Date(now + triedMs),
+      expires_at: new Date(now + triedMs + shownMs),
+    }
+  })
+  await tx.insertInto('outbox').values(rows).execute()
+  await sql`select pg_notify(${addedChannel}, '')`.execute(tx)
+  return rows.map(({ id }) => id)
+}
+
+const isDue = (now: Date) => sql<boolean>`sent_at is null and failed_at is null and next_attempt_at <= ${now}
+  and expires_at > ${now} and (leased_until is null or leased_until <= ${now})`
+
+/** Returns whether a letter is due. */
+export async function hasDue(db: Db): Promise<boolean> {
+  const due = await db.selectFrom('outbox').select('id').where(isDue(new Date())).limit(1).executeTakeFirst()
+  return due !== undefined
+}
+
+/**
+ * Claims the letter that has been due for the longest time. No other process gets it before its lease ends.
+ *
+ * @param uncomposed - Whether to claim only letters that no mail has been made of yet.
+ */
+export async function claim(
+  db: Db,
+  envelope: Envelope,
+  { uncomposed = false }: { uncomposed?: boolean } = {},
+): Promise<Claim | undefined> {
+  const now = new Date()
+  const row = await db
+    .updateTable('outbox')
+    .set({ attempts: sql`attempts + 1`, leased_until: new Date(now.getTime() + leaseMs) })
+    .where('id', '=', (eb) => {
+      const due = eb.selectFrom('outbox').select('id').where(isDue(now))
+      return (uncomposed ? due.where('composed_at', 'is', null) : due)
+        .orderBy('next_attempt_at')
+        .limit(1)
+        .forUpdate()
+        .skipLocked()
+    })
+    .returning(['id', 'kind', 'sealed', 'attempts', 'created_at', 'deadline_at', 'sending_at'])
+    .executeTakeFirst()
+  if (!row?.sealed) return undefined
+  const { letter, mail } = openContent(envelope, row.id, row.sealed)
+  return {
+    id: row.id,
+    kind: row.kind as LetterKind,
+    letter,
+    attempt: row.attempts,
+    createdAt: row.created_at,
+    deadlineAt: row.deadline_at,
+    unsettled: row.sending_at ? mail : undefined,
+  }
+}
+
+/** Changes a letter, unless a later attempt has claimed it. Returns whether it did. */
+async function change(
+  db: Db,
+  { id, attempt }: Pick<Claim, 'id' | 'attempt'>,
+  values: Updateable<Schema['outbox']>,
+): Promise<boolean> {
+  const { numUpdatedRows } = await db
+    .updateTable('outbox')
+    .set(values)
+    .where('id', '=', id)
+    .where('attempts', '=', attempt)
+    .where('sent_at', 'is', null)
+    .executeTakeFirst()
+  return numUpdatedRows === 1n
+}
+
+/** Extends the lease of a letter that is being sent. Returns `false` if a later attempt has claimed the letter. */
+export function renew(db: Db, claimed: Claim): Promise<boolean> {
+  return change(db, claimed, { leased_until: new Date(Date.now() + leaseMs) })
+}
+
+/** Keeps the mail that was made of a letter. Returns `false` if a later attempt has claimed the letter. */
+export function keepMail(tx: Tx, envelope: Envelope, claimed: Claim, mail: Mail): Promise<boolean> {
+  const sealed = envelope.seal(JSON.stringify({ letter: claimed.letter, mail } satisfies Content), identity(claimed.id))
+  return change(tx, claimed, { sealed, composed_at: new Date() })
+}
+
+/**
+ * Notes that the server may have the mail from now on. Returns `false` if a later attempt has claimed the letter: the
+ * mail must then not be sent.
+ */
+export function noteSending(db: Db, claimed: Claim): Promise<boolean> {
+  return change(db, claimed, { sending_at: new Date() })
+}
+
+/** Notes that the server accepted the mail, and forgets the content. */
+export async function noteSent(db: Db, claimed: Claim): Promise<void> {
+  const now = new Date()
+  await change(db, claimed, {
+    sent_at: now,
+    sealed: null,
+    leased_until: null,
+    last_error: null,
+    expires_at: new Date(now.getTime() + shownMs),
+  })
+}
+
+/**
+ * Ends an attempt. The next one is at `nextAttemptAt`.
+ *
+ * @param options.isUnsettled - Whether the server may have accepted the mail. Otherwise the next attempt makes another.
+ */
+export async function defer(
+  db: Db,
+  claimed: Claim,
+  { reason, nextAttemptAt, isUnsettled }: { reason: string | null; nextAttemptAt: Date; isUnsettled: boolean },
+): Promise<void> {
+  const settled = isUnsettled ? {} : { sending_at: null }
+  await change(db, claimed, { last_error: reason, next_attempt_at: nextAttemptAt, leased_until: null, ...settled })
+}
+
+/** Ends all attempts. The letter stays visible until it expires. */
+export async function giveUp(db: Db, claimed: Claim, reason: string): Promise<void> {
+  await change(db, claimed, { last_error: reason, failed_at: new Date(), leased_until: null })
+}
+
+/** Removes a letter that nobody has to receive. */
+export async function drop(db: Db, { id, attempt }: Claim): Promise<void> {
+  await db.deleteFrom('outbox').where('id', '=', id).where('attempts', '=', attempt).execute()
+}
+
+/** Notes at every letter that is due why none is sent. It counts as no attempt. */
+export async function noteOutage(db: Db, reason: string): Promise<void> {
+  await db
+    .updateTable('outbox')
+    .set({ last_error: reason })
+    .where(isDue(new Date()))
+    .where('last_error', 'is distinct from', reason)
+    .execute()
+}
