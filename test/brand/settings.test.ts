@@ -70,6 +70,7 @@ describe('a setting of the brand', () => {
     ['BRAND_NAME', 'A'.repeat(61), 'must be at most 60 characters long'],
     ['BRAND_NAME', 'Acme\r\nBcc: all@example.com', 'must be one line without invisible characters'],
     ['BRAND_NAME', 'Acme\u202egnp', 'must be one line without invisible characters'],
+    ['BRAND_NAME', 'Acme {app}', 'must have no braces and no asterisks'],
     ['BRAND_LOGO', join(folder, 'none.png'), 'must be the path of a file that the server can read: ENOENT'],
     ['BRAND_LOGO', folder, 'must be the path of a file that the server can read: EISDIR'],
     ['BRAND_LOGO', files.text, 'must be a PNG, WebP, JPEG, GIF or SVG file'],

@@ -12,6 +12,7 @@ export const brandSettings = {
     .max(60, 'must be at most 60 characters long')
     // Format characters turn the direction of the text around them or hide in it; the name is also in headers of mails.
     .regex(/^[^\p{Cc}\p{Cf}\p{Zl}\p{Zp}]*$/u, 'must be one line without invisible characters')
+    .regex(/^[^{}*]*$/, 'must have no braces and no asterisks, which stand for other things in the texts of pages')
     .default('Postern')
     .describe('Name of this service, in the title and the header of each page and in mails.'),
   BRAND_LOGO: fileThat(readLogo).describe(
