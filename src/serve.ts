@@ -117,7 +117,7 @@ function handlersOf({
   uses: ReturnType<typeof createClientUses>
   refusedRequests: ReturnType<typeof createRefusedRequests>
 }): () => RequestListener {
-  const { database, storage, render } = postern
+  const { database, storage, render, brand } = postern
   const { throttleKey, csrfKey } = postern.keyring
   const act = createActing({ db: database.db, envelope: storage.envelope })
   const allowances = createAllowances(config) // new keys do not reset the counts
@@ -133,6 +133,7 @@ function handlersOf({
       provider,
       storage,
       render,
+      brand,
       log,
       issuer: config.ISSUER,
       version,

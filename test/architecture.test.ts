@@ -14,11 +14,12 @@ const repository = fileURLToPath(new URL('..', import.meta.url))
 /** The layers. A file imports from its own layer or an earlier one, but not from another layer on the same line. */
 const layers = [
   ['resource-server'], // APIs embed it; the server verifies the admin API's tokens with it
-  ['secret', 'bounded-map', 'languages'],
+  ['secret', 'bounded-map', 'images', 'languages'],
   ['config'],
   ['log'],
   ['crypto'],
   ['egress'],
+  ['brand'],
   ['database'],
   ['stores'],
   ['keys', 'registration', 'authentication'],

@@ -1,6 +1,7 @@
 import Router from '@koa/router'
 import type Provider from 'oidc-provider'
 import type { Logger } from 'pino'
+import type { CurrentBrand } from '../brand/index.ts'
 import { randomId } from '../crypto/digests.ts'
 import type { Db } from '../database/schema.ts'
 import type { Language } from '../languages/index.ts'
@@ -16,6 +17,7 @@ import { problemDetails } from './api/problems.ts'
 import { type AdminDependencies, adminRoutes } from './api/routes.ts'
 import { assetRoutes } from './assets.ts'
 import { isByClient, logBadEnd } from './bad-ends.ts'
+import { brandRoutes } from './brand.ts'
 import { devicePolling } from './engine/device-polling.ts'
 import { cacheableJwks, type PublishedKeys } from './engine/jwks.ts'
 import { type OpenRegistrations, openRegistration } from './engine/open-registration.ts'
@@ -51,6 +53,7 @@ export type AppDependencies = InteractionDependencies &
     provider: Provider
     storage: Storage
     render: Render
+    brand: CurrentBrand
     log: Logger
     issuer: string
     version: string
@@ -90,6 +93,8 @@ export function createApp(dependencies: AppDependencies): ReturnType<Provider['c
   home.get('/', (ctx) => {
     ctx.body = render(readerOf(ctx), 'home', { issuer, version })
   })
+  // A password manager opens this to let a person change a password (W3C, A Well-Known URL for Changing Passwords §3).
+  home.get('/.well-known/change-password', (ctx) => ctx.redirect('/account/password'))
 
   // For every answer. The log is outermost, since it shows the final status, the time of everything below, and the
   // reason that explainRefusals finds. Headers are set before anything can fail, so that error pages have them too.
@@ -119,6 +124,7 @@ export function createApp(dependencies: AppDependencies): ReturnType<Provider['c
 
   // Routes without the engine. They come before the unit of work, because they stage no writes.
   provider.use(healthRoutes({ db, hasCurrentKeys: dependencies.jwks.isCurrent, isStopping }).routes())
+  provider.use(brandRoutes(dependencies).routes())
   provider.use(assetRoutes().routes())
   provider.use(logoRoutes({ db }).routes())
   provider.use(home.routes())
