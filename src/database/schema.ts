@@ -10,12 +10,18 @@ export type Schema = {
     email_canonical: string
     email_verified: boolean
     profile: Json
+    groups: GeneratedAlways<string[]>
     epoch: Generated<number>
     disabled_at: Moment | null
     created_at: Moment
     updated_at: Moment
   }
-  password_credentials: { account_id: string; hash: string; updated_at: Moment }
+  password_credentials: {
+    account_id: string
+    hash: string
+    change_required_at: Moment | null
+    updated_at: Moment
+  }
   confirmations: {
     id_hash: Buffer
     purpose: string
