@@ -97,6 +97,7 @@ const table: Readonly<Record<string, Row>> = {
   [`${interaction}/abort`]:              form,
   [`${interaction}/consent`]:            form,
   '/':                                   file,
+  '/language':                           { ...page, methods: 'POST', pageOf: '/' },
   '/assets/:name':                       file,
   '/logos/:hash':                        file,
   [routes.token]:                        { ...client, endpoint: 'token' },
