@@ -246,7 +246,7 @@ const importsHaveNoCycle: Rule = (sources) => {
 }
 
 const sources = wholeSources.flatMap((folder) => read(`${folder}/**/*.ts`))
-const programs = ['bench', 'examples'].flatMap((folder) => read(`${folder}/**/*.ts`))
+const programs = ['bench', 'examples', 'scripts'].flatMap((folder) => read(`${folder}/**/*.ts`))
 const templates = read('templates/**/*.njk')
 
 /** Returns the store functions of a file that change rows without being given a transaction. */

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { maskDatabaseUrl } from './database-url.ts'
 import { inPlainWords } from './plain-words.ts'
+import { accountSettings } from './settings/accounts.ts'
 import { auditSettings } from './settings/audit.ts'
 import { databaseMistakes, databaseSettings } from './settings/database.ts'
 import { keyServiceMistakes, keyServiceSettings } from './settings/key-service.ts'
@@ -22,6 +23,7 @@ export const settingGroups = {
   'Signing keys in a PKCS #11 token': keyServiceSettings,
   Lifetimes: lifetimeSettings,
   Protocol: protocolSettings,
+  Accounts: accountSettings,
   Registration: registrationSettings,
   Limits: limitSettings,
   Audit: auditSettings,
@@ -37,6 +39,7 @@ export const environment = z
     ...keyServiceSettings,
     ...lifetimeSettings,
     ...protocolSettings,
+    ...accountSettings,
     ...registrationSettings,
     ...limitSettings,
     ...auditSettings,

@@ -14,6 +14,7 @@ export const text = [
 export const quick = [
   'test/admin/declaration/reading.test.ts',
   'test/admin/times.test.ts',
+  'test/accounts/password-rules.test.ts',
   'test/authentication/networks.test.ts',
   'test/bounded-map.test.ts',
   'test/config.test.ts',
@@ -27,7 +28,7 @@ export const quick = [
   'test/oidc/tokens/external-keys.test.ts',
   'test/registration/{documents,names,policy,redirect-uris,reductions,rules,software-statements}.test.ts',
   'test/resource-server/{metadata,options}.test.ts',
-  'test/views.test.ts',
+  'test/views/*.test.ts',
 ]
 
 /** Long tests of a whole deployment under load, attack or failure: `npm run test:drills`. */
