@@ -1,8 +1,6 @@
 import { z } from 'zod'
 import { adminResource } from '../../oidc/admin-resource.ts'
 import { registerClient } from '../../oidc/registration/by-administrator.ts'
-import { isOidcScope } from '../../oidc/scopes.ts'
-import { languageTag } from '../../registration/localized.ts'
 import { displayName } from '../../registration/names.ts'
 import { isSameUri } from '../../registration/same-uris.ts'
 import * as clients from '../../stores/clients/clients.ts'
@@ -10,6 +8,7 @@ import * as clientRecords from '../../stores/clients/records.ts'
 import * as resourceServers from '../../stores/clients/resource-servers.ts'
 import * as grants from '../../stores/protocol/grants.ts'
 import { type Operation, type OperationContext, OperationError, operation } from '../operation.ts'
+import { scopes } from '../scope-texts.ts'
 import { refusing } from './clients.ts'
 
 const longestName = 200 // as for a client
@@ -19,25 +18,6 @@ export const identifier = z
   .max(2_048)
   .refine((url) => !url.includes('#'), 'must have no fragment (RFC 8707 §2)')
   .describe('Its resource indicator: an absolute URI, and the audience of its tokens.')
-
-const sentence = z.string().max(200)
-const sentences = z
-  .record(languageTag, sentence)
-  .refine((given) => Object.keys(given).length > 0, 'must have a language')
-
-const scopes = z
-  .record(
-    z.string().regex(/^[\x21\x23-\x5b\x5d-\x7e]+$/, 'must be scope tokens (RFC 6749 §3.3)'),
-    z.union([sentence, sentences]),
-  )
-  .refine((given) => Object.keys(given).length > 0, 'must have a scope')
-  .refine((given) => !Object.keys(given).some((name) => name.startsWith('postern:')), 'must not begin with postern:')
-  .refine((given) => !Object.keys(given).some(isOidcScope), {
-    error: ({ input }) =>
-      `must not have the names of OpenID Connect scopes: ${Object.keys(input as object)
-        .filter(isOidcScope)
-        .join(', ')}; put the name of the API first, such as notes:profile`,
-  })
 
 /** The settings of a resource server, for its creation and for changes. */
 export const settings = {

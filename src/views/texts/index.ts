@@ -1,4 +1,5 @@
 import type { Language } from '../../languages/index.ts'
+import de from './de.json' with { type: 'json' }
 import en from './en.json' with { type: 'json' }
 
 /** A text that depends on a number: a form for each plural category that the language has. */
@@ -22,7 +23,7 @@ export type ClaimName = keyof Texts['claims']
 export type ErrorCode = keyof Texts['error']['codes']
 
 /** The texts of every language. */
-export const texts: Record<Language, Texts> = { en }
+export const texts: Record<Language, Texts> = { en, de }
 
 export { en as english }
 
