@@ -3,6 +3,7 @@ import { maskDatabaseUrl } from './database-url.ts'
 import { inPlainWords } from './plain-words.ts'
 import { accountSettings } from './settings/accounts.ts'
 import { auditSettings } from './settings/audit.ts'
+import { brandMistakes, brandSettings } from './settings/brand.ts'
 import { databaseMistakes, databaseSettings } from './settings/database.ts'
 import { keyServiceMistakes, keyServiceSettings } from './settings/key-service.ts'
 import { keyMistakes, keySettings } from './settings/keys.ts'
@@ -17,6 +18,7 @@ import { closest } from './suggestions.ts'
 /** The groups of settings, under the headings they have in docs/configuration.md. */
 export const settingGroups = {
   Server: serverSettings,
+  Brand: brandSettings,
   Log: logSettings,
   Database: databaseSettings,
   Keys: keySettings,
@@ -33,6 +35,7 @@ export const settingGroups = {
 export const environment = z
   .object({
     ...serverSettings,
+    ...brandSettings,
     ...logSettings,
     ...databaseSettings,
     ...keySettings,
@@ -48,6 +51,7 @@ export const environment = z
     (env, context) => {
       const mistakes = [
         ...serverMistakes(env),
+        ...brandMistakes(env),
         ...databaseMistakes(env),
         ...keyMistakes(env),
         ...keyServiceMistakes(env),
