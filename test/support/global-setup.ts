@@ -17,7 +17,8 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
   const url = embedded?.url ?? String(given)
 
   // The tests check what the server answers, not what it survives: tests of durability start a PostgreSQL of their own.
-  if (embedded) await administer(url, ['alter system set fsync = off', 'select pg_reload_conf()'])
+  const careless = ['alter system set fsync = off', 'alter system set full_page_writes = off', 'select pg_reload_conf()']
+  if (embedded) await administer(url, careless)
   await administer(url, [`drop database if exists ${templateDatabase}`, `create database ${templateDatabase}`])
   const template = connect({
     url: withDatabase(url, templateDatabase),
