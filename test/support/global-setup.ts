@@ -17,8 +17,8 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
   const url = embedded?.url ?? String(given)
 
   // The tests check what the server answers, not what it survives: tests of durability start a PostgreSQL of their own.
-  const careless = ['alter system set fsync = off', 'alter system set full_page_writes = off', 'select pg_reload_conf()']
-  if (embedded) await administer(url, careless)
+  const careless = ['fsync', 'full_page_writes'].map((name) => `alter system set ${name} = off`)
+  if (embedded) await administer(url, [...careless, 'select pg_reload_conf()'])
   await administer(url, [`drop database if exists ${templateDatabase}`, `create database ${templateDatabase}`])
   const template = connect({
     url: withDatabase(url, templateDatabase),
