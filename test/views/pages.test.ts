@@ -92,6 +92,7 @@ describe.each(names)('the %s page', (name) => {
   test('throws when a value that it shows is missing', () => {
     const shown: { [Name in ViewName]: readonly string[] } = {
       'sign-in': ['uid', 'csrf', 'email', 'client', 'client.name'],
+      account: ['account.email'],
       'continue-as': ['uid', 'csrf', 'client', 'client.name', 'account.email'],
       consent: ['uid', 'csrf', 'client', 'client.name', 'account.email'],
       'device-code': ['action', 'xsrf'],
