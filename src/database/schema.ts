@@ -12,6 +12,7 @@ export type Schema = {
     profile: Json
     epoch: Generated<number>
     disabled_at: Moment | null
+    deletion_at: Generated<Moment | null>
     created_at: Moment
     updated_at: Moment
   }
@@ -90,6 +91,7 @@ export type Schema = {
     payload: Json
     shown: Json
     expires_at: Moment
+    last_used_at: Generated<Moment | null>
     created_at: Moment
     updated_at: Moment
   }
@@ -102,6 +104,10 @@ export type Schema = {
     authorizations: Json
     expires_at: Moment
     destroyed_at: Moment | null
+    user_agent: string | null
+    first_address: string | null
+    last_address: string | null
+    last_seen_at: Moment | null
     created_at: Moment
   }
   artifacts: {
