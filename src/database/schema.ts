@@ -11,6 +11,8 @@ export type Schema = {
     email_verified: boolean
     profile: Json
     epoch: Generated<number>
+    terms_version: string | null
+    terms_accepted_at: Moment | null
     disabled_at: Moment | null
     deletion_at: Generated<Moment | null>
     created_at: Moment
@@ -81,6 +83,7 @@ export type Schema = {
     owns_client: Generated<boolean>
     token_type_header: Generated<string>
     serves_userinfo: Generated<boolean>
+    scope_texts: Json
     created_at: Moment
     updated_at: Moment
   }
