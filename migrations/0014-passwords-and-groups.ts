@@ -3,8 +3,8 @@ import { type Kysely, sql } from 'kysely'
 const statements = [
   // Set while a person has to choose another password before a sign-in continues.
   `alter table password_credentials add column change_required_at timestamptz`,
-  // The `groups` claim as a column that finds everyone in a group. It is computed from the profile, so that it is right
-  // whoever writes the profile, the previous release too.
+  // The `groups` claim as a column that finds everyone in a group. It is computed from the profile, so that it is also
+  // right when the previous release writes the profile.
   `create function account_groups(profile jsonb) returns text[] language sql immutable parallel safe as $$
     select case jsonb_typeof(profile -> 'groups')
       when 'array' then array(select jsonb_array_elements_text(profile -> 'groups'))
