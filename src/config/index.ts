@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { maskDatabaseUrl } from './database-url.ts'
+import { isMailbox } from './mailboxes.ts'
 import { inPlainWords } from './plain-words.ts'
 import { auditSettings } from './settings/audit.ts'
 import { databaseMistakes, databaseSettings } from './settings/database.ts'
@@ -8,6 +9,7 @@ import { keyMistakes, keySettings } from './settings/keys.ts'
 import { lifetimeSettings } from './settings/lifetimes.ts'
 import { limitSettings } from './settings/limits.ts'
 import { logSettings } from './settings/log.ts'
+import { mailMistakes, mailSettings } from './settings/mail.ts'
 import { protocolSettings } from './settings/protocol.ts'
 import { registrationSettings } from './settings/registration.ts'
 import { serverMistakes, serverSettings } from './settings/server.ts'
@@ -23,6 +25,7 @@ export const settingGroups = {
   Lifetimes: lifetimeSettings,
   Protocol: protocolSettings,
   Registration: registrationSettings,
+  Mail: mailSettings,
   Limits: limitSettings,
   Audit: auditSettings,
 } as const satisfies Record<string, z.ZodRawShape>
@@ -38,6 +41,7 @@ export const environment = z
     ...lifetimeSettings,
     ...protocolSettings,
     ...registrationSettings,
+    ...mailSettings,
     ...limitSettings,
     ...auditSettings,
   })
@@ -48,6 +52,7 @@ export const environment = z
         ...databaseMistakes(env),
         ...keyMistakes(env),
         ...keyServiceMistakes(env),
+        ...mailMistakes(env),
       ]
       for (const { name, message } of mistakes) context.addIssue({ code: 'custom', path: [name], message })
     },
@@ -107,6 +112,7 @@ export function describe(config: Config): string {
 }
 
 function listed(value: unknown): string {
+  if (isMailbox(value)) return value.name === undefined ? value.address : `${value.name} <${value.address}>`
   if (!Array.isArray(value)) return String(value ?? '')
   const items = value.map(String)
   return items.some((item) => item.startsWith('[object')) ? JSON.stringify(value) : items.join(',')

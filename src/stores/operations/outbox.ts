@@ -1,4 +1,4 @@
-import { sql, type Updateable } from 'kysely'
+import { sql, type UpdateObject } from 'kysely'
 import { randomId } from '../../crypto/digests.ts'
 import type { Envelope } from '../../crypto/envelope.ts'
 import type { Db, Schema, Tx } from '../../database/schema.ts'
@@ -19,13 +19,17 @@ export type Claim = {
   id: string
   kind: LetterKind
   letter: Letter
-  /** The number of this attempt. A later attempt ends the right of this one. */
-  attempt: number
-  createdAt: Date
+  /** A later claim ends the right of this one. */
+  number: number
+  /** How often sending it failed. */
+  attempts: number
   deadlineAt: Date
   /** The mail of an earlier attempt that the recipient may have received. It must be sent again unchanged. */
-  unsettled: Mail | undefined
+  unsettled: ComposedMail | undefined
 }
+
+/** A mail, and when it was made. */
+export type ComposedMail = { mail: Mail; composedAt: Date }
 
 /** The identity that the content of a letter is sealed for. */
 export const identity = (id: string): string => `outbox.sealed:${id}`
@@ -60,26 +64,27 @@ export async function add(tx: Tx, envelope: Envelope, letters: readonly Letter[]
 const isDue = (now: Date) => sql<boolean>`sent_at is null and failed_at is null and next_attempt_at <= ${now}
   and expires_at > ${now} and (leased_until is null or leased_until <= ${now})`
 
-/** Returns whether a letter is due. */
-export async function hasDue(db: Db): Promise<boolean> {
-  const due = await db.selectFrom('outbox').select('id').where(isDue(new Date())).limit(1).executeTakeFirst()
-  return due !== undefined
+/** Which letters count: all of them, or only those that no mail has been made of yet. */
+export type Selection = { uncomposed: boolean }
+
+/** Counts the letters that are due, up to `most`. */
+export async function countDue(db: Db, most: number, { uncomposed }: Selection): Promise<number> {
+  const due = db.selectFrom('outbox').select('id').where(isDue(new Date())).limit(most)
+  return (await (uncomposed ? due.where('composed_at', 'is', null) : due).execute()).length
 }
 
 /**
  * Claims the letter that has been due for the longest time. No other process gets it before its lease ends.
- *
- * @param uncomposed - Whether to claim only letters that no mail has been made of yet.
  */
 export async function claim(
   db: Db,
   envelope: Envelope,
-  { uncomposed = false }: { uncomposed?: boolean } = {},
+  { uncomposed }: Selection = { uncomposed: false },
 ): Promise<Claim | undefined> {
   const now = new Date()
   const row = await db
     .updateTable('outbox')
-    .set({ attempts: sql`attempts + 1`, leased_until: new Date(now.getTime() + leaseMs) })
+    .set({ claims: sql`claims + 1`, leased_until: new Date(now.getTime() + leaseMs) })
     .where('id', '=', (eb) => {
       const due = eb.selectFrom('outbox').select('id').where(isDue(now))
       return (uncomposed ? due.where('composed_at', 'is', null) : due)
@@ -88,7 +93,7 @@ export async function claim(
         .forUpdate()
         .skipLocked()
     })
-    .returning(['id', 'kind', 'sealed', 'attempts', 'created_at', 'deadline_at', 'sending_at'])
+    .returning(['id', 'kind', 'sealed', 'claims', 'attempts', 'composed_at', 'deadline_at', 'sending_at'])
     .executeTakeFirst()
   if (!row?.sealed) return undefined
   const { letter, mail } = openContent(envelope, row.id, row.sealed)
@@ -96,43 +101,47 @@ export async function claim(
     id: row.id,
     kind: row.kind as LetterKind,
     letter,
-    attempt: row.attempts,
-    createdAt: row.created_at,
+    number: row.claims,
+    attempts: row.attempts,
     deadlineAt: row.deadline_at,
-    unsettled: row.sending_at ? mail : undefined,
+    unsettled: row.sending_at && row.composed_at && mail ? { mail, composedAt: row.composed_at } : undefined,
   }
 }
 
-/** Changes a letter, unless a later attempt has claimed it. Returns whether it did. */
-async function change(
-  db: Db,
-  { id, attempt }: Pick<Claim, 'id' | 'attempt'>,
-  values: Updateable<Schema['outbox']>,
-): Promise<boolean> {
+type Change = UpdateObject<Schema, 'outbox'>
+
+/** Changes a letter, unless there is a later claim. Returns whether it did. */
+async function change(db: Db, { id, number }: Claim, values: Change): Promise<boolean> {
   const { numUpdatedRows } = await db
     .updateTable('outbox')
     .set(values)
     .where('id', '=', id)
-    .where('attempts', '=', attempt)
+    .where('claims', '=', number)
     .where('sent_at', 'is', null)
     .executeTakeFirst()
   return numUpdatedRows === 1n
 }
 
-/** Extends the lease of a letter that is being sent. Returns `false` if a later attempt has claimed the letter. */
+/** Extends the lease of a letter that is being sent. Returns `false` if there is a later claim. */
 export function renew(db: Db, claimed: Claim): Promise<boolean> {
   return change(db, claimed, { leased_until: new Date(Date.now() + leaseMs) })
 }
 
-/** Keeps the mail that was made of a letter. Returns `false` if a later attempt has claimed the letter. */
-export function keepMail(tx: Tx, envelope: Envelope, claimed: Claim, mail: Mail): Promise<boolean> {
+/** Keeps the mail that was made of a letter. `undefined` if there is a later claim. */
+export async function keepMail(
+  tx: Tx,
+  envelope: Envelope,
+  claimed: Claim,
+  mail: Mail,
+): Promise<ComposedMail | undefined> {
+  const composedAt = new Date()
   const sealed = envelope.seal(JSON.stringify({ letter: claimed.letter, mail } satisfies Content), identity(claimed.id))
-  return change(tx, claimed, { sealed, composed_at: new Date() })
+  return (await change(tx, claimed, { sealed, composed_at: composedAt })) ? { mail, composedAt } : undefined
 }
 
 /**
- * Notes that the server may have the mail from now on. Returns `false` if a later attempt has claimed the letter: the
- * mail must then not be sent.
+ * Notes that the server may have the mail from now on. Returns `false` if there is a later claim: the mail must then
+ * not be sent.
  */
 export function noteSending(db: Db, claimed: Claim): Promise<boolean> {
   return change(db, claimed, { sending_at: new Date() })
@@ -142,6 +151,7 @@ export function noteSending(db: Db, claimed: Claim): Promise<boolean> {
 export async function noteSent(db: Db, claimed: Claim): Promise<void> {
   const now = new Date()
   await change(db, claimed, {
+    attempts: sql`attempts + 1`,
     sent_at: now,
     sealed: null,
     leased_until: null,
@@ -150,28 +160,43 @@ export async function noteSent(db: Db, claimed: Claim): Promise<void> {
   })
 }
 
+/** Ends a claim without an attempt. */
+export async function release(db: Db, claimed: Claim): Promise<void> {
+  await change(db, claimed, { leased_until: null })
+}
+
 /**
- * Ends an attempt. The next one is at `nextAttemptAt`.
+ * Ends an attempt that failed. The next one is at `nextAttemptAt`.
  *
  * @param options.isUnsettled - Whether the server may have accepted the mail. Otherwise the next attempt makes another.
  */
 export async function defer(
   db: Db,
   claimed: Claim,
-  { reason, nextAttemptAt, isUnsettled }: { reason: string | null; nextAttemptAt: Date; isUnsettled: boolean },
+  { reason, nextAttemptAt, isUnsettled }: { reason: string; nextAttemptAt: Date; isUnsettled: boolean },
 ): Promise<void> {
-  const settled = isUnsettled ? {} : { sending_at: null }
-  await change(db, claimed, { last_error: reason, next_attempt_at: nextAttemptAt, leased_until: null, ...settled })
+  await change(db, claimed, {
+    attempts: sql`attempts + 1`,
+    last_error: reason,
+    next_attempt_at: nextAttemptAt,
+    leased_until: null,
+    ...(!isUnsettled && { sending_at: null }),
+  })
 }
 
 /** Ends all attempts. The letter stays visible until it expires. */
 export async function giveUp(db: Db, claimed: Claim, reason: string): Promise<void> {
-  await change(db, claimed, { last_error: reason, failed_at: new Date(), leased_until: null })
+  await change(db, claimed, {
+    attempts: sql`attempts + 1`,
+    last_error: reason,
+    failed_at: new Date(),
+    leased_until: null,
+  })
 }
 
 /** Removes a letter that nobody has to receive. */
-export async function drop(db: Db, { id, attempt }: Claim): Promise<void> {
-  await db.deleteFrom('outbox').where('id', '=', id).where('attempts', '=', attempt).execute()
+export async function drop(db: Db, { id, number }: Claim): Promise<void> {
+  await db.deleteFrom('outbox').where('id', '=', id).where('claims', '=', number).execute()
 }
 
 /** Notes at every letter that is due why none is sent. It counts as no attempt. */
