@@ -46,7 +46,7 @@ export async function serve(config: Config, options: PosternOptions): Promise<Ru
   const server = await step(`Port ${config.PORT} of ${config.HOST}`, () =>
     listen({
       handler: (req, res) => handler(req, res),
-      refuse: createEarlyRefusals({ issuer: config.ISSUER, render, log }),
+      refuse: createEarlyRefusals({ issuer: config.ISSUER, defaultLanguage: config.DEFAULT_LANGUAGE, render, log }),
       issuer: config.ISSUER,
       trustedProxies: config.TRUSTED_PROXIES,
       onUntrustedProxy: (address) =>
@@ -132,6 +132,7 @@ function handlersOf({
       log,
       issuer: config.ISSUER,
       version,
+      defaultLanguage: config.DEFAULT_LANGUAGE,
       operations: operations(),
       operationDependencies: postern,
       throttleKey,

@@ -14,7 +14,7 @@ const repository = fileURLToPath(new URL('..', import.meta.url))
 /** The layers. A file imports from its own layer or an earlier one, but not from another layer on the same line. */
 const layers = [
   ['resource-server'], // APIs embed it; the server verifies the admin API's tokens with it
-  ['secret', 'bounded-map'],
+  ['secret', 'bounded-map', 'languages'],
   ['config'],
   ['log'],
   ['crypto'],

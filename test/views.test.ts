@@ -1,6 +1,7 @@
 import { existsSync, globSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { allLanguages, languages } from '../src/languages/index.ts'
 import { scopes } from '../src/oidc/scopes.ts'
 import { assets, versionOfAssets } from '../src/views/assets.ts'
 import type { ViewName, Views } from '../src/views/pages/index.ts'
@@ -8,7 +9,9 @@ import { createViews } from '../src/views/render.ts'
 import { english } from '../src/views/texts/index.ts'
 
 const repository = join(import.meta.dirname, '..')
-const { render } = createViews()
+const views = createViews()
+const render = <Name extends ViewName>(name: Name, data: Views[Name]): string =>
+  views.render({ language: 'en' }, name, data)
 const hostile = '<script>alert("x")</script>'
 const interaction = { uid: 'uid-1', csrf: 'token-1' }
 const client = { name: 'Ledger', host: 'ledger.example.com', isReviewed: true, logo: undefined, document: undefined }
@@ -485,9 +488,9 @@ test('the error page shows an OAuth error only for the code "protocol"', () => {
   expect(render('error', { ...data, code: 'server-error' })).not.toContain('invalid_scope')
 })
 
-test('a page can be in another language and direction', () => {
-  const page = createViews({ lang: 'ar', dir: 'rtl' }).render('home', examples.home)
-  expect(page).toContain('<html lang="ar" dir="rtl">')
+test.each(allLanguages)('a page is in the language of the person who reads it: %s', (language) => {
+  const page = views.render({ language }, 'home', examples.home)
+  expect(page).toContain(`<html lang="${language}" dir="${languages[language]}">`)
 })
 
 test('assets are addressed by a version of their content', () => {

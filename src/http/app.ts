@@ -3,7 +3,9 @@ import type Provider from 'oidc-provider'
 import type { Logger } from 'pino'
 import { randomId } from '../crypto/digests.ts'
 import type { Db } from '../database/schema.ts'
+import type { Language } from '../languages/index.ts'
 import type { PairwiseSubject } from '../oidc/pairwise.ts'
+import { readerOf } from '../oidc/request/reader.ts'
 import type { Storage } from '../oidc/request/storage.ts'
 import type { Secret } from '../secret.ts'
 import type { Render } from '../views/render.ts'
@@ -31,6 +33,7 @@ import { logoRoutes } from './logos.ts'
 import { browserCookies } from './middleware/browser.ts'
 import { emptyResponses } from './middleware/empty-responses.ts'
 import { errorPages } from './middleware/errors.ts'
+import { languagesOfBrowser } from './middleware/languages.ts'
 import { knownMethods } from './middleware/methods.ts'
 import { onePath } from './middleware/paths.ts'
 import { explainRefusals } from './middleware/reasons.ts'
@@ -48,6 +51,7 @@ export type AppDependencies = InteractionDependencies &
     log: Logger
     issuer: string
     version: string
+    defaultLanguage: Language
     throttleKey: Secret<Buffer>
     subjectOf: PairwiseSubject
     /** The limits of registration without a token; `undefined` if it is off. */
@@ -74,13 +78,14 @@ export function createApp(dependencies: AppDependencies): ReturnType<Provider['c
     version,
     isStopping,
     throttleKey,
+    defaultLanguage,
     openRegistrations,
     operationDependencies,
   } = dependencies
   const isSecure = issuer.startsWith('https:')
   const home = new Router()
   home.get('/', (ctx) => {
-    ctx.body = render('home', { issuer, version })
+    ctx.body = render(readerOf(ctx), 'home', { issuer, version })
   })
 
   // For every answer. The log is outermost, since it shows the final status, the time of everything below, and the
@@ -91,6 +96,7 @@ export function createApp(dependencies: AppDependencies): ReturnType<Provider['c
     if (isStopping()) ctx.set('Connection', 'close')
     await next()
   })
+  provider.use(languagesOfBrowser({ defaultLanguage }))
   provider.use(logRequests(log))
   provider.use(explainRefusals(dependencies))
   provider.use(securityHeaders({ isSecure }))

@@ -1,7 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Logger } from 'pino'
 import { randomId } from '../crypto/digests.ts'
+import type { Language } from '../languages/index.ts'
 import { isForPrograms, loggedPath } from '../oidc/endpoints.ts'
+import { chooseLanguage } from '../oidc/request/reader.ts'
 import type { Mismatch } from '../views/pages/elsewhere.ts'
 import type { Render } from '../views/render.ts'
 import { headersOfEvery } from './middleware/security-headers.ts'
@@ -22,20 +24,27 @@ export type RefuseEarly = (req: IncomingMessage, res: ServerResponse, answer: Ea
  */
 export function createEarlyRefusals({
   issuer,
+  defaultLanguage,
   render,
   log,
 }: {
   issuer: string
+  defaultLanguage: Language
   render: Render
   log: Logger
 }): RefuseEarly {
+  const page = ({ headers }: IncomingMessage, mismatch: Mismatch) => {
+    const language = chooseLanguage({ accepted: headers['accept-language'], fallback: defaultLanguage })
+    return render({ language }, 'elsewhere', { issuer, mismatch })
+  }
+
   return (req, res, { status, reason, mismatch, address }) => {
     const path = pathOf(req)
     const requestId = randomId(12)
     const { type, body } = isForPrograms(path)
       ? { type: 'application/json', body: JSON.stringify({ error: 'invalid_request', error_description: reason }) }
       : mismatch && req.headers.accept?.includes('text/html')
-        ? { type: 'text/html', body: render('elsewhere', { issuer, mismatch }) }
+        ? { type: 'text/html', body: page(req, mismatch) }
         : { type: 'text/plain', body: `${reason}\n` }
     res.writeHead(status, {
       ...headersOfEvery,

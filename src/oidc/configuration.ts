@@ -2,6 +2,7 @@ import Provider, { type Configuration, type KoaContextWithOIDC } from 'oidc-prov
 import type { Config } from '../config/index.ts'
 import { sha256 } from '../crypto/digests.ts'
 import { type Keyring, offeredAlgorithms, type SigningKey } from '../keys/keyring.ts'
+import { allLanguages } from '../languages/index.ts'
 import * as accounts from '../stores/people/accounts.ts'
 import * as replays from '../stores/protocol/replays.ts'
 import { passwordClass } from './acr.ts'
@@ -147,6 +148,7 @@ export function createProvider(dependencies: ProviderDependencies): Provider {
     clientBasedCORS: (_ctx, origin, client) =>
       origin !== 'null' && (client.redirectUris ?? []).some((uri) => URL.parse(uri)?.origin === origin),
     discovery: {
+      ui_locales_supported: allLanguages,
       // RFC 8414 §2: without these members, clients assume client_secret_basic alone. A public client may not
       // introspect.
       revocation_endpoint_auth_methods_supported: [...confidential, 'none'],

@@ -8,6 +8,7 @@ import { shownClient } from './clients/shown.ts'
 import { isForPrograms } from './endpoints.ts'
 import { keptUserAgent } from './parameters/bounds.ts'
 import { recordRefusal } from './reasons/refusals.ts'
+import { readerOf } from './request/reader.ts'
 import { backTo, type FindStoppedSignIn } from './request/stopped-sign-ins.ts'
 import { current } from './request/work.ts'
 import { TooManyRequests } from './too-many-requests.ts'
@@ -50,7 +51,7 @@ export function createPages({ render, findStoppedSignIn, explain }: PagesDepende
         const account = session?.accountId ? current()?.reads.accounts.get(session.accountId) : undefined
         const cannotReturn = current()?.reads.cannotReturn ?? false
         Object.assign(session?.state ?? {}, { cannotReturn })
-        ctx.body = render('sign-out', {
+        ctx.body = render(readerOf(ctx), 'sign-out', {
           action: ctx.oidc.urlFor('end_session_confirm'),
           xsrf: xsrf(ctx),
           client: client && shownClient(client),
@@ -61,7 +62,7 @@ export function createPages({ render, findStoppedSignIn, explain }: PagesDepende
       async postLogoutSuccessSource(ctx) {
         const { client, provider } = ctx.oidc
         const { accountId } = await provider.Session.get(ctx)
-        ctx.body = render('signed-out', {
+        ctx.body = render(readerOf(ctx), 'signed-out', {
           isSignedIn: accountId !== undefined,
           cannotReturn: ctx.query['returned'] === 'no',
           back: client && backTo([client.clientUri], shownClient(client)),
@@ -73,14 +74,14 @@ export function createPages({ render, findStoppedSignIn, explain }: PagesDepende
       deviceInfo: (ctx) => ({ ip: ctx.ip, ua: keptUserAgent(ctx.get('user-agent')) }),
       async userCodeInputSource(ctx, _form, _out, error) {
         if (error?.name === 'AbortedError') {
-          ctx.body = render('device-done', { outcome: 'denied', client: shownClientIn(ctx) })
+          ctx.body = render(readerOf(ctx), 'device-done', { outcome: 'denied', client: shownClientIn(ctx) })
           return
         }
         if (error) recordRefusal(ctx, error)
         const isInputError = error && error.name in deviceErrors
         if (isInputError) ctx.status = error instanceof TooManyRequests ? error.statusCode : 400
         if (error instanceof TooManyRequests) ctx.set('Retry-After', String(error.retryAfterSeconds))
-        ctx.body = render('device-code', {
+        ctx.body = render(readerOf(ctx), 'device-code', {
           action: ctx.oidc.urlFor('code_verification'),
           xsrf: xsrf(ctx),
           userCode: (error as { userCode?: string } | undefined)?.userCode,
@@ -89,7 +90,7 @@ export function createPages({ render, findStoppedSignIn, explain }: PagesDepende
       },
       async userCodeConfirmSource(ctx, _form, client, device, userCode) {
         const { ip, ua } = device as { ip?: string; ua?: string }
-        ctx.body = render('device-confirm', {
+        ctx.body = render(readerOf(ctx), 'device-confirm', {
           action: ctx.oidc.urlFor('code_verification'),
           xsrf: xsrf(ctx),
           userCode,
@@ -98,7 +99,7 @@ export function createPages({ render, findStoppedSignIn, explain }: PagesDepende
         })
       },
       async successSource(ctx) {
-        ctx.body = render('device-done', { outcome: 'approved', client: shownClientIn(ctx) })
+        ctx.body = render(readerOf(ctx), 'device-done', { outcome: 'approved', client: shownClientIn(ctx) })
       },
     },
 
@@ -113,7 +114,7 @@ export function createPages({ render, findStoppedSignIn, explain }: PagesDepende
         error.name === 'SessionNotFound' && uid ? await findStoppedSignIn(uid).catch(() => undefined) : undefined
       const code = stopped?.page ?? codeOf(error)
       ctx.type = 'html'
-      ctx.body = render('error', {
+      ctx.body = render(readerOf(ctx), 'error', {
         code,
         reference: current()?.requestId,
         developer: code === 'protocol' ? await explain?.(ctx) : undefined,

@@ -1,16 +1,17 @@
 import { createHash } from 'node:crypto'
+import type { Language } from '../languages/index.ts'
 import { isLoopback, isOfApp, isVerified, knownAs, knownHost, links, quoted, scheme } from './shown-client.ts'
-import { filled, type Texts } from './texts/index.ts'
+import { filled, texts } from './texts/index.ts'
 
-/** Creates the filters that templates may use. */
-export function createFilters({ lang, texts }: { lang: string; texts: Texts }) {
-  const plurals = new Intl.PluralRules(lang)
+/** Creates the filters that templates of one language may use. */
+export function createFilters(language: Language) {
+  const plurals = new Intl.PluralRules(language)
 
   /** Writes a time to wait, in seconds while it is short and in minutes, rounded up, from 90 seconds on. */
   function duration(seconds: number): string {
     const [unit, count] =
       seconds < 90 ? (['seconds', seconds] as const) : (['minutes', Math.ceil(seconds / 60)] as const)
-    const forms: Record<string, string> & { other: string } = texts.durations[unit]
+    const forms = texts[language].durations[unit]
     return filled(forms[plurals.select(count)] ?? forms.other, { count })
   }
 

@@ -1,30 +1,40 @@
 import nunjucks from 'nunjucks'
+import { allLanguages, type Language, languages } from '../languages/index.ts'
 import { templates, versionOfAssets } from './assets.ts'
 import { createFilters } from './filters.ts'
 import { type ViewName, type Views, viewNames } from './pages/index.ts'
-import { english, type Texts } from './texts/index.ts'
+import { texts } from './texts/index.ts'
 
-export type Render = <Name extends ViewName>(name: Name, data: Views[Name]) => string
+/** The person that a page is rendered for, as far as the page depends on it. */
+export type Reader = { language: Language }
+
+export type Render = <Name extends ViewName>(reader: Reader, name: Name, data: Views[Name]) => string
 
 /** Reads and compiles every template, so that a broken one stops the start instead of a request. */
-export function createViews({
-  assetsVersion = versionOfAssets(),
-  lang = 'en',
-  dir = 'ltr',
-  texts = english,
-}: {
-  assetsVersion?: string | undefined
-  lang?: string | undefined
-  dir?: 'ltr' | 'rtl' | undefined
-  texts?: Texts | undefined
-} = {}): { render: Render } {
+export function createViews({ assetsVersion = versionOfAssets() }: { assetsVersion?: string | undefined } = {}): {
+  render: Render
+} {
   const environment = new nunjucks.Environment(new nunjucks.FileSystemLoader(templates), {
     autoescape: true,
     throwOnUndefined: true,
   })
-  for (const [name, value] of Object.entries({ assetsVersion, lang, dir, texts })) environment.addGlobal(name, value)
-  for (const [name, filter] of Object.entries(createFilters({ lang, texts }))) environment.addFilter(name, filter)
+  environment.addGlobal('assetsVersion', assetsVersion)
+  const filters = new Map(allLanguages.map((language) => [language, createFilters(language)]))
+
+  /** Sets the language of the page that is rendered next. A page is rendered in one go, so no other comes in between. */
+  function speak(language: Language): void {
+    const globals = { lang: language, dir: languages[language], texts: texts[language] }
+    for (const [name, value] of Object.entries(globals)) environment.addGlobal(name, value)
+    for (const [name, filter] of Object.entries(filters.get(language) ?? {})) environment.addFilter(name, filter)
+  }
+
+  speak('en') // a template is compiled with the filters that it names
   for (const name of viewNames) environment.getTemplate(`${name}.njk`, true)
 
-  return { render: (name, data) => environment.render(`${name}.njk`, data) }
+  return {
+    render({ language }, name, data) {
+      speak(language)
+      return environment.render(`${name}.njk`, data)
+    },
+  }
 }

@@ -21,6 +21,7 @@ export const quick = [
   'test/egress/{addresses,backoff,destinations,images}.test.ts',
   'test/keys/life-cycle.test.ts',
   'test/http/server.test.ts',
+  'test/languages/*.test.ts',
   'test/log/lines.test.ts',
   'test/oidc/consent/decision.test.ts',
   'test/oidc/tokens/external-keys.test.ts',

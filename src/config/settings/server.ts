@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { allLanguages } from '../../languages/index.ts'
 import { pauseSeconds, seconds } from '../durations.ts'
 import { issuer } from '../issuer.ts'
 import { hostAsInUrls, isHost, list } from '../lists.ts'
@@ -24,6 +25,10 @@ export const serverSettings = {
     .describe(
       'Hosts at private addresses that the server may fetch from for clients, comma separated, each with its port unless that is 443. Anyone who can register a client can then make the server send requests to them from inside your network, so list no host that trusts its network.',
     ),
+  DEFAULT_LANGUAGE: z
+    .enum(allLanguages)
+    .default('en')
+    .describe('The language of pages and mails for people whose own language is not known or not offered.'),
   WORKERS: z.coerce.number().int().min(1).max(64).default(1).describe('Server processes that share the port.'),
   SHUTDOWN_TIMEOUT_SECONDS: seconds
     .default(15)

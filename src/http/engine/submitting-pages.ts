@@ -1,5 +1,6 @@
 import type { Context, Middleware } from 'koa'
 import { sha256 } from '../../crypto/digests.ts'
+import { readerOf } from '../../oidc/request/reader.ts'
 import type { Render } from '../../views/render.ts'
 
 /**
@@ -10,7 +11,7 @@ import type { Render } from '../../views/render.ts'
 export function submittingPages({ issuer, render }: { issuer: string; render: Render }): Middleware {
   const { origin } = new URL(issuer)
   // The hash comes from a page without any data of a request, so the policy never allows a script that is not ours.
-  const script = scriptOf(render('submitting', { action: '', fields: [], host: undefined }))
+  const script = scriptOf(render({ language: 'en' }, 'submitting', { action: '', fields: [], host: undefined }))
   const source = `'sha256-${sha256(script).toString('base64')}'`
 
   return async (ctx, next) => {
@@ -22,7 +23,7 @@ export function submittingPages({ issuer, render }: { issuer: string; render: Re
     // With the referrer policy of the other pages, an app gets `Origin: null`, which many frameworks reject (Fetch
     // §3.1).
     if (isAway) ctx.set('Referrer-Policy', 'strict-origin')
-    ctx.body = render('submitting', { ...form, host })
+    ctx.body = render(readerOf(ctx), 'submitting', { ...form, host })
     allowOnly(ctx, source)
   }
 }

@@ -3,6 +3,7 @@ import type Provider from 'oidc-provider'
 import type { Interaction } from 'oidc-provider'
 import { z } from 'zod'
 import type { Db } from '../../database/schema.ts'
+import { readerOf } from '../../oidc/request/reader.ts'
 import * as accounts from '../../stores/people/accounts.ts'
 import type { Render } from '../../views/render.ts'
 import type { AccountSignIn } from './account-sign-in.ts'
@@ -34,7 +35,7 @@ export function accountContinue({
     async show(ctx, interaction, accountId) {
       const account = await accounts.findById(db, accountId)
 
-      ctx.body = render('continue-as', {
+      ctx.body = render(readerOf(ctx), 'continue-as', {
         ...interactions.hiddenFields(interaction),
         client: await shownClientOf(provider, interaction),
         account: { name: String(account?.profile['name'] ?? ''), email: account?.email ?? '' },

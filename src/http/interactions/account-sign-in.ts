@@ -5,6 +5,7 @@ import { z } from 'zod'
 import type { Db } from '../../database/schema.ts'
 import { passwordClass } from '../../oidc/acr.ts'
 import { signInEnded } from '../../oidc/prompts.ts'
+import { readerOf } from '../../oidc/request/reader.ts'
 import * as accounts from '../../stores/people/accounts.ts'
 import type { SignInError, SignInReason } from '../../views/pages/sign-in.ts'
 import type { Render } from '../../views/render.ts'
@@ -64,7 +65,7 @@ export function accountSignIn({
         ctx.status = statusOf[error]
         if (wait) ctx.set('Retry-After', String(wait))
       }
-      ctx.body = render('sign-in', {
+      ctx.body = render(readerOf(ctx), 'sign-in', {
         ...interactions.hiddenFields(interaction),
         client,
         email: filledIn,

@@ -5,6 +5,7 @@ import type { Db } from '../../database/schema.ts'
 import type { Permissions } from '../../oidc/consent/decision.ts'
 import * as decisions from '../../oidc/consent/record.ts'
 import type { ConsentRequest, ConsentRequests } from '../../oidc/consent/request.ts'
+import { readerOf } from '../../oidc/request/reader.ts'
 import type { FindStoppedSignIn } from '../../oidc/request/stopped-sign-ins.ts'
 import { recordEvent } from '../../oidc/request/work.ts'
 import type { ConsentError, ConsentItem } from '../../views/pages/consent.ts'
@@ -51,7 +52,7 @@ export function consentDecide({
       const shown = error === 'nothing-granted' ? unticked(page) : page
 
       if (error) ctx.status = 400
-      ctx.body = render('consent', { ...interactions.hiddenFields(interaction), ...shown, error })
+      ctx.body = render(readerOf(ctx), 'consent', { ...interactions.hiddenFields(interaction), ...shown, error })
     },
 
     async submit(ctx, interaction, fields) {

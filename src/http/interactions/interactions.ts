@@ -2,7 +2,10 @@ import type { Context } from 'koa'
 import type Provider from 'oidc-provider'
 import { errors, type Interaction, type InteractionResults } from 'oidc-provider'
 import { z } from 'zod'
+import type { Db } from '../../database/schema.ts'
+import { addWishes } from '../../oidc/request/reader.ts'
 import type { FindStoppedSignIn } from '../../oidc/request/stopped-sign-ins.ts'
+import * as accounts from '../../stores/people/accounts.ts'
 import type { Csrf } from '../csrf.ts'
 import { readForm } from '../forms.ts'
 import { refuseStray } from './strays.ts'
@@ -26,10 +29,12 @@ export type Interactions = {
 
 /** Finds the interactions of the engine, and hands their results back to it. */
 export function createInteractions({
+  db,
   provider,
   csrf,
   findStoppedSignIn,
 }: {
+  db: Db
   provider: Provider
   csrf: Csrf
   findStoppedSignIn: FindStoppedSignIn
@@ -43,7 +48,9 @@ export function createInteractions({
       } catch (error) {
         if (!(error instanceof errors.SessionNotFound)) throw error
       }
-      return interaction?.uid === uid ? interaction : refuseStray(ctx, uid, findStoppedSignIn)
+      if (interaction?.uid !== uid) return refuseStray(ctx, uid, findStoppedSignIn)
+      addWishes(ctx, { uiLocales: interaction.params['ui_locales'], locale: await localeOf(interaction) })
+      return interaction
     },
 
     readForm(ctx, { uid }, form) {
@@ -63,5 +70,10 @@ export function createInteractions({
       ctx.status = 303
       ctx.redirect(returnTo)
     },
+  }
+
+  async function localeOf({ session }: Interaction): Promise<unknown> {
+    const account = session && (await accounts.findById(db, session.accountId))
+    return account?.profile['locale']
   }
 }

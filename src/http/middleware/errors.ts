@@ -4,6 +4,7 @@ import type { Logger } from 'pino'
 import { isUnavailable, isUnstorable } from '../../database/connect.ts'
 import { isForPrograms } from '../../oidc/endpoints.ts'
 import { recordRefusal } from '../../oidc/reasons/refusals.ts'
+import { readerOf } from '../../oidc/request/reader.ts'
 import type { Back } from '../../views/back.ts'
 import type { Render } from '../../views/render.ts'
 import type { ErrorCode } from '../../views/texts/index.ts'
@@ -55,7 +56,7 @@ export function errorPages({ render, log }: { render: Render; log: Logger }): Mi
       const { page, back } = error as Thrown
       const protocolError = asProtocolError(error)
       ctx.type = 'html'
-      ctx.body = render('error', {
+      ctx.body = render(readerOf(ctx), 'error', {
         code: page ?? codeOf(error, status),
         reference: requestId,
         developer: undefined,

@@ -1,12 +1,25 @@
+import type { Language } from '../../languages/index.ts'
 import en from './en.json' with { type: 'json' }
 
-/** The texts of one language that are looked up by a key. The other words of a page are in its template. */
-export type Texts = typeof en
+/** A text that depends on a number: a form for each plural category that the language has. */
+type Plural = { other: string } & { [Category in Intl.LDMLPluralRule]?: string }
+
+type Translated<Text> = Text extends string
+  ? string
+  : Text extends { other: string }
+    ? Plural
+    : { [Key in keyof Text]: Translated<Text[Key]> }
+
+/** The texts of one language, by key: the same keys as the English ones have. */
+export type Texts = Translated<typeof en>
 
 // These types are the keys of the texts, so a scope, a claim or an error without a text does not compile.
 export type ScopeName = keyof Texts['scopes']
 export type ClaimName = keyof Texts['claims']
 export type ErrorCode = keyof Texts['errors']
+
+/** The texts of every language. */
+export const texts: Record<Language, Texts> = { en }
 
 export { en as english }
 

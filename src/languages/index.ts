@@ -1,0 +1,17 @@
+/**
+ * The languages of the pages and mails, each with its direction. A language has its texts in `views/texts/`; adding one
+ * is a line here, and the compiler names the rest.
+ */
+export const languages = {
+  en: 'ltr',
+} as const satisfies Record<string, 'ltr' | 'rtl'>
+
+export type Language = keyof typeof languages
+
+/** Every language, with English first. */
+export const allLanguages = Object.keys(languages) as [Language, ...Language[]]
+
+/** Returns whether there are texts in this language, spelt as in the table. */
+export function isLanguage(tag: unknown): tag is Language {
+  return typeof tag === 'string' && Object.hasOwn(languages, tag)
+}
