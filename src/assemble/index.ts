@@ -7,6 +7,9 @@ import { assertUsable, type Keyring, load as loadKeyring } from '../keys/keyring
 import { open as openKeyService } from '../keys/pkcs11/index.ts'
 import type { RotationDependencies } from '../keys/rotation.ts'
 import { type Step, unseen } from '../log/progress.ts'
+import { createCompose } from '../mail/compose.ts'
+import type { Compose } from '../mail/delivery.ts'
+import { createMailRenderer, plainBrand } from '../mail/render.ts'
 import { createClientCache } from '../oidc/clients/cache.ts'
 import { createResourceServers, type ResourceServers } from '../oidc/permissions/resource-servers.ts'
 import { createProviders } from '../oidc/provider.ts'
@@ -30,6 +33,7 @@ export type Postern = {
   resourceServers: ResourceServers
   passwords: Passwords
   render: Render
+  compose: Compose
   findStoppedSignIn: FindStoppedSignIn
   close(): Promise<void>
 }
@@ -71,6 +75,12 @@ export async function assemble(config: Config, options: PosternOptions): Promise
     reuseWindowSeconds: config.REFRESH_TOKEN_REUSE_WINDOW_SECONDS,
   })
   const { render } = createViews()
+  const compose = createCompose({
+    issuer: config.ISSUER,
+    render: createMailRenderer({ issuer: config.ISSUER, brand: plainBrand }),
+    confirmWith: () => () => Promise.reject(new Error('There are no confirmations yet.')),
+    defaultLanguage: config.DEFAULT_LANGUAGE,
+  })
   const findStoppedSignIn = createFindStoppedSignIn({ storage })
   const providerWith = createProviders({
     config,
@@ -102,6 +112,7 @@ export async function assemble(config: Config, options: PosternOptions): Promise
     resourceServers,
     passwords: createPasswords(),
     render,
+    compose,
     findStoppedSignIn,
     close: () => kept.disposeAsync(),
   }

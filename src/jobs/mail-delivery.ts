@@ -31,6 +31,7 @@ export function startDeliveringMail({
   const most = config.SMTP_URL ? config.MAIL_CONNECTIONS : 1
   const workers = new Set<Promise<void>>()
   const connections = new Set<SmtpConnection>()
+  const stopping = new AbortController()
   let isStopped = false
   let isLooking = false
   let failures = 0
@@ -86,7 +87,7 @@ export function startDeliveringMail({
 
   async function connect(): Promise<SmtpConnection | undefined> {
     try {
-      const connection = await open(config)
+      const connection = await open(config, stopping.signal)
       if (failures > 0) log.info('the mail server can be reached again')
       failures = 0
       return connection
@@ -127,6 +128,7 @@ export function startDeliveringMail({
     wake,
     async stop() {
       isStopped = true
+      stopping.abort()
       clearTimeout(timer)
       await notifications.stop()
       // A mail in flight may finish. If the server is too slow, its lease ends and another process sends it again.

@@ -33,7 +33,7 @@ const silenceMs = 60_000 // a server that says nothing for that long before it h
 const afterDataMs = 600_000 // RFC 5321 §4.5.3.2.6: giving up earlier makes the server deliver a mail twice
 
 /** Connects to the mail server and signs in. Throws an error whose message says why that failed. */
-export async function open(settings: TransportSettings): Promise<SmtpConnection> {
+export async function open(settings: TransportSettings, signal?: AbortSignal): Promise<SmtpConnection> {
   const { SMTP_URL, INSECURE_SMTP_CONNECTION, ISSUER } = settings
   if (!SMTP_URL) throw new Error('SMTP_URL is not set.')
   const server = readSmtpUrl(SMTP_URL.reveal())
@@ -59,6 +59,11 @@ export async function open(settings: TransportSettings): Promise<SmtpConnection>
       onLost = reject
       begin((error) => (error ? reject(error) : resolve()))
     })
+  const abort = () => {
+    connection.close()
+    onLost(new Error('The connection is no longer needed.'))
+  }
+  signal?.addEventListener('abort', abort, { once: true })
   try {
     await during((done) => connection.connect(done))
     const greeting = String(connection.lastServerResponse || '')
@@ -77,6 +82,8 @@ export async function open(settings: TransportSettings): Promise<SmtpConnection>
   } catch (error) {
     connection.close()
     throw error
+  } finally {
+    signal?.removeEventListener('abort', abort)
   }
 }
 
