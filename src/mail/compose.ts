@@ -1,6 +1,6 @@
+import type { Tx } from '../database/schema.ts'
 import { allLanguages, type Language } from '../languages/index.ts'
 import { lookup } from '../languages/lookup.ts'
-import type { Tx } from '../database/schema.ts'
 import type { Letter } from '../stores/operations/letters.ts'
 import type { Compose } from './delivery.ts'
 import type { Composer, LetterContext } from './letters/context.ts'

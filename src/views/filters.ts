@@ -1,18 +1,22 @@
 import { createHash } from 'node:crypto'
 import type { Language } from '../languages/index.ts'
+import { fill } from './fill.ts'
 import { isLoopback, isOfApp, isVerified, knownAs, knownHost, links, quoted, scheme } from './shown-client.ts'
-import { filled, texts } from './texts/index.ts'
+import { filled, type Plural, type Texts } from './texts/index.ts'
 
 /** Creates the filters that templates of one language may use. */
-export function createFilters(language: Language) {
+export function createFilters(language: Language, { durations }: Texts) {
   const plurals = new Intl.PluralRules(language)
+  const numbers = new Intl.NumberFormat(language)
+
+  /** Returns the form of a text for a number, with the number in it. */
+  function plural(forms: Plural, count: number): string {
+    return filled(forms[plurals.select(count)] ?? forms.other, { count: numbers.format(count) })
+  }
 
   /** Writes a time to wait, in seconds while it is short and in minutes, rounded up, from 90 seconds on. */
   function duration(seconds: number): string {
-    const [unit, count] =
-      seconds < 90 ? (['seconds', seconds] as const) : (['minutes', Math.ceil(seconds / 60)] as const)
-    const forms = texts[language].durations[unit]
-    return filled(forms[plurals.select(count)] ?? forms.other, { count })
+    return seconds < 90 ? plural(durations.seconds, seconds) : plural(durations.minutes, Math.ceil(seconds / 60))
   }
 
   return {
@@ -27,6 +31,8 @@ export function createFilters(language: Language) {
     monogram,
     tint,
     address,
+    fill,
+    plural,
     duration,
   }
 }

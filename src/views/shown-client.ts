@@ -67,7 +67,7 @@ export function scheme(host: string): string | undefined {
 }
 
 /** A page about an app. Without an `href` it is named but not linked. */
-export type Link = { kind: keyof Texts['links']; host: string; href: string | undefined }
+export type Link = { kind: keyof Texts['app']['links']; host: string; href: string | undefined }
 
 /**
  * Returns the pages about an app, each with its host. A stranger's page is linked only if it is at the host that the

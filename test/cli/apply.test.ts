@@ -2,7 +2,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { type Outcome, postern } from '../support/command-line.ts'
+import { type Outcome, postern, posternProcess } from '../support/command-line.ts'
 import { createDatabase, type TestDatabase } from '../support/database.ts'
 import { environmentFor } from '../support/postern.ts'
 
@@ -88,7 +88,8 @@ Applied.
 
   test('ends with 3 with --dry-run --exit-code while there is something to do, and otherwise with 0', async () => {
     const text = clients('{ drifted: { client_name: Drifted } }')
-    expect((await declare(text, '--dry-run', '--exit-code')).code).toBe(3)
+    const pending = await posternProcess(['apply', '-f', '-', '--dry-run', '--exit-code'], { env, input: text })
+    expect(pending.code).toBe(3)
     await declare(text)
     expect((await declare(text, '--dry-run', '--exit-code')).code).toBe(0)
   })
@@ -147,7 +148,8 @@ Applied.
   })
 
   test('is carried out by one of two that run at once, and the other finds nothing to do', async () => {
-    const both = await Promise.all([run('apply', '-f', example), run('apply', '-f', example)])
+    const apply = () => posternProcess(['apply', '-f', example], { env })
+    const both = await Promise.all([apply(), apply()])
     expect(both.map(({ code, stderr }) => [code, stderr])).toEqual([
       [0, ''],
       [0, ''],

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { operations } from '../../src/admin/operations/index.ts'
-import { postern as commandLine } from '../support/command-line.ts'
+import { postern as commandLine, posternProcess } from '../support/command-line.ts'
 import { startPostern, type TestPostern } from '../support/postern.ts'
 
 const secret = 'correct-horse-battery-staple'
@@ -42,7 +42,8 @@ describe('a secret', () => {
   })
 
   test('is read from standard input', async () => {
-    const created = await run(['account', 'create', '--email', 'ada@example.com'], `${secret}\n`)
+    const surroundings = { env: postern.env, input: `${secret}\n` }
+    const created = await posternProcess(['account', 'create', '--email', 'ada@example.com'], surroundings)
     expect([created.code, created.stderr]).toEqual([0, ''])
     expect(await run(['account', 'set-password', 'ada@example.com'], `${secret}-2`)).toMatchObject({ code: 0 })
   })

@@ -8,7 +8,7 @@ import { createLogger } from '../../src/log/index.ts'
 import { secret } from '../../src/secret.ts'
 import type { ClientMetadata } from '../../src/stores/clients/clients.ts'
 import * as sessions from '../../src/stores/protocol/sessions.ts'
-import { type Outcome, postern } from '../support/command-line.ts'
+import { type Outcome, posternProcess } from '../support/command-line.ts'
 import { createDatabase, type TestDatabase } from '../support/database.ts'
 import { dumpOf } from '../support/dump.ts'
 import { operateOn } from '../support/operator.ts'
@@ -105,7 +105,7 @@ afterAll(async () => {
 test('no login or refresh at two processes fails while one key is replaced by two that rotate at once', async () => {
   let isOver = false
   const load = Array.from({ length: 2 }, () => goOn(() => isOver))
-  const rotate = () => postern(['secrets', 'rotate'], { env: { ...env, ENCRYPTION_KEYS: `${newer},${older}` } })
+  const rotate = () => posternProcess(['secrets', 'rotate'], { env: { ...env, ENCRYPTION_KEYS: `${newer},${older}` } })
 
   const early = await rotate()
   expect([early.code, early.stdout]).toEqual([1, expect.stringContaining('Keep all keys until then.')])

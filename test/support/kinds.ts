@@ -27,7 +27,7 @@ export const quick = [
   'test/oidc/tokens/external-keys.test.ts',
   'test/registration/{documents,names,policy,redirect-uris,reductions,rules,software-statements}.test.ts',
   'test/resource-server/{metadata,options}.test.ts',
-  'test/views.test.ts',
+  'test/views/*.test.ts',
 ]
 
 /** Long tests of a whole deployment under load, attack or failure: `npm run test:drills`. */

@@ -3,7 +3,7 @@ import type { Links, ShownClient } from '../shown-client.ts'
 import type { ClaimName, ScopeName, Texts } from '../texts/index.ts'
 
 /** The reason why an answer on the consent page was rejected. */
-export type ConsentError = keyof Texts['consentErrors']
+export type ConsentError = keyof Texts['consent']['errors']
 
 /** A checkbox. `values` is the person's own data that ticking it would share. */
 export type ConsentItem<Name extends string = string> = {

@@ -2,10 +2,10 @@ import type { ShownClient } from '../shown-client.ts'
 import type { Texts } from '../texts/index.ts'
 
 /** The reason why a sign-in was rejected. */
-export type SignInError = keyof Texts['signInErrors']
+export type SignInError = keyof Texts['signIn']['errors']
 
 /** The reason why a person who was signed in has to sign in again. */
-export type SignInReason = keyof Texts['signInReasons']
+export type SignInReason = keyof Texts['signIn']['reasons']
 
 export type SignInPage = {
   uid: string

@@ -2,7 +2,7 @@ import type { Language } from '../../languages/index.ts'
 import en from './en.json' with { type: 'json' }
 
 /** A text that depends on a number: a form for each plural category that the language has. */
-type Plural = { other: string } & { [Category in Intl.LDMLPluralRule]?: string }
+export type Plural = { other: string } & { [Category in Intl.LDMLPluralRule]?: string }
 
 type Translated<Text> = Text extends string
   ? string
@@ -10,13 +10,16 @@ type Translated<Text> = Text extends string
     ? Plural
     : { [Key in keyof Text]: Translated<Text[Key]> }
 
-/** The texts of one language, by key: the same keys as the English ones have. */
+/**
+ * The words of every page in one language, with the keys of the English ones: grouped by page, with the code of an outcome
+ * as the key of what a page says about it.
+ */
 export type Texts = Translated<typeof en>
 
 // These types are the keys of the texts, so a scope, a claim or an error without a text does not compile.
 export type ScopeName = keyof Texts['scopes']
 export type ClaimName = keyof Texts['claims']
-export type ErrorCode = keyof Texts['errors']
+export type ErrorCode = keyof Texts['error']['codes']
 
 /** The texts of every language. */
 export const texts: Record<Language, Texts> = { en }
@@ -26,4 +29,10 @@ export { en as english }
 /** Returns a text with its placeholders filled in: `{count} seconds` with a count of 3 is `3 seconds`. */
 export function filled(text: string, values: Record<string, string | number>): string {
   return text.replace(/\{(\w+)\}/g, (placeholder, name) => String(values[name] ?? placeholder))
+}
+
+/** Returns the texts with the name of this service in place of `{service}`, so no template has to fill it in. */
+export function named<Value>(texts: Value, service: string): Value {
+  if (typeof texts === 'string') return filled(texts, { service }) as Value
+  return Object.fromEntries(Object.entries(texts as object).map(([key, text]) => [key, named(text, service)])) as Value
 }

@@ -1,175 +1,31 @@
-import { existsSync, globSync, readdirSync, readFileSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { allLanguages, languages } from '../src/languages/index.ts'
-import { scopes } from '../src/oidc/scopes.ts'
-import { assets, versionOfAssets } from '../src/views/assets.ts'
-import type { ViewName, Views } from '../src/views/pages/index.ts'
-import { createViews } from '../src/views/render.ts'
-import { english } from '../src/views/texts/index.ts'
+import { allLanguages, languages } from '../../src/languages/index.ts'
+import { assets, versionOfAssets } from '../../src/views/assets.ts'
+import type { ViewName, Views } from '../../src/views/pages/index.ts'
+import { createViews } from '../../src/views/render.ts'
+import { english } from '../../src/views/texts/index.ts'
+import {
+  client,
+  email,
+  examples,
+  formsOf,
+  names,
+  noLinks,
+  onlyScript,
+  openid,
+  published,
+  stranger,
+} from '../support/page-examples.ts'
 
-const repository = join(import.meta.dirname, '..')
 const views = createViews()
 const render = <Name extends ViewName>(name: Name, data: Views[Name]): string =>
   views.render({ language: 'en' }, name, data)
 const hostile = '<script>alert("x")</script>'
-const interaction = { uid: 'uid-1', csrf: 'token-1' }
-const client = { name: 'Ledger', host: 'ledger.example.com', isReviewed: true, logo: undefined, document: undefined }
-/** A client that registered itself. */
-const stranger = { ...client, isReviewed: false }
-/** A client described by a metadata document of its own. */
-const published = {
-  name: 'Assistant',
-  host: 'assistant.example',
-  isReviewed: false,
-  logo: undefined,
-  document: { host: 'assistant.example', address: 'https://assistant.example/apps/client.json' },
-}
-const noLinks = { uri: undefined, policyUri: undefined, tosUri: undefined }
-const account = { name: 'Ada Lovelace', email: 'ada@example.com' }
-const email = { name: 'email', values: ['ada@example.com'], required: false, checked: false } as const
-const openid = { name: 'openid', values: [], required: true, checked: true } as const
-
-// The only script, on the page that submits itself. The content security policy allows it by its hash, so it never
-// changes.
-const onlyScript = `<script>document.querySelector('form').submit()</script>`
-
-const examples: Views = {
-  'sign-in': {
-    ...interaction,
-    client,
-    email: '',
-    error: undefined,
-    retryAfterSeconds: undefined,
-    reason: undefined,
-  },
-  'continue-as': { ...interaction, client, account },
-  consent: {
-    ...interaction,
-    client: { ...client, ...noLinks },
-    account,
-    scopes: [openid, email],
-    claims: [{ name: 'phone_number', values: [], required: false, checked: true }],
-    resources: [
-      {
-        identifier: 'https://api.example.com/',
-        name: 'Ledger API',
-        scopes: [{ ...email, name: 'read', title: 'Read the ledger' }],
-      },
-    ],
-    error: undefined,
-  },
-  'device-code': { action: '/device', xsrf: 'token-1', userCode: undefined, error: undefined },
-  'device-confirm': {
-    action: '/device',
-    xsrf: 'token-1',
-    userCode: 'WDJB-MJHT',
-    client,
-    device: { ip: undefined, userAgent: undefined },
-  },
-  'device-done': { outcome: 'approved', client },
-  'sign-out': {
-    action: '/oauth/logout/confirm',
-    xsrf: 'token-1',
-    client: undefined,
-    account: undefined,
-    cannotReturn: false,
-  },
-  'signed-out': { isSignedIn: false, cannotReturn: false, back: undefined },
-  submitting: {
-    action: '/oauth/logout/confirm',
-    fields: [{ name: 'xsrf', value: 'token-1' }],
-    host: undefined,
-  },
-  error: {
-    code: 'expired',
-    reference: undefined,
-    developer: undefined,
-    error: undefined,
-    errorDescription: undefined,
-    back: undefined,
-  },
-  elsewhere: {
-    issuer: 'https://id.example.com',
-    mismatch: { kind: 'host', received: '127.0.0.1', isByProxy: false },
-  },
-  home: { issuer: 'https://id.example.com', version: '1.0.0' },
-}
-
-function keys<Texts extends object>(texts: Texts): (keyof Texts)[] {
-  return Object.keys(texts) as (keyof Texts)[]
-}
-
-// Every alternative that a code or an optional member makes possible.
-const variants: { [Name in ViewName]: readonly Partial<Views[Name]>[] } = {
-  'sign-in': [
-    ...keys(english.signInErrors).map((error) => ({ email: 'ada@example.com', error })),
-    { error: 'too-many-attempts', retryAfterSeconds: undefined },
-    { error: 'too-many-attempts', retryAfterSeconds: 1 },
-    { error: 'too-many-attempts', retryAfterSeconds: 600 },
-    ...keys(english.signInReasons).map((reason) => ({ reason })),
-    { client: published },
-    { client: { ...published, host: client.host } },
-    { client: { ...published, host: '127.0.0.1:33418' } },
-    { client: stranger },
-    { client: { ...stranger, host: 'com.example.app:' } },
-  ],
-  'continue-as': [{ account: { name: '', email: 'ada@example.com' } }, { client: stranger }, { client: published }],
-  consent: [
-    ...keys(english.consentErrors).map((error) => ({ error })),
-    {
-      scopes: keys(english.scopes).map((name) => ({ ...openid, name })),
-      claims: keys(english.claims).map((name) => ({ name, values: [], required: false, checked: true })),
-    },
-    { scopes: [], claims: [], resources: [] },
-    { client: { ...noLinks, ...published } },
-    { client: { ...noLinks, ...published, host: 'notes.example' } },
-    { client: { ...noLinks, ...published, host: 'com.example.app:' } },
-    { client: { ...noLinks, ...client, host: 'com.example.app:' } },
-    { client: { ...noLinks, ...stranger, host: '' } },
-    {
-      client: {
-        ...stranger,
-        host: '127.0.0.1:33418',
-        uri: 'https://agent.example.com',
-        policyUri: 'https://agent.example.com/privacy',
-        tosUri: 'https://agent.example.com/terms',
-      },
-    },
-  ],
-  'device-code': keys(english.deviceCodeErrors).map((error) => ({ error, userCode: 'WDJB-MJHT' })),
-  'device-confirm': [
-    { device: { ip: '203.0.113.24', userAgent: 'Television/1.0' } },
-    { client: { ...stranger, host: '' } },
-    { client: { ...published, host: '' } },
-  ],
-  'device-done': [{ outcome: 'denied' }, { client: undefined }],
-  'sign-out': [
-    { client, account },
-    { client: published, account, cannotReturn: true },
-  ],
-  submitting: [{ host: 'ledger.example' }],
-  'signed-out': [{ isSignedIn: true }, { cannotReturn: true, back: { href: 'https://a.example', name: 'Ledger' } }],
-  error: keys(english.errors)
-    .map((code): Partial<Views['error']> => ({ code }))
-    .concat({
-      code: 'protocol',
-      reference: '7Q2M-X4KD',
-      error: 'invalid_request',
-      errorDescription: 'missing required parameter',
-      back: { href: 'https://ledger.example.com', name: 'Ledger' },
-    }),
-  elsewhere: [
-    { mismatch: { kind: 'host', received: 'a.example', isByProxy: true } },
-    { mismatch: { kind: 'protocol', received: 'http', isByProxy: false } },
-  ],
-  home: [],
-}
-
-const names = Object.keys(examples) as ViewName[]
 
 function pagesOf<Name extends ViewName>(name: Name, change = (data: Views[Name]): Views[Name] => data): string[] {
-  return [{}, ...variants[name]].map((variant) => render(name, change({ ...examples[name], ...variant })))
+  return formsOf(name).map((data) => render(name, change(data)))
 }
 
 /** Returns the same data with every string in it replaced, except for fixed codes. */
@@ -194,7 +50,6 @@ function withoutMembersOf(data: object, path: readonly string[]): object {
   const { [head]: member, ...others } = data as Record<string, unknown>
   return rest.length === 0 ? others : { ...others, [head]: withoutMembersOf(member as object, rest) }
 }
-
 describe.each(names)('the %s page', (name) => {
   test('renders with all its codes, and without each optional member', () => {
     for (const page of pagesOf(name)) {
@@ -501,72 +356,4 @@ test('assets are addressed by a version of their content', () => {
     expect(existsSync(join(assets, file))).toBe(true)
     expect(version).toBe(versionOfAssets())
   }
-})
-
-describe('the texts', () => {
-  const source = globSync('src/**/*.ts', { cwd: repository, exclude: ['src/views/**'] })
-    .map((path) => readFileSync(join(repository, path), 'utf8'))
-    .join('\n')
-
-  /** Returns every sentence in a group of texts, split at placeholders. */
-  function sentences(texts: object): string[] {
-    return Object.values(texts).flatMap((text) =>
-      typeof text === 'string' ? text.split(/\{\w+\}/).filter((part) => part.trim() !== '') : sentences(text),
-    )
-  }
-
-  test('are all shown by some page', () => {
-    const shown = names.flatMap((name) => pagesOf(name)).join('\n')
-    for (const sentence of sentences(english)) expect(shown).toContain(sentence)
-  })
-
-  test('belong to outcomes that the code produces, and to scopes and claims that exist', () => {
-    const keyed = Object.entries(english).filter(([group]) => !['links', 'durations'].includes(group))
-    const unused = keyed.flatMap(([group, texts]) =>
-      Object.keys(texts)
-        .filter((key) => !new RegExp(`'${key}'|\\b${key}: `).test(source))
-        .map((key) => `${group}.${key}`),
-    )
-    expect(unused).toEqual([])
-  })
-
-  test('exist for every claim that a scope releases, and for no other claim', () => {
-    const released = Object.values(scopes).flatMap(({ claims }) => Object.keys(claims))
-    expect(new Set([...Object.keys(english.claims), 'sub'])).toEqual(new Set(released))
-  })
-
-  test('have a singular and a plural', () => {
-    const wait = (retryAfterSeconds: number) =>
-      render('sign-in', { ...examples['sign-in'], error: 'too-many-attempts', retryAfterSeconds })
-    expect(wait(1)).toContain('Please try again in 1 second.')
-    expect(wait(89)).toContain('Please try again in 89 seconds.')
-    expect(wait(91)).toContain('Please try again in 2 minutes.')
-  })
-})
-
-describe('the templates', () => {
-  const directory = join(assets, '..')
-  const files = readdirSync(directory).filter((file) => file.endsWith('.njk'))
-
-  test('exist for each page, and otherwise only for the parts that pages share', () => {
-    expect(files.sort()).toEqual([...names, 'layout', 'parts'].map((name) => `${name}.njk`).sort())
-  })
-
-  test.each(files)(
-    'never switch escaping off, and need no more than the content security policy allows: %s',
-    (file) => {
-      const source = readFileSync(join(directory, file), 'utf8')
-      expect(source).not.toMatch(/\|\s*safe\b/)
-      expect(source).not.toMatch(/autoescape/)
-      expect(file === 'submitting.njk' ? source.replace(onlyScript, '') : source).not.toMatch(/<script/i)
-      expect(source).not.toMatch(/<style/i)
-      expect(source).not.toMatch(/\sstyle\s*=/i)
-      expect(source).not.toMatch(/\son[a-z]+\s*=/i)
-      expect(source).not.toMatch(/(src|href)="(https?:)?\/\//i)
-    },
-  )
-
-  test('have a style sheet that loads nothing from other hosts', () => {
-    expect(readFileSync(join(assets, 'postern.css'), 'utf8')).not.toMatch(/@import|url\(/)
-  })
 })

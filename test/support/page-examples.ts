@@ -1,0 +1,181 @@
+import type { ViewName, Views } from '../../src/views/pages/index.ts'
+import { english } from '../../src/views/texts/index.ts'
+
+export const interaction = { uid: 'uid-1', csrf: 'token-1' }
+export const client = {
+  name: 'Ledger',
+  host: 'ledger.example.com',
+  isReviewed: true,
+  logo: undefined,
+  document: undefined,
+}
+/** A client that registered itself. */
+export const stranger = { ...client, isReviewed: false }
+/** A client described by a metadata document of its own. */
+export const published = {
+  name: 'Assistant',
+  host: 'assistant.example',
+  isReviewed: false,
+  logo: undefined,
+  document: { host: 'assistant.example', address: 'https://assistant.example/apps/client.json' },
+}
+export const noLinks = { uri: undefined, policyUri: undefined, tosUri: undefined }
+export const account = { name: 'Ada Lovelace', email: 'ada@example.com' }
+export const email = { name: 'email', values: ['ada@example.com'], required: false, checked: false } as const
+export const openid = { name: 'openid', values: [], required: true, checked: true } as const
+
+// The only script, on the page that submits itself. The content security policy allows it by its hash, so it never
+// changes.
+export const onlyScript = `<script>document.querySelector('form').submit()</script>`
+
+export const examples: Views = {
+  'sign-in': {
+    ...interaction,
+    client,
+    email: '',
+    error: undefined,
+    retryAfterSeconds: undefined,
+    reason: undefined,
+  },
+  'continue-as': { ...interaction, client, account },
+  consent: {
+    ...interaction,
+    client: { ...client, ...noLinks },
+    account,
+    scopes: [openid, email],
+    claims: [{ name: 'phone_number', values: [], required: false, checked: true }],
+    resources: [
+      {
+        identifier: 'https://api.example.com/',
+        name: 'Ledger API',
+        scopes: [{ ...email, name: 'read', title: 'Read the ledger' }],
+      },
+    ],
+    error: undefined,
+  },
+  'device-code': { action: '/device', xsrf: 'token-1', userCode: undefined, error: undefined },
+  'device-confirm': {
+    action: '/device',
+    xsrf: 'token-1',
+    userCode: 'WDJB-MJHT',
+    client,
+    device: { ip: undefined, userAgent: undefined },
+  },
+  'device-done': { outcome: 'approved', client },
+  'sign-out': {
+    action: '/oauth/logout/confirm',
+    xsrf: 'token-1',
+    client: undefined,
+    account: undefined,
+    cannotReturn: false,
+  },
+  'signed-out': { isSignedIn: false, cannotReturn: false, back: undefined },
+  submitting: {
+    action: '/oauth/logout/confirm',
+    fields: [{ name: 'xsrf', value: 'token-1' }],
+    host: undefined,
+  },
+  error: {
+    code: 'expired',
+    reference: undefined,
+    developer: undefined,
+    error: undefined,
+    errorDescription: undefined,
+    back: undefined,
+  },
+  elsewhere: {
+    issuer: 'https://id.example.com',
+    mismatch: { kind: 'host', received: '127.0.0.1', isByProxy: false },
+  },
+  home: { issuer: 'https://id.example.com', version: '1.0.0' },
+}
+
+function keys<Texts extends object>(texts: Texts): (keyof Texts)[] {
+  return Object.keys(texts) as (keyof Texts)[]
+}
+
+// Every alternative that a code or an optional member makes possible.
+export const variants: { [Name in ViewName]: readonly Partial<Views[Name]>[] } = {
+  'sign-in': [
+    ...keys(english.signIn.errors).map((error) => ({ email: 'ada@example.com', error })),
+    { error: 'too-many-attempts', retryAfterSeconds: undefined },
+    { error: 'too-many-attempts', retryAfterSeconds: 1 },
+    { error: 'too-many-attempts', retryAfterSeconds: 600 },
+    ...keys(english.signIn.reasons).map((reason) => ({ reason })),
+    { client: published },
+    { client: { ...published, host: client.host } },
+    { client: { ...published, host: '127.0.0.1:33418' } },
+    { client: stranger },
+    { client: { ...stranger, host: 'com.example.app:' } },
+  ],
+  'continue-as': [{ account: { name: '', email: 'ada@example.com' } }, { client: stranger }, { client: published }],
+  consent: [
+    ...keys(english.consent.errors).map((error) => ({ error })),
+    {
+      scopes: keys(english.scopes).map((name) => ({ ...openid, name })),
+      claims: keys(english.claims).map((name) => ({ name, values: [], required: false, checked: true })),
+    },
+    { scopes: [], claims: [], resources: [] },
+    { client: { ...noLinks, ...published } },
+    { client: { ...noLinks, ...published, host: 'notes.example' } },
+    { client: { ...noLinks, ...published, host: 'com.example.app:' } },
+    { client: { ...noLinks, ...client, host: 'com.example.app:' } },
+    { client: { ...noLinks, ...stranger, host: '' } },
+    {
+      client: {
+        ...stranger,
+        host: '127.0.0.1:33418',
+        uri: 'https://agent.example.com',
+        policyUri: 'https://agent.example.com/privacy',
+        tosUri: 'https://agent.example.com/terms',
+      },
+    },
+    { client: { ...client, ...noLinks, uri: 'https://ledger.example.com' } },
+  ],
+  'device-code': keys(english.deviceCode.errors).map((error) => ({ error, userCode: 'WDJB-MJHT' })),
+  'device-confirm': [
+    { device: { ip: '203.0.113.24', userAgent: 'Television/1.0' } },
+    { client: { ...stranger, host: '' } },
+    { client: { ...published, host: '' } },
+  ],
+  'device-done': [{ outcome: 'denied' }, { client: undefined }, { outcome: 'denied', client: undefined }],
+  'sign-out': [
+    { client, account },
+    { client: published, account, cannotReturn: true },
+  ],
+  submitting: [{ host: 'ledger.example' }],
+  'signed-out': [{ isSignedIn: true }, { cannotReturn: true, back: { href: 'https://a.example', name: 'Ledger' } }],
+  error: keys(english.error.codes)
+    .map((code): Partial<Views['error']> => ({ code }))
+    .concat(
+      {
+        code: 'protocol',
+        reference: '7Q2M-X4KD',
+        error: 'invalid_request',
+        errorDescription: 'missing required parameter',
+        back: { href: 'https://ledger.example.com', name: 'Ledger' },
+      },
+      { code: 'server-error', reference: '7Q2M-X4KD' },
+      {
+        code: 'protocol',
+        developer: {
+          reason: 'The redirect URI is not registered.',
+          expected: 'https://a.example',
+          received: 'https://b.example',
+          remedy: 'postern client update',
+        },
+      },
+    ),
+  elsewhere: [
+    { mismatch: { kind: 'host', received: 'a.example', isByProxy: true } },
+    { mismatch: { kind: 'protocol', received: 'http', isByProxy: false } },
+  ],
+  home: [],
+}
+
+export const names = Object.keys(examples) as ViewName[]
+
+/** Returns the data of a page in every form that it can take. */
+export function formsOf<Name extends ViewName>(name: Name): Views[Name][] {
+  return [{}, ...variants[name]].map((variant) => ({ ...examples[name], ...variant }))
+}
