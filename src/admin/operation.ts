@@ -5,6 +5,7 @@ import type { Passwords } from '../crypto/passwords.ts'
 import type { Database } from '../database/connect.ts'
 import type { Tx } from '../database/schema.ts'
 import type { RotationDependencies } from '../keys/rotation.ts'
+import type { Compose } from '../mail/delivery.ts'
 import type { AdminScope } from '../oidc/admin-resource.ts'
 import type { Storage } from '../oidc/request/storage.ts'
 import type { Refusal } from '../registration/refusal.ts'
@@ -19,6 +20,8 @@ export type OperationDependencies = {
   provider: Provider
   passwords: Passwords
   keys: RotationDependencies
+  /** Makes the mail of a letter. */
+  compose: Compose
 }
 
 /** The administrator or program that performs an operation, and its origin. */

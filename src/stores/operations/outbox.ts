@@ -7,10 +7,11 @@ import type { Letter, LetterKind, Mail } from './letters.ts'
 /** The channel that notifies the delivery of new letters. */
 export const addedChannel = 'outbox_added'
 
-/** How long a letter that cannot be delivered is tried again (RFC 5321 §4.5.4.1 requires at least 4–5 days). */
-const triedMs = 5 * 86_400_000
+/** How long a letter that cannot be delivered is tried again (RFC 5321 §4.5.4.1 asks for at least 4 to 5 days). */
+export const triedMs = 5 * 86_400_000
 
-const shownMs = 3 * 86_400_000 // how long an administrator sees what became of a letter
+/** How long an administrator sees what became of a letter. */
+export const shownMs = 3 * 86_400_000
 
 const leaseMs = 60_000 // after a crash, another process takes the letter that late; a sender renews it in time
 
@@ -34,10 +35,16 @@ export type ComposedMail = { mail: Mail; composedAt: Date }
 /** The identity that the content of a letter is sealed for. */
 export const identity = (id: string): string => `outbox.sealed:${id}`
 
-type Content = { letter: Letter; mail?: Mail }
+/** What is sealed in a letter. */
+export type Content = { letter: Letter; mail?: Mail }
 
-const openContent = (envelope: Envelope, id: string, sealed: string) =>
-  JSON.parse(envelope.open(sealed, identity(id))) as Content
+/** Opens the content of a letter. */
+export const openContent = (envelope: Envelope, id: string, sealed: string): Content =>
+  JSON.parse(envelope.open(sealed, identity(id)))
+
+/** Seals the content of a letter. */
+export const sealContent = (envelope: Envelope, id: string, content: Content): string =>
+  envelope.seal(JSON.stringify(content), identity(id))
 
 /** Adds letters, which are sent once the transaction is committed. It does the same work for every letter. */
 export async function add(tx: Tx, envelope: Envelope, letters: readonly Letter[]): Promise<string[]> {
@@ -49,7 +56,7 @@ export async function add(tx: Tx, envelope: Envelope, letters: readonly Letter[]
       id,
       kind: letter.kind,
       recipient: letter.to,
-      sealed: envelope.seal(JSON.stringify({ letter } satisfies Content), identity(id)),
+      sealed: sealContent(envelope, id, { letter }),
       created_at: new Date(now),
       next_attempt_at: new Date(now),
       deadline_at: new Date(now + triedMs),
@@ -135,7 +142,7 @@ export async function keepMail(
   mail: Mail,
 ): Promise<ComposedMail | undefined> {
   const composedAt = new Date()
-  const sealed = envelope.seal(JSON.stringify({ letter: claimed.letter, mail } satisfies Content), identity(claimed.id))
+  const sealed = sealContent(envelope, claimed.id, { letter: claimed.letter, mail })
   return (await change(tx, claimed, { sealed, composed_at: composedAt })) ? { mail, composedAt } : undefined
 }
 
