@@ -1,6 +1,7 @@
 import type Provider from 'oidc-provider'
 import type { z } from 'zod'
 import type { Config } from '../config/index.ts'
+import type { Envelope } from '../crypto/envelope.ts'
 import type { Passwords } from '../crypto/passwords.ts'
 import type { Database } from '../database/connect.ts'
 import type { Tx } from '../database/schema.ts'
@@ -39,6 +40,7 @@ export type Performer = {
 export type OperationContext = OperationDependencies & {
   /** The transaction of the operation and its audit event. */
   tx: Tx
+  envelope: Envelope
   by: Performer
   /** Records what was done. An operation that changes something calls it exactly once. */
   record(event: UnattributedEvent): void

@@ -1,5 +1,6 @@
 import type Provider from 'oidc-provider'
 import type { Logger } from 'pino'
+import { type CurrentBrand, createBrand } from '../brand/index.ts'
 import type { Config } from '../config/index.ts'
 import { createPasswords, type Passwords } from '../crypto/passwords.ts'
 import type { OpenDatabase } from '../database/open.ts'
@@ -8,8 +9,9 @@ import { open as openKeyService } from '../keys/pkcs11/index.ts'
 import type { RotationDependencies } from '../keys/rotation.ts'
 import { type Step, unseen } from '../log/progress.ts'
 import { createCompose } from '../mail/compose.ts'
+import { createConfirm } from '../mail/confirm.ts'
 import type { Compose } from '../mail/delivery.ts'
-import { createMailRenderer, plainBrand } from '../mail/render.ts'
+import { createMailRenderer } from '../mail/render.ts'
 import { createClientCache } from '../oidc/clients/cache.ts'
 import { createResourceServers, type ResourceServers } from '../oidc/permissions/resource-servers.ts'
 import { createProviders } from '../oidc/provider.ts'
@@ -32,6 +34,7 @@ export type Postern = {
   clients: ClientCache
   resourceServers: ResourceServers
   passwords: Passwords
+  brand: CurrentBrand
   render: Render
   compose: Compose
   findStoppedSignIn: FindStoppedSignIn
@@ -74,11 +77,12 @@ export async function assemble(config: Config, options: PosternOptions): Promise
     userCodeKey: keyring.userCodeKey,
     reuseWindowSeconds: config.REFRESH_TOKEN_REUSE_WINDOW_SECONDS,
   })
-  const { render } = createViews()
+  const brand = createBrand(config)
+  const { render } = createViews({ brand })
   const compose = createCompose({
     issuer: config.ISSUER,
-    render: createMailRenderer({ issuer: config.ISSUER, brand: plainBrand }),
-    confirmWith: () => () => Promise.reject(new Error('There are no confirmations yet.')),
+    render: createMailRenderer({ issuer: config.ISSUER, brand }),
+    confirmWith: createConfirm({ issuer: config.ISSUER, envelope, key: keyring.confirmationKey }),
     defaultLanguage: config.DEFAULT_LANGUAGE,
   })
   const findStoppedSignIn = createFindStoppedSignIn({ storage })
@@ -111,6 +115,7 @@ export async function assemble(config: Config, options: PosternOptions): Promise
     clients,
     resourceServers,
     passwords: createPasswords(),
+    brand,
     render,
     compose,
     findStoppedSignIn,

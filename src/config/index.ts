@@ -2,7 +2,9 @@ import { z } from 'zod'
 import { maskDatabaseUrl } from './database-url.ts'
 import { isMailbox } from './mailboxes.ts'
 import { inPlainWords } from './plain-words.ts'
+import { accountSettings } from './settings/accounts.ts'
 import { auditSettings } from './settings/audit.ts'
+import { brandMistakes, brandSettings } from './settings/brand.ts'
 import { databaseMistakes, databaseSettings } from './settings/database.ts'
 import { keyServiceMistakes, keyServiceSettings } from './settings/key-service.ts'
 import { keyMistakes, keySettings } from './settings/keys.ts'
@@ -18,12 +20,14 @@ import { closest } from './suggestions.ts'
 /** The groups of settings, under the headings they have in docs/configuration.md. */
 export const settingGroups = {
   Server: serverSettings,
+  Brand: brandSettings,
   Log: logSettings,
   Database: databaseSettings,
   Keys: keySettings,
   'Signing keys in a PKCS #11 token': keyServiceSettings,
   Lifetimes: lifetimeSettings,
   Protocol: protocolSettings,
+  Accounts: accountSettings,
   Registration: registrationSettings,
   Mail: mailSettings,
   Limits: limitSettings,
@@ -34,12 +38,14 @@ export const settingGroups = {
 export const environment = z
   .object({
     ...serverSettings,
+    ...brandSettings,
     ...logSettings,
     ...databaseSettings,
     ...keySettings,
     ...keyServiceSettings,
     ...lifetimeSettings,
     ...protocolSettings,
+    ...accountSettings,
     ...registrationSettings,
     ...mailSettings,
     ...limitSettings,
@@ -49,6 +55,7 @@ export const environment = z
     (env, context) => {
       const mistakes = [
         ...serverMistakes(env),
+        ...brandMistakes(env),
         ...databaseMistakes(env),
         ...keyMistakes(env),
         ...keyServiceMistakes(env),

@@ -41,13 +41,13 @@ export type Passwords = {
  * Returns the same form of a password however it is typed (NIST SP 800-63B-4 §3.1.1.2, RFC 8265 §4.2.2): devices differ
  * in how they compose an accented letter, and in the space that they insert.
  */
-function prepared(password: string): string {
+export function preparedPassword(password: string): string {
   return password.replace(/\p{Zs}/gu, ' ').normalize('NFC')
 }
 
 /** Returns another form that an older hash may be of: the password as typed, otherwise decomposed. */
 function formerForm(password: string): string | undefined {
-  return [password, password.normalize('NFD')].find((form) => form !== prepared(password))
+  return [password, password.normalize('NFD')].find((form) => form !== preparedPassword(password))
 }
 
 /**
@@ -60,13 +60,13 @@ export function createPasswords(): Passwords {
   const inOwnTurn = createTurns({ atOnce: concurrency.administration, longestQueue, refusal })
 
   return {
-    hash: (password) => inOwnTurn(() => argon2.hash(prepared(password), parameters)),
+    hash: (password) => inOwnTurn(() => argon2.hash(preparedPassword(password), parameters)),
     // Renewed in the same turn: otherwise it would wait a second time, and a full queue would refuse a correct
     // password.
     verify: (hashed, password, { isSuspect = false } = {}) =>
       inTurn(
         async () => {
-          const form = prepared(password)
+          const form = preparedPassword(password)
           const isKnown = await argon2.verify(hashed, form)
           const former = formerForm(password)
           const isKnownAsFormer = !isKnown && former !== undefined && (await argon2.verify(hashed, former))

@@ -16,6 +16,21 @@ export type Schema = {
     updated_at: Moment
   }
   password_credentials: { account_id: string; hash: string; updated_at: Moment }
+  confirmations: {
+    id_hash: Buffer
+    purpose: string
+    account_id: string | null
+    account_epoch: number | null
+    account_email: string | null
+    email: string
+    browser_hash: Buffer | null
+    code_hash: Buffer | null
+    attempts: Generated<number>
+    data_sealed: string | null
+    created_at: Moment
+    expires_at: Moment
+    redeemed_at: Moment | null
+  }
   clients: {
     id: string
     metadata: Json
@@ -32,6 +47,7 @@ export type Schema = {
     unused_expires_at: Moment | null
     disabled_at: Moment | null
     deleted_at: Moment | null
+    built_in: Generated<boolean>
     created_at: Moment
     updated_at: Moment
   }

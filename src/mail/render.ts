@@ -1,32 +1,10 @@
 import nunjucks from 'nunjucks'
+import type { CurrentBrand } from '../brand/index.ts'
 import { type Language, languages } from '../languages/index.ts'
 import type { Mail } from '../stores/operations/letters.ts'
 import { templates } from '../views/assets.ts'
 import { filled, type Texts, texts } from '../views/texts/index.ts'
 import { oneLine } from './message.ts'
-
-/** The name, the looks and the address of whoever runs the service. */
-export type MailBrand = {
-  name: string
-  /** The address of a logo, which must not be an SVG: mail programs do not show those. */
-  logo: string | undefined
-  /** The colour of the button, of its text, and of links on dark pages. */
-  accent: string
-  onAccent: string
-  accentDark: string
-  /** Where people may write for help. */
-  support: string | undefined
-}
-
-/** The brand of a service that has none of its own. */
-export const plainBrand: MailBrand = {
-  name: 'Postern',
-  logo: undefined,
-  accent: '#1b5e4b',
-  onAccent: '#ffffff',
-  accentDark: '#7fd1b4',
-  support: undefined,
-}
 
 /** The texts that a mail is made of: one for each kind of letter, and one for each other end that it can have. */
 export type TextName = keyof Texts['mail']['letters']
@@ -49,7 +27,13 @@ type LetterTexts = { subject: string; title: string; text: string; action?: stri
 export type RenderMail = (content: Content, recipient: { to: string; language: Language }) => Mail
 
 /** Reads and compiles the templates of mails, so that a broken one stops the start instead of a mail. */
-export function createMailRenderer({ issuer, brand }: { issuer: string; brand: MailBrand }): RenderMail {
+export function createMailRenderer({
+  issuer,
+  brand: currentBrand,
+}: {
+  issuer: string
+  brand: CurrentBrand
+}): RenderMail {
   const loader = new nunjucks.FileSystemLoader(templates)
   const compiled = (name: string, autoescape: boolean) => {
     const environment = new nunjucks.Environment(loader, { autoescape, throwOnUndefined: true })
@@ -60,6 +44,7 @@ export function createMailRenderer({ issuer, brand }: { issuer: string; brand: M
   const text = compiled('mail/letter.txt.njk', false) // nothing in plain text is markup
 
   return ({ text: name, values = {}, link, code, lifetimeSeconds }, { to, language }) => {
+    const brand = currentBrand()
     const own: LetterTexts = texts[language].mail.letters[name]
     const filling = {
       ...Object.fromEntries(Object.entries(values).map(([key, value]) => [key, written(value, language)])),
@@ -75,7 +60,7 @@ export function createMailRenderer({ issuer, brand }: { issuer: string; brand: M
       dir: languages[language],
       texts: texts[language],
       issuer,
-      brand,
+      brand: { ...brand, links: brand.links.filter(({ isPage }) => isPage) },
       subject,
       title: fill(own.title),
       text: fill(own.text),

@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest'
 import { assets, templates as directory } from '../../src/views/assets.ts'
 import { names, onlyScript } from '../support/page-examples.ts'
 
-const files = readdirSync(directory).filter((file) => file.endsWith('.njk'))
+const files = readdirSync(directory, { encoding: 'utf8', recursive: true }).filter((file) => file.endsWith('.njk'))
 const read = (file: string) => {
   const source = readFileSync(join(directory, file), 'utf8')
   return file === 'submitting.njk' ? source.replace(onlyScript, '') : source
@@ -27,7 +27,9 @@ const isSentence = (text: string) => /^\p{Lu}\p{Ll}/u.test(text) || /\p{L}+[.!?]
 
 describe('the templates', () => {
   test('exist for each page, and otherwise only for the parts that pages share', () => {
-    expect(files.sort()).toEqual([...names, 'layout', 'parts'].map((name) => `${name}.njk`).sort())
+    expect(files.sort()).toEqual(
+      [...names, 'layout', 'parts', 'parts/brand', 'parts/footer'].map((name) => `${name}.njk`).sort(),
+    )
   })
 
   test.each(files)(

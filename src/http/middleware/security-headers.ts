@@ -8,6 +8,7 @@ const contentSecurityPolicy = [
   "script-src 'report-sample'",
   "style-src 'self'",
   "img-src 'self'",
+  "manifest-src 'self'",
   "base-uri 'none'",
   "frame-ancestors 'none'",
 ].join(';')

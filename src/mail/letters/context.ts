@@ -1,10 +1,8 @@
 import type { Tx } from '../../database/schema.ts'
 import type { LetterKind, LetterOf } from '../../stores/operations/letters.ts'
 import type { Account } from '../../stores/people/accounts.ts'
+import type { Purpose } from '../../stores/people/confirmations.ts'
 import type { Content } from '../render.ts'
-
-/** The reason why a link or a code is made. */
-export type Purpose = 'sign-up' | 'sign-in' | 'email-change' | 'email-undo' | 'password-reset' | 'invitation'
 
 /** The link, and the code if one was requested, that confirm something. */
 export type Confirmation = { link: string; code: string | undefined }
@@ -15,6 +13,7 @@ export type ConfirmationRequest = {
   email: string
   /** The account, and the parts of its state that must not change before the link is used. */
   account?: Pick<Account, 'id'> & { epoch?: number | undefined; email?: string | undefined }
+  /** The hash of the browser that asked, in base64url. */
   browserHash?: string | undefined
   hasCode?: boolean
   data?: Record<string, unknown>
