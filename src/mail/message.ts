@@ -1,5 +1,6 @@
 import MailComposer from 'nodemailer/lib/mail-composer'
 import { type Mailbox, wireAddress } from '../config/mailboxes.ts'
+import { sha256 } from '../crypto/digests.ts'
 import type { Mail } from '../stores/operations/letters.ts'
 
 /** A message as it goes to the mail server, and the addresses that the server is told. */
@@ -28,6 +29,7 @@ export async function build(mail: Mail, headers: Headers): Promise<Message | und
     ...(headers.replyTo && { replyTo: named(headers.replyTo) }),
     subject: oneLine(mail.subject),
     messageId: headers.messageId,
+    baseBoundary: sha256(headers.messageId).toString('hex').slice(0, 24), // the same bytes for each attempt
     date: headers.date,
     headers: {
       // RFC 3834 §5: an answering machine must not answer, and some do only if they see the second header.
@@ -55,6 +57,7 @@ export function oneLine(text: string): string {
     .replace(/[\p{Cc}\p{Zl}\p{Zp}]+/gu, ' ')
     .replace(/[\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]/g, '')
     .replace(/\p{Cs}/gu, '\ufffd')
+    .replaceAll('=?', '= ?') // otherwise a mail program would decode what looks like an encoded word (RFC 2047)
     .trim()
   const characters = Array.from(line)
   return characters.length <= longestLine ? line : `${characters.slice(0, longestLine - 1).join('')}…`
