@@ -147,7 +147,7 @@ describe('a group', () => {
     expect([...((await groupsOf('many@example.com')) as string[])].sort()).toEqual([...names].sort())
   })
 
-  test('is not added to a claim that is no list, and has a name that can be read', async () => {
+  test('is not added to a claim that has another type than a list, and has a readable name', async () => {
     await postern.createAccount('odd@example.com', { groups: 'staff' })
     await expect(change('add-to-group', 'odd@example.com', 'admins')).rejects.toThrow('not a list')
     expect(await groupsOf('odd@example.com')).toBe('staff')
