@@ -1,6 +1,6 @@
 import nunjucks from 'nunjucks'
 import { allLanguages, type Language, languages } from '../languages/index.ts'
-import { templates, versionOfAssets } from './assets.ts'
+import { integrityOfScript, templates, versionOfAssets } from './assets.ts'
 import { createFilters } from './filters.ts'
 import { type ViewName, type Views, viewNames } from './pages/index.ts'
 import { named, type Texts, texts as translations } from './texts/index.ts'
@@ -26,6 +26,7 @@ export function createViews({
     throwOnUndefined: true,
   })
   environment.addGlobal('assetsVersion', assetsVersion)
+  environment.addGlobal('scriptIntegrity', integrityOfScript())
   environment.addGlobal('service', service)
   const words = named(texts, service)
   const filters = new Map(allLanguages.map((language) => [language, createFilters(language, words[language])]))

@@ -20,7 +20,7 @@ const sizes = [
 ]
 const only = process.argv.slice(2) // names of pages; none means all
 
-const images = join(import.meta.dirname, '../../docs/images')
+const images = process.env['IMAGES'] ?? join(import.meta.dirname, '../../docs/images')
 const dataDir = await mkdtemp(join(tmpdir(), 'postern-screenshots-'))
 await mkdir(images, { recursive: true })
 const server = await serve(
@@ -42,7 +42,7 @@ try {
         if (only.length > 0 && !only.includes(name)) return
         await page.screenshot({
           path: join(images, `${name}-${colorScheme}-${viewport.width}.png`),
-          fullPage: true,
+          fullPage: (await page.locator('.bar').count()) === 0, // a sticky bar is where it is on a screen
           caret: 'hide',
         })
       })

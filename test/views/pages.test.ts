@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { allLanguages, languages } from '../../src/languages/index.ts'
-import { assets, versionOfAssets } from '../../src/views/assets.ts'
+import { assets, integrityOfScript, versionOfAssets } from '../../src/views/assets.ts'
 import type { ViewName, Views } from '../../src/views/pages/index.ts'
 import { createViews } from '../../src/views/render.ts'
 import { english } from '../../src/views/texts/index.ts'
@@ -13,10 +13,10 @@ import {
   formsOf,
   names,
   noLinks,
-  onlyScript,
   openid,
   published,
   stranger,
+  withoutOwnScripts,
 } from '../support/page-examples.ts'
 
 const views = createViews()
@@ -34,7 +34,7 @@ function withHostileText<Value>(value: Value): Value {
 }
 
 function replaced<Value>(value: Value, key: string): Value {
-  const codes = ['error', 'reason', 'outcome', 'code', 'kind']
+  const codes = ['error', 'reason', 'outcome', 'code', 'kind', 'claim']
   if (typeof value === 'string') {
     const isCode =
       codes.includes(key) || (key === 'name' && Object.hasOwn({ ...english.scopes, ...english.claims }, value))
@@ -76,7 +76,7 @@ describe.each(names)('the %s page', (name) => {
 
   test('escapes every string in it', () => {
     for (const page of pagesOf(name, withHostileText)) {
-      expect(name === 'submitting' ? page.replace(onlyScript, '') : page).not.toContain('<script')
+      expect(withoutOwnScripts(page)).not.toContain('<script')
       expect(page).not.toContain('alert("x")')
     }
   })
@@ -142,13 +142,13 @@ describe('the consent page', () => {
   const page = (data: Partial<Views['consent']>) => render('consent', { ...examples['consent'], ...data })
 
   test('sends a required scope although its checkbox is disabled', () => {
-    const html = page({ scopes: [openid], claims: [], resources: [] })
+    const html = page({ scopes: [openid, email], claims: [], resources: [] })
     expect(html).toMatch(/type="checkbox" name="scope" value="openid"\s+checked disabled\s/)
     expect(html).toContain('<input type="hidden" name="scope" value="openid">')
   })
 
   test('lets the person choose a scope that is not required', () => {
-    const html = page({ scopes: [email], claims: [], resources: [] })
+    const html = page({ scopes: [email, email], claims: [], resources: [] })
     expect(html).toMatch(/type="checkbox" name="scope" value="email"/)
     expect(html).not.toMatch(/checked|disabled|type="hidden" name="scope"/)
     expect(html).toContain('<bdi>ada@example.com</bdi>')
@@ -351,7 +351,9 @@ test.each(allLanguages)('a page is in the language of the person who reads it: %
 test('assets are addressed by a version of their content', () => {
   const page = render('home', examples.home)
   const paths = [...page.matchAll(/"\/assets\/([^?"]+)\?v=([^"]+)"/g)]
-  expect(paths.map(([, file]) => file)).toEqual(['favicon.svg', 'postern.css'])
+  const sheets = ['postern.css', 'parts.css', 'consent.css', 'preferences.css']
+  expect(paths.map(([, file]) => file)).toEqual(['favicon.svg', ...sheets, 'postern.js'])
+  expect(page).toContain(`integrity="${integrityOfScript()}"`)
   for (const [, file = '', version] of paths) {
     expect(existsSync(join(assets, file))).toBe(true)
     expect(version).toBe(versionOfAssets())
