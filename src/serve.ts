@@ -1,4 +1,5 @@
 import type { RequestListener } from 'node:http'
+import { createActing } from './accounts/acting.ts'
 import { operations } from './admin/operations/index.ts'
 import { assemble, type Postern, type PosternOptions } from './assemble/index.ts'
 import { version } from './assemble/version.ts'
@@ -18,6 +19,7 @@ import { startSweeping } from './jobs/sweep.ts'
 import { publishedKids } from './keys/keyring.ts'
 import { type KeyWatch, watchKeys } from './keys/watch.ts'
 import { unseen } from './log/progress.ts'
+import { registerAccountPages } from './oidc/clients/account-pages.ts'
 import { createClientUses, noteUses } from './oidc/clients/last-used.ts'
 import { lifetimes } from './oidc/lifetimes.ts'
 import { pairwiseSubjects } from './oidc/pairwise.ts'
@@ -37,6 +39,7 @@ export async function serve(config: Config, options: PosternOptions): Promise<Ru
     started.adopt(await lockIssuer(database, config.ISSUER), (lock) => lock.stop())
   }
   await warnOfMisnamedScopes(db, log)
+  await registerAccountPages(db, config.ISSUER)
 
   const status: Status = { isStopping: false, watch: undefined }
   const uses = createClientUses({ db, clients: postern.clients, log })
@@ -114,8 +117,9 @@ function handlersOf({
   uses: ReturnType<typeof createClientUses>
   refusedRequests: ReturnType<typeof createRefusedRequests>
 }): () => RequestListener {
-  const { database, storage, render } = postern
+  const { database, storage, render, brand } = postern
   const { throttleKey, csrfKey } = postern.keyring
+  const act = createActing({ db: database.db, envelope: storage.envelope })
   const allowances = createAllowances(config) // new keys do not reset the counts
   const signIn = createBrowserSignIn({
     issuer: config.ISSUER,
@@ -129,6 +133,7 @@ function handlersOf({
       provider,
       storage,
       render,
+      brand,
       log,
       issuer: config.ISSUER,
       version,
@@ -147,6 +152,7 @@ function handlersOf({
         : undefined,
       csrf: createCsrf({ issuer: config.ISSUER, key: csrfKey }),
       signIn,
+      act,
       resourceServers: postern.resourceServers,
       findStoppedSignIn: postern.findStoppedSignIn,
       grantLifetimeSeconds: lifetimes(config).grant,

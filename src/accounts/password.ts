@@ -1,18 +1,26 @@
 import { z } from 'zod'
+import type { Config } from '../config/index.ts'
 import { secret } from '../secret.ts'
 import type { AuditedTx } from '../stores/operations/audit.ts'
 import * as accounts from '../stores/people/accounts.ts'
 
-const shortest = 8 // NIST SP 800-63B §3.1.1.2 requires at least this
-const longest = 1_024
+const longest = 1_024 // code units; checkPassword says whether an account may have it
 
-/** A password that an account may have. */
+/** A password, as it is typed. */
 export const password = z
   .string()
-  .min(shortest, `must have at least ${shortest} characters`)
+  .min(1)
   .max(longest)
   .transform((value) => secret(value))
   .meta({ secret: true })
+
+/** Returns the parts of the settings that checkPassword compares a password with. */
+export function rulesFor({ ISSUER, PASSWORD_MIN_LENGTH }: Pick<Config, 'ISSUER' | 'PASSWORD_MIN_LENGTH'>): {
+  serviceName: string
+  minLength: number
+} {
+  return { serviceName: `Postern ${new URL(ISSUER).hostname}`, minLength: PASSWORD_MIN_LENGTH }
+}
 
 /**
  * Sets the password of an account and signs it out everywhere, because somebody who knew the old password may be signed

@@ -1,5 +1,6 @@
 import type Provider from 'oidc-provider'
 import type { Logger } from 'pino'
+import { type CurrentBrand, createBrand } from '../brand/index.ts'
 import type { Config } from '../config/index.ts'
 import { createPasswords, type Passwords } from '../crypto/passwords.ts'
 import type { OpenDatabase } from '../database/open.ts'
@@ -29,6 +30,7 @@ export type Postern = {
   clients: ClientCache
   resourceServers: ResourceServers
   passwords: Passwords
+  brand: CurrentBrand
   render: Render
   findStoppedSignIn: FindStoppedSignIn
   close(): Promise<void>
@@ -70,7 +72,8 @@ export async function assemble(config: Config, options: PosternOptions): Promise
     userCodeKey: keyring.userCodeKey,
     reuseWindowSeconds: config.REFRESH_TOKEN_REUSE_WINDOW_SECONDS,
   })
-  const { render } = createViews()
+  const brand = createBrand(config)
+  const { render } = createViews({ brand })
   const findStoppedSignIn = createFindStoppedSignIn({ storage })
   const providerWith = createProviders({
     config,
@@ -101,6 +104,7 @@ export async function assemble(config: Config, options: PosternOptions): Promise
     clients,
     resourceServers,
     passwords: createPasswords(),
+    brand,
     render,
     findStoppedSignIn,
     close: () => kept.disposeAsync(),

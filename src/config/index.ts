@@ -1,7 +1,9 @@
 import { z } from 'zod'
 import { maskDatabaseUrl } from './database-url.ts'
 import { inPlainWords } from './plain-words.ts'
+import { accountMistakes, accountSettings } from './settings/accounts.ts'
 import { auditSettings } from './settings/audit.ts'
+import { brandMistakes, brandSettings } from './settings/brand.ts'
 import { databaseMistakes, databaseSettings } from './settings/database.ts'
 import { keyServiceMistakes, keyServiceSettings } from './settings/key-service.ts'
 import { keyMistakes, keySettings } from './settings/keys.ts'
@@ -16,12 +18,14 @@ import { closest } from './suggestions.ts'
 /** The groups of settings, under the headings they have in docs/configuration.md. */
 export const settingGroups = {
   Server: serverSettings,
+  Brand: brandSettings,
   Log: logSettings,
   Database: databaseSettings,
   Keys: keySettings,
   'Signing keys in a PKCS #11 token': keyServiceSettings,
   Lifetimes: lifetimeSettings,
   Protocol: protocolSettings,
+  Accounts: accountSettings,
   Registration: registrationSettings,
   Limits: limitSettings,
   Audit: auditSettings,
@@ -31,12 +35,14 @@ export const settingGroups = {
 export const environment = z
   .object({
     ...serverSettings,
+    ...brandSettings,
     ...logSettings,
     ...databaseSettings,
     ...keySettings,
     ...keyServiceSettings,
     ...lifetimeSettings,
     ...protocolSettings,
+    ...accountSettings,
     ...registrationSettings,
     ...limitSettings,
     ...auditSettings,
@@ -45,6 +51,8 @@ export const environment = z
     (env, context) => {
       const mistakes = [
         ...serverMistakes(env),
+        ...brandMistakes(env),
+        ...accountMistakes(env),
         ...databaseMistakes(env),
         ...keyMistakes(env),
         ...keyServiceMistakes(env),

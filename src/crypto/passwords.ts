@@ -1,4 +1,6 @@
 import argon2 from 'argon2'
+import type { PasswordHash } from './password-hashes/index.ts'
+import * as passwordHashes from './password-hashes/index.ts'
 import { createTurns } from './turns.ts'
 
 // OWASP Password Storage Cheat Sheet: argon2id, 19 MiB, two passes, one lane.
@@ -23,7 +25,7 @@ export class TooBusy extends Error {
 
 export type Verified = {
   matches: boolean
-  /** A hash of the same password to store instead, if the old one has outdated parameters. */
+  /** A hash of the same password to store instead, if the old one is of another kind or has outdated parameters. */
   renewed: string | undefined
 }
 
@@ -41,13 +43,18 @@ export type Passwords = {
  * Returns the same form of a password however it is typed (NIST SP 800-63B-4 §3.1.1.2, RFC 8265 §4.2.2): devices differ
  * in how they compose an accented letter, and in the space that they insert.
  */
-function prepared(password: string): string {
+export function preparedPassword(password: string): string {
   return password.replace(/\p{Zs}/gu, ' ').normalize('NFC')
 }
 
 /** Returns another form that an older hash may be of: the password as typed, otherwise decomposed. */
 function formerForm(password: string): string | undefined {
-  return [password, password.normalize('NFD')].find((form) => form !== prepared(password))
+  return [password, password.normalize('NFD')].find((form) => form !== preparedPassword(password))
+}
+
+/** Returns whether a hash is one that `hash` would make today. */
+function isCurrent({ kind }: PasswordHash, hashed: string): boolean {
+  return kind === 'argon2' && hashed.startsWith('$argon2id$') && !argon2.needsRehash(hashed, parameters)
 }
 
 /**
@@ -60,18 +67,20 @@ export function createPasswords(): Passwords {
   const inOwnTurn = createTurns({ atOnce: concurrency.administration, longestQueue, refusal })
 
   return {
-    hash: (password) => inOwnTurn(() => argon2.hash(prepared(password), parameters)),
+    hash: (password) => inOwnTurn(() => argon2.hash(preparedPassword(password), parameters)),
     // Renewed in the same turn: otherwise it would wait a second time, and a full queue would refuse a correct
     // password.
     verify: (hashed, password, { isSuspect = false } = {}) =>
       inTurn(
         async () => {
-          const form = prepared(password)
-          const isKnown = await argon2.verify(hashed, form)
+          const stored = passwordHashes.read(hashed)
+          if ('problem' in stored) throw new Error(`A stored password hash ${stored.problem}.`)
+          const form = preparedPassword(password)
+          const isKnown = await stored.matches(form)
           const former = formerForm(password)
-          const isKnownAsFormer = !isKnown && former !== undefined && (await argon2.verify(hashed, former))
+          const isKnownAsFormer = !isKnown && former !== undefined && (await stored.matches(former))
           const matches = isKnown || isKnownAsFormer
-          const isOutdated = isKnownAsFormer || (isKnown && argon2.needsRehash(hashed, parameters))
+          const isOutdated = isKnownAsFormer || (isKnown && !isCurrent(stored, hashed))
           return { matches, renewed: isOutdated ? await argon2.hash(form, parameters) : undefined }
         },
         isSuspect ? longestForSuspects : longestQueue,

@@ -11,11 +11,29 @@ export type Schema = {
     email_verified: boolean
     profile: Json
     epoch: Generated<number>
+    terms_version: string | null
+    terms_accepted_at: Moment | null
     disabled_at: Moment | null
+    deletion_at: Generated<Moment | null>
     created_at: Moment
     updated_at: Moment
   }
   password_credentials: { account_id: string; hash: string; updated_at: Moment }
+  confirmations: {
+    id_hash: Buffer
+    purpose: string
+    account_id: string | null
+    account_epoch: number | null
+    account_email: string | null
+    email: string
+    browser_hash: Buffer | null
+    code_hash: Buffer | null
+    attempts: Generated<number>
+    data_sealed: string | null
+    created_at: Moment
+    expires_at: Moment
+    redeemed_at: Moment | null
+  }
   clients: {
     id: string
     metadata: Json
@@ -32,6 +50,7 @@ export type Schema = {
     unused_expires_at: Moment | null
     disabled_at: Moment | null
     deleted_at: Moment | null
+    built_in: Generated<boolean>
     created_at: Moment
     updated_at: Moment
   }
@@ -64,6 +83,7 @@ export type Schema = {
     owns_client: Generated<boolean>
     token_type_header: Generated<string>
     serves_userinfo: Generated<boolean>
+    scope_texts: Json
     created_at: Moment
     updated_at: Moment
   }
@@ -74,6 +94,7 @@ export type Schema = {
     payload: Json
     shown: Json
     expires_at: Moment
+    last_used_at: Generated<Moment | null>
     created_at: Moment
     updated_at: Moment
   }
@@ -86,6 +107,10 @@ export type Schema = {
     authorizations: Json
     expires_at: Moment
     destroyed_at: Moment | null
+    user_agent: string | null
+    first_address: string | null
+    last_address: string | null
+    last_seen_at: Moment | null
     created_at: Moment
   }
   artifacts: {

@@ -1,6 +1,7 @@
 import Router from '@koa/router'
 import type Provider from 'oidc-provider'
 import type { Logger } from 'pino'
+import type { CurrentBrand } from '../brand/index.ts'
 import { randomId } from '../crypto/digests.ts'
 import type { Db } from '../database/schema.ts'
 import type { Language } from '../languages/index.ts'
@@ -9,11 +10,14 @@ import { readerOf } from '../oidc/request/reader.ts'
 import type { Storage } from '../oidc/request/storage.ts'
 import type { Secret } from '../secret.ts'
 import type { Render } from '../views/render.ts'
+import type { AccountDependencies } from './account/dependencies.ts'
+import { accountRoutes } from './account/routes.ts'
 import type { Allowances } from './allowances.ts'
 import { problemDetails } from './api/problems.ts'
 import { type AdminDependencies, adminRoutes } from './api/routes.ts'
 import { assetRoutes } from './assets.ts'
 import { isByClient, logBadEnd } from './bad-ends.ts'
+import { brandRoutes } from './brand.ts'
 import { devicePolling } from './engine/device-polling.ts'
 import { cacheableJwks, type PublishedKeys } from './engine/jwks.ts'
 import { type OpenRegistrations, openRegistration } from './engine/open-registration.ts'
@@ -29,6 +33,7 @@ import { ownUserCodesOnly, throttleUserCodes } from './engine/user-codes.ts'
 import { healthRoutes } from './health.ts'
 import type { InteractionDependencies } from './interactions/dependencies.ts'
 import { interactionRoutes } from './interactions/routes.ts'
+import { languageRoutes } from './language-choice.ts'
 import { logoRoutes } from './logos.ts'
 import { browserCookies } from './middleware/browser.ts'
 import { emptyResponses } from './middleware/empty-responses.ts'
@@ -43,11 +48,13 @@ import { securityHeaders } from './middleware/security-headers.ts'
 import type { RefusedRequests } from './refused-requests.ts'
 
 export type AppDependencies = InteractionDependencies &
+  AccountDependencies &
   AdminDependencies & {
     db: Db
     provider: Provider
     storage: Storage
     render: Render
+    brand: CurrentBrand
     log: Logger
     issuer: string
     version: string
@@ -87,6 +94,8 @@ export function createApp(dependencies: AppDependencies): ReturnType<Provider['c
   home.get('/', (ctx) => {
     ctx.body = render(readerOf(ctx), 'home', { issuer, version })
   })
+  // A password manager opens this to let a person change a password (W3C, A Well-Known URL for Changing Passwords §3).
+  home.get('/.well-known/change-password', (ctx) => ctx.redirect('/account/password'))
 
   // For every answer. The log is outermost, since it shows the final status, the time of everything below, and the
   // reason that explainRefusals finds. Headers are set before anything can fail, so that error pages have them too.
@@ -116,9 +125,11 @@ export function createApp(dependencies: AppDependencies): ReturnType<Provider['c
 
   // Routes without the engine. They come before the unit of work, because they stage no writes.
   provider.use(healthRoutes({ db, hasCurrentKeys: dependencies.jwks.isCurrent, isStopping }).routes())
+  provider.use(brandRoutes(dependencies).routes())
   provider.use(assetRoutes().routes())
   provider.use(logoRoutes({ db }).routes())
   provider.use(home.routes())
+  provider.use(languageRoutes({ issuer, csrf: dependencies.csrf }).routes())
   provider.use(adminRoutes(dependencies).routes())
 
   // Around everything that writes. The page that posts an answer to an app is made after the unit of work has committed
@@ -141,6 +152,9 @@ export function createApp(dependencies: AppDependencies): ReturnType<Provider['c
   // The interactions, and after them the engine, which continues an interaction only in the browser that began it.
   provider.use(refuseStrays(dependencies))
   provider.use(interactionRoutes(dependencies).routes())
+
+  // The pages about a person's own account. They need the session, which is found inside the unit of work.
+  provider.use(accountRoutes(dependencies).routes())
 
   provider.on('server_error', (ctx, error) => {
     log.error({ err: error, requestId: ctx.state['requestId'] }, 'the engine failed')

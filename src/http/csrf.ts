@@ -14,11 +14,15 @@ export type Csrf = {
   assertOwnSite(ctx: Context): void
   /** Throws a 403 unless the form belongs to this interaction and was sent from our own page. */
   assertOwnForm(ctx: Context, uid: string, form: { uid: string; csrf: string }): void
+  /** Returns the token of the forms that a signed-in person is shown, by the uid of their session. */
+  tokenOfSession(sessionUid: string): string
+  /** Throws a 403 unless the form was sent from our own page in this session. */
+  assertOfSession(ctx: Context, sessionUid: string, token: string): void
 }
 
 /**
- * Protects the forms of interactions. The token is bound to the interaction and to its browser. If
- * the browser names the site that a form came from, it must be this server.
+ * Protects forms. The token of an interaction is bound to it and to its browser, and that of a signed-in person to their
+ * session. If the browser names the site that a form came from, it must be this server.
  */
 export function createCsrf({ issuer, key }: { issuer: string; key: Secret<Buffer> }): Csrf {
   const { origin } = new URL(issuer)
@@ -37,16 +41,28 @@ export function createCsrf({ issuer, key }: { issuer: string; key: Secret<Buffer
     }
   }
 
+  const tokenOfSession = (sessionUid: string) => keyedHash(key, `session\0${sessionUid}`).toString('base64url')
+
   return {
     tokenFor,
+    tokenOfSession,
     assertOwnSite,
     assertOwnForm(ctx, uid, form) {
       assertOwnSite(ctx)
-      const expected = Buffer.from(tokenFor(uid))
-      const given = Buffer.from(form.csrf)
-      if (form.uid !== uid || given.length !== expected.length || !timingSafeEqual(given, expected)) {
+      if (form.uid !== uid || !isSame(form.csrf, tokenFor(uid))) {
         ctx.throw(403, 'The form does not belong to this sign-in.', { page })
       }
     },
+    assertOfSession(ctx, sessionUid, token) {
+      assertOwnSite(ctx)
+      if (!isSame(token, tokenOfSession(sessionUid))) {
+        ctx.throw(403, 'The form does not belong to this session.', { page })
+      }
+    },
   }
+}
+
+function isSame(given: string, expected: string): boolean {
+  const [one, other] = [Buffer.from(given), Buffer.from(expected)]
+  return one.length === other.length && timingSafeEqual(one, other)
 }

@@ -35,6 +35,8 @@ export type Keyring = {
   userCodeKey: Secret<Buffer>
   throttleKey: Secret<Buffer>
   csrfKey: Secret<Buffer>
+  /** Hashes the codes that are sent by mail, which are too short for a plain hash. */
+  confirmationKey: Secret<Buffer>
 }
 
 /** Loads the keys. Generates missing ones on the first start. */
@@ -66,6 +68,7 @@ export async function load(dependencies: RotationDependencies): Promise<Keyring>
     userCodeKey: deriveKey(pepper, 'user codes'),
     throttleKey: deriveKey(pepper, 'throttle keys'),
     csrfKey: deriveKey(pepper, 'csrf tokens'),
+    confirmationKey: deriveKey(pepper, 'confirmation codes'),
   }
 }
 

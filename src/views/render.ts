@@ -1,4 +1,5 @@
 import nunjucks from 'nunjucks'
+import { type CurrentBrand, createBrand } from '../brand/index.ts'
 import { allLanguages, type Language, languages } from '../languages/index.ts'
 import { integrityOfScript, templates, versionOfAssets } from './assets.ts'
 import { createFilters } from './filters.ts'
@@ -13,12 +14,11 @@ export type Render = <Name extends ViewName>(reader: Reader, name: Name, data: V
 /** Reads and compiles every template, so that a broken one stops the start instead of a request. */
 export function createViews({
   assetsVersion = versionOfAssets(),
-  service = 'Postern',
+  brand: currentBrand = createBrand({ ISSUER: 'http://localhost:3000', BRAND_NAME: 'Postern' }),
   texts = translations,
 }: {
   assetsVersion?: string | undefined
-  /** The name of this service, wherever a text has `{service}`. */
-  service?: string | undefined
+  brand?: CurrentBrand | undefined
   texts?: Record<Language, Texts> | undefined
 } = {}): { render: Render } {
   const environment = new nunjucks.Environment(new nunjucks.FileSystemLoader(templates), {
@@ -27,12 +27,18 @@ export function createViews({
   })
   environment.addGlobal('assetsVersion', assetsVersion)
   environment.addGlobal('scriptIntegrity', integrityOfScript())
-  environment.addGlobal('service', service)
-  const words = named(texts, service)
-  const filters = new Map(allLanguages.map((language) => [language, createFilters(language, words[language])]))
+  let spoken = wordsFor(currentBrand().name)
+
+  /** Returns the texts and the filters of every language. The texts have the name of this service in them. */
+  function wordsFor(service: string) {
+    const words = named(texts, service)
+    const filters = new Map(allLanguages.map((language) => [language, createFilters(language, words[language])]))
+    return { service, words, filters }
+  }
 
   /** Sets the language of the page that is rendered next. A page is rendered in one go, so no other comes in between. */
   function speak(language: Language): void {
+    const { words, filters } = spoken
     const globals = { lang: language, dir: languages[language], texts: words[language] }
     for (const [name, value] of Object.entries(globals)) environment.addGlobal(name, value)
     for (const [name, filter] of Object.entries(filters.get(language) ?? {})) environment.addFilter(name, filter)
@@ -43,8 +49,10 @@ export function createViews({
 
   return {
     render({ language }, name, data) {
+      const brand = currentBrand()
+      if (brand.name !== spoken.service) spoken = wordsFor(brand.name)
       speak(language)
-      return environment.render(`${name}.njk`, data)
+      return environment.render(`${name}.njk`, { ...data, brand })
     },
   }
 }

@@ -7,7 +7,7 @@ import { headersOfEvery } from '../../src/http/middleware/security-headers.ts'
 import { assets, integrityOfScript, templates } from '../../src/views/assets.ts'
 import { createFilters } from '../../src/views/filters.ts'
 import { english, named } from '../../src/views/texts/index.ts'
-import { account, client } from '../support/page-examples.ts'
+import { account, client, fullBrand } from '../support/page-examples.ts'
 
 const types: Record<string, string> = { '.css': 'text/css', '.js': 'text/javascript', '.svg': 'image/svg+xml' }
 
@@ -19,7 +19,14 @@ export function renderParts({ dir = 'ltr' }: { dir?: 'ltr' | 'rtl' } = {}): stri
   })
   const texts = named(english, 'Postern')
   const scriptIntegrity = integrityOfScript()
-  const globals = { lang: 'en', dir, texts, service: 'Postern', assetsVersion: '1', scriptIntegrity }
+  const globals = {
+    lang: 'en',
+    dir,
+    texts,
+    brand: { ...fullBrand, name: 'Postern' },
+    assetsVersion: '1',
+    scriptIntegrity,
+  }
   for (const [name, value] of Object.entries(globals)) environment.addGlobal(name, value)
   for (const [name, filter] of Object.entries(createFilters('en', texts))) environment.addFilter(name, filter)
   return environment.render('parts.njk', { client, person: account, icons: iconNames() })

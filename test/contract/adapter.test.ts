@@ -534,6 +534,7 @@ describe('the sweep', () => {
     throttles: 'key_hash',
     idempotency_keys: 'key_hash',
     refused_requests: 'request_id',
+    confirmations: 'id_hash',
     outbox: 'id',
     sessions: 'uid',
     artifacts: 'id_hash',
@@ -552,6 +553,8 @@ describe('the sweep', () => {
       select sha256($1::bytea), 'AccessToken', '{}', $2, now()`,
     refused_requests: `insert into refused_requests
       select encode($1::bytea, 'hex'), now(), null, 'GET', '/', 400, '{}', $2`,
+    confirmations: `insert into confirmations (id_hash, purpose, email, created_at, expires_at)
+      select sha256($1::bytea), 'sign-in', '', now(), $2`,
     outbox: `insert into outbox (id, kind, recipient, sealed, created_at, next_attempt_at, deadline_at, expires_at)
       select encode($1::bytea, 'hex'), 'test', 'ada@example.com', 'v1', now(), now(), now(), $2`,
     audit_events: `insert into audit_events (occurred_at, type, expires_at)

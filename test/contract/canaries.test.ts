@@ -49,7 +49,7 @@ const everyKind = [
   'setting: ENCRYPTION_KEYS that are wrong', 'setting: PKCS11_PIN', 'encryption.key that is damaged',
   'password of the embedded database', 'password of another database',
   'keyring: privateJwk', 'keyring: cookieKeys', 'keyring: dpopNonceSecret', 'keyring: pairwiseSalt',
-  'keyring: userCodeKey', 'keyring: throttleKey', 'keyring: csrfKey',
+  'keyring: userCodeKey', 'keyring: throttleKey', 'keyring: csrfKey', 'keyring: confirmationKey',
   'stored key: RS256', 'stored key: PS256', 'stored key: ES256', 'stored key: EdDSA', 'stored key: cookie-key',
   'stored key: dpop-nonce', 'stored key: pairwise-salt', 'stored key: pepper',
   'client_secret', 'previous client_secret', 'replaced client_secret',

@@ -63,7 +63,7 @@ export async function acquire(postern: Postern): Promise<Belongings> {
 /** Returns the secrets among these belongings and of the server, which nobody else may read. */
 export function secretsOf(belongings: Belongings, { keyring }: Postern): string[] {
   const { app, pairwise, machine, selfMade, device, tokens, cookies } = belongings
-  const { cookieKeys, dpopNonceSecret, pairwiseSalt, userCodeKey, throttleKey, csrfKey } = keyring
+  const { cookieKeys, dpopNonceSecret, pairwiseSalt, userCodeKey, throttleKey, csrfKey, confirmationKey } = keyring
   return [
     password,
     ...[app, pairwise, machine, selfMade].map((client) => String(client['client_secret'])),
@@ -74,7 +74,7 @@ export function secretsOf(belongings: Belongings, { keyring }: Postern): string[
     ...[...cookies.values()].map(({ value }) => value),
     ...privateJwks(keyring).map(({ d, priv }) => String(d ?? priv)),
     ...cookieKeys.reveal(),
-    ...[dpopNonceSecret, pairwiseSalt, userCodeKey, throttleKey, csrfKey].map((key) =>
+    ...[dpopNonceSecret, pairwiseSalt, userCodeKey, throttleKey, csrfKey, confirmationKey].map((key) =>
       key.reveal().toString('base64url'),
     ),
   ]

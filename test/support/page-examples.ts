@@ -1,5 +1,18 @@
+import { createBrand } from '../../src/brand/index.ts'
 import type { ViewName, Views } from '../../src/views/pages/index.ts'
 import { english } from '../../src/views/texts/index.ts'
+
+/** A brand with everything that a page can show of one, except for a logo. */
+export const fullBrand = createBrand({
+  ISSUER: 'https://id.example',
+  BRAND_NAME: 'Acme',
+  BRAND_ACCENT: '#ffff00',
+  BRAND_HELP_URL: 'https://acme.example/help?a=1&b="2"',
+  BRAND_SUPPORT_EMAIL: 'help@acme.example',
+  BRAND_PRIVACY_URL: 'https://acme.example/privacy',
+  BRAND_TERMS_URL: 'https://acme.example/terms',
+  BRAND_IMPRINT_URL: 'https://acme.example/imprint',
+})()
 
 export const interaction = { uid: 'uid-1', csrf: 'token-1' }
 export const client = {
@@ -49,6 +62,7 @@ export const examples: Views = {
     reason: undefined,
   },
   'continue-as': { ...interaction, client, account },
+  account: { csrf: 'token-1', account },
   consent: {
     ...interaction,
     client: { ...client, ...noLinks },
@@ -119,6 +133,7 @@ export const variants: { [Name in ViewName]: readonly Partial<Views[Name]>[] } =
     { client: stranger },
     { client: { ...stranger, host: 'com.example.app:' } },
   ],
+  account: [{ account: { name: '', email: 'ada@example.com' } }],
   'continue-as': [{ account: { name: '', email: 'ada@example.com' } }, { client: stranger }, { client: published }],
   consent: [
     ...keys(english.consent.errors).map((error) => ({ error })),

@@ -1,8 +1,5 @@
-import { existsSync } from 'node:fs'
-import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { allLanguages, languages } from '../../src/languages/index.ts'
-import { assets, integrityOfScript, versionOfAssets } from '../../src/views/assets.ts'
 import type { ViewName, Views } from '../../src/views/pages/index.ts'
 import { createViews } from '../../src/views/render.ts'
 import { english } from '../../src/views/texts/index.ts'
@@ -95,6 +92,7 @@ describe.each(names)('the %s page', (name) => {
   test('throws when a value that it shows is missing', () => {
     const shown: { [Name in ViewName]: readonly string[] } = {
       'sign-in': ['uid', 'csrf', 'email', 'client', 'client.name'],
+      account: ['account.email'],
       'continue-as': ['uid', 'csrf', 'client', 'client.name', 'account.email'],
       consent: ['uid', 'csrf', 'client', 'client.name', 'account.email'],
       'device-code': ['action', 'xsrf'],
@@ -346,16 +344,4 @@ test('the error page shows an OAuth error only for the code "protocol"', () => {
 test.each(allLanguages)('a page is in the language of the person who reads it: %s', (language) => {
   const page = views.render({ language }, 'home', examples.home)
   expect(page).toContain(`<html lang="${language}" dir="${languages[language]}">`)
-})
-
-test('assets are addressed by a version of their content', () => {
-  const page = render('home', examples.home)
-  const paths = [...page.matchAll(/"\/assets\/([^?"]+)\?v=([^"]+)"/g)]
-  const sheets = ['postern.css', 'parts.css', 'consent.css', 'preferences.css']
-  expect(paths.map(([, file]) => file)).toEqual(['favicon.svg', ...sheets, 'postern.js'])
-  expect(page).toContain(`integrity="${integrityOfScript()}"`)
-  for (const [, file = '', version] of paths) {
-    expect(existsSync(join(assets, file))).toBe(true)
-    expect(version).toBe(versionOfAssets())
-  }
 })

@@ -4,12 +4,12 @@ import { describe, expect, test } from 'vitest'
 import { scopes } from '../../src/oidc/scopes.ts'
 import { createViews } from '../../src/views/render.ts'
 import { english, named, type Texts, texts } from '../../src/views/texts/index.ts'
-import { client, examples, formsOf, names } from '../support/page-examples.ts'
+import { client, examples, formsOf, fullBrand, names } from '../support/page-examples.ts'
 
 const repository = join(import.meta.dirname, '../..')
 const inEnglish = { language: 'en' } as const
 /** Returns the same views with other English texts. */
-const viewsWith = (en: Texts) => createViews({ texts: { ...texts, en } })
+const viewsWith = (en: Texts) => createViews({ texts: { ...texts, en }, brand: () => fullBrand })
 
 /** Returns each text with the path to it: `signIn.submit`. */
 function leaves(texts: object, path: readonly string[] = []): { path: string; text: string }[] {
@@ -43,7 +43,7 @@ describe('the texts', () => {
 
   test('have the name of the service in one place', () => {
     expect(JSON.stringify(english)).not.toContain('Postern')
-    for (const page of pagesWith(createViews({ service: 'Ängström & Söhne' }))) {
+    for (const page of pagesWith(createViews({ brand: () => ({ ...fullBrand, name: 'Ängström & Söhne' }) }))) {
       expect(page).toMatch(/<title>[^<]+ · Ängström &amp; Söhne<\/title>/)
       expect(page).not.toMatch(/Postern/)
     }

@@ -1,34 +1,15 @@
 import { z } from 'zod'
-import * as access from '../../accounts/access.ts'
 import { emailAddress } from '../../accounts/email-addresses.ts'
-import * as passwords from '../../accounts/password.ts'
 import * as profile from '../../accounts/profile.ts'
 import * as removal from '../../accounts/removal.ts'
-import type { Tx } from '../../database/schema.ts'
 import * as accounts from '../../stores/people/accounts.ts'
 import { type Operation, OperationError, operation } from '../operation.ts'
 import { listInput, listOutput, page } from '../pagination.ts'
+import { account, find, get, show, shownAccount, unknown } from './found-accounts.ts'
+import { acceptable, newPassword } from './new-passwords.ts'
 
 const email = emailAddress.describe('Email address, which is also the sign-in name.')
-const password = passwords.password.describe('Password.')
-const account = z.string().min(1).max(320).describe('The ID of the account, or its email address.')
 const claims = profile.claims.describe('Further claims as JSON, such as {"given_name":"Ada","groups":["staff"]}.')
-
-const shownAccount = z.object({
-  id: z.string(),
-  email: z.string(),
-  email_verified: z.boolean(),
-  claims: z.record(z.string(), z.unknown()),
-  disabled: z.boolean(),
-})
-
-const show = ({ id, email, emailVerified, profile, isDisabled }: accounts.Account): z.input<typeof shownAccount> => ({
-  id,
-  email,
-  email_verified: emailVerified,
-  claims: profile,
-  disabled: isDisabled,
-})
 
 /** Lists the operations on accounts, which are the people who sign in. */
 export function operations(): Operation[] {
@@ -41,13 +22,14 @@ export function operations(): Operation[] {
       http: { method: 'POST', path: '/accounts', status: 201 },
       input: z.strictObject({
         email,
-        password,
+        password: newPassword,
         name: z.string().max(200).optional().describe('Full name.'),
         email_verified: z.boolean().default(true).describe('Whether the address is known to belong to the person.'),
         claims: claims.optional(),
       }),
       output: shownAccount,
-      prepare: ({ passwords }, input) => passwords.hash(input.password.reveal()),
+      prepare: (dependencies, { email, password, name, claims }) =>
+        acceptable(dependencies, password, { email, name: name ?? claims?.['name'] }),
       async run(context, input, passwordHash) {
         const created = await profile.create(context, {
           email: input.email,
@@ -119,52 +101,6 @@ export function operations(): Operation[] {
 
     operation({
       noun: 'account',
-      verb: 'set-password',
-      summary: 'Set the password of an account and sign it out everywhere',
-      scope: 'postern:accounts',
-      http: { method: 'PUT', path: '/accounts/{account}/password' },
-      input: z.strictObject({ account, password }),
-      output: shownAccount,
-      prepare: ({ passwords }, input) => passwords.hash(input.password.reveal()),
-      async run(context, input, passwordHash) {
-        const found = await get(context.tx, input.account)
-        if (!(await passwords.set(context, found.id, passwordHash))) throw unknown(input.account)
-        return show(found)
-      },
-    }),
-
-    operation({
-      noun: 'account',
-      verb: 'disable',
-      summary: 'Disable an account and end its sessions and tokens',
-      scope: 'postern:accounts',
-      http: { method: 'POST', path: '/accounts/{account}/disable' },
-      input: z.strictObject({ account }),
-      output: shownAccount,
-      async run(context, input) {
-        const found = await get(context.tx, input.account)
-        await access.disable(context, found.id)
-        return show({ ...found, isDisabled: true })
-      },
-    }),
-
-    operation({
-      noun: 'account',
-      verb: 'enable',
-      summary: 'Let a disabled account sign in again',
-      scope: 'postern:accounts',
-      http: { method: 'POST', path: '/accounts/{account}/enable' },
-      input: z.strictObject({ account }),
-      output: shownAccount,
-      async run(context, input) {
-        const found = await get(context.tx, input.account)
-        await access.enable(context, found.id)
-        return show({ ...found, isDisabled: false })
-      },
-    }),
-
-    operation({
-      noun: 'account',
       verb: 'delete',
       summary: 'Delete an account and its sessions, grants and tokens',
       scope: 'postern:accounts',
@@ -207,17 +143,6 @@ export function operations(): Operation[] {
     }),
   ]
 }
-
-async function get(tx: Tx, idOrEmail: string): Promise<accounts.Account> {
-  const account = await find(tx, idOrEmail)
-  if (!account) throw unknown(idOrEmail)
-  return account
-}
-
-const find = (tx: Tx, idOrEmail: string) =>
-  idOrEmail.includes('@') ? accounts.findByEmail(tx, idOrEmail) : accounts.findById(tx, idOrEmail)
-
-const unknown = (idOrEmail: string) => new OperationError('not-found', `There is no account ${idOrEmail}.`)
 
 const emailTaken = (address: string | undefined) =>
   new OperationError('conflict', {

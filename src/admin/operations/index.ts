@@ -1,4 +1,5 @@
 import type { Operation } from '../operation.ts'
+import * as accountAccess from './account-access.ts'
 import * as accounts from './accounts.ts'
 import * as audit from './audit.ts'
 import * as clientSecrets from './client-secrets.ts'
@@ -14,6 +15,7 @@ import * as resources from './resources.ts'
 export function operations(): Operation[] {
   return [
     ...accounts.operations(),
+    ...accountAccess.operations(),
     ...clients.operations(),
     ...clientSecrets.operations(),
     ...resources.operations(),

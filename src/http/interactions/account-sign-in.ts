@@ -24,9 +24,6 @@ export type AccountSignIn = {
   submit: Handler<z.output<typeof signInForm>>
 }
 
-/** The engine's record of a sign-in, with the epoch of the account when the password was verified. */
-type Login = NonNullable<InteractionResults['login']> & { epoch: number }
-
 const busySeconds = 2 // the queue of passwords to verify is a second long
 
 const statusOf = { incomplete: 400, 'wrong-credentials': 401, 'too-many-attempts': 429, busy: 503 } satisfies Record<
@@ -56,7 +53,7 @@ export function accountSignIn({
 
   return {
     async show(ctx, interaction, { error, email, retryAfterSeconds } = {}) {
-      const client = await shownClientOf(provider, interaction)
+      const client = await shownClientOf(provider, interaction, readerOf(ctx))
       const reason = reasonOf(interaction, { isFirst: email === undefined })
       const filledIn = email ?? (await suggestedEmail(interaction))
 
@@ -88,10 +85,7 @@ export function accountSignIn({
         return
       }
       const { accountId, epoch } = outcome
-      await interactions.finish(ctx, interaction, {
-        login: { accountId, epoch, ts: Math.floor(Date.now() / 1000), acr, amr: ['pwd'], remember: true } as Login,
-        select_account: {},
-      })
+      await interactions.signIn(ctx, interaction, { accountId, epoch, acr, amr: ['pwd'] })
     },
   }
 

@@ -11,6 +11,7 @@ const contentSecurityPolicy = (script: string) =>
     `script-src 'report-sample' '${script}'`,
     "style-src 'self'",
     "img-src 'self'",
+    "manifest-src 'self'",
     "base-uri 'none'",
     "frame-ancestors 'none'",
   ].join(';')

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { Logger } from 'pino'
 import type { Db } from '../../database/schema.ts'
-import { readImage } from '../../egress/images.ts'
+import { readImage } from '../../images/formats.ts'
 import * as store from '../../stores/clients/logos.ts'
 
 export type Logos = {

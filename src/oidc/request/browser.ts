@@ -35,3 +35,8 @@ export function isBoundTo(browser: Browser, noted: unknown): boolean {
 function noteOf({ value }: BrowserCookie): string {
   return sha256(value).toString('base64url')
 }
+
+/** Returns the hash that names this browser and one of its interactions, for a link or a code that it asks for. */
+export function askedBy(browser: Browser, uid: string): Buffer {
+  return sha256(`${uid}\0${bind(browser)}`)
+}

@@ -2,7 +2,10 @@ import { CompiledQuery, sql } from 'kysely'
 import type { Db, Row, Tx } from '../../database/schema.ts'
 import type { Position } from '../position.ts'
 
-/** A client as an administrator sees it: in any state except deleted, and never with a secret. */
+/**
+ * A client as an administrator sees it: in any state except deleted, and never with a secret. The built-in clients of
+ * this server are not among them.
+ */
 export type ClientRecord = {
   id: string
   metadata: Record<string, unknown>
@@ -42,6 +45,7 @@ export async function find(db: Db, id: string): Promise<ClientRecord | undefined
     .select(columns)
     .where('id', '=', id)
     .where('deleted_at', 'is', null)
+    .where('built_in', 'is', false)
     .executeTakeFirst()
   return row && toRecord(row)
 }
@@ -52,7 +56,7 @@ export async function list(
   { after, limit }: { after: Position | undefined; limit: number },
 ): Promise<ClientRecord[]> {
   const text = `select ${columns.join(', ')} from clients
-    where deleted_at is null ${after ? 'and (created_at, id) > ($2, $3)' : ''} order by created_at, id limit $1`
+    where deleted_at is null and not built_in ${after ? 'and (created_at, id) > ($2, $3)' : ''} order by created_at, id limit $1`
   const parameters = [limit, ...(after ? [after.at, after.id] : [])]
   const { rows } = await db.executeQuery<ClientRow>(CompiledQuery.raw(text, parameters))
   return rows.map(toRecord)
@@ -75,6 +79,7 @@ export async function listAdministered(db: Db): Promise<ClientRecord[]> {
     .where('deleted_at', 'is', null)
     .where('dynamic', 'is', false)
     .where('document', 'is', false)
+    .where('built_in', 'is', false)
     .orderBy('id')
     .execute()
   return rows.map(toRecord)

@@ -56,6 +56,8 @@ export type NewAccount = {
   emailVerified: boolean
   profile: Record<string, unknown>
   passwordHash: string
+  /** The terms that the person accepted. */
+  terms?: { version: string; acceptedAt: Date } | undefined
 }
 
 /** Creates an account with a password. `'email-taken'` if the address belongs to another account. */
@@ -69,6 +71,8 @@ export async function create(db: Tx, account: NewAccount): Promise<Account | 'em
       email_canonical: canonicalEmail(account.email),
       email_verified: account.emailVerified,
       profile: JSON.stringify(account.profile),
+      terms_version: account.terms?.version ?? null,
+      terms_accepted_at: account.terms?.acceptedAt ?? null,
       disabled_at: null,
       created_at: now,
       updated_at: now,

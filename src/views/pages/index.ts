@@ -1,3 +1,4 @@
+import type { AccountPage } from './account.ts'
 import type { ConsentPage } from './consent.ts'
 import type { ContinueAsPage } from './continue-as.ts'
 import type { DeviceCodePage } from './device-code.ts'
@@ -28,6 +29,7 @@ export type Views = {
   error: ErrorPage
   elsewhere: ElsewherePage
   home: HomePage
+  account: AccountPage
 }
 
 export type ViewName = keyof Views
@@ -46,4 +48,5 @@ export const viewNames = Object.keys({
   error: true,
   elsewhere: true,
   home: true,
+  account: true,
 } satisfies Record<ViewName, true>)

@@ -36,6 +36,7 @@ const keptFor = {
   throttles: 0,
   idempotency_keys: 0,
   refused_requests: 0,
+  confirmations: day,
   outbox: 0,
   sessions: 300,
   artifacts: 300,
@@ -55,6 +56,10 @@ async function add(table: Table, endedAgoSeconds: number): Promise<void> {
     refused_requests: [
       `insert into refused_requests values ($1, now(), null, 'GET', '/', 400, '{}', $2)`,
       [name, expiresAt],
+    ],
+    confirmations: [
+      `insert into confirmations (id_hash, purpose, email, created_at, expires_at) values ($1, 'sign-in', '', now(), $2)`,
+      [hash, expiresAt],
     ],
     outbox: [
       `insert into outbox (id, kind, recipient, sealed, created_at, next_attempt_at, deadline_at, expires_at)

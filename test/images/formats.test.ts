@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { readImage } from '../../src/egress/images.ts'
+import { readImage } from '../../src/images/formats.ts'
 import { gif, jpeg, png, webp } from '../support/images.ts'
 
 const images = {

@@ -1,0 +1,64 @@
+import Router from '@koa/router'
+import type { Context } from 'koa'
+import type { z } from 'zod'
+import { accountPath } from '../../oidc/clients/account-pages.ts'
+import { form, readForm } from '../forms.ts'
+import { accountShow } from './account-show.ts'
+import type { AccountDependencies } from './dependencies.ts'
+import { type AccountHandler, accountForm } from './handler.ts'
+import { findSignedIn, isRecent, leadToSignIn, pathWithinAccount, type SignedIn } from './signed-in.ts'
+
+/** Serves the pages about a person's own account. */
+export function accountRoutes(dependencies: AccountDependencies): Router {
+  // biome-ignore format: it is a table
+  const routes: readonly Route[] = [
+    route('get', '/', {}, accountShow(dependencies)),
+  ]
+
+  const router = new Router({ prefix: accountPath })
+  router.use(async (ctx, next) => {
+    ctx.set('Cache-Control', 'no-store')
+    await next()
+  })
+  // The code in this answer is never redeemed: the person is signed in at this server, where these pages are.
+  router.get('/callback', (ctx) => {
+    ctx.status = 303
+    ctx.redirect(pathWithinAccount(ctx.query['state']))
+  })
+  for (const addTo of routes) addTo(router, dependencies)
+  return router
+}
+
+type Route = (router: Router, dependencies: AccountDependencies) => void
+
+/** Whether a sign-in must be recent, and the page that a form belongs to. */
+type Needs<Form extends z.ZodType> = { isRecent?: true; form?: Form; page?: string }
+
+/** Describes a route. Its handler gets the signed-in person; anybody else is led to the sign-in page and back. */
+function route<Form extends typeof accountForm>(
+  method: 'get' | 'post',
+  path: string,
+  needs: Needs<Form>,
+  handle: AccountHandler<z.output<Form>>,
+): Route {
+  const { form: fields, page = path, isRecent: mustBeRecent = false } = needs
+  return (router, dependencies) => {
+    const { issuer, csrf } = dependencies
+    async function withPerson(ctx: Context, answer: (person: SignedIn) => Promise<void>): Promise<void> {
+      const person = await findSignedIn(ctx, dependencies)
+      if (person && (!mustBeRecent || isRecent(person))) return answer(person)
+      const returnTo = page === '/' ? accountPath : `${accountPath}${page}`
+      leadToSignIn(ctx, { issuer, returnTo, mustBeRecent })
+    }
+    if (method === 'get' || fields === undefined) {
+      router.get(path, (ctx) => withPerson(ctx, (person) => handle(ctx, person, undefined as never)))
+      return
+    }
+    router.post(path, form, (ctx) =>
+      withPerson(ctx, async (person) => {
+        csrf.assertOfSession(ctx, person.sessionUid, readForm(ctx, accountForm).csrf)
+        await handle(ctx, person, readForm(ctx, fields))
+      }),
+    )
+  }
+}
