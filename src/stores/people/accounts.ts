@@ -55,10 +55,11 @@ export type NewAccount = {
   email: string
   emailVerified: boolean
   profile: Record<string, unknown>
-  passwordHash: string
+  /** The hash of its password. An account that somebody is invited to has none yet. */
+  passwordHash?: string | undefined
 }
 
-/** Creates an account with a password. `'email-taken'` if the address belongs to another account. */
+/** Creates an account. `'email-taken'` if the address belongs to another account. */
 export async function create(db: Tx, account: NewAccount): Promise<Account | 'email-taken'> {
   const now = new Date()
   const row = await db
@@ -77,8 +78,24 @@ export async function create(db: Tx, account: NewAccount): Promise<Account | 'em
     .returning(columns)
     .executeTakeFirst()
   if (!row) return 'email-taken'
-  await setPasswordHash(db, row.id, account.passwordHash)
+  if (account.passwordHash !== undefined) await setPasswordHash(db, row.id, account.passwordHash)
   return toAccount(row)
+}
+
+/** Locks an account until the transaction ends, as everything does first that changes it or a part of it. */
+export async function lock(tx: Tx, id: string): Promise<Account | undefined> {
+  const row = await tx.selectFrom('accounts').select(columns).where('id', '=', id).forUpdate().executeTakeFirst()
+  return row && toAccount(row)
+}
+
+/** Returns whether an account has a password. */
+export async function hasPassword(db: Db, id: string): Promise<boolean> {
+  const row = await db
+    .selectFrom('password_credentials')
+    .select('account_id')
+    .where('account_id', '=', id)
+    .executeTakeFirst()
+  return row !== undefined
 }
 
 export async function setPasswordHash(tx: Tx, accountId: string, hash: string): Promise<void> {
@@ -165,7 +182,16 @@ export async function disable(tx: Tx, accountId: string): Promise<boolean> {
  * It locks rows in the same order as a request: account, sessions, grants, artifacts. A request in flight therefore
  * either finishes first, and is undone here, or finds that the rows it relies on have changed.
  */
-export async function signOutEverywhere(tx: Tx, accountId: string): Promise<boolean> {
+export function signOutEverywhere(tx: Tx, accountId: string): Promise<boolean> {
+  return signOut(tx, accountId, undefined)
+}
+
+/** Does the same, but keeps one session and what was issued in it. */
+export function signOutElsewhere(tx: Tx, accountId: string, keptSessionUid: string): Promise<boolean> {
+  return signOut(tx, accountId, keptSessionUid)
+}
+
+async function signOut(tx: Tx, accountId: string, keptSessionUid: string | undefined): Promise<boolean> {
   const row = await tx
     .updateTable('accounts')
     .set((set) => ({ epoch: set('epoch', '+', 1) }))
@@ -173,9 +199,13 @@ export async function signOutEverywhere(tx: Tx, accountId: string): Promise<bool
     .returning('id')
     .executeTakeFirst()
   if (!row) return false
-  await sessions.destroyByAccount(tx, accountId)
+  await sessions.destroyByAccount(tx, accountId, { keptUid: keptSessionUid })
   await tx.selectFrom('grants').select('id').where('account_id', '=', accountId).orderBy('id').forUpdate().execute()
-  await tx.deleteFrom('artifacts').where('account_id', '=', accountId).execute()
+  const issued = tx.deleteFrom('artifacts').where('account_id', '=', accountId)
+  await (keptSessionUid === undefined
+    ? issued
+    : issued.where('session_uid', 'is distinct from', keptSessionUid)
+  ).execute()
   return true
 }
 
