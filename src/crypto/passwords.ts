@@ -1,4 +1,6 @@
 import argon2 from 'argon2'
+import type { PasswordHash } from './password-hashes/index.ts'
+import * as passwordHashes from './password-hashes/index.ts'
 import { createTurns } from './turns.ts'
 
 // OWASP Password Storage Cheat Sheet: argon2id, 19 MiB, two passes, one lane.
@@ -23,7 +25,7 @@ export class TooBusy extends Error {
 
 export type Verified = {
   matches: boolean
-  /** A hash of the same password to store instead, if the old one has outdated parameters. */
+  /** A hash of the same password to store instead, if the old one is of another kind or has outdated parameters. */
   renewed: string | undefined
 }
 
@@ -50,6 +52,11 @@ function formerForm(password: string): string | undefined {
   return [password, password.normalize('NFD')].find((form) => form !== preparedPassword(password))
 }
 
+/** Returns whether a hash is one that `hash` would make today. */
+function isCurrent({ kind }: PasswordHash, hashed: string): boolean {
+  return kind === 'argon2' && hashed.startsWith('$argon2id$') && !argon2.needsRehash(hashed, parameters)
+}
+
 /**
  * Creates password hashing with bounded queues: in a login storm sign-ins wait, then are refused, while tokens are
  * issued.
@@ -66,12 +73,14 @@ export function createPasswords(): Passwords {
     verify: (hashed, password, { isSuspect = false } = {}) =>
       inTurn(
         async () => {
+          const stored = passwordHashes.read(hashed)
+          if ('problem' in stored) throw new Error(`A stored password hash ${stored.problem}.`)
           const form = preparedPassword(password)
-          const isKnown = await argon2.verify(hashed, form)
+          const isKnown = await stored.matches(form)
           const former = formerForm(password)
-          const isKnownAsFormer = !isKnown && former !== undefined && (await argon2.verify(hashed, former))
+          const isKnownAsFormer = !isKnown && former !== undefined && (await stored.matches(former))
           const matches = isKnown || isKnownAsFormer
-          const isOutdated = isKnownAsFormer || (isKnown && argon2.needsRehash(hashed, parameters))
+          const isOutdated = isKnownAsFormer || (isKnown && !isCurrent(stored, hashed))
           return { matches, renewed: isOutdated ? await argon2.hash(form, parameters) : undefined }
         },
         isSuspect ? longestForSuspects : longestQueue,

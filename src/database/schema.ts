@@ -81,6 +81,7 @@ export type Schema = {
     owns_client: Generated<boolean>
     token_type_header: Generated<string>
     serves_userinfo: Generated<boolean>
+    scope_texts: Json
     created_at: Moment
     updated_at: Moment
   }

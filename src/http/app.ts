@@ -33,6 +33,7 @@ import { ownUserCodesOnly, throttleUserCodes } from './engine/user-codes.ts'
 import { healthRoutes } from './health.ts'
 import type { InteractionDependencies } from './interactions/dependencies.ts'
 import { interactionRoutes } from './interactions/routes.ts'
+import { languageRoutes } from './language-choice.ts'
 import { logoRoutes } from './logos.ts'
 import { browserCookies } from './middleware/browser.ts'
 import { emptyResponses } from './middleware/empty-responses.ts'
@@ -128,6 +129,7 @@ export function createApp(dependencies: AppDependencies): ReturnType<Provider['c
   provider.use(assetRoutes().routes())
   provider.use(logoRoutes({ db }).routes())
   provider.use(home.routes())
+  provider.use(languageRoutes({ issuer, csrf: dependencies.csrf }).routes())
   provider.use(adminRoutes(dependencies).routes())
 
   // Around everything that writes. The page that posts an answer to an app is made after the unit of work has committed

@@ -4,6 +4,7 @@
  */
 export const languages = {
   en: 'ltr',
+  de: 'ltr',
 } as const satisfies Record<string, 'ltr' | 'rtl'>
 
 export type Language = keyof typeof languages

@@ -48,7 +48,7 @@ export function canonicalTag(tag: string): string | undefined {
 
 function localeOf(tag: string): Intl.Locale | undefined {
   try {
-    return new Intl.Locale(tag)
+    return new Intl.Locale(tag.replaceAll('_', '-')) // OpenID Connect Core §5.1: some write en_US
   } catch {
     return undefined
   }

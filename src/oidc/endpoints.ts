@@ -99,6 +99,7 @@ const table: Readonly<Record<string, Row>> = {
   '/account':                            { ...page, methods: 'GET' },
   '/account/callback':                   { ...page, methods: 'GET' },
   '/':                                   file,
+  '/language':                           { ...page, methods: 'POST', pageOf: '/' },
   '/assets/:name':                       file,
   '/logos/:hash':                        file,
   '/favicon.ico':                         file,

@@ -54,7 +54,7 @@ export function createPages({ render, findStoppedSignIn, explain }: PagesDepende
         ctx.body = render(readerOf(ctx), 'sign-out', {
           action: ctx.oidc.urlFor('end_session_confirm'),
           xsrf: xsrf(ctx),
-          client: client && shownClient(client),
+          client: client && shownClient(client, readerOf(ctx).language),
           account: account && { name: String(account.profile['name'] ?? account.email), email: account.email },
           cannotReturn,
         })
@@ -65,7 +65,7 @@ export function createPages({ render, findStoppedSignIn, explain }: PagesDepende
         ctx.body = render(readerOf(ctx), 'signed-out', {
           isSignedIn: accountId !== undefined,
           cannotReturn: ctx.query['returned'] === 'no',
-          back: client && backTo([client.clientUri], shownClient(client)),
+          back: client && backTo([client.clientUri], shownClient(client, readerOf(ctx).language)),
         })
       },
     },
@@ -94,7 +94,7 @@ export function createPages({ render, findStoppedSignIn, explain }: PagesDepende
           action: ctx.oidc.urlFor('code_verification'),
           xsrf: xsrf(ctx),
           userCode,
-          client: shownClient(client), // a device has no address to return to
+          client: shownClient(client, readerOf(ctx).language), // a device has no address to return to
           device: { ip, userAgent: ua },
         })
       },
@@ -126,8 +126,9 @@ export function createPages({ render, findStoppedSignIn, explain }: PagesDepende
   }
 }
 
-function shownClientIn({ oidc: { client } }: KoaContextWithOIDC): ShownClient | undefined {
-  return client && shownClient(client)
+function shownClientIn(ctx: KoaContextWithOIDC): ShownClient | undefined {
+  const { client } = ctx.oidc
+  return client && shownClient(client, readerOf(ctx).language)
 }
 
 function codeOf(error: Error): ErrorCode {

@@ -1,3 +1,4 @@
+import { gathered } from './localized.ts'
 import { clientMetadata, type Metadata } from './metadata.ts'
 import { read } from './uris.ts'
 
@@ -44,7 +45,7 @@ export function readDocument(clientId: string, text: string): { metadata: Metada
   if (secret !== undefined) return { problem: `must not contain ${secret}` }
   // It would be fetched at every look-up of the client. Without it, pairwise subjects depend on the redirect host.
   if ('sector_identifier_uri' in document) return { problem: 'must not contain sector_identifier_uri' }
-  const known = Object.entries(document).filter(([name]) => Object.hasOwn(clientMetadata.shape, name))
+  const known = Object.entries(gathered(document)).filter(([name]) => Object.hasOwn(clientMetadata.shape, name))
   return { metadata: Object.fromEntries(known) }
 }
 

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import type { Config } from '../config/index.ts'
+import { localized } from './localized.ts'
 import { displayName } from './names.ts'
 import { postLogoutRedirectUriProblem, redirectUriProblem, type UriRule, webUriProblem } from './redirect-uris.ts'
 
@@ -153,6 +154,7 @@ export const clientMembers = members({
   software_statement: { schema: text.describe('Signed claims about the client.'), setBy: 'client', isExtra: true },
 
   // Postern's own
+  localized: { schema: localized.describe('Its client_name, client_uri, logo_uri, policy_uri and tos_uri in other languages, as JSON by language tag: {"de": {"client_name": "Notizen"}}.'), isExtra: true },
   require_pkce: { schema: flag.describe('Whether the client must use PKCE, in place of the setting of the server. Public clients always must.'), setBy: 'administrative', isExtra: true },
   required_scopes: { schema: scope.describe('Scopes that a person cannot refuse without refusing the whole request, separated by spaces.'), setBy: 'administrative', isExtra: true },
   first_party: { schema: flag.describe('Whether people are not asked for consent, because the operator answers for the client.'), setBy: 'first_party', harmless: false, isExtra: true },

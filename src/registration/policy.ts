@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { fapiDefaults, fapiRequirements, judgeFapi } from './fapi.ts'
+import type { Localized } from './localized.ts'
 import { clientMetadata, type Metadata, privileges, texts, uriRules } from './metadata.ts'
 import { areOfNativeApp } from './redirect-uris.ts'
 import type { Refusal } from './refusal.ts'
@@ -159,7 +160,11 @@ const judgeResources: Judge = (metadata, { policy: { rules } }) => {
   return refuse('default_resource', 'resources', 'default_resource must be one of resources')
 }
 
-const judgeUris: Judge = (metadata, { policy: { rules }, isLoopbackIssuer }) => {
+const judgeUris: Judge = (metadata, circumstances) => {
+  const {
+    policy: { rules },
+    isLoopbackIssuer,
+  } = circumstances
   const context = { rules, isNative: metadata['application_type'] === 'native', isLoopbackIssuer }
   for (const { name: field, problemOf } of uriRules) {
     const uris = texts(metadata[field])
@@ -171,7 +176,11 @@ const judgeUris: Judge = (metadata, { policy: { rules }, isLoopbackIssuer }) => 
       if (problem) return refuse(field, problem.rule, `${field} ${problem.message}`)
     }
   }
-  return undefined
+  const inLanguages = Object.values((metadata['localized'] ?? {}) as Localized)
+  const refused = inLanguages.map((texts) =>
+    judgeUris({ ...texts, application_type: metadata['application_type'] }, circumstances),
+  )
+  return refused.find(Boolean)
 }
 
 const judges: Judge[] = [

@@ -9,6 +9,7 @@ import {
   jwtVerify,
 } from 'jose'
 import type { TrustedIssuer } from '../config/index.ts'
+import { gathered } from './localized.ts'
 import { clientMetadata, type Metadata } from './metadata.ts'
 import type { Refusal } from './refusal.ts'
 
@@ -80,7 +81,7 @@ export function createStatementVerifier({
  * (§3.2.1).
  */
 export function applyStatement(metadata: Metadata, claims: JWTPayload): Metadata {
-  const stated = Object.entries(claims).filter(([name]) => Object.hasOwn(clientMetadata.shape, name))
+  const stated = Object.entries(gathered(claims)).filter(([name]) => Object.hasOwn(clientMetadata.shape, name))
   const merged = { ...metadata, ...Object.fromEntries(stated) }
   return Object.fromEntries(Object.entries(merged).filter(([, value]) => value !== null))
 }

@@ -51,6 +51,7 @@ describe('the engine', () => {
       id_token_claims: ['email'],
       contacts: ['a@rp.example'],
       client_uri: 'https://rp.example/',
+      localized: { de: { client_name: 'Alles', policy_uri: 'https://rp.example/datenschutz' } },
       logo_uri: 'https://rp.example/logo.png',
       policy_uri: 'https://rp.example/policy',
       tos_uri: 'https://rp.example/tos',

@@ -1,7 +1,6 @@
 import { z } from 'zod'
 import { adminResource } from '../../oidc/admin-resource.ts'
 import { registerClient } from '../../oidc/registration/by-administrator.ts'
-import { isOidcScope } from '../../oidc/scopes.ts'
 import { displayName } from '../../registration/names.ts'
 import { isSameUri } from '../../registration/same-uris.ts'
 import * as clients from '../../stores/clients/clients.ts'
@@ -9,6 +8,7 @@ import * as clientRecords from '../../stores/clients/records.ts'
 import * as resourceServers from '../../stores/clients/resource-servers.ts'
 import * as grants from '../../stores/protocol/grants.ts'
 import { type Operation, type OperationContext, OperationError, operation } from '../operation.ts'
+import { scopes } from '../scope-texts.ts'
 import { refusing } from './clients.ts'
 
 const longestName = 200 // as for a client
@@ -19,22 +19,11 @@ export const identifier = z
   .refine((url) => !url.includes('#'), 'must have no fragment (RFC 8707 §2)')
   .describe('Its resource indicator: an absolute URI, and the audience of its tokens.')
 
-const scopes = z
-  .record(z.string().regex(/^[\x21\x23-\x5b\x5d-\x7e]+$/, 'must be scope tokens (RFC 6749 §3.3)'), z.string().max(200))
-  .refine((given) => Object.keys(given).length > 0, 'must have a scope')
-  .refine((given) => !Object.keys(given).some((name) => name.startsWith('postern:')), 'must not begin with postern:')
-  .refine((given) => !Object.keys(given).some(isOidcScope), {
-    error: ({ input }) =>
-      `must not have the names of OpenID Connect scopes: ${Object.keys(input as object)
-        .filter(isOidcScope)
-        .join(', ')}; put the name of the API first, such as notes:profile`,
-  })
-
 /** The settings of a resource server, for its creation and for changes. */
 export const settings = {
   name: displayName.describe('Name shown to people.'),
   scopes: scopes.describe(
-    'Its scopes, each with the sentence that people read on the consent page: "read=Read your files,write".',
+    'Its scopes, each with the sentence that people read on the consent page: "read=Read your files,write". In several languages, as JSON: {"read": {"en": "Read your files", "de": "Ihre Dateien lesen"}}.',
   ),
   token_format: z.enum(['opaque', 'jwt']).describe('The format of its access tokens: opaque, or jwt (RFC 9068).'),
   token_ttl_seconds: z
@@ -56,7 +45,7 @@ export const settings = {
 const shownResource = z.object({
   identifier: z.string(),
   name: z.string(),
-  scopes: z.record(z.string(), z.string()),
+  scopes: z.record(z.string(), z.union([z.string(), z.record(z.string(), z.string())])),
   token_format: z.enum(['opaque', 'jwt']),
   token_ttl_seconds: z.int().optional(),
   token_type_header: z.enum(['at+jwt', 'JWT']),

@@ -1,7 +1,7 @@
 import type { Context, Middleware } from 'koa'
 import type Provider from 'oidc-provider'
 import { errors, type KoaContextWithOIDC } from 'oidc-provider'
-import { shownClient } from '../../oidc/clients/shown.ts'
+import { isReviewed } from '../../oidc/clients/shown.ts'
 import { routes } from '../../oidc/endpoints.ts'
 import type { PairwiseSubject } from '../../oidc/pairwise.ts'
 import { isOfSession, readSignOut, type SignOutRequest } from '../../oidc/parameters/sign-out.ts'
@@ -41,7 +41,7 @@ export function signingOut(dependencies: {
     if (session.accountId && isSure) await endSession(ctx, session, dependencies)
     if (!session.accountId || isSure) {
       // Otherwise anybody could register an address and make links to this server lead there (RFC 9700 §4.11.2).
-      const isTrusted = request.hint !== undefined || (client !== undefined && shownClient(client).isReviewed)
+      const isTrusted = request.hint !== undefined || (client !== undefined && isReviewed(client))
       const way = isTrusted ? returnTo : undefined
       leadOn(ctx, way ?? signedOutPage({ clientId: client?.clientId, cannotReturn: flaw !== undefined }))
       return

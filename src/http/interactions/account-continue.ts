@@ -37,7 +37,7 @@ export function accountContinue({
 
       ctx.body = render(readerOf(ctx), 'continue-as', {
         ...interactions.hiddenFields(interaction),
-        client: await shownClientOf(provider, interaction),
+        client: await shownClientOf(provider, interaction, readerOf(ctx)),
         account: { name: String(account?.profile['name'] ?? ''), email: account?.email ?? '' },
       })
     },

@@ -56,7 +56,7 @@ export function accountSignIn({
 
   return {
     async show(ctx, interaction, { error, email, retryAfterSeconds } = {}) {
-      const client = await shownClientOf(provider, interaction)
+      const client = await shownClientOf(provider, interaction, readerOf(ctx))
       const reason = reasonOf(interaction, { isFirst: email === undefined })
       const filledIn = email ?? (await suggestedEmail(interaction))
 

@@ -48,7 +48,7 @@ export function consentDecide({
 }): ConsentDecide {
   return {
     async show(ctx, interaction, error) {
-      const { page } = await consentRequests.of(interaction)
+      const { page } = await consentRequests.of(interaction, readerOf(ctx).language)
       const shown = error === 'nothing-granted' ? unticked(page) : page
 
       if (error) ctx.status = 400
@@ -79,7 +79,7 @@ export function consentDecide({
       ticked,
     }: { interaction: Interaction; session: Session; ticked: z.output<typeof consentForm> },
   ): Promise<void> {
-    const request = await consentRequests.of(interaction)
+    const request = await consentRequests.of(interaction, readerOf(ctx).language)
     const approved = consentRequests.approve(request, ticked)
     if (typeof approved === 'string') {
       refusedForms.leadBack(ctx, interaction.uid, { page: 'consent', error: approved })

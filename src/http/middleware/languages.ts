@@ -1,6 +1,6 @@
 import type { Middleware } from 'koa'
 import type { Language } from '../../languages/index.ts'
-import { addWishes } from '../../oidc/request/reader.ts'
+import { addWishes, readerOf } from '../../oidc/request/reader.ts'
 
 /** The cookie with the language that a person chose, and the one with their choice on a single page. */
 export const languageCookies = { everywhere: 'postern_language', here: 'postern_language_here' } as const
@@ -15,5 +15,8 @@ export function languagesOfBrowser({ defaultLanguage }: { defaultLanguage: Langu
       accepted: ctx.get('Accept-Language'),
     })
     await next()
+    if (!ctx.response.is('html')) return
+    ctx.set('Content-Language', readerOf(ctx).language)
+    ctx.vary('Accept-Language') // RFC 9110 §12.5.5; no cache keeps a page, but an archive may
   }
 }

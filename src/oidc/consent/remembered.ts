@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import type { Grant, KoaContextWithOIDC } from 'oidc-provider'
 import type { Config } from '../../config/index.ts'
 import * as grants from '../../stores/protocol/grants.ts'
@@ -56,7 +57,9 @@ function isAsSeen(
   const shown = identityOf(client, String(params?.['redirect_uri'] ?? ''))
   // A device has no redirect URI, so the host that the person returns to cannot have changed.
   const isElsewhere = shown.host !== '' && stored.shown['host'] !== shown.host
-  return stored.shown['name'] === shown.name && !isElsewhere
+  // All names count, not only the one that the person saw: they may read the page in another language next time.
+  const isSameName = isDeepStrictEqual([stored.shown['name'], stored.shown['names']], [shown.name, shown.names])
+  return isSameName && !isElsewhere
 }
 
 /** Grants what was not decided yet, unless a page will be shown that asks for it or may change who is signed in. */

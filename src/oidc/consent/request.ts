@@ -1,10 +1,12 @@
 import type Provider from 'oidc-provider'
 import { errors, type Interaction } from 'oidc-provider'
 import type { Db } from '../../database/schema.ts'
+import type { Language } from '../../languages/index.ts'
+import { forEverybody, type ScopeText } from '../../stores/clients/resource-servers.ts'
 import * as accounts from '../../stores/people/accounts.ts'
 import * as grants from '../../stores/protocol/grants.ts'
 import type { ConsentError, ConsentItem, ConsentPage } from '../../views/pages/consent.ts'
-import { type ClientIdentity, shownClient } from '../clients/shown.ts'
+import { type ClientIdentity, identityOf, inLanguage, linksOf, shownClient } from '../clients/shown.ts'
 import type { Client } from '../engine.ts'
 import { delegatedScopes, requiredScopes } from '../permissions/client-scopes.ts'
 import type { ResourceServers } from '../permissions/resource-servers.ts'
@@ -86,7 +88,7 @@ export function createConsentRequests({
   }
 
   return {
-    async of(interaction: Interaction): Promise<ConsentRequest> {
+    async of(interaction: Interaction, language: Language): Promise<ConsentRequest> {
       const clientId = String(interaction.params['client_id'])
       const accountId = String(interaction.session?.accountId)
       const [client, account] = await Promise.all([provider.Client.find(clientId), accounts.findById(db, accountId)])
@@ -98,7 +100,7 @@ export function createConsentRequests({
       const stored = await grants.find(db, accountId, clientId)
       const grant = stored?.payload as GrantPayload | undefined
       const { rejected } = permissionsOf(grant)
-      const shown = shownClient(client, String(interaction.params['redirect_uri'] ?? ''))
+      const redirectUri = String(interaction.params['redirect_uri'] ?? '')
       const required = requiredScopes(client).filter((name) => asked.scopes.includes(name))
 
       const item = <Name extends string>(name: Name, values: string[], isDenied: boolean): ConsentItem<Name> => ({
@@ -114,7 +116,7 @@ export function createConsentRequests({
           name: server?.name ?? identifier,
           scopes: names.map((name) => ({
             ...item(name, [], rejected.resources[identifier]?.includes(name) ?? false),
-            title: server?.scopes[name] || name,
+            title: titleOf(server?.scopes[name], language) || name,
           })),
         }
       })
@@ -125,15 +127,10 @@ export function createConsentRequests({
         asked,
         required,
         grant,
-        shown: { name: shown.name, host: shown.host },
+        shown: identityOf(client, redirectUri),
         registrations,
         page: {
-          client: {
-            ...shown,
-            uri: client.clientUri,
-            policyUri: client.policyUri,
-            tosUri: client.tosUri,
-          },
+          client: { ...shownClient(client, language, redirectUri), ...linksOf(client, language) },
           account: { name: String(account.profile['name'] ?? ''), email: account.email },
           scopes: asked.scopes.filter(isOidcScope).map((name) => {
             const values = name === 'openid' ? [] : valuesOf(account, Object.keys(scopes[name].claims))
@@ -175,6 +172,9 @@ export function createConsentRequests({
     },
   }
 }
+
+const titleOf = (text: ScopeText = '', language: Language) =>
+  typeof text === 'string' ? text : (inLanguage(text, language) ?? forEverybody(text))
 
 const words = (text: unknown) =>
   String(text ?? '')

@@ -2,6 +2,7 @@ import { decodeJwt } from 'jose'
 import type Provider from 'oidc-provider'
 import { errors, type KoaContextWithOIDC } from 'oidc-provider'
 import { randomId } from '../../crypto/digests.ts'
+import { gathered } from '../../registration/localized.ts'
 import type { Metadata } from '../../registration/metadata.ts'
 import * as policies from '../../registration/policies.ts'
 import { effective, judge } from '../../registration/policy.ts'
@@ -87,7 +88,7 @@ async function complete(
   const work = registering()
   const judged = await withPolicy(storage, work)
   const { policy, permission } = judged
-  const { client_secret: _secret, client_secret_expires_at: _expiry, ...given } = properties
+  const { client_secret: _secret, client_secret_expires_at: _expiry, ...given } = gathered(properties)
   const said = await withStatement(withoutUnused(given), { policy, permission, verifyStatement })
   const metadata = effective(reduced(said, circumstancesOf(storage, policy, { isOwnWord: true })), policy)
   // Judged before the engine, which relies on its form, and again after it.

@@ -1,12 +1,15 @@
 import { sql } from 'kysely'
 import type { Db, Row, Tx } from '../../database/schema.ts'
 
+/** The sentence of a scope: one for everybody, or one for each language. */
+export type ScopeText = string | Readonly<Record<string, string>>
+
 /** An API that accepts access tokens (RFC 8707 §1). */
 export type ResourceServer = {
   identifier: string
   name: string
   /** The sentences on the consent page, by scope. */
-  scopes: Record<string, string>
+  scopes: Record<string, ScopeText>
   tokenFormat: 'opaque' | 'jwt'
   tokenTtlSeconds: number | undefined
   /** The `typ` header of its JWTs. */
@@ -31,6 +34,7 @@ const columns = [
   'owns_client',
   'token_type_header',
   'serves_userinfo',
+  'scope_texts',
   'created_at',
 ] as const
 
@@ -75,9 +79,11 @@ export async function save(
   { isNew = false }: { isNew?: boolean } = {},
 ): Promise<'saved' | 'taken'> {
   const now = new Date()
+  const all = Object.entries(server.scopes)
   const row = {
     name: server.name,
-    scopes: JSON.stringify(server.scopes),
+    scopes: JSON.stringify(Object.fromEntries(all.map(([name, text]) => [name, forEverybody(text)]))),
+    scope_texts: JSON.stringify(Object.fromEntries(all.filter(([, text]) => typeof text !== 'string'))),
     token_format: server.tokenFormat,
     token_ttl_seconds: server.tokenTtlSeconds ?? null,
     client_id: server.clientId ?? null,
@@ -139,11 +145,25 @@ export async function isOnlyCredentials(db: Db, clientId: string): Promise<boole
   return row !== undefined
 }
 
+/** Returns the sentence of a scope for people whose language it is not known in: the English one, or otherwise the first. */
+export function forEverybody(text: ScopeText): string {
+  return typeof text === 'string' ? text : (text['en'] ?? Object.values(text)[0] ?? '')
+}
+
+/** Returns the sentences of all scopes. Translations that do not belong to a sentence, which has changed, are left out. */
+function scopesOf(sentences: Record<string, string>, translated: Record<string, ScopeText>): Record<string, ScopeText> {
+  const entries = Object.entries(sentences).map(([name, sentence]) => {
+    const { [name]: texts } = translated
+    return [name, texts !== undefined && Object.values(texts).includes(sentence) ? texts : sentence]
+  })
+  return Object.fromEntries(entries)
+}
+
 function toResourceServer(row: Row<'resource_servers', (typeof columns)[number]>): ResourceServer {
   return {
     identifier: row.identifier,
     name: row.name,
-    scopes: row.scopes as Record<string, string>,
+    scopes: scopesOf(row.scopes as Record<string, string>, row.scope_texts as Record<string, ScopeText>),
     tokenFormat: row.token_format === 'jwt' ? 'jwt' : 'opaque',
     tokenTtlSeconds: row.token_ttl_seconds ?? undefined,
     clientId: row.client_id ?? undefined,

@@ -1,4 +1,5 @@
 import type { Language } from '../../languages/index.ts'
+import de from './de.json' with { type: 'json' }
 import en from './en.json' with { type: 'json' }
 
 /** A text that depends on a number: a form for each plural category that the language has. */
@@ -21,8 +22,21 @@ export type ScopeName = keyof Texts['scopes']
 export type ClaimName = keyof Texts['claims']
 export type ErrorCode = keyof Texts['error']['codes']
 
+type Incomplete<Text> = Text extends string ? string : { [Key in keyof Text]?: Incomplete<Text[Key]> }
+
+/**
+ * Returns the texts of a language, with the English ones in place of those that are not translated yet. A test says which
+ * are missing.
+ */
+function completed<Text>(original: Text, translation: Incomplete<Text> | undefined): Text {
+  if (typeof original !== 'object' || original === null) return (translation ?? original) as Text
+  const given = (translation ?? {}) as Record<string, undefined>
+  const entries = Object.entries(original).map(([key, text]) => [key, completed(text, given[key])])
+  return { ...given, ...Object.fromEntries(entries) } as Text
+}
+
 /** The texts of every language. */
-export const texts: Record<Language, Texts> = { en }
+export const texts: Record<Language, Texts> = { en, de: completed<Texts>(en, de) }
 
 export { en as english }
 
