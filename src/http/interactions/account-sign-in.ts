@@ -7,10 +7,11 @@ import { passwordClass } from '../../oidc/acr.ts'
 import { signInEnded } from '../../oidc/prompts.ts'
 import { readerOf } from '../../oidc/request/reader.ts'
 import * as accounts from '../../stores/people/accounts.ts'
-import type { SignInError, SignInReason } from '../../views/pages/sign-in.ts'
+import type { SignInError, SignInOffers, SignInReason } from '../../views/pages/sign-in.ts'
 import type { Render } from '../../views/render.ts'
 import type { BrowserSignIn } from './browser-sign-in.ts'
 import { type Handler, type Interactions, ownForm } from './interactions.ts'
+import { signedIn } from './login.ts'
 import { longestEmail, type RefusedForms } from './refused-forms.ts'
 import { shownClientOf } from './shown-client.ts'
 
@@ -24,15 +25,15 @@ export type AccountSignIn = {
   submit: Handler<z.output<typeof signInForm>>
 }
 
-/** The engine's record of a sign-in, with the epoch of the account when the password was verified. */
-type Login = NonNullable<InteractionResults['login']> & { epoch: number }
-
 const busySeconds = 2 // the queue of passwords to verify is a second long
 
-const statusOf = { incomplete: 400, 'wrong-credentials': 401, 'too-many-attempts': 429, busy: 503 } satisfies Record<
-  SignInError,
-  number
->
+const statusOf = {
+  incomplete: 400,
+  'no-address': 400,
+  'wrong-credentials': 401,
+  'too-many-attempts': 429,
+  busy: 503,
+} satisfies Record<SignInError, number>
 
 /** Creates the sign-in page, and the handler of its form. */
 export function accountSignIn({
@@ -43,6 +44,7 @@ export function accountSignIn({
   signIn,
   refusedForms,
   issuer,
+  offers,
 }: {
   db: Db
   provider: Provider
@@ -51,6 +53,7 @@ export function accountSignIn({
   signIn: BrowserSignIn
   refusedForms: RefusedForms
   issuer: string
+  offers: SignInOffers
 }): AccountSignIn {
   const acr = passwordClass(issuer)
 
@@ -72,6 +75,7 @@ export function accountSignIn({
         error,
         retryAfterSeconds,
         reason,
+        offers,
       })
     },
 
@@ -87,11 +91,7 @@ export function accountSignIn({
         refusedForms.leadBack(ctx, interaction.uid, { page: 'sign-in', ...outcome, email })
         return
       }
-      const { accountId, epoch } = outcome
-      await interactions.finish(ctx, interaction, {
-        login: { accountId, epoch, ts: Math.floor(Date.now() / 1000), acr, amr: ['pwd'], remember: true } as Login,
-        select_account: {},
-      })
+      await interactions.finish(ctx, interaction, signedIn(outcome, { acr, amr: ['pwd'] }))
     },
   }
 

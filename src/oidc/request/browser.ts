@@ -35,3 +35,13 @@ export function isBoundTo(browser: Browser, noted: unknown): boolean {
 function noteOf({ value }: BrowserCookie): string {
   return sha256(value).toString('base64url')
 }
+
+/** Returns the hash of the browser that an interaction is bound to, for what only that browser may use. */
+export function hashOf(browser: Browser): Buffer {
+  return Buffer.from(bind(browser), 'base64url')
+}
+
+/** Returns whether this browser has that hash. */
+export function hasHash(browser: Browser, hash: Buffer): boolean {
+  return isBoundTo(browser, hash.toString('base64url'))
+}
