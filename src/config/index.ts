@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { maskDatabaseUrl } from './database-url.ts'
 import { inPlainWords } from './plain-words.ts'
-import { accountSettings } from './settings/accounts.ts'
+import { accountMistakes, accountSettings } from './settings/accounts.ts'
 import { auditSettings } from './settings/audit.ts'
 import { brandMistakes, brandSettings } from './settings/brand.ts'
 import { databaseMistakes, databaseSettings } from './settings/database.ts'
@@ -52,6 +52,7 @@ export const environment = z
       const mistakes = [
         ...serverMistakes(env),
         ...brandMistakes(env),
+        ...accountMistakes(env),
         ...databaseMistakes(env),
         ...keyMistakes(env),
         ...keyServiceMistakes(env),

@@ -11,6 +11,8 @@ export type Schema = {
     email_verified: boolean
     profile: Json
     epoch: Generated<number>
+    terms_version: string | null
+    terms_accepted_at: Moment | null
     disabled_at: Moment | null
     created_at: Moment
     updated_at: Moment

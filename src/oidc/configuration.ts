@@ -74,7 +74,7 @@ export function createProvider(dependencies: ProviderDependencies): Provider {
   const cookie = { signed: true, httpOnly: true, sameSite: 'lax', secure: isSecure, overwrite: true } as const
 
   const pairwiseSubject = pairwiseSubjects(keyring.pairwiseSalt)
-  const prompts = policy(pairwiseSubject)
+  const prompts = policy(pairwiseSubject, { canSignUp: config.SIGN_UP === 'open' })
 
   const enabled = features({ config, keyring, pages, registration, resourceServers })
   const Engine = withSpellings(config.ALLOW_FORM_POST ? Provider : WithoutFormPost, resourceServers.find)
@@ -148,6 +148,7 @@ export function createProvider(dependencies: ProviderDependencies): Provider {
     clientBasedCORS: (_ctx, origin, client) =>
       origin !== 'null' && (client.redirectUris ?? []).some((uri) => URL.parse(uri)?.origin === origin),
     discovery: {
+      prompt_values_supported: ['none', ...prompts.filter(({ requestable }) => requestable).map(({ name }) => name)],
       ui_locales_supported: allLanguages,
       // RFC 8414 §2: without these members, clients assume client_secret_basic alone. A public client may not
       // introspect.

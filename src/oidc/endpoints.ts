@@ -92,6 +92,8 @@ const table: Readonly<Record<string, Row>> = {
   [`${routes.end_session}/success`]:     { ...page, methods: 'GET' },
   [interaction]:                         { ...page, methods: 'GET', isOfInteraction: true, hasSecret: true },
   [`${interaction}/sign-in`]:            form,
+  [`${interaction}/sign-up`]:            { ...page, methods: 'GET POST', isOfInteraction: true, hasSecret: true },
+  [`${interaction}/sign-up/code`]:       { ...page, methods: 'GET POST', isOfInteraction: true, hasSecret: true },
   [`${interaction}/continue`]:           form,
   [`${interaction}/switch`]:             form,
   [`${interaction}/abort`]:              form,

@@ -10,9 +10,11 @@ export type Prompts = interactionPolicy.DefaultPolicy
 export const signInEnded = 'sign_in_ended'
 
 /** Creates the prompts that come before the answer to an authorization request, and the conditions of each. */
-export function policy(pairwiseSubject: PairwiseSubject): Prompts {
+export function policy(pairwiseSubject: PairwiseSubject, { canSignUp }: { canSignUp: boolean }): Prompts {
   const prompts = interactionPolicy.base()
   prompts.add(new interactionPolicy.Prompt({ name: 'select_account', requestable: true }), 0)
+  // Initiating User Registration 1.0 §4. Before the others, since it decides which account the rest is about.
+  if (canSignUp) prompts.add(new interactionPolicy.Prompt({ name: 'create', requestable: true }), 0)
   requireHintedPerson(prompts, pairwiseSubject)
   explainEndedSignIns(prompts)
   askAgainForRequiredScopes(prompts)

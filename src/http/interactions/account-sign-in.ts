@@ -11,7 +11,6 @@ import type { SignInError, SignInOffers, SignInReason } from '../../views/pages/
 import type { Render } from '../../views/render.ts'
 import type { BrowserSignIn } from './browser-sign-in.ts'
 import { type Handler, type Interactions, ownForm } from './interactions.ts'
-import { signedIn } from './login.ts'
 import { longestEmail, type RefusedForms } from './refused-forms.ts'
 import { shownClientOf } from './shown-client.ts'
 
@@ -91,7 +90,8 @@ export function accountSignIn({
         refusedForms.leadBack(ctx, interaction.uid, { page: 'sign-in', ...outcome, email })
         return
       }
-      await interactions.finish(ctx, interaction, signedIn(outcome, { acr, amr: ['pwd'] }))
+      const { accountId, epoch } = outcome
+      await interactions.signIn(ctx, interaction, { accountId, epoch, acr, amr: ['pwd'] })
     },
   }
 

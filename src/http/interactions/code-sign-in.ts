@@ -8,7 +8,7 @@ import type { MailCodes } from '../../authentication/mail-codes.ts'
 import type { MailLimits } from '../../authentication/mail-limits.ts'
 import type { Db } from '../../database/schema.ts'
 import { mailClass } from '../../oidc/acr.ts'
-import { type Browser, hashOf } from '../../oidc/request/browser.ts'
+import { askedBy } from '../../oidc/request/browser.ts'
 import { readerOf } from '../../oidc/request/reader.ts'
 import { current } from '../../oidc/request/work.ts'
 import { canonicalEmail } from '../../stores/people/accounts.ts'
@@ -16,7 +16,6 @@ import * as confirmations from '../../stores/people/confirmations.ts'
 import type { Render } from '../../views/render.ts'
 import { byPerson } from '../by-person.ts'
 import { type Handler, type Interactions, ownForm } from './interactions.ts'
-import { signedIn } from './login.ts'
 import type { addressForm } from './password-forget.ts'
 import type { RefusedForms } from './refused-forms.ts'
 import type { TypedAddresses } from './typed-addresses.ts'
@@ -70,7 +69,7 @@ export function codeSignIn({
       }
       typedAddresses.keep(ctx, interaction.uid, address)
       if (await mailLimits({ kind: 'code', email: canonicalEmail(address), address: ctx.ip })) {
-        const browserHash = hashOf(browserOf()).toString('base64url')
+        const browserHash = askerOf(interaction).toString('base64url')
         const { language } = readerOf(ctx)
         await act(byPerson(ctx), async ({ mail }) =>
           mail({ kind: 'sign-in-code', to: address, language, browserHash, interaction: interaction.uid }),
@@ -93,7 +92,7 @@ export function codeSignIn({
     },
 
     async submit(ctx, interaction, { code }) {
-      const browserHash = hashOf(browserOf())
+      const browserHash = askerOf(interaction)
       const codeHashOf = mailCodes.typed(code)
       // One refusal for a wrong code, one that has ended and one that was never sent: an address without an account must
       // look like any other.
@@ -103,7 +102,7 @@ export function codeSignIn({
     },
 
     async submitLink(ctx, interaction, { token }) {
-      const isIn = await finish(ctx, interaction, { presented: { token }, browserHash: hashOf(browserOf()) })
+      const isIn = await finish(ctx, interaction, { presented: { token }, browserHash: askerOf(interaction) })
       if (isIn) return
       ctx.status = 303
       ctx.redirect(`/link/${encodeURIComponent(token)}`) // which says why not
@@ -118,13 +117,14 @@ export function codeSignIn({
     const account = await act(byPerson(ctx), (context) => recovery.signInByMail(context, presented, browserHash))
     if (account === 'gone') return false
     const { id: accountId, epoch } = account
-    await interactions.finish(ctx, interaction, signedIn({ accountId, epoch }, authentication))
+    await interactions.signIn(ctx, interaction, { accountId, epoch, ...authentication })
     return true
   }
 }
 
-function browserOf(): Browser {
+/** Returns the hash that names this browser and this interaction. */
+function askerOf({ uid }: Interaction): Buffer {
   const browser = current()?.browser
   if (!browser) throw new Error('A code belongs to a browser, and none is known here.')
-  return browser
+  return askedBy(browser, uid)
 }

@@ -13,6 +13,9 @@ import { refuseStray } from './strays.ts'
 /** The fields that every form of an interaction has: they prove that one of its pages sent the form. */
 export const ownForm = z.object({ csrf: z.string().default(''), uid: z.string().default('') })
 
+/** A sign-in: the account with its epoch when the person proved who they are, and how they did (RFC 8176). */
+export type Login = { accountId: string; epoch: number; acr: string; amr: string[]; remember?: boolean }
+
 /** Answers a request for an interaction, with the fields of the form that was sent. */
 export type Handler<Fields> = (ctx: Context, interaction: Interaction, fields: Fields) => Promise<void>
 
@@ -23,6 +26,8 @@ export type Interactions = {
   readForm<Form extends z.ZodType>(ctx: Context, interaction: Interaction, form: Form): z.output<Form>
   /** Returns the hidden fields of the forms of an interaction. */
   hiddenFields(interaction: Interaction): { uid: string; csrf: string }
+  /** Finishes an interaction with a sign-in. */
+  signIn(ctx: Context, interaction: Interaction, login: Login): Promise<void>
   /** Saves the result of an interaction, and leads the browser back to the engine, which continues from there. */
   finish(ctx: Context, interaction: Interaction, result: InteractionResults): Promise<void>
 }
@@ -39,7 +44,27 @@ export function createInteractions({
   csrf: Csrf
   findStoppedSignIn: FindStoppedSignIn
 }): Interactions {
+  async function finish(ctx: Context, interaction: Interaction, result: InteractionResults): Promise<void> {
+    const returnTo = await provider.interactionResult(ctx.req, ctx.res, result)
+    // The engine leaves its cookie behind. Another interaction has another path, so only this one used it.
+    ctx.cookies.set(provider.cookieName('interaction'), null, {
+      path: `/interaction/${interaction.uid}`,
+      overwrite: true,
+    })
+    ctx.status = 303
+    ctx.redirect(returnTo)
+  }
+
   return {
+    finish,
+
+    async signIn(ctx, interaction, { remember = true, ...login }) {
+      const ts = Math.floor(Date.now() / 1000)
+      // The other prompts that ask who somebody is are answered too.
+      const result = { login: { ...login, ts, remember }, select_account: {}, create: {} }
+      await finish(ctx, interaction, result as InteractionResults) // the engine stores the epoch as it is
+    },
+
     async find(ctx) {
       const uid = String(ctx['params'].uid)
       let interaction: Interaction | undefined
@@ -59,17 +84,6 @@ export function createInteractions({
     },
 
     hiddenFields: ({ uid }) => ({ uid, csrf: csrf.tokenFor(uid) }),
-
-    async finish(ctx, interaction, result) {
-      const returnTo = await provider.interactionResult(ctx.req, ctx.res, result)
-      // The engine leaves its cookie behind. Another interaction has another path, so only this one used it.
-      ctx.cookies.set(provider.cookieName('interaction'), null, {
-        path: `/interaction/${interaction.uid}`,
-        overwrite: true,
-      })
-      ctx.status = 303
-      ctx.redirect(returnTo)
-    },
   }
 
   async function localeOf({ session }: Interaction): Promise<unknown> {

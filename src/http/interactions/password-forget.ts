@@ -4,7 +4,7 @@ import { z } from 'zod'
 import type { Acting } from '../../accounts/acting.ts'
 import { emailAddress } from '../../accounts/email-addresses.ts'
 import type { MailLimits } from '../../authentication/mail-limits.ts'
-import { hashOf } from '../../oidc/request/browser.ts'
+import { askedBy } from '../../oidc/request/browser.ts'
 import { readerOf } from '../../oidc/request/reader.ts'
 import { current } from '../../oidc/request/work.ts'
 import { canonicalEmail } from '../../stores/people/accounts.ts'
@@ -91,7 +91,7 @@ export function passwordForget({
         kind: 'password-reset',
         to: email,
         language: readerOf(ctx).language,
-        browserHash: hashOf(browser).toString('base64url'),
+        browserHash: askedBy(browser, uid).toString('base64url'),
         interaction: uid,
       }),
     )

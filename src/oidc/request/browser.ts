@@ -36,12 +36,12 @@ function noteOf({ value }: BrowserCookie): string {
   return sha256(value).toString('base64url')
 }
 
-/** Returns the hash of the browser that an interaction is bound to, for what only that browser may use. */
-export function hashOf(browser: Browser): Buffer {
-  return Buffer.from(bind(browser), 'base64url')
+/** Returns the hash that names this browser and one of its interactions, for a link or a code that it asks for. */
+export function askedBy(browser: Browser, uid: string): Buffer {
+  return sha256(`${uid}\0${bind(browser)}`)
 }
 
-/** Returns whether this browser has that hash. */
-export function hasHash(browser: Browser, hash: Buffer): boolean {
-  return isBoundTo(browser, hash.toString('base64url'))
+/** Returns whether this browser asked for something in an interaction, by the hash that was kept then. */
+export function hasAsked(browser: Browser, uid: string, hash: Buffer): boolean {
+  return browser.presented.some((cookie) => sha256(`${uid}\0${noteOf(cookie)}`).equals(hash))
 }

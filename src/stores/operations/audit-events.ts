@@ -1,6 +1,8 @@
 /** Every type of audit event, with a description. docs/audit-events.md is generated from it. */
 export const eventTypes = {
   'account.created': 'An administrator created an account.',
+  'account.signed_up':
+    'Somebody created an account of their own and proved its address; `terms` is the version of the terms that they accepted.',
   'account.updated': 'An administrator changed the email address or claims of an account; `changed` names them.',
   'account.password_set': 'An administrator set the password of an account, which signed it out everywhere.',
   'account.invited': 'An administrator invited somebody to an account; `again` says that it was not the first time.',
@@ -16,6 +18,8 @@ export const eventTypes = {
   'account.deleted': 'An administrator deleted an account with its sessions, grants and tokens.',
   'account.erased':
     'An administrator erased an account. Its earlier events and this one name it as `erased:` and a random pseudonym.',
+  'sign_up.requested':
+    'Somebody asked for an account. A mail to the address says how to prove it, or that it has an account. Kept for 30 days.',
   'sign_in.succeeded': 'Somebody signed in with the right password, or by a code or link in a mail: then `method` is `mail`.',
   'sign_in.failed': 'Somebody tried a wrong password or an address without an account. Kept for 30 days.',
   'sign_in.tried':

@@ -57,6 +57,8 @@ export type NewAccount = {
   profile: Record<string, unknown>
   /** The hash of its password. An account that somebody is invited to has none yet. */
   passwordHash?: string | undefined
+  /** The terms that the person accepted. */
+  terms?: { version: string; acceptedAt: Date } | undefined
 }
 
 /** Creates an account. `'email-taken'` if the address belongs to another account. */
@@ -70,6 +72,8 @@ export async function create(db: Tx, account: NewAccount): Promise<Account | 'em
       email_canonical: canonicalEmail(account.email),
       email_verified: account.emailVerified,
       profile: JSON.stringify(account.profile),
+      terms_version: account.terms?.version ?? null,
+      terms_accepted_at: account.terms?.acceptedAt ?? null,
       disabled_at: null,
       created_at: now,
       updated_at: now,
