@@ -14,6 +14,7 @@ export type Schema = {
     terms_version: string | null
     terms_accepted_at: Moment | null
     disabled_at: Moment | null
+    deletion_at: Generated<Moment | null>
     created_at: Moment
     updated_at: Moment
   }
@@ -94,6 +95,7 @@ export type Schema = {
     payload: Json
     shown: Json
     expires_at: Moment
+    last_used_at: Generated<Moment | null>
     created_at: Moment
     updated_at: Moment
   }
@@ -106,6 +108,10 @@ export type Schema = {
     authorizations: Json
     expires_at: Moment
     destroyed_at: Moment | null
+    user_agent: string | null
+    first_address: string | null
+    last_address: string | null
+    last_seen_at: Moment | null
     created_at: Moment
   }
   artifacts: {
