@@ -34,6 +34,8 @@ import { healthRoutes } from './health.ts'
 import type { InteractionDependencies } from './interactions/dependencies.ts'
 import { interactionRoutes } from './interactions/routes.ts'
 import { languageRoutes } from './language-choice.ts'
+import type { LinkDependencies } from './links/dependencies.ts'
+import { linkRoutes } from './links/routes.ts'
 import { logoRoutes } from './logos.ts'
 import { browserCookies } from './middleware/browser.ts'
 import { emptyResponses } from './middleware/empty-responses.ts'
@@ -49,6 +51,7 @@ import type { RefusedRequests } from './refused-requests.ts'
 
 export type AppDependencies = InteractionDependencies &
   AccountDependencies &
+  LinkDependencies &
   AdminDependencies & {
     db: Db
     provider: Provider
@@ -65,7 +68,6 @@ export type AppDependencies = InteractionDependencies &
     openRegistrations: OpenRegistrations | undefined
     allowances: Allowances
     refusedRequests: RefusedRequests
-    interactionLifetimeSeconds: number
     isStopping: () => boolean
     jwks: PublishedKeys
   }
@@ -152,6 +154,9 @@ export function createApp(dependencies: AppDependencies): ReturnType<Provider['c
   // The interactions, and after them the engine, which continues an interaction only in the browser that began it.
   provider.use(refuseStrays(dependencies))
   provider.use(interactionRoutes(dependencies).routes())
+
+  // The links of mails. They find out which browser it is, as the interactions do.
+  provider.use(linkRoutes(dependencies).routes())
 
   // The pages about a person's own account. They need the session, which is found inside the unit of work.
   provider.use(accountRoutes(dependencies).routes())

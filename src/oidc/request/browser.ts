@@ -43,5 +43,7 @@ export function askedBy(browser: Browser, uid: string): Buffer {
 
 /** Returns whether this browser asked for something in an interaction, by the hash that was kept then. */
 export function hasAsked(browser: Browser, uid: string, hash: Buffer): boolean {
-  return browser.presented.some((cookie) => sha256(`${uid}\0${noteOf(cookie)}`).equals(hash))
+  const cookie = browser.presented.find((presented) => sha256(`${uid}\0${noteOf(presented)}`).equals(hash))
+  browser.bound ??= cookie
+  return cookie !== undefined
 }

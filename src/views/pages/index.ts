@@ -1,4 +1,5 @@
 import type { AccountPage } from './account.ts'
+import type { AccountEmailPage } from './account-email.ts'
 import type { ConsentPage } from './consent.ts'
 import type { ContinueAsPage } from './continue-as.ts'
 import type { DeviceCodePage } from './device-code.ts'
@@ -7,6 +8,7 @@ import type { DeviceDonePage } from './device-done.ts'
 import type { ElsewherePage } from './elsewhere.ts'
 import type { ErrorPage } from './error.ts'
 import type { HomePage } from './home.ts'
+import type { CodePage, ForgotPage, ForgotSentPage, LinkDonePage, LinkEndPage, LinkPage, NewPasswordPage } from './recovery.ts'
 import type { SignInPage } from './sign-in.ts'
 import type { SignOutPage } from './sign-out.ts'
 import type { SignedOutPage } from './signed-out.ts'
@@ -30,6 +32,14 @@ export type Views = {
   elsewhere: ElsewherePage
   home: HomePage
   account: AccountPage
+  'account-email': AccountEmailPage
+  forgot: ForgotPage
+  'forgot-sent': ForgotSentPage
+  code: CodePage
+  'new-password': NewPasswordPage
+  link: LinkPage
+  'link-end': LinkEndPage
+  'link-done': LinkDonePage
 }
 
 export type ViewName = keyof Views
@@ -49,4 +59,12 @@ export const viewNames = Object.keys({
   elsewhere: true,
   home: true,
   account: true,
+  'account-email': true,
+  forgot: true,
+  'forgot-sent': true,
+  code: true,
+  'new-password': true,
+  link: true,
+  'link-end': true,
+  'link-done': true,
 } satisfies Record<ViewName, true>)
