@@ -85,7 +85,8 @@ export async function confirmChange(context: AccountTx, token: string): Promise<
   }
   if (!isSame(await addressChanges.find(tx, accountId))) throw new Undone('gone')
   await addressChanges.end(tx, accountId)
-  if ((await accounts.update(tx, accountId, { email, emailVerified: true })) === 'email-taken') throw new Undone('taken')
+  if ((await accounts.update(tx, accountId, { email, emailVerified: true })) === 'email-taken')
+    throw new Undone('taken')
   await confirmations.revoke(tx, accountId, ['password-reset', 'invitation', 'sign-in', 'email-change'])
   record({ type: 'account.email_changed', accountId })
   if (account.emailVerified) mail({ kind: 'email-changed', to: account.email, accountId, newEmail: email })
@@ -102,7 +103,8 @@ export async function undoChange(context: AccountTx, token: string): Promise<Add
   if (!redeemed?.accountId) return 'gone'
   const { accountId, email, idHash } = redeemed
   if (!(await accounts.signOutEverywhere(tx, accountId))) return 'gone'
-  if ((await accounts.update(tx, accountId, { email, emailVerified: true })) === 'email-taken') throw new Undone('taken')
+  if ((await accounts.update(tx, accountId, { email, emailVerified: true })) === 'email-taken')
+    throw new Undone('taken')
   await addressChanges.end(tx, accountId)
   await confirmations.revoke(tx, accountId, ['password-reset', 'invitation', 'sign-in', 'email-change'])
   await confirmations.revokeNewer(tx, accountId, { idHash, purposes: ['email-undo'] })

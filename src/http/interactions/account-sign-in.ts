@@ -13,6 +13,7 @@ import type { BrowserSignIn } from './browser-sign-in.ts'
 import { type Handler, type Interactions, ownForm } from './interactions.ts'
 import { longestEmail, type RefusedForms } from './refused-forms.ts'
 import { shownClientOf } from './shown-client.ts'
+import type { TypedAddresses } from './typed-addresses.ts'
 
 export const signInForm = ownForm.extend({ email: z.string().default(''), password: z.string().default('') })
 
@@ -42,6 +43,7 @@ export function accountSignIn({
   interactions,
   signIn,
   refusedForms,
+  typedAddresses,
   issuer,
   offers,
 }: {
@@ -51,6 +53,7 @@ export function accountSignIn({
   interactions: Interactions
   signIn: BrowserSignIn
   refusedForms: RefusedForms
+  typedAddresses: TypedAddresses
   issuer: string
   offers: SignInOffers
 }): AccountSignIn {
@@ -60,7 +63,7 @@ export function accountSignIn({
     async show(ctx, interaction, { error, email, retryAfterSeconds } = {}) {
       const client = await shownClientOf(provider, interaction, readerOf(ctx))
       const reason = reasonOf(interaction, { isFirst: email === undefined })
-      const filledIn = email ?? (await suggestedEmail(interaction))
+      const filledIn = email ?? (typedAddresses.read(ctx, interaction.uid) || (await suggestedEmail(interaction)))
 
       if (error) {
         const wait = error === 'busy' ? busySeconds : retryAfterSeconds

@@ -18,7 +18,7 @@ export function addressConfirm({ render, act, notes }: LinkDependencies & { note
       if (outcome === 'gone') leadBack(ctx, notes, token, { page: 'end', reason: 'void' })
       else if (outcome === 'taken') leadBack(ctx, notes, token, { page: 'end', reason: 'taken' })
       else {
-        const next = { href: '/account/email', kind: 'account' } as const
+        const next = { href: '/account', kind: 'account' } as const
         leadBack(ctx, notes, token, { page: 'done', outcome: 'email-confirmed', email: outcome.email, next })
       }
     },

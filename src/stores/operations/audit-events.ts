@@ -20,7 +20,8 @@ export const eventTypes = {
     'An administrator erased an account. Its earlier events and this one name it as `erased:` and a random pseudonym.',
   'sign_up.requested':
     'Somebody asked for an account. A mail to the address says how to prove it, or that it has an account. Kept for 30 days.',
-  'sign_in.succeeded': 'Somebody signed in with the right password, or by a code or link in a mail: then `method` is `mail`.',
+  'sign_in.succeeded':
+    'Somebody signed in with the right password, or by a code or link in a mail: then `method` is `mail`.',
   'sign_in.failed': 'Somebody tried a wrong password or an address without an account. Kept for 30 days.',
   'sign_in.tried':
     'A password was checked although its network was throttled, because the browser had signed in before. Kept for 30 days.',

@@ -8,7 +8,15 @@ import type { DeviceDonePage } from './device-done.ts'
 import type { ElsewherePage } from './elsewhere.ts'
 import type { ErrorPage } from './error.ts'
 import type { HomePage } from './home.ts'
-import type { CodePage, ForgotPage, ForgotSentPage, LinkDonePage, LinkEndPage, LinkPage, NewPasswordPage } from './recovery.ts'
+import type {
+  CodePage,
+  ForgotPage,
+  ForgotSentPage,
+  LinkDonePage,
+  LinkEndPage,
+  LinkPage,
+  NewPasswordPage,
+} from './recovery.ts'
 import type { SignInPage } from './sign-in.ts'
 import type { SignOutPage } from './sign-out.ts'
 import type { SignedOutPage } from './signed-out.ts'
