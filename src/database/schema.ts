@@ -176,6 +176,7 @@ export type Schema = {
     composed_at: Moment | null
     next_attempt_at: Moment
     deadline_at: Moment
+    claims: Generated<number>
     attempts: Generated<number>
     leased_until: Moment | null
     sending_at: Moment | null

@@ -34,7 +34,21 @@ export function createFilters(language: Language, { durations }: Texts) {
     fill,
     plural,
     duration,
+    languageName,
   }
+}
+
+const languageNames = new Map<string, string>()
+
+/** Returns the name of a language in that language: `Deutsch`. */
+function languageName(tag: string): string {
+  const known = languageNames.get(tag)
+  if (known !== undefined) return known
+  const name = new Intl.DisplayNames([tag], { type: 'language' }).of(tag) ?? tag
+  const [first = '', ...rest] = name
+  const shown = first.toLocaleUpperCase(tag) + rest.join('')
+  languageNames.set(tag, shown)
+  return shown
 }
 
 /** Returns the first letter or digit of a name. It is never a quotation mark, a "<" or half an emoji. */

@@ -129,7 +129,7 @@ function attribute(tag: string, name: string): string | undefined {
 
 /** Returns the forms of a page, with their hidden fields. */
 export function formsOf(html: string): { action: string; hidden: Fields }[] {
-  return [...html.matchAll(/<form\b[^>]*>[\s\S]*?<\/form>/g)].map(([form]) => {
+  const forms = [...html.matchAll(/<form\b[^>]*>[\s\S]*?<\/form>/g)].map(([form]) => {
     const hidden: Record<string, string[]> = {}
     for (const [tag] of form.matchAll(/<input\b[^>]*>/g)) {
       const name = attribute(tag, 'name')
@@ -138,6 +138,7 @@ export function formsOf(html: string): { action: string; hidden: Fields }[] {
     }
     return { action: attribute(form, 'action') ?? '', hidden }
   })
+  return forms.filter(({ action }) => action !== '/language')
 }
 
 /** Returns the checkboxes of a page. */

@@ -21,6 +21,7 @@ test('assets are addressed by a version of their content', () => {
   expect(paths).toEqual([
     ['favicon.svg', files['favicon.svg']?.version],
     ['postern.css', versionOfAssets()],
+    ['languages.css', versionOfAssets()],
     ['brand.css', files['brand.css']?.version],
   ])
   expect(existsSync(join(assets, 'postern.css'))).toBe(true)

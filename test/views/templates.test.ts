@@ -28,7 +28,9 @@ const isSentence = (text: string) => /^\p{Lu}\p{Ll}/u.test(text) || /\p{L}+[.!?]
 describe('the templates', () => {
   test('exist for each page, and otherwise only for the parts that pages share', () => {
     expect(files.sort()).toEqual(
-      [...names, 'layout', 'parts', 'parts/brand', 'parts/footer'].map((name) => `${name}.njk`).sort(),
+      [...names, 'layout', 'parts', 'parts/brand', 'parts/footer', 'parts/languages']
+        .map((name) => `${name}.njk`)
+        .sort(),
     )
   })
 

@@ -6,6 +6,7 @@ import * as clientSecrets from './client-secrets.ts'
 import * as clients from './clients.ts'
 import * as grants from './grants.ts'
 import * as keys from './keys.ts'
+import * as mail from './mail.ts'
 import * as refusedRequests from './refused-requests.ts'
 import * as registrationPolicies from './registration-policies.ts'
 import * as registrationTokens from './registration-tokens.ts'
@@ -23,6 +24,7 @@ export function operations(): Operation[] {
     ...registrationTokens.operations(),
     ...grants.operations(),
     ...keys.operations(),
+    ...mail.operations(),
     ...audit.operations(),
     ...refusedRequests.operations(),
   ]

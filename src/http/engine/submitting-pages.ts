@@ -23,7 +23,7 @@ export function submittingPages({ issuer, render }: { issuer: string; render: Re
     // With the referrer policy of the other pages, an app gets `Origin: null`, which many frameworks reject (Fetch
     // §3.1).
     if (isAway) ctx.set('Referrer-Policy', 'strict-origin')
-    ctx.body = render(readerOf(ctx), 'submitting', { ...form, host })
+    ctx.body = render({ language: readerOf(ctx).language }, 'submitting', { ...form, host })
     allowOnly(ctx, source)
   }
 }

@@ -58,6 +58,10 @@ export const eventTypes = {
   'key.destroyed': 'A key was destroyed in its key-management service.',
   'key.revoked': 'An administrator revoked a key, which ended every use of it; `successor` took over.',
   'keys.rotated': 'An administrator requested that the next keys take over.',
+  'mail.read':
+    'An administrator read a mail, which can contain a link that opens an account; `mail` and `kind` describe it.',
+  'mail.retried': 'An administrator had a mail tried again; `mail` and `kind` describe it.',
+  'mail.tested': 'An administrator sent a test mail; `result` is how it ended.',
   'secrets.rotated': 'An administrator encrypted everything under another encryption key.',
 } as const satisfies Record<string, string>
 

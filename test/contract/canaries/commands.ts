@@ -62,13 +62,16 @@ export function theRest(marker: string, kid: string, idIn: (command: string) => 
   ]
 }
 
-/** Lists commands about a client that does not exist. The answer repeats its ID, which is not a secret. */
+/** Lists commands about a client or a mail that does not exist. The answer repeats its ID, which is not a secret. */
 export function aboutNobody(id: string): string[][] {
-  return ['show', 'revoke-registration-token'].map((verb) => ['client', verb, id])
+  return [
+    ...['show', 'revoke-registration-token'].map((verb) => ['client', verb, id]),
+    ...['show', 'retry'].map((verb) => ['mail', verb, id]),
+  ]
 }
 
 /** The commands that run without arguments, and may fail: `secrets rotate` reports what was damaged. */
-export const bare = ['explain', 'request explain', 'secrets rotate', 'secrets list']
+export const bare = ['explain', 'request explain', 'secrets rotate', 'secrets list', 'mail test']
 
 /** Returns the commands that none of these command lines runs. Each needs one in this file. */
 export function missing(names: readonly string[], lines: readonly (readonly string[])[]): string[] {
