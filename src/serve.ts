@@ -5,7 +5,6 @@ import { rulesFor } from './accounts/password.ts'
 import { operations } from './admin/operations/index.ts'
 import { assemble, type Postern, type PosternOptions } from './assemble/index.ts'
 import { version } from './assemble/version.ts'
-import { createMailCodes } from './authentication/mail-codes.ts'
 import { createMailLimits } from './authentication/mail-limits.ts'
 import { createSignIn } from './authentication/sign-in.ts'
 import type { Config } from './config/index.ts'
@@ -126,7 +125,6 @@ function handlersOf({
   const { database, storage, render, brand } = postern
   const { throttleKey, csrfKey, confirmationKey } = postern.keyring
   const mailLimits = createMailLimits({ db: database.db, throttleKey })
-  const mailCodes = createMailCodes(confirmationKey)
   const acceptPassword = createAcceptPassword({ passwords: postern.passwords, rules: rulesFor(config) })
   const act = createActing({ db: database.db, envelope: storage.envelope })
   const allowances = createAllowances(config) // new keys do not reset the counts
@@ -164,7 +162,7 @@ function handlersOf({
       act,
       envelope: storage.envelope,
       mailLimits,
-      mailCodes,
+      confirmationKey,
       acceptPassword,
       passwordMinLength: config.PASSWORD_MIN_LENGTH,
       offers: { recovery: config.PASSWORD_RECOVERY, code: config.SIGN_IN_BY_CODE },

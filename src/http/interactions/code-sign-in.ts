@@ -4,13 +4,14 @@ import { z } from 'zod'
 import type { Acting } from '../../accounts/acting.ts'
 import { emailAddress } from '../../accounts/email-addresses.ts'
 import * as recovery from '../../accounts/recovery.ts'
-import type { MailCodes } from '../../authentication/mail-codes.ts'
+import { codeHashWith } from '../../authentication/mailed-codes.ts'
 import type { MailLimits } from '../../authentication/mail-limits.ts'
 import type { Db } from '../../database/schema.ts'
 import { mailClass } from '../../oidc/acr.ts'
 import { askedBy } from '../../oidc/request/browser.ts'
 import { readerOf } from '../../oidc/request/reader.ts'
 import { current } from '../../oidc/request/work.ts'
+import type { Secret } from '../../secret.ts'
 import { canonicalEmail } from '../../stores/people/accounts.ts'
 import * as confirmations from '../../stores/people/confirmations.ts'
 import type { Render } from '../../views/render.ts'
@@ -44,7 +45,7 @@ export function codeSignIn({
   refusedForms,
   typedAddresses,
   mailLimits,
-  mailCodes,
+  confirmationKey,
 }: {
   db: Db
   act: Acting
@@ -53,7 +54,8 @@ export function codeSignIn({
   refusedForms: RefusedForms
   typedAddresses: TypedAddresses
   mailLimits: MailLimits
-  mailCodes: MailCodes
+  /** Hashes the codes. */
+  confirmationKey: Secret<Buffer>
 }): CodeSignIn {
   const lead = (ctx: Context, { uid }: Interaction) => {
     ctx.status = 303
@@ -93,7 +95,7 @@ export function codeSignIn({
 
     async submit(ctx, interaction, { code }) {
       const browserHash = askerOf(interaction)
-      const codeHashOf = mailCodes.typed(code)
+      const codeHashOf = codeHashWith(confirmationKey, code.normalize('NFKC')) // some keyboards type wide digits
       // One refusal for a wrong code, one that has ended and one that was never sent: an address without an account must
       // look like any other.
       const tried = await confirmations.tryCode(db, { purpose: 'sign-in', browserHash, codeHashOf })

@@ -1,10 +1,10 @@
 import type Provider from 'oidc-provider'
 import type { Acting } from '../../accounts/acting.ts'
-import type { MailCodes } from '../../authentication/mail-codes.ts'
 import type { MailLimits } from '../../authentication/mail-limits.ts'
 import type { Db } from '../../database/schema.ts'
 import type { ResourceServers } from '../../oidc/permissions/resource-servers.ts'
 import type { FindStoppedSignIn } from '../../oidc/request/stopped-sign-ins.ts'
+import type { Secret } from '../../secret.ts'
 import type { SignInOffers } from '../../views/pages/sign-in.ts'
 import type { Render } from '../../views/render.ts'
 import type { Csrf } from '../csrf.ts'
@@ -22,7 +22,7 @@ export type InteractionDependencies = {
   interactionLifetimeSeconds: number
   act: Acting
   mailLimits: MailLimits
-  mailCodes: MailCodes
+  confirmationKey: Secret<Buffer>
   /** The ways on from the sign-in page for a person without their password. */
   offers: SignInOffers
   issuer: string
