@@ -45,7 +45,7 @@ export function requestProof({ mail }: AccountTx, account: accounts.Account, { l
 /** The end of an opened link: the address that counts from now on, or the reason why it does not. */
 export type AddressOutcome = { email: string; accountId: string } | 'gone' | 'taken'
 
-/** Thrown to undo everything that a transaction did, with the outcome that the person is told. */
+/** Thrown to undo everything that a transaction did, with the outcome for the person. */
 class Undone extends Error {
   override name = 'Undone'
   readonly outcome: 'gone' | 'taken'
@@ -66,8 +66,8 @@ export async function outcomeOf(change: Promise<AddressOutcome>): Promise<Addres
 }
 
 /**
- * Gives an account its new address, or marks its present one as proven. A proven previous address is told, with a link that
- * undoes the change. One that was never proven may be somebody else's by a slip, so it gets no such power.
+ * Gives an account its new address, or marks its present one as proven. A mail to the previous address has a link that undoes
+ * the change, if that address was proven. Otherwise it may be somebody else's by a slip, who must not get that power.
  */
 export async function confirmChange(context: AccountTx, token: string): Promise<AddressOutcome> {
   const { tx, envelope, record, mail } = context

@@ -7,8 +7,8 @@ import * as password from './password.ts'
 export const passwordPurposes = ['password-reset', 'invitation'] as const satisfies confirmations.Purpose[]
 
 /**
- * Sets the password that a person chose by a link, which proves their address as well. `'gone'` if the link cannot be
- * redeemed any more: it was used, it expired, or the account has changed.
+ * Sets the password that a person chose by a link, which proves their address as well. `'gone'` if the link was
+ * used, has expired, or its account has changed.
  */
 export async function resetPassword(
   context: AccountTx,
@@ -26,8 +26,8 @@ export async function resetPassword(
 }
 
 /**
- * Redeems the right code, or the link beside it, for a sign-in in the browser that asked for it. `'gone'` if it cannot be
- * redeemed any more.
+ * Redeems the right code, or the link beside it, for a sign-in in the browser that asked for it. `'gone'` if it was
+ * used, has expired, or its account has changed.
  */
 export async function signInByMail(
   context: AccountTx,

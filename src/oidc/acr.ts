@@ -10,7 +10,7 @@ export function passwordClass(issuer: string): string {
 }
 
 /**
- * The class of a sign-in by mail, which is below that of a password: whoever reads the mailbox can do it. The registry has
+ * The class of a sign-in by mail, which is below that of a password: anybody who can read the mailbox can sign in. The registry has
  * no class for that, only one for means that are not specified (Authentication Context §3.4.25).
  */
 export const mailClass = `${classes}:unspecified`

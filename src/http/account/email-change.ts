@@ -17,7 +17,7 @@ import { type AccountHandler, accountForm } from './handler.ts'
 
 export const emailForm = accountForm.extend({ email: z.string().max(1_024).default('') })
 
-/** What the page shows after one of its forms was sent. */
+/** The result of a form, which the page shows next. */
 export type EmailNote = { done: AccountEmailPage['done'] } | { error: AccountEmailError; typed: string }
 
 const path = '/account/email'

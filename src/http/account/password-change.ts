@@ -21,12 +21,12 @@ export const passwordForm = accountForm.extend({
   sign_out: z.string().optional(),
 })
 
-/** What the page shows after its form was sent. */
+/** The result of the form, which the page shows next. */
 export type PasswordNote = { isDone: true } | { error: NewPasswordError; retryAfterSeconds?: number | undefined }
 
 const path = '/account/password'
 
-/** Creates the page on which a person changes their password, and the handler of its form. */
+/** Creates the page where a person changes their password, and the handler of its form. */
 export function passwordChange({
   db,
   act,

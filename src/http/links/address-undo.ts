@@ -4,7 +4,7 @@ import { byPerson } from '../by-person.ts'
 import type { LinkDependencies } from './dependencies.ts'
 import { type LinkHandler, type LinkNotes, leadBack, linkPath } from './link.ts'
 
-/** Creates the page on which the owner of the previous address undoes a change. */
+/** Creates the page where the owner of the previous address undoes a change. */
 export function addressUndo({ render, act, notes }: LinkDependencies & { notes: LinkNotes }): LinkHandler {
   return {
     async show(ctx, { token, confirmation: { email } }) {

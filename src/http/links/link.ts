@@ -8,7 +8,7 @@ import type { Notes } from '../notes.ts'
 /** A link of a mail that can be redeemed. */
 export type Link = { token: string; confirmation: Confirmation }
 
-/** What the page of a link shows after its form was sent: the reason of a refusal, or the end. */
+/** The result of a link's form, which its page shows next: the reason of a refusal, or the end. */
 export type LinkNote =
   | { page: 'form'; error: NewPasswordError }
   | ({ page: 'done' } & LinkDonePage)

@@ -14,7 +14,7 @@ export const passwordForm = z.object({
   sign_out: z.string().optional(),
 })
 
-/** Creates the page on which a person chooses a password by the link of a mail. */
+/** Creates the page where a person chooses a password by the link of a mail. */
 export function passwordChoose(
   { db, render, act, acceptPassword, passwordMinLength, notes }: LinkDependencies & { notes: LinkNotes },
   occasion: 'reset' | 'invitation',

@@ -5,7 +5,7 @@ import type { LinkDependencies } from './dependencies.ts'
 import { interactionHere, type LinkHandler, type LinkNotes, leadBack } from './link.ts'
 
 /**
- * Creates the page on which a person continues a sign-in by the link beside its code. Its form goes to the interaction, and
+ * Creates the page where a person continues a sign-in by the link beside its code. Its form goes to the interaction, and
  * only the browser that began that can send it.
  */
 export function signInContinue({

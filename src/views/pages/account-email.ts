@@ -9,7 +9,7 @@ export type AccountEmailPage = {
   isVerified: boolean
   /** The new address that waits until its owner opens the link. */
   waiting: string | undefined
-  /** What was just done, to confirm it. */
+  /** The result of the form before. */
   done: keyof Texts['accountEmail']['done'] | undefined
   typed: string
   error: AccountEmailError | undefined

@@ -21,7 +21,7 @@ export type NewPasswordPage = {
   action: string
   /** The hidden fields of the form. */
   hidden: Readonly<Record<string, string>>
-  /** Why the person is asked for a password. */
+  /** The reason why the person chooses a password. */
   occasion: keyof Texts['newPassword']['occasions']
   email: string
   minLength: number
