@@ -171,7 +171,7 @@ export const variants: { [Name in ViewName]: readonly Partial<Views[Name]>[] } =
   code: keys(english.code.errors).map((error) => ({ error })),
   'new-password': [
     ...keys(english.newPassword.occasions).map((occasion) => ({ occasion })),
-    ...keys(english.newPassword.errors).map((error) => ({ error })),
+    ...keys(english.newPassword.errors).map((error) => ({ error, asksForOld: true })),
     {
       action: '/account/password',
       hidden: { csrf: 'token-1' },
