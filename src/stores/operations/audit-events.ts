@@ -19,6 +19,8 @@ export const eventTypes = {
   'account.email_change_cancelled': 'Somebody took back a change of address before it was confirmed.',
   'account.email_changed': 'Somebody proved the new address of their account, which counts from then on.',
   'account.email_restored': 'Somebody undid a change of address, which signed the account out everywhere.',
+  'accounts.imported':
+    'An administrator imported accounts; `created`, `existing` and `rejected` are their numbers. None of them has an event of its own.',
   'account.disabled': 'An administrator disabled an account, which ended its sessions and tokens.',
   'account.enabled': 'An administrator let a disabled account sign in again.',
   'account.deleted': 'An administrator deleted an account with its sessions, grants and tokens.',
