@@ -1,6 +1,7 @@
 import type { Database } from '../database/connect.ts'
 import { listen } from '../database/notifications.ts'
 import { type DeliveryDependencies, deliver, prepare } from '../mail/delivery.ts'
+import { hasMailbox } from '../mail/mailbox.ts'
 import { open, type SmtpConnection } from '../mail/transport.ts'
 import * as outbox from '../stores/operations/outbox.ts'
 import type { Recurrence } from './recurrence.ts'
@@ -29,6 +30,7 @@ export function startDeliveringMail({
   const { config, envelope, log } = dependencies
   const delivery: DeliveryDependencies = { db, ...dependencies }
   const most = config.SMTP_URL ? config.MAIL_CONNECTIONS : 1
+  const uncomposed = { uncomposed: config.SMTP_URL === undefined }
   const workers = new Set<Promise<void>>()
   const connections = new Set<SmtpConnection>()
   const stopping = new AbortController()
@@ -52,8 +54,6 @@ export function startDeliveringMail({
       isLooking = false
     }
   }
-
-  const uncomposed = { uncomposed: config.SMTP_URL === undefined }
 
   function start(work: () => Promise<void>): void {
     const worker = work()
@@ -121,6 +121,9 @@ export function startDeliveringMail({
     timer = setTimeout(() => void look().finally(poll), pollMs * (0.5 + Math.random())).unref()
   }
 
+  if (!config.SMTP_URL && !hasMailbox(config)) {
+    log.warn({ setting: 'SMTP_URL' }, 'there is no mail server, so mails wait: `postern mail list` shows them')
+  }
   const notifications = listen(database, outbox.addedChannel, wake)
   wake()
   poll()

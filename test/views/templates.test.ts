@@ -7,8 +7,10 @@ import { names, onlyScript } from '../support/page-examples.ts'
 const files = readdirSync(directory, { encoding: 'utf8', recursive: true }).filter((file) => file.endsWith('.njk'))
 const read = (file: string) => {
   const source = readFileSync(join(directory, file), 'utf8')
+  if (isOfMails(file)) return source.replace(/<style>.*<\/style>|\sstyle="[^"]*"/gs, '') // mail programs load no style sheet
   return file === 'submitting.njk' ? source.replace(onlyScript, '') : source
 }
+const isOfMails = (file: string) => file.startsWith('mail/')
 
 /** Returns the words that a template itself says to a person: between its tags, in attributes, and in its expressions. */
 function wordsIn(source: string): string[] {
@@ -28,7 +30,16 @@ const isSentence = (text: string) => /^\p{Lu}\p{Ll}/u.test(text) || /\p{L}+[.!?]
 describe('the templates', () => {
   test('exist for each page, and otherwise only for the parts that pages share', () => {
     expect(files.sort()).toEqual(
-      [...names, 'layout', 'parts', 'parts/brand', 'parts/footer', 'parts/languages']
+      [
+        ...names,
+        'layout',
+        'mail/letter.html',
+        'mail/letter.txt',
+        'parts',
+        'parts/brand',
+        'parts/footer',
+        'parts/languages',
+      ]
         .map((name) => `${name}.njk`)
         .sort(),
     )
