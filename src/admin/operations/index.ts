@@ -5,6 +5,7 @@ import * as audit from './audit.ts'
 import * as clientSecrets from './client-secrets.ts'
 import * as clients from './clients.ts'
 import * as grants from './grants.ts'
+import * as groups from './groups.ts'
 import * as keys from './keys.ts'
 import * as mail from './mail.ts'
 import * as refusedRequests from './refused-requests.ts'
@@ -17,6 +18,7 @@ export function operations(): Operation[] {
   return [
     ...accounts.operations(),
     ...accountAccess.operations(),
+    ...groups.operations(),
     ...clients.operations(),
     ...clientSecrets.operations(),
     ...resources.operations(),
