@@ -67,7 +67,7 @@ export type AppDependencies = InteractionDependencies &
     allowances: Allowances
     refusedRequests: RefusedRequests
     interactionLifetimeSeconds: number
-    /** Whether the mails that wait are shown to everybody who reaches this server. */
+    /** Whether there is a page with the mails that wait. */
     hasMailbox: boolean
     isStopping: () => boolean
     jwks: PublishedKeys

@@ -19,7 +19,7 @@ export type MailDelivery = Recurrence & {
  * Starts delivering letters, several at a time, in every process. Without SMTP_URL it only makes the mails, for
  * `postern mail` and the mailbox page.
  *
- * It connects to the mail server before it claims a letter. So an outage is no failure of any letter: all of them wait,
+ * It connects to the mail server before it claims a letter. So an outage does not count as a failure of letters: all of them wait,
  * and the links in their mails are made when the server is back.
  */
 export function startDeliveringMail({
@@ -66,7 +66,7 @@ export function startDeliveringMail({
     workers.add(worker)
   }
 
-  /** Sends letters over one connection until none is due or the connection cannot be used any more. */
+  /** Sends letters over one connection until none is due or the connection has failed. */
   async function send(): Promise<void> {
     const connection = await connect()
     if (!connection) return

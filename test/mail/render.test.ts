@@ -100,7 +100,7 @@ describe('the mail of a letter', () => {
     expect(free?.text).not.toContain('New,') // a stranger's words do not reach somebody else's mailbox
   })
 
-  test('has a link that one confirmation belongs to, of which only a hash is stored', async () => {
+  test('has a link and a code, and the database has only their hashes', async () => {
     await postern.database.query('delete from confirmations')
     const mail = await compose({ kind: 'sign-in-code', to: 'ada@example.com', browserHash })
     const token = /\/link\/([\w-]{43})/.exec(mail?.text ?? '')?.[1] ?? ''

@@ -9,7 +9,7 @@ import { paragraphsOf } from './paragraphs.ts'
 const mostMails = 50
 
 /**
- * Serves the mails that wait because there is no mail server. They contain links that open accounts, so only a server on
+ * Serves the mails that wait for a mail server to be set up. They contain links that open accounts, so only a server on
  * a developer's own machine has these pages.
  */
 export function mailboxRoutes({ db, envelope, render }: { db: Db; envelope: Envelope; render: Render }): Router {

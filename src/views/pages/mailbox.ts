@@ -1,4 +1,4 @@
-/** The mails that wait because there is no mail server. Only a server on the developer's own machine shows this page. */
+/** The mails that wait for a mail server to be set up. Only a server on the developer's own machine shows this page. */
 export type MailboxPage = { mails: readonly { id: string; subject: string; to: string; at: string }[] }
 
 export type MailPage = {

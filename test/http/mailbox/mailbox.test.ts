@@ -50,7 +50,7 @@ test('an administrator sees what waits, reads it on the record, and has it tried
   await expect(operate(postern, 'mail show', { id: 'none' })).rejects.toThrow('There is no mail with this ID')
 })
 
-test('with a mail server there is no such page, and mails that waited are sent with new links', async () => {
+test('with a mail server the page is gone, and mails that waited are sent with new links', async () => {
   const id = await post({ kind: 'password-reset', to: 'ada@example.com' })
   await eventually(async () => expect((await send(postern, `/mailbox/${id}`)).status).toBe(200))
   const was = /link\/([\w-]{43})/.exec((await send(postern, `/mailbox/${id}`)).text)?.[1] ?? ''
