@@ -37,6 +37,7 @@ import { languageRoutes } from './language-choice.ts'
 import type { LinkDependencies } from './links/dependencies.ts'
 import { linkRoutes } from './links/routes.ts'
 import { logoRoutes } from './logos.ts'
+import { mailboxRoutes } from './mailbox/routes.ts'
 import { browserCookies } from './middleware/browser.ts'
 import { emptyResponses } from './middleware/empty-responses.ts'
 import { errorPages } from './middleware/errors.ts'
@@ -68,6 +69,9 @@ export type AppDependencies = InteractionDependencies &
     openRegistrations: OpenRegistrations | undefined
     allowances: Allowances
     refusedRequests: RefusedRequests
+    interactionLifetimeSeconds: number
+    /** Whether there is a page with the mails that wait. */
+    hasMailbox: boolean
     isStopping: () => boolean
     jwks: PublishedKeys
   }
@@ -131,6 +135,7 @@ export function createApp(dependencies: AppDependencies): ReturnType<Provider['c
   provider.use(assetRoutes().routes())
   provider.use(logoRoutes({ db }).routes())
   provider.use(home.routes())
+  if (dependencies.hasMailbox) provider.use(mailboxRoutes({ db, envelope: storage.envelope, render }).routes())
   provider.use(languageRoutes({ issuer, csrf: dependencies.csrf }).routes())
   provider.use(adminRoutes(dependencies).routes())
 

@@ -8,6 +8,7 @@ import type { DeviceDonePage } from './device-done.ts'
 import type { ElsewherePage } from './elsewhere.ts'
 import type { ErrorPage } from './error.ts'
 import type { HomePage } from './home.ts'
+import type { MailboxPage, MailPage } from './mailbox.ts'
 import type {
   CodePage,
   ForgotPage,
@@ -39,6 +40,8 @@ export type Views = {
   error: ErrorPage
   elsewhere: ElsewherePage
   home: HomePage
+  mailbox: MailboxPage
+  'mailbox-mail': MailPage
   account: AccountPage
   'account-email': AccountEmailPage
   forgot: ForgotPage
@@ -66,6 +69,8 @@ export const viewNames = Object.keys({
   error: true,
   elsewhere: true,
   home: true,
+  mailbox: true,
+  'mailbox-mail': true,
   account: true,
   'account-email': true,
   forgot: true,
