@@ -4,7 +4,7 @@ import { texts } from '../../src/views/texts/index.ts'
 
 const [english, german] = [createFilters('en', texts.en), createFilters('de', texts.de)]
 const now = new Date('2026-07-04T22:30:00Z')
-const before = (seconds: number) => new Date(now.getTime() - seconds * 1000)
+const past = (seconds: number) => new Date(now.getTime() - seconds * 1000)
 
 describe('a number, a list or a time', () => {
   beforeEach(() => {
@@ -18,8 +18,8 @@ describe('a number, a list or a time', () => {
     expect([english.number(1234.5), german.number(1234.5)]).toEqual(['1,234.5', '1.234,5'])
     expect([english.list(['a', 'b', 'c']), german.list(['a', 'b', 'c'])]).toEqual(['a, b, and c', 'a, b und c'])
     expect([english.date(now), german.date(now)]).toEqual(['July 4, 2026', '4. Juli 2026'])
-    expect([english.ago(before(172_800)), german.ago(before(172_800))]).toEqual(['2 days ago', 'vorgestern'])
-    expect([english.ago(before(5_000)), english.ago(before(0))]).toEqual(['1 hour ago', 'now'])
+    expect([english.ago(past(172_800)), german.ago(past(172_800))]).toEqual(['2 days ago', 'vorgestern'])
+    expect([english.ago(past(5_000)), english.ago(past(0))]).toEqual(['1 hour ago', 'now'])
   })
 
   test('is in the time zone of the person, or in UTC if they have none', () => {
