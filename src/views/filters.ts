@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { Language } from '../languages/index.ts'
+import { isLong, isSensitive, onlyScope, valueWriter } from './consent.ts'
 import { fill } from './fill.ts'
 import { isLoopback, isOfApp, isVerified, knownAs, knownHost, links, quoted, scheme } from './shown-client.ts'
 import { filled, type Plural, type Texts } from './texts/index.ts'
@@ -72,6 +73,11 @@ export function createFilters(language: Language, { durations }: Texts) {
     list,
     ago,
     duration,
+    value: valueWriter(language),
+    isSensitive,
+    isLong,
+    onlyScope,
+    ids,
     languageName,
   }
 }
@@ -112,4 +118,9 @@ function tint(host: string): number {
 /** Writes an identifier as people read addresses: `https://api.example.com/` is `api.example.com`. */
 function address(identifier: string): string {
   return identifier.replace(/^https?:\/\//, '').replace(/\/$/, '')
+}
+
+/** Writes the ids that an attribute refers to, without those that are not there. */
+function ids(list: readonly unknown[]): string {
+  return list.filter(Boolean).join(' ')
 }

@@ -94,7 +94,9 @@ export function createVisitor(
     allow(page, scopes) {
       const boxes = tickboxes(page.body)
       const required = boxes.filter(({ isDisabled }) => isDisabled).map(({ value }) => value)
-      const offered = boxes.filter(({ name }) => name === 'scope').map(({ value }) => value)
+      const form = formsOf(page.body).find(({ action }) => action.endsWith('/consent'))
+      const only = form?.hidden['scope'] ?? [] // the one thing that a page without boxes asks for
+      const offered = [...only, ...boxes.filter(({ name }) => name === 'scope').map(({ value }) => value)]
       return visitor.submit(page, '/consent', {
         decision: 'allow',
         scope: [...new Set([...required, ...(scopes ?? offered)])],
