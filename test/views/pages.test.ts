@@ -106,6 +106,8 @@ describe.each(names)('the %s page', (name) => {
       error: ['code'],
       elsewhere: ['issuer', 'mismatch.received'],
       home: ['issuer', 'version'],
+      mailbox: [],
+      'mailbox-mail': ['subject', 'to', 'at'],
     }
     for (const member of shown[name]) {
       const data = withoutMembersOf(examples[name], member.split('.')) as Views[typeof name]
