@@ -111,7 +111,7 @@ export function createApp(dependencies: AppDependencies): ReturnType<Provider['c
     if (isStopping()) ctx.set('Connection', 'close')
     await next()
   })
-  provider.use(languagesOfBrowser({ defaultLanguage }))
+  provider.use(languagesOfBrowser({ defaultLanguage, isSecure }))
   provider.use(logRequests(log))
   provider.use(explainRefusals(dependencies))
   provider.use(securityHeaders({ isSecure }))

@@ -94,6 +94,7 @@ export const examples: Views = {
     ...interaction,
     client: { ...client, ...noLinks },
     account,
+    isFirst: true,
     scopes: [openid, email],
     claims: [{ name: 'phone_number', values: [], required: false, checked: true }],
     resources: [
