@@ -1,10 +1,12 @@
 import type { Operation } from '../operation.ts'
 import * as accountAccess from './account-access.ts'
+import { importAccounts } from './account-import.ts'
 import * as accounts from './accounts.ts'
 import * as audit from './audit.ts'
 import * as clientSecrets from './client-secrets.ts'
 import * as clients from './clients.ts'
 import * as grants from './grants.ts'
+import * as groups from './groups.ts'
 import * as keys from './keys.ts'
 import * as mail from './mail.ts'
 import * as refusedRequests from './refused-requests.ts'
@@ -17,6 +19,8 @@ export function operations(): Operation[] {
   return [
     ...accounts.operations(),
     ...accountAccess.operations(),
+    importAccounts(),
+    ...groups.operations(),
     ...clients.operations(),
     ...clientSecrets.operations(),
     ...resources.operations(),

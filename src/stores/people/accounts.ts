@@ -1,15 +1,22 @@
 import { domainToASCII } from 'node:url'
-import { CompiledQuery } from 'kysely'
+import { sql } from 'kysely'
 import { randomId } from '../../crypto/digests.ts'
 import { isUniqueViolation } from '../../database/connect.ts'
-import type { Db, Row, Tx } from '../../database/schema.ts'
+import type { Db, Tx } from '../../database/schema.ts'
 import type { Position } from '../position.ts'
 import * as sessions from '../protocol/sessions.ts'
 import { type Account, columns, toAccount } from './account-rows.ts'
+import { setPasswordHash } from './password-credentials.ts'
 
 export type { Account } from './account-rows.ts'
+export { hasPassword, renewPasswordHash, requirePasswordChange, setPasswordHash } from './password-credentials.ts'
 
-export type Credentials = { account: Account; passwordHash: string | undefined }
+export type Credentials = {
+  account: Account
+  passwordHash: string | undefined
+  /** Whether an administrator requires another password, which has to be chosen before a sign-in continues. */
+  mustChangePassword: boolean
+}
 
 /**
  * Returns the form in which two spellings of an email address are the same account: normalized, trimmed, in lower case,
@@ -45,22 +52,29 @@ export async function findCredentials(db: Db, email: string): Promise<Credential
     .selectFrom('accounts')
     .leftJoin('password_credentials', 'account_id', 'id')
     .select(columns.map((column) => `accounts.${column}` as const))
-    .select('hash')
+    .select(['hash', 'change_required_at'])
     .where('email_canonical', '=', canonicalEmail(email))
     .executeTakeFirst()
-  return row && { account: toAccount(row), passwordHash: row.hash ?? undefined }
+  return (
+    row && {
+      account: toAccount(row),
+      passwordHash: row.hash ?? undefined,
+      mustChangePassword: row.change_required_at !== null,
+    }
+  )
 }
 
 export type NewAccount = {
   email: string
   emailVerified: boolean
   profile: Record<string, unknown>
-  passwordHash: string
+  /** The hash of its password. An account that somebody is invited to has none yet. */
+  passwordHash?: string | undefined
   /** The terms that the person accepted. */
   terms?: { version: string; acceptedAt: Date } | undefined
 }
 
-/** Creates an account with a password. `'email-taken'` if the address belongs to another account. */
+/** Creates an account. `'email-taken'` if the address belongs to another account. */
 export async function create(db: Tx, account: NewAccount): Promise<Account | 'email-taken'> {
   const now = new Date()
   const row = await db
@@ -81,35 +95,14 @@ export async function create(db: Tx, account: NewAccount): Promise<Account | 'em
     .returning(columns)
     .executeTakeFirst()
   if (!row) return 'email-taken'
-  await setPasswordHash(db, row.id, account.passwordHash)
+  if (account.passwordHash !== undefined) await setPasswordHash(db, row.id, account.passwordHash)
   return toAccount(row)
 }
 
-export async function setPasswordHash(tx: Tx, accountId: string, hash: string): Promise<void> {
-  const now = new Date()
-  await tx
-    .insertInto('password_credentials')
-    .values({ account_id: accountId, hash, updated_at: now })
-    .onConflict((conflict) => conflict.column('account_id').doUpdateSet({ hash, updated_at: now }))
-    .execute()
-}
-
-/**
- * Replaces the hash of a password with one of other parameters. `false` if another password was set in the meantime.
- */
-export async function renewPasswordHash(
-  db: Db,
-  accountId: string,
-  { from, to }: { from: string; to: string },
-): Promise<boolean> {
-  const row = await db
-    .updateTable('password_credentials')
-    .set({ hash: to, updated_at: new Date() })
-    .where('account_id', '=', accountId)
-    .where('hash', '=', from)
-    .returning('account_id')
-    .executeTakeFirst()
-  return row !== undefined
+/** Locks an account until the transaction ends, as everything does first that changes it or a part of it. */
+export async function lock(tx: Tx, id: string): Promise<Account | undefined> {
+  const row = await tx.selectFrom('accounts').select(columns).where('id', '=', id).forUpdate().executeTakeFirst()
+  return row && toAccount(row)
 }
 
 export type AccountChange = {
@@ -169,7 +162,16 @@ export async function disable(tx: Tx, accountId: string): Promise<boolean> {
  * It locks rows in the same order as a request: account, sessions, grants, artifacts. A request in flight therefore
  * either finishes first, and is undone here, or finds that the rows it relies on have changed.
  */
-export async function signOutEverywhere(tx: Tx, accountId: string): Promise<boolean> {
+export function signOutEverywhere(tx: Tx, accountId: string): Promise<boolean> {
+  return signOut(tx, accountId, undefined)
+}
+
+/** Does the same, but keeps one session and what was issued in it. */
+export function signOutElsewhere(tx: Tx, accountId: string, keptSessionUid: string): Promise<boolean> {
+  return signOut(tx, accountId, keptSessionUid)
+}
+
+async function signOut(tx: Tx, accountId: string, keptSessionUid: string | undefined): Promise<boolean> {
   const row = await tx
     .updateTable('accounts')
     .set((set) => ({ epoch: set('epoch', '+', 1) }))
@@ -177,9 +179,13 @@ export async function signOutEverywhere(tx: Tx, accountId: string): Promise<bool
     .returning('id')
     .executeTakeFirst()
   if (!row) return false
-  await sessions.destroyByAccount(tx, accountId)
+  await sessions.destroyByAccount(tx, accountId, { keptUid: keptSessionUid })
   await tx.selectFrom('grants').select('id').where('account_id', '=', accountId).orderBy('id').forUpdate().execute()
-  await tx.deleteFrom('artifacts').where('account_id', '=', accountId).execute()
+  const issued = tx.deleteFrom('artifacts').where('account_id', '=', accountId)
+  await (keptSessionUid === undefined
+    ? issued
+    : issued.where('session_uid', 'is distinct from', keptSessionUid)
+  ).execute()
   return true
 }
 
@@ -193,15 +199,19 @@ export async function enable(tx: Tx, accountId: string): Promise<boolean> {
   return row !== undefined
 }
 
-/** Lists accounts in the order of their creation, after a position. */
+/** Lists accounts in the order of their creation, after a position: all, or those in a group. */
 export async function list(
   db: Db,
-  { after, limit }: { after?: Position | undefined; limit: number },
+  { after, limit, group }: { after?: Position | undefined; limit: number; group?: string | undefined },
 ): Promise<(Account & { createdAt: Date })[]> {
-  const text = `select ${columns.join(', ')}, created_at from accounts
-    ${after ? 'where (created_at, id) > ($2, $3)' : ''} order by created_at, id limit $1`
-  const { rows } = await db.executeQuery<Row<'accounts', (typeof columns)[number] | 'created_at'>>(
-    CompiledQuery.raw(text, [limit, ...(after ? [after.at, after.id] : [])]),
-  )
+  const rows = await db
+    .selectFrom('accounts')
+    .select([...columns, 'created_at'])
+    .$if(group !== undefined, (query) => query.where('groups', '@>', sql<string[]>`array[${group}]`))
+    .$if(after !== undefined, (query) => query.where(sql<boolean>`(created_at, id) > (${after?.at}, ${after?.id})`))
+    .orderBy('created_at')
+    .orderBy('id')
+    .limit(limit)
+    .execute()
   return rows.map((row) => ({ ...toAccount(row), createdAt: row.created_at }))
 }

@@ -5,10 +5,13 @@ import type { ClaimName, ScopeName, Texts } from '../texts/index.ts'
 /** The reason why an answer on the consent page was rejected. */
 export type ConsentError = keyof Texts['consent']['errors']
 
+/** A value of the person, as the page names and formats it. */
+export type ShownValue = { claim: ClaimName; value: string }
+
 /** A checkbox. `values` is the person's own data that ticking it would share. */
 export type ConsentItem<Name extends string = string> = {
   name: Name
-  values: readonly string[]
+  values: readonly ShownValue[]
   required: boolean
   checked: boolean
 }
@@ -27,6 +30,8 @@ export type ConsentPage = {
   csrf: string
   client: ShownClient & Links
   account: Account
+  /** Whether the person has shared nothing with the app yet, so that there is nothing to go back to the app with. */
+  isFirst: boolean
   scopes: readonly ConsentItem<ScopeName>[]
   /** Claims that the app requests by name rather than through a scope. */
   claims: readonly ConsentItem<ClaimName>[]
