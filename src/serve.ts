@@ -3,7 +3,9 @@ import { createActing } from './accounts/acting.ts'
 import { operations } from './admin/operations/index.ts'
 import { assemble, type Postern, type PosternOptions } from './assemble/index.ts'
 import { version } from './assemble/version.ts'
+import { createProofOfWork } from './authentication/proof-of-work.ts'
 import { createSignIn } from './authentication/sign-in.ts'
+import { createSignUpLimits } from './authentication/sign-up-limits.ts'
 import type { Config } from './config/index.ts'
 import { lockIssuer } from './database/issuer-lock.ts'
 import { createAllowances } from './http/allowances.ts'
@@ -118,13 +120,26 @@ function handlersOf({
   refusedRequests: ReturnType<typeof createRefusedRequests>
 }): () => RequestListener {
   const { database, storage, render, brand } = postern
-  const { throttleKey, csrfKey } = postern.keyring
+  const { throttleKey, csrfKey, confirmationKey } = postern.keyring
   const act = createActing({ db: database.db, envelope: storage.envelope })
   const allowances = createAllowances(config) // new keys do not reset the counts
   const signIn = createBrowserSignIn({
     issuer: config.ISSUER,
     signIn: createSignIn({ db: database.db, passwords: postern.passwords, throttleKey }),
   })
+  const signUp = {
+    rules: {
+      mode: config.SIGN_UP,
+      allowed: config.SIGN_UP_ALLOWED_DOMAINS,
+      refused: config.SIGN_UP_REFUSED_DOMAINS,
+    },
+    minLength: config.PASSWORD_MIN_LENGTH,
+    termsVersion: config.TERMS_VERSION,
+    brand: postern.brand,
+    limits: createSignUpLimits({ db: database.db, throttleKey, perNetwork: config.SIGN_UPS_PER_NETWORK_PER_HOUR }),
+    proofs: createProofOfWork({ db: database.db, key: throttleKey }),
+    passwords: postern.passwords,
+  }
   return () => {
     const { provider, keyring } = postern
     noteUses(provider, uses)
@@ -152,7 +167,9 @@ function handlersOf({
         : undefined,
       csrf: createCsrf({ issuer: config.ISSUER, key: csrfKey }),
       signIn,
+      signUp,
       act,
+      confirmationKey,
       resourceServers: postern.resourceServers,
       findStoppedSignIn: postern.findStoppedSignIn,
       grantLifetimeSeconds: lifetimes(config).grant,

@@ -50,6 +50,18 @@ export const examples: Views = {
     retryAfterSeconds: undefined,
     reason: undefined,
   },
+  'sign-up': {
+    ...interaction,
+    client,
+    email: '',
+    name: '',
+    minLength: 8,
+    termsUrl: undefined,
+    challenge: undefined,
+    patienceSeconds: 60,
+    error: undefined,
+  },
+  'sign-up-code': { ...interaction, email: 'ada@example.com', error: undefined },
   'continue-as': { ...interaction, client, account },
   account: { csrf: 'token-1', account },
   consent: {
@@ -123,6 +135,13 @@ export const variants: { [Name in ViewName]: readonly Partial<Views[Name]>[] } =
     { client: { ...stranger, host: 'com.example.app:' } },
   ],
   account: [{ account: { name: '', email: 'ada@example.com' } }],
+  'sign-up': [
+    ...keys(english.signUp.errors).map((error) => ({ error, email: 'ada@example.com', name: 'Ada' })),
+    { termsUrl: 'https://example.com/terms' },
+    { termsUrl: 'https://example.com/terms', error: 'terms' },
+    { challenge: '18.1.abc.def' },
+  ],
+  'sign-up-code': keys(english.signUpCode.errors).map((error) => ({ error })),
   'continue-as': [{ account: { name: '', email: 'ada@example.com' } }, { client: stranger }, { client: published }],
   consent: [
     ...keys(english.consent.errors).map((error) => ({ error })),

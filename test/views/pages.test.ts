@@ -93,6 +93,8 @@ describe.each(names)('the %s page', (name) => {
     const shown: { [Name in ViewName]: readonly string[] } = {
       'sign-in': ['uid', 'csrf', 'email', 'client', 'client.name'],
       account: ['account.email'],
+      'sign-up': ['uid', 'csrf', 'client', 'client.name', 'minLength'],
+      'sign-up-code': ['uid', 'csrf', 'email'],
       'continue-as': ['uid', 'csrf', 'client', 'client.name', 'account.email'],
       consent: ['uid', 'csrf', 'client', 'client.name', 'account.email'],
       'device-code': ['action', 'xsrf'],

@@ -1,10 +1,13 @@
 import type Provider from 'oidc-provider'
+import type { Acting } from '../../accounts/acting.ts'
 import type { Db } from '../../database/schema.ts'
 import type { ResourceServers } from '../../oidc/permissions/resource-servers.ts'
 import type { FindStoppedSignIn } from '../../oidc/request/stopped-sign-ins.ts'
+import type { Secret } from '../../secret.ts'
 import type { Render } from '../../views/render.ts'
 import type { Csrf } from '../csrf.ts'
 import type { BrowserSignIn } from './browser-sign-in.ts'
+import type { SignUp } from './sign-up-begin.ts'
 
 export type InteractionDependencies = {
   db: Db
@@ -12,6 +15,9 @@ export type InteractionDependencies = {
   render: Render
   csrf: Csrf
   signIn: BrowserSignIn
+  signUp: SignUp
+  act: Acting
+  confirmationKey: Secret<Buffer>
   resourceServers: ResourceServers
   findStoppedSignIn: FindStoppedSignIn
   grantLifetimeSeconds: number

@@ -3,6 +3,7 @@ import { type AccountSignIn, isUnattainable } from './account-sign-in.ts'
 import type { ConsentDecide } from './consent-decide.ts'
 import type { Handler, Interactions } from './interactions.ts'
 import type { RefusedForms } from './refused-forms.ts'
+import type { SignUpBegin } from './sign-up-begin.ts'
 
 /** Shows the page of the step that an interaction has come to, or the page whose form was just rejected. */
 export function interactionShow({
@@ -11,12 +12,14 @@ export function interactionShow({
   signIn,
   account,
   consent,
+  signUp,
 }: {
   interactions: Interactions
   refusedForms: RefusedForms
   signIn: AccountSignIn
   account: AccountContinue
   consent: ConsentDecide
+  signUp: SignUpBegin
 }): Handler<unknown> {
   return async (ctx, interaction) => {
     const { prompt, session, uid } = interaction
@@ -25,7 +28,9 @@ export function interactionShow({
     if (refused?.page === 'sign-in') {
       await signIn.show(ctx, interaction, refused)
     } else if (prompt.name === 'consent' && session) {
-      await consent.show(ctx, interaction, refused?.error)
+      await consent.show(ctx, interaction, refused?.page === 'consent' ? refused.error : undefined)
+    } else if (prompt.name === 'create') {
+      await signUp.show(ctx, interaction)
     } else if (prompt.name === 'select_account' && session) {
       await account.show(ctx, interaction, session.accountId)
     } else if (isUnattainable(interaction)) {

@@ -1,11 +1,15 @@
 import type { Context } from 'koa'
 import type { ConsentError } from '../../views/pages/consent.ts'
 import type { SignInError } from '../../views/pages/sign-in.ts'
+import type { SignUpError } from '../../views/pages/sign-up.ts'
+import type { SignUpCodeError } from '../../views/pages/sign-up-code.ts'
 
 /** The reason why a form of an interaction was rejected, with the input that its page shows again. */
 export type RefusedForm =
   | { page: 'sign-in'; error: SignInError; email: string; retryAfterSeconds?: number | undefined }
   | { page: 'consent'; error: ConsentError }
+  | { page: 'sign-up'; error: SignUpError; email: string; name: string }
+  | { page: 'sign-up-code'; error: SignUpCodeError }
 
 export type RefusedForms = {
   /**
@@ -27,6 +31,8 @@ const keptSeconds = 60 // from the redirect until the page is requested
 export function createRefusedForms({ isSecure }: { isSecure: boolean }): RefusedForms {
   const name = isSecure ? '__Secure-postern_refused' : 'postern_refused'
   const pathOf = (uid: string) => `/interaction/${uid}`
+  // The pages that belong to no step of the engine have an address of their own.
+  const pageOf = { 'sign-in': '', consent: '', 'sign-up': '/sign-up', 'sign-up-code': '/sign-up/code' }
   const options = (uid: string) =>
     ({ path: pathOf(uid), signed: true, httpOnly: true, sameSite: 'lax', secure: isSecure, overwrite: true }) as const
 
@@ -36,7 +42,7 @@ export function createRefusedForms({ isSecure }: { isSecure: boolean }): Refused
       const value = Buffer.from(JSON.stringify({ uid, ...shown })).toString('base64url')
       ctx.cookies.set(name, value, { ...options(uid), maxAge: keptSeconds * 1000 })
       ctx.status = 303
-      ctx.redirect(pathOf(uid))
+      ctx.redirect(pathOf(uid) + pageOf[refused.page])
     },
     take(ctx, uid) {
       const value = ctx.cookies.get(name, { signed: true })

@@ -5,30 +5,42 @@ import { form } from '../forms.ts'
 import { accountContinue, continueForm } from './account-continue.ts'
 import { accountSignIn, signInForm } from './account-sign-in.ts'
 import { accountSwitch } from './account-switch.ts'
+import { createAskedCodes } from './asked-codes.ts'
 import { consentDecide, consentForm } from './consent-decide.ts'
 import type { InteractionDependencies } from './dependencies.ts'
 import { interactionShow } from './interaction-show.ts'
 import { createInteractions, type Handler, type Interactions, ownForm } from './interactions.ts'
-import { createRefusedForms } from './refused-forms.ts'
+import { createRefusedForms, type RefusedForm } from './refused-forms.ts'
 import { requestAbort } from './request-abort.ts'
+import { signUpBegin, signUpForm } from './sign-up-begin.ts'
+import { signUpCode, signUpCodeForm } from './sign-up-code.ts'
 
 /** Serves the pages between an authorization request and its answer: signing in, choosing an account, consenting. */
 export function interactionRoutes(dependencies: InteractionDependencies): Router {
+  const isSecure = dependencies.issuer.startsWith('https:')
   const shared = {
     ...dependencies,
     interactions: createInteractions(dependencies),
     consentRequests: createConsentRequests(dependencies),
-    refusedForms: createRefusedForms({ isSecure: dependencies.issuer.startsWith('https:') }),
+    refusedForms: createRefusedForms({ isSecure }),
+    askedCodes: createAskedCodes({ isSecure }),
   }
   const signIn = accountSignIn(shared)
   const account = accountContinue({ ...shared, signIn })
   const consent = consentDecide(shared)
-  const show = interactionShow({ ...shared, signIn, account, consent })
+  const signUp = signUpBegin(shared)
+  const code = signUpCode(shared)
+  const show = interactionShow({ ...shared, signIn, account, consent, signUp })
+  const { take } = shared.refusedForms
 
   // biome-ignore format: it is a table
   const routes: readonly Route[] = [
     route('get',  '/',         undefined,    show),
     route('post', '/sign-in',  signInForm,   signIn.submit),
+    route('get',  '/sign-up',      undefined,      (ctx, it) => signUp.show(ctx, it, of('sign-up', take(ctx, it.uid)))),
+    route('post', '/sign-up',      signUpForm,     signUp.submit),
+    route('get',  '/sign-up/code', undefined,      (ctx, it) => code.show(ctx, it, of('sign-up-code', take(ctx, it.uid)))),
+    route('post', '/sign-up/code', signUpCodeForm, code.submit),
     route('post', '/continue', continueForm, account.submit),
     route('post', '/switch',   ownForm,      accountSwitch({ signIn })),
     route('post', '/abort',    ownForm,      requestAbort(shared)),
@@ -42,6 +54,11 @@ export function interactionRoutes(dependencies: InteractionDependencies): Router
   })
   for (const addTo of routes) addTo(router, shared.interactions)
   return router
+}
+
+/** Returns a rejected form if it is of this page. */
+function of<Page extends RefusedForm['page']>(page: Page, refused: RefusedForm | undefined) {
+  return refused?.page === page ? (refused as Extract<RefusedForm, { page: Page }>) : undefined
 }
 
 type Route = (router: Router, interactions: Interactions) => void

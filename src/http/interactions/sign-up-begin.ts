@@ -1,0 +1,154 @@
+import type { Context } from 'koa'
+import type Provider from 'oidc-provider'
+import type { Interaction } from 'oidc-provider'
+import { z } from 'zod'
+import type { Acting } from '../../accounts/acting.ts'
+import { emailAddress } from '../../accounts/email-addresses.ts'
+import { checkPassword } from '../../accounts/password-rules.ts'
+import { isAllowedAddress, request, type SignUpRules } from '../../accounts/sign-up.ts'
+import { type ProofOfWork, patienceSeconds } from '../../authentication/proof-of-work.ts'
+import type { SignUpLimits } from '../../authentication/sign-up-limits.ts'
+import type { Brand } from '../../brand/index.ts'
+import { type Passwords, TooBusy } from '../../crypto/passwords.ts'
+import { readerOf } from '../../oidc/request/reader.ts'
+import { canonicalEmail } from '../../stores/people/accounts.ts'
+import type { SignUpError } from '../../views/pages/sign-up.ts'
+import type { Render } from '../../views/render.ts'
+import { type AskedCodes, browserHashOf } from './asked-codes.ts'
+import { type Handler, type Interactions, ownForm } from './interactions.ts'
+import type { RefusedForm, RefusedForms } from './refused-forms.ts'
+import { shownClientOf } from './shown-client.ts'
+
+const longestName = 200
+
+export const signUpForm = ownForm.extend({
+  email: z.string().default(''),
+  name: z.string().max(longestName).default(''),
+  password: z.string().default(''),
+  terms: z.string().default(''),
+  challenge: z.string().max(200).default(''),
+  answer: z.string().max(40).default(''),
+})
+
+/** The settings and tools of signing up. */
+export type SignUp = {
+  rules: SignUpRules
+  minLength: number
+  termsVersion: string | undefined
+  brand: () => Brand
+  limits: SignUpLimits
+  proofs: ProofOfWork
+  passwords: Passwords
+}
+
+export type SignUpBegin = {
+  show(ctx: Context, interaction: Interaction, again?: Partial<RefusedSignUp>): Promise<void>
+  submit: Handler<z.output<typeof signUpForm>>
+}
+
+type RefusedSignUp = Extract<RefusedForm, { page: 'sign-up' }>
+
+/** Creates the page on which somebody asks for an account, and the handler of its form. */
+export function signUpBegin({
+  provider,
+  render,
+  act,
+  interactions,
+  refusedForms,
+  askedCodes,
+  signUp,
+}: {
+  provider: Provider
+  render: Render
+  act: Acting
+  interactions: Interactions
+  refusedForms: RefusedForms
+  askedCodes: AskedCodes
+  signUp: SignUp
+}): SignUpBegin {
+  const { rules, minLength, termsVersion, brand, limits, proofs, passwords } = signUp
+
+  return {
+    async show(ctx, interaction, { error, email, name = '' } = {}) {
+      if (rules.mode !== 'open') ctx.throw(404)
+      const hint = interaction.params['login_hint']
+      if (error) ctx.status = error === 'too-many-attempts' ? 429 : error === 'busy' ? 503 : 400
+      const reader = readerOf(ctx)
+      ctx.body = render(reader, 'sign-up', {
+        ...interactions.hiddenFields(interaction),
+        client: await shownClientOf(provider, interaction, reader),
+        email: email ?? (typeof hint === 'string' ? hint : ''),
+        name,
+        minLength,
+        termsUrl: termsVersion === undefined ? undefined : termsLink(),
+        challenge: (await limits.needsProof(ctx.ip)) ? proofs.challengeFor(interaction.uid) : undefined,
+        patienceSeconds,
+        error,
+      })
+    },
+
+    async submit(ctx, interaction, form) {
+      if (rules.mode !== 'open') ctx.throw(404)
+      const [email, name] = [form.email.trim(), form.name.trim()]
+      const refuse = (error: SignUpError) =>
+        refusedForms.leadBack(ctx, interaction.uid, { page: 'sign-up', error, email, name })
+      const flaw = await flawOf(form)
+      if (flaw) return refuse(flaw)
+      const { uid } = interaction
+      if ((await limits.needsProof(ctx.ip)) && !(await proofs.accept(uid, form))) return refuse('prove')
+      if ((await limits.count(ctx.ip)) === 'too-many') return refuse('too-many-attempts')
+
+      // The password is hashed and the mail is requested before anything looks whether the address has an account.
+      const passwordHash = await hashOf(form.password)
+      if (passwordHash === 'busy') return refuse('busy')
+      const { language } = readerOf(ctx)
+      const acceptedAt = termsVersion === undefined ? undefined : new Date().toISOString()
+      if (await limits.mayMail(canonicalEmail(email))) {
+        await act({ requestId: ctx.state['requestId'], address: ctx.ip }, async (context) =>
+          request(context, {
+            email,
+            language,
+            browserHash: browserHashOf(uid).toString('base64url'),
+            interaction: uid,
+            account: {
+              profile: { ...(name && { name }), locale: language },
+              passwordHash,
+              termsVersion,
+              termsAcceptedAt: acceptedAt,
+            },
+          }),
+        )
+      }
+      askedCodes.remember(ctx, uid, email)
+      ctx.status = 303
+      ctx.redirect(`/interaction/${uid}/sign-up/code`)
+    },
+  }
+
+  /** Returns why a form is rejected, by what is in it alone. */
+  async function flawOf({
+    email,
+    name,
+    password,
+    terms,
+  }: z.output<typeof signUpForm>): Promise<SignUpError | undefined> {
+    if (!email.trim() || !password) return 'incomplete'
+    if (!emailAddress.safeParse(email.trim()).success) return 'email'
+    if (!isAllowedAddress(email, rules)) return 'domain'
+    if (termsVersion !== undefined && terms !== 'accepted') return 'terms'
+    return checkPassword(password, { email, name }, { serviceName: brand().name, minLength })
+  }
+
+  async function hashOf(password: string): Promise<string | 'busy'> {
+    try {
+      return await passwords.hashForVisitor(password)
+    } catch (error) {
+      if (error instanceof TooBusy) return 'busy'
+      throw error
+    }
+  }
+
+  function termsLink(): string | undefined {
+    return brand().links.find(({ name }) => name === 'terms')?.href
+  }
+}
