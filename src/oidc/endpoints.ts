@@ -91,7 +91,7 @@ const table: Readonly<Record<string, Row>> = {
   [`${routes.end_session}/confirm`]:     { ...page, methods: 'POST', endpoint: 'logout', pageOf: routes.end_session },
   [`${routes.end_session}/success`]:     { ...page, methods: 'GET' },
   [interaction]:                         { ...page, methods: 'GET', isOfInteraction: true, hasSecret: true },
-  [`${interaction}/sign-in`]:            form,
+  [`${interaction}/sign-in`]:            { ...page, methods: 'GET POST', isOfInteraction: true, hasSecret: true },
   [`${interaction}/sign-up`]:            { ...page, methods: 'GET POST', isOfInteraction: true, hasSecret: true },
   [`${interaction}/sign-up/code`]:       { ...page, methods: 'GET POST', isOfInteraction: true, hasSecret: true },
   [`${interaction}/continue`]:           form,

@@ -10,7 +10,7 @@ import { consentDecide, consentForm } from './consent-decide.ts'
 import type { InteractionDependencies } from './dependencies.ts'
 import { interactionShow } from './interaction-show.ts'
 import { createInteractions, type Handler, type Interactions, ownForm } from './interactions.ts'
-import { createRefusedForms, type RefusedForm } from './refused-forms.ts'
+import { createRefusedForms } from './refused-forms.ts'
 import { requestAbort } from './request-abort.ts'
 import { signUpBegin, signUpForm } from './sign-up-begin.ts'
 import { signUpCode, signUpCodeForm } from './sign-up-code.ts'
@@ -31,20 +31,20 @@ export function interactionRoutes(dependencies: InteractionDependencies): Router
   const signUp = signUpBegin(shared)
   const code = signUpCode(shared)
   const show = interactionShow({ ...shared, signIn, account, consent, signUp })
-  const { take } = shared.refusedForms
 
   // biome-ignore format: it is a table
   const routes: readonly Route[] = [
-    route('get',  '/',         undefined,    show),
-    route('post', '/sign-in',  signInForm,   signIn.submit),
-    route('get',  '/sign-up',      undefined,      (ctx, it) => signUp.show(ctx, it, of('sign-up', take(ctx, it.uid)))),
+    route('get',  '/',             undefined,      show),
+    route('get',  '/sign-in',      undefined,      (ctx, interaction) => signIn.show(ctx, interaction)),
+    route('post', '/sign-in',      signInForm,     signIn.submit),
+    route('get',  '/sign-up',      undefined,      signUp.show),
     route('post', '/sign-up',      signUpForm,     signUp.submit),
-    route('get',  '/sign-up/code', undefined,      (ctx, it) => code.show(ctx, it, of('sign-up-code', take(ctx, it.uid)))),
+    route('get',  '/sign-up/code', undefined,      code.show),
     route('post', '/sign-up/code', signUpCodeForm, code.submit),
-    route('post', '/continue', continueForm, account.submit),
-    route('post', '/switch',   ownForm,      accountSwitch({ signIn })),
-    route('post', '/abort',    ownForm,      requestAbort(shared)),
-    route('post', '/consent',  consentForm,  consent.submit),
+    route('post', '/continue',     continueForm,   account.submit),
+    route('post', '/switch',       ownForm,        accountSwitch({ signIn })),
+    route('post', '/abort',        ownForm,        requestAbort(shared)),
+    route('post', '/consent',      consentForm,    consent.submit),
   ]
 
   const router = new Router({ prefix: '/interaction/:uid' })
@@ -54,11 +54,6 @@ export function interactionRoutes(dependencies: InteractionDependencies): Router
   })
   for (const addTo of routes) addTo(router, shared.interactions)
   return router
-}
-
-/** Returns a rejected form if it is of this page. */
-function of<Page extends RefusedForm['page']>(page: Page, refused: RefusedForm | undefined) {
-  return refused?.page === page ? (refused as Extract<RefusedForm, { page: Page }>) : undefined
 }
 
 type Route = (router: Router, interactions: Interactions) => void

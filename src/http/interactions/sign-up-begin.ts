@@ -16,7 +16,7 @@ import type { SignUpError } from '../../views/pages/sign-up.ts'
 import type { Render } from '../../views/render.ts'
 import { type AskedCodes, browserHashOf } from './asked-codes.ts'
 import { type Handler, type Interactions, ownForm } from './interactions.ts'
-import type { RefusedForm, RefusedForms } from './refused-forms.ts'
+import type { RefusedForms } from './refused-forms.ts'
 import { shownClientOf } from './shown-client.ts'
 
 const longestName = 200
@@ -42,11 +42,9 @@ export type SignUp = {
 }
 
 export type SignUpBegin = {
-  show(ctx: Context, interaction: Interaction, again?: Partial<RefusedSignUp>): Promise<void>
+  show(ctx: Context, interaction: Interaction): Promise<void>
   submit: Handler<z.output<typeof signUpForm>>
 }
-
-type RefusedSignUp = Extract<RefusedForm, { page: 'sign-up' }>
 
 /** Creates the page on which somebody asks for an account, and the handler of its form. */
 export function signUpBegin({
@@ -69,8 +67,9 @@ export function signUpBegin({
   const { rules, minLength, termsVersion, brand, limits, proofs, passwords } = signUp
 
   return {
-    async show(ctx, interaction, { error, email, name = '' } = {}) {
+    async show(ctx, interaction) {
       if (rules.mode !== 'open') ctx.throw(404)
+      const { error, email, name = '' } = refusedForms.takeOf(ctx, interaction.uid, 'sign-up') ?? {}
       const hint = interaction.params['login_hint']
       if (error) ctx.status = error === 'too-many-attempts' ? 429 : error === 'busy' ? 503 : 400
       const reader = readerOf(ctx)

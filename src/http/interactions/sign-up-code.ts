@@ -9,7 +9,6 @@ import { passwordClass } from '../../oidc/acr.ts'
 import { readerOf } from '../../oidc/request/reader.ts'
 import type { Secret } from '../../secret.ts'
 import * as confirmations from '../../stores/people/confirmations.ts'
-import type { SignUpCodeError } from '../../views/pages/sign-up-code.ts'
 import type { Render } from '../../views/render.ts'
 import { type AskedCodes, browserHashOf } from './asked-codes.ts'
 import { type Handler, type Interactions, ownForm } from './interactions.ts'
@@ -18,7 +17,7 @@ import type { RefusedForms } from './refused-forms.ts'
 export const signUpCodeForm = ownForm.extend({ code: z.string().max(40).default('') })
 
 export type SignUpCode = {
-  show(ctx: Context, interaction: Interaction, again?: { error?: SignUpCodeError }): Promise<void>
+  show(ctx: Context, interaction: Interaction): Promise<void>
   submit: Handler<z.output<typeof signUpCodeForm>>
 }
 
@@ -45,7 +44,8 @@ export function signUpCode({
   const acr = passwordClass(issuer)
 
   return {
-    async show(ctx, interaction, { error } = {}) {
+    async show(ctx, interaction) {
+      const error = refusedForms.takeOf(ctx, interaction.uid, 'sign-up-code')?.error
       const email = askedCodes.recall(ctx)
       if (email === undefined) {
         ctx.status = 303
