@@ -1,6 +1,6 @@
 import type { Config } from '../config/index.ts'
 import { type Logo as LogoFile, readLogo } from '../images/files.ts'
-import { addressOf, type BrandFile, fileOf, iconsOf, manifestOf } from './files.ts'
+import { addressOf, type BrandFile, fileOf, iconName, iconsOf, manifestOf } from './files.ts'
 import { ownShades, type Scheme, type Shades, shadesOf, surfaces } from './shades.ts'
 import { styleSheetOf } from './style-sheet.ts'
 
@@ -18,6 +18,8 @@ export type Brand = {
   /** The links at the foot of pages and mails, in their order. */
   links: readonly BrandLink[]
   supportEmail: string | undefined
+  /** Whether the icon is a picture of the operator. Otherwise it is the mark, which pages draw themselves. */
+  hasIcon: boolean
   /** The paths of files that pages refer to, each with its version. */
   paths: { styleSheet: string | undefined; icon: { path: string; type: string } }
   /** Every file that is made from the brand, by its name. */
@@ -50,7 +52,7 @@ function brandOf(settings: BrandSettings): Brand {
   const light = logoAt(settings.BRAND_LOGO, 'logo')
   const dark = logoAt(settings.BRAND_LOGO_DARK, 'logo-dark')
   const files: Record<string, BrandFile> = {
-    ...icons,
+    ...icons.files,
     'site.webmanifest': manifestOf({ name, icons, isMaskable: BRAND_ICON === undefined }),
     ...(accent && { 'brand.css': fileOf('text/css; charset=utf-8', styleSheetOf(accent)) }),
     ...light?.files,
@@ -60,7 +62,7 @@ function brandOf(settings: BrandSettings): Brand {
     const path = addressOf(logo.name, files)
     return { path, url: `${ISSUER}${path}`, ...fitted(logo.file) }
   }
-  const icon = BRAND_ICON === undefined ? 'favicon.svg' : 'icon-192.png'
+  const icon = BRAND_ICON === undefined ? 'favicon.svg' : iconName(icons.sizes[0] ?? 0)
   return {
     name,
     logo: light && {
@@ -72,6 +74,7 @@ function brandOf(settings: BrandSettings): Brand {
     pageColours: { light: surfaces.light.page, dark: surfaces.dark.page },
     links: linksOf(settings),
     supportEmail: settings.BRAND_SUPPORT_EMAIL,
+    hasIcon: BRAND_ICON !== undefined,
     paths: {
       styleSheet: accent && addressOf('brand.css', files),
       icon: { path: addressOf(icon, files), type: icon.endsWith('.svg') ? 'image/svg+xml' : 'image/png' },

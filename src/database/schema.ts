@@ -10,14 +10,21 @@ export type Schema = {
     email_canonical: string
     email_verified: boolean
     profile: Json
+    groups: GeneratedAlways<string[]>
     epoch: Generated<number>
     terms_version: string | null
     terms_accepted_at: Moment | null
     disabled_at: Moment | null
+    deletion_at: Generated<Moment | null>
     created_at: Moment
     updated_at: Moment
   }
-  password_credentials: { account_id: string; hash: string; updated_at: Moment }
+  password_credentials: {
+    account_id: string
+    hash: string
+    change_required_at: Moment | null
+    updated_at: Moment
+  }
   confirmations: {
     id_hash: Buffer
     purpose: string
@@ -93,6 +100,7 @@ export type Schema = {
     payload: Json
     shown: Json
     expires_at: Moment
+    last_used_at: Generated<Moment | null>
     created_at: Moment
     updated_at: Moment
   }
@@ -105,6 +113,10 @@ export type Schema = {
     authorizations: Json
     expires_at: Moment
     destroyed_at: Moment | null
+    user_agent: string | null
+    first_address: string | null
+    last_address: string | null
+    last_seen_at: Moment | null
     created_at: Moment
   }
   artifacts: {
@@ -169,6 +181,7 @@ export type Schema = {
     composed_at: Moment | null
     next_attempt_at: Moment
     deadline_at: Moment
+    claims: Generated<number>
     attempts: Generated<number>
     leased_until: Moment | null
     sending_at: Moment | null

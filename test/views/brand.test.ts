@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import type { Brand } from '../../src/brand/index.ts'
-import { assets, versionOfAssets } from '../../src/views/assets.ts'
+import { assets, integrityOfScript, versionOfAssets } from '../../src/views/assets.ts'
 import type { ViewName } from '../../src/views/pages/index.ts'
 import { createViews } from '../../src/views/render.ts'
 import { examples, fullBrand, names } from '../support/page-examples.ts'
@@ -18,12 +18,15 @@ test('assets are addressed by a version of their content', () => {
   const page = renderAs(fullBrand, 'home')
   const paths = [...page.matchAll(/"\/assets\/([^?"]+)\?v=([^"]+)"/g)].map(([, name, version]) => [name, version])
   const { files } = fullBrand
+  const own = ['postern.css', 'parts.css', 'consent.css', 'languages.css', 'preferences.css', 'postern.js']
   expect(paths).toEqual([
     ['favicon.svg', files['favicon.svg']?.version],
-    ['postern.css', versionOfAssets()],
+    ...own.slice(0, -1).map((file) => [file, versionOfAssets()]),
     ['brand.css', files['brand.css']?.version],
+    ['postern.js', versionOfAssets()],
   ])
-  expect(existsSync(join(assets, 'postern.css'))).toBe(true)
+  for (const file of own) expect(existsSync(join(assets, file)), file).toBe(true)
+  expect(page).toContain(`integrity="${integrityOfScript()}"`)
 })
 
 test('a page shows the name and the links of the brand', () => {
@@ -59,4 +62,17 @@ test('a page shows the brand as it is at that moment', () => {
   expect(renderNow(inEnglish, 'home', examples.home)).toContain(' · Before</title>')
   name = 'After'
   expect(renderNow(inEnglish, 'home', examples.home)).toContain(' · After</title>')
+})
+
+test('the consent page shows the icon of the brand beside that of the app, or the mark if there is none', () => {
+  const icon = { path: '/assets/icon-192.png?v=1', type: 'image/png' }
+  const withIcon = { ...fullBrand, hasIcon: true, paths: { ...fullBrand.paths, icon } }
+  const image = '<img class="logo" src="/assets/icon-192.png?v=1" alt="" width="44" height="44">'
+  expect(renderAs(withIcon, 'consent')).toMatch(
+    new RegExp(`class="pair"[^>]*>\\s*${image.replaceAll('?', '\\?')}[^]*class="tile`),
+  )
+  expect(renderAs(fullBrand, 'consent')).toMatch(
+    /class="pair"[^>]*>\s*<span class="logo logo-mark">\s*<svg class="mark"/,
+  )
+  expect(renderAs(withIcon, 'sign-in')).not.toContain('class="pair"')
 })

@@ -1,12 +1,12 @@
 import type { Context } from 'koa'
 import type Provider from 'oidc-provider'
 import { type Client, errors, type KoaContextWithOIDC, type Session } from 'oidc-provider'
+import type { SignedInApp } from '../../accounts/sessions.ts'
 import { current } from '../../oidc/request/work.ts'
 
 /**
  * Ends the session of this browser, as the engine does when the person confirms it. Apps with a back-channel logout URI
- * are notified (Back-Channel Logout 1.0 §2.5), and the tokens issued in the session are revoked, except for offline
- * access.
+ * are notified, and the tokens issued in the session are revoked, except for offline access.
  */
 export async function endSession(
   ctx: Context,
@@ -16,14 +16,28 @@ export async function endSession(
   const work = current()
   if (work) work.endpoint = 'logout'
   const authorizations = Object.entries(session.authorizations ?? {})
-  await Promise.all(authorizations.map(([clientId, { sid }]) => tell(ctx, session, { provider, clientId, sid })))
+  const apps = authorizations.map(([clientId, { sid = '' }]) => ({ clientId, sid }))
+  await notifyApps(ctx, { provider, accountId: session.accountId ?? '', apps })
   for (const [, { grantId, persistsLogout }] of authorizations) {
     if (grantId && !persistsLogout) await provider.AccessToken.revokeByGrantId(grantId)
   }
   await session.destroy()
+  forgetSession(ctx, { provider, isSecure })
+  provider.emit('end_session.success', ctx as unknown as KoaContextWithOIDC)
+}
+
+/** Removes the cookie of the session from the browser. */
+export function forgetSession(ctx: Context, { provider, isSecure }: { provider: Provider; isSecure: boolean }): void {
   const cookie = { signed: true, httpOnly: true, sameSite: 'lax', secure: isSecure, overwrite: true } as const
   ctx.cookies.set(provider.cookieName('session'), null, cookie)
-  provider.emit('end_session.success', ctx as unknown as KoaContextWithOIDC)
+}
+
+/** Notifies those apps of the end of a session that have a back-channel logout URI (Back-Channel Logout 1.0 §2.5). */
+export async function notifyApps(
+  ctx: Context,
+  { provider, accountId, apps }: { provider: Provider; accountId: string; apps: readonly SignedInApp[] },
+): Promise<void> {
+  await Promise.all(apps.map((app) => tell(ctx, { provider, accountId, app })))
 }
 
 /** A method of a client that `@types/oidc-provider` lacks. */
@@ -31,8 +45,7 @@ type Listening = { backchannelLogout(accountId: string, sid: string): Promise<vo
 
 async function tell(
   ctx: Context,
-  { accountId = '' }: Session,
-  { provider, clientId, sid = '' }: { provider: Provider; clientId: string; sid: string | undefined },
+  { provider, accountId, app: { clientId, sid } }: { provider: Provider; accountId: string; app: SignedInApp },
 ): Promise<void> {
   const client = (await find(provider, clientId)) as (Client & Listening) | undefined
   if (!client?.backchannelLogoutUri) return

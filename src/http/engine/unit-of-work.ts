@@ -3,6 +3,7 @@ import type Provider from 'oidc-provider'
 import type { KoaContextWithOIDC } from 'oidc-provider'
 import { commit } from '../../oidc/adapters/commit.ts'
 import { addressOf } from '../../oidc/endpoints.ts'
+import { keptUserAgent } from '../../oidc/parameters/bounds.ts'
 import { recordRefusal } from '../../oidc/reasons/refusals.ts'
 import { assertDecisionRests } from '../../oidc/request/basis.ts'
 import type { Storage } from '../../oidc/request/storage.ts'
@@ -16,6 +17,7 @@ export function unitOfWork({ storage, provider }: { storage: Storage; provider: 
       endpoint: addressOf(ctx.path)?.endpoint ?? 'other',
       requestId: ctx.state['requestId'],
       address: ctx.ip,
+      userAgent: keptUserAgent(ctx.get('user-agent')) || undefined,
     })
     await run(work, async () => {
       await next()

@@ -63,7 +63,7 @@ export function sessionAdapter(storage: Storage): Partial<Adapter> {
         await storage.apply(stageOf({ session: change }))
         return
       }
-      work.writes.session = change
+      work.writes.session = { ...change, device: { userAgent: work.userAgent, address: work.address } }
       if (change.accountId !== undefined && change.accountId !== known?.found.accountId) {
         recordEvent({ type: 'session.began', accountId: change.accountId })
       }

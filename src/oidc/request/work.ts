@@ -20,6 +20,8 @@ export type Work = {
   endpoint: Endpoint
   requestId: string
   address: string
+  /** The browser's description of itself, cut to the length that is kept. */
+  userAgent?: string | undefined
   /** The browser, on the paths where interactions begin and go on. Without it no interaction is found. */
   browser: Browser | undefined
   reads: Reads
@@ -82,7 +84,7 @@ export function run<T>(work: Work, handler: () => Promise<T>): Promise<T> {
 }
 
 /** Creates the work of a request that has read and written nothing yet. */
-export function createWork(request: Pick<Work, 'endpoint' | 'requestId' | 'address'>): Work {
+export function createWork(request: Pick<Work, 'endpoint' | 'requestId' | 'address' | 'userAgent'>): Work {
   return {
     ...request,
     browser: undefined,

@@ -90,10 +90,73 @@ export async function hold(tx: Tx, { uid, accountId }: { uid: string; accountId:
 export async function destroyByAccount(tx: Tx, accountId: string): Promise<void> {
   await tx
     .updateTable('sessions')
-    .set({ destroyed_at: new Date(), payload: '{}', authorizations: '{}' })
+    .set(ended())
     .where('account_id', '=', accountId)
     .where('destroyed_at', 'is', null)
     .execute()
+}
+
+/** Returns what remains of an ended session: that it has ended. */
+function ended() {
+  const forgotten = { user_agent: null, first_address: null, last_address: null }
+  return { destroyed_at: new Date(), payload: '{}', authorizations: '{}', ...forgotten }
+}
+
+/** A session as its owner sees it. */
+export type SessionRecord = {
+  uid: string
+  userAgent: string | undefined
+  firstAddress: string | undefined
+  lastAddress: string | undefined
+  createdAt: Date
+  lastSeenAt: Date
+  expiresAt: Date
+  /** The apps that the person signed in to. */
+  clientIds: string[]
+}
+
+/** Lists the live sessions of an account, the last used first. */
+export async function listByAccount(db: Db, accountId: string): Promise<SessionRecord[]> {
+  const rows = await db
+    .selectFrom('sessions')
+    .select(['uid', 'user_agent', 'first_address', 'last_address', 'created_at', 'last_seen_at', 'expires_at'])
+    .select('authorizations')
+    .where('account_id', '=', accountId)
+    .where('destroyed_at', 'is', null)
+    .where('expires_at', '>', new Date())
+    .execute()
+  return rows
+    .map((row) => ({
+      uid: row.uid,
+      userAgent: row.user_agent ?? undefined,
+      firstAddress: row.first_address ?? undefined,
+      lastAddress: row.last_address ?? undefined,
+      createdAt: row.created_at,
+      lastSeenAt: row.last_seen_at ?? row.created_at,
+      expiresAt: row.expires_at,
+      clientIds: Object.keys(row.authorizations),
+    }))
+    .sort((a, b) => b.lastSeenAt.getTime() - a.lastSeenAt.getTime())
+}
+
+/** The sessions of an account to end: one, or all but one. */
+export type Ending = { accountId: string; uid: string } | { accountId: string; exceptUid: string | undefined }
+
+/** Ends sessions of an account, and returns them as they were. */
+export async function end(tx: Tx, ending: Ending): Promise<StoredSession[]> {
+  const rows = await tx
+    .selectFrom('sessions')
+    .select(columns)
+    .where('account_id', '=', ending.accountId)
+    .where('destroyed_at', 'is', null)
+    .$if('uid' in ending, (query) => query.where('uid', '=', 'uid' in ending ? ending.uid : ''))
+    .$if('exceptUid' in ending, (query) => query.where('uid', '<>', ('exceptUid' in ending && ending.exceptUid) || ''))
+    .orderBy('uid')
+    .forUpdate()
+    .execute()
+  const uids = rows.map(({ uid }) => uid)
+  if (uids.length > 0) await tx.updateTable('sessions').set(ended()).where('uid', 'in', uids).execute()
+  return rows.map(toSession)
 }
 
 function toFoundSession(row: FoundRow): FoundSession {

@@ -83,10 +83,12 @@ const parts = {
       account_id text, client_id text, session_uid text, user_code_hash text, payload jsonb, expires_at float8)
     where i.n in (select n from winners))`,
   newSessions: `new_sessions as (
-    insert into sessions (uid, id_hash, account_id, payload, authorizations, expires_at, created_at)
-    select s.uid, decode(s.id_hash, 'hex'), s.account_id, s.changed, s.authorizations_changed, to_timestamp(s.expires_at), $2
+    insert into sessions (uid, id_hash, account_id, payload, authorizations, expires_at, created_at, user_agent,
+      first_address, last_address, last_seen_at)
+    select s.uid, decode(s.id_hash, 'hex'), s.account_id, s.changed, s.authorizations_changed, to_timestamp(s.expires_at),
+      $2, s.user_agent, s.address, s.address, $2
     from json_to_recordset($1->'newSessions') as s(n int, uid text, id_hash text, account_id text, changed jsonb,
-      authorizations_changed jsonb, expires_at float8)
+      authorizations_changed jsonb, expires_at float8, user_agent text, address text)
     where s.n in (select n from winners)
     on conflict do nothing)`,
   sessions: `changed_sessions as (
@@ -96,14 +98,17 @@ const parts = {
       account_id = case when s.changed ? 'accountId' or 'accountId' = any(s.removed) then s.account_id else o.account_id end,
       payload = (o.payload - s.removed) || s.changed,
       authorizations = (o.authorizations - s.authorizations_removed) || s.authorizations_changed,
-      expires_at = to_timestamp(s.expires_at)
+      expires_at = to_timestamp(s.expires_at),
+      user_agent = coalesce(s.user_agent, o.user_agent), first_address = coalesce(o.first_address, s.address),
+      last_address = coalesce(s.address, o.last_address), last_seen_at = $2
     from json_to_recordset($1->'sessions') as s(n int, uid text, id_hash text, keeps_previous boolean, account_id text,
       changed jsonb, removed text[], authorizations_changed jsonb, authorizations_removed text[], expires_at float8,
-      presented_hash text, known_account_id text)
+      user_agent text, address text, presented_hash text, known_account_id text)
     where o.uid = ${keysOf('sessions', 'uid')} and o.uid = s.uid and o.destroyed_at is null and s.n in (select n from winners)
       and ${stillTheirs('s.presented_hash', 's.known_account_id', 's.account_id')})`,
   endedSessions: `ended_sessions as (
-    update sessions o set destroyed_at = $2, payload = '{}', authorizations = '{}'
+    update sessions o set destroyed_at = $2, payload = '{}', authorizations = '{}', user_agent = null,
+      first_address = null, last_address = null
     from json_to_recordset($1->'endedSessions') as s(uid text, presented_hash text, known_account_id text)
     where o.uid = ${keysOf('endedSessions', 'uid')} and o.uid = s.uid and o.destroyed_at is null
       and ${stillTheirs('s.presented_hash', 's.known_account_id', 's.known_account_id')})`,

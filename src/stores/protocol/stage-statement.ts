@@ -25,6 +25,8 @@ export type SessionChange = {
   authorizationsChanged: Json
   authorizationsRemoved: string[]
   expiresAtSeconds: number
+  /** The browser and the address that the request came from. */
+  device?: { userAgent: string | undefined; address: string } | undefined
 }
 
 /** The rows that an interactive request relies on. If one of them changed since it was read, nothing is written. */
@@ -147,6 +149,8 @@ function toSessionRow(n: number, change: SessionChange) {
     authorizations_changed: change.authorizationsChanged,
     authorizations_removed: change.authorizationsRemoved,
     expires_at: change.expiresAtSeconds,
+    user_agent: change.device?.userAgent,
+    address: change.device?.address,
     ...(change.origin && toOriginRow(change.origin)),
   }
 }
