@@ -60,6 +60,7 @@ export const examples: Views = {
     error: undefined,
     retryAfterSeconds: undefined,
     reason: undefined,
+    canSignUp: false,
   },
   'sign-up': {
     ...interaction,
@@ -139,6 +140,7 @@ export const variants: { [Name in ViewName]: readonly Partial<Views[Name]>[] } =
     { error: 'too-many-attempts', retryAfterSeconds: 1 },
     { error: 'too-many-attempts', retryAfterSeconds: 600 },
     ...keys(english.signIn.reasons).map((reason) => ({ reason })),
+    { canSignUp: true },
     { client: published },
     { client: { ...published, host: client.host } },
     { client: { ...published, host: '127.0.0.1:33418' } },

@@ -13,6 +13,7 @@ import type { BrowserSignIn } from './browser-sign-in.ts'
 import { type Handler, type Interactions, ownForm } from './interactions.ts'
 import { longestEmail, type RefusedForms } from './refused-forms.ts'
 import { shownClientOf } from './shown-client.ts'
+import type { SignUp } from './sign-up-begin.ts'
 
 export const signInForm = ownForm.extend({ email: z.string().default(''), password: z.string().default('') })
 
@@ -39,6 +40,7 @@ export function accountSignIn({
   interactions,
   signIn,
   refusedForms,
+  signUp,
   issuer,
 }: {
   db: Db
@@ -47,6 +49,7 @@ export function accountSignIn({
   interactions: Interactions
   signIn: BrowserSignIn
   refusedForms: RefusedForms
+  signUp: Pick<SignUp, 'rules'>
   issuer: string
 }): AccountSignIn {
   const acr = passwordClass(issuer)
@@ -69,6 +72,7 @@ export function accountSignIn({
         error,
         retryAfterSeconds,
         reason,
+        canSignUp: signUp.rules.mode === 'open' && reason === undefined,
       })
     },
 

@@ -15,4 +15,6 @@ export type SignInPage = {
   error: SignInError | undefined
   retryAfterSeconds: number | undefined
   reason: SignInReason | undefined
+  /** Whether anybody may create an account here. */
+  canSignUp: boolean
 }
