@@ -49,7 +49,7 @@ export const onlyScript = `<script>document.querySelector('form').submit()</scri
 /** Returns a page without the script that every page loads from a file, and without the one of the page that submits itself. */
 export const withoutOwnScripts = (page: string): string =>
   page
-    .replace(/<script src="\/assets\/postern\.js[^"]*" type="module" integrity="[^"]*"><\/script>/, '')
+    .replace(/<script src="\/assets\/(postern|proof)\.js[^"]*" type="module" integrity="[^"]*"><\/script>/g, '')
     .replace(onlyScript, '')
 
 export const examples: Views = {
