@@ -22,6 +22,7 @@ import { startSweeping } from './jobs/sweep.ts'
 import { publishedKids } from './keys/keyring.ts'
 import { type KeyWatch, watchKeys } from './keys/watch.ts'
 import { unseen } from './log/progress.ts'
+import { hasMailbox } from './mail/mailbox.ts'
 import { registerAccountPages } from './oidc/clients/account-pages.ts'
 import { createClientUses, noteUses } from './oidc/clients/last-used.ts'
 import { lifetimes } from './oidc/lifetimes.ts'
@@ -176,6 +177,7 @@ function handlersOf({
       findStoppedSignIn: postern.findStoppedSignIn,
       grantLifetimeSeconds: lifetimes(config).grant,
       interactionLifetimeSeconds: config.INTERACTION_TTL_SECONDS,
+      hasMailbox: hasMailbox(config),
       isStopping: () => status.isStopping,
       jwks: {
         kids: publishedKids(keyring),

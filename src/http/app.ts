@@ -35,6 +35,7 @@ import type { InteractionDependencies } from './interactions/dependencies.ts'
 import { interactionRoutes } from './interactions/routes.ts'
 import { languageRoutes } from './language-choice.ts'
 import { logoRoutes } from './logos.ts'
+import { mailboxRoutes } from './mailbox/routes.ts'
 import { browserCookies } from './middleware/browser.ts'
 import { emptyResponses } from './middleware/empty-responses.ts'
 import { errorPages } from './middleware/errors.ts'
@@ -66,6 +67,8 @@ export type AppDependencies = InteractionDependencies &
     allowances: Allowances
     refusedRequests: RefusedRequests
     interactionLifetimeSeconds: number
+    /** Whether there is a page with the mails that wait. */
+    hasMailbox: boolean
     isStopping: () => boolean
     jwks: PublishedKeys
   }
@@ -129,6 +132,7 @@ export function createApp(dependencies: AppDependencies): ReturnType<Provider['c
   provider.use(assetRoutes().routes())
   provider.use(logoRoutes({ db }).routes())
   provider.use(home.routes())
+  if (dependencies.hasMailbox) provider.use(mailboxRoutes({ db, envelope: storage.envelope, render }).routes())
   provider.use(languageRoutes({ issuer, csrf: dependencies.csrf }).routes())
   provider.use(adminRoutes(dependencies).routes())
 

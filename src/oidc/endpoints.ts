@@ -104,6 +104,8 @@ const table: Readonly<Record<string, Row>> = {
   '/language':                           { ...page, methods: 'POST', pageOf: '/' },
   '/assets/:name':                       file,
   '/logos/:hash':                        file,
+  '/mailbox':                            { ...page, methods: 'GET' },
+  '/mailbox/:id':                        { ...page, methods: 'GET', hasSecret: true },
   '/favicon.ico':                         file,
   '/apple-touch-icon.png':                file,
   '/site.webmanifest':                    file,

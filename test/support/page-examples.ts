@@ -80,6 +80,7 @@ export const examples: Views = {
     ...interaction,
     client: { ...client, ...noLinks },
     account,
+    isFirst: true,
     scopes: [openid, email],
     claims: [{ name: 'phone_number', values: [], required: false, checked: true }],
     resources: [
@@ -126,6 +127,20 @@ export const examples: Views = {
     mismatch: { kind: 'host', received: '127.0.0.1', isByProxy: false },
   },
   home: { issuer: 'https://id.example.com', version: '1.0.0' },
+  mailbox: {
+    mails: [{ id: 'm1', subject: 'Confirm your address', to: 'ada@example.com', at: '2026-11-27 12:00 UTC' }],
+  },
+  'mailbox-mail': {
+    subject: 'Confirm your address',
+    to: 'ada@example.com',
+    at: '2026-11-27 12:00 UTC',
+    paragraphs: [
+      [
+        { text: 'Use this link: ', href: undefined },
+        { text: 'https://id.example.com/link/x', href: 'https://id.example.com/link/x' },
+      ],
+    ],
+  },
 }
 
 function keys<Texts extends object>(texts: Texts): (keyof Texts)[] {
@@ -238,6 +253,8 @@ export const variants: { [Name in ViewName]: readonly Partial<Views[Name]>[] } =
     { mismatch: { kind: 'protocol', received: 'http', isByProxy: false } },
   ],
   home: [],
+  mailbox: [{ mails: [] }],
+  'mailbox-mail': [],
 }
 
 export const names = Object.keys(examples) as ViewName[]

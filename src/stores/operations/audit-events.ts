@@ -11,6 +11,8 @@ export const eventTypes = {
   'account.signed_out': 'An administrator ended all sessions and tokens of an account.',
   'account.group_added': 'An administrator added an account to a group; `group` names it.',
   'account.group_removed': 'An administrator removed an account from a group; `group` names it.',
+  'accounts.imported':
+    'An administrator imported accounts; `created`, `existing` and `rejected` are their numbers. None of them has an event of its own.',
   'account.disabled': 'An administrator disabled an account, which ended its sessions and tokens.',
   'account.enabled': 'An administrator let a disabled account sign in again.',
   'account.deleted': 'An administrator deleted an account with its sessions, grants and tokens.',

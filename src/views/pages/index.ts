@@ -7,6 +7,7 @@ import type { DeviceDonePage } from './device-done.ts'
 import type { ElsewherePage } from './elsewhere.ts'
 import type { ErrorPage } from './error.ts'
 import type { HomePage } from './home.ts'
+import type { MailboxPage, MailPage } from './mailbox.ts'
 import type { SignInPage } from './sign-in.ts'
 import type { SignOutPage } from './sign-out.ts'
 import type { SignUpPage } from './sign-up.ts'
@@ -33,6 +34,8 @@ export type Views = {
   error: ErrorPage
   elsewhere: ElsewherePage
   home: HomePage
+  mailbox: MailboxPage
+  'mailbox-mail': MailPage
   account: AccountPage
 }
 
@@ -54,5 +57,7 @@ export const viewNames = Object.keys({
   error: true,
   elsewhere: true,
   home: true,
+  mailbox: true,
+  'mailbox-mail': true,
   account: true,
 } satisfies Record<ViewName, true>)

@@ -19,8 +19,11 @@ clients:
   chosen: { policy: administrator, redirect_uris: [https://rp.example/cb], client_secret: { env: CHOSEN_SECRET } }`,
   )
   const secret = () => `${canaries.plant('secret given at standard input')}\n`
+  const imported = join(folder, 'accounts.ndjson')
+  await writeFile(imported, `{"email": "${marker}-imported@example.com"}\n${canaries.plant('line that is not JSON')}\n`)
   return [
     { args: ['account', 'create', '--email', email], input: secret() },
+    ['account', 'import', imported],
     ['account', 'update', email, '--claims', '{"a": "b"}'],
     { args: ['account', 'set-password', email], input: secret() },
     ...['show', 'require-password-change', 'sign-out', 'disable', 'enable'].map((verb) => ['account', verb, email]),
