@@ -91,7 +91,7 @@ describe('Somebody without an account', () => {
   test.each([
     ['no address', { email: '' }, 'Something is missing'],
     ['no password', { password: '' }, 'Something is missing'],
-    ['an address that is none', { email: 'ada' }, 'That is no email address'],
+    ['an address that is none', { email: 'ada' }, 'That email address is incomplete'],
     ['an address of a refused domain', { email: 'ada@mail.evil.example' }, 'cannot be used here'],
     ['terms that are not accepted', { terms: '' }, 'Please accept the terms'],
     ['a short password', { password: 'r0semry' }, 'too short'],
