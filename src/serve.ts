@@ -1,8 +1,11 @@
 import type { RequestListener } from 'node:http'
 import { createActing } from './accounts/acting.ts'
+import { createAcceptPassword } from './accounts/new-passwords.ts'
+import { rulesFor } from './accounts/password.ts'
 import { operations } from './admin/operations/index.ts'
 import { assemble, type Postern, type PosternOptions } from './assemble/index.ts'
 import { version } from './assemble/version.ts'
+import { createMailLimits } from './authentication/mail-limits.ts'
 import { createProofOfWork } from './authentication/proof-of-work.ts'
 import { createSignIn } from './authentication/sign-in.ts'
 import { createSignUpLimits } from './authentication/sign-up-limits.ts'
@@ -124,6 +127,8 @@ function handlersOf({
 }): () => RequestListener {
   const { database, storage, render, brand } = postern
   const { throttleKey, csrfKey, confirmationKey } = postern.keyring
+  const mailLimits = createMailLimits({ db: database.db, throttleKey })
+  const acceptPassword = createAcceptPassword({ passwords: postern.passwords, rules: rulesFor(config) })
   const act = createActing({ db: database.db, envelope: storage.envelope })
   const allowances = createAllowances(config) // new keys do not reset the counts
   const signIn = createBrowserSignIn({
@@ -136,12 +141,11 @@ function handlersOf({
       allowed: config.SIGN_UP_ALLOWED_DOMAINS,
       refused: config.SIGN_UP_REFUSED_DOMAINS,
     },
-    minLength: config.PASSWORD_MIN_LENGTH,
+    passwordRules: rulesFor(config),
     termsVersion: config.TERMS_VERSION,
     brand: postern.brand,
     limits: createSignUpLimits({ db: database.db, throttleKey, perNetwork: config.SIGN_UPS_PER_NETWORK_PER_HOUR }),
     proofs: createProofOfWork({ db: database.db, key: throttleKey }),
-    passwords: postern.passwords,
   }
   return () => {
     const { provider, keyring } = postern
@@ -172,7 +176,16 @@ function handlersOf({
       signIn,
       signUp,
       act,
+      envelope: storage.envelope,
+      mailLimits,
       confirmationKey,
+      acceptPassword,
+      passwordMinLength: config.PASSWORD_MIN_LENGTH,
+      offers: {
+        recovery: config.PASSWORD_RECOVERY,
+        code: config.SIGN_IN_BY_CODE,
+        signUp: config.SIGN_UP === 'open',
+      },
       resourceServers: postern.resourceServers,
       findStoppedSignIn: postern.findStoppedSignIn,
       grantLifetimeSeconds: lifetimes(config).grant,

@@ -5,7 +5,6 @@ import * as rateLimits from '../stores/operations/rate-limits.ts'
 import { networksOf } from './networks.ts'
 
 const hour = 3_600
-const mailsPerAddress = 5 // in an hour, so that nobody fills the mailbox of somebody else
 const provenTimes = 10 // as many from one network if each is proven
 
 export type SignUpLimits = {
@@ -13,8 +12,6 @@ export type SignUpLimits = {
   needsProof(address: string): Promise<boolean>
   /** Counts a sign-up. `'too-many'` if the network has had all that it may have, even with proof. */
   count(address: string): Promise<'counted' | 'too-many'>
-  /** Counts a mail, and returns whether it may be sent to this email address. */
-  mayMail(email: string): Promise<boolean>
 }
 
 /** Creates the limits of signing up. They count what is asked for, and so say nothing about who has an account. */
@@ -39,11 +36,6 @@ export function createSignUpLimits({
     async count(address) {
       const wait = await rateLimits.take(db, { limits: limitsOf(address, provenTimes), windowSeconds: hour })
       return wait === 0 ? 'counted' : 'too-many'
-    },
-
-    async mayMail(email) {
-      const limit = { keyHash: keyedHash(throttleKey, `sign-up\0mail\0${email}`), most: mailsPerAddress }
-      return (await rateLimits.take(db, { limits: [limit], windowSeconds: hour })) === 0
     },
   }
 }

@@ -1,9 +1,12 @@
 import type Provider from 'oidc-provider'
 import type { Acting } from '../../accounts/acting.ts'
+import type { AcceptPassword } from '../../accounts/new-passwords.ts'
+import type { MailLimits } from '../../authentication/mail-limits.ts'
 import type { Db } from '../../database/schema.ts'
 import type { ResourceServers } from '../../oidc/permissions/resource-servers.ts'
 import type { FindStoppedSignIn } from '../../oidc/request/stopped-sign-ins.ts'
 import type { Secret } from '../../secret.ts'
+import type { SignInOffers } from '../../views/pages/sign-in.ts'
 import type { Render } from '../../views/render.ts'
 import type { Csrf } from '../csrf.ts'
 import type { BrowserSignIn } from './browser-sign-in.ts'
@@ -16,10 +19,15 @@ export type InteractionDependencies = {
   csrf: Csrf
   signIn: BrowserSignIn
   signUp: SignUp
-  act: Acting
-  confirmationKey: Secret<Buffer>
+  acceptPassword: AcceptPassword
   resourceServers: ResourceServers
   findStoppedSignIn: FindStoppedSignIn
   grantLifetimeSeconds: number
+  interactionLifetimeSeconds: number
+  act: Acting
+  mailLimits: MailLimits
+  confirmationKey: Secret<Buffer>
+  /** The ways on from the sign-in page for a person without their password. */
+  offers: SignInOffers
   issuer: string
 }

@@ -1,5 +1,6 @@
 import type { Context } from 'koa'
 import type { ConsentError } from '../../views/pages/consent.ts'
+import type { CodeError, ForgotError } from '../../views/pages/recovery.ts'
 import type { SignInError } from '../../views/pages/sign-in.ts'
 import type { SignUpError } from '../../views/pages/sign-up.ts'
 import type { SignUpCodeError } from '../../views/pages/sign-up-code.ts'
@@ -8,6 +9,8 @@ import type { SignUpCodeError } from '../../views/pages/sign-up-code.ts'
 export type RefusedForm =
   | { page: 'sign-in'; error: SignInError; email: string; retryAfterSeconds?: number | undefined }
   | { page: 'consent'; error: ConsentError }
+  | { page: 'forgot'; error: ForgotError }
+  | { page: 'code'; error: CodeError }
   | { page: 'sign-up'; error: SignUpError; email: string; name: string }
   | { page: 'sign-up-code'; error: SignUpCodeError }
 
@@ -18,7 +21,7 @@ export type RefusedForms = {
   leadBack(ctx: Context, uid: string, refused: RefusedForm): void
   /** Returns the form that was rejected just before this page was requested, and forgets it. */
   take(ctx: Context, uid: string): RefusedForm | undefined
-  /** Returns and forgets it, if it is the form of one page. */
+  /** Returns and forgets it, if it is the form of this page. */
   takeOf<Page extends RefusedForm['page']>(ctx: Context, uid: string, page: Page): RefusedFormOf<Page> | undefined
 }
 
@@ -29,14 +32,22 @@ export type RefusedFormOf<Page extends RefusedForm['page']> = Extract<RefusedFor
  */
 export const longestEmail = 320
 
+/** Where the page of each form is, below the interaction. */
+const pathWithin: Record<RefusedForm['page'], string> = {
+  'sign-in': '',
+  consent: '',
+  forgot: '/forgot',
+  code: '/code',
+  'sign-up': '/sign-up',
+  'sign-up-code': '/sign-up/code',
+}
+
 const keptSeconds = 60 // from the redirect until the page is requested
 
 /** Keeps the reason in the browser, in a signed cookie that is sent only to the pages of this interaction. */
 export function createRefusedForms({ isSecure }: { isSecure: boolean }): RefusedForms {
   const name = isSecure ? '__Secure-postern_refused' : 'postern_refused'
   const pathOf = (uid: string) => `/interaction/${uid}`
-  // The pages that belong to no step of the engine have an address of their own.
-  const pageOf = { 'sign-in': '', consent: '', 'sign-up': '/sign-up', 'sign-up-code': '/sign-up/code' }
   const options = (uid: string) =>
     ({ path: pathOf(uid), signed: true, httpOnly: true, sameSite: 'lax', secure: isSecure, overwrite: true }) as const
 
@@ -62,7 +73,7 @@ export function createRefusedForms({ isSecure }: { isSecure: boolean }): Refused
       const value = Buffer.from(JSON.stringify({ uid, ...shown })).toString('base64url')
       ctx.cookies.set(name, value, { ...options(uid), maxAge: keptSeconds * 1000 })
       ctx.status = 303
-      ctx.redirect(pathOf(uid) + pageOf[refused.page])
+      ctx.redirect(`${pathOf(uid)}${pathWithin[refused.page]}`)
     },
   }
 }

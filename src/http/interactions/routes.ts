@@ -5,15 +5,17 @@ import { form } from '../forms.ts'
 import { accountContinue, continueForm } from './account-continue.ts'
 import { accountSignIn, signInForm } from './account-sign-in.ts'
 import { accountSwitch } from './account-switch.ts'
-import { createAskedCodes } from './asked-codes.ts'
+import { codeForm, codeSignIn, linkForm } from './code-sign-in.ts'
 import { consentDecide, consentForm } from './consent-decide.ts'
 import type { InteractionDependencies } from './dependencies.ts'
 import { interactionShow } from './interaction-show.ts'
 import { createInteractions, type Handler, type Interactions, ownForm } from './interactions.ts'
+import { addressForm, passwordForget } from './password-forget.ts'
 import { createRefusedForms } from './refused-forms.ts'
 import { requestAbort } from './request-abort.ts'
 import { signUpBegin, signUpForm } from './sign-up-begin.ts'
 import { signUpCode, signUpCodeForm } from './sign-up-code.ts'
+import { createTypedAddresses } from './typed-addresses.ts'
 
 /** Serves the pages between an authorization request and its answer: signing in, choosing an account, consenting. */
 export function interactionRoutes(dependencies: InteractionDependencies): Router {
@@ -23,28 +25,45 @@ export function interactionRoutes(dependencies: InteractionDependencies): Router
     interactions: createInteractions(dependencies),
     consentRequests: createConsentRequests(dependencies),
     refusedForms: createRefusedForms({ isSecure }),
-    askedCodes: createAskedCodes({ isSecure }),
+    typedAddresses: createTypedAddresses({ isSecure, lifetimeSeconds: dependencies.interactionLifetimeSeconds }),
   }
+  const forget = passwordForget(shared)
+  const code = codeSignIn(shared)
+  const signUp = signUpBegin(shared)
+  const signUpProof = signUpCode(shared)
   const signIn = accountSignIn(shared)
   const account = accountContinue({ ...shared, signIn })
   const consent = consentDecide(shared)
-  const signUp = signUpBegin(shared)
-  const code = signUpCode(shared)
   const show = interactionShow({ ...shared, signIn, account, consent, signUp })
 
   // biome-ignore format: it is a table
   const routes: readonly Route[] = [
-    route('get',  '/',             undefined,      show),
-    route('get',  '/sign-in',      undefined,      (ctx, interaction) => signIn.show(ctx, interaction)),
-    route('post', '/sign-in',      signInForm,     signIn.submit),
-    route('get',  '/sign-up',      undefined,      signUp.show),
-    route('post', '/sign-up',      signUpForm,     signUp.submit),
-    route('get',  '/sign-up/code', undefined,      code.show),
-    route('post', '/sign-up/code', signUpCodeForm, code.submit),
-    route('post', '/continue',     continueForm,   account.submit),
-    route('post', '/switch',       ownForm,        accountSwitch({ signIn })),
-    route('post', '/abort',        ownForm,        requestAbort(shared)),
-    route('post', '/consent',      consentForm,    consent.submit),
+    route('get',  '/',         undefined,    show),
+    route('get',  '/sign-in',  undefined,    (ctx, interaction) => signIn.show(ctx, interaction)),
+    route('post', '/sign-in',  signInForm,   signIn.submit),
+    ...(dependencies.offers.signUp ? [
+      route('get',  '/sign-up',      undefined,      signUp.show),
+      route('post', '/sign-up',      signUpForm,     signUp.submit),
+      route('get',  '/sign-up/code', undefined,      signUpProof.show),
+      route('post', '/sign-up/code', signUpCodeForm, signUpProof.submit),
+      route('post', '/sign-up/link', linkForm,       signUpProof.submitLink),
+    ] : []),
+    ...(dependencies.offers.recovery ? [
+      route('post', '/recover',     addressForm, forget.open),
+      route('get',  '/forgot',      undefined,   forget.show),
+      route('post', '/forgot',      addressForm, forget.submit),
+      route('get',  '/forgot-sent', undefined,   forget.showSent),
+    ] : []),
+    ...(dependencies.offers.code ? [
+      route('post', '/send-code',   addressForm, code.send),
+      route('get',  '/code',        undefined,   code.show),
+      route('post', '/code',        codeForm,    code.submit),
+      route('post', '/link',        linkForm,    code.submitLink),
+    ] : []),
+    route('post', '/continue', continueForm, account.submit),
+    route('post', '/switch',   ownForm,      accountSwitch({ signIn })),
+    route('post', '/abort',    ownForm,      requestAbort(shared)),
+    route('post', '/consent',  consentForm,  consent.submit),
   ]
 
   const router = new Router({ prefix: '/interaction/:uid' })

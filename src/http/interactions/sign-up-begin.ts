@@ -4,20 +4,23 @@ import type { Interaction } from 'oidc-provider'
 import { z } from 'zod'
 import type { Acting } from '../../accounts/acting.ts'
 import { emailAddress } from '../../accounts/email-addresses.ts'
+import type { AcceptPassword } from '../../accounts/new-passwords.ts'
 import { checkPassword } from '../../accounts/password-rules.ts'
 import { isAllowedAddress, request, type SignUpRules } from '../../accounts/sign-up.ts'
+import type { MailLimits } from '../../authentication/mail-limits.ts'
 import { type ProofOfWork, patienceSeconds } from '../../authentication/proof-of-work.ts'
 import type { SignUpLimits } from '../../authentication/sign-up-limits.ts'
 import type { Brand } from '../../brand/index.ts'
-import { type Passwords, TooBusy } from '../../crypto/passwords.ts'
 import { readerOf } from '../../oidc/request/reader.ts'
 import { canonicalEmail } from '../../stores/people/accounts.ts'
 import type { SignUpError } from '../../views/pages/sign-up.ts'
 import type { Render } from '../../views/render.ts'
-import { type AskedCodes, browserHashOf } from './asked-codes.ts'
+import { byPerson } from '../by-person.ts'
+import { askerOf } from './asker.ts'
 import { type Handler, type Interactions, ownForm } from './interactions.ts'
-import type { RefusedForms } from './refused-forms.ts'
+import { longestEmail, type RefusedForms } from './refused-forms.ts'
 import { shownClientOf } from './shown-client.ts'
+import type { TypedAddresses } from './typed-addresses.ts'
 
 const longestName = 200
 
@@ -33,12 +36,11 @@ export const signUpForm = ownForm.extend({
 /** The settings and tools of signing up. */
 export type SignUp = {
   rules: SignUpRules
-  minLength: number
+  passwordRules: Parameters<typeof checkPassword>[2]
   termsVersion: string | undefined
   brand: () => Brand
   limits: SignUpLimits
   proofs: ProofOfWork
-  passwords: Passwords
 }
 
 export type SignUpBegin = {
@@ -53,7 +55,9 @@ export function signUpBegin({
   act,
   interactions,
   refusedForms,
-  askedCodes,
+  typedAddresses,
+  mailLimits,
+  acceptPassword,
   signUp,
 }: {
   provider: Provider
@@ -61,14 +65,15 @@ export function signUpBegin({
   act: Acting
   interactions: Interactions
   refusedForms: RefusedForms
-  askedCodes: AskedCodes
+  typedAddresses: TypedAddresses
+  mailLimits: MailLimits
+  acceptPassword: AcceptPassword
   signUp: SignUp
 }): SignUpBegin {
-  const { rules, minLength, termsVersion, brand, limits, proofs, passwords } = signUp
+  const { rules, passwordRules, termsVersion, brand, limits, proofs } = signUp
 
   return {
     async show(ctx, interaction) {
-      if (rules.mode !== 'open') ctx.throw(404)
       const { error, email, name = '' } = refusedForms.takeOf(ctx, interaction.uid, 'sign-up') ?? {}
       const hint = interaction.params['login_hint']
       if (error) ctx.status = error === 'too-many-attempts' ? 429 : error === 'busy' ? 503 : 400
@@ -76,9 +81,9 @@ export function signUpBegin({
       ctx.body = render(reader, 'sign-up', {
         ...interactions.hiddenFields(interaction),
         client: await shownClientOf(provider, interaction, reader),
-        email: email ?? (typeof hint === 'string' ? hint : ''),
+        email: email ?? (typeof hint === 'string' ? hint.slice(0, longestEmail) : ''),
         name,
-        minLength,
+        minLength: passwordRules.minLength,
         termsUrl: termsVersion === undefined ? undefined : termsLink(),
         challenge: (await limits.needsProof(ctx.ip)) ? proofs.challengeFor(interaction.uid) : undefined,
         patienceSeconds,
@@ -87,7 +92,6 @@ export function signUpBegin({
     },
 
     async submit(ctx, interaction, form) {
-      if (rules.mode !== 'open') ctx.throw(404)
       const [email, name] = [form.email.trim(), form.name.trim()]
       const refuse = (error: SignUpError) =>
         refusedForms.leadBack(ctx, interaction.uid, { page: 'sign-up', error, email, name })
@@ -97,28 +101,24 @@ export function signUpBegin({
       if ((await limits.needsProof(ctx.ip)) && !(await proofs.accept(uid, form))) return refuse('prove')
       if ((await limits.count(ctx.ip)) === 'too-many') return refuse('too-many-attempts')
 
-      // The password is hashed and the mail is requested before anything looks whether the address has an account.
-      const passwordHash = await hashOf(form.password)
-      if (passwordHash === 'busy') return refuse('busy')
+      // All of this is the same for every address. The delivery of the mail finds out whether one has an account.
+      const profile = { ...(name && { name }) }
+      const accepted = await acceptPassword(form.password, { email, profile })
+      if ('flaw' in accepted) return refuse(accepted.flaw)
       const { language } = readerOf(ctx)
-      const acceptedAt = termsVersion === undefined ? undefined : new Date().toISOString()
-      if (await limits.mayMail(canonicalEmail(email))) {
-        await act({ requestId: ctx.state['requestId'], address: ctx.ip }, async (context) =>
-          request(context, {
-            email,
-            language,
-            browserHash: browserHashOf(uid).toString('base64url'),
-            interaction: uid,
-            account: {
-              profile: { ...(name && { name }), locale: language },
-              passwordHash,
-              termsVersion,
-              termsAcceptedAt: acceptedAt,
-            },
-          }),
+      const account = {
+        profile: { ...profile, locale: language },
+        passwordHash: accepted.hash,
+        termsVersion,
+        termsAcceptedAt: termsVersion === undefined ? undefined : new Date().toISOString(),
+      }
+      const browserHash = askerOf(interaction).toString('base64url')
+      if (await mailLimits({ kind: 'code', email: canonicalEmail(email), address: ctx.ip })) {
+        await act(byPerson(ctx), async (context) =>
+          request(context, { email, language, browserHash, interaction: uid, account }),
         )
       }
-      askedCodes.remember(ctx, uid, email)
+      typedAddresses.keep(ctx, uid, email)
       ctx.status = 303
       ctx.redirect(`/interaction/${uid}/sign-up/code`)
     },
@@ -135,16 +135,7 @@ export function signUpBegin({
     if (!emailAddress.safeParse(email.trim()).success) return 'email'
     if (!isAllowedAddress(email, rules)) return 'domain'
     if (termsVersion !== undefined && terms !== 'accepted') return 'terms'
-    return checkPassword(password, { email, name }, { serviceName: brand().name, minLength })
-  }
-
-  async function hashOf(password: string): Promise<string | 'busy'> {
-    try {
-      return await passwords.hashForVisitor(password)
-    } catch (error) {
-      if (error instanceof TooBusy) return 'busy'
-      throw error
-    }
+    return checkPassword(password, { email, name }, passwordRules)
   }
 
   function termsLink(): string | undefined {

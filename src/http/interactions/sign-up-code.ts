@@ -10,15 +10,20 @@ import { readerOf } from '../../oidc/request/reader.ts'
 import type { Secret } from '../../secret.ts'
 import * as confirmations from '../../stores/people/confirmations.ts'
 import type { Render } from '../../views/render.ts'
-import { type AskedCodes, browserHashOf } from './asked-codes.ts'
+import { byPerson } from '../by-person.ts'
+import { askerOf } from './asker.ts'
+import type { linkForm } from './code-sign-in.ts'
 import { type Handler, type Interactions, ownForm } from './interactions.ts'
 import type { RefusedForms } from './refused-forms.ts'
+import type { TypedAddresses } from './typed-addresses.ts'
 
 export const signUpCodeForm = ownForm.extend({ code: z.string().max(40).default('') })
 
 export type SignUpCode = {
   show(ctx: Context, interaction: Interaction): Promise<void>
   submit: Handler<z.output<typeof signUpCodeForm>>
+  /** Creates the account by the link in the same mail, in the browser that asked for it. */
+  submitLink: Handler<z.output<typeof linkForm>>
 }
 
 /** Creates the page on which somebody enters the code that proves their address, and the handler of its form. */
@@ -29,7 +34,7 @@ export function signUpCode({
   issuer,
   interactions,
   refusedForms,
-  askedCodes,
+  typedAddresses,
   confirmationKey,
 }: {
   db: Db
@@ -38,7 +43,7 @@ export function signUpCode({
   issuer: string
   interactions: Interactions
   refusedForms: RefusedForms
-  askedCodes: AskedCodes
+  typedAddresses: TypedAddresses
   confirmationKey: Secret<Buffer>
 }): SignUpCode {
   const acr = passwordClass(issuer)
@@ -46,8 +51,8 @@ export function signUpCode({
   return {
     async show(ctx, interaction) {
       const error = refusedForms.takeOf(ctx, interaction.uid, 'sign-up-code')?.error
-      const email = askedCodes.recall(ctx)
-      if (email === undefined) {
+      const email = typedAddresses.read(ctx, interaction.uid)
+      if (!email) {
         ctx.status = 303
         ctx.redirect(`/interaction/${interaction.uid}`)
         return
@@ -60,17 +65,26 @@ export function signUpCode({
     async submit(ctx, interaction, { code }) {
       const tried = await confirmations.tryCode(db, {
         purpose: 'sign-up',
-        browserHash: browserHashOf(interaction.uid),
-        codeHashOf: codeHashWith(confirmationKey, code),
+        browserHash: askerOf(interaction),
+        codeHashOf: codeHashWith(confirmationKey, code.normalize('NFKC')),
       })
       // A wrong code and one that was never sent look the same: the address may have an account.
-      const by = { requestId: ctx.state['requestId'], address: ctx.ip }
-      const account = typeof tried === 'string' ? 'gone' : await act(by, (context) => complete(context, tried))
-      if (typeof account === 'string') {
-        refusedForms.leadBack(ctx, interaction.uid, { page: 'sign-up-code', error: 'wrong-code' })
-        return
-      }
-      await interactions.signIn(ctx, interaction, { accountId: account.id, epoch: account.epoch, acr, amr: ['pwd'] })
+      const isIn = typeof tried !== 'string' && (await finish(ctx, interaction, tried))
+      if (!isIn) refusedForms.leadBack(ctx, interaction.uid, { page: 'sign-up-code', error: 'wrong-code' })
     },
+
+    async submitLink(ctx, interaction, { token }) {
+      if (await finish(ctx, interaction, { token })) return
+      ctx.status = 303
+      ctx.redirect(`/link/${encodeURIComponent(token)}`) // which says why not
+    },
+  }
+
+  async function finish(ctx: Context, interaction: Interaction, presented: confirmations.Presented): Promise<boolean> {
+    const browserHash = askerOf(interaction)
+    const account = await act(byPerson(ctx), (context) => complete(context, presented, browserHash))
+    if (typeof account === 'string') return false
+    await interactions.signIn(ctx, interaction, { accountId: account.id, epoch: account.epoch, acr, amr: ['pwd'] })
+    return true
   }
 }

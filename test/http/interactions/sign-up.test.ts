@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { type MailServer, startMailServer, textOf } from '../../support/mail-server.ts'
+import { linkIn, type MailServer, startMailServer, textOf } from '../../support/mail-server.ts'
 import { startPostern, type TestPostern } from '../../support/postern.ts'
 import { createVisitor, type Page, type Visitor } from '../../support/visitor.ts'
 
@@ -106,6 +106,21 @@ describe('Somebody without an account', () => {
     expect(refused.body).toContain(title)
     expect(refused.body).toContain(`value="Ada Lovelace"`)
     expect(refused.body).not.toContain(`value="${good.password}"`)
+  })
+
+  test('can use the link of the mail instead, once, in the browser that asked for it', async () => {
+    const { visitor, page } = await opened()
+    await visitor.submit(page, '/sign-up', { ...good, email: 'link@example.com' })
+    const link = linkIn(await mail.mailTo('link@example.com'), '/link/')
+    const elsewhere = await createVisitor(postern.issuer).get(link)
+    expect([elsewhere.status, elsewhere.body.includes('Continue where you started')]).toEqual([403, true])
+    expect((await fetch(link, { method: 'HEAD' })).status).toBe(200)
+    const confirm = await visitor.get(link)
+    expect(await accountsOf('link@example.com')).toEqual([])
+    const done = await visitor.submit(confirm, '/sign-up/link')
+    expect(new URL(done.url).pathname).toBe('/account')
+    expect(await accountsOf('link@example.com')).toHaveLength(1)
+    expect((await visitor.get(link)).status).toBe(410)
   })
 
   test('cannot use the code of somebody else’s browser', async () => {
