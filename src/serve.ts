@@ -1,8 +1,11 @@
 import type { RequestListener } from 'node:http'
 import { createActing } from './accounts/acting.ts'
+import { createAcceptPassword } from './accounts/new-passwords.ts'
+import { rulesFor } from './accounts/password.ts'
 import { operations } from './admin/operations/index.ts'
 import { assemble, type Postern, type PosternOptions } from './assemble/index.ts'
 import { version } from './assemble/version.ts'
+import { createMailLimits } from './authentication/mail-limits.ts'
 import { createSignIn } from './authentication/sign-in.ts'
 import type { Config } from './config/index.ts'
 import { lockIssuer } from './database/issuer-lock.ts'
@@ -121,7 +124,9 @@ function handlersOf({
   refusedRequests: ReturnType<typeof createRefusedRequests>
 }): () => RequestListener {
   const { database, storage, render, brand } = postern
-  const { throttleKey, csrfKey } = postern.keyring
+  const { throttleKey, csrfKey, confirmationKey } = postern.keyring
+  const mailLimits = createMailLimits({ db: database.db, throttleKey })
+  const acceptPassword = createAcceptPassword({ passwords: postern.passwords, rules: rulesFor(config) })
   const act = createActing({ db: database.db, envelope: storage.envelope })
   const allowances = createAllowances(config) // new keys do not reset the counts
   const signIn = createBrowserSignIn({
@@ -156,6 +161,12 @@ function handlersOf({
       csrf: createCsrf({ issuer: config.ISSUER, key: csrfKey }),
       signIn,
       act,
+      envelope: storage.envelope,
+      mailLimits,
+      confirmationKey,
+      acceptPassword,
+      passwordMinLength: config.PASSWORD_MIN_LENGTH,
+      offers: { recovery: config.PASSWORD_RECOVERY, code: config.SIGN_IN_BY_CODE },
       resourceServers: postern.resourceServers,
       findStoppedSignIn: postern.findStoppedSignIn,
       grantLifetimeSeconds: lifetimes(config).grant,

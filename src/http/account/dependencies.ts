@@ -1,8 +1,11 @@
 import type Provider from 'oidc-provider'
 import type { Acting } from '../../accounts/acting.ts'
+import type { AcceptPassword } from '../../accounts/new-passwords.ts'
+import type { MailLimits } from '../../authentication/mail-limits.ts'
 import type { Db } from '../../database/schema.ts'
 import type { Render } from '../../views/render.ts'
 import type { Csrf } from '../csrf.ts'
+import type { BrowserSignIn } from '../interactions/browser-sign-in.ts'
 
 export type AccountDependencies = {
   db: Db
@@ -10,5 +13,9 @@ export type AccountDependencies = {
   render: Render
   csrf: Csrf
   act: Acting
+  signIn: BrowserSignIn
+  mailLimits: MailLimits
+  acceptPassword: AcceptPassword
+  passwordMinLength: number
   issuer: string
 }

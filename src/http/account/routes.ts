@@ -3,16 +3,29 @@ import type { Context } from 'koa'
 import type { z } from 'zod'
 import { accountPath } from '../../oidc/clients/account-pages.ts'
 import { form, readForm } from '../forms.ts'
+import { createNotes } from '../notes.ts'
 import { accountShow } from './account-show.ts'
 import type { AccountDependencies } from './dependencies.ts'
+import { emailChange, emailForm } from './email-change.ts'
 import { type AccountHandler, accountForm } from './handler.ts'
+import { passwordChange, passwordForm } from './password-change.ts'
 import { findSignedIn, isRecent, leadToSignIn, pathWithinAccount, type SignedIn } from './signed-in.ts'
 
 /** Serves the pages about a person's own account. */
 export function accountRoutes(dependencies: AccountDependencies): Router {
+  const isSecure = dependencies.issuer.startsWith('https:')
+  const password = passwordChange({ ...dependencies, passwordNotes: createNotes({ isSecure }) })
+  const email = emailChange({ ...dependencies, emailNotes: createNotes({ isSecure }) })
   // biome-ignore format: it is a table
   const routes: readonly Route[] = [
-    route('get', '/', {}, accountShow(dependencies)),
+    route('get',  '/',             {}, accountShow(dependencies)),
+    route('get',  '/password',     {}, password.show),
+    route('post', '/password',     { form: passwordForm }, password.submit),
+    route('get',  '/email',        { isRecent: true }, email.show),
+    route('post', '/email',        { form: emailForm, isRecent: true }, email.request),
+    route('post', '/email/resend', { form: accountForm, page: '/email' }, email.sendAgain),
+    route('post', '/email/cancel', { form: accountForm, page: '/email' }, email.cancel),
+    route('post', '/email/verify', { form: accountForm, page: '/email' }, email.verify),
   ]
 
   const router = new Router({ prefix: accountPath })

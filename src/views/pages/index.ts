@@ -1,4 +1,5 @@
 import type { AccountPage } from './account.ts'
+import type { AccountEmailPage } from './account-email.ts'
 import type { ConsentPage } from './consent.ts'
 import type { ContinueAsPage } from './continue-as.ts'
 import type { DeviceCodePage } from './device-code.ts'
@@ -8,6 +9,15 @@ import type { ElsewherePage } from './elsewhere.ts'
 import type { ErrorPage } from './error.ts'
 import type { HomePage } from './home.ts'
 import type { MailboxPage, MailPage } from './mailbox.ts'
+import type {
+  CodePage,
+  ForgotPage,
+  ForgotSentPage,
+  LinkDonePage,
+  LinkEndPage,
+  LinkPage,
+  NewPasswordPage,
+} from './recovery.ts'
 import type { SignInPage } from './sign-in.ts'
 import type { SignOutPage } from './sign-out.ts'
 import type { SignedOutPage } from './signed-out.ts'
@@ -33,6 +43,14 @@ export type Views = {
   mailbox: MailboxPage
   'mailbox-mail': MailPage
   account: AccountPage
+  'account-email': AccountEmailPage
+  forgot: ForgotPage
+  'forgot-sent': ForgotSentPage
+  code: CodePage
+  'new-password': NewPasswordPage
+  link: LinkPage
+  'link-end': LinkEndPage
+  'link-done': LinkDonePage
 }
 
 export type ViewName = keyof Views
@@ -54,4 +72,12 @@ export const viewNames = Object.keys({
   mailbox: true,
   'mailbox-mail': true,
   account: true,
+  'account-email': true,
+  forgot: true,
+  'forgot-sent': true,
+  code: true,
+  'new-password': true,
+  link: true,
+  'link-end': true,
+  'link-done': true,
 } satisfies Record<ViewName, true>)
