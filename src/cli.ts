@@ -2,7 +2,6 @@
 import './runtime.ts'
 import { userInfo } from 'node:os'
 import { OperationError } from './admin/operation.ts'
-import { assemble } from './assemble/index.ts'
 import { version } from './assemble/version.ts'
 import { commands, findCommand } from './cli/commands.ts'
 import { listOf } from './cli/help.ts'
@@ -39,6 +38,7 @@ function session(): Session {
     by: { actor: `operator:${userInfo().username}` },
     settings,
     async withPostern(work) {
+      const { assemble } = await import('./assemble/index.ts') // only now: help and mistakes need no server
       const postern = await assemble(settings(), { log: createLogger('silent'), mustExist: true })
       try {
         return await work(postern)

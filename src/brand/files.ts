@@ -12,6 +12,9 @@ export type BrandFile = { type: string; version: string; bytes(): Buffer }
 
 const sizes = { tabs: [16, 32, 48], homeScreen: 180, manifest: [192, 512] } as const
 
+/** The icons of a brand, and the sizes that the manifest and pages may name. */
+export type Icons = { files: Record<string, BrandFile>; sizes: readonly number[] }
+
 /** Returns a file with its version. */
 export function fileOf(type: string, content: Buffer | string): BrandFile {
   const bytes = Buffer.from(content)
@@ -29,7 +32,7 @@ function versionOf(content: Buffer | string): string {
 }
 
 /** Makes the icons for tabs, bookmarks and home screens, from the file of the operator or from the mark. */
-export function iconsOf(path: string | undefined, { fill, onFill }: Shades): Record<string, BrandFile> {
+export function iconsOf(path: string | undefined, { fill, onFill }: Shades): Icons {
   const own = path === undefined ? undefined : readIcon(path)
   if (own && 'problem' in own) throw new Error(`the icon ${path} ${own.problem}`)
   const onTab: MarkColours = { wall: fill, door: onFill, ground: undefined }
@@ -39,15 +42,24 @@ export function iconsOf(path: string | undefined, { fill, onFill }: Shades): Rec
   const ofTile = (size: number): Picture => (own ? scale(own.picture, size) : drawMark(size, onTile, 0.62))
   const source = own?.bytes ?? JSON.stringify([onTab, onTile])
   const png = (draw: () => Picture) => drawn('image/png', source, () => encode(draw()))
-  return {
+  const width = own?.picture.width ?? Number.POSITIVE_INFINITY
+  const fitting = sizes.manifest.filter((size) => size <= width) // a picture that is scaled up is blurred
+  const named = fitting.length > 0 ? fitting : [width]
+  const files = {
     'favicon.ico': drawn('image/vnd.microsoft.icon', source, () =>
       pack(sizes.tabs.map((size) => ({ size, png: encode(ofTab(size)) }))),
     ),
     ...(own ? {} : { 'favicon.svg': fileOf('image/svg+xml', markAsSvg(onTab)) }),
     // iOS paints transparent parts black.
     'apple-touch-icon.png': png(() => flatten(ofTile(sizes.homeScreen), bytesOf(surfaces.light.paper))),
-    ...Object.fromEntries(sizes.manifest.map((size) => [`icon-${size}.png`, png(() => ofTile(size))])),
+    ...Object.fromEntries(named.map((size) => [iconName(size), png(() => ofTile(size))])),
   }
+  return { files, sizes: named }
+}
+
+/** Returns the name of the icon in a size. */
+export function iconName(size: number): string {
+  return `icon-${size}.png`
 }
 
 /** Makes the manifest, which names the icons for programs that keep a page like an app. */
@@ -57,7 +69,7 @@ export function manifestOf({
   isMaskable,
 }: {
   name: string
-  icons: Record<string, BrandFile>
+  icons: Icons
   isMaskable: boolean
 }): BrandFile {
   const manifest = {
@@ -67,8 +79,8 @@ export function manifestOf({
     display: 'browser',
     background_color: surfaces.light.page,
     theme_color: surfaces.light.page,
-    icons: sizes.manifest.map((size) => ({
-      src: addressOf(`icon-${size}.png`, icons),
+    icons: icons.sizes.map((size) => ({
+      src: addressOf(iconName(size), icons.files),
       sizes: `${size}x${size}`,
       type: 'image/png',
       purpose: isMaskable ? 'any maskable' : 'any',

@@ -1,6 +1,6 @@
 import type { Config } from '../config/index.ts'
 import { type Logo as LogoFile, readLogo } from '../images/files.ts'
-import { addressOf, type BrandFile, fileOf, iconsOf, manifestOf } from './files.ts'
+import { addressOf, type BrandFile, fileOf, iconName, iconsOf, manifestOf } from './files.ts'
 import { ownShades, type Scheme, type Shades, shadesOf, surfaces } from './shades.ts'
 import { styleSheetOf } from './style-sheet.ts'
 
@@ -50,7 +50,7 @@ function brandOf(settings: BrandSettings): Brand {
   const light = logoAt(settings.BRAND_LOGO, 'logo')
   const dark = logoAt(settings.BRAND_LOGO_DARK, 'logo-dark')
   const files: Record<string, BrandFile> = {
-    ...icons,
+    ...icons.files,
     'site.webmanifest': manifestOf({ name, icons, isMaskable: BRAND_ICON === undefined }),
     ...(accent && { 'brand.css': fileOf('text/css; charset=utf-8', styleSheetOf(accent)) }),
     ...light?.files,
@@ -60,7 +60,7 @@ function brandOf(settings: BrandSettings): Brand {
     const path = addressOf(logo.name, files)
     return { path, url: `${ISSUER}${path}`, ...fitted(logo.file) }
   }
-  const icon = BRAND_ICON === undefined ? 'favicon.svg' : 'icon-192.png'
+  const icon = BRAND_ICON === undefined ? 'favicon.svg' : iconName(icons.sizes[0] ?? 0)
   return {
     name,
     logo: light && {

@@ -55,7 +55,7 @@ const inks = { light: '#ffffff', dark: '#17211d', darkest: '#000000' } as const
 export function shadesOf(given: Hex, scheme: Scheme): Shades {
   const { paper } = surfaces[scheme]
   const accent = accentOf(given, scheme, ofText)
-  const fill = fillOf(given, scheme)
+  const fill = fillOf(given, scheme, accent)
   const onFill = inkOn(fill)
   return {
     accent,
@@ -83,12 +83,11 @@ function accentOf(given: Hex, scheme: Scheme, ratio: number): Hex {
 }
 
 // On light paper, a bright yellow stays yellow and gets a dark edge, because a darker yellow is another colour: olive. It
-// only has to differ from the paper. On dark paper, a dark colour is lightened, which leaves it what it is.
-function fillOf(given: Hex, scheme: Scheme): Hex {
+// only has to look different from the paper. On dark paper, a dark colour is lightened, which leaves it what it is.
+function fillOf(given: Hex, scheme: Scheme, accent: Hex): Hex {
   const { paper } = surfaces[scheme]
-  const isDistinct = (hex: Hex) => contrast(hex, paper) >= ofControls
-  if (scheme === 'dark') return nearest(given, 'lighter', isDistinct)
-  return distance(given, paper) >= 0.12 ? given : nearest(given, 'darker', isDistinct)
+  if (scheme === 'dark') return nearest(given, 'lighter', (hex) => contrast(hex, paper) >= ofControls)
+  return distance(given, paper) >= 0.12 ? given : accent
 }
 
 /** Returns a colour for text on this one. Black or white can be read on any. */

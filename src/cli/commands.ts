@@ -1,10 +1,7 @@
 import { operations } from '../admin/operations/index.ts'
-import { openDatabase } from '../assemble/prepare.ts'
 import { describe } from '../config/index.ts'
-import { migrate as applyMigrations } from '../database/migrate.ts'
 import { createLogger } from '../log/index.ts'
 import { unseen } from '../log/progress.ts'
-import { main } from '../main.ts'
 import { applyCommand } from './apply.ts'
 import type { Command } from './command.ts'
 import { doctor } from './doctor/index.ts'
@@ -19,7 +16,10 @@ const start: Command = {
   summary: 'Start the server',
   notes: fromEnvironment,
   options: {},
-  run: (_, { env }) => main(env),
+  async run(_, { env }) {
+    const { main } = await import('../main.ts') // a start needs far more modules than a list of the commands
+    await main(env)
+  },
 }
 
 const migrate: Command = {
@@ -28,6 +28,8 @@ const migrate: Command = {
   notes: fromEnvironment,
   options: {},
   async run(_, { settings }) {
+    const { openDatabase } = await import('../assemble/prepare.ts')
+    const { migrate: applyMigrations } = await import('../database/migrate.ts')
     const log = createLogger('silent')
     const toldBy = { log, onStatement: undefined, mustExist: false, step: unseen, signal: undefined }
     const database = await openDatabase({ ...settings(), MIGRATE_ON_START: true }, toldBy)

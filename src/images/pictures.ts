@@ -15,17 +15,17 @@ export function draw(size: number, colourAt: (x: number, y: number) => Colour): 
   })
 }
 
-/** Scales a square picture. Each new pixel is the average of the pixels that it covers, and of at least one. */
-export function scale({ width, height, pixels }: Picture, size: number): Picture {
-  const covered = (at: number, length: number) => {
-    const first = Math.floor((at * length) / size)
-    const last = Math.max(first + 1, Math.ceil(((at + 1) * length) / size))
+/** Scales a square picture down. Each new pixel is the average of the pixels that it covers. */
+export function scale({ width, pixels }: Picture, size: number): Picture {
+  const covered = Array.from({ length: size }, (_, at) => {
+    const first = Math.floor((at * width) / size)
+    const last = Math.max(first + 1, Math.ceil(((at + 1) * width) / size))
     return Array.from({ length: last - first }, (_, index) => first + index)
-  }
+  })
+  const colourAt = (column: number, row: number) =>
+    pixels.subarray((row * width + column) * 4, (row * width + column) * 4 + 4)
   return paint(size, (x, y) =>
-    covered(y, height).flatMap((row) =>
-      covered(x, width).map((column) => pixels.subarray((row * width + column) * 4, (row * width + column) * 4 + 4)),
-    ),
+    (covered[y] ?? []).flatMap((row) => (covered[x] ?? []).map((column) => colourAt(column, row))),
   )
 }
 

@@ -6,11 +6,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parse } from '../../src/config/index.ts'
 import { createLogger } from '../../src/log/index.ts'
-import { serve } from '../../src/serve.ts'
+import { type RunningServer, serve } from '../../src/serve.ts'
 import * as resourceServers from '../../src/stores/clients/resource-servers.ts'
 import * as accounts from '../../src/stores/people/accounts.ts'
 import { launchChromium } from '../support/chromium.ts'
 import { createClient } from '../support/postern.ts'
+import { brandSettings } from './branded.ts'
 import { createTour, fetchDocument, type Site, tourSettings } from './tour.ts'
 
 const port = 3999
@@ -22,26 +23,34 @@ const only = process.argv.slice(2) // names of pages; none means all
 
 const images = join(import.meta.dirname, '../../docs/images')
 const dataDir = await mkdtemp(join(tmpdir(), 'postern-screenshots-'))
+const encryptionKey = randomBytes(32).toString('base64')
 await mkdir(images, { recursive: true })
-const server = await serve(
-  parse({
-    ...tourSettings,
-    PORT: String(port),
-    DATA_DIR: dataDir,
-    ENCRYPTION_KEYS: randomBytes(32).toString('base64'),
-  }),
-  { log: createLogger('error'), fetch: fetchDocument },
-)
 const browser = await launchChromium()
 try {
+  await takeAll(tourSettings, (name) => name)
+  await takeAll({ ...tourSettings, ...(await brandSettings(dataDir)) }, (name) =>
+    name === 'sign-in' ? 'branded-sign-in' : undefined,
+  )
+} finally {
+  await browser.close()
+  await rm(dataDir, { recursive: true, force: true })
+}
+
+/** Takes the pages of a server with these settings: those to which `called` gives the name of a picture. */
+async function takeAll(settings: Record<string, string>, called: (name: string) => string | undefined): Promise<void> {
+  if (only.length > 0 && !only.some((name) => called(name.replace(/^branded-/, '')) === name)) return
+  const keys = { DATA_DIR: dataDir, ENCRYPTION_KEYS: encryptionKey }
+  const config = parse({ ...settings, ...keys, PORT: String(port) })
+  const server = await serve(config, { log: createLogger('error'), fetch: fetchDocument })
   const tour = await createTour(siteOf(server))
   for (const colorScheme of ['light', 'dark'] as const) {
     for (const viewport of sizes) {
       const context = await browser.newContext({ colorScheme, viewport })
       await tour.take(context, async (name, page) => {
-        if (only.length > 0 && !only.includes(name)) return
+        const picture = called(name)
+        if (!picture || (only.length > 0 && !only.includes(picture))) return
         await page.screenshot({
-          path: join(images, `${name}-${colorScheme}-${viewport.width}.png`),
+          path: join(images, `${picture}-${colorScheme}-${viewport.width}.png`),
           fullPage: true,
           caret: 'hide',
         })
@@ -49,13 +58,10 @@ try {
       await context.close()
     }
   }
-} finally {
-  await browser.close()
   await server.stop()
-  await rm(dataDir, { recursive: true, force: true })
 }
 
-function siteOf({ postern }: typeof server): Site {
+function siteOf({ postern }: RunningServer): Site {
   const { db } = postern.database
   const password = 'correct horse battery staple'
   return {

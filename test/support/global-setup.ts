@@ -17,7 +17,8 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
   const url = embedded?.url ?? String(given)
 
   // The tests check what the server answers, not what it survives: tests of durability start a PostgreSQL of their own.
-  if (embedded) await administer(url, ['alter system set fsync = off', 'select pg_reload_conf()'])
+  const careless = ['fsync', 'full_page_writes'].map((name) => `alter system set ${name} = off`)
+  if (embedded) await administer(url, [...careless, 'select pg_reload_conf()'])
   await administer(url, [`drop database if exists ${templateDatabase}`, `create database ${templateDatabase}`])
   const template = connect({
     url: withDatabase(url, templateDatabase),

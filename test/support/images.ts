@@ -1,12 +1,12 @@
 import { crc32, deflateSync } from 'node:zlib'
 
-/** Creates a PNG of one colour, complete enough for a browser to show it. */
-export function png(width: number, height: number, [red, green, blue] = [31, 106, 82]): Buffer<ArrayBuffer> {
-  const row = Buffer.from([0, ...Array.from({ length: width }, () => [red, green, blue]).flat()].map(Number))
+/** Creates a PNG of one colour, opaque or with an alpha, complete enough for a browser to show it. */
+export function png(width: number, height: number, colour = [31, 106, 82]): Buffer<ArrayBuffer> {
+  const row = Buffer.from([0, ...Array.from({ length: width }, () => colour).flat()].map(Number))
   const header = Buffer.alloc(13)
   header.writeUInt32BE(width, 0)
   header.writeUInt32BE(height, 4)
-  header.set([8, 2], 8) // eight bits of red, green and blue
+  header.set([8, colour.length === 4 ? 6 : 2], 8) // eight bits of red, green and blue, and of alpha if there is one
   const pixels = deflateSync(Buffer.concat(Array.from({ length: Math.min(height, 1024) }, () => row)))
   const signature = Buffer.from('89504e470d0a1a0a', 'hex')
   return Buffer.concat([signature, chunk('IHDR', header), chunk('IDAT', pixels), chunk('IEND', Buffer.alloc(0))])
