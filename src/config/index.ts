@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { maskDatabaseUrl } from './database-url.ts'
 import { inPlainWords } from './plain-words.ts'
 import { accountMistakes, accountSettings } from './settings/accounts.ts'
+import { accountPageSettings } from './settings/account-pages.ts'
 import { auditSettings } from './settings/audit.ts'
 import { brandMistakes, brandSettings } from './settings/brand.ts'
 import { databaseMistakes, databaseSettings } from './settings/database.ts'
@@ -26,6 +27,7 @@ export const settingGroups = {
   Lifetimes: lifetimeSettings,
   Protocol: protocolSettings,
   Accounts: accountSettings,
+  'Account pages': accountPageSettings,
   Registration: registrationSettings,
   Limits: limitSettings,
   Audit: auditSettings,
@@ -43,6 +45,7 @@ export const environment = z
     ...lifetimeSettings,
     ...protocolSettings,
     ...accountSettings,
+    ...accountPageSettings,
     ...registrationSettings,
     ...limitSettings,
     ...auditSettings,

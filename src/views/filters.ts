@@ -19,6 +19,16 @@ export function createFilters(language: Language, { durations }: Texts) {
     return seconds < 90 ? plural(durations.seconds, seconds) : plural(durations.minutes, Math.ceil(seconds / 60))
   }
 
+  /** Writes a day in a time zone. */
+  function day(at: Date, zone: string): string {
+    return new Intl.DateTimeFormat(language, { dateStyle: 'long', timeZone: zone }).format(at)
+  }
+
+  /** Writes a day and a time in a time zone, and which one it is. */
+  function moment(at: Date, zone: string): string {
+    return new Intl.DateTimeFormat(language, { ...momentFormat, timeZone: zone }).format(at)
+  }
+
   return {
     knownAs,
     knownHost,
@@ -34,8 +44,19 @@ export function createFilters(language: Language, { durations }: Texts) {
     fill,
     plural,
     duration,
+    day,
+    moment,
   }
 }
+
+const momentFormat = {
+  day: 'numeric',
+  month: 'short',
+  year: 'numeric',
+  hour: 'numeric',
+  minute: '2-digit',
+  timeZoneName: 'short',
+} as const
 
 /** Returns the first letter or digit of a name. It is never a quotation mark, a "<" or half an emoji. */
 function monogram(name: string): string {

@@ -1,0 +1,37 @@
+import type { Context } from 'koa'
+import { type AccountFrame, type AccountNotice, type AccountTab, accountTabs } from '../../views/pages/account.ts'
+import type { Csrf } from '../csrf.ts'
+import type { Notes } from '../notes.ts'
+import type { SignedIn } from './signed-in.ts'
+
+/** Returns everything that the pages of an account have in common. */
+export type FrameOf = (ctx: Context, person: SignedIn, tab: AccountTab) => AccountFrame
+
+/** Creates the function that returns what the pages of an account have in common. */
+export function createFrames({ csrf, notices }: { csrf: Csrf; notices: Notes<AccountNotice> }): FrameOf {
+  return (ctx, { account, sessionUid }, tab) => ({
+    csrf: csrf.tokenOfSession(sessionUid),
+    account: { name: String(account.profile['name'] ?? ''), email: account.email },
+    tab,
+    tabs: accountTabs,
+    notice: notices.take(ctx, ctx.path),
+    zone: zoneOf(account.profile),
+  })
+}
+
+/** Returns the time zone in a profile, or UTC. */
+export function zoneOf({ zoneinfo }: Record<string, unknown>): string {
+  try {
+    return new Intl.DateTimeFormat('en', { timeZone: String(zoneinfo ?? 'UTC') }).resolvedOptions().timeZone
+  } catch {
+    return 'UTC' // not a time zone, which only the account's administrator can have written
+  }
+}
+
+/** Leads to a page of the account, which shows the notice. */
+export function leadTo(ctx: Context, notices: Notes<AccountNotice>, path: AccountTab, notice: AccountNotice): void {
+  notices.leave(ctx, path, notice)
+  ctx.status = 303
+  ctx.redirect(path)
+}
+
