@@ -11,6 +11,7 @@ const statements = [
     composed_at timestamptz,
     next_attempt_at timestamptz not null,
     deadline_at timestamptz not null,
+    claims integer not null default 0,
     attempts integer not null default 0,
     leased_until timestamptz,
     sending_at timestamptz,

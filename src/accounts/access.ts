@@ -25,3 +25,10 @@ export async function revokeGrant({ tx, record }: AuditedTx, grantId: string, of
   record({ type: 'grant.revoked', grantId, accountId: revoked.accountId, clientId: revoked.clientId })
   return true
 }
+
+/** Ends all sessions and tokens of an account. `false` if the account does not exist. */
+export async function signOut({ tx, record }: AuditedTx, accountId: string): Promise<boolean> {
+  if (!(await accounts.signOutEverywhere(tx, accountId))) return false
+  record({ type: 'account.signed_out', accountId })
+  return true
+}

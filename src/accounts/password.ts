@@ -24,12 +24,27 @@ export function rulesFor({ ISSUER, PASSWORD_MIN_LENGTH }: Pick<Config, 'ISSUER' 
 
 /**
  * Sets the password of an account and signs it out everywhere, because somebody who knew the old password may be signed
- * in. Returns `false` if the account does not exist.
+ * in. `mustChange` makes its owner choose another at the next sign-in. Returns `false` if the account does not exist.
  */
-export async function set({ tx, record }: AuditedTx, accountId: string, hash: string): Promise<boolean> {
+export async function set(
+  { tx, record }: AuditedTx,
+  accountId: string,
+  hash: string,
+  { mustChange = false }: { mustChange?: boolean } = {},
+): Promise<boolean> {
   // This comes first because deleting an account locks the account before its password.
   if (!(await accounts.signOutEverywhere(tx, accountId))) return false
-  await accounts.setPasswordHash(tx, accountId, hash)
-  record({ type: 'account.password_set', accountId })
+  await accounts.setPasswordHash(tx, accountId, hash, { mustChange })
+  record({ type: 'account.password_set', accountId, ...(mustChange && { details: { must_change: true } }) })
+  return true
+}
+
+/**
+ * Makes the owner of an account choose another password at the next sign-in, before it continues. Sessions go on. Returns
+ * `false` if the account has no password.
+ */
+export async function requireChange({ tx, record }: AuditedTx, accountId: string): Promise<boolean> {
+  if (!(await accounts.requirePasswordChange(tx, accountId))) return false
+  record({ type: 'account.password_change_required', accountId })
   return true
 }

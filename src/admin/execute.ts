@@ -61,6 +61,7 @@ export async function perform(
     {
       ...dependencies,
       tx,
+      envelope: dependencies.storage.envelope,
       by,
       record: (event) => events.push({ ...who, ...event, ...(via && { details: { ...event.details, via } }) }),
       mail: (letter) => letters.push(letter),

@@ -1,10 +1,12 @@
 import type Provider from 'oidc-provider'
 import type { z } from 'zod'
 import type { Config } from '../config/index.ts'
+import type { Envelope } from '../crypto/envelope.ts'
 import type { Passwords } from '../crypto/passwords.ts'
 import type { Database } from '../database/connect.ts'
 import type { Tx } from '../database/schema.ts'
 import type { RotationDependencies } from '../keys/rotation.ts'
+import type { Compose } from '../mail/delivery.ts'
 import type { AdminScope } from '../oidc/admin-resource.ts'
 import type { Storage } from '../oidc/request/storage.ts'
 import type { Refusal } from '../registration/refusal.ts'
@@ -19,6 +21,8 @@ export type OperationDependencies = {
   provider: Provider
   passwords: Passwords
   keys: RotationDependencies
+  /** Makes the mail of a letter. */
+  compose: Compose
 }
 
 /** The administrator or program that performs an operation, and its origin. */
@@ -36,6 +40,7 @@ export type Performer = {
 export type OperationContext = OperationDependencies & {
   /** The transaction of the operation and its audit event. */
   tx: Tx
+  envelope: Envelope
   by: Performer
   /** Records what was done. An operation that changes something calls it exactly once. */
   record(event: UnattributedEvent): void

@@ -32,9 +32,12 @@ export function optionsOf(input: z.ZodObject): Record<string, InputOption> {
   )
 }
 
+/** The placeholder of an option that is true or false. */
+export const yesOrNo = 'true|false'
+
 function placeholderFor(schema: JsonSchema): string {
   const types = typesOf(schema)
-  if (types.includes('boolean')) return 'true|false'
+  if (types.includes('boolean')) return yesOrNo
   if (types.includes('integer') || types.includes('number')) return 'NUMBER'
   if (types.includes('array')) return 'LIST'
   if (types.includes('object')) return 'JSON'

@@ -8,6 +8,10 @@ import { assertUsable, type Keyring, load as loadKeyring } from '../keys/keyring
 import { open as openKeyService } from '../keys/pkcs11/index.ts'
 import type { RotationDependencies } from '../keys/rotation.ts'
 import { type Step, unseen } from '../log/progress.ts'
+import { createCompose } from '../mail/compose.ts'
+import { createConfirm } from '../mail/confirm.ts'
+import type { Compose } from '../mail/delivery.ts'
+import { createMailRenderer } from '../mail/render.ts'
 import { createClientCache } from '../oidc/clients/cache.ts'
 import { createResourceServers, type ResourceServers } from '../oidc/permissions/resource-servers.ts'
 import { createProviders } from '../oidc/provider.ts'
@@ -32,6 +36,7 @@ export type Postern = {
   passwords: Passwords
   brand: CurrentBrand
   render: Render
+  compose: Compose
   findStoppedSignIn: FindStoppedSignIn
   close(): Promise<void>
 }
@@ -74,6 +79,12 @@ export async function assemble(config: Config, options: PosternOptions): Promise
   })
   const brand = createBrand(config)
   const { render } = createViews({ brand })
+  const compose = createCompose({
+    issuer: config.ISSUER,
+    render: createMailRenderer({ issuer: config.ISSUER, brand }),
+    confirmWith: createConfirm({ issuer: config.ISSUER, envelope, key: keyring.confirmationKey }),
+    defaultLanguage: config.DEFAULT_LANGUAGE,
+  })
   const findStoppedSignIn = createFindStoppedSignIn({ storage })
   const providerWith = createProviders({
     config,
@@ -106,6 +117,7 @@ export async function assemble(config: Config, options: PosternOptions): Promise
     passwords: createPasswords(),
     brand,
     render,
+    compose,
     findStoppedSignIn,
     close: () => kept.disposeAsync(),
   }

@@ -20,6 +20,8 @@ export type SignInOutcome =
   | {
       accountId: string
       epoch: number
+      /** Whether the person has to choose another password before anything else. */
+      mustChangePassword: boolean
       /** The cookie that identifies this browser from now on. */
       knownBrowser: string
     }
@@ -50,18 +52,18 @@ export function createSignIn({
   async function verified(
     found: accounts.Credentials | undefined,
     { email, password, isSuspect }: { email: string; password: string; isSuspect: boolean },
-  ): Promise<accounts.Account | undefined> {
+  ): Promise<accounts.Credentials | undefined> {
     const verify = (hash: string) => passwords.verify(hash, password.slice(0, longestPassword), { isSuspect })
     const hash = usableHash(found)
     const { matches, renewed } = await verify(hash ?? decoyHash)
     if (!found || hash === undefined || !matches) return undefined
-    if (renewed === undefined) return found.account
-    if (await accounts.renewPasswordHash(db, found.account.id, { from: hash, to: renewed })) return found.account
+    if (renewed === undefined) return found
+    if (await accounts.renewPasswordHash(db, found.account.id, { from: hash, to: renewed })) return found
     // The hash has changed since it was read: somebody signed in at the same moment, or set another password. The new
     // hash decides.
     const latest = await accounts.findCredentials(db, email)
     const isRight = (await verify(usableHash(latest) ?? decoyHash)).matches
-    return isRight && latest?.account.id === found.account.id ? latest.account : undefined
+    return isRight && latest?.account.id === found.account.id ? latest : undefined
   }
 
   return async ({ email, password, address, requestId, knownBrowser }) => {
@@ -84,23 +86,24 @@ export function createSignIn({
       // nothing.
       const candidate = isBlind && !isMarked ? undefined : found
       const event = { accountId: found?.account.id, address, requestId, isByStranger: true }
-      const [account] = await Promise.all([
+      const [signedIn] = await Promise.all([
         verified(candidate, { email, password, isSuspect: isBlind }),
         // The answer looks as if the password had not been checked. The event is written at the same time, or the time
         // would reveal that it was.
         isBlind && candidate ? audit.append(db, [{ type: 'sign_in.tried', ...event }]) : undefined,
       ])
-      if (!account) {
+      if (!signedIn) {
         if (isBlind) return refusal
         await audit.append(db, [{ type: 'sign_in.failed', ...event }])
         return { error: 'wrong-credentials' }
       }
+      const { account, mustChangePassword } = signedIn
       const restored = counted.filter((rule) => !forgivable.includes(rule))
       await throttles.giveBack(db, { restored, forgotten: forgivable })
       await throttles.mark(db, knownNetwork, knownNetworkSeconds)
       await audit.append(db, [{ type: 'sign_in.succeeded', accountId: account.id, address, requestId }])
       const { id: accountId, epoch } = account
-      return { accountId, epoch, knownBrowser: knownBrowsers.remember(knownBrowser, account) }
+      return { accountId, epoch, mustChangePassword, knownBrowser: knownBrowsers.remember(knownBrowser, account) }
     } catch (error) {
       await throttles.giveBack(db, { restored: counted }) // the password was not checked, or nobody received the answer
       if (error instanceof TooBusy) return { error: 'busy' }

@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util'
+import { yesOrNo } from '../admin/text.ts'
 import type { Command, Given } from './command.ts'
 import { helpOf, misuseOf } from './help.ts'
 import type { Session } from './session.ts'
@@ -29,7 +30,12 @@ export function readArguments(command: Command, args: readonly string[]): Given 
   } as const
   const misused = (problem: string) => new Usage(misuseOf(command, problem))
   try {
-    const { values, positionals } = parseArgs({ args: [...args], options: known, allowPositionals: true, strict: true })
+    const { values, positionals } = parseArgs({
+      args: withSwitches(command, args),
+      options: known,
+      allowPositionals: true,
+      strict: true,
+    })
     if (values['help']) return { help: true }
     const given: Record<string, string | string[] | boolean | undefined> = {}
     for (const [name, value] of Object.entries(values as Record<string, string[] | boolean>)) {
@@ -45,6 +51,15 @@ export function readArguments(command: Command, args: readonly string[]): Given 
     if (error instanceof Usage) throw error
     throw misused(misuse(error, known))
   }
+}
+
+/** Completes options that are true or false and are given without a value: `--email-verified` means true. */
+function withSwitches({ options }: Command, args: readonly string[]): string[] {
+  const isAnswer = (text: string | undefined) => text === 'true' || text === 'false'
+  return args.map((argument, index) => {
+    const isYes = options[argument.replace(/^--/, '')]?.value === yesOrNo && argument.startsWith('--')
+    return isYes && !isAnswer(args[index + 1]) ? `${argument}=true` : argument
+  })
 }
 
 const secretAsArgument = (name: string) =>

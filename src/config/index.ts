@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { maskDatabaseUrl } from './database-url.ts'
+import { isMailbox } from './mailboxes.ts'
 import { inPlainWords } from './plain-words.ts'
 import { accountMistakes, accountSettings } from './settings/accounts.ts'
 import { accountPageSettings } from './settings/account-pages.ts'
@@ -11,6 +12,7 @@ import { keyMistakes, keySettings } from './settings/keys.ts'
 import { lifetimeSettings } from './settings/lifetimes.ts'
 import { limitSettings } from './settings/limits.ts'
 import { logSettings } from './settings/log.ts'
+import { mailMistakes, mailSettings } from './settings/mail.ts'
 import { protocolSettings } from './settings/protocol.ts'
 import { registrationSettings } from './settings/registration.ts'
 import { serverMistakes, serverSettings } from './settings/server.ts'
@@ -29,6 +31,7 @@ export const settingGroups = {
   Accounts: accountSettings,
   'Account pages': accountPageSettings,
   Registration: registrationSettings,
+  Mail: mailSettings,
   Limits: limitSettings,
   Audit: auditSettings,
 } as const satisfies Record<string, z.ZodRawShape>
@@ -47,6 +50,7 @@ export const environment = z
     ...accountSettings,
     ...accountPageSettings,
     ...registrationSettings,
+    ...mailSettings,
     ...limitSettings,
     ...auditSettings,
   })
@@ -59,6 +63,7 @@ export const environment = z
         ...databaseMistakes(env),
         ...keyMistakes(env),
         ...keyServiceMistakes(env),
+        ...mailMistakes(env),
       ]
       for (const { name, message } of mistakes) context.addIssue({ code: 'custom', path: [name], message })
     },
@@ -118,6 +123,7 @@ export function describe(config: Config): string {
 }
 
 function listed(value: unknown): string {
+  if (isMailbox(value)) return value.name === undefined ? value.address : `${value.name} <${value.address}>`
   if (!Array.isArray(value)) return String(value ?? '')
   const items = value.map(String)
   return items.some((item) => item.startsWith('[object')) ? JSON.stringify(value) : items.join(',')

@@ -2,6 +2,9 @@ import { z } from 'zod'
 
 const loopbackHosts = ['localhost', '127.0.0.1', '[::1]']
 
+/** Says whether a host, as in a URL, is this machine. */
+export const isLoopbackHost = (host: string): boolean => loopbackHosts.includes(host)
+
 /**
  * The address of this server. Relying parties compare it character by character (OpenID Connect Core §3.1.3.7), so it
  * must be spelled as URLs are after parsing; otherwise the issuer in the metadata and its endpoints would disagree.
@@ -24,7 +27,7 @@ function issuerProblem(text: string): string | undefined {
   if (url.pathname !== '/') return `must have no path: Postern serves a whole origin, such as ${url.origin}`
   if (text.endsWith('/')) return `must have no trailing slash, query or fragment: ${url.origin}`
   if (url.username !== '' || url.password !== '') return `must have no user or password in it: ${url.origin}`
-  if (url.protocol === 'http:' && !loopbackHosts.includes(url.hostname)) {
+  if (url.protocol === 'http:' && !isLoopbackHost(url.hostname)) {
     return 'must be https: plain http is only for localhost'
   }
   if (url.hostname.endsWith('.')) {

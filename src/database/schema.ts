@@ -10,6 +10,7 @@ export type Schema = {
     email_canonical: string
     email_verified: boolean
     profile: Json
+    groups: GeneratedAlways<string[]>
     epoch: Generated<number>
     terms_version: string | null
     terms_accepted_at: Moment | null
@@ -18,7 +19,12 @@ export type Schema = {
     created_at: Moment
     updated_at: Moment
   }
-  password_credentials: { account_id: string; hash: string; updated_at: Moment }
+  password_credentials: {
+    account_id: string
+    hash: string
+    change_required_at: Moment | null
+    updated_at: Moment
+  }
   confirmations: {
     id_hash: Buffer
     purpose: string
@@ -175,6 +181,7 @@ export type Schema = {
     composed_at: Moment | null
     next_attempt_at: Moment
     deadline_at: Moment
+    claims: Generated<number>
     attempts: Generated<number>
     leased_until: Moment | null
     sending_at: Moment | null

@@ -3,10 +3,14 @@ import { extname, join } from 'node:path'
 import Router from '@koa/router'
 import { assets } from '../views/assets.ts'
 
-const types: Record<string, string> = { '.css': 'text/css; charset=utf-8', '.svg': 'image/svg+xml' }
+const types: Record<string, string> = {
+  '.css': 'text/css; charset=utf-8',
+  '.js': 'text/javascript; charset=utf-8',
+  '.svg': 'image/svg+xml',
+}
 
 /**
- * Serves the style sheet and the icon from memory. Their address changes with their content, so browsers may keep them.
+ * Serves the style sheets, the script and the icon from memory. Their address changes with their content, so browsers may keep them.
  */
 export function assetRoutes(): Router {
   const files = new Map(readdirSync(assets).map((name) => [name, readFileSync(join(assets, name))]))

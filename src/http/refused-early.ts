@@ -33,8 +33,9 @@ export function createEarlyRefusals({
   render: Render
   log: Logger
 }): RefuseEarly {
-  const page = ({ headers }: IncomingMessage, mismatch: Mismatch) => {
-    const language = chooseLanguage({ accepted: headers['accept-language'], fallback: defaultLanguage })
+  const headers = headersOfEvery()
+  const page = (req: IncomingMessage, mismatch: Mismatch) => {
+    const language = chooseLanguage({ accepted: req.headers['accept-language'], fallback: defaultLanguage })
     return render({ language }, 'elsewhere', { issuer, mismatch })
   }
 
@@ -47,7 +48,7 @@ export function createEarlyRefusals({
         ? { type: 'text/html', body: page(req, mismatch) }
         : { type: 'text/plain', body: `${reason}\n` }
     res.writeHead(status, {
-      ...headersOfEvery,
+      ...headers,
       'Content-Type': `${type}; charset=utf-8`,
       'Cache-Control': 'no-store, no-transform',
       'X-Request-Id': requestId,

@@ -18,6 +18,8 @@ export const adminScopes = {
   'postern:accounts:read': 'See accounts',
   'postern:keys': 'Rotate and revoke keys',
   'postern:keys:read': 'See keys, without their secret parts',
+  'postern:mail': 'Read, retry and test mails, which contain links that open accounts',
+  'postern:mail:read': 'See which mails were sent, without their content',
   'postern:audit': 'See the audit log',
 } as const
 

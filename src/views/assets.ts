@@ -17,3 +17,10 @@ export function versionOfAssets(): string {
   for (const file of readdirSync(assets).sort()) hash.update(file).update(readFileSync(join(assets, file)))
   return hash.digest('hex').slice(0, 12)
 }
+
+/** Returns the hash of the script of all pages, as `integrity` and the content security policy have it (CSP 3 §8.4). */
+export function integrityOfScript(): string {
+  return `sha256-${createHash('sha256')
+    .update(readFileSync(join(assets, 'postern.js')))
+    .digest('base64')}`
+}

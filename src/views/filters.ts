@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { Language } from '../languages/index.ts'
+import { isLong, isSensitive, onlyScope, valueWriter } from './consent.ts'
 import { fill } from './fill.ts'
 import { isLoopback, isOfApp, isVerified, knownAs, knownHost, links, quoted, scheme } from './shown-client.ts'
 import { filled, type Plural, type Texts } from './texts/index.ts'
@@ -46,6 +47,12 @@ export function createFilters(language: Language, { durations }: Texts) {
     duration,
     day,
     moment,
+    value: valueWriter(language),
+    isSensitive,
+    isLong,
+    onlyScope,
+    ids,
+    languageName,
   }
 }
 
@@ -57,6 +64,19 @@ const momentFormat = {
   minute: '2-digit',
   timeZoneName: 'short',
 } as const
+
+const languageNames = new Map<string, string>()
+
+/** Returns the name of a language in that language: `Deutsch`. */
+function languageName(tag: string): string {
+  const known = languageNames.get(tag)
+  if (known !== undefined) return known
+  const name = new Intl.DisplayNames([tag], { type: 'language' }).of(tag) ?? tag
+  const [first = '', ...rest] = name
+  const shown = first.toLocaleUpperCase(tag) + rest.join('')
+  languageNames.set(tag, shown)
+  return shown
+}
 
 /** Returns the first letter or digit of a name. It is never a quotation mark, a "<" or half an emoji. */
 function monogram(name: string): string {
@@ -72,4 +92,9 @@ function tint(host: string): number {
 /** Writes an identifier as people read addresses: `https://api.example.com/` is `api.example.com`. */
 function address(identifier: string): string {
   return identifier.replace(/^https?:\/\//, '').replace(/\/$/, '')
+}
+
+/** Writes the ids that an attribute refers to, without those that are not there. */
+function ids(list: readonly unknown[]): string {
+  return list.filter(Boolean).join(' ')
 }

@@ -1,13 +1,16 @@
 import nunjucks from 'nunjucks'
 import { type CurrentBrand, createBrand } from '../brand/index.ts'
 import { allLanguages, type Language, languages } from '../languages/index.ts'
-import { templates, versionOfAssets } from './assets.ts'
+import { integrityOfScript, templates, versionOfAssets } from './assets.ts'
 import { createFilters } from './filters.ts'
 import { type ViewName, type Views, viewNames } from './pages/index.ts'
 import { named, type Texts, texts as translations } from './texts/index.ts'
 
-/** The person that a page is rendered for, as far as the page depends on it. */
-export type Reader = { language: Language }
+/**
+ * The person that a page is rendered for, as far as the page depends on it: their language, and the address that shows the
+ * page again when they choose another. Without the address they cannot choose one.
+ */
+export type Reader = { language: Language; address?: string | undefined }
 
 export type Render = <Name extends ViewName>(reader: Reader, name: Name, data: Views[Name]) => string
 
@@ -26,6 +29,8 @@ export function createViews({
     throwOnUndefined: true,
   })
   environment.addGlobal('assetsVersion', assetsVersion)
+  environment.addGlobal('scriptIntegrity', integrityOfScript())
+  environment.addGlobal('languages', allLanguages)
   let spoken = wordsFor(currentBrand().name)
 
   /** Returns the texts and the filters of every language. The texts have the name of this service in them. */
@@ -47,11 +52,11 @@ export function createViews({
   for (const name of viewNames) environment.getTemplate(`${name}.njk`, true)
 
   return {
-    render({ language }, name, data) {
+    render({ language, address }, name, data) {
       const brand = currentBrand()
       if (brand.name !== spoken.service) spoken = wordsFor(brand.name)
       speak(language)
-      return environment.render(`${name}.njk`, { ...data, brand })
+      return environment.render(`${name}.njk`, { ...data, brand, address })
     },
   }
 }

@@ -21,7 +21,7 @@ const sizes = [
 ]
 const only = process.argv.slice(2) // names of pages; none means all
 
-const images = join(import.meta.dirname, '../../docs/images')
+const images = process.env['IMAGES'] ?? join(import.meta.dirname, '../../docs/images')
 const dataDir = await mkdtemp(join(tmpdir(), 'postern-screenshots-'))
 const encryptionKey = randomBytes(32).toString('base64')
 await mkdir(images, { recursive: true })
@@ -51,7 +51,7 @@ async function takeAll(settings: Record<string, string>, called: (name: string) 
         if (!picture || (only.length > 0 && !only.includes(picture))) return
         await page.screenshot({
           path: join(images, `${picture}-${colorScheme}-${viewport.width}.png`),
-          fullPage: true,
+          fullPage: (await page.locator('.bar').count()) === 0, // a sticky bar is where it is on a screen
           caret: 'hide',
         })
       })

@@ -47,7 +47,7 @@ describe('OpenID Connect Registration 1.0 §2.1: names and links in several lang
     expect([status, json['error']]).toEqual([400, 'invalid_client_metadata'])
   })
 
-  test('are ignored if their tag is no language, or the member has no languages', async () => {
+  test('are ignored if their tag is not a language, or the member has no languages', async () => {
     const odd = { 'client_name#not a tag': 'x', 'scope#de': 'openid' }
     const { status, json } = await register(postern, { redirect_uris, ...odd }, await createToken(postern))
     expect(status).toBe(201)

@@ -5,7 +5,7 @@ import type { BareEngine, Call } from './bare-engine.ts'
 type Members = Record<string, unknown>
 type Holds = (engine: BareEngine) => unknown
 
-/** Checks that the engine calls the member as a property of the object on which Postern replaces it. */
+/** Checks that the engine calls the member as a property of the object where Postern replaces it. */
 const isCalled =
   (name: string, isAsTaken: (call: Call) => unknown = () => true): Holds =>
   ({ calls }) =>

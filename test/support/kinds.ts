@@ -26,6 +26,7 @@ export const quick = [
   'test/http/server.test.ts',
   'test/languages/*.test.ts',
   'test/log/lines.test.ts',
+  'test/mail/message.test.ts',
   'test/oidc/consent/decision.test.ts',
   'test/oidc/tokens/external-keys.test.ts',
   'test/registration/{documents,names,policy,redirect-uris,reductions,rules,software-statements}.test.ts',

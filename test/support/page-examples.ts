@@ -34,12 +34,23 @@ export const published = {
 }
 export const noLinks = { uri: undefined, policyUri: undefined, tosUri: undefined }
 export const account = { name: 'Ada Lovelace', email: 'ada@example.com' }
-export const email = { name: 'email', values: ['ada@example.com'], required: false, checked: false } as const
+export const email = {
+  name: 'email',
+  values: [{ claim: 'email', value: 'ada@example.com' }],
+  required: false,
+  checked: false,
+} as const
 export const openid = { name: 'openid', values: [], required: true, checked: true } as const
 
-// The only script, on the page that submits itself. The content security policy allows it by its hash, so it never
+// The only script in a page, the one that submits itself. The content security policy allows it by its hash, so it never
 // changes.
 export const onlyScript = `<script>document.querySelector('form').submit()</script>`
+
+/** Returns a page without the script that every page loads from a file, and without the one of the page that submits itself. */
+export const withoutOwnScripts = (page: string): string =>
+  page
+    .replace(/<script src="\/assets\/postern\.js[^"]*" type="module" integrity="[^"]*"><\/script>/, '')
+    .replace(onlyScript, '')
 
 export const examples: Views = {
   'sign-in': {
@@ -128,7 +139,27 @@ export const variants: { [Name in ViewName]: readonly Partial<Views[Name]>[] } =
     ...keys(english.consent.errors).map((error) => ({ error })),
     {
       scopes: keys(english.scopes).map((name) => ({ ...openid, name })),
-      claims: keys(english.claims).map((name) => ({ name, values: [], required: false, checked: true })),
+      claims: keys(english.claims).map((claim) => {
+        return { name: claim, values: [{ claim, value: 'a value' }], required: false, checked: true }
+      }),
+    },
+    { scopes: [openid], claims: [], resources: [] },
+    { scopes: [email], claims: [], resources: [] },
+    {
+      scopes: [{ ...email, values: keys(english.claims).map((claim) => ({ claim, value: '1815-12-10' })) }, openid],
+      claims: [],
+      resources: [],
+    },
+    {
+      scopes: [],
+      claims: [],
+      resources: [
+        {
+          identifier: 'https://api.example.com/',
+          name: 'Ledger API',
+          scopes: ['read', 'write', 'c', 'd', 'e', 'f', 'g', 'h'].map((name) => ({ ...email, name, title: name })),
+        },
+      ],
     },
     { scopes: [], claims: [], resources: [] },
     { client: { ...noLinks, ...published } },

@@ -17,7 +17,7 @@ const readyWithinMs = 20_000
 const owner = process.getuid?.() === 0 ? { uid: 65_534, gid: 65_534 } : undefined
 const surroundings = { ...owner, cwd: '/', env: { PATH: '/usr/bin:/bin', LC_ALL: 'C' } }
 
-/** The folder in which Debian keeps the programs of the oldest installed PostgreSQL server, if there is one. */
+/** The folder where Debian keeps the programs of the oldest installed PostgreSQL server, if there is one. */
 export const serverPrograms: string | undefined = globSync('/usr/lib/postgresql/*/bin/initdb').sort().map(dirname)[0]
 
 /** A PostgreSQL of the system, as an operator runs it: each role owns one database, and none is a superuser. */

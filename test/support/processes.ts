@@ -88,7 +88,8 @@ export async function startFleet(
     processes: processes as [ServerProcess, ServerProcess, ...ServerProcess[]],
     operator,
     operate,
-    createAccount: async (email) => String((await operate('account create', { email, password }))['id']),
+    createAccount: async (email) =>
+      String((await operate('account create', { email, email_verified: true, password }))['id']),
     createClient: (metadata = {}) => createClient(operator, metadata),
     async restart() {
       await Promise.all(processes.map((process) => process.stop()))

@@ -94,7 +94,9 @@ export function createVisitor(
     allow(page, scopes) {
       const boxes = tickboxes(page.body)
       const required = boxes.filter(({ isDisabled }) => isDisabled).map(({ value }) => value)
-      const offered = boxes.filter(({ name }) => name === 'scope').map(({ value }) => value)
+      const form = formsOf(page.body).find(({ action }) => action.endsWith('/consent'))
+      const only = form?.hidden['scope'] ?? [] // the one thing that a page without boxes asks for
+      const offered = [...only, ...boxes.filter(({ name }) => name === 'scope').map(({ value }) => value)]
       return visitor.submit(page, '/consent', {
         decision: 'allow',
         scope: [...new Set([...required, ...(scopes ?? offered)])],
@@ -129,7 +131,7 @@ function attribute(tag: string, name: string): string | undefined {
 
 /** Returns the forms of a page, with their hidden fields. */
 export function formsOf(html: string): { action: string; hidden: Fields }[] {
-  return [...html.matchAll(/<form\b[^>]*>[\s\S]*?<\/form>/g)].map(([form]) => {
+  const forms = [...html.matchAll(/<form\b[^>]*>[\s\S]*?<\/form>/g)].map(([form]) => {
     const hidden: Record<string, string[]> = {}
     for (const [tag] of form.matchAll(/<input\b[^>]*>/g)) {
       const name = attribute(tag, 'name')
@@ -138,6 +140,7 @@ export function formsOf(html: string): { action: string; hidden: Fields }[] {
     }
     return { action: attribute(form, 'action') ?? '', hidden }
   })
+  return forms.filter(({ action }) => action !== '/language')
 }
 
 /** Returns the checkboxes of a page. */

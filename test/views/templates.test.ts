@@ -2,12 +2,13 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { assets, templates as directory } from '../../src/views/assets.ts'
-import { names, onlyScript } from '../support/page-examples.ts'
+import { names, withoutOwnScripts } from '../support/page-examples.ts'
 
-const files = readdirSync(directory, { encoding: 'utf8', recursive: true }).filter((file) => file.endsWith('.njk'))
+const files = readdirSync(directory).filter((file) => file.endsWith('.njk'))
+const parts = readdirSync(join(directory, 'parts')).map((file) => `parts/${file}`)
 const read = (file: string) => {
   const source = readFileSync(join(directory, file), 'utf8')
-  return file === 'submitting.njk' ? source.replace(onlyScript, '') : source
+  return ['layout.njk', 'submitting.njk'].includes(file) ? withoutOwnScripts(source) : source
 }
 
 /** Returns the words that a template itself says to a person: between its tags, in attributes, and in its expressions. */
@@ -27,12 +28,10 @@ const isSentence = (text: string) => /^\p{Lu}\p{Ll}/u.test(text) || /\p{L}+[.!?]
 
 describe('the templates', () => {
   test('exist for each page, and otherwise only for the parts that pages share', () => {
-    expect(files.sort()).toEqual(
-      [...names, 'layout', 'parts', 'parts/brand', 'parts/footer'].map((name) => `${name}.njk`).sort(),
-    )
+    expect(files.sort()).toEqual([...names, 'layout'].map((name) => `${name}.njk`).sort())
   })
 
-  test.each(files)(
+  test.each([...files, ...parts])(
     'never switch escaping off, and need no more than the content security policy allows: %s',
     (file) => {
       const source = read(file)
@@ -46,7 +45,7 @@ describe('the templates', () => {
     },
   )
 
-  test.each(files)('contain no words, which belong to the texts of a language: %s', (file) => {
+  test.each([...files, ...parts])('contain no words, which belong to the texts of a language: %s', (file) => {
     expect(wordsIn(read(file))).toEqual([])
   })
 
@@ -55,7 +54,11 @@ describe('the templates', () => {
     expect(wordsIn(source)).toEqual(['Sign in', 'More', 'Words', 'and'])
   })
 
-  test('have a style sheet that loads nothing from other hosts', () => {
-    expect(readFileSync(join(assets, 'postern.css'), 'utf8')).not.toMatch(/@import|url\(/)
+  test('have style sheets that load nothing from other hosts, and a script of about a kilobyte without comments', () => {
+    const sheets = readdirSync(assets).filter((file) => file.endsWith('.css'))
+    for (const file of sheets) expect(readFileSync(join(assets, file), 'utf8'), file).not.toMatch(/@import|url\(/)
+    const script = readFileSync(join(assets, 'postern.js'), 'utf8')
+    expect(script.replace(/\/\/.*|\s+/g, ' ').length).toBeLessThan(2_500)
+    expect(script).not.toMatch(/fetch|innerHTML|eval|https?:/)
   })
 })

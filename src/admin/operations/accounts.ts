@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { emailAddress } from '../../accounts/email-addresses.ts'
+import { groupName } from '../../accounts/groups.ts'
 import * as profile from '../../accounts/profile.ts'
 import * as removal from '../../accounts/removal.ts'
 import * as accounts from '../../stores/people/accounts.ts'
@@ -24,7 +25,7 @@ export function operations(): Operation[] {
         email,
         password: newPassword,
         name: z.string().max(200).optional().describe('Full name.'),
-        email_verified: z.boolean().default(true).describe('Whether the address is known to belong to the person.'),
+        email_verified: z.boolean().default(false).describe('Whether you know that the address belongs to the person.'),
         claims: claims.optional(),
       }),
       output: shownAccount,
@@ -48,15 +49,18 @@ export function operations(): Operation[] {
       summary: 'List accounts, oldest first',
       scope: 'postern:accounts:read',
       http: { method: 'GET', path: '/accounts' },
-      input: z.strictObject(listInput),
+      input: z.strictObject({
+        ...listInput,
+        group: groupName.optional().describe('Only accounts in this group.'),
+      }),
       output: listOutput(shownAccount),
       columns: ['id', 'email', 'email_verified', 'disabled'],
-      run: ({ tx, storage }, { cursor, limit }) =>
+      run: ({ tx, storage }, { cursor, limit, group }) =>
         page(storage.envelope, {
-          list: 'accounts',
+          list: group === undefined ? 'accounts' : `accounts in ${group}`,
           cursor,
           limit,
-          read: (options) => accounts.list(tx, options),
+          read: (options) => accounts.list(tx, { ...options, group }),
           positionOf: ({ createdAt, id }) => ({ at: createdAt, id }),
           show,
         }),

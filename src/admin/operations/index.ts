@@ -5,7 +5,9 @@ import * as audit from './audit.ts'
 import * as clientSecrets from './client-secrets.ts'
 import * as clients from './clients.ts'
 import * as grants from './grants.ts'
+import * as groups from './groups.ts'
 import * as keys from './keys.ts'
+import * as mail from './mail.ts'
 import * as refusedRequests from './refused-requests.ts'
 import * as registrationPolicies from './registration-policies.ts'
 import * as registrationTokens from './registration-tokens.ts'
@@ -16,6 +18,7 @@ export function operations(): Operation[] {
   return [
     ...accounts.operations(),
     ...accountAccess.operations(),
+    ...groups.operations(),
     ...clients.operations(),
     ...clientSecrets.operations(),
     ...resources.operations(),
@@ -23,6 +26,7 @@ export function operations(): Operation[] {
     ...registrationTokens.operations(),
     ...grants.operations(),
     ...keys.operations(),
+    ...mail.operations(),
     ...audit.operations(),
     ...refusedRequests.operations(),
   ]

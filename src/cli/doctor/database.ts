@@ -5,7 +5,7 @@ import type { Db } from '../../database/schema.ts'
 import { type Finding, ok, problem, warning } from './finding.ts'
 import { clockFinding } from './issuer.ts'
 
-const connectionsBesidesThePool = 4 // for notifications, locks and the lock on the issuer
+const connectionsBesidesThePool = 5 // for notifications, locks and the lock on the issuer
 
 /** Examines whether Postern can rely on the database. */
 export async function databaseFindings(db: Db, config: Config): Promise<Finding[]> {

@@ -23,7 +23,7 @@ export function submittingPages({ issuer, render }: { issuer: string; render: Re
     // With the referrer policy of the other pages, an app gets `Origin: null`, which many frameworks reject (Fetch
     // §3.1).
     if (isAway) ctx.set('Referrer-Policy', 'strict-origin')
-    ctx.body = render(readerOf(ctx), 'submitting', { ...form, host })
+    ctx.body = render({ language: readerOf(ctx).language }, 'submitting', { ...form, host })
     allowOnly(ctx, source)
   }
 }
@@ -50,8 +50,8 @@ const characters: Record<string, string> = { '&amp;': '&', '&lt;': '<', '&gt;': 
 
 const unescaped = (text: string) => text.replace(/&(?:amp|lt|gt|quot|#39);/g, (entity) => characters[entity] ?? entity)
 
-/** Replaces the hash of the engine's script in the content security policy. */
+/** Replaces the hash of the engine's script, the last in the content security policy. */
 function allowOnly(ctx: Context, source: string): void {
   const policy = ctx.response.get('Content-Security-Policy')
-  ctx.set('Content-Security-Policy', policy.replace(/'sha256-[\w+/=]+'/, source))
+  ctx.set('Content-Security-Policy', policy.replace(/(script-src [^;]*)'sha256-[\w+/=]+'/, `$1${source}`))
 }

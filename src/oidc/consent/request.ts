@@ -5,7 +5,7 @@ import type { Language } from '../../languages/index.ts'
 import { forEverybody, type ScopeText } from '../../stores/clients/resource-servers.ts'
 import * as accounts from '../../stores/people/accounts.ts'
 import * as grants from '../../stores/protocol/grants.ts'
-import type { ConsentError, ConsentItem, ConsentPage } from '../../views/pages/consent.ts'
+import type { ConsentError, ConsentItem, ConsentPage, ShownValue } from '../../views/pages/consent.ts'
 import { type ClientIdentity, identityOf, inLanguage, linksOf, shownClient } from '../clients/shown.ts'
 import type { Client } from '../engine.ts'
 import { delegatedScopes, requiredScopes } from '../permissions/client-scopes.ts'
@@ -103,7 +103,7 @@ export function createConsentRequests({
       const redirectUri = String(interaction.params['redirect_uri'] ?? '')
       const required = requiredScopes(client).filter((name) => asked.scopes.includes(name))
 
-      const item = <Name extends string>(name: Name, values: string[], isDenied: boolean): ConsentItem<Name> => ({
+      const item = <Name extends string>(name: Name, values: ShownValue[], isDenied: boolean): ConsentItem<Name> => ({
         name,
         values,
         required: required.includes(name),
@@ -190,18 +190,17 @@ function claimsIn(parameter: unknown): string[] {
 }
 
 /** Returns the account's values of these claims, as short texts. */
-function valuesOf(account: accounts.Account, names: string[]): string[] {
-  return names
-    .map((name) => claimOf(account, name))
-    .filter((value) => typeof value === 'string' || (typeof value === 'object' && value !== null))
-    .map((value) =>
-      typeof value === 'string'
-        ? value
-        : Object.values(value as object)
-            .filter((part) => typeof part === 'string')
-            .join(', '),
-    )
-    .filter(Boolean)
+function valuesOf(account: accounts.Account, names: string[]): ShownValue[] {
+  return names.filter(isClaim).flatMap((claim) => {
+    const value = textOf(claimOf(account, claim))
+    return claim !== 'sub' && value ? [{ claim, value }] : []
+  })
+}
+
+function textOf(value: unknown): string {
+  if (typeof value === 'string') return value
+  const parts = typeof value === 'object' && value !== null ? Object.values(value) : []
+  return parts.filter((part) => typeof part === 'string').join(', ')
 }
 
 export type ConsentRequests = ReturnType<typeof createConsentRequests>

@@ -5,7 +5,13 @@ export const eventTypes = {
     'Somebody created an account of their own and proved its address; `terms` is the version of the terms that they accepted.',
   'account.updated':
     'A person or an administrator changed the email address or claims of an account; `changed` names them.',
-  'account.password_set': 'An administrator set the password of an account, which signed it out everywhere.',
+  'account.password_set':
+    'An administrator set the password of an account, which signed it out everywhere; `must_change` means that the person has to choose another.',
+  'account.password_change_required':
+    'An administrator requires another password, which the person has to choose at the next sign-in.',
+  'account.signed_out': 'An administrator ended all sessions and tokens of an account.',
+  'account.group_added': 'An administrator added an account to a group; `group` names it.',
+  'account.group_removed': 'An administrator removed an account from a group; `group` names it.',
   'account.disabled': 'An administrator disabled an account, which ended its sessions and tokens.',
   'account.enabled': 'An administrator let a disabled account sign in again.',
   'account.deleted': 'An administrator deleted an account with its sessions, grants and tokens.',
@@ -54,6 +60,10 @@ export const eventTypes = {
   'key.destroyed': 'A key was destroyed in its key-management service.',
   'key.revoked': 'An administrator revoked a key, which ended every use of it; `successor` took over.',
   'keys.rotated': 'An administrator requested that the next keys take over.',
+  'mail.read':
+    'An administrator read a mail, which can contain a link that opens an account; `mail` and `kind` describe it.',
+  'mail.retried': 'An administrator had a mail tried again; `mail` and `kind` describe it.',
+  'mail.tested': 'An administrator sent a test mail; `result` is how it ended.',
   'secrets.rotated': 'An administrator encrypted everything under another encryption key.',
 } as const satisfies Record<string, string>
 

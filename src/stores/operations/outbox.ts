@@ -1,4 +1,4 @@
-import { sql, type Updateable } from 'kysely'
+import { sql, type UpdateObject } from 'kysely'
 import { randomId } from '../../crypto/digests.ts'
 import type { Envelope } from '../../crypto/envelope.ts'
 import type { Db, Schema, Tx } from '../../database/schema.ts'
@@ -7,10 +7,11 @@ import type { Letter, LetterKind, Mail } from './letters.ts'
 /** The channel that notifies the delivery of new letters. */
 export const addedChannel = 'outbox_added'
 
-/** How long a letter that cannot be delivered is tried again (RFC 5321 §4.5.4.1 requires at least 4–5 days). */
-const triedMs = 5 * 86_400_000
+/** How long a letter that cannot be delivered is tried again (RFC 5321 §4.5.4.1 asks for at least 4 to 5 days). */
+export const triedMs = 5 * 86_400_000
 
-const shownMs = 3 * 86_400_000 // how long an administrator sees what became of a letter
+/** How long an administrator sees what became of a letter. */
+export const shownMs = 3 * 86_400_000
 
 const leaseMs = 60_000 // after a crash, another process takes the letter that late; a sender renews it in time
 
@@ -19,21 +20,31 @@ export type Claim = {
   id: string
   kind: LetterKind
   letter: Letter
-  /** The number of this attempt. A later attempt ends the right of this one. */
-  attempt: number
-  createdAt: Date
+  /** A later claim ends the right of this one. */
+  number: number
+  /** How often sending it failed. */
+  attempts: number
   deadlineAt: Date
   /** The mail of an earlier attempt that the recipient may have received. It must be sent again unchanged. */
-  unsettled: Mail | undefined
+  unsettled: ComposedMail | undefined
 }
+
+/** A mail, and when it was made. */
+export type ComposedMail = { mail: Mail; composedAt: Date }
 
 /** The identity that the content of a letter is sealed for. */
 export const identity = (id: string): string => `outbox.sealed:${id}`
 
-type Content = { letter: Letter; mail?: Mail }
+/** What is sealed in a letter. */
+export type Content = { letter: Letter; mail?: Mail }
 
-const openContent = (envelope: Envelope, id: string, sealed: string) =>
-  JSON.parse(envelope.open(sealed, identity(id))) as Content
+/** Opens the content of a letter. */
+export const openContent = (envelope: Envelope, id: string, sealed: string): Content =>
+  JSON.parse(envelope.open(sealed, identity(id)))
+
+/** Seals the content of a letter. */
+export const sealContent = (envelope: Envelope, id: string, content: Content): string =>
+  envelope.seal(JSON.stringify(content), identity(id))
 
 /** Adds letters, which are sent once the transaction is committed. It does the same work for every letter. */
 export async function add(tx: Tx, envelope: Envelope, letters: readonly Letter[]): Promise<string[]> {
@@ -45,7 +56,7 @@ export async function add(tx: Tx, envelope: Envelope, letters: readonly Letter[]
       id,
       kind: letter.kind,
       recipient: letter.to,
-      sealed: envelope.seal(JSON.stringify({ letter } satisfies Content), identity(id)),
+      sealed: sealContent(envelope, id, { letter }),
       created_at: new Date(now),
       next_attempt_at: new Date(now),
       deadline_at: new Date(now + triedMs),
@@ -60,26 +71,27 @@ export async function add(tx: Tx, envelope: Envelope, letters: readonly Letter[]
 const isDue = (now: Date) => sql<boolean>`sent_at is null and failed_at is null and next_attempt_at <= ${now}
   and expires_at > ${now} and (leased_until is null or leased_until <= ${now})`
 
-/** Returns whether a letter is due. */
-export async function hasDue(db: Db): Promise<boolean> {
-  const due = await db.selectFrom('outbox').select('id').where(isDue(new Date())).limit(1).executeTakeFirst()
-  return due !== undefined
+/** Which letters count: all of them, or only those that no mail has been made of yet. */
+export type Selection = { uncomposed: boolean }
+
+/** Counts the letters that are due, up to `most`. */
+export async function countDue(db: Db, most: number, { uncomposed }: Selection): Promise<number> {
+  const due = db.selectFrom('outbox').select('id').where(isDue(new Date())).limit(most)
+  return (await (uncomposed ? due.where('composed_at', 'is', null) : due).execute()).length
 }
 
 /**
  * Claims the letter that has been due for the longest time. No other process gets it before its lease ends.
- *
- * @param uncomposed - Whether to claim only letters that no mail has been made of yet.
  */
 export async function claim(
   db: Db,
   envelope: Envelope,
-  { uncomposed = false }: { uncomposed?: boolean } = {},
+  { uncomposed }: Selection = { uncomposed: false },
 ): Promise<Claim | undefined> {
   const now = new Date()
   const row = await db
     .updateTable('outbox')
-    .set({ attempts: sql`attempts + 1`, leased_until: new Date(now.getTime() + leaseMs) })
+    .set({ claims: sql`claims + 1`, leased_until: new Date(now.getTime() + leaseMs) })
     .where('id', '=', (eb) => {
       const due = eb.selectFrom('outbox').select('id').where(isDue(now))
       return (uncomposed ? due.where('composed_at', 'is', null) : due)
@@ -88,7 +100,7 @@ export async function claim(
         .forUpdate()
         .skipLocked()
     })
-    .returning(['id', 'kind', 'sealed', 'attempts', 'created_at', 'deadline_at', 'sending_at'])
+    .returning(['id', 'kind', 'sealed', 'claims', 'attempts', 'composed_at', 'deadline_at', 'sending_at'])
     .executeTakeFirst()
   if (!row?.sealed) return undefined
   const { letter, mail } = openContent(envelope, row.id, row.sealed)
@@ -96,43 +108,47 @@ export async function claim(
     id: row.id,
     kind: row.kind as LetterKind,
     letter,
-    attempt: row.attempts,
-    createdAt: row.created_at,
+    number: row.claims,
+    attempts: row.attempts,
     deadlineAt: row.deadline_at,
-    unsettled: row.sending_at ? mail : undefined,
+    unsettled: row.sending_at && row.composed_at && mail ? { mail, composedAt: row.composed_at } : undefined,
   }
 }
 
-/** Changes a letter, unless a later attempt has claimed it. Returns whether it did. */
-async function change(
-  db: Db,
-  { id, attempt }: Pick<Claim, 'id' | 'attempt'>,
-  values: Updateable<Schema['outbox']>,
-): Promise<boolean> {
+type Change = UpdateObject<Schema, 'outbox'>
+
+/** Changes a letter, unless there is a later claim. Returns whether it did. */
+async function change(db: Db, { id, number }: Claim, values: Change): Promise<boolean> {
   const { numUpdatedRows } = await db
     .updateTable('outbox')
     .set(values)
     .where('id', '=', id)
-    .where('attempts', '=', attempt)
+    .where('claims', '=', number)
     .where('sent_at', 'is', null)
     .executeTakeFirst()
   return numUpdatedRows === 1n
 }
 
-/** Extends the lease of a letter that is being sent. Returns `false` if a later attempt has claimed the letter. */
+/** Extends the lease of a letter that is being sent. Returns `false` if there is a later claim. */
 export function renew(db: Db, claimed: Claim): Promise<boolean> {
   return change(db, claimed, { leased_until: new Date(Date.now() + leaseMs) })
 }
 
-/** Keeps the mail that was made of a letter. Returns `false` if a later attempt has claimed the letter. */
-export function keepMail(tx: Tx, envelope: Envelope, claimed: Claim, mail: Mail): Promise<boolean> {
-  const sealed = envelope.seal(JSON.stringify({ letter: claimed.letter, mail } satisfies Content), identity(claimed.id))
-  return change(tx, claimed, { sealed, composed_at: new Date() })
+/** Keeps the mail that was made of a letter. `undefined` if there is a later claim. */
+export async function keepMail(
+  tx: Tx,
+  envelope: Envelope,
+  claimed: Claim,
+  mail: Mail,
+): Promise<ComposedMail | undefined> {
+  const composedAt = new Date()
+  const sealed = sealContent(envelope, claimed.id, { letter: claimed.letter, mail })
+  return (await change(tx, claimed, { sealed, composed_at: composedAt })) ? { mail, composedAt } : undefined
 }
 
 /**
- * Notes that the server may have the mail from now on. Returns `false` if a later attempt has claimed the letter: the
- * mail must then not be sent.
+ * Notes that the server may have the mail from now on. Returns `false` if there is a later claim: the mail must then
+ * not be sent.
  */
 export function noteSending(db: Db, claimed: Claim): Promise<boolean> {
   return change(db, claimed, { sending_at: new Date() })
@@ -142,6 +158,7 @@ export function noteSending(db: Db, claimed: Claim): Promise<boolean> {
 export async function noteSent(db: Db, claimed: Claim): Promise<void> {
   const now = new Date()
   await change(db, claimed, {
+    attempts: sql`attempts + 1`,
     sent_at: now,
     sealed: null,
     leased_until: null,
@@ -150,28 +167,43 @@ export async function noteSent(db: Db, claimed: Claim): Promise<void> {
   })
 }
 
+/** Ends a claim without an attempt. */
+export async function release(db: Db, claimed: Claim): Promise<void> {
+  await change(db, claimed, { leased_until: null })
+}
+
 /**
- * Ends an attempt. The next one is at `nextAttemptAt`.
+ * Ends an attempt that failed. The next one is at `nextAttemptAt`.
  *
  * @param options.isUnsettled - Whether the server may have accepted the mail. Otherwise the next attempt makes another.
  */
 export async function defer(
   db: Db,
   claimed: Claim,
-  { reason, nextAttemptAt, isUnsettled }: { reason: string | null; nextAttemptAt: Date; isUnsettled: boolean },
+  { reason, nextAttemptAt, isUnsettled }: { reason: string; nextAttemptAt: Date; isUnsettled: boolean },
 ): Promise<void> {
-  const settled = isUnsettled ? {} : { sending_at: null }
-  await change(db, claimed, { last_error: reason, next_attempt_at: nextAttemptAt, leased_until: null, ...settled })
+  await change(db, claimed, {
+    attempts: sql`attempts + 1`,
+    last_error: reason,
+    next_attempt_at: nextAttemptAt,
+    leased_until: null,
+    ...(!isUnsettled && { sending_at: null }),
+  })
 }
 
 /** Ends all attempts. The letter stays visible until it expires. */
 export async function giveUp(db: Db, claimed: Claim, reason: string): Promise<void> {
-  await change(db, claimed, { last_error: reason, failed_at: new Date(), leased_until: null })
+  await change(db, claimed, {
+    attempts: sql`attempts + 1`,
+    last_error: reason,
+    failed_at: new Date(),
+    leased_until: null,
+  })
 }
 
 /** Removes a letter that nobody has to receive. */
-export async function drop(db: Db, { id, attempt }: Claim): Promise<void> {
-  await db.deleteFrom('outbox').where('id', '=', id).where('attempts', '=', attempt).execute()
+export async function drop(db: Db, { id, number }: Claim): Promise<void> {
+  await db.deleteFrom('outbox').where('id', '=', id).where('claims', '=', number).execute()
 }
 
 /** Notes at every letter that is due why none is sent. It counts as no attempt. */

@@ -1,15 +1,20 @@
 import { domainToASCII } from 'node:url'
-import { CompiledQuery } from 'kysely'
+import { sql } from 'kysely'
 import { randomId } from '../../crypto/digests.ts'
 import { isUniqueViolation } from '../../database/connect.ts'
-import type { Db, Row, Tx } from '../../database/schema.ts'
+import type { Db, Tx } from '../../database/schema.ts'
 import type { Position } from '../position.ts'
 import * as sessions from '../protocol/sessions.ts'
 import { type Account, columns, toAccount } from './account-rows.ts'
 
 export type { Account } from './account-rows.ts'
 
-export type Credentials = { account: Account; passwordHash: string | undefined }
+export type Credentials = {
+  account: Account
+  passwordHash: string | undefined
+  /** Whether an administrator requires another password, which has to be chosen before a sign-in continues. */
+  mustChangePassword: boolean
+}
 
 /**
  * Returns the form in which two spellings of an email address are the same account: normalized, trimmed, in lower case,
@@ -45,10 +50,16 @@ export async function findCredentials(db: Db, email: string): Promise<Credential
     .selectFrom('accounts')
     .leftJoin('password_credentials', 'account_id', 'id')
     .select(columns.map((column) => `accounts.${column}` as const))
-    .select('hash')
+    .select(['hash', 'change_required_at'])
     .where('email_canonical', '=', canonicalEmail(email))
     .executeTakeFirst()
-  return row && { account: toAccount(row), passwordHash: row.hash ?? undefined }
+  return (
+    row && {
+      account: toAccount(row),
+      passwordHash: row.hash ?? undefined,
+      mustChangePassword: row.change_required_at !== null,
+    }
+  )
 }
 
 export type NewAccount = {
@@ -85,13 +96,31 @@ export async function create(db: Tx, account: NewAccount): Promise<Account | 'em
   return toAccount(row)
 }
 
-export async function setPasswordHash(tx: Tx, accountId: string, hash: string): Promise<void> {
+/** Sets the password of an account. `mustChange` means that its owner has to choose another at the next sign-in. */
+export async function setPasswordHash(
+  tx: Tx,
+  accountId: string,
+  hash: string,
+  { mustChange = false }: { mustChange?: boolean } = {},
+): Promise<void> {
   const now = new Date()
+  const values = { hash, change_required_at: mustChange ? now : null, updated_at: now }
   await tx
     .insertInto('password_credentials')
-    .values({ account_id: accountId, hash, updated_at: now })
-    .onConflict((conflict) => conflict.column('account_id').doUpdateSet({ hash, updated_at: now }))
+    .values({ account_id: accountId, ...values })
+    .onConflict((conflict) => conflict.column('account_id').doUpdateSet(values))
     .execute()
+}
+
+/** Requires another password at the next sign-in of an account. `false` if the account has no password. */
+export async function requirePasswordChange(tx: Tx, accountId: string): Promise<boolean> {
+  const row = await tx
+    .updateTable('password_credentials')
+    .set({ change_required_at: new Date() })
+    .where('account_id', '=', accountId)
+    .returning('account_id')
+    .executeTakeFirst()
+  return row !== undefined
 }
 
 /**
@@ -193,15 +222,19 @@ export async function enable(tx: Tx, accountId: string): Promise<boolean> {
   return row !== undefined
 }
 
-/** Lists accounts in the order of their creation, after a position. */
+/** Lists accounts in the order of their creation, after a position: all, or those in a group. */
 export async function list(
   db: Db,
-  { after, limit }: { after?: Position | undefined; limit: number },
+  { after, limit, group }: { after?: Position | undefined; limit: number; group?: string | undefined },
 ): Promise<(Account & { createdAt: Date })[]> {
-  const text = `select ${columns.join(', ')}, created_at from accounts
-    ${after ? 'where (created_at, id) > ($2, $3)' : ''} order by created_at, id limit $1`
-  const { rows } = await db.executeQuery<Row<'accounts', (typeof columns)[number] | 'created_at'>>(
-    CompiledQuery.raw(text, [limit, ...(after ? [after.at, after.id] : [])]),
-  )
+  const rows = await db
+    .selectFrom('accounts')
+    .select([...columns, 'created_at'])
+    .$if(group !== undefined, (query) => query.where('groups', '@>', sql<string[]>`array[${group}]`))
+    .$if(after !== undefined, (query) => query.where(sql<boolean>`(created_at, id) > (${after?.at}, ${after?.id})`))
+    .orderBy('created_at')
+    .orderBy('id')
+    .limit(limit)
+    .execute()
   return rows.map((row) => ({ ...toAccount(row), createdAt: row.created_at }))
 }

@@ -5,10 +5,13 @@ import type { ClaimName, ScopeName, Texts } from '../texts/index.ts'
 /** The reason why an answer on the consent page was rejected. */
 export type ConsentError = keyof Texts['consent']['errors']
 
+/** A value of the person, as the page names and formats it. */
+export type ShownValue = { claim: ClaimName; value: string }
+
 /** A checkbox. `values` is the person's own data that ticking it would share. */
 export type ConsentItem<Name extends string = string> = {
   name: Name
-  values: readonly string[]
+  values: readonly ShownValue[]
   required: boolean
   checked: boolean
 }

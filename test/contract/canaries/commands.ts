@@ -23,7 +23,8 @@ clients:
     { args: ['account', 'create', '--email', email], input: secret() },
     ['account', 'update', email, '--claims', '{"a": "b"}'],
     { args: ['account', 'set-password', email], input: secret() },
-    ...['show', 'disable', 'enable'].map((verb) => ['account', verb, email]),
+    ...['show', 'require-password-change', 'sign-out', 'disable', 'enable'].map((verb) => ['account', verb, email]),
+    ...['add-to-group', 'remove-from-group'].map((verb) => ['account', verb, email, '--group', marker]),
     ['client', 'create', '--client-id', marker, ...redirect],
     ['client', 'update', marker, '--client-name', 'Renamed'],
     { args: ['client', 'set-secret', marker], input: secret() },
@@ -62,13 +63,16 @@ export function theRest(marker: string, kid: string, idIn: (command: string) => 
   ]
 }
 
-/** Lists commands about a client that does not exist. The answer repeats its ID, which is not a secret. */
+/** Lists commands about a client or a mail that does not exist. The answer repeats its ID, which is not a secret. */
 export function aboutNobody(id: string): string[][] {
-  return ['show', 'revoke-registration-token'].map((verb) => ['client', verb, id])
+  return [
+    ...['show', 'revoke-registration-token'].map((verb) => ['client', verb, id]),
+    ...['show', 'retry'].map((verb) => ['mail', verb, id]),
+  ]
 }
 
 /** The commands that run without arguments, and may fail: `secrets rotate` reports what was damaged. */
-export const bare = ['explain', 'request explain', 'secrets rotate', 'secrets list']
+export const bare = ['explain', 'request explain', 'secrets rotate', 'secrets list', 'mail test']
 
 /** Returns the commands that none of these command lines runs. Each needs one in this file. */
 export function missing(names: readonly string[], lines: readonly (readonly string[])[]): string[] {

@@ -7,8 +7,10 @@ import { describeApi } from '../../../src/admin/openapi.ts'
 import { operations } from '../../../src/admin/operations/index.ts'
 import { version } from '../../../src/assemble/version.ts'
 import { problemKinds } from '../../../src/http/api/problems.ts'
+import * as outbox from '../../../src/stores/operations/outbox.ts'
 import { adminToken, call, createAdministrator } from '../../support/admin.ts'
 import { eventually } from '../../support/eventually.ts'
+import { answer, type MailServer, startMailServer } from '../../support/mail-server.ts'
 import { startPostern, type TestPostern } from '../../support/postern.ts'
 import { createToken, registered } from '../../support/registration.ts'
 import { login } from '../../support/relying-party.ts'
@@ -48,6 +50,14 @@ const examples: [operationId: string, example: (known: Known) => Example][] = [
   ['accountShow', () => ({ path: { account: 'ada@example.com' } })],
   ['accountUpdate', () => ({ path: { account: 'ada@example.com' }, body: { email: 'lovelace@example.com' } })],
   ['accountSetPassword', () => ({ path: { account: 'lovelace@example.com' }, body: { password: 'battery staple' } })],
+  ['accountRequirePasswordChange', (known) => ({ path: { account: id(known, 'accountCreate', 'id') } })],
+  ['accountSignOut', (known) => ({ path: { account: id(known, 'accountCreate', 'id') } })],
+  ['accountAddToGroup', (known) => ({ path: { account: id(known, 'accountCreate', 'id') }, body: { group: 'b/1' } })],
+  ['groupList', () => ({ query: '?limit=1' })],
+  [
+    'accountRemoveFromGroup',
+    (known) => ({ path: { account: id(known, 'accountCreate', 'id') }, body: { group: 'b/1' } }),
+  ],
   ['accountDisable', (known) => ({ path: { account: id(known, 'accountCreate', 'id') } })],
   ['accountEnable', (known) => ({ path: { account: id(known, 'accountCreate', 'id') } })],
   ['grantList', () => ({ query: '?limit=5' })],
@@ -82,12 +92,17 @@ const examples: [operationId: string, example: (known: Known) => Example][] = [
   ['keysList', () => ({})],
   ['keysRotate', () => ({ body: { purpose: 'ES256' } })],
   ['keysRevoke', (known) => ({ path: { kid: id(known, 'activeKey', 'kid') }, body: {} })],
+  ['mailList', () => ({ query: '?status=waiting&limit=2' })],
+  ['mailShow', (known) => ({ path: { id: id(known, 'letter', 'id') } })],
+  ['mailRetry', (known) => ({ path: { id: id(known, 'letter', 'id') } })],
+  ['mailTest', () => ({ body: { to: 'postmaster@example.com' } })],
   ['requestExplain', (known) => ({ path: { request_id: id(known, 'refused', 'request_id') } })],
   ['requestList', () => ({ query: '?limit=3' })],
   ['auditList', () => ({ query: '?limit=3&since=2020-01-01T00:00:00Z' })],
 ]
 
 let postern: TestPostern
+let mailServer: MailServer
 let bearer: string
 let document: Document
 const answers: Record<string, Answer> = {}
@@ -99,7 +114,11 @@ const described = () =>
   )
 
 beforeAll(async () => {
-  postern = await startPostern()
+  mailServer = await startMailServer()
+  mailServer.behaviour.onRecipient = (address) => {
+    if (address.startsWith('later')) throw answer(450, 'Come back later')
+  }
+  postern = await startPostern({ SMTP_URL: mailServer.url, MAIL_FROM: 'no-reply@example.com' })
   bearer = await adminToken(postern, await createAdministrator(postern))
   document = (await call(postern, '/openapi.json', {})).json as unknown as Document
 
@@ -111,7 +130,14 @@ beforeAll(async () => {
   const refusal = await send(postern, '/oauth/authorize?client_id=nobody')
   const refused = { request_id: refusal.headers.get('x-request-id') }
   await eventually(async () => expect(await postern.database.query('select 1 from refused_requests')).toHaveLength(1))
-  const known: Known = { grant, refused, activeKey: { kid: activeKey?.kid }, selfRegistered }
+  const { database, storage } = postern.server.postern
+  const letter = await database.db
+    .transaction()
+    .execute((tx) => outbox.add(tx, storage.envelope, [{ kind: 'test', to: 'later@example.com' }]))
+  await eventually(async () =>
+    expect(await postern.database.query('select 1 from outbox where attempts = 1')).toHaveLength(1),
+  )
+  const known: Known = { grant, letter: { id: letter[0] }, refused, activeKey: { kid: activeKey?.kid }, selfRegistered }
   let [{ seen } = { seen: 0 }] = await postern.database.query('select coalesce(max(id), 0) as seen from audit_events')
   for (const [operationId, example] of examples) {
     const operation = described().find((one) => one.operationId === operationId)
@@ -130,7 +156,10 @@ beforeAll(async () => {
     seen = rows.at(-1)?.['id'] ?? seen
   }
 })
-afterAll(() => postern?.stop())
+afterAll(async () => {
+  await postern?.stop()
+  await mailServer?.stop()
+})
 
 describe('the OpenAPI document of the admin API', () => {
   test('is generated from the operations', () => {

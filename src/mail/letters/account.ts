@@ -1,0 +1,57 @@
+import * as accounts from '../../stores/people/accounts.ts'
+import type { Composer } from './context.ts'
+
+const addressSeconds = 86_400 // the person may read another mailbox only in the evening
+const undoSeconds = 7 * 86_400 // long enough for somebody who was on holiday when the account was taken over
+const invitationSeconds = 7 * 86_400
+
+export const emailChange: Composer<'email-change'> = async ({ tx, issuer, confirm }, letter) => {
+  const { to, accountId, browserHash } = letter
+  const account = await accounts.findById(tx, accountId)
+  if (!account || account.isDisabled) return undefined
+  const owner = await accounts.findByEmail(tx, to)
+  if (owner && owner.id !== account.id) return { text: 'email-change-taken', link: `${issuer}/account` }
+  const { link } = await confirm({
+    purpose: 'email-change',
+    email: to,
+    account: { id: account.id, epoch: account.epoch, email: account.email },
+    browserHash,
+    lifetimeSeconds: addressSeconds,
+  })
+  return { text: 'email-change', link, lifetimeSeconds: addressSeconds, locale: account.profile['locale'] }
+}
+
+export const emailChanged: Composer<'email-changed'> = async ({ tx, confirm }, { to, accountId, newEmail }) => {
+  const account = await accounts.findById(tx, accountId)
+  if (!account) return undefined
+  // Not bound to the state of the account: somebody who took it over must not be able to end the link.
+  const { link } = await confirm({
+    purpose: 'email-undo',
+    email: to,
+    account: { id: account.id },
+    lifetimeSeconds: undoSeconds,
+  })
+  const values = { newEmail }
+  return { text: 'email-changed', values, link, lifetimeSeconds: undoSeconds, locale: account.profile['locale'] }
+}
+
+export const invitation: Composer<'invitation'> = async ({ tx, confirm }, { accountId }) => {
+  const account = await accounts.findById(tx, accountId)
+  if (!account || account.isDisabled) return undefined
+  const { link } = await confirm({
+    purpose: 'invitation',
+    email: account.email,
+    account: { id: account.id, epoch: account.epoch, email: account.email },
+    lifetimeSeconds: invitationSeconds,
+  })
+  const { email: to, profile } = account
+  return { text: 'invitation', to, link, lifetimeSeconds: invitationSeconds, locale: profile['locale'] }
+}
+
+export const accountDeletionScheduled: Composer<'account-deletion-scheduled'> = ({ issuer }, { at }) => ({
+  text: 'account-deletion-scheduled',
+  values: { at: new Date(at) },
+  link: `${issuer}/account`,
+})
+
+export const accountDeleted: Composer<'account-deleted'> = () => ({ text: 'account-deleted' })

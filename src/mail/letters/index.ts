@@ -1,0 +1,19 @@
+import type { LetterKind } from '../../stores/operations/letters.ts'
+import { accountDeleted, accountDeletionScheduled, emailChange, emailChanged, invitation } from './account.ts'
+import type { Composer } from './context.ts'
+import { newSignIn, passwordChanged, passwordReset, signInCode, signUp } from './sign-in.ts'
+
+/** The function that decides what the mail of each kind of letter says. */
+export const composers: { [Kind in LetterKind]: Composer<Kind> } = {
+  'sign-up': signUp,
+  'email-change': emailChange,
+  'email-changed': emailChanged,
+  'password-reset': passwordReset,
+  'password-changed': passwordChanged,
+  'sign-in-code': signInCode,
+  invitation,
+  'account-deletion-scheduled': accountDeletionScheduled,
+  'account-deleted': accountDeleted,
+  'new-sign-in': newSignIn,
+  test: () => ({ text: 'test' }),
+}

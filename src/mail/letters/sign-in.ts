@@ -1,0 +1,65 @@
+import * as accounts from '../../stores/people/accounts.ts'
+import type { Composer } from './context.ts'
+
+const signUpSeconds = 3_600
+const resetSeconds = 900
+const codeSeconds = 600 // with five attempts, a code of six digits is out of reach in that time
+
+export const signUp: Composer<'sign-up'> = async ({ tx, issuer, confirm }, letter) => {
+  const owner = await accounts.findByEmail(tx, letter.to)
+  if (owner) return { text: 'sign-up-taken', to: owner.email, link: `${issuer}/account` }
+  const confirmation = await confirm({
+    purpose: 'sign-up',
+    email: letter.to,
+    browserHash: letter.browserHash,
+    hasCode: true,
+    data: { ...letter.account, interaction: letter.interaction },
+    lifetimeSeconds: signUpSeconds,
+  })
+  return { text: 'sign-up', ...confirmation, lifetimeSeconds: signUpSeconds }
+}
+
+// The mail goes to the address of the account. Another spelling of it, which somebody entered, may be the mailbox of
+// somebody else.
+export const passwordReset: Composer<'password-reset'> = async ({ tx, confirm }, { to, browserHash, interaction }) => {
+  const account = await accounts.findByEmail(tx, to)
+  if (!account || account.isDisabled) return undefined
+  const { link } = await confirm({
+    purpose: 'password-reset',
+    email: account.email,
+    account: { id: account.id, epoch: account.epoch, email: account.email },
+    browserHash,
+    data: { interaction },
+    lifetimeSeconds: resetSeconds,
+  })
+  const { email, profile } = account
+  return { text: 'password-reset', to: email, link, lifetimeSeconds: resetSeconds, locale: profile['locale'] }
+}
+
+export const signInCode: Composer<'sign-in-code'> = async ({ tx, confirm }, { to, browserHash, interaction }) => {
+  const account = await accounts.findByEmail(tx, to)
+  if (!account || account.isDisabled) return undefined
+  const confirmation = await confirm({
+    purpose: 'sign-in',
+    email: account.email,
+    account: { id: account.id, epoch: account.epoch, email: account.email },
+    browserHash,
+    hasCode: true,
+    data: { interaction },
+    lifetimeSeconds: codeSeconds,
+  })
+  const { email, profile } = account
+  return { text: 'sign-in-code', to: email, ...confirmation, lifetimeSeconds: codeSeconds, locale: profile['locale'] }
+}
+
+export const passwordChanged: Composer<'password-changed'> = ({ issuer }, { at }) => ({
+  text: 'password-changed',
+  values: { at: new Date(at) },
+  link: `${issuer}/account`,
+})
+
+export const newSignIn: Composer<'new-sign-in'> = ({ issuer }, { at, device }) => ({
+  text: device === undefined ? 'new-sign-in-unknown' : 'new-sign-in',
+  values: { at: new Date(at), device: device ?? '' },
+  link: `${issuer}/account`,
+})
