@@ -164,6 +164,8 @@ function handlersOf({
       csrf: createCsrf({ issuer: config.ISSUER, key: csrfKey }),
       signIn,
       act,
+      editableClaims: config.EDITABLE_CLAIMS,
+      deletionGraceSeconds: config.DELETION_GRACE_SECONDS,
       resourceServers: postern.resourceServers,
       findStoppedSignIn: postern.findStoppedSignIn,
       grantLifetimeSeconds: lifetimes(config).grant,

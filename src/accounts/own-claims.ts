@@ -5,19 +5,11 @@ import type { AuditedTx } from '../stores/operations/audit.ts'
 import * as profiles from '../stores/people/profiles.ts'
 
 /** Why a person cannot have a value in their profile. */
-export type ClaimFlaw =
-  | 'too-long'
-  | 'characters'
-  | 'birthdate'
-  | 'url'
-  | 'zone'
-  | 'language'
-  | 'phone'
-  | 'username'
+export type ClaimFlaw = 'too-long' | 'characters' | 'birthdate' | 'url' | 'zone' | 'language' | 'phone' | 'username'
 
 type Rule = {
   longest: number
-  /** Returns the value as it is stored, or `undefined` if it is none. */
+  /** Returns the value as it is stored, or `undefined` if the text is invalid. */
   read(text: string): string | undefined
   flaw: ClaimFlaw
 }
@@ -70,8 +62,8 @@ export type Typed = Partial<Record<Exclude<EditableClaim, 'address'> | AddressPa
 export type Checked = { claims: Record<string, unknown>; flaws: Partial<Record<keyof Typed, ClaimFlaw>> }
 
 /**
- * Checks the fields of a profile. An empty field removes its claim, which is then `undefined`. A field that still is as it
- * was shown changes nothing, so an administrator may have set a value that a person cannot.
+ * Checks the fields of a profile. An empty field removes its claim, which is then `undefined`. A field that the person
+ * left as it was changes nothing, so an administrator may have set a value that a person cannot.
  */
 export function check(given: Typed, editable: readonly EditableClaim[], shown: Typed): Checked {
   const isAsShown = (name: keyof Typed) => (given[name] ?? '') === (shown[name] ?? '')
@@ -133,7 +125,7 @@ function httpsUrl(text: string): string | undefined {
   return parsed?.protocol === 'https:' && !parsed.username && !parsed.password ? text : undefined
 }
 
-/** Reads `YYYY-MM-DD`, `0000-MM-DD` or `YYYY`. A day that is still to come is none. */
+/** Reads `YYYY-MM-DD`, `0000-MM-DD` or `YYYY`. A day in the future is invalid. */
 function birthdate(text: string): string | undefined {
   if (/^\d{4}$/.test(text)) return isPast(`${text}-01-01`) && text >= '1850' ? text : undefined
   if (!/^\d{4}-\d{2}-\d{2}$/.test(text)) return undefined

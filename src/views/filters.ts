@@ -22,12 +22,12 @@ export function createFilters(language: Language, { durations }: Texts) {
 
   /** Writes a day in a time zone. */
   function day(at: Date, zone: string): string {
-    return new Intl.DateTimeFormat(language, { dateStyle: 'long', timeZone: zone }).format(at)
+    return new Intl.DateTimeFormat(language, { dateStyle: 'long', timeZone: zone }).format(at.getTime())
   }
 
   /** Writes a day and a time in a time zone, and which one it is. */
   function moment(at: Date, zone: string): string {
-    return new Intl.DateTimeFormat(language, { ...momentFormat, timeZone: zone }).format(at)
+    return new Intl.DateTimeFormat(language, { ...momentFormat, timeZone: zone }).format(at.getTime())
   }
 
   return {

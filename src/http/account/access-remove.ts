@@ -1,3 +1,4 @@
+import type { Context } from 'koa'
 import { z } from 'zod'
 import { revokeGrant } from '../../accounts/access.ts'
 import type { Acting } from '../../accounts/acting.ts'
@@ -35,23 +36,23 @@ export function accessRemove({
   notices: Notes<AccountNotice>
   apps: AccountApps
 }): AccessRemove {
-  const find = async (accountId: string, grantId: unknown) =>
-    (await apps.of(accountId)).find((app) => app.grantId === grantId)
+  const find = async (ctx: Context, accountId: string, grantId: unknown) =>
+    (await apps.of(accountId, readerOf(ctx).language)).find((app) => app.grantId === grantId)
 
   return {
     async list(ctx, person) {
-      const found = await apps.of(person.account.id)
+      const found = await apps.of(person.account.id, readerOf(ctx).language)
       ctx.body = render(readerOf(ctx), 'account-apps', { ...frameOf(ctx, person, path), apps: found })
     },
 
     async confirm(ctx, person) {
-      const app = await find(person.account.id, ctx.query['app'])
+      const app = await find(ctx, person.account.id, ctx.query['app'])
       if (!app) return leadTo(ctx, notices, path, { code: 'access-gone' })
       ctx.body = render(readerOf(ctx), 'account-app-remove', { ...frameOf(ctx, person, path), app })
     },
 
     async submit(ctx, { account }, { app: grantId }) {
-      const app = await find(account.id, grantId)
+      const app = await find(ctx, account.id, grantId)
 
       const isRevoked = app && (await act(byPerson(ctx), (context) => revokeGrant(context, grantId, account.id)))
 

@@ -10,7 +10,7 @@ import type { Notes } from '../notes.ts'
 import { type FrameOf, zoneOf } from './frame.ts'
 import type { AccountHandler } from './handler.ts'
 
-/** What the last page says to a person who deleted their account: nobody is signed in there. */
+/** The content of the last page for a person who deleted their account. Nobody is signed in there. */
 export type DeletedNote = { at: string; zone: string }
 
 const donePath = '/account/deleted'
@@ -24,7 +24,7 @@ export type AccountDelete = {
   done(ctx: Context): void
 }
 
-/** Creates the pages on which a person deletes their account, and the handler of the form. */
+/** Creates the pages that delete a person's account, and the handler of the form. */
 export function accountDelete({
   act,
   provider,

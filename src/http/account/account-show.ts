@@ -24,7 +24,8 @@ export function accountShow({
 }): AccountHandler<unknown> {
   return async (ctx, person) => {
     const { account } = person
-    const [live, found] = await Promise.all([sessions.listByAccount(db, account.id), apps.of(account.id)])
+    const { language } = readerOf(ctx)
+    const [live, found] = await Promise.all([sessions.listByAccount(db, account.id), apps.of(account.id, language)])
 
     ctx.body = render(readerOf(ctx), 'account', {
       ...frameOf(ctx, person, '/account'),

@@ -1,5 +1,6 @@
 import { deviceOf } from '../../authentication/devices.ts'
 import type { Db } from '../../database/schema.ts'
+import type { Language } from '../../languages/index.ts'
 import { readerOf } from '../../oidc/request/reader.ts'
 import { accountPagesId } from '../../stores/clients/built-in.ts'
 import * as audit from '../../stores/operations/audit.ts'
@@ -11,7 +12,15 @@ import type { AccountApps } from './apps.ts'
 import type { FrameOf } from './frame.ts'
 import type { AccountHandler } from './handler.ts'
 
-type NotOfAccounts = 'client' | 'registration_policy' | 'registration_token' | 'resource' | 'key' | 'keys' | 'secrets'
+type NotOfAccounts =
+  | 'client'
+  | 'registration_policy'
+  | 'registration_token'
+  | 'resource'
+  | 'key'
+  | 'keys'
+  | 'secrets'
+  | 'mail'
 
 /** The events that can be about an account. Each has a sentence on the page, or this does not compile. */
 type AccountEventType = Exclude<EventType, `${NotOfAccounts}.${string}`>
@@ -33,6 +42,7 @@ export function activityShow({
 }): AccountHandler<unknown> {
   return async (ctx, person) => {
     const { before } = ctx.query
+    const { language } = readerOf(ctx)
     const isPosition = typeof before === 'string' && /^\d{1,18}$/.test(before)
     const found = await audit.list(db, {
       accountId: person.account.id,
@@ -43,13 +53,13 @@ export function activityShow({
 
     ctx.body = render(readerOf(ctx), 'account-activity', {
       ...frameOf(ctx, person, '/account/activity'),
-      events: await Promise.all(page.filter(isTold).map(shown)),
+      events: await Promise.all(page.filter(isTold).map((event) => shown(event, language))),
       older: found.length > pageSize ? page.at(-1)?.id : undefined,
       isFirst: !isPosition,
     })
   }
 
-  async function shown(event: audit.RecordedEvent): Promise<ShownEvent> {
+  async function shown(event: audit.RecordedEvent, language: Language): Promise<ShownEvent> {
     const { type, actor, clientId, details = {} } = event
     const { user_agent: userAgent, changed } = details
     return {
@@ -57,14 +67,15 @@ export function activityShow({
       isByAdministrator: actor !== undefined && actor !== 'system',
       at: event.occurredAt,
       address: actor === undefined ? event.address : undefined, // an administrator's address is their own business
-      app: clientId === undefined ? undefined : knownAs((await apps.shown(clientId)).client),
+      app: clientId === undefined ? undefined : knownAs((await apps.shown(clientId, language)).client),
       device: type === 'session.began' ? deviceOf(typeof userAgent === 'string' ? userAgent : undefined) : undefined,
+      group: typeof details['group'] === 'string' ? details['group'] : undefined,
       changed: Array.isArray(changed) ? changed.map(String) : [],
     }
   }
 }
 
-/** Returns whether a person is told of an event. That these pages were opened is no news, and has a session of its own. */
+/** Returns whether the page shows an event. Signing in to these pages themselves gives nothing to anybody. */
 function isTold({ type, clientId }: audit.RecordedEvent): boolean {
   return !(clientId === accountPagesId && type.startsWith('consent.'))
 }

@@ -1,8 +1,10 @@
 import type Provider from 'oidc-provider'
 import { errors } from 'oidc-provider'
 import type { Db } from '../../database/schema.ts'
+import type { Language } from '../../languages/index.ts'
 import { shownClient } from '../../oidc/clients/shown.ts'
 import { type GrantPayload, type Permissions, permissionsOf } from '../../oidc/consent/decision.ts'
+import { titleOf } from '../../oidc/consent/request.ts'
 import type { ResourceServers } from '../../oidc/permissions/resource-servers.ts'
 import { isFirstParty } from '../../oidc/registration/first-party.ts'
 import type { Storage } from '../../oidc/request/storage.ts'
@@ -16,10 +18,10 @@ const most = 500 // apps of one person
 
 /** The apps that have access to an account. */
 export type AccountApps = {
-  /** Returns them, the last used first. These pages are no app. */
-  of(accountId: string): Promise<ShownApp[]>
+  /** Returns them, the last used first. These pages themselves do not count. */
+  of(accountId: string, language: Language): Promise<ShownApp[]>
   /** Returns the name of an app, as pages give it. */
-  shown(clientId: string, host?: string): Promise<{ client: ShownClient; isFirstParty: boolean }>
+  shown(clientId: string, language: Language, host?: string): Promise<{ client: ShownClient; isFirstParty: boolean }>
 }
 
 /** Creates the list of apps that have access to an account. */
@@ -34,21 +36,25 @@ export function createAccountApps({
   storage: Storage
   resourceServers: ResourceServers
 }): AccountApps {
-  async function shown(clientId: string, host = ''): Promise<{ client: ShownClient; isFirstParty: boolean }> {
+  async function shown(
+    clientId: string,
+    language: Language,
+    host = '',
+  ): Promise<{ client: ShownClient; isFirstParty: boolean }> {
     try {
       const client = await provider.Client.find(clientId)
-      if (client) return { client: { ...shownClient(client), host }, isFirstParty: isFirstParty(client) }
+      if (client) return { client: { ...shownClient(client, language), host }, isFirstParty: isFirstParty(client) }
     } catch (error) {
       if (!(error instanceof errors.InvalidClient)) throw error
     }
     // A client that may not be used now still has its grants.
     const stored = await storage.clients.find(clientId)
-    const name = String(stored?.metadata.client_name ?? clientId)
+    const name = String(stored?.metadata['client_name'] ?? clientId)
     const isReviewed = stored?.isDynamic === false
     return { client: { name, host, isReviewed, logo: undefined, document: undefined }, isFirstParty: false }
   }
 
-  async function worded({ scopes, claims, resources }: Permissions): Promise<ShownPermissions> {
+  async function worded({ scopes, claims, resources }: Permissions, language: Language): Promise<ShownPermissions> {
     const apis = Object.entries(resources).filter(([, names]) => names.length > 0)
     return {
       scopes: scopes.filter(isOidcScope).filter((name) => name !== 'openid'),
@@ -56,7 +62,10 @@ export function createAccountApps({
       resources: await Promise.all(
         apis.map(async ([identifier, names]) => {
           const server = await resourceServers.find(identifier)
-          return { name: server?.name ?? identifier, scopes: names.map((name) => server?.scopes[name] || name) }
+          return {
+            name: server?.name ?? identifier,
+            scopes: names.map((name) => titleOf(server?.scopes[name], language) || name),
+          }
         }),
       ),
     }
@@ -64,7 +73,7 @@ export function createAccountApps({
 
   return {
     shown,
-    async of(accountId) {
+    async of(accountId, language) {
       const found = await grants.list(db, { accountId, clientId: undefined, after: undefined, limit: most })
       const apps = await Promise.all(
         found
@@ -73,11 +82,11 @@ export function createAccountApps({
             const { granted, rejected } = permissionsOf(payload as GrantPayload)
             return {
               grantId: id,
-              ...(await shown(clientId, String(seen['host'] ?? ''))),
+              ...(await shown(clientId, language, String(seen['host'] ?? ''))),
               since: createdAt,
               lastUsedAt,
-              granted: await worded(granted),
-              denied: await worded(rejected),
+              granted: await worded(granted, language),
+              denied: await worded(rejected, language),
             }
           }),
       )

@@ -1,6 +1,9 @@
 import type Provider from 'oidc-provider'
 import type { Acting } from '../../accounts/acting.ts'
+import type { EditableClaim } from '../../config/settings/account-pages.ts'
 import type { Db } from '../../database/schema.ts'
+import type { ResourceServers } from '../../oidc/permissions/resource-servers.ts'
+import type { Storage } from '../../oidc/request/storage.ts'
 import type { Render } from '../../views/render.ts'
 import type { Csrf } from '../csrf.ts'
 
@@ -11,4 +14,8 @@ export type AccountDependencies = {
   csrf: Csrf
   act: Acting
   issuer: string
+  storage: Storage
+  resourceServers: ResourceServers
+  editableClaims: readonly EditableClaim[]
+  deletionGraceSeconds: number
 }

@@ -14,7 +14,9 @@ export function detailsOf(profile: Record<string, unknown>): AccountPage['detail
 }
 
 /** Returns the parts of the address in a profile, each in one line. */
-export function addressOf({ address }: Record<string, unknown>): Partial<Record<(typeof addressParts)[number], string>> {
+export function addressOf({
+  address,
+}: Record<string, unknown>): Partial<Record<(typeof addressParts)[number], string>> {
   const parts = typeof address === 'object' && address !== null ? (address as Record<string, unknown>) : {}
   return Object.fromEntries(
     addressParts.flatMap((part) => {

@@ -14,10 +14,13 @@ export function createFrames({ csrf, notices }: { csrf: Csrf; notices: Notes<Acc
     account: { name: String(account.profile['name'] ?? ''), email: account.email },
     tab,
     tabs: accountTabs,
-    notice: notices.take(ctx, ctx.path),
+    notice: noticeIn(notices.take(ctx, ctx.path)),
     zone: zoneOf(account.profile),
   })
 }
+
+/** Returns a note if it is a notice. A page with a form also leaves notes about that form. */
+const noticeIn = (note: AccountNotice | undefined) => (note && 'code' in note ? note : undefined)
 
 /** Returns the time zone in a profile, or UTC. */
 export function zoneOf({ zoneinfo }: Record<string, unknown>): string {
@@ -34,4 +37,3 @@ export function leadTo(ctx: Context, notices: Notes<AccountNotice>, path: Accoun
   ctx.status = 303
   ctx.redirect(path)
 }
-

@@ -42,7 +42,7 @@ export const profileForm = accountForm.extend({
 /** A form that was rejected: what was typed, unless it is too long for a cookie, and why. */
 export type RefusedProfile = { typed: ownClaims.Typed | undefined; flaws: Partial<Record<FieldName, ProfileError>> }
 
-/** What a browser needs to know to fill in a field (HTML §4.10.18.7), and to show the right keyboard. */
+/** The facts that let a browser fill in a field (HTML §4.10.18.7) and show the right keyboard. */
 // biome-ignore format: it is a table
 const inputs: Record<FieldName, Pick<ProfileField, 'kind' | 'autocomplete' | 'hint'>> = {
   name:               { kind: 'text',    autocomplete: 'name',             hint: undefined },
@@ -106,11 +106,13 @@ export function profileEdit({
         error: flaws[name],
       })
 
-      if (Object.keys(flaws).length > 0) ctx.status = 400
+      const hasErrors = Object.keys(flaws).length > 0
+      if (hasErrors) ctx.status = 400
       ctx.body = render(readerOf(ctx), 'account-profile', {
         ...frameOf(ctx, person, '/account'),
+        hasErrors,
         fields: single.map(fieldOf),
-        address: address.map(fieldOf),
+        addressFields: address.map(fieldOf),
       })
     },
 

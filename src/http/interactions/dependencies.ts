@@ -1,4 +1,5 @@
 import type Provider from 'oidc-provider'
+import type { Acting } from '../../accounts/acting.ts'
 import type { Db } from '../../database/schema.ts'
 import type { ResourceServers } from '../../oidc/permissions/resource-servers.ts'
 import type { FindStoppedSignIn } from '../../oidc/request/stopped-sign-ins.ts'
@@ -12,6 +13,7 @@ export type InteractionDependencies = {
   render: Render
   csrf: Csrf
   signIn: BrowserSignIn
+  act: Acting
   resourceServers: ResourceServers
   findStoppedSignIn: FindStoppedSignIn
   grantLifetimeSeconds: number

@@ -8,7 +8,7 @@ export type Account = {
   /** Standard claims by name (OpenID Connect Core §5.1), without `sub` and the email ones. */
   profile: Record<string, unknown>
   isDisabled: boolean
-  /** When the account is deleted for good, if its owner asked for that. Until then nothing may use it. */
+  /** The time when the account is erased, if its owner asked for that. Nothing may use it before. */
   deletionAt: Date | undefined
   /** The last change to what is known of the person. A new password or a disabled account does not count. */
   updatedAt: Date
@@ -17,7 +17,16 @@ export type Account = {
 }
 
 /** The columns of an account in every query that reads one. The first is the key. */
-export const columns = ['id', 'email', 'email_verified', 'profile', 'disabled_at', 'deletion_at', 'updated_at', 'epoch'] as const
+export const columns = [
+  'id',
+  'email',
+  'email_verified',
+  'profile',
+  'disabled_at',
+  'deletion_at',
+  'updated_at',
+  'epoch',
+] as const
 
 type AccountRow = Row<'accounts', (typeof columns)[number]>
 

@@ -13,6 +13,7 @@ export type ShownEvent = {
   address: string | undefined
   app: string | undefined
   device: { browser: string | undefined; system: string | undefined } | undefined
+  group: string | undefined
   /** The names of what was changed: a part of the account, or a claim. */
   changed: readonly string[]
 }

@@ -17,6 +17,7 @@ export type ProfileField = {
 }
 
 export type AccountProfilePage = AccountFrame & {
+  hasErrors: boolean
   fields: readonly ProfileField[]
-  address: readonly ProfileField[]
+  addressFields: readonly ProfileField[]
 }

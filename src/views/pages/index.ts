@@ -1,4 +1,9 @@
 import type { AccountPage } from './account.ts'
+import type { AccountActivityPage } from './account-activity.ts'
+import type { AccountAppRemovePage, AccountAppsPage } from './account-apps.ts'
+import type { AccountDataPage, AccountDeletedPage, AccountDeletePage } from './account-data.ts'
+import type { AccountProfilePage } from './account-profile.ts'
+import type { AccountSecurityPage } from './account-security.ts'
 import type { ConsentPage } from './consent.ts'
 import type { ContinueAsPage } from './continue-as.ts'
 import type { DeviceCodePage } from './device-code.ts'
@@ -7,6 +12,7 @@ import type { DeviceDonePage } from './device-done.ts'
 import type { ElsewherePage } from './elsewhere.ts'
 import type { ErrorPage } from './error.ts'
 import type { HomePage } from './home.ts'
+import type { KeepAccountPage } from './keep-account.ts'
 import type { SignInPage } from './sign-in.ts'
 import type { SignOutPage } from './sign-out.ts'
 import type { SignedOutPage } from './signed-out.ts'
@@ -30,6 +36,15 @@ export type Views = {
   elsewhere: ElsewherePage
   home: HomePage
   account: AccountPage
+  'account-profile': AccountProfilePage
+  'account-security': AccountSecurityPage
+  'account-apps': AccountAppsPage
+  'account-app-remove': AccountAppRemovePage
+  'account-activity': AccountActivityPage
+  'account-data': AccountDataPage
+  'account-delete': AccountDeletePage
+  'account-deleted': AccountDeletedPage
+  'keep-account': KeepAccountPage
 }
 
 export type ViewName = keyof Views
@@ -49,4 +64,13 @@ export const viewNames = Object.keys({
   elsewhere: true,
   home: true,
   account: true,
+  'account-profile': true,
+  'account-security': true,
+  'account-apps': true,
+  'account-app-remove': true,
+  'account-activity': true,
+  'account-data': true,
+  'account-delete': true,
+  'account-deleted': true,
+  'keep-account': true,
 } satisfies Record<ViewName, true>)
