@@ -1,8 +1,11 @@
 import type { RequestListener } from 'node:http'
 import { type Acting, createActing } from './accounts/acting.ts'
+import { createAcceptPassword } from './accounts/new-passwords.ts'
+import { rulesFor } from './accounts/password.ts'
 import { operations } from './admin/operations/index.ts'
 import { assemble, type Postern, type PosternOptions } from './assemble/index.ts'
 import { version } from './assemble/version.ts'
+import { createMailLimits } from './authentication/mail-limits.ts'
 import { createSignIn } from './authentication/sign-in.ts'
 import type { Config } from './config/index.ts'
 import { lockIssuer } from './database/issuer-lock.ts'
@@ -21,6 +24,7 @@ import { startSweeping } from './jobs/sweep.ts'
 import { publishedKids } from './keys/keyring.ts'
 import { type KeyWatch, watchKeys } from './keys/watch.ts'
 import { unseen } from './log/progress.ts'
+import { hasMailbox } from './mail/mailbox.ts'
 import { registerAccountPages } from './oidc/clients/account-pages.ts'
 import { createClientUses, noteUses } from './oidc/clients/last-used.ts'
 import { createGrantUses, noteGrantUses } from './oidc/consent/last-used.ts'
@@ -129,7 +133,9 @@ function handlersOf({
   refusedRequests: ReturnType<typeof createRefusedRequests>
 }): () => RequestListener {
   const { database, storage, render, brand } = postern
-  const { throttleKey, csrfKey } = postern.keyring
+  const { throttleKey, csrfKey, confirmationKey } = postern.keyring
+  const mailLimits = createMailLimits({ db: database.db, throttleKey })
+  const acceptPassword = createAcceptPassword({ passwords: postern.passwords, rules: rulesFor(config) })
   const allowances = createAllowances(config) // new keys do not reset the counts
   const signIn = createBrowserSignIn({
     issuer: config.ISSUER,
@@ -166,10 +172,17 @@ function handlersOf({
       act,
       editableClaims: config.EDITABLE_CLAIMS,
       deletionGraceSeconds: config.DELETION_GRACE_SECONDS,
+      envelope: storage.envelope,
+      mailLimits,
+      confirmationKey,
+      acceptPassword,
+      passwordMinLength: config.PASSWORD_MIN_LENGTH,
+      offers: { recovery: config.PASSWORD_RECOVERY, code: config.SIGN_IN_BY_CODE },
       resourceServers: postern.resourceServers,
       findStoppedSignIn: postern.findStoppedSignIn,
       grantLifetimeSeconds: lifetimes(config).grant,
       interactionLifetimeSeconds: config.INTERACTION_TTL_SECONDS,
+      hasMailbox: hasMailbox(config),
       isStopping: () => status.isStopping,
       jwks: {
         kids: publishedKids(keyring),

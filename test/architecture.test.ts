@@ -79,7 +79,7 @@ const fences: { packages: RegExp; values: string[]; types: string[] }[] = [
  * that the caller holds. Without either, a value could change between being read and being written back.
  */
 const decidedByTheStatement: Record<string, string> = {
-  'people/accounts.renewPasswordHash': 'the hash must be the one that was read',
+  'people/password-credentials.renewPasswordHash': 'the hash must be the one that was read',
   'protocol/artifacts.consume': 'it must be unused',
   'protocol/artifacts.release': 'only the request that consumed it calls it',
   'protocol/artifacts.update': 'the payload must be the one that was read',

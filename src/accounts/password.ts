@@ -3,6 +3,9 @@ import type { Config } from '../config/index.ts'
 import { secret } from '../secret.ts'
 import type { AuditedTx } from '../stores/operations/audit.ts'
 import * as accounts from '../stores/people/accounts.ts'
+import * as addressChanges from '../stores/people/address-changes.ts'
+import * as confirmations from '../stores/people/confirmations.ts'
+import type { AccountTx } from './acting.ts'
 
 const longest = 1_024 // code units; checkPassword says whether an account may have it
 
@@ -47,4 +50,39 @@ export async function requireChange({ tx, record }: AuditedTx, accountId: string
   if (!(await accounts.requirePasswordChange(tx, accountId))) return false
   record({ type: 'account.password_change_required', accountId })
   return true
+}
+
+/** How a person came to choose a password: with the old one or a recent sign-in, by a link, or because they had to. */
+export type PasswordOrigin = 'changed' | 'reset' | 'invitation' | 'required'
+
+/**
+ * Sets the password that a person chose, and tells them by mail. Links and codes that are on their way end, and so does a
+ * change of address: somebody else may have asked for them.
+ *
+ * @param options.signsOut - Whether it ends the sign-ins of the account, except in the session `keptSessionUid`.
+ */
+export async function choose(
+  { tx, record, mail }: AccountTx,
+  accountId: string,
+  {
+    hash,
+    origin,
+    signsOut,
+    keptSessionUid,
+  }: { hash: string; origin: PasswordOrigin; signsOut: boolean; keptSessionUid?: string | undefined },
+): Promise<accounts.Account | undefined> {
+  const account = await accounts.lock(tx, accountId)
+  if (!account) return undefined
+  if (signsOut) {
+    if (keptSessionUid === undefined) await accounts.signOutEverywhere(tx, accountId)
+    else await accounts.signOutElsewhere(tx, accountId, keptSessionUid)
+  }
+  await accounts.setPasswordHash(tx, accountId, hash)
+  await confirmations.revoke(tx, accountId, ['password-reset', 'invitation', 'sign-in', 'email-change'])
+  await addressChanges.end(tx, accountId)
+  record({ type: 'account.password_changed', accountId, details: { origin, signed_out: signsOut } })
+  if (origin !== 'invitation') {
+    mail({ kind: 'password-changed', to: account.email, accountId, at: new Date().toISOString() })
+  }
+  return account
 }

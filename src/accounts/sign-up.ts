@@ -50,7 +50,7 @@ export async function complete(
   { tx, envelope, record }: AccountTx,
   presented: confirmations.Presented,
 ): Promise<accounts.Account | 'gone' | 'email-taken'> {
-  const confirmation = await confirmations.redeem(tx, envelope, presented, ['sign-up'])
+  const confirmation = await confirmations.redeem(tx, envelope, presented, { purposes: ['sign-up'] })
   if (!confirmation) return 'gone'
   const { profile, passwordHash, termsVersion, termsAcceptedAt } = confirmation.data as PendingAccount
   const created = await accounts.create(tx, {

@@ -63,7 +63,13 @@ export type Operation<
   /** The scope that an access token needs to do this over HTTP. */
   scope: AdminScope
   /** The route below `/admin/api`; `{name}` is a field of the input. An operation with GET changes nothing. */
-  http: { method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'; path: `/${string}`; status?: 200 | 201 | 204 }
+  http: {
+    method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
+    path: `/${string}`
+    status?: 200 | 201 | 204
+    /** Whether its body may be larger than that of other operations. */
+    isLarge?: true
+  }
   /** Whether it destroys something irrecoverably. The command line then asks for confirmation. */
   isDestructive?: true
   /** The options, documented by `.describe()`. On the command line, the first one may be given without its name. */

@@ -18,6 +18,8 @@ export type Brand = {
   /** The links at the foot of pages and mails, in their order. */
   links: readonly BrandLink[]
   supportEmail: string | undefined
+  /** Whether the icon is a picture of the operator. Otherwise it is the mark, which pages draw themselves. */
+  hasIcon: boolean
   /** The paths of files that pages refer to, each with its version. */
   paths: { styleSheet: string | undefined; icon: { path: string; type: string } }
   /** Every file that is made from the brand, by its name. */
@@ -72,6 +74,7 @@ function brandOf(settings: BrandSettings): Brand {
     pageColours: { light: surfaces.light.page, dark: surfaces.dark.page },
     links: linksOf(settings),
     supportEmail: settings.BRAND_SUPPORT_EMAIL,
+    hasIcon: BRAND_ICON !== undefined,
     paths: {
       styleSheet: accent && addressOf('brand.css', files),
       icon: { path: addressOf(icon, files), type: icon.endsWith('.svg') ? 'image/svg+xml' : 'image/png' },

@@ -1,7 +1,9 @@
+import type { Operation } from '../admin/operation.ts'
 import { operations } from '../admin/operations/index.ts'
 import { describe } from '../config/index.ts'
 import { createLogger } from '../log/index.ts'
 import { unseen } from '../log/progress.ts'
+import { importCommand } from './account-import.ts'
 import { applyCommand } from './apply.ts'
 import type { Command } from './command.ts'
 import { doctor } from './doctor/index.ts'
@@ -50,9 +52,15 @@ const config: Command = {
   run: async (_, { settings }) => void process.stdout.write(`${describe(settings())}\n`),
 }
 
+/** Returns the command of an operation. The import reads a file, and calls its operation for a part of it at a time. */
+function commandFor(operation: Operation): Command {
+  const command = commandOf(operation)
+  return command.name === importCommand.name ? importCommand : command
+}
+
 /** Lists every command, in the order of the overview. */
 export function commands(): readonly Command[] {
-  const ofOperations = operations().map(commandOf)
+  const ofOperations = operations().map(commandFor)
   const explain = ofOperations
     .filter(({ name }) => name === 'request explain')
     .map((command) => ({

@@ -40,6 +40,7 @@ export type Schema = {
     expires_at: Moment
     redeemed_at: Moment | null
   }
+  address_changes: { account_id: string; email: string; requested_at: Moment; expires_at: Moment }
   clients: {
     id: string
     metadata: Json

@@ -34,7 +34,10 @@ import { healthRoutes } from './health.ts'
 import type { InteractionDependencies } from './interactions/dependencies.ts'
 import { interactionRoutes } from './interactions/routes.ts'
 import { languageRoutes } from './language-choice.ts'
+import type { LinkDependencies } from './links/dependencies.ts'
+import { linkRoutes } from './links/routes.ts'
 import { logoRoutes } from './logos.ts'
+import { mailboxRoutes } from './mailbox/routes.ts'
 import { browserCookies } from './middleware/browser.ts'
 import { emptyResponses } from './middleware/empty-responses.ts'
 import { errorPages } from './middleware/errors.ts'
@@ -49,6 +52,7 @@ import type { RefusedRequests } from './refused-requests.ts'
 
 export type AppDependencies = InteractionDependencies &
   AccountDependencies &
+  LinkDependencies &
   AdminDependencies & {
     db: Db
     provider: Provider
@@ -66,6 +70,8 @@ export type AppDependencies = InteractionDependencies &
     allowances: Allowances
     refusedRequests: RefusedRequests
     interactionLifetimeSeconds: number
+    /** Whether there is a page with the mails that wait. */
+    hasMailbox: boolean
     isStopping: () => boolean
     jwks: PublishedKeys
   }
@@ -104,8 +110,10 @@ export function createApp(dependencies: AppDependencies): ReturnType<Provider['c
     ctx.set('X-Request-Id', ctx.state['requestId'])
     if (isStopping()) ctx.set('Connection', 'close')
     await next()
+    // The process may have begun to stop in the meantime. It would wait for a connection that the client keeps open.
+    if (isStopping()) ctx.set('Connection', 'close')
   })
-  provider.use(languagesOfBrowser({ defaultLanguage }))
+  provider.use(languagesOfBrowser({ defaultLanguage, isSecure }))
   provider.use(logRequests(log))
   provider.use(explainRefusals(dependencies))
   provider.use(securityHeaders({ isSecure }))
@@ -129,6 +137,7 @@ export function createApp(dependencies: AppDependencies): ReturnType<Provider['c
   provider.use(assetRoutes().routes())
   provider.use(logoRoutes({ db }).routes())
   provider.use(home.routes())
+  if (dependencies.hasMailbox) provider.use(mailboxRoutes({ db, envelope: storage.envelope, render }).routes())
   provider.use(languageRoutes({ issuer, csrf: dependencies.csrf }).routes())
   provider.use(adminRoutes(dependencies).routes())
 
@@ -152,6 +161,9 @@ export function createApp(dependencies: AppDependencies): ReturnType<Provider['c
   // The interactions, and after them the engine, which continues an interaction only in the browser that began it.
   provider.use(refuseStrays(dependencies))
   provider.use(interactionRoutes(dependencies).routes())
+
+  // The links of mails. They find out which browser it is, as the interactions do.
+  provider.use(linkRoutes(dependencies).routes())
 
   // The pages about a person's own account. They need the session, which is found inside the unit of work.
   provider.use(accountRoutes(dependencies).routes())

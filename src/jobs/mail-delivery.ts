@@ -1,6 +1,7 @@
 import type { Database } from '../database/connect.ts'
 import { listen } from '../database/notifications.ts'
 import { type DeliveryDependencies, deliver, prepare } from '../mail/delivery.ts'
+import { hasMailbox } from '../mail/mailbox.ts'
 import { open, type SmtpConnection } from '../mail/transport.ts'
 import * as outbox from '../stores/operations/outbox.ts'
 import type { Recurrence } from './recurrence.ts'
@@ -18,7 +19,7 @@ export type MailDelivery = Recurrence & {
  * Starts delivering letters, several at a time, in every process. Without SMTP_URL it only makes the mails, for
  * `postern mail` and the mailbox page.
  *
- * It connects to the mail server before it claims a letter. So an outage is no failure of any letter: all of them wait,
+ * It connects to the mail server before it claims a letter. So an outage does not count as a failure of letters: all of them wait,
  * and the links in their mails are made when the server is back.
  */
 export function startDeliveringMail({
@@ -29,6 +30,7 @@ export function startDeliveringMail({
   const { config, envelope, log } = dependencies
   const delivery: DeliveryDependencies = { db, ...dependencies }
   const most = config.SMTP_URL ? config.MAIL_CONNECTIONS : 1
+  const uncomposed = { uncomposed: config.SMTP_URL === undefined }
   const workers = new Set<Promise<void>>()
   const connections = new Set<SmtpConnection>()
   const stopping = new AbortController()
@@ -53,8 +55,6 @@ export function startDeliveringMail({
     }
   }
 
-  const uncomposed = { uncomposed: config.SMTP_URL === undefined }
-
   function start(work: () => Promise<void>): void {
     const worker = work()
       .catch((error) => {
@@ -66,7 +66,7 @@ export function startDeliveringMail({
     workers.add(worker)
   }
 
-  /** Sends letters over one connection until none is due or the connection cannot be used any more. */
+  /** Sends letters over one connection until none is due or the connection has failed. */
   async function send(): Promise<void> {
     const connection = await connect()
     if (!connection) return
@@ -121,6 +121,9 @@ export function startDeliveringMail({
     timer = setTimeout(() => void look().finally(poll), pollMs * (0.5 + Math.random())).unref()
   }
 
+  if (!config.SMTP_URL && !hasMailbox(config)) {
+    log.warn({ setting: 'SMTP_URL' }, 'there is no mail server, so mails wait: `postern mail list` shows them')
+  }
   const notifications = listen(database, outbox.addedChannel, wake)
   wake()
   poll()

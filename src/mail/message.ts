@@ -3,11 +3,11 @@ import { type Mailbox, wireAddress } from '../config/mailboxes.ts'
 import { sha256 } from '../crypto/digests.ts'
 import type { Mail } from '../stores/operations/letters.ts'
 
-/** A message as it goes to the mail server, and the addresses that the server is told. */
+/** A message as it goes to the mail server, with the addresses for the server. */
 export type Message = { raw: Buffer; from: string; to: string }
 
 export type Headers = {
-  /** The same for each attempt to send a letter, so that a mail that arrives twice is shown once. */
+  /** The same for each attempt to send a letter, so that mail programs show one that arrives twice once. */
   messageId: string
   date: Date
   from: Mailbox
@@ -48,7 +48,7 @@ export async function build(mail: Mail, headers: Headers): Promise<Message | und
   return { raw, from: headers.from.address, to }
 }
 
-const longestLine = 200 // characters of a name or a subject; a longer one is no name
+const longestLine = 200 // characters of a name or a subject; a longer one is cut
 
 /** Returns a text that is one line, without characters that end a header, turn the direction of text or hide. */
 export function oneLine(text: string): string {

@@ -9,7 +9,7 @@ import { oneLine } from './message.ts'
 /** The texts that a mail is made of: one for each kind of letter, and one for each other end that it can have. */
 export type TextName = keyof Texts['mail']['letters']
 
-/** What a mail says, in any language. */
+/** The content of a mail, in any language. */
 export type Content = {
   text: TextName
   values?: Record<string, string | Date>

@@ -14,7 +14,7 @@ export type Outcome =
 
 /** A connection to the mail server, for one mail at a time. It can be used again only after a mail was accepted. */
 export type SmtpConnection = {
-  /** What the server said when it was greeted. */
+  /** The last answer of the server to EHLO, which lists its extensions. */
   greeting: string
   isEncrypted: boolean
   /**

@@ -8,3 +8,9 @@ const classes = 'urn:oasis:names:tc:SAML:2.0:ac:classes'
 export function passwordClass(issuer: string): string {
   return `${classes}:${issuer.startsWith('https:') ? 'PasswordProtectedTransport' : 'Password'}`
 }
+
+/**
+ * The class of a sign-in by mail, which is below that of a password: anybody who can read the mailbox can sign in. The registry has
+ * no class for that, only one for means that are not specified (Authentication Context §3.4.25).
+ */
+export const mailClass = `${classes}:unspecified`

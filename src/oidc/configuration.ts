@@ -5,7 +5,7 @@ import { type Keyring, offeredAlgorithms, type SigningKey } from '../keys/keyrin
 import { allLanguages } from '../languages/index.ts'
 import * as accounts from '../stores/people/accounts.ts'
 import * as replays from '../stores/protocol/replays.ts'
-import { passwordClass } from './acr.ts'
+import { mailClass, passwordClass } from './acr.ts'
 import { adapterWith, assertModelsKnown } from './adapters/index.ts'
 import { assertionRules } from './clients/assertions.ts'
 import { overrideClientFind } from './clients/find.ts'
@@ -86,7 +86,7 @@ export function createProvider(dependencies: ProviderDependencies): Provider {
     ttl,
     scopes: Object.keys(scopes),
     claims: claimsByScope,
-    acrValues: [passwordClass(config.ISSUER)],
+    acrValues: [passwordClass(config.ISSUER), ...(config.SIGN_IN_BY_CODE ? [mailClass] : [])],
     subjectTypes: ['public', 'pairwise'],
     pairwiseIdentifier: (_ctx, accountId, client) => pairwiseSubject(accountId, client),
     responseTypes: config.ALLOW_IMPLICIT_AND_HYBRID

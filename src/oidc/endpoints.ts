@@ -73,6 +73,7 @@ const interaction = '/interaction/:uid'
 const page = { errors: 'page', endpoint: 'other' } as const
 const json = { errors: 'json', endpoint: 'other' } as const
 const form = { ...page, methods: 'POST', pageOf: interaction, isOfInteraction: true, hasSecret: true } as const
+const formPage = { ...page, methods: 'GET POST', isOfInteraction: true, hasSecret: true } as const
 const client = { errors: 'json', methods: 'POST OPTIONS', authenticatesClient: true } as const // of a kind that its row states
 const metadata = { ...json, methods: 'GET OPTIONS' } as const
 const file = { ...page, methods: 'GET', isSafe: true } as const
@@ -94,6 +95,12 @@ const table: Readonly<Record<string, Row>> = {
   [`${interaction}/sign-in`]:            form,
   [`${interaction}/sign-up`]:            { ...page, methods: 'GET POST', isOfInteraction: true, hasSecret: true },
   [`${interaction}/sign-up/code`]:       { ...page, methods: 'GET POST', isOfInteraction: true, hasSecret: true },
+  [`${interaction}/recover`]:            form,
+  [`${interaction}/forgot`]:             formPage,
+  [`${interaction}/forgot-sent`]:        { ...formPage, methods: 'GET' },
+  [`${interaction}/send-code`]:          form,
+  [`${interaction}/code`]:               formPage,
+  [`${interaction}/link`]:               form,
   [`${interaction}/continue`]:           form,
   [`${interaction}/switch`]:             form,
   [`${interaction}/abort`]:              form,
@@ -111,11 +118,19 @@ const table: Readonly<Record<string, Row>> = {
   '/account/data/export':                { ...page, methods: 'POST', pageOf: '/account/data' },
   '/account/delete':                     { ...page, methods: 'GET POST' },
   '/account/deleted':                    { ...page, methods: 'GET' },
+  '/account/password':                   { ...page, methods: 'GET POST' },
+  '/account/email':                      { ...page, methods: 'GET POST' },
+  '/account/email/resend':               { ...page, methods: 'POST', pageOf: '/account/email' },
+  '/account/email/cancel':               { ...page, methods: 'POST', pageOf: '/account/email' },
+  '/account/email/verify':               { ...page, methods: 'POST', pageOf: '/account/email' },
+  '/link/:token':                        formPage,
   '/account/callback':                   { ...page, methods: 'GET' },
   '/':                                   file,
   '/language':                           { ...page, methods: 'POST', pageOf: '/' },
   '/assets/:name':                       file,
   '/logos/:hash':                        file,
+  '/mailbox':                            { ...page, methods: 'GET' },
+  '/mailbox/:id':                        { ...page, methods: 'GET', hasSecret: true },
   '/favicon.ico':                         file,
   '/apple-touch-icon.png':                file,
   '/site.webmanifest':                    file,

@@ -18,10 +18,18 @@ const farReaching = new Set(
   'write delete remove admin manage send create update edit modify full all * root owner pay transfer'.split(' '),
 )
 
-/** Returns the one scope that an app asks for, if there is no more to decide than whether to continue. */
-export function onlyScope({ scopes, claims, resources }: Asked): ConsentItem | undefined {
+/**
+ * Returns the one scope that an app asks for, if there is no more to decide than whether to continue. A person who has
+ * shared something before may go back to the app without sharing this as well, so they get a box to untick.
+ */
+export function onlyScope({
+  scopes,
+  claims,
+  resources,
+  isFirst,
+}: Asked & { isFirst: boolean }): ConsentItem | undefined {
   const [only, ...others] = [...scopes, ...claims, ...resources.flatMap(({ scopes }) => scopes)]
-  return only && others.length === 0 && scopes.length === 1 && !isSensitive(only.name) ? only : undefined
+  return only && isFirst && others.length === 0 && scopes.length === 1 && !isSensitive(only.name) ? only : undefined
 }
 
 const shortest = 5 // things to decide on that need more than the height of a small screen

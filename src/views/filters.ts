@@ -5,29 +5,52 @@ import { fill } from './fill.ts'
 import { isLoopback, isOfApp, isVerified, knownAs, knownHost, links, quoted, scheme } from './shown-client.ts'
 import { filled, type Plural, type Texts } from './texts/index.ts'
 
-/** Creates the filters that templates of one language may use. */
+const units = [
+  ['year', 365 * 86_400],
+  ['month', 30 * 86_400],
+  ['week', 7 * 86_400],
+  ['day', 86_400],
+  ['hour', 3_600],
+  ['minute', 60],
+] as const satisfies [Intl.RelativeTimeFormatUnit, number][]
+
+/** Creates the filters that templates of one language may use. They make the objects of `Intl` that they need: few do. */
 export function createFilters(language: Language, { durations }: Texts) {
-  const plurals = new Intl.PluralRules(language)
-  const numbers = new Intl.NumberFormat(language)
+  const number = (value: number) => new Intl.NumberFormat(language).format(value)
 
   /** Returns the form of a text for a number, with the number in it. */
   function plural(forms: Plural, count: number): string {
-    return filled(forms[plurals.select(count)] ?? forms.other, { count: numbers.format(count) })
+    const form = forms[new Intl.PluralRules(language).select(count)] ?? forms.other
+    return filled(form, { count: number(count) })
+  }
+
+  /** Writes a day: `4 July 2026`. */
+  function date(time: Date, zone?: string): string {
+    return new Intl.DateTimeFormat(language, { dateStyle: 'long', timeZone: zoneOf(zone) }).format(time)
+  }
+
+  /** Writes a day and a time, with the time zone: that of the person if it is known, and otherwise UTC. */
+  function dateTime(time: Date, zone?: string): string {
+    const parts = { day: 'numeric', month: 'long', year: 'numeric', hour: 'numeric', minute: '2-digit' } as const
+    const options = { ...parts, timeZoneName: 'short', timeZone: zoneOf(zone) } as const
+    return new Intl.DateTimeFormat(language, options).format(time)
+  }
+
+  /** Writes how long ago a time is, in the largest unit that it fills: `3 days ago`, or `yesterday`. */
+  function ago(time: Date): string {
+    const seconds = Math.round((time.getTime() - Date.now()) / 1000)
+    const [unit, length] = units.find(([, least]) => Math.abs(seconds) >= least) ?? ['second', 1]
+    return new Intl.RelativeTimeFormat(language, { numeric: 'auto' }).format(Math.trunc(seconds / length), unit)
+  }
+
+  /** Writes a list as part of a sentence: `a, b and c`. */
+  function list(items: readonly string[]): string {
+    return new Intl.ListFormat(language, { type: 'conjunction' }).format(items)
   }
 
   /** Writes a time to wait, in seconds while it is short and in minutes, rounded up, from 90 seconds on. */
   function duration(seconds: number): string {
     return seconds < 90 ? plural(durations.seconds, seconds) : plural(durations.minutes, Math.ceil(seconds / 60))
-  }
-
-  /** Writes a day in a time zone. */
-  function day(at: Date, zone: string): string {
-    return new Intl.DateTimeFormat(language, { dateStyle: 'long', timeZone: zone }).format(at.getTime())
-  }
-
-  /** Writes a day and a time in a time zone, and which one it is. */
-  function moment(at: Date, zone: string): string {
-    return new Intl.DateTimeFormat(language, { ...momentFormat, timeZone: zone }).format(at.getTime())
   }
 
   return {
@@ -44,9 +67,12 @@ export function createFilters(language: Language, { durations }: Texts) {
     address,
     fill,
     plural,
+    number,
+    date,
+    dateTime,
+    list,
+    ago,
     duration,
-    day,
-    moment,
     value: valueWriter(language),
     isSensitive,
     isLong,
@@ -56,14 +82,14 @@ export function createFilters(language: Language, { durations }: Texts) {
   }
 }
 
-const momentFormat = {
-  day: 'numeric',
-  month: 'short',
-  year: 'numeric',
-  hour: 'numeric',
-  minute: '2-digit',
-  timeZoneName: 'short',
-} as const
+/** Returns a time zone if it is one: a person's `zoneinfo` may be any text. */
+function zoneOf(zone: string | undefined): string {
+  try {
+    return new Intl.DateTimeFormat('en', { timeZone: zone ?? 'UTC' }).resolvedOptions().timeZone
+  } catch {
+    return 'UTC'
+  }
+}
 
 const languageNames = new Map<string, string>()
 

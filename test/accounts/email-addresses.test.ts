@@ -17,7 +17,7 @@ const create = (email: string) => operate(postern, 'account create', { email, pa
 async function signsIn(email: string): Promise<boolean> {
   const config = await discover(postern, await postern.createClient())
   const { visitor, page } = await beginLogin(config, { issuer: postern.issuer })
-  return (await visitor.signIn(page, email)).body.includes('Allow')
+  return (await visitor.signIn(page, email)).body.includes('value="allow"')
 }
 
 test.each([

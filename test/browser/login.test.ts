@@ -196,7 +196,7 @@ describe('the answer to a form', () => {
     )
     await page.goto(url)
     await signIn(ada)
-    await press('Allow')
+    await press('Continue as Ada Lovelace')
     await page.waitForURL(`${app.origin}/cb`)
     expect(await heading()).toBe('Received')
     expect(from).toEqual([postern.issuer])
@@ -224,7 +224,7 @@ describe('the answer to a form', () => {
         if (request.url().startsWith('com.example.notes:')) resolve(request.url())
       })
     })
-    await press('Allow').catch(() => {}) // the page does not change: no such app is installed here
+    await press('Continue as Ada Lovelace').catch(() => {}) // the page does not change: no such app is installed here
     expect(await Promise.race([left, app.asked])).toMatch(/com\.example\.notes:|\/cb\?code=/)
     app.server.close()
   })
@@ -238,7 +238,7 @@ describe('the answer to a form', () => {
     await page.goto(url)
     await signIn(ada)
     const answer = page.waitForResponse((response) => response.url().includes('/oauth/authorize/'))
-    await press('Allow').catch(() => {})
+    await press('Continue as Ada Lovelace').catch(() => {})
     expect((await answer).headers()['location']).toMatch(/^com\.example\.notes:\/cb\?code=/)
   })
 })

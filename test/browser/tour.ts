@@ -13,6 +13,7 @@ export type Site = {
 
 const app = 'https://notes.example'
 const api = 'https://files.example/api'
+const calendars = 'https://calendars.example/api'
 const assistant = 'https://assistant.example'
 const email = 'ada@example.com'
 const verifierHash = 'E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGjSstw_cM' // from RFC 7636, appendix B; no code is redeemed
@@ -38,6 +39,7 @@ export async function createTour({ issuer, password, ...site }: Site): Promise<T
   const account = {
     name: 'Ada Lovelace',
     given_name: 'Ada',
+    birthdate: '1815-12-10',
     phone_number: '+44 20 7946 0018',
     address: { formatted: '12 St James’s Square, London' },
   }
@@ -46,6 +48,16 @@ export async function createTour({ issuer, password, ...site }: Site): Promise<T
     identifier: api,
     name: 'Files',
     scopes: { read: 'Open your files', write: 'Change and delete your files' },
+  })
+  await site.createResource({
+    identifier: calendars,
+    name: 'Calendars',
+    scopes: Object.fromEntries(
+      ['See', 'Share', 'Export', 'Print', 'Search', 'Follow', 'Subscribe to', 'Comment on'].map((does, index) => [
+        `calendar-${index}`,
+        `${does} your calendars`,
+      ]),
+    ),
   })
   const client = await site.createClient({
     client_name: 'Field Notes',
@@ -134,6 +146,11 @@ export async function createTour({ issuer, password, ...site }: Site): Promise<T
       await page.goto(authorizeAssistant('desktop', 'http://127.0.0.1:33418/callback'))
       await visit('consent-document-on-device', page)
 
+      await page.goto(authorize({ prompt: 'consent' }))
+      await visit('consent-one', page)
+      const all = Array.from({ length: 8 }, (_, index) => `calendar-${index}`).join(' ')
+      await page.goto(authorize({ scope: all, prompt: 'consent', resource: calendars }))
+      await visit('consent-many', page)
       await page.goto(authorize({ prompt: 'consent', claims: '{"userinfo":{"phone_number":null,"email":null}}' }))
       await visit('consent-claims', page)
       await page.goto(authorize({ scope: 'read write', prompt: 'consent', resource: api }))

@@ -7,6 +7,7 @@ import { parse } from '../../src/config/index.ts'
 import { styleFor } from '../../src/log/style.ts'
 import { postern as commandLine } from '../support/command-line.ts'
 import { createDatabase, type TestDatabase } from '../support/database.ts'
+import { answer, startMailServer } from '../support/mail-server.ts'
 import { freePort, startPostern, type TestPostern } from '../support/postern.ts'
 
 let postern: TestPostern
@@ -41,11 +42,36 @@ describe('postern doctor', () => {
       'The schema is up to date',
       'The encryption key decrypts what is in the database',
       'Every purpose has a key in use',
+      `Mails wait at ${postern.issuer}/mailbox`,
     ]) {
       expect(text).toContain(`✓ ${line}`)
     }
     expect(text).toMatch(/! Backups cannot be detected from here.*\n {2}→ docs\/backup\.md/)
     expect(text).toMatch(/\n0 problems, \d warnings?\.\n$/)
+  })
+
+  test('signs in at the mail server, and sends nothing', async () => {
+    const mailServer = await startMailServer({
+      onAuth: ({ username, password }, _session, done) =>
+        password === 'p@ss' ? done(null, { user: username }) : done(answer(535, 'Wrong password')),
+      authMethods: ['PLAIN'],
+      allowInsecureAuth: true,
+    })
+    try {
+      const at = (password: string) => ({
+        SMTP_URL: `smtp://ada:${password}@127.0.0.1:${mailServer.port}`,
+        MAIL_FROM: 'no-reply@example.com',
+      })
+      const right = `✓ The mail server 127.0.0.1:${mailServer.port} answers and accepts the password of ada`
+      expect((await said(at('p%40ss'))).text).toContain(right)
+      const wrong = await said(at('wrong'))
+      expect(wrong.isWell).toBe(false)
+      expect(wrong.text).toMatch(/✗ The mail server 127\.0\.0\.1:\d+ cannot be used: .*535 Wrong password/)
+      expect(wrong.text).not.toContain(':wrong')
+      expect(mailServer.mails).toEqual([])
+    } finally {
+      await mailServer.stop()
+    }
   })
 
   test('ends with status 1 when there is a problem', async () => {

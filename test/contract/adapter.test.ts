@@ -535,6 +535,7 @@ describe('the sweep', () => {
     idempotency_keys: 'key_hash',
     refused_requests: 'request_id',
     confirmations: 'id_hash',
+    address_changes: 'account_id',
     outbox: 'id',
     sessions: 'uid',
     artifacts: 'id_hash',
@@ -555,6 +556,9 @@ describe('the sweep', () => {
       select encode($1::bytea, 'hex'), now(), null, 'GET', '/', 400, '{}', $2`,
     confirmations: `insert into confirmations (id_hash, purpose, email, created_at, expires_at)
       select sha256($1::bytea), 'sign-in', '', now(), $2`,
+    address_changes: `with a as (insert into accounts (id, email, email_canonical, created_at, updated_at)
+        select encode($1::bytea, 'hex'), encode($1, 'hex'), encode($1, 'hex'), now(), now() returning id)
+      insert into address_changes select id, '', now(), $2 from a`,
     outbox: `insert into outbox (id, kind, recipient, sealed, created_at, next_attempt_at, deadline_at, expires_at)
       select encode($1::bytea, 'hex'), 'test', 'ada@example.com', 'v1', now(), now(), now(), $2`,
     audit_events: `insert into audit_events (occurred_at, type, expires_at)

@@ -76,13 +76,13 @@ describe('a PNG', () => {
   test.each([
     ['none', 0, [40, 50]],
     ['sub', 1, [40, 10]],
-    ['up', 2, [30, 30]],
-    ['average', 3, [35, 20]],
-    ['Paeth', 4, [30, 10]],
+    ['up', 2, [146, 106]],
+    ['average', 3, [221, 186]],
+    ['Paeth', 4, [146, 10]],
   ])('is read with the filter %s', (_, filter, row) => {
     const pixels = pixelsOf(
       written(0, [
-        [0, 10, 20],
+        [0, 150, 200],
         [filter, ...row],
       ]),
     )

@@ -178,7 +178,7 @@ describe('a mail server that breaks off', () => {
 })
 
 describe('an outage', () => {
-  test('is no failure of any letter, and all of them arrive when the server is back', async () => {
+  test('counts against none of the letters, and all of them arrive when the server is back', async () => {
     await server().stop()
     const ids = await post(to('early@example.com'), to('late@example.com'))
     await eventually(async () =>

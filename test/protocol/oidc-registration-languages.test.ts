@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { operate } from '../support/operator.ts'
 import { startPostern, type TestPostern } from '../support/postern.ts'
 import { createToken, redirect_uris, register } from '../support/registration.ts'
-import { beginLogin, completeLogin, discover } from '../support/relying-party.ts'
+import { beginLogin, completeLogin, discover, login } from '../support/relying-party.ts'
 import { createVisitor, type Visitor } from '../support/visitor.ts'
 
 const email = 'ada@example.com'
@@ -116,6 +116,15 @@ describe('the language of a page', () => {
     const chosen = await choose(visitor, 'en', new URL(page.url).pathname)
     expect([chosen.url, chosen.body.includes('lang="en"')]).toEqual([page.url, true])
     expect((await begin(visitor)).page.body).toContain('lang="de"')
+  })
+
+  test.each(['/oauth/logout', '/device'])('is that of the app at %s, until the person has answered', async (path) => {
+    const { visitor } = await login(postern, await postern.createClient(), { email })
+    const page = await visitor.get(`${postern.issuer}${path}?ui_locales=de`)
+    expect(page.body).toContain('lang="de"')
+    const form = path === '/device' ? { user_code: 'BBBB-BBBB' } : { logout: 'yes' }
+    expect((await visitor.submit(page, path === '/device' ? path : '/confirm', form)).body).toContain('lang="de"')
+    expect((await visitor.get(`${postern.issuer}/`)).body).toContain('lang="en"')
   })
 
   test('is that of the account where nothing else is known', async () => {

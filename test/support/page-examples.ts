@@ -61,6 +61,7 @@ export const examples: Views = {
     error: undefined,
     retryAfterSeconds: undefined,
     reason: undefined,
+    offers: { recovery: true, code: true },
   },
   'continue-as': { ...interaction, client, account },
   account: {
@@ -72,10 +73,37 @@ export const examples: Views = {
     apps: 1,
   },
   ...accountExamples.examples,
+  'account-email': {
+    csrf: 'token-1',
+    email: account.email,
+    isVerified: true,
+    waiting: undefined,
+    done: undefined,
+    typed: '',
+    error: undefined,
+  },
+  forgot: { ...interaction, email: '', error: undefined },
+  'forgot-sent': { ...interaction, email: account.email },
+  code: { ...interaction, email: account.email, error: undefined },
+  'new-password': {
+    action: '/link/token-2',
+    hidden: {},
+    occasion: 'reset',
+    email: account.email,
+    minLength: 8,
+    asksForOld: false,
+    offersSignOut: true,
+    error: undefined,
+    retryAfterSeconds: undefined,
+  },
+  link: { action: '/link/token-2', hidden: {}, purpose: 'email-change', email: account.email },
+  'link-end': { reason: 'expired' },
+  'link-done': { outcome: 'password-set', email: account.email, next: { href: '/account', kind: 'account' } },
   consent: {
     ...interaction,
     client: { ...client, ...noLinks },
     account,
+    isFirst: true,
     scopes: [openid, email],
     claims: [{ name: 'phone_number', values: [], required: false, checked: true }],
     resources: [
@@ -122,6 +150,20 @@ export const examples: Views = {
     mismatch: { kind: 'host', received: '127.0.0.1', isByProxy: false },
   },
   home: { issuer: 'https://id.example.com', version: '1.0.0' },
+  mailbox: {
+    mails: [{ id: 'm1', subject: 'Confirm your address', to: 'ada@example.com', at: '2026-11-27 12:00 UTC' }],
+  },
+  'mailbox-mail': {
+    subject: 'Confirm your address',
+    to: 'ada@example.com',
+    at: '2026-11-27 12:00 UTC',
+    paragraphs: [
+      [
+        { text: 'Use this link: ', href: undefined },
+        { text: 'https://id.example.com/link/x', href: 'https://id.example.com/link/x' },
+      ],
+    ],
+  },
 }
 
 function keys<Texts extends object>(texts: Texts): (keyof Texts)[] {
@@ -141,6 +183,36 @@ export const variants: { [Name in ViewName]: readonly Partial<Views[Name]>[] } =
     { client: { ...published, host: '127.0.0.1:33418' } },
     { client: stranger },
     { client: { ...stranger, host: 'com.example.app:' } },
+    { offers: { recovery: false, code: false } },
+  ],
+  'account-email': [
+    ...keys(english.accountEmail.errors).map((error) => ({ error, typed: 'ada@' })),
+    ...keys(english.accountEmail.done).map((done) => ({ done, waiting: 'countess@example.com' })),
+    { isVerified: false },
+  ],
+  forgot: keys(english.forgot.errors).map((error) => ({ error, email: 'ada@' })),
+  'forgot-sent': [],
+  code: keys(english.code.errors).map((error) => ({ error })),
+  'new-password': [
+    ...keys(english.newPassword.occasions).map((occasion) => ({ occasion })),
+    ...keys(english.newPassword.errors).map((error) => ({ error, asksForOld: true })),
+    {
+      action: '/account/password',
+      hidden: { csrf: 'token-1' },
+      occasion: 'change',
+      asksForOld: true,
+      error: 'too-many-attempts',
+      retryAfterSeconds: 600,
+    },
+  ],
+  link: [
+    ...keys(english.link.purposes).map((purpose) => ({ purpose })),
+    { purpose: 'sign-in', action: '/interaction/uid-1/link', hidden: { ...interaction, token: 'token-2' } },
+  ],
+  'link-end': keys(english.linkEnd.reasons).map((reason) => ({ reason })),
+  'link-done': [
+    ...keys(english.linkDone.outcomes).map((outcome) => ({ outcome })),
+    { next: { href: '/interaction/uid-1', kind: 'sign-in' } },
   ],
   'continue-as': [{ account: { name: '', email: 'ada@example.com' } }, { client: stranger }, { client: published }],
   consent: [
@@ -226,6 +298,8 @@ export const variants: { [Name in ViewName]: readonly Partial<Views[Name]>[] } =
   ],
   home: [],
   ...accountExamples.variants,
+  mailbox: [{ mails: [] }],
+  'mailbox-mail': [],
 }
 
 export const names = Object.keys(examples) as ViewName[]

@@ -94,9 +94,7 @@ export function createVisitor(
     allow(page, scopes) {
       const boxes = tickboxes(page.body)
       const required = boxes.filter(({ isDisabled }) => isDisabled).map(({ value }) => value)
-      const form = formsOf(page.body).find(({ action }) => action.endsWith('/consent'))
-      const only = form?.hidden['scope'] ?? [] // the one thing that a page without boxes asks for
-      const offered = [...only, ...boxes.filter(({ name }) => name === 'scope').map(({ value }) => value)]
+      const offered = boxes.filter(({ name }) => name === 'scope').map(({ value }) => value)
       return visitor.submit(page, '/consent', {
         decision: 'allow',
         scope: [...new Set([...required, ...(scopes ?? offered)])],
@@ -143,12 +141,14 @@ export function formsOf(html: string): { action: string; hidden: Fields }[] {
   return forms.filter(({ action }) => action !== '/language')
 }
 
-/** Returns the checkboxes of a page. */
+/** Returns the checkboxes of a page. The one thing that a consent page without boxes asks for counts as one. */
 export function tickboxes(html: string): { name: string; value: string; isChecked: boolean; isDisabled: boolean }[] {
-  return [...html.matchAll(/<input\b[^>]*type="checkbox"[^>]*>/g)].map(([tag]) => ({
+  const boxes = [...html.matchAll(/<input\b[^>]*type="checkbox"[^>]*>/g)].map(([tag]) => ({
     name: attribute(tag, 'name') ?? '',
     value: attribute(tag, 'value') ?? '',
     isChecked: /\schecked\b/.test(tag),
     isDisabled: /\sdisabled\b/.test(tag),
   }))
+  const [only] = formsOf(html).flatMap(({ hidden }) => hidden['scope'] ?? [])
+  return boxes.length > 0 || !only ? boxes : [{ name: 'scope', value: only, isChecked: true, isDisabled: false }]
 }

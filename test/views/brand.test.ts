@@ -71,3 +71,16 @@ test('a page shows the brand as it is at that moment', () => {
   name = 'After'
   expect(renderNow(inEnglish, 'home', examples.home)).toContain(' · After</title>')
 })
+
+test('the consent page shows the icon of the brand beside that of the app, or the mark if there is none', () => {
+  const icon = { path: '/assets/icon-192.png?v=1', type: 'image/png' }
+  const withIcon = { ...fullBrand, hasIcon: true, paths: { ...fullBrand.paths, icon } }
+  const image = '<img class="logo" src="/assets/icon-192.png?v=1" alt="" width="44" height="44">'
+  expect(renderAs(withIcon, 'consent')).toMatch(
+    new RegExp(`class="pair"[^>]*>\\s*${image.replaceAll('?', '\\?')}[^]*class="tile`),
+  )
+  expect(renderAs(fullBrand, 'consent')).toMatch(
+    /class="pair"[^>]*>\s*<span class="logo logo-mark">\s*<svg class="mark"/,
+  )
+  expect(renderAs(withIcon, 'sign-in')).not.toContain('class="pair"')
+})

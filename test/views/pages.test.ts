@@ -21,6 +21,8 @@ const render = <Name extends ViewName>(name: Name, data: Views[Name]): string =>
   views.render({ language: 'en' }, name, data)
 const hostile = '<script>alert("x")</script>'
 
+const textOf = (html: string) => html.replace(/<style[\s\S]*?<\/style>|<[^>]+>/g, '').replace(/\s+/g, ' ')
+
 function pagesOf<Name extends ViewName>(name: Name, change = (data: Views[Name]): Views[Name] => data): string[] {
   return formsOf(name).map((data) => render(name, change(data)))
 }
@@ -31,7 +33,21 @@ function withHostileText<Value>(value: Value): Value {
 }
 
 function replaced<Value>(value: Value, key: string): Value {
-  const codes = ['error', 'reason', 'outcome', 'code', 'kind', 'claim', 'label', 'type', 'hint', 'zone']
+  const codes = [
+    'error',
+    'reason',
+    'outcome',
+    'code',
+    'kind',
+    'claim',
+    'done',
+    'occasion',
+    'purpose',
+    'label',
+    'type',
+    'hint',
+    'zone',
+  ]
   const known = { ...english.scopes, ...english.claims, ...english.account.profile.labels }
   if (typeof value === 'string') {
     const isCode = codes.includes(key) || (['name', 'scopes', 'claims'].includes(key) && Object.hasOwn(known, value))
@@ -82,8 +98,10 @@ describe.each(names)('the %s page', (name) => {
     for (const page of pagesOf(name)) {
       for (const [form] of page.matchAll(/<form[\s\S]*?<\/form>/g)) {
         expect(form).toMatch(/^<form[^>]* method="post" action="\/[^"]+"/)
+        if (form.includes('action="/link/')) continue // the address itself is the token
         expect(form).toMatch(/<input type="hidden" name="(csrf|xsrf)" value="token-1">/)
-        if (form.includes('/interaction/')) expect(form).toContain('<input type="hidden" name="uid" value="uid-1">')
+        if (form.includes('"csrf"') && !form.includes('action="/account'))
+          expect(form).toContain('<input type="hidden" name="uid" value="uid-1">')
         expect(form).toMatch(/<button [^>]*type="submit"/)
       }
     }
@@ -93,6 +111,14 @@ describe.each(names)('the %s page', (name) => {
     const shown: { [Name in ViewName]: readonly string[] } = {
       'sign-in': ['uid', 'csrf', 'email', 'client', 'client.name'],
       account: ['account.email'],
+      'account-email': ['csrf', 'email'],
+      forgot: ['uid', 'csrf', 'email'],
+      'forgot-sent': ['uid', 'csrf', 'email'],
+      code: ['uid', 'csrf', 'email'],
+      'new-password': ['action', 'occasion', 'email'],
+      link: ['action', 'purpose', 'email'],
+      'link-end': ['reason'],
+      'link-done': ['outcome', 'email', 'next.kind'],
       'continue-as': ['uid', 'csrf', 'client', 'client.name', 'account.email'],
       consent: ['uid', 'csrf', 'client', 'client.name', 'account.email'],
       'device-code': ['action', 'xsrf'],
@@ -110,9 +136,11 @@ describe.each(names)('the %s page', (name) => {
       'account-app-remove': ['csrf', 'app'],
       'account-activity': [],
       'account-data': ['csrf'],
-      'account-delete': ['csrf', 'day'],
-      'account-deleted': ['day'],
-      'keep-account': ['uid', 'csrf', 'day'],
+      'account-delete': ['csrf'],
+      'account-deleted': [],
+      'keep-account': ['uid', 'csrf'],
+      mailbox: [],
+      'mailbox-mail': ['subject', 'to', 'at'],
     }
     for (const member of shown[name]) {
       const data = withoutMembersOf(examples[name], member.split('.')) as Views[typeof name]
@@ -168,6 +196,44 @@ describe('the consent page', () => {
     expect(html).toContain('name="claim" value="phone_number"')
   })
 
+  test('has no list for the one thing that an app asks for first, and a box to untick when it asks for more later', () => {
+    const asked = { scopes: [openid], claims: [], resources: [] }
+    const first = page({ ...asked, isFirst: true })
+    expect(first).not.toContain('type="checkbox"')
+    expect(first).toContain('Continue as <bdi>Ada Lovelace</bdi>')
+    expect(first).toContain('<input type="hidden" name="scope" value="openid">')
+    expect(page({ ...asked, scopes: [{ ...openid, required: false }], isFirst: false })).toContain('type="checkbox"')
+    const far = { ...openid, name: 'offline_access', required: false } as const
+    expect(page({ ...asked, scopes: [far], isFirst: true })).toContain('Sensitive')
+  })
+
+  test('labels the values it would share, writes dates in words, and has no more than six in sight', () => {
+    const values = [
+      { claim: 'name', value: 'Ada Lovelace' },
+      { claim: 'birthdate', value: '1815-12-10' },
+      { claim: 'locale', value: 'de-AT' },
+      ...(['nickname', 'website', 'gender', 'zoneinfo', 'picture'] as const).map((claim) => ({ claim, value: 'x' })),
+    ] as const
+    const text = textOf(page({ scopes: [openid, { ...email, values }] }))
+    for (const part of ['Name: Ada Lovelace', 'Born: December 10, 1815', 'Language: Austrian German', '2 more']) {
+      expect(text).toContain(part)
+    }
+  })
+
+  test.each([
+    ['files:write', true],
+    ['mail.send', true],
+    ['postern:clients', true],
+    ['offline_access', true],
+    ['files:read', false],
+    ['postern:clients:read', false],
+    ['rewrite-history', false],
+  ])('marks a far-reaching scope: %s, %s', (name, isMarked) => {
+    const [resource] = examples.consent.resources
+    const resources = resource ? [{ ...resource, scopes: [{ ...email, name, title: name }] }] : []
+    expect(page({ resources }).includes('item-sensitive')).toBe(isMarked)
+  })
+
   test('makes Deny the button that Enter presses', () => {
     const html = page({})
     expect(html.indexOf('name="decision" value="deny"')).toBeGreaterThan(0)
@@ -175,7 +241,6 @@ describe('the consent page', () => {
   })
 
   const reviewed = { ...client, ...noLinks }
-  const textOf = (html: string) => html.replace(/<style[\s\S]*?<\/style>|<[^>]+>/g, '').replace(/\s+/g, ' ')
 
   test('says that nobody has reviewed the app exactly when that is so', () => {
     expect(page({})).not.toContain('Nobody here has reviewed this app')

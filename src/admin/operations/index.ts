@@ -1,5 +1,6 @@
 import type { Operation } from '../operation.ts'
 import * as accountAccess from './account-access.ts'
+import { importAccounts } from './account-import.ts'
 import * as accounts from './accounts.ts'
 import * as audit from './audit.ts'
 import * as clientSecrets from './client-secrets.ts'
@@ -18,6 +19,7 @@ export function operations(): Operation[] {
   return [
     ...accounts.operations(),
     ...accountAccess.operations(),
+    importAccounts(),
     ...groups.operations(),
     ...clients.operations(),
     ...clientSecrets.operations(),

@@ -13,6 +13,18 @@ export const accountSettings = {
     .describe(
       'The fewest characters of a new password. NIST SP 800-63B-4 requires 15 where a password is all that a sign-in needs, and 8 beside a second factor. Older passwords still work. See docs/passwords.md.',
     ),
+  PASSWORD_RECOVERY: z
+    .stringbool()
+    .default(true)
+    .describe(
+      'Let people who forgot their password choose another one by a link that is mailed to them. Turn it off where no mail can be sent, or where administrators set passwords.',
+    ),
+  SIGN_IN_BY_CODE: z
+    .stringbool()
+    .default(false)
+    .describe(
+      'Let people sign in with a code that is mailed to them, in place of their password. Whoever reads their mail can then sign in.',
+    ),
   SIGN_UP: z
     .enum(['closed', 'invitation', 'open'])
     .default('closed')

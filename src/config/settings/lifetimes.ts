@@ -14,5 +14,6 @@ export const lifetimeSettings = {
       'How long a rotated refresh token may be presented again without revoking its whole family. The request fails all the same; 0 always revokes.',
     ),
   SESSION_TTL_SECONDS: seconds.default(1_209_600).describe('Lifetime of an unused sign-in session.'),
+  INVITATION_TTL_SECONDS: seconds.default(604_800).describe('How long the link in an invitation works.'),
   INTERACTION_TTL_SECONDS: seconds.default(3600).describe('How long a person has to sign in and consent.'),
 }

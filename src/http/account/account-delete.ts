@@ -11,7 +11,7 @@ import { type FrameOf, zoneOf } from './frame.ts'
 import type { AccountHandler } from './handler.ts'
 
 /** The content of the last page for a person who deleted their account. Nobody is signed in there. */
-export type DeletedNote = { at: string; zone: string }
+export type DeletedNote = { at: string; zone: string | undefined }
 
 const donePath = '/account/deleted'
 

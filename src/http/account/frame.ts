@@ -22,13 +22,9 @@ export function createFrames({ csrf, notices }: { csrf: Csrf; notices: Notes<Acc
 /** Returns a note if it is a notice. A page with a form also leaves notes about that form. */
 const noticeIn = (note: AccountNotice | undefined) => (note && 'code' in note ? note : undefined)
 
-/** Returns the time zone in a profile, or UTC. */
-export function zoneOf({ zoneinfo }: Record<string, unknown>): string {
-  try {
-    return new Intl.DateTimeFormat('en', { timeZone: String(zoneinfo ?? 'UTC') }).resolvedOptions().timeZone
-  } catch {
-    return 'UTC' // not a time zone, which only the account's administrator can have written
-  }
+/** Returns the time zone that a profile names. */
+export function zoneOf({ zoneinfo }: Record<string, unknown>): string | undefined {
+  return typeof zoneinfo === 'string' ? zoneinfo : undefined
 }
 
 /** Leads to a page of the account, which shows the notice. */

@@ -12,8 +12,10 @@ import { activityShow } from './activity-show.ts'
 import { createAccountApps } from './apps.ts'
 import { dataExport } from './data-export.ts'
 import type { AccountDependencies } from './dependencies.ts'
+import { emailChange, emailForm } from './email-change.ts'
 import { createFrames } from './frame.ts'
 import { type AccountHandler, accountForm } from './handler.ts'
+import { passwordChange, passwordForm } from './password-change.ts'
 import { profileEdit, profileForm } from './profile-edit.ts'
 import { sessionEnd, sessionForm } from './session-end.ts'
 import { findSignedIn, isRecent, leadToSignIn, pathWithinAccount, type SignedIn } from './signed-in.ts'
@@ -33,6 +35,8 @@ export function accountRoutes(dependencies: AccountDependencies): Router {
     deletedNotes: createNotes({ isSecure }),
     graceSeconds: dependencies.deletionGraceSeconds,
   })
+  const password = passwordChange({ ...dependencies, passwordNotes: createNotes({ isSecure }) })
+  const email = emailChange({ ...dependencies, emailNotes: createNotes({ isSecure }) })
   // biome-ignore format: it is a table
   const routes: readonly Route[] = [
     route('get',  '/',                    {}, accountShow(shared)),
@@ -49,6 +53,13 @@ export function accountRoutes(dependencies: AccountDependencies): Router {
     route('post', '/data/export',         { form: accountForm, isRecent: true, page: '/data' }, dataExport(dependencies)),
     route('get',  '/delete',              { isRecent: true }, deletion.confirm),
     route('post', '/delete',              { form: accountForm, isRecent: true }, deletion.submit),
+    route('get',  '/password',     {}, password.show),
+    route('post', '/password',     { form: passwordForm }, password.submit),
+    route('get',  '/email',        { isRecent: true }, email.show),
+    route('post', '/email',        { form: emailForm, isRecent: true }, email.request),
+    route('post', '/email/resend', { form: accountForm, page: '/email' }, email.sendAgain),
+    route('post', '/email/cancel', { form: accountForm, page: '/email' }, email.cancel),
+    route('post', '/email/verify', { form: accountForm, page: '/email' }, email.verify),
   ]
 
   const router = new Router({ prefix: accountPath })

@@ -8,11 +8,12 @@ import { invalidInput, Problem } from './problems.ts'
 type Input = Record<string, unknown>
 
 const largestBody = '256kb' // as much metadata as the policy for administrators allows
+const largestLargeBody = '2mb' // a thousand accounts
 
 /** Reads the input of an operation: some fields from the path, the others from the query or the JSON body. */
 export async function readInput(ctx: Context, operation: Operation): Promise<Input> {
   const path = readPath(ctx, operation)
-  const given = readsQuery(operation) ? fromText(operation.input, { ...ctx.query }) : await readBody(ctx)
+  const given = readsQuery(operation) ? fromText(operation.input, { ...ctx.query }) : await readBody(ctx, operation)
   // A field of the path stands only there, so that a request does nothing to any object but the one that its path
   // names.
   const twice = Object.keys(path).filter((name) => Object.hasOwn(given, name))
@@ -33,29 +34,32 @@ function readPath(ctx: Context, operation: Operation): Input {
   return Object.fromEntries(pathFields(operation).map((name) => [name, ctx['params'][name]]))
 }
 
-const json = koaBody({
-  urlencoded: false,
-  text: false,
-  multipart: false,
-  jsonStrict: true,
-  jsonLimit: largestBody,
-  parsedMethods: ['POST', 'PUT', 'PATCH'] as never,
-  onError: (error) => {
-    const { status } = error as { status?: number }
-    if (status === 413) throw new Problem('too-large', `The body may have at most ${largestBody}.`)
-    if (status === 415) throw new Problem('unsupported-media-type', 'The content coding is not supported.')
-    throw new Problem('malformed-request', 'The body is not JSON.')
-  },
-})
+const jsonOf = (limit: string) =>
+  koaBody({
+    urlencoded: false,
+    text: false,
+    multipart: false,
+    jsonStrict: true,
+    jsonLimit: limit,
+    parsedMethods: ['POST', 'PUT', 'PATCH'] as never,
+    onError: (error) => {
+      const { status } = error as { status?: number }
+      if (status === 413) throw new Problem('too-large', `The body may have at most ${limit}.`)
+      if (status === 415) throw new Problem('unsupported-media-type', 'The content coding is not supported.')
+      throw new Problem('malformed-request', 'The body is not JSON.')
+    },
+  })
+
+const [json, largeJson] = [jsonOf(largestBody), jsonOf(largestLargeBody)]
 
 const deepest = 32 // levels, far more than any input has, so that code that reads it may be recursive
 
-async function readBody(ctx: Context): Promise<Input> {
+async function readBody(ctx: Context, { http }: Operation): Promise<Input> {
   if (ctx.querystring !== '') throw new Problem('malformed-request', 'The query must be empty.')
   const type = ctx.is('json')
   if (type === null || ctx.get('Content-Length') === '0') return {} // no body
   if (type === false) throw new Problem('unsupported-media-type', 'The body must be application/json.')
-  await json(ctx as never, async () => {})
+  await (http.isLarge ? largeJson : json)(ctx as never, async () => {})
   const { body } = ctx.request as { body?: unknown }
   if (typeof body !== 'object' || body === null || Array.isArray(body)) {
     throw new Problem('malformed-request', 'The body is not a JSON object.')

@@ -7,12 +7,13 @@ import { passwordClass } from '../../oidc/acr.ts'
 import { signInEnded } from '../../oidc/prompts.ts'
 import { readerOf } from '../../oidc/request/reader.ts'
 import * as accounts from '../../stores/people/accounts.ts'
-import type { SignInError, SignInReason } from '../../views/pages/sign-in.ts'
+import type { SignInError, SignInOffers, SignInReason } from '../../views/pages/sign-in.ts'
 import type { Render } from '../../views/render.ts'
 import type { BrowserSignIn } from './browser-sign-in.ts'
 import { type Handler, type Interactions, ownForm } from './interactions.ts'
 import { longestEmail, type RefusedForms } from './refused-forms.ts'
 import { shownClientOf } from './shown-client.ts'
+import type { TypedAddresses } from './typed-addresses.ts'
 
 export const signInForm = ownForm.extend({ email: z.string().default(''), password: z.string().default('') })
 
@@ -26,10 +27,13 @@ export type AccountSignIn = {
 
 const busySeconds = 2 // the queue of passwords to verify is a second long
 
-const statusOf = { incomplete: 400, 'wrong-credentials': 401, 'too-many-attempts': 429, busy: 503 } satisfies Record<
-  SignInError,
-  number
->
+const statusOf = {
+  incomplete: 400,
+  'no-address': 400,
+  'wrong-credentials': 401,
+  'too-many-attempts': 429,
+  busy: 503,
+} satisfies Record<SignInError, number>
 
 /** Creates the sign-in page, and the handler of its form. */
 export function accountSignIn({
@@ -39,7 +43,9 @@ export function accountSignIn({
   interactions,
   signIn,
   refusedForms,
+  typedAddresses,
   issuer,
+  offers,
 }: {
   db: Db
   provider: Provider
@@ -47,7 +53,9 @@ export function accountSignIn({
   interactions: Interactions
   signIn: BrowserSignIn
   refusedForms: RefusedForms
+  typedAddresses: TypedAddresses
   issuer: string
+  offers: SignInOffers
 }): AccountSignIn {
   const acr = passwordClass(issuer)
 
@@ -55,7 +63,7 @@ export function accountSignIn({
     async show(ctx, interaction, { error, email, retryAfterSeconds } = {}) {
       const client = await shownClientOf(provider, interaction, readerOf(ctx))
       const reason = reasonOf(interaction, { isFirst: email === undefined })
-      const filledIn = email ?? (await suggestedEmail(interaction))
+      const filledIn = email ?? (typedAddresses.read(ctx, interaction.uid) || (await suggestedEmail(interaction)))
 
       if (error) {
         const wait = error === 'busy' ? busySeconds : retryAfterSeconds
@@ -69,6 +77,7 @@ export function accountSignIn({
         error,
         retryAfterSeconds,
         reason,
+        offers,
       })
     },
 

@@ -1,8 +1,11 @@
 import type Provider from 'oidc-provider'
 import type { Acting } from '../../accounts/acting.ts'
+import type { MailLimits } from '../../authentication/mail-limits.ts'
 import type { Db } from '../../database/schema.ts'
 import type { ResourceServers } from '../../oidc/permissions/resource-servers.ts'
 import type { FindStoppedSignIn } from '../../oidc/request/stopped-sign-ins.ts'
+import type { Secret } from '../../secret.ts'
+import type { SignInOffers } from '../../views/pages/sign-in.ts'
 import type { Render } from '../../views/render.ts'
 import type { Csrf } from '../csrf.ts'
 import type { BrowserSignIn } from './browser-sign-in.ts'
@@ -13,9 +16,14 @@ export type InteractionDependencies = {
   render: Render
   csrf: Csrf
   signIn: BrowserSignIn
-  act: Acting
   resourceServers: ResourceServers
   findStoppedSignIn: FindStoppedSignIn
   grantLifetimeSeconds: number
+  interactionLifetimeSeconds: number
+  act: Acting
+  mailLimits: MailLimits
+  confirmationKey: Secret<Buffer>
+  /** The ways on from the sign-in page for a person without their password. */
+  offers: SignInOffers
   issuer: string
 }

@@ -29,7 +29,7 @@ export function interactionShow({
     if (refused?.page === 'sign-in') {
       await signIn.show(ctx, interaction, refused)
     } else if (prompt.name === 'consent' && session) {
-      await consent.show(ctx, interaction, refused?.error)
+      await consent.show(ctx, interaction, refused?.page === 'consent' ? refused.error : undefined)
     } else if (prompt.name === keepAccount && session) {
       await keep.show(ctx, interaction, session.accountId)
     } else if (prompt.name === 'select_account' && session) {

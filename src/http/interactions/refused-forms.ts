@@ -1,11 +1,14 @@
 import type { Context } from 'koa'
 import type { ConsentError } from '../../views/pages/consent.ts'
+import type { CodeError, ForgotError } from '../../views/pages/recovery.ts'
 import type { SignInError } from '../../views/pages/sign-in.ts'
 
 /** The reason why a form of an interaction was rejected, with the input that its page shows again. */
 export type RefusedForm =
   | { page: 'sign-in'; error: SignInError; email: string; retryAfterSeconds?: number | undefined }
   | { page: 'consent'; error: ConsentError }
+  | { page: 'forgot'; error: ForgotError }
+  | { page: 'code'; error: CodeError }
 
 export type RefusedForms = {
   /**
@@ -20,6 +23,9 @@ export type RefusedForms = {
  * The longest email, in characters (RFC 5321 §4.5.3.1: 64 + 1 + 255). Each takes up to 8 of the cookie's 4,096 bytes.
  */
 export const longestEmail = 320
+
+/** Where the page of each form is, below the interaction. */
+const pathWithin: Record<RefusedForm['page'], string> = { 'sign-in': '', consent: '', forgot: '/forgot', code: '/code' }
 
 const keptSeconds = 60 // from the redirect until the page is requested
 
@@ -36,7 +42,7 @@ export function createRefusedForms({ isSecure }: { isSecure: boolean }): Refused
       const value = Buffer.from(JSON.stringify({ uid, ...shown })).toString('base64url')
       ctx.cookies.set(name, value, { ...options(uid), maxAge: keptSeconds * 1000 })
       ctx.status = 303
-      ctx.redirect(pathOf(uid))
+      ctx.redirect(`${pathOf(uid)}${pathWithin[refused.page]}`)
     },
     take(ctx, uid) {
       const value = ctx.cookies.get(name, { signed: true })

@@ -6,21 +6,28 @@ import { accountContinue, continueForm } from './account-continue.ts'
 import { accountKeep } from './account-keep.ts'
 import { accountSignIn, signInForm } from './account-sign-in.ts'
 import { accountSwitch } from './account-switch.ts'
+import { codeForm, codeSignIn, linkForm } from './code-sign-in.ts'
 import { consentDecide, consentForm } from './consent-decide.ts'
 import type { InteractionDependencies } from './dependencies.ts'
 import { interactionShow } from './interaction-show.ts'
 import { createInteractions, type Handler, type Interactions, ownForm } from './interactions.ts'
+import { addressForm, passwordForget } from './password-forget.ts'
 import { createRefusedForms } from './refused-forms.ts'
 import { requestAbort } from './request-abort.ts'
+import { createTypedAddresses } from './typed-addresses.ts'
 
 /** Serves the pages between an authorization request and its answer: signing in, choosing an account, consenting. */
 export function interactionRoutes(dependencies: InteractionDependencies): Router {
+  const isSecure = dependencies.issuer.startsWith('https:')
   const shared = {
     ...dependencies,
     interactions: createInteractions(dependencies),
     consentRequests: createConsentRequests(dependencies),
-    refusedForms: createRefusedForms({ isSecure: dependencies.issuer.startsWith('https:') }),
+    refusedForms: createRefusedForms({ isSecure }),
+    typedAddresses: createTypedAddresses({ isSecure, lifetimeSeconds: dependencies.interactionLifetimeSeconds }),
   }
+  const forget = passwordForget(shared)
+  const code = codeSignIn(shared)
   const signIn = accountSignIn(shared)
   const account = accountContinue({ ...shared, signIn })
   const keep = accountKeep(shared)
@@ -31,6 +38,18 @@ export function interactionRoutes(dependencies: InteractionDependencies): Router
   const routes: readonly Route[] = [
     route('get',  '/',         undefined,    show),
     route('post', '/sign-in',  signInForm,   signIn.submit),
+    ...(dependencies.offers.recovery ? [
+      route('post', '/recover',     addressForm, forget.open),
+      route('get',  '/forgot',      undefined,   forget.show),
+      route('post', '/forgot',      addressForm, forget.submit),
+      route('get',  '/forgot-sent', undefined,   forget.showSent),
+    ] : []),
+    ...(dependencies.offers.code ? [
+      route('post', '/send-code',   addressForm, code.send),
+      route('get',  '/code',        undefined,   code.show),
+      route('post', '/code',        codeForm,    code.submit),
+      route('post', '/link',        linkForm,    code.submitLink),
+    ] : []),
     route('post', '/continue', continueForm, account.submit),
     route('post', '/switch',   ownForm,      accountSwitch({ signIn })),
     route('post', '/abort',    ownForm,      requestAbort(shared)),

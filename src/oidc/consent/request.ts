@@ -132,6 +132,7 @@ export function createConsentRequests({
         page: {
           client: { ...shownClient(client, language, redirectUri), ...linksOf(client, language) },
           account: { name: String(account.profile['name'] ?? ''), email: account.email },
+          isFirst: grant === undefined,
           scopes: asked.scopes.filter(isOidcScope).map((name) => {
             const values = name === 'openid' ? [] : valuesOf(account, Object.keys(scopes[name].claims))
             return item(name, values, rejected.scopes.includes(name))

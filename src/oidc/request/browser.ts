@@ -40,3 +40,10 @@ function noteOf({ value }: BrowserCookie): string {
 export function askedBy(browser: Browser, uid: string): Buffer {
   return sha256(`${uid}\0${bind(browser)}`)
 }
+
+/** Returns whether this browser asked for something in an interaction, by the hash that was kept then. */
+export function hasAsked(browser: Browser, uid: string, hash: Buffer): boolean {
+  const cookie = browser.presented.find((presented) => sha256(`${uid}\0${noteOf(presented)}`).equals(hash))
+  browser.bound ??= cookie
+  return cookie !== undefined
+}

@@ -12,6 +12,16 @@ export const eventTypes = {
   'account.signed_out': 'An administrator ended all sessions and tokens of an account.',
   'account.group_added': 'An administrator added an account to a group; `group` names it.',
   'account.group_removed': 'An administrator removed an account from a group; `group` names it.',
+  'account.invited': 'An administrator invited somebody to an account; `again` says that it was not the first time.',
+  'account.password_changed':
+    'Somebody chose a password for their account; `origin` says how, and `signed_out` whether it ended other sign-ins.',
+  'account.email_verified': 'Somebody proved that the address of their account is theirs.',
+  'account.email_change_requested': 'Somebody asked for another address for their account.',
+  'account.email_change_cancelled': 'Somebody took back a change of address before it was confirmed.',
+  'account.email_changed': 'Somebody proved the new address of their account, which counts from then on.',
+  'account.email_restored': 'Somebody undid a change of address, which signed the account out everywhere.',
+  'accounts.imported':
+    'An administrator imported accounts; `created`, `existing` and `rejected` are their numbers. None of them has an event of its own.',
   'account.disabled': 'An administrator disabled an account, which ended its sessions and tokens.',
   'account.enabled': 'An administrator let a disabled account sign in again.',
   'account.deleted': 'An administrator deleted an account with its sessions, grants and tokens.',
@@ -23,7 +33,8 @@ export const eventTypes = {
     'An account was erased, by an administrator or because its owner asked for it. Its earlier events and this one name it as `erased:` and a random pseudonym.',
   'sign_up.requested':
     'Somebody asked for an account. A mail to the address says how to prove it, or that it has an account. Kept for 30 days.',
-  'sign_in.succeeded': 'Somebody signed in with the right password.',
+  'sign_in.succeeded':
+    'Somebody signed in with the right password, or by a code or link in a mail: then `method` is `mail`.',
   'sign_in.failed': 'Somebody tried a wrong password or an address without an account. Kept for 30 days.',
   'sign_in.tried':
     'A password was checked although its network was throttled, because the browser had signed in before. Kept for 30 days.',

@@ -11,6 +11,7 @@ const keptSeconds = {
   idempotency_keys: 0,
   refused_requests: 0,
   confirmations: day, // until then, the page of a link says that it expired
+  address_changes: 0,
   outbox: 0, // an expired letter is not sent
   sessions: 300, // for clocks that differ; an expired session is not found
   artifacts: Object.fromEntries(Object.entries(models).map(([model, { keptSeconds }]) => [model, keptSeconds])),

@@ -5,7 +5,7 @@ import type { Position } from '../position.ts'
 import type { Letter, LetterKind, Mail } from './letters.ts'
 import { addedChannel, openContent, sealContent, shownMs, triedMs } from './outbox.ts'
 
-/** What becomes of a letter. It is `failed` when its mail is not tried again. */
+/** The states of a letter. It is `failed` when its mail is not tried again. */
 export const letterStatuses = ['waiting', 'sending', 'sent', 'failed'] as const
 
 export type LetterStatus = (typeof letterStatuses)[number]
@@ -69,7 +69,7 @@ export async function find(db: Db, envelope: Envelope, id: string): Promise<Lett
   return { ...toRecord(row), letter: content?.letter, mail: content?.mail }
 }
 
-/** Keeps a mail that was made to be shown. Returns `false` if the letter has one meanwhile, or is being sent. */
+/** Keeps a mail that was made for an administrator. Returns `false` if the letter has one already, or is being sent. */
 export async function keepShown(
   tx: Tx,
   envelope: Envelope,

@@ -35,7 +35,7 @@ export type ComposedMail = { mail: Mail; composedAt: Date }
 /** The identity that the content of a letter is sealed for. */
 export const identity = (id: string): string => `outbox.sealed:${id}`
 
-/** What is sealed in a letter. */
+/** The sealed content of a letter. */
 export type Content = { letter: Letter; mail?: Mail }
 
 /** Opens the content of a letter. */

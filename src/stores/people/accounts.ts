@@ -6,8 +6,10 @@ import type { Db, Tx } from '../../database/schema.ts'
 import type { Position } from '../position.ts'
 import * as sessions from '../protocol/sessions.ts'
 import { type Account, columns, toAccount } from './account-rows.ts'
+import { setPasswordHash } from './password-credentials.ts'
 
 export type { Account } from './account-rows.ts'
+export { hasPassword, renewPasswordHash, requirePasswordChange, setPasswordHash } from './password-credentials.ts'
 
 export type Credentials = {
   account: Account
@@ -66,12 +68,13 @@ export type NewAccount = {
   email: string
   emailVerified: boolean
   profile: Record<string, unknown>
-  passwordHash: string
+  /** The hash of its password. An account that somebody is invited to has none yet. */
+  passwordHash?: string | undefined
   /** The terms that the person accepted. */
   terms?: { version: string; acceptedAt: Date } | undefined
 }
 
-/** Creates an account with a password. `'email-taken'` if the address belongs to another account. */
+/** Creates an account. `'email-taken'` if the address belongs to another account. */
 export async function create(db: Tx, account: NewAccount): Promise<Account | 'email-taken'> {
   const now = new Date()
   const row = await db
@@ -92,53 +95,14 @@ export async function create(db: Tx, account: NewAccount): Promise<Account | 'em
     .returning(columns)
     .executeTakeFirst()
   if (!row) return 'email-taken'
-  await setPasswordHash(db, row.id, account.passwordHash)
+  if (account.passwordHash !== undefined) await setPasswordHash(db, row.id, account.passwordHash)
   return toAccount(row)
 }
 
-/** Sets the password of an account. `mustChange` means that its owner has to choose another at the next sign-in. */
-export async function setPasswordHash(
-  tx: Tx,
-  accountId: string,
-  hash: string,
-  { mustChange = false }: { mustChange?: boolean } = {},
-): Promise<void> {
-  const now = new Date()
-  const values = { hash, change_required_at: mustChange ? now : null, updated_at: now }
-  await tx
-    .insertInto('password_credentials')
-    .values({ account_id: accountId, ...values })
-    .onConflict((conflict) => conflict.column('account_id').doUpdateSet(values))
-    .execute()
-}
-
-/** Requires another password at the next sign-in of an account. `false` if the account has no password. */
-export async function requirePasswordChange(tx: Tx, accountId: string): Promise<boolean> {
-  const row = await tx
-    .updateTable('password_credentials')
-    .set({ change_required_at: new Date() })
-    .where('account_id', '=', accountId)
-    .returning('account_id')
-    .executeTakeFirst()
-  return row !== undefined
-}
-
-/**
- * Replaces the hash of a password with one of other parameters. `false` if another password was set in the meantime.
- */
-export async function renewPasswordHash(
-  db: Db,
-  accountId: string,
-  { from, to }: { from: string; to: string },
-): Promise<boolean> {
-  const row = await db
-    .updateTable('password_credentials')
-    .set({ hash: to, updated_at: new Date() })
-    .where('account_id', '=', accountId)
-    .where('hash', '=', from)
-    .returning('account_id')
-    .executeTakeFirst()
-  return row !== undefined
+/** Locks an account until the transaction ends, as everything does first that changes it or a part of it. */
+export async function lock(tx: Tx, id: string): Promise<Account | undefined> {
+  const row = await tx.selectFrom('accounts').select(columns).where('id', '=', id).forUpdate().executeTakeFirst()
+  return row && toAccount(row)
 }
 
 export type AccountChange = {
@@ -198,7 +162,16 @@ export async function disable(tx: Tx, accountId: string): Promise<boolean> {
  * It locks rows in the same order as a request: account, sessions, grants, artifacts. A request in flight therefore
  * either finishes first, and is undone here, or finds that the rows it relies on have changed.
  */
-export async function signOutEverywhere(tx: Tx, accountId: string): Promise<boolean> {
+export function signOutEverywhere(tx: Tx, accountId: string): Promise<boolean> {
+  return signOut(tx, accountId, undefined)
+}
+
+/** Does the same, but keeps one session and what was issued in it. */
+export function signOutElsewhere(tx: Tx, accountId: string, keptSessionUid: string): Promise<boolean> {
+  return signOut(tx, accountId, keptSessionUid)
+}
+
+async function signOut(tx: Tx, accountId: string, keptSessionUid: string | undefined): Promise<boolean> {
   const row = await tx
     .updateTable('accounts')
     .set((set) => ({ epoch: set('epoch', '+', 1) }))
@@ -206,9 +179,13 @@ export async function signOutEverywhere(tx: Tx, accountId: string): Promise<bool
     .returning('id')
     .executeTakeFirst()
   if (!row) return false
-  await sessions.destroyByAccount(tx, accountId)
+  await sessions.destroyByAccount(tx, accountId, { keptUid: keptSessionUid })
   await tx.selectFrom('grants').select('id').where('account_id', '=', accountId).orderBy('id').forUpdate().execute()
-  await tx.deleteFrom('artifacts').where('account_id', '=', accountId).execute()
+  const issued = tx.deleteFrom('artifacts').where('account_id', '=', accountId)
+  await (keptSessionUid === undefined
+    ? issued
+    : issued.where('session_uid', 'is distinct from', keptSessionUid)
+  ).execute()
   return true
 }
 

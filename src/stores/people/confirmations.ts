@@ -115,12 +115,14 @@ export type Presented = { token: string } | { idHash: Buffer }
  * when the confirmation was created. `undefined` otherwise.
  *
  * It locks the account first, as everything does that changes one.
+ *
+ * @param options.browserHash - The browser that must have asked for it, if only that one may redeem it.
  */
 export async function redeem(
   tx: Tx,
   envelope: Envelope,
   presented: Presented,
-  purposes: readonly Purpose[],
+  { purposes, browserHash }: { purposes: readonly Purpose[]; browserHash?: Buffer | undefined },
 ): Promise<Confirmation | undefined> {
   const idHash = 'token' in presented ? sha256(presented.token) : presented.idHash
   await tx
@@ -130,10 +132,8 @@ export async function redeem(
     .forUpdate()
     .execute()
   const now = new Date()
-  const row = await tx
-    .updateTable('confirmations')
-    .set({ redeemed_at: now })
-    .where('id_hash', '=', idHash)
+  const confirmation = tx.updateTable('confirmations').set({ redeemed_at: now }).where('id_hash', '=', idHash)
+  const row = await (browserHash ? confirmation.where('browser_hash', '=', browserHash) : confirmation)
     .where('purpose', 'in', purposes)
     .where('redeemed_at', 'is', null)
     .where('expires_at', '>', now)
@@ -177,14 +177,29 @@ export async function tryCode(
   return { idHash: row.id_hash }
 }
 
-/** Ends the open confirmations of an account with these purposes. */
+/** Ends the open confirmations of an account with these purposes. Their pages say that the account has changed. */
 export async function revoke(tx: Tx, accountId: string, purposes: readonly Purpose[]): Promise<void> {
-  await tx
-    .deleteFrom('confirmations')
+  await openOf(tx, accountId, purposes).execute()
+}
+
+/** Ends the open confirmations of an account that were created after another one. */
+export async function revokeNewer(
+  tx: Tx,
+  accountId: string,
+  { idHash, purposes }: { idHash: Buffer; purposes: readonly Purpose[] },
+): Promise<void> {
+  await openOf(tx, accountId, purposes)
+    .where('created_at', '>', (of) => of.selectFrom('confirmations').select('created_at').where('id_hash', '=', idHash))
+    .execute()
+}
+
+function openOf(tx: Tx, accountId: string, purposes: readonly Purpose[]) {
+  return tx
+    .updateTable('confirmations')
+    .set({ account_epoch: -1 }) // which no account ever has
     .where('account_id', '=', accountId)
     .where('purpose', 'in', purposes)
     .where('redeemed_at', 'is', null)
-    .execute()
 }
 
 function toConfirmation(row: Row<'confirmations', (typeof columns)[number]>, envelope: Envelope): Confirmation {

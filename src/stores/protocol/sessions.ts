@@ -86,14 +86,18 @@ export async function hold(tx: Tx, { uid, accountId }: { uid: string; accountId:
   return row !== undefined
 }
 
-/** Ends every session of an account. */
-export async function destroyByAccount(tx: Tx, accountId: string): Promise<void> {
-  await tx
+/** Ends the sessions of an account, except one if its uid is given. */
+export async function destroyByAccount(
+  tx: Tx,
+  accountId: string,
+  { keptUid }: { keptUid?: string | undefined } = {},
+): Promise<void> {
+  const live = tx
     .updateTable('sessions')
     .set(ended())
     .where('account_id', '=', accountId)
     .where('destroyed_at', 'is', null)
-    .execute()
+  await (keptUid === undefined ? live : live.where('uid', '!=', keptUid)).execute()
 }
 
 /** Returns what remains of an ended session: that it has ended. */

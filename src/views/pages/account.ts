@@ -26,7 +26,7 @@ export type AccountFrame = {
   tabs: typeof accountTabs
   notice: AccountNotice | undefined
   /** The time zone of the person. */
-  zone: string
+  zone: string | undefined
 }
 
 /** A detail of the person. `claim` names it, and is a part of the address where it is `street_address`. */

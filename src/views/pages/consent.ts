@@ -30,6 +30,8 @@ export type ConsentPage = {
   csrf: string
   client: ShownClient & Links
   account: Account
+  /** Whether the person has shared nothing with the app yet, so that there is nothing to go back to the app with. */
+  isFirst: boolean
   scopes: readonly ConsentItem<ScopeName>[]
   /** Claims that the app requests by name rather than through a scope. */
   claims: readonly ConsentItem<ClaimName>[]

@@ -2,6 +2,7 @@ import type { AccountPage } from './account.ts'
 import type { AccountActivityPage } from './account-activity.ts'
 import type { AccountAppRemovePage, AccountAppsPage } from './account-apps.ts'
 import type { AccountDataPage, AccountDeletedPage, AccountDeletePage } from './account-data.ts'
+import type { AccountEmailPage } from './account-email.ts'
 import type { AccountProfilePage } from './account-profile.ts'
 import type { AccountSecurityPage } from './account-security.ts'
 import type { ConsentPage } from './consent.ts'
@@ -13,6 +14,16 @@ import type { ElsewherePage } from './elsewhere.ts'
 import type { ErrorPage } from './error.ts'
 import type { HomePage } from './home.ts'
 import type { KeepAccountPage } from './keep-account.ts'
+import type { MailboxPage, MailPage } from './mailbox.ts'
+import type {
+  CodePage,
+  ForgotPage,
+  ForgotSentPage,
+  LinkDonePage,
+  LinkEndPage,
+  LinkPage,
+  NewPasswordPage,
+} from './recovery.ts'
 import type { SignInPage } from './sign-in.ts'
 import type { SignOutPage } from './sign-out.ts'
 import type { SignedOutPage } from './signed-out.ts'
@@ -35,6 +46,8 @@ export type Views = {
   error: ErrorPage
   elsewhere: ElsewherePage
   home: HomePage
+  mailbox: MailboxPage
+  'mailbox-mail': MailPage
   account: AccountPage
   'account-profile': AccountProfilePage
   'account-security': AccountSecurityPage
@@ -45,6 +58,14 @@ export type Views = {
   'account-delete': AccountDeletePage
   'account-deleted': AccountDeletedPage
   'keep-account': KeepAccountPage
+  'account-email': AccountEmailPage
+  forgot: ForgotPage
+  'forgot-sent': ForgotSentPage
+  code: CodePage
+  'new-password': NewPasswordPage
+  link: LinkPage
+  'link-end': LinkEndPage
+  'link-done': LinkDonePage
 }
 
 export type ViewName = keyof Views
@@ -63,6 +84,8 @@ export const viewNames = Object.keys({
   error: true,
   elsewhere: true,
   home: true,
+  mailbox: true,
+  'mailbox-mail': true,
   account: true,
   'account-profile': true,
   'account-security': true,
@@ -73,4 +96,12 @@ export const viewNames = Object.keys({
   'account-delete': true,
   'account-deleted': true,
   'keep-account': true,
+  'account-email': true,
+  forgot: true,
+  'forgot-sent': true,
+  code: true,
+  'new-password': true,
+  link: true,
+  'link-end': true,
+  'link-done': true,
 } satisfies Record<ViewName, true>)

@@ -8,5 +8,5 @@ export type KeepAccountPage = {
   account: Account
   /** When the account is deleted, unless the person keeps it. */
   day: Date
-  zone: string
+  zone: string | undefined
 }

@@ -7,6 +7,9 @@ export type SignInError = keyof Texts['signIn']['errors']
 /** The reason why a person who was signed in has to sign in again. */
 export type SignInReason = keyof Texts['signIn']['reasons']
 
+/** The ways on from the sign-in page for a person without their password, by the settings. */
+export type SignInOffers = { recovery: boolean; code: boolean }
+
 export type SignInPage = {
   uid: string
   csrf: string
@@ -15,4 +18,5 @@ export type SignInPage = {
   error: SignInError | undefined
   retryAfterSeconds: number | undefined
   reason: SignInReason | undefined
+  offers: SignInOffers
 }

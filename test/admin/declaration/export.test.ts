@@ -23,7 +23,10 @@ async function setUp(): Promise<string[]> {
     rules: { scopes: ['openid', 'email'], redirect_uris: { hosts: ['*.rp.example', 'rp.example'] }, max_clients: 9 },
   })
   await operate(postern, 'registration-policy set', { name: 'open', rules: { max_clients: null } })
-  const resource = { identifier: 'https://api.example/', scopes: { write: 'Write: it', read: '' } }
+  const resource = {
+    identifier: 'https://api.example/',
+    scopes: { write: 'Write: it', read: '', see: { en: 'See it', de: 'Es sehen' } },
+  }
   const created = [
     (await operate(postern, 'resource create', resource)) as { client_secret?: string },
     await create({ client_id: 'zebra', client_name: 'No redirect URIs', scope: 'read' }),
@@ -31,6 +34,7 @@ async function setUp(): Promise<string[]> {
     await create({ client_id: 'partner', policy: 'partners', ...web, contacts: ['b@rp.example', 'a@rp.example'] }),
     await create({ client_id: 'app', ...web, application_type: 'native', token_endpoint_auth_method: 'none' }),
     await create({ client_id: 'device', grant_types: ['urn:ietf:params:oauth:grant-type:device_code'] }),
+    await create({ client_id: 'names', ...web, localized: { de: { client_name: 'Namen' }, 'zh-Hans': {} } }),
     await create({ client_id: '0123', ...web, subject_type: 'pairwise', require_pkce: false, default_max_age: 0 }),
     await create({ client_id: 'true', ...web, response_modes: ['query'], resources: ['https://api.example/'] }),
     await create({ client_id: 'a b:{', ...web, id_token_signed_response_alg: 'ES256', require_auth_time: true }),

@@ -37,6 +37,7 @@ const keptFor = {
   idempotency_keys: 0,
   refused_requests: 0,
   confirmations: day,
+  address_changes: 0,
   outbox: 0,
   sessions: 300,
   artifacts: 300,
@@ -60,6 +61,12 @@ async function add(table: Table, endedAgoSeconds: number): Promise<void> {
     confirmations: [
       `insert into confirmations (id_hash, purpose, email, created_at, expires_at) values ($1, 'sign-in', '', now(), $2)`,
       [hash, expiresAt],
+    ],
+    address_changes: [
+      `with a as (insert into accounts (id, email, email_canonical, created_at, updated_at)
+         values ($1, $1, $1, now(), now()) returning id)
+       insert into address_changes select id, '', now(), $2 from a`,
+      [name, expiresAt],
     ],
     outbox: [
       `insert into outbox (id, kind, recipient, sealed, created_at, next_attempt_at, deadline_at, expires_at)

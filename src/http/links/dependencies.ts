@@ -1,0 +1,17 @@
+import type { Acting } from '../../accounts/acting.ts'
+import type { AcceptPassword } from '../../accounts/new-passwords.ts'
+import type { Envelope } from '../../crypto/envelope.ts'
+import type { Db } from '../../database/schema.ts'
+import type { Render } from '../../views/render.ts'
+import type { Csrf } from '../csrf.ts'
+
+export type LinkDependencies = {
+  db: Db
+  envelope: Envelope
+  render: Render
+  csrf: Csrf
+  act: Acting
+  acceptPassword: AcceptPassword
+  passwordMinLength: number
+  issuer: string
+}

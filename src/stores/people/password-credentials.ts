@@ -1,0 +1,56 @@
+import type { Db, Tx } from '../../database/schema.ts'
+
+/** Returns whether an account has a password. */
+export async function hasPassword(db: Db, id: string): Promise<boolean> {
+  const row = await db
+    .selectFrom('password_credentials')
+    .select('account_id')
+    .where('account_id', '=', id)
+    .executeTakeFirst()
+  return row !== undefined
+}
+
+/** Sets the password of an account. `mustChange` means that its owner has to choose another at the next sign-in. */
+export async function setPasswordHash(
+  tx: Tx,
+  accountId: string,
+  hash: string,
+  { mustChange = false }: { mustChange?: boolean } = {},
+): Promise<void> {
+  const now = new Date()
+  const values = { hash, change_required_at: mustChange ? now : null, updated_at: now }
+  await tx
+    .insertInto('password_credentials')
+    .values({ account_id: accountId, ...values })
+    .onConflict((conflict) => conflict.column('account_id').doUpdateSet(values))
+    .execute()
+}
+
+/** Requires another password at the next sign-in of an account. `false` if the account has no password. */
+export async function requirePasswordChange(tx: Tx, accountId: string): Promise<boolean> {
+  const row = await tx
+    .updateTable('password_credentials')
+    .set({ change_required_at: new Date() })
+    .where('account_id', '=', accountId)
+    .returning('account_id')
+    .executeTakeFirst()
+  return row !== undefined
+}
+
+/**
+ * Replaces the hash of a password with one of other parameters. `false` if another password was set in the meantime.
+ */
+export async function renewPasswordHash(
+  db: Db,
+  accountId: string,
+  { from, to }: { from: string; to: string },
+): Promise<boolean> {
+  const row = await db
+    .updateTable('password_credentials')
+    .set({ hash: to, updated_at: new Date() })
+    .where('account_id', '=', accountId)
+    .where('hash', '=', from)
+    .returning('account_id')
+    .executeTakeFirst()
+  return row !== undefined
+}
