@@ -12,15 +12,9 @@ import type { AccountApps } from './apps.ts'
 import type { FrameOf } from './frame.ts'
 import type { AccountHandler } from './handler.ts'
 
-type NotOfAccounts =
-  | 'client'
-  | 'registration_policy'
-  | 'registration_token'
-  | 'resource'
-  | 'key'
-  | 'keys'
-  | 'secrets'
-  | 'mail'
+/** The beginnings of the types that are about something else. */
+// biome-ignore format: it is a list
+type NotOfAccounts = 'accounts' | 'client' | 'key' | 'keys' | 'mail' | 'registration_policy' | 'registration_token' | 'resource' | 'secrets'
 
 /** The events that can be about an account. Each has a sentence on the page, or this does not compile. */
 type AccountEventType = Exclude<EventType, `${NotOfAccounts}.${string}`>
