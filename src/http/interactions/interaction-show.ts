@@ -1,4 +1,6 @@
+import { keepAccount } from '../../oidc/prompts.ts'
 import type { AccountContinue } from './account-continue.ts'
+import type { AccountKeep } from './account-keep.ts'
 import { type AccountSignIn, isUnattainable } from './account-sign-in.ts'
 import type { ConsentDecide } from './consent-decide.ts'
 import type { Handler, Interactions } from './interactions.ts'
@@ -11,6 +13,7 @@ export function interactionShow({
   refusedForms,
   signIn,
   account,
+  keep,
   consent,
   signUp,
 }: {
@@ -18,6 +21,7 @@ export function interactionShow({
   refusedForms: RefusedForms
   signIn: AccountSignIn
   account: AccountContinue
+  keep: AccountKeep
   consent: ConsentDecide
   signUp: SignUpBegin
 }): Handler<unknown> {
@@ -31,6 +35,8 @@ export function interactionShow({
       await consent.show(ctx, interaction, refused?.page === 'consent' ? refused.error : undefined)
     } else if (prompt.name === 'create') {
       await signUp.show(ctx, interaction)
+    } else if (prompt.name === keepAccount && session) {
+      await keep.show(ctx, interaction, session.accountId)
     } else if (prompt.name === 'select_account' && session) {
       await account.show(ctx, interaction, session.accountId)
     } else if (isUnattainable(interaction)) {
