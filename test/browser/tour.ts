@@ -136,8 +136,9 @@ export async function createTour({ issuer, password, ...site }: Site): Promise<T
       await signIn(page)
       await visit('consent', page)
       const consentUrl = page.url()
-      await page.goto(authorize())
-      await visit('consent-one', page) // nothing has been shared yet
+      const unknown = await site.createClient({ client_name: 'Field Notes', redirect_uris: [`${app}/cb`] })
+      await page.goto(authorize({ client_id: unknown.client_id })) // nothing has been shared with it yet
+      await visit('consent-one', page)
       await page.goto(consentUrl)
       await press('Allow')
       await page.waitForURL(`${app}/**`)
