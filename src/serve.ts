@@ -1,5 +1,5 @@
 import type { RequestListener } from 'node:http'
-import { createActing } from './accounts/acting.ts'
+import { type Acting, createActing } from './accounts/acting.ts'
 import { createAcceptPassword } from './accounts/new-passwords.ts'
 import { rulesFor } from './accounts/password.ts'
 import { operations } from './admin/operations/index.ts'
@@ -16,6 +16,7 @@ import { createBrowserSignIn } from './http/interactions/browser-sign-in.ts'
 import { createEarlyRefusals } from './http/refused-early.ts'
 import { createRefusedRequests } from './http/refused-requests.ts'
 import { listen } from './http/server.ts'
+import { startDeletingAccounts } from './jobs/account-deletion.ts'
 import { startRemovingClients } from './jobs/client-removal.ts'
 import { startRotatingKeys } from './jobs/key-rotation.ts'
 import { startDeliveringMail } from './jobs/mail-delivery.ts'
@@ -26,6 +27,7 @@ import { unseen } from './log/progress.ts'
 import { hasMailbox } from './mail/mailbox.ts'
 import { registerAccountPages } from './oidc/clients/account-pages.ts'
 import { createClientUses, noteUses } from './oidc/clients/last-used.ts'
+import { createGrantUses, noteGrantUses } from './oidc/consent/last-used.ts'
 import { lifetimes } from './oidc/lifetimes.ts'
 import { pairwiseSubjects } from './oidc/pairwise.ts'
 import { warnOfMisnamedScopes } from './oidc/permissions/misnamed-scopes.ts'
@@ -48,8 +50,10 @@ export async function serve(config: Config, options: PosternOptions): Promise<Ru
 
   const status: Status = { isStopping: false, watch: undefined }
   const uses = createClientUses({ db, clients: postern.clients, log })
+  const grantUses = createGrantUses({ db, log })
+  const act = createActing({ db, envelope: postern.storage.envelope })
   const refusedRequests = createRefusedRequests({ db, log })
-  const createHandler = handlersOf({ config, options, postern, status, uses, refusedRequests })
+  const createHandler = handlersOf({ config, options, postern, status, act, uses, grantUses, refusedRequests })
   let handler = createHandler()
   const server = await step(`Port ${config.PORT} of ${config.HOST}`, () =>
     listen({
@@ -80,11 +84,12 @@ export async function serve(config: Config, options: PosternOptions): Promise<Ru
   status.watch = watch
   started.defer(() => watch.stop()) // after the last request: it may seal a value, and the watch records the key
   started.defer(async () => {
-    await Promise.all([uses.stop(), refusedRequests.stop()])
+    await Promise.all([uses.stop(), grantUses.stop(), refusedRequests.stop()])
   })
   const jobs = [
     startSweeping({ database, log, auditRetentionSeconds: config.AUDIT_RETENTION_SECONDS }),
     startRemovingClients({ database, log }),
+    startDeletingAccounts({ database, act, log }),
     startRotatingKeys({ keys: postern.keys, log }),
     startDeliveringMail({ database, envelope: storage.envelope, config, compose: postern.compose, log }),
   ]
@@ -113,21 +118,24 @@ function handlersOf({
   options: { log },
   postern,
   status,
+  act,
   uses,
+  grantUses,
   refusedRequests,
 }: {
   config: Config
   options: PosternOptions
   postern: Postern
   status: Status
+  act: Acting
   uses: ReturnType<typeof createClientUses>
+  grantUses: ReturnType<typeof createGrantUses>
   refusedRequests: ReturnType<typeof createRefusedRequests>
 }): () => RequestListener {
   const { database, storage, render, brand } = postern
   const { throttleKey, csrfKey, confirmationKey } = postern.keyring
   const mailLimits = createMailLimits({ db: database.db, throttleKey })
   const acceptPassword = createAcceptPassword({ passwords: postern.passwords, rules: rulesFor(config) })
-  const act = createActing({ db: database.db, envelope: storage.envelope })
   const allowances = createAllowances(config) // new keys do not reset the counts
   const signIn = createBrowserSignIn({
     issuer: config.ISSUER,
@@ -136,6 +144,7 @@ function handlersOf({
   return () => {
     const { provider, keyring } = postern
     noteUses(provider, uses)
+    noteGrantUses(provider, grantUses)
     return createApp({
       db: database.db,
       provider,
@@ -161,6 +170,8 @@ function handlersOf({
       csrf: createCsrf({ issuer: config.ISSUER, key: csrfKey }),
       signIn,
       act,
+      editableClaims: config.EDITABLE_CLAIMS,
+      deletionGraceSeconds: config.DELETION_GRACE_SECONDS,
       envelope: storage.envelope,
       mailLimits,
       confirmationKey,

@@ -1,6 +1,7 @@
 import { createBrand } from '../../src/brand/index.ts'
 import type { ViewName, Views } from '../../src/views/pages/index.ts'
 import { english } from '../../src/views/texts/index.ts'
+import * as accountExamples from './account-page-examples.ts'
 
 /** A brand with everything that a page can show of one, except for a logo. */
 export const fullBrand = createBrand({
@@ -63,7 +64,15 @@ export const examples: Views = {
     offers: { recovery: true, code: true },
   },
   'continue-as': { ...interaction, client, account },
-  account: { csrf: 'token-1', account },
+  account: {
+    ...accountExamples.frame,
+    isVerified: true,
+    details: [{ label: 'name', value: 'Ada Lovelace' }],
+    canEdit: true,
+    sessions: 2,
+    apps: 1,
+  },
+  ...accountExamples.examples,
   'account-email': {
     csrf: 'token-1',
     email: account.email,
@@ -205,7 +214,6 @@ export const variants: { [Name in ViewName]: readonly Partial<Views[Name]>[] } =
     ...keys(english.linkDone.outcomes).map((outcome) => ({ outcome })),
     { next: { href: '/interaction/uid-1', kind: 'sign-in' } },
   ],
-  account: [{ account: { name: '', email: 'ada@example.com' } }],
   'continue-as': [{ account: { name: '', email: 'ada@example.com' } }, { client: stranger }, { client: published }],
   consent: [
     ...keys(english.consent.errors).map((error) => ({ error })),
@@ -289,6 +297,7 @@ export const variants: { [Name in ViewName]: readonly Partial<Views[Name]>[] } =
     { mismatch: { kind: 'protocol', received: 'http', isByProxy: false } },
   ],
   home: [],
+  ...accountExamples.variants,
   mailbox: [{ mails: [] }],
   'mailbox-mail': [],
 }

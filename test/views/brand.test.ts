@@ -18,7 +18,15 @@ test('assets are addressed by a version of their content', () => {
   const page = renderAs(fullBrand, 'home')
   const paths = [...page.matchAll(/"\/assets\/([^?"]+)\?v=([^"]+)"/g)].map(([, name, version]) => [name, version])
   const { files } = fullBrand
-  const own = ['postern.css', 'parts.css', 'consent.css', 'languages.css', 'preferences.css', 'postern.js']
+  const own = [
+    'postern.css',
+    'parts.css',
+    'consent.css',
+    'account.css',
+    'languages.css',
+    'preferences.css',
+    'postern.js',
+  ]
   expect(paths).toEqual([
     ['favicon.svg', files['favicon.svg']?.version],
     ...own.slice(0, -1).map((file) => [file, versionOfAssets()]),

@@ -1,4 +1,6 @@
+import { keepAccount } from '../../oidc/prompts.ts'
 import type { AccountContinue } from './account-continue.ts'
+import type { AccountKeep } from './account-keep.ts'
 import { type AccountSignIn, isUnattainable } from './account-sign-in.ts'
 import type { ConsentDecide } from './consent-decide.ts'
 import type { Handler, Interactions } from './interactions.ts'
@@ -10,12 +12,14 @@ export function interactionShow({
   refusedForms,
   signIn,
   account,
+  keep,
   consent,
 }: {
   interactions: Interactions
   refusedForms: RefusedForms
   signIn: AccountSignIn
   account: AccountContinue
+  keep: AccountKeep
   consent: ConsentDecide
 }): Handler<unknown> {
   return async (ctx, interaction) => {
@@ -26,6 +30,8 @@ export function interactionShow({
       await signIn.show(ctx, interaction, refused)
     } else if (prompt.name === 'consent' && session) {
       await consent.show(ctx, interaction, refused?.page === 'consent' ? refused.error : undefined)
+    } else if (prompt.name === keepAccount && session) {
+      await keep.show(ctx, interaction, session.accountId)
     } else if (prompt.name === 'select_account' && session) {
       await account.show(ctx, interaction, session.accountId)
     } else if (isUnattainable(interaction)) {

@@ -3,6 +3,7 @@ import type { z } from 'zod'
 import { createConsentRequests } from '../../oidc/consent/request.ts'
 import { form } from '../forms.ts'
 import { accountContinue, continueForm } from './account-continue.ts'
+import { accountKeep } from './account-keep.ts'
 import { accountSignIn, signInForm } from './account-sign-in.ts'
 import { accountSwitch } from './account-switch.ts'
 import { codeForm, codeSignIn, linkForm } from './code-sign-in.ts'
@@ -29,8 +30,9 @@ export function interactionRoutes(dependencies: InteractionDependencies): Router
   const code = codeSignIn(shared)
   const signIn = accountSignIn(shared)
   const account = accountContinue({ ...shared, signIn })
+  const keep = accountKeep(shared)
   const consent = consentDecide(shared)
-  const show = interactionShow({ ...shared, signIn, account, consent })
+  const show = interactionShow({ ...shared, signIn, account, keep, consent })
 
   // biome-ignore format: it is a table
   const routes: readonly Route[] = [
@@ -51,6 +53,7 @@ export function interactionRoutes(dependencies: InteractionDependencies): Router
     route('post', '/continue', continueForm, account.submit),
     route('post', '/switch',   ownForm,      accountSwitch({ signIn })),
     route('post', '/abort',    ownForm,      requestAbort(shared)),
+    route('post', '/keep',     ownForm,      keep.submit),
     route('post', '/consent',  consentForm,  consent.submit),
   ]
 

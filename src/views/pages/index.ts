@@ -1,5 +1,10 @@
 import type { AccountPage } from './account.ts'
+import type { AccountActivityPage } from './account-activity.ts'
+import type { AccountAppRemovePage, AccountAppsPage } from './account-apps.ts'
+import type { AccountDataPage, AccountDeletedPage, AccountDeletePage } from './account-data.ts'
 import type { AccountEmailPage } from './account-email.ts'
+import type { AccountProfilePage } from './account-profile.ts'
+import type { AccountSecurityPage } from './account-security.ts'
 import type { ConsentPage } from './consent.ts'
 import type { ContinueAsPage } from './continue-as.ts'
 import type { DeviceCodePage } from './device-code.ts'
@@ -8,6 +13,7 @@ import type { DeviceDonePage } from './device-done.ts'
 import type { ElsewherePage } from './elsewhere.ts'
 import type { ErrorPage } from './error.ts'
 import type { HomePage } from './home.ts'
+import type { KeepAccountPage } from './keep-account.ts'
 import type { MailboxPage, MailPage } from './mailbox.ts'
 import type {
   CodePage,
@@ -43,6 +49,15 @@ export type Views = {
   mailbox: MailboxPage
   'mailbox-mail': MailPage
   account: AccountPage
+  'account-profile': AccountProfilePage
+  'account-security': AccountSecurityPage
+  'account-apps': AccountAppsPage
+  'account-app-remove': AccountAppRemovePage
+  'account-activity': AccountActivityPage
+  'account-data': AccountDataPage
+  'account-delete': AccountDeletePage
+  'account-deleted': AccountDeletedPage
+  'keep-account': KeepAccountPage
   'account-email': AccountEmailPage
   forgot: ForgotPage
   'forgot-sent': ForgotSentPage
@@ -72,6 +87,15 @@ export const viewNames = Object.keys({
   mailbox: true,
   'mailbox-mail': true,
   account: true,
+  'account-profile': true,
+  'account-security': true,
+  'account-apps': true,
+  'account-app-remove': true,
+  'account-activity': true,
+  'account-data': true,
+  'account-delete': true,
+  'account-deleted': true,
+  'keep-account': true,
   'account-email': true,
   forgot: true,
   'forgot-sent': true,
