@@ -3,6 +3,8 @@ import { type Kysely, sql } from 'kysely'
 const statements = [
   // Set while a person has to choose another password before a sign-in continues.
   `alter table password_credentials add column change_required_at timestamptz`,
+  // Finds the hash that is verified for an address without one: that of a random account.
+  `create index password_credentials_random on password_credentials (hashtextextended(account_id, 0))`,
   // The `groups` claim as a column that finds everyone in a group. It is computed from the profile, so that it is also
   // right when the previous release writes the profile.
   `create function account_groups(profile jsonb) returns text[] language sql immutable parallel safe as $$

@@ -1,10 +1,11 @@
-import { decoyHash, type Passwords, TooBusy } from '../crypto/passwords.ts'
+import { type Passwords, TooBusy } from '../crypto/passwords.ts'
 import type { Db } from '../database/schema.ts'
 import type { Secret } from '../secret.ts'
 import * as audit from '../stores/operations/audit.ts'
 import * as throttles from '../stores/operations/throttles.ts'
 import * as accounts from '../stores/people/accounts.ts'
 import { createLimits, knownNetworkSeconds } from './attempts.ts'
+import { createDecoys } from './decoys.ts'
 import { createKnownBrowsers } from './known-browsers.ts'
 
 export type SignInAttempt = {
@@ -45,31 +46,36 @@ export function createSignIn({
 }): SignIn {
   const limitsOf = createLimits(throttleKey)
   const knownBrowsers = createKnownBrowsers(throttleKey)
+  const findDecoy = createDecoys({ db, key: throttleKey })
 
   /**
    * Finds the account that has this password. It takes as long for an account that cannot sign in as for one that can.
    */
   async function verified(
     found: accounts.Credentials | undefined,
-    { email, password, isSuspect }: { email: string; password: string; isSuspect: boolean },
+    { email, password, isSuspect, decoy }: { email: string; password: string; isSuspect: boolean; decoy: string },
   ): Promise<accounts.Credentials | undefined> {
-    const verify = (hash: string) => passwords.verify(hash, password.slice(0, longestPassword), { isSuspect })
+    const verify = (hash: string | undefined) =>
+      passwords.verify(hash ?? decoy, password.slice(0, longestPassword), { isSuspect, isDecoy: hash === undefined })
     const hash = usableHash(found)
-    const { matches, renewed } = await verify(hash ?? decoyHash)
+    const { matches, renewed } = await verify(hash)
     if (!found || hash === undefined || !matches) return undefined
     if (renewed === undefined) return found
     if (await accounts.renewPasswordHash(db, found.account.id, { from: hash, to: renewed })) return found
     // The hash has changed since it was read: somebody signed in at the same moment, or set another password. The new
     // hash decides.
     const latest = await accounts.findCredentials(db, email)
-    const isRight = (await verify(usableHash(latest) ?? decoyHash)).matches
+    const isRight = (await verify(usableHash(latest))).matches
     return isRight && latest?.account.id === found.account.id ? latest : undefined
   }
 
   return async ({ email, password, address, requestId, knownBrowser }) => {
-    const found = password.length <= longestPassword ? await accounts.findCredentials(db, email) : undefined
+    const canonical = accounts.canonicalEmail(email)
+    // Both are found for every attempt, so that the time of the queries reveals nothing either.
+    const [known, decoy] = await Promise.all([accounts.findCredentials(db, email), findDecoy(canonical)])
+    const found = password.length <= longestPassword ? known : undefined
     const { open, blind, knownNetwork, forgivable } = limitsOf({
-      email: accounts.canonicalEmail(email),
+      email: canonical,
       address,
       knownBrowser: found && knownBrowsers.counterOf(knownBrowser, found.account),
     })
@@ -87,7 +93,7 @@ export function createSignIn({
       const candidate = isBlind && !isMarked ? undefined : found
       const event = { accountId: found?.account.id, address, requestId, isByStranger: true }
       const [signedIn] = await Promise.all([
-        verified(candidate, { email, password, isSuspect: isBlind }),
+        verified(candidate, { email, password, isSuspect: isBlind, decoy }),
         // The answer looks as if the password had not been checked. The event is written at the same time, or the time
         // would reveal that it was.
         isBlind && candidate ? audit.append(db, [{ type: 'sign_in.tried', ...event }]) : undefined,

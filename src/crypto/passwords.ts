@@ -12,8 +12,8 @@ const longestQueue = 64 // at some 25 ms each this is under a second of waiting
 const longestForSuspects = 16 // so that throttled networks cannot fill the queue
 
 /**
- * The hash of 32 random bytes that nobody kept. An attempt without a hash is verified against it, so that every refusal
- * takes the same time. It is not secret: nobody knows a matching password, and a match would not sign anybody in.
+ * The hash of 32 random bytes that nobody kept. An attempt is verified against it if no account has a hash, so that every
+ * refusal takes the same time. It is not secret: nobody knows a matching password, and a match would not sign anybody in.
  */
 export const decoyHash =
   '$argon2id$v=19$m=19456,p=1,t=2$1aACgO8BOln1I2lpRO8fBg$3mjcu9JHM0UTXVG/xHbgQftqHN90WLTNscuJmdMAiBc'
@@ -35,8 +35,11 @@ export type Passwords = {
    * TooBusy.
    */
   hash(password: string): Promise<string>
-  /** Checks a password against a hash, for visitors. Throws TooBusy when the queue is full, earlier for suspects. */
-  verify(hashed: string, password: string, options?: { isSuspect?: boolean }): Promise<Verified>
+  /**
+   * Checks a password against a hash, for visitors. A decoy matches nothing. Throws TooBusy when the queue is full, earlier
+   * for suspects.
+   */
+  verify(hashed: string, password: string, options?: { isSuspect?: boolean; isDecoy?: boolean }): Promise<Verified>
 }
 
 /**
@@ -70,7 +73,7 @@ export function createPasswords(): Passwords {
     hash: (password) => inOwnTurn(() => argon2.hash(preparedPassword(password), parameters)),
     // Renewed in the same turn: otherwise it would wait a second time, and a full queue would refuse a correct
     // password.
-    verify: (hashed, password, { isSuspect = false } = {}) =>
+    verify: (hashed, password, { isSuspect = false, isDecoy = false } = {}) =>
       inTurn(
         async () => {
           const stored = passwordHashes.read(hashed)
@@ -80,6 +83,7 @@ export function createPasswords(): Passwords {
           const former = formerForm(password)
           const isKnownAsFormer = !isKnown && former !== undefined && (await stored.matches(former))
           const matches = isKnown || isKnownAsFormer
+          if (isDecoy) return { matches: false, renewed: undefined } // not renewed, which would take more time
           const isOutdated = isKnownAsFormer || (isKnown && !isCurrent(stored, hashed))
           return { matches, renewed: isOutdated ? await argon2.hash(form, parameters) : undefined }
         },

@@ -1,7 +1,9 @@
 import { readdir } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { type Migration, Migrator } from 'kysely/migration'
+import { codeOf, isContention } from './connect.ts'
 import type { Db } from './schema.ts'
+import { untilOurTurn } from './waiting.ts'
 
 const folder = new URL('../../migrations/', import.meta.url)
 
@@ -20,14 +22,22 @@ function migrator(db: Db): Migrator {
 
 /** Applies missing migrations, each once, however many processes try at the same time. Returns the names it applied. */
 export async function migrate(db: Db): Promise<string[]> {
-  const { error, results = [] } = await migrator(db).migrateToLatest()
-  if (error) {
-    const failed = results.find(({ status }) => status === 'Error')
-    if (!failed) throw error
-    throw new Error(`The migration ${failed.migrationName} failed and was rolled back.`, { cause: error })
-  }
-  return results.filter(({ status }) => status === 'Success').map(({ migrationName }) => migrationName)
+  return untilOurTurn(
+    async () => {
+      const { error, results = [] } = await migrator(db).migrateToLatest()
+      const failed = results.find(({ status }) => status === 'Error')
+      if (failed) {
+        throw new Error(`The migration ${failed.migrationName} failed and was rolled back.`, { cause: error })
+      }
+      if (error) throw error
+      return results.filter(({ status }) => status === 'Success').map(({ migrationName }) => migrationName)
+    },
+    // Without a failed migration, the statement that took too long was waiting for the lock.
+    { isWaiting: (error) => isContention(error) || codeOf(error) === statementTimeout },
+  )
 }
+
+const statementTimeout = '57014'
 
 /** Lists the names of migrations that have not been applied yet. */
 export async function pending(db: Db): Promise<string[]> {

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { sql } from 'kysely'
-import { codeOf, isConnectionFailure } from './connect.ts'
+import { codeOf, isConnectionFailure, isContention } from './connect.ts'
 import type { Db } from './schema.ts'
 
 const firstPauseMs = 250
@@ -29,6 +29,41 @@ export async function untilReachable(
       if (!mayCome || Date.now() + pauseMs > giveUpAt) throw error
       onWait(error)
       await sleep(pauseMs, undefined, { signal: signal ?? new AbortController().signal })
+    }
+  }
+}
+
+const longestTurnMs = 10 * 60_000 // others may be creating the tables or keys of a large deployment on a slow machine
+const pauseMs = 100
+
+/**
+ * Repeats work of a start that must wait for other processes, until its turn comes. The time limits of a connection are
+ * for requests, which give up after some seconds. A start has to wait: otherwise one of two processes that start together
+ * would fail because the other is slow.
+ *
+ * @param isWaiting tells whether a failure means that another process has the lock, and that nothing was done.
+ * @throws any other failure; and an explanation if no turn has come after ten minutes.
+ */
+export async function untilOurTurn<T>(
+  work: () => Promise<T>,
+  {
+    isWaiting = isContention,
+    longestMs = longestTurnMs,
+  }: { isWaiting?(error: unknown): boolean; longestMs?: number } = {},
+): Promise<T> {
+  const giveUpAt = Date.now() + longestMs
+  for (;;) {
+    try {
+      return await work()
+    } catch (error) {
+      if (!isWaiting(error)) throw error
+      if (Date.now() > giveUpAt) {
+        throw new Error(
+          'Another process has kept a lock on the database since this one started. Find the process in pg_locks, end it, and start this one again.',
+          { cause: error },
+        )
+      }
+      await sleep(pauseMs)
     }
   }
 }

@@ -110,6 +110,8 @@ export function createApp(dependencies: AppDependencies): ReturnType<Provider['c
     ctx.set('X-Request-Id', ctx.state['requestId'])
     if (isStopping()) ctx.set('Connection', 'close')
     await next()
+    // The process may have begun to stop in the meantime. It would wait for a connection that the client keeps open.
+    if (isStopping()) ctx.set('Connection', 'close')
   })
   provider.use(languagesOfBrowser({ defaultLanguage, isSecure }))
   provider.use(logRequests(log))

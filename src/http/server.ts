@@ -72,17 +72,37 @@ export async function listen({
   return { port: (server.address() as AddressInfo).port, stop: (deadlineMs) => stop(server, deadlineMs) }
 }
 
-function stop(server: Server, deadlineMs: number): Promise<void> {
-  return new Promise((resolve) => {
-    const deadline = setTimeout(() => server.closeAllConnections(), deadlineMs)
-    // Connections that have arrived are accepted first: one that is not accepted yet would be reset, and its request
-    // lost.
-    setImmediate(() => {
-      server.close(() => {
-        clearTimeout(deadline)
-        resolve()
-      })
-      server.closeIdleConnections()
+async function stop(server: Server, deadlineMs: number): Promise<void> {
+  const endsAt = Date.now() + deadlineMs
+  await acceptWaiting(server)
+  await new Promise<void>((resolve) => {
+    const deadline = setTimeout(() => server.closeAllConnections(), endsAt - Date.now())
+    server.close(() => {
+      clearTimeout(deadline)
+      resolve()
     })
+    server.closeIdleConnections()
   })
+}
+
+const longestQueue = 511 // connections that the kernel keeps until they are accepted: the default of Node.js
+
+/**
+ * Accepts the connections that have arrived. One that is not accepted would be reset when the server closes, and its
+ * request lost. In each turn of its event loop, Node.js accepts one connection. After a turn without one, none is left,
+ * and the request on the last one was read.
+ */
+async function acceptWaiting(server: Server): Promise<void> {
+  const turn = () => new Promise((resolve) => setImmediate(resolve))
+  let accepted = 0
+  const count = () => {
+    accepted += 1
+  }
+  await turn() // the rest of this one
+  server.on('connection', count)
+  for (let turns = 0, before = -1; accepted > before && turns <= longestQueue; turns++) {
+    before = accepted
+    await turn()
+  }
+  server.off('connection', count)
 }

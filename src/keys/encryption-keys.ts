@@ -6,7 +6,8 @@ import { findKeyMistake, keyRemedy } from '../config/key-encryption-keys.ts'
 import type { Envelope } from '../crypto/envelope.ts'
 import { isThere, pathsIn, readIfThere } from '../database/embedded/cluster.ts'
 import { assertPossible, createDataDir, unusable } from '../database/embedded/data-dir.ts'
-import type { Db } from '../database/schema.ts'
+import type { Db, Tx } from '../database/schema.ts'
+import { untilOurTurn } from '../database/waiting.ts'
 import { type Secret, secret } from '../secret.ts'
 import * as encryptionKeys from '../stores/keys/encryption-keys.ts'
 import * as keys from '../stores/keys/keys.ts'
@@ -88,7 +89,7 @@ function parse(text: string, { complaint, remedy }: { complaint: string; remedy:
  * @throws Error that names the missing keys, before anything is sealed with another one.
  */
 export async function assertComplete(db: Db, envelope: Envelope): Promise<void> {
-  await db.transaction().execute(async (tx) => {
+  const check = async (tx: Tx) => {
     await locks.take(tx, 'encryption keys')
     const known = new Map((await encryptionKeys.list(tx)).map(({ id, createdAt }) => [id, createdAt]))
     const inUse = (await sealedValues.countByKey(tx, 'keys.sealed')).flatMap(({ keyId }) => keyId ?? [])
@@ -98,7 +99,8 @@ export async function assertComplete(db: Db, envelope: Envelope): Promise<void> 
     // In a database from before keys were noted, values may be sealed with any of them.
     const isFirstNote = known.size === 0 && inUse.length > 0
     await encryptionKeys.add(tx, isFirstNote ? envelope.keyIds : [envelope.sealingKeyId])
-  })
+  }
+  await untilOurTurn(() => db.transaction().execute(check))
 }
 
 /** Checks before a migration that the keys in a database can be opened; `assertComplete` needs the migrated tables. */

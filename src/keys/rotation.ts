@@ -1,6 +1,7 @@
 import type { Config } from '../config/index.ts'
 import type { Envelope } from '../crypto/envelope.ts'
 import type { Db, Tx } from '../database/schema.ts'
+import { untilOurTurn } from '../database/waiting.ts'
 import * as keys from '../stores/keys/keys.ts'
 import * as audit from '../stores/operations/audit.ts'
 import type { KeyService } from './key-service.ts'
@@ -72,7 +73,8 @@ function firstDue(
 }
 
 function isSame(a: Step, b: Step): boolean {
-  return a.kind === b.kind && ('key' in a ? a.key.id : '') === ('key' in b ? b.key.id : '')
+  const keyOf = (step: Step) => ('key' in step ? step.key.id : undefined)
+  return a.kind === b.kind && purposeOf(a) === purposeOf(b) && keyOf(a) === keyOf(b)
 }
 
 /**
@@ -96,22 +98,37 @@ export async function advance(
   return { purpose, kid: next?.id, takes_over_at: (isDone ? now : takesOverAt).toISOString(), is_done: isDone }
 }
 
-/** Adds an active key for each purpose that has none, in whichever process comes first. */
+/**
+ * Adds an active key for each purpose that has none, in whichever process comes first. Several may generate a key for the
+ * same purpose, which may take long, so this happens before the transaction. One of them is stored.
+ */
 export async function makeMissing(dependencies: RotationDependencies, now: Date): Promise<void> {
-  const isMissing = (all: readonly keys.Key[], purpose: string) =>
-    !all.some((key) => key.purpose === purpose && key.state === 'active')
-  const purposes = [...rules(dependencies.config).keys()]
-  const known = await keys.list(dependencies.db)
-  if (!purposes.some((purpose) => isMissing(known, purpose))) return
-  await dependencies.db.transaction().execute(async (tx) => {
-    await keys.lead(tx)
-    const all = await keys.list(tx)
-    for (const purpose of purposes.filter((one) => isMissing(all, one))) {
-      const next = all.find((key) => key.purpose === purpose && keys.isNext(key))
-      const step: Step = next ? { kind: 'activate', key: next } : { kind: 'create', purpose }
-      const made = next ? undefined : await make(purpose, dependencies.keyService)
-      await take(tx, dependencies, { step, made, at: now })
-    }
+  const { config, db, keyService } = dependencies
+  const find = async (on: Db) => missingSteps(await keys.list(on), [...rules(config).keys()])
+  for (let [step] = await find(db); step; [step] = await find(db)) {
+    const missing = step
+    const made = missing.kind === 'create' ? await make(missing.purpose, keyService) : undefined
+    const isTaken = await untilOurTurn(() =>
+      db.transaction().execute(async (tx) => {
+        await keys.lead(tx)
+        const isStillMissing = (await find(tx)).some((one) => isSame(one, missing))
+        if (isStillMissing) await take(tx, dependencies, { step: missing, made, at: now })
+        return isStillMissing
+      }),
+    )
+    // A service that does not allow this keeps a key that nobody uses, which is no reason not to start.
+    if (!isTaken && made?.serviceReference !== undefined)
+      await keyService?.destroy(made.serviceReference).catch(() => {})
+  }
+}
+
+/** Lists a step for each purpose without an active key: its next key takes over, or one is created. */
+function missingSteps(all: readonly keys.Key[], purposes: readonly string[]): Step[] {
+  return purposes.flatMap((purpose): Step[] => {
+    const own = all.filter((key) => key.purpose === purpose)
+    if (own.some(({ state }) => state === 'active')) return []
+    const next = own.find(keys.isNext)
+    return [next ? { kind: 'activate', key: next } : { kind: 'create', purpose }]
   })
 }
 

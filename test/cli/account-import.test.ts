@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createSignIn } from '../../src/authentication/sign-in.ts'
+import { adminToken, call, createAdministrator } from '../support/admin.ts'
 import { postern as run } from '../support/command-line.ts'
 import { operate } from '../support/operator.ts'
 import { startPostern, type TestPostern } from '../support/postern.ts'
@@ -139,6 +140,24 @@ describe('postern account import', () => {
     ])) as { created: number; existing: number }[]
     expect(results.map(({ created, existing }) => created + existing)).toEqual([400, 400])
     expect(results.reduce((sum, { created }) => sum + created, 0)).toBe(400)
+  })
+
+  test('is also an operation of the admin API, for up to a thousand accounts and two megabytes', async () => {
+    const bearer = await adminToken(postern, await createAdministrator(postern))
+    const post = (accounts: unknown[]) =>
+      call(postern, '/accounts/import', { method: 'POST', bearer, body: { accounts } })
+    const wide = people(8_000, 8_999).map((person) => ({ ...person, claims: { nickname: 'x'.repeat(1_000) } }))
+    const { status, json } = await post([...wide, { email: 'nobody' }])
+    expect([status, json]).toEqual([
+      200,
+      {
+        created: 999,
+        existing: 0,
+        rejected: [{ index: 999, field: 'email', message: expect.stringContaining('must be') }],
+      },
+    ])
+    expect((await post(people(9_000, 10_001))).status).toBe(422)
+    expect((await post(wide.map((person) => ({ ...person, name: 'x'.repeat(1_500) })))).status).toBe(413)
   })
 
   test('refuses a file that it cannot read, and options that mean nothing', async () => {

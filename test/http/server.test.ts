@@ -61,3 +61,29 @@ test('an answer may take longer than the time limit of a request', async () => {
   expect(answer).toMatch(/^HTTP\/1\.1 200 .*answered/s)
   expect(afterMs).toBeGreaterThan(2 * requestTimeoutMs - 100)
 })
+
+describe('a server that stops', () => {
+  test('answers every request that has arrived, even if its connection is not accepted yet', async () => {
+    const stopping = await listen({
+      handler: (_req, res) => res.writeHead(200, { connection: 'close' }).end('answered'),
+      refuse: (_req, res, { status, reason }) => res.writeHead(status).end(reason),
+      issuer: 'http://localhost',
+      trustedProxies: [],
+      host: '127.0.0.1',
+      port: 0,
+      maxConnections: 100,
+    })
+    // The kernel completes these connections, but this process does not turn to them before it stops the server.
+    const answers = Array.from({ length: 40 }, async () => {
+      const socket = connect(stopping.port, '127.0.0.1').setEncoding('latin1')
+      socket.write(`GET / HTTP/1.1\r\n${head}\r\n`)
+      const chunks: string[] = []
+      for await (const chunk of socket) chunks.push(String(chunk))
+      return chunks.join('').slice(0, 15)
+    })
+    await new Promise((resolve) => process.nextTick(resolve)) // Node.js connects in the next tick
+    const stopped = stopping.stop(requestTimeoutMs)
+    expect(await Promise.all(answers)).toEqual(Array(40).fill('HTTP/1.1 200 OK'))
+    await stopped
+  })
+})

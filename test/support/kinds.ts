@@ -18,6 +18,7 @@ export const quick = [
   'test/authentication/{devices,networks}.test.ts',
   'test/bounded-map.test.ts',
   'test/brand/*.test.ts',
+  'test/cli/switches.test.ts',
   'test/config.test.ts',
   'test/crypto/*.test.ts',
   'test/egress/{addresses,backoff,destinations}.test.ts',

@@ -1,5 +1,6 @@
 import { randomId } from '../../crypto/digests.ts'
 import type { Db } from '../../database/schema.ts'
+import { untilOurTurn } from '../../database/waiting.ts'
 import * as builtIn from '../../stores/clients/built-in.ts'
 import { routes } from '../endpoints.ts'
 
@@ -23,7 +24,7 @@ export async function registerAccountPages(db: Db, issuer: string): Promise<void
     scope: 'openid',
     first_party: true,
   }
-  await db.transaction().execute((tx) => builtIn.save(tx, builtIn.accountPagesId, metadata))
+  await untilOurTurn(() => db.transaction().execute((tx) => builtIn.save(tx, builtIn.accountPagesId, metadata)))
 }
 
 /**

@@ -20,7 +20,7 @@ clients:
   )
   const secret = () => `${canaries.plant('secret given at standard input')}\n`
   const imported = join(folder, 'accounts.ndjson')
-  await writeFile(imported, `{"email": "${marker}-imported@example.com"}\n${canaries.plant('line that is not JSON')}\n`)
+  await writeFile(imported, `{"email": "${marker}-imported@example.com"}\n`)
   return [
     { args: ['account', 'create', '--email', email], input: secret() },
     ['account', 'invite', `${marker}-invited@example.com`, '--groups', marker],
@@ -92,6 +92,11 @@ export async function unfit(canaries: Canaries, folder: string): Promise<string[
     await writeFile(path, `version: 1\nclients:\n  web:\n    policy: administrator\n    client_secret: ${value}\n`)
     return ['apply', '-f', path]
   }
+  const imported = async (line: string) => {
+    const path = join(folder, `${randomBytes(6).toString('hex')}.ndjson`)
+    await writeFile(path, line)
+    return path
+  }
   // These are typed by someone who does not know that YAML gives them a meaning.
   const unquoted = ['', '*', '!', '|', '@', '"', '{ ', '"x" ', '&a *', '%', '- '].map(
     (prefix) => `${prefix}${secret()}`,
@@ -109,6 +114,9 @@ export async function unfit(canaries: Canaries, folder: string): Promise<string[
     ['account', 'create', '--email', 'a@example.com', '--password', secret(), '--password', secret()],
     ['account', 'create', '--email', 'a@example.com', '--password', secret().slice(0, 7)],
     ['account', 'create', '--email', 'a@example.com', '--password', secret(), '--claims', `{"a": ${secret()}}`],
+    ['account', 'import', await imported(`{"email": "${secret()}`)],
+    ['account', 'import', await imported(`{"email": "a@example.com", "password_hash": "${secret()}"}`)],
+    ['account', 'import', await imported(`{"email": "${secret()}", "password": "${secret()}"}`)],
     ['account', 'set-password', 'ada@example.com', '--password'],
     ['account', 'set-password', 'ada@example.com', '--password', `-${secret()}`],
     ['client', 'set-secret', 'nobody', '--client-secret', secret()],
