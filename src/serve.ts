@@ -126,7 +126,11 @@ function handlersOf({
   const { database, storage, render, brand } = postern
   const { throttleKey, csrfKey, confirmationKey } = postern.keyring
   const mailLimits = createMailLimits({ db: database.db, throttleKey })
-  const acceptPassword = createAcceptPassword({ passwords: postern.passwords, rules: rulesFor(config) })
+  const acceptPassword = createAcceptPassword({
+    db: database.db,
+    passwords: postern.passwords,
+    rules: rulesFor(config),
+  })
   const act = createActing({ db: database.db, envelope: storage.envelope })
   const allowances = createAllowances(config) // new keys do not reset the counts
   const signIn = createBrowserSignIn({

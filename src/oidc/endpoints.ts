@@ -95,6 +95,7 @@ const table: Readonly<Record<string, Row>> = {
   [`${interaction}/sign-in`]:            form,
   [`${interaction}/sign-up`]:            { ...page, methods: 'GET POST', isOfInteraction: true, hasSecret: true },
   [`${interaction}/sign-up/code`]:       { ...page, methods: 'GET POST', isOfInteraction: true, hasSecret: true },
+  [`${interaction}/password`]:           formPage,
   [`${interaction}/recover`]:            form,
   [`${interaction}/forgot`]:             formPage,
   [`${interaction}/forgot-sent`]:        { ...formPage, methods: 'GET' },

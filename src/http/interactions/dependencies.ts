@@ -1,5 +1,6 @@
 import type Provider from 'oidc-provider'
 import type { Acting } from '../../accounts/acting.ts'
+import type { AcceptPassword } from '../../accounts/new-passwords.ts'
 import type { MailLimits } from '../../authentication/mail-limits.ts'
 import type { Db } from '../../database/schema.ts'
 import type { ResourceServers } from '../../oidc/permissions/resource-servers.ts'
@@ -22,6 +23,8 @@ export type InteractionDependencies = {
   interactionLifetimeSeconds: number
   act: Acting
   mailLimits: MailLimits
+  acceptPassword: AcceptPassword
+  passwordMinLength: number
   confirmationKey: Secret<Buffer>
   /** The ways on from the sign-in page for a person without their password. */
   offers: SignInOffers

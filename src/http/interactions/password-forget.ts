@@ -11,8 +11,8 @@ import { canonicalEmail } from '../../stores/people/accounts.ts'
 import type { Render } from '../../views/render.ts'
 import { byPerson } from '../by-person.ts'
 import { type Handler, type Interactions, ownForm } from './interactions.ts'
-import type { RefusedForms } from './refused-forms.ts'
-import type { TypedAddresses } from './typed-addresses.ts'
+import type { Kept } from './kept.ts'
+import { longestEmail, type RefusedForms } from './refused-forms.ts'
 
 export const addressForm = ownForm.extend({ email: z.string().default('') })
 
@@ -38,7 +38,7 @@ export function passwordForget({
   render: Render
   interactions: Interactions
   refusedForms: RefusedForms
-  typedAddresses: TypedAddresses
+  typedAddresses: Kept<string>
   mailLimits: MailLimits
 }): PasswordForget {
   const lead = (ctx: Context, { uid }: Interaction, page: 'forgot' | 'forgot-sent') => {
@@ -48,7 +48,7 @@ export function passwordForget({
 
   return {
     async open(ctx, interaction, { email }) {
-      typedAddresses.keep(ctx, interaction.uid, email)
+      typedAddresses.keep(ctx, interaction.uid, email.slice(0, longestEmail))
       lead(ctx, interaction, 'forgot')
     },
 
@@ -58,13 +58,13 @@ export function passwordForget({
       if (error) ctx.status = 400
       ctx.body = render(readerOf(ctx), 'forgot', {
         ...interactions.hiddenFields(interaction),
-        email: typedAddresses.read(ctx, interaction.uid),
+        email: typedAddresses.read(ctx, interaction.uid) ?? '',
         error,
       })
     },
 
     async submit(ctx, interaction, { email }) {
-      typedAddresses.keep(ctx, interaction.uid, email)
+      typedAddresses.keep(ctx, interaction.uid, email.slice(0, longestEmail))
       if (!emailAddress.safeParse(email.trim()).success) {
         refusedForms.leadBack(ctx, interaction.uid, { page: 'forgot', error: 'no-address' })
         return

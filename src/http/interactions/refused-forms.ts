@@ -1,6 +1,6 @@
 import type { Context } from 'koa'
 import type { ConsentError } from '../../views/pages/consent.ts'
-import type { CodeError, ForgotError } from '../../views/pages/recovery.ts'
+import type { CodeError, ForgotError, NewPasswordError } from '../../views/pages/recovery.ts'
 import type { SignInError } from '../../views/pages/sign-in.ts'
 
 /** The reason why a form of an interaction was rejected, with the input that its page shows again. */
@@ -9,6 +9,7 @@ export type RefusedForm =
   | { page: 'consent'; error: ConsentError }
   | { page: 'forgot'; error: ForgotError }
   | { page: 'code'; error: CodeError }
+  | { page: 'password'; error: NewPasswordError }
 
 export type RefusedForms = {
   /**
@@ -25,7 +26,13 @@ export type RefusedForms = {
 export const longestEmail = 320
 
 /** Where the page of each form is, below the interaction. */
-const pathWithin: Record<RefusedForm['page'], string> = { 'sign-in': '', consent: '', forgot: '/forgot', code: '/code' }
+const pathWithin: Record<RefusedForm['page'], string> = {
+  'sign-in': '',
+  consent: '',
+  forgot: '/forgot',
+  code: '/code',
+  password: '/password',
+}
 
 const keptSeconds = 60 // from the redirect until the page is requested
 

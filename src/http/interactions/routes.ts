@@ -10,10 +10,11 @@ import { consentDecide, consentForm } from './consent-decide.ts'
 import type { InteractionDependencies } from './dependencies.ts'
 import { interactionShow } from './interaction-show.ts'
 import { createInteractions, type Handler, type Interactions, ownForm } from './interactions.ts'
+import { createKept } from './kept.ts'
 import { addressForm, passwordForget } from './password-forget.ts'
+import { passwordReplace, replaceForm, type Waiting, waitingSeconds } from './password-replace.ts'
 import { createRefusedForms } from './refused-forms.ts'
 import { requestAbort } from './request-abort.ts'
-import { createTypedAddresses } from './typed-addresses.ts'
 
 /** Serves the pages between an authorization request and its answer: signing in, choosing an account, consenting. */
 export function interactionRoutes(dependencies: InteractionDependencies): Router {
@@ -23,11 +24,16 @@ export function interactionRoutes(dependencies: InteractionDependencies): Router
     interactions: createInteractions(dependencies),
     consentRequests: createConsentRequests(dependencies),
     refusedForms: createRefusedForms({ isSecure }),
-    typedAddresses: createTypedAddresses({ isSecure, lifetimeSeconds: dependencies.interactionLifetimeSeconds }),
+    typedAddresses: createKept<string>('address', {
+      isSecure,
+      lifetimeSeconds: dependencies.interactionLifetimeSeconds,
+    }),
+    waiting: createKept<Waiting>('waiting', { isSecure, lifetimeSeconds: waitingSeconds }),
   }
   const forget = passwordForget(shared)
   const code = codeSignIn(shared)
-  const signIn = accountSignIn(shared)
+  const replace = passwordReplace(shared)
+  const signIn = accountSignIn({ ...shared, replace })
   const account = accountContinue({ ...shared, signIn })
   const consent = consentDecide(shared)
   const show = interactionShow({ ...shared, signIn, account, consent })
@@ -36,6 +42,8 @@ export function interactionRoutes(dependencies: InteractionDependencies): Router
   const routes: readonly Route[] = [
     route('get',  '/',         undefined,    show),
     route('post', '/sign-in',  signInForm,   signIn.submit),
+    route('get',  '/password', undefined,    replace.show),
+    route('post', '/password', replaceForm,  replace.submit),
     ...(dependencies.offers.recovery ? [
       route('post', '/recover',     addressForm, forget.open),
       route('get',  '/forgot',      undefined,   forget.show),

@@ -1,9 +1,10 @@
+import * as oidc from 'openid-client'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { ClientMetadata } from '../../../src/stores/clients/clients.ts'
 import { mailsTo, mailTo } from '../../support/mailbox.ts'
 import { administer, press, send } from '../../support/people.ts'
 import { startPostern, type TestPostern } from '../../support/postern.ts'
-import { authorize, discover, exchange } from '../../support/relying-party.ts'
+import { beginLogin, completeLogin, discover } from '../../support/relying-party.ts'
 import { createVisitor, type Page, type Visitor } from '../../support/visitor.ts'
 
 const email = 'ada@example.com'
@@ -107,11 +108,17 @@ describe('a code by mail', () => {
     expect((await visitor.get(link)).body).not.toContain('<form class="stack"')
   })
 
-  test('has the values of its kind in the ID token, below those of a password', async () => {
+  test('has its own acr and amr in the ID token, the acr below that of a password', async () => {
     const config = await discover(postern, client)
-    expect(config.serverMetadata()['acr_values_supported']).toContain(
-      'urn:oasis:names:tc:SAML:2.0:ac:classes:unspecified',
-    )
+    const mailed = 'urn:oasis:names:tc:SAML:2.0:ac:classes:unspecified'
+    expect(config.serverMetadata()['acr_values_supported']).toContain(mailed)
+    const { page, visitor, verifier, nonce, state } = await beginLogin(config, { issuer: postern.issuer })
+    const form = await press(visitor, page, 'send-code', email)
+    const consent = await visitor.submit(form, '/code', { code: (await mailTo(postern, email)).code })
+    const callback = await completeLogin({ page: consent, visitor }, email)
+    const checks = { pkceCodeVerifier: verifier, expectedNonce: nonce, expectedState: state }
+    const tokens = await oidc.authorizationCodeGrant(config, callback, checks)
+    expect(tokens.claims()).toMatchObject({ acr: mailed, amr: ['otp'], sub: accountId })
   })
 })
 
