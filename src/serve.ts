@@ -1,12 +1,14 @@
 import type { RequestListener } from 'node:http'
-import { createActing } from './accounts/acting.ts'
-import { createAcceptPassword } from './accounts/new-passwords.ts'
+import { type Acting, createActing } from './accounts/acting.ts'
+import { createAcceptAnother, createAcceptPassword } from './accounts/new-passwords.ts'
 import { rulesFor } from './accounts/password.ts'
 import { operations } from './admin/operations/index.ts'
 import { assemble, type Postern, type PosternOptions } from './assemble/index.ts'
 import { version } from './assemble/version.ts'
 import { createMailLimits } from './authentication/mail-limits.ts'
+import { createProofOfWork } from './authentication/proof-of-work.ts'
 import { createSignIn } from './authentication/sign-in.ts'
+import { createSignUpLimits } from './authentication/sign-up-limits.ts'
 import type { Config } from './config/index.ts'
 import { lockIssuer } from './database/issuer-lock.ts'
 import { createAllowances } from './http/allowances.ts'
@@ -16,6 +18,7 @@ import { createBrowserSignIn } from './http/interactions/browser-sign-in.ts'
 import { createEarlyRefusals } from './http/refused-early.ts'
 import { createRefusedRequests } from './http/refused-requests.ts'
 import { listen } from './http/server.ts'
+import { startDeletingAccounts } from './jobs/account-deletion.ts'
 import { startRemovingClients } from './jobs/client-removal.ts'
 import { startRotatingKeys } from './jobs/key-rotation.ts'
 import { startDeliveringMail } from './jobs/mail-delivery.ts'
@@ -26,6 +29,7 @@ import { unseen } from './log/progress.ts'
 import { hasMailbox } from './mail/mailbox.ts'
 import { registerAccountPages } from './oidc/clients/account-pages.ts'
 import { createClientUses, noteUses } from './oidc/clients/last-used.ts'
+import { createGrantUses, noteGrantUses } from './oidc/consent/last-used.ts'
 import { lifetimes } from './oidc/lifetimes.ts'
 import { pairwiseSubjects } from './oidc/pairwise.ts'
 import { warnOfMisnamedScopes } from './oidc/permissions/misnamed-scopes.ts'
@@ -48,8 +52,10 @@ export async function serve(config: Config, options: PosternOptions): Promise<Ru
 
   const status: Status = { isStopping: false, watch: undefined }
   const uses = createClientUses({ db, clients: postern.clients, log })
+  const grantUses = createGrantUses({ db, log })
+  const act = createActing({ db, envelope: postern.storage.envelope })
   const refusedRequests = createRefusedRequests({ db, log })
-  const createHandler = handlersOf({ config, options, postern, status, uses, refusedRequests })
+  const createHandler = handlersOf({ config, options, postern, status, act, uses, grantUses, refusedRequests })
   let handler = createHandler()
   const server = await step(`Port ${config.PORT} of ${config.HOST}`, () =>
     listen({
@@ -80,11 +86,12 @@ export async function serve(config: Config, options: PosternOptions): Promise<Ru
   status.watch = watch
   started.defer(() => watch.stop()) // after the last request: it may seal a value, and the watch records the key
   started.defer(async () => {
-    await Promise.all([uses.stop(), refusedRequests.stop()])
+    await Promise.all([uses.stop(), grantUses.stop(), refusedRequests.stop()])
   })
   const jobs = [
     startSweeping({ database, log, auditRetentionSeconds: config.AUDIT_RETENTION_SECONDS }),
     startRemovingClients({ database, log }),
+    startDeletingAccounts({ database, act, log }),
     startRotatingKeys({ keys: postern.keys, log }),
     startDeliveringMail({ database, envelope: storage.envelope, config, compose: postern.compose, log }),
   ]
@@ -113,33 +120,47 @@ function handlersOf({
   options: { log },
   postern,
   status,
+  act,
   uses,
+  grantUses,
   refusedRequests,
 }: {
   config: Config
   options: PosternOptions
   postern: Postern
   status: Status
+  act: Acting
   uses: ReturnType<typeof createClientUses>
+  grantUses: ReturnType<typeof createGrantUses>
   refusedRequests: ReturnType<typeof createRefusedRequests>
 }): () => RequestListener {
   const { database, storage, render, brand } = postern
   const { throttleKey, csrfKey, confirmationKey } = postern.keyring
   const mailLimits = createMailLimits({ db: database.db, throttleKey })
-  const acceptPassword = createAcceptPassword({
-    db: database.db,
-    passwords: postern.passwords,
-    rules: rulesFor(config),
-  })
-  const act = createActing({ db: database.db, envelope: storage.envelope })
+  const { passwords } = postern
+  const acceptPassword = createAcceptPassword({ passwords, rules: rulesFor(config) })
+  const acceptAnother = createAcceptAnother({ db: database.db, passwords, acceptPassword })
   const allowances = createAllowances(config) // new keys do not reset the counts
   const signIn = createBrowserSignIn({
     issuer: config.ISSUER,
     signIn: createSignIn({ db: database.db, passwords: postern.passwords, throttleKey }),
   })
+  const signUp = {
+    rules: {
+      mode: config.SIGN_UP,
+      allowed: config.SIGN_UP_ALLOWED_DOMAINS,
+      refused: config.SIGN_UP_REFUSED_DOMAINS,
+    },
+    passwordRules: rulesFor(config),
+    termsVersion: config.TERMS_VERSION,
+    brand: postern.brand,
+    limits: createSignUpLimits({ db: database.db, throttleKey, perNetwork: config.SIGN_UPS_PER_NETWORK_PER_HOUR }),
+    proofs: createProofOfWork({ db: database.db, key: throttleKey }),
+  }
   return () => {
     const { provider, keyring } = postern
     noteUses(provider, uses)
+    noteGrantUses(provider, grantUses)
     return createApp({
       db: database.db,
       provider,
@@ -164,13 +185,21 @@ function handlersOf({
         : undefined,
       csrf: createCsrf({ issuer: config.ISSUER, key: csrfKey }),
       signIn,
+      signUp,
       act,
+      editableClaims: config.EDITABLE_CLAIMS,
+      deletionGraceSeconds: config.DELETION_GRACE_SECONDS,
       envelope: storage.envelope,
       mailLimits,
       confirmationKey,
       acceptPassword,
+      acceptAnother,
       passwordMinLength: config.PASSWORD_MIN_LENGTH,
-      offers: { recovery: config.PASSWORD_RECOVERY, code: config.SIGN_IN_BY_CODE },
+      offers: {
+        recovery: config.PASSWORD_RECOVERY,
+        code: config.SIGN_IN_BY_CODE,
+        signUp: config.SIGN_UP === 'open',
+      },
       resourceServers: postern.resourceServers,
       findStoppedSignIn: postern.findStoppedSignIn,
       grantLifetimeSeconds: lifetimes(config).grant,

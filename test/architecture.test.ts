@@ -85,6 +85,7 @@ const decidedByTheStatement: Record<string, string> = {
   'protocol/artifacts.update': 'the payload must be the one that was read',
   'clients/lifetimes.noteUse': 'writes the time, and reads the rest in the same statement',
   'protocol/grants.extend': 'writes the time, and leaves what is granted unchanged',
+  'protocol/grants.noteUse': 'writes the time, and leaves what is granted unchanged',
   'keys/keys.setPublicJwk': 'the public part of a key never changes',
   'clients/registration-tokens.revoke': 'writes the time',
   'operations/throttles.mark': 'writes the time',

@@ -14,9 +14,13 @@ export async function enable({ tx, record }: AuditedTx, accountId: string): Prom
   record({ type: 'account.enabled', accountId })
 }
 
-/** Revokes a grant with everything issued under it. Returns `false` if the grant does not exist. */
-export async function revokeGrant({ tx, record }: AuditedTx, grantId: string): Promise<boolean> {
-  const revoked = await grants.destroy(tx, grantId)
+/**
+ * Revokes a grant with everything issued under it. Returns `false` if the grant does not exist.
+ *
+ * @param ofAccount - The account that the grant must belong to, if an account asks for it.
+ */
+export async function revokeGrant({ tx, record }: AuditedTx, grantId: string, ofAccount?: string): Promise<boolean> {
+  const revoked = await grants.destroy(tx, grantId, ofAccount)
   if (!revoked) return false
   record({ type: 'grant.revoked', grantId, accountId: revoked.accountId, clientId: revoked.clientId })
   return true

@@ -10,8 +10,11 @@ export type AccountTx = audit.AuditedTx & { envelope: Envelope; mail: SendLetter
 /** The origin of a change that a person makes to their own account. */
 export type ByPerson = { requestId: string; address: string }
 
+/** The origin of a change that is due: no person makes it. */
+export type BySystem = { actor: 'system' }
+
 /** Runs one change to an account. The change, its audit events and its mail are stored together, or none of them is. */
-export type Acting = <T>(by: ByPerson, change: (context: AccountTx) => Promise<T>) => Promise<T>
+export type Acting = <T>(by: ByPerson | BySystem, change: (context: AccountTx) => Promise<T>) => Promise<T>
 
 /** Creates the function that runs what people do to their own accounts. */
 export function createActing({ db, envelope }: { db: Db; envelope: Envelope }): Acting {

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { maskDatabaseUrl } from './database-url.ts'
 import { isMailbox } from './mailboxes.ts'
 import { inPlainWords } from './plain-words.ts'
+import { accountPageSettings } from './settings/account-pages.ts'
 import { accountMistakes, accountSettings } from './settings/accounts.ts'
 import { auditSettings } from './settings/audit.ts'
 import { brandMistakes, brandSettings } from './settings/brand.ts'
@@ -28,6 +29,7 @@ export const settingGroups = {
   Lifetimes: lifetimeSettings,
   Protocol: protocolSettings,
   Accounts: accountSettings,
+  'Account pages': accountPageSettings,
   Registration: registrationSettings,
   Mail: mailSettings,
   Limits: limitSettings,
@@ -46,6 +48,7 @@ export const environment = z
     ...lifetimeSettings,
     ...protocolSettings,
     ...accountSettings,
+    ...accountPageSettings,
     ...registrationSettings,
     ...mailSettings,
     ...limitSettings,

@@ -6,6 +6,9 @@ import { current } from './request/work.ts'
 
 export type Prompts = interactionPolicy.DefaultPolicy
 
+/** The prompt for a person whose account is to be deleted. Nothing is issued before they keep it. */
+export const keepAccount = 'keep_account'
+
 /** The reason of the login prompt for a person whose sign-in ended before they returned from the form. */
 export const signInEnded = 'sign_in_ended'
 
@@ -17,6 +20,7 @@ export function policy(pairwiseSubject: PairwiseSubject, { canSignUp }: { canSig
   if (canSignUp) prompts.add(new interactionPolicy.Prompt({ name: 'create', requestable: true }), 0)
   requireHintedPerson(prompts, pairwiseSubject)
   explainEndedSignIns(prompts)
+  askToKeepAccount(prompts)
   askAgainForRequiredScopes(prompts)
   return prompts
 }
@@ -42,6 +46,16 @@ function requireHintedPerson(prompts: Prompts, pairwiseSubject: PairwiseSubject)
   }
   checks.remove(reason)
   checks.add(new interactionPolicy.Check(reason, description, error, isSomebodyElse))
+}
+
+/** Asks a person whose account is to be deleted whether they keep it, after they signed in and before anything else. */
+function askToKeepAccount(prompts: Prompts): void {
+  const isToBeDeleted = ({ oidc }: KoaContextWithOIDC) => {
+    const { accountId } = oidc.session ?? {}
+    return accountId !== undefined && current()?.reads.accounts.get(accountId)?.deletionAt !== undefined
+  }
+  const check = new interactionPolicy.Check('deletion_scheduled', 'the account is to be deleted', isToBeDeleted)
+  prompts.add(new interactionPolicy.Prompt({ name: keepAccount, requestable: false }, check), 2)
 }
 
 /** Makes the sign-in page say why the sign-in that was just made does not count. */

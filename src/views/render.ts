@@ -1,7 +1,7 @@
 import nunjucks from 'nunjucks'
 import { type CurrentBrand, createBrand } from '../brand/index.ts'
 import { allLanguages, type Language, languages } from '../languages/index.ts'
-import { integrityOfScript, templates, versionOfAssets } from './assets.ts'
+import { integrityOf, scripts, templates, versionOfAssets } from './assets.ts'
 import { createFilters } from './filters.ts'
 import { type ViewName, type Views, viewNames } from './pages/index.ts'
 import { named, type Texts, texts as translations } from './texts/index.ts'
@@ -29,7 +29,7 @@ export function createViews({
     throwOnUndefined: true,
   })
   environment.addGlobal('assetsVersion', assetsVersion)
-  environment.addGlobal('scriptIntegrity', integrityOfScript())
+  environment.addGlobal('integrity', Object.fromEntries(scripts.map((name) => [name, integrityOf(name)])))
   environment.addGlobal('languages', allLanguages)
   let spoken = wordsFor(currentBrand().name)
 

@@ -135,6 +135,11 @@ export async function createTour({ issuer, password, ...site }: Site): Promise<T
       await visit('sign-in-error', page)
       await signIn(page)
       await visit('consent', page)
+      const consentUrl = page.url()
+      const unknown = await site.createClient({ client_name: 'Field Notes', redirect_uris: [`${app}/cb`] })
+      await page.goto(authorize({ client_id: unknown.client_id })) // nothing has been shared with it yet
+      await visit('consent-one', page)
+      await page.goto(consentUrl)
       await press('Allow')
       await page.waitForURL(`${app}/**`)
 
@@ -146,8 +151,6 @@ export async function createTour({ issuer, password, ...site }: Site): Promise<T
       await page.goto(authorizeAssistant('desktop', 'http://127.0.0.1:33418/callback'))
       await visit('consent-document-on-device', page)
 
-      await page.goto(authorize({ prompt: 'consent' }))
-      await visit('consent-one', page)
       const all = Array.from({ length: 8 }, (_, index) => `calendar-${index}`).join(' ')
       await page.goto(authorize({ scope: all, prompt: 'consent', resource: calendars }))
       await visit('consent-many', page)

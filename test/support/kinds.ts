@@ -27,7 +27,7 @@ export const quick = [
   'test/http/server.test.ts',
   'test/languages/*.test.ts',
   'test/log/lines.test.ts',
-  'test/mail/message.test.ts',
+  'test/mail/{message,transport}.test.ts',
   'test/oidc/consent/decision.test.ts',
   'test/oidc/tokens/external-keys.test.ts',
   'test/registration/{documents,names,policy,redirect-uris,reductions,rules,software-statements}.test.ts',
@@ -42,7 +42,7 @@ export const drills = [
   'test/concurrency/*.test.ts',
   'test/database/embedded.test.ts',
   'test/deployment/{backup,embedded-backup,package,replicas}.test.ts',
-  'test/faults/{key-rotation,kill,outage}.test.ts',
+  'test/faults/{key-rotation,kill,mail,outage}.test.ts',
   'test/guarantees/still-true.test.ts',
   'test/http/administration-in-a-storm.test.ts',
 ]

@@ -39,8 +39,9 @@ export const answer = (responseCode: number, message: string): Error =>
 /** Starts a mail server on loopback. */
 export async function startMailServer({
   port = 0,
+  host = '127.0.0.1',
   ...options
-}: SMTPServerOptions & { port?: number } = {}): Promise<MailServer> {
+}: SMTPServerOptions & { port?: number; host?: string } = {}): Promise<MailServer> {
   const mails: ReceivedMail[] = []
   const waiting: (() => void)[] = []
   const behaviour: MailServerBehaviour = {}
@@ -85,10 +86,10 @@ export async function startMailServer({
     sockets.set(key, socket)
     socket.once('close', () => sockets.delete(key))
   })
-  await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', () => resolve()))
+  await new Promise<void>((resolve) => server.listen(port, host, () => resolve()))
   const { port: own } = server.server.address() as AddressInfo
   return {
-    url: `smtp://127.0.0.1:${own}`,
+    url: `smtp://${host}:${own}`,
     port: own,
     mails,
     behaviour,

@@ -1,6 +1,7 @@
 import { createBrand } from '../../src/brand/index.ts'
 import type { ViewName, Views } from '../../src/views/pages/index.ts'
 import { english } from '../../src/views/texts/index.ts'
+import * as accountExamples from './account-page-examples.ts'
 
 /** A brand with everything that a page can show of one, except for a logo. */
 export const fullBrand = createBrand({
@@ -49,7 +50,7 @@ export const onlyScript = `<script>document.querySelector('form').submit()</scri
 /** Returns a page without the script that every page loads from a file, and without the one of the page that submits itself. */
 export const withoutOwnScripts = (page: string): string =>
   page
-    .replace(/<script src="\/assets\/postern\.js[^"]*" type="module" integrity="[^"]*"><\/script>/, '')
+    .replace(/<script src="\/assets\/(postern|proof)\.js[^"]*" type="module" integrity="[^"]*"><\/script>/g, '')
     .replace(onlyScript, '')
 
 export const examples: Views = {
@@ -60,10 +61,30 @@ export const examples: Views = {
     error: undefined,
     retryAfterSeconds: undefined,
     reason: undefined,
-    offers: { recovery: true, code: true },
+    offers: { recovery: true, code: true, signUp: true },
   },
+  'sign-up': {
+    ...interaction,
+    client,
+    email: '',
+    name: '',
+    minLength: 8,
+    termsUrl: undefined,
+    challenge: undefined,
+    patienceSeconds: 60,
+    error: undefined,
+  },
+  'sign-up-code': { ...interaction, email: 'ada@example.com', error: undefined },
   'continue-as': { ...interaction, client, account },
-  account: { csrf: 'token-1', account },
+  account: {
+    ...accountExamples.frame,
+    isVerified: true,
+    details: [{ label: 'name', value: 'Ada Lovelace' }],
+    canEdit: true,
+    sessions: 2,
+    apps: 1,
+  },
+  ...accountExamples.examples,
   'account-email': {
     csrf: 'token-1',
     email: account.email,
@@ -174,7 +195,7 @@ export const variants: { [Name in ViewName]: readonly Partial<Views[Name]>[] } =
     { client: { ...published, host: '127.0.0.1:33418' } },
     { client: stranger },
     { client: { ...stranger, host: 'com.example.app:' } },
-    { offers: { recovery: false, code: false } },
+    { offers: { recovery: false, code: false, signUp: false } },
   ],
   'account-email': [
     ...keys(english.accountEmail.errors).map((error) => ({ error, typed: 'ada@' })),
@@ -205,7 +226,13 @@ export const variants: { [Name in ViewName]: readonly Partial<Views[Name]>[] } =
     ...keys(english.linkDone.outcomes).map((outcome) => ({ outcome })),
     { next: { href: '/interaction/uid-1', kind: 'sign-in' } },
   ],
-  account: [{ account: { name: '', email: 'ada@example.com' } }],
+  'sign-up': [
+    ...keys(english.signUp.errors).map((error) => ({ error, email: 'ada@example.com', name: 'Ada' })),
+    { termsUrl: 'https://example.com/terms' },
+    { termsUrl: 'https://example.com/terms', error: 'terms' },
+    { challenge: '18.1.abc.def' },
+  ],
+  'sign-up-code': keys(english.signUpCode.errors).map((error) => ({ error })),
   'continue-as': [{ account: { name: '', email: 'ada@example.com' } }, { client: stranger }, { client: published }],
   consent: [
     ...keys(english.consent.errors).map((error) => ({ error })),
@@ -289,6 +316,7 @@ export const variants: { [Name in ViewName]: readonly Partial<Views[Name]>[] } =
     { mismatch: { kind: 'protocol', received: 'http', isByProxy: false } },
   ],
   home: [],
+  ...accountExamples.variants,
   mailbox: [{ mails: [] }],
   'mailbox-mail': [],
 }

@@ -33,14 +33,28 @@ function withHostileText<Value>(value: Value): Value {
 }
 
 function replaced<Value>(value: Value, key: string): Value {
-  const codes = ['error', 'reason', 'outcome', 'code', 'kind', 'claim', 'done', 'occasion', 'purpose']
+  const codes = [
+    'error',
+    'reason',
+    'outcome',
+    'code',
+    'kind',
+    'claim',
+    'done',
+    'occasion',
+    'purpose',
+    'label',
+    'type',
+    'hint',
+    'zone',
+  ]
+  const known = { ...english.scopes, ...english.claims, ...english.account.profile.labels }
   if (typeof value === 'string') {
-    const isCode =
-      codes.includes(key) || (key === 'name' && Object.hasOwn({ ...english.scopes, ...english.claims }, value))
+    const isCode = codes.includes(key) || (['name', 'scopes', 'claims'].includes(key) && Object.hasOwn(known, value))
     return (isCode ? value : hostile) as Value
   }
   if (Array.isArray(value)) return value.map((entry) => replaced(entry, key)) as Value
-  if (typeof value !== 'object' || value === null) return value
+  if (typeof value !== 'object' || value === null || value instanceof Date || key === 'tabs') return value
   return Object.fromEntries(Object.entries(value).map(([name, entry]) => [name, replaced(entry, name)])) as Value
 }
 
@@ -97,6 +111,8 @@ describe.each(names)('the %s page', (name) => {
     const shown: { [Name in ViewName]: readonly string[] } = {
       'sign-in': ['uid', 'csrf', 'email', 'client', 'client.name'],
       account: ['account.email'],
+      'sign-up': ['uid', 'csrf', 'client', 'client.name', 'minLength'],
+      'sign-up-code': ['uid', 'csrf', 'email'],
       'account-email': ['csrf', 'email'],
       forgot: ['uid', 'csrf', 'email'],
       'forgot-sent': ['uid', 'csrf', 'email'],
@@ -116,6 +132,15 @@ describe.each(names)('the %s page', (name) => {
       error: ['code'],
       elsewhere: ['issuer', 'mismatch.received'],
       home: ['issuer', 'version'],
+      'account-profile': ['csrf'],
+      'account-security': ['csrf'],
+      'account-apps': [],
+      'account-app-remove': ['csrf', 'app'],
+      'account-activity': [],
+      'account-data': ['csrf'],
+      'account-delete': ['csrf'],
+      'account-deleted': [],
+      'keep-account': ['uid', 'csrf'],
       mailbox: [],
       'mailbox-mail': ['subject', 'to', 'at'],
     }

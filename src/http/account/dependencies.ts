@@ -2,7 +2,10 @@ import type Provider from 'oidc-provider'
 import type { Acting } from '../../accounts/acting.ts'
 import type { AcceptPassword } from '../../accounts/new-passwords.ts'
 import type { MailLimits } from '../../authentication/mail-limits.ts'
+import type { EditableClaim } from '../../config/settings/account-pages.ts'
 import type { Db } from '../../database/schema.ts'
+import type { ResourceServers } from '../../oidc/permissions/resource-servers.ts'
+import type { Storage } from '../../oidc/request/storage.ts'
 import type { Render } from '../../views/render.ts'
 import type { Csrf } from '../csrf.ts'
 import type { BrowserSignIn } from '../interactions/browser-sign-in.ts'
@@ -18,4 +21,8 @@ export type AccountDependencies = {
   acceptPassword: AcceptPassword
   passwordMinLength: number
   issuer: string
+  storage: Storage
+  resourceServers: ResourceServers
+  editableClaims: readonly EditableClaim[]
+  deletionGraceSeconds: number
 }

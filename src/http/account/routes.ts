@@ -2,23 +2,57 @@ import Router from '@koa/router'
 import type { Context } from 'koa'
 import type { z } from 'zod'
 import { accountPath } from '../../oidc/clients/account-pages.ts'
+import type { AccountNotice } from '../../views/pages/account.ts'
 import { form, readForm } from '../forms.ts'
 import { createNotes } from '../notes.ts'
+import { accessForm, accessRemove } from './access-remove.ts'
+import { accountDelete } from './account-delete.ts'
 import { accountShow } from './account-show.ts'
+import { activityShow } from './activity-show.ts'
+import { createAccountApps } from './apps.ts'
+import { dataExport } from './data-export.ts'
 import type { AccountDependencies } from './dependencies.ts'
 import { emailChange, emailForm } from './email-change.ts'
+import { createFrames } from './frame.ts'
 import { type AccountHandler, accountForm } from './handler.ts'
 import { passwordChange, passwordForm } from './password-change.ts'
+import { profileEdit, profileForm } from './profile-edit.ts'
+import { sessionEnd, sessionForm } from './session-end.ts'
 import { findSignedIn, isRecent, leadToSignIn, pathWithinAccount, type SignedIn } from './signed-in.ts'
 
 /** Serves the pages about a person's own account. */
 export function accountRoutes(dependencies: AccountDependencies): Router {
   const isSecure = dependencies.issuer.startsWith('https:')
+  const notices = createNotes<AccountNotice>({ isSecure })
+  const frameOf = createFrames({ ...dependencies, notices })
+  const apps = createAccountApps(dependencies)
+  const shared = { ...dependencies, notices, frameOf, apps }
+  const profile = profileEdit({ ...shared, refusedProfiles: createNotes({ isSecure }) })
+  const session = sessionEnd(shared)
+  const access = accessRemove(shared)
+  const deletion = accountDelete({
+    ...shared,
+    deletedNotes: createNotes({ isSecure }),
+    graceSeconds: dependencies.deletionGraceSeconds,
+  })
   const password = passwordChange({ ...dependencies, passwordNotes: createNotes({ isSecure }) })
   const email = emailChange({ ...dependencies, emailNotes: createNotes({ isSecure }) })
   // biome-ignore format: it is a table
   const routes: readonly Route[] = [
-    route('get',  '/',             {}, accountShow(dependencies)),
+    route('get',  '/',                    {}, accountShow(shared)),
+    route('get',  '/profile',             {}, profile.show),
+    route('post', '/profile',             { form: profileForm }, profile.submit),
+    route('get',  '/security',            {}, session.list),
+    route('post', '/sessions/end',        { form: sessionForm, page: '/security' }, session.submit),
+    route('post', '/sessions/end-others', { form: accountForm, page: '/security' }, session.submitOthers),
+    route('get',  '/apps',                {}, access.list),
+    route('get',  '/apps/remove',         { page: '/apps' }, access.confirm),
+    route('post', '/apps/remove',         { form: accessForm, page: '/apps' }, access.submit),
+    route('get',  '/activity',            {}, activityShow(shared)),
+    route('get',  '/data',                {}, deletion.offer),
+    route('post', '/data/export',         { form: accountForm, isRecent: true, page: '/data' }, dataExport(dependencies)),
+    route('get',  '/delete',              { isRecent: true }, deletion.confirm),
+    route('post', '/delete',              { form: accountForm, isRecent: true }, deletion.submit),
     route('get',  '/password',     {}, password.show),
     route('post', '/password',     { form: passwordForm }, password.submit),
     route('get',  '/email',        { isRecent: true }, email.show),
@@ -36,8 +70,10 @@ export function accountRoutes(dependencies: AccountDependencies): Router {
   // The code in this answer is never redeemed: the person is signed in at this server, where these pages are.
   router.get('/callback', (ctx) => {
     ctx.status = 303
-    ctx.redirect(pathWithinAccount(ctx.query['state']))
+    // A person who cancels the sign-in would come to the same page again.
+    ctx.redirect(ctx.query['error'] === undefined ? pathWithinAccount(ctx.query['state']) : '/')
   })
+  router.get('/deleted', deletion.done)
   for (const addTo of routes) addTo(router, dependencies)
   return router
 }

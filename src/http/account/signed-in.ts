@@ -3,6 +3,7 @@ import type Provider from 'oidc-provider'
 import type { KoaContextWithOIDC } from 'oidc-provider'
 import type { Db } from '../../database/schema.ts'
 import { accountPath, accountSignInPath } from '../../oidc/clients/account-pages.ts'
+import { addWishes } from '../../oidc/request/reader.ts'
 import { current } from '../../oidc/request/work.ts'
 import * as accounts from '../../stores/people/accounts.ts'
 
@@ -24,7 +25,8 @@ export async function findSignedIn(
   const { accountId, uid } = session
   if (!accountId || !uid) return undefined
   const account = current()?.reads.accounts.get(accountId) ?? (await accounts.findById(db, accountId))
-  if (!account || account.isDisabled) return undefined
+  if (!account || account.isDisabled || account.deletionAt) return undefined
+  addWishes(ctx, { locale: account.profile['locale'] })
   return { account, sessionUid: uid, signedInAt: new Date(Number(session.authTime() ?? 0) * 1000) }
 }
 

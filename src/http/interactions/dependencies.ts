@@ -1,6 +1,6 @@
 import type Provider from 'oidc-provider'
 import type { Acting } from '../../accounts/acting.ts'
-import type { AcceptPassword } from '../../accounts/new-passwords.ts'
+import type { AcceptAnother, AcceptPassword } from '../../accounts/new-passwords.ts'
 import type { MailLimits } from '../../authentication/mail-limits.ts'
 import type { Db } from '../../database/schema.ts'
 import type { ResourceServers } from '../../oidc/permissions/resource-servers.ts'
@@ -10,6 +10,7 @@ import type { SignInOffers } from '../../views/pages/sign-in.ts'
 import type { Render } from '../../views/render.ts'
 import type { Csrf } from '../csrf.ts'
 import type { BrowserSignIn } from './browser-sign-in.ts'
+import type { SignUp } from './sign-up-begin.ts'
 
 export type InteractionDependencies = {
   db: Db
@@ -17,6 +18,8 @@ export type InteractionDependencies = {
   render: Render
   csrf: Csrf
   signIn: BrowserSignIn
+  signUp: SignUp
+  acceptAnother: AcceptAnother
   resourceServers: ResourceServers
   findStoppedSignIn: FindStoppedSignIn
   grantLifetimeSeconds: number

@@ -1,8 +1,11 @@
+import { keepAccount } from '../../oidc/prompts.ts'
 import type { AccountContinue } from './account-continue.ts'
+import type { AccountKeep } from './account-keep.ts'
 import { type AccountSignIn, isUnattainable } from './account-sign-in.ts'
 import type { ConsentDecide } from './consent-decide.ts'
 import type { Handler, Interactions } from './interactions.ts'
 import type { RefusedForms } from './refused-forms.ts'
+import type { SignUpBegin } from './sign-up-begin.ts'
 
 /** Shows the page of the step that an interaction has come to, or the page whose form was just rejected. */
 export function interactionShow({
@@ -10,13 +13,17 @@ export function interactionShow({
   refusedForms,
   signIn,
   account,
+  keep,
   consent,
+  signUp,
 }: {
   interactions: Interactions
   refusedForms: RefusedForms
   signIn: AccountSignIn
   account: AccountContinue
+  keep: AccountKeep
   consent: ConsentDecide
+  signUp: SignUpBegin
 }): Handler<unknown> {
   return async (ctx, interaction) => {
     const { prompt, session, uid } = interaction
@@ -26,6 +33,10 @@ export function interactionShow({
       await signIn.show(ctx, interaction, refused)
     } else if (prompt.name === 'consent' && session) {
       await consent.show(ctx, interaction, refused?.page === 'consent' ? refused.error : undefined)
+    } else if (prompt.name === 'create') {
+      await signUp.show(ctx, interaction)
+    } else if (prompt.name === keepAccount && session) {
+      await keep.show(ctx, interaction, session.accountId)
     } else if (prompt.name === 'select_account' && session) {
       await account.show(ctx, interaction, session.accountId)
     } else if (isUnattainable(interaction)) {

@@ -2,7 +2,7 @@ import type { Context } from 'koa'
 import type { Interaction } from 'oidc-provider'
 import { z } from 'zod'
 import type { Acting } from '../../accounts/acting.ts'
-import type { AcceptPassword } from '../../accounts/new-passwords.ts'
+import type { AcceptAnother } from '../../accounts/new-passwords.ts'
 import * as passwords from '../../accounts/password.ts'
 import type { Db } from '../../database/schema.ts'
 import { passwordClass } from '../../oidc/acr.ts'
@@ -40,7 +40,7 @@ export function passwordReplace({
   interactions,
   refusedForms,
   waiting,
-  acceptPassword,
+  acceptAnother,
   passwordMinLength,
   issuer,
 }: {
@@ -50,7 +50,7 @@ export function passwordReplace({
   interactions: Interactions
   refusedForms: RefusedForms
   waiting: Kept<Waiting>
-  acceptPassword: AcceptPassword
+  acceptAnother: AcceptAnother
   passwordMinLength: number
   issuer: string
 }): PasswordReplace {
@@ -88,7 +88,7 @@ export function passwordReplace({
     async submit(ctx, interaction, { password, sign_out }) {
       const account = await personOf(ctx, interaction)
       if (!account) return lead(ctx, interaction, '')
-      const accepted = await acceptPassword(password, account, { isAnother: true })
+      const accepted = await acceptAnother(password, account)
       if ('flaw' in accepted) {
         return refusedForms.leadBack(ctx, interaction.uid, { page: 'password', error: accepted.flaw })
       }

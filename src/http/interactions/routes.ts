@@ -3,6 +3,7 @@ import type { z } from 'zod'
 import { createConsentRequests } from '../../oidc/consent/request.ts'
 import { form } from '../forms.ts'
 import { accountContinue, continueForm } from './account-continue.ts'
+import { accountKeep } from './account-keep.ts'
 import { accountSignIn, signInForm } from './account-sign-in.ts'
 import { accountSwitch } from './account-switch.ts'
 import { codeForm, codeSignIn, linkForm } from './code-sign-in.ts'
@@ -15,6 +16,8 @@ import { addressForm, passwordForget } from './password-forget.ts'
 import { passwordReplace, replaceForm, type Waiting, waitingSeconds } from './password-replace.ts'
 import { createRefusedForms } from './refused-forms.ts'
 import { requestAbort } from './request-abort.ts'
+import { signUpBegin, signUpForm } from './sign-up-begin.ts'
+import { signUpCode, signUpCodeForm } from './sign-up-code.ts'
 
 /** Serves the pages between an authorization request and its answer: signing in, choosing an account, consenting. */
 export function interactionRoutes(dependencies: InteractionDependencies): Router {
@@ -34,16 +37,27 @@ export function interactionRoutes(dependencies: InteractionDependencies): Router
   const code = codeSignIn(shared)
   const replace = passwordReplace(shared)
   const signIn = accountSignIn({ ...shared, replace })
+  const signUp = signUpBegin(shared)
+  const signUpProof = signUpCode(shared)
   const account = accountContinue({ ...shared, signIn })
+  const keep = accountKeep(shared)
   const consent = consentDecide(shared)
-  const show = interactionShow({ ...shared, signIn, account, consent })
+  const show = interactionShow({ ...shared, signIn, account, keep, consent, signUp })
 
   // biome-ignore format: it is a table
   const routes: readonly Route[] = [
     route('get',  '/',         undefined,    show),
+    route('get',  '/sign-in',  undefined,    (ctx, interaction) => signIn.show(ctx, interaction)),
     route('post', '/sign-in',  signInForm,   signIn.submit),
     route('get',  '/password', undefined,    replace.show),
     route('post', '/password', replaceForm,  replace.submit),
+    ...(dependencies.offers.signUp ? [
+      route('get',  '/sign-up',      undefined,      signUp.show),
+      route('post', '/sign-up',      signUpForm,     signUp.submit),
+      route('get',  '/sign-up/code', undefined,      signUpProof.show),
+      route('post', '/sign-up/code', signUpCodeForm, signUpProof.submit),
+      route('post', '/sign-up/link', linkForm,       signUpProof.submitLink),
+    ] : []),
     ...(dependencies.offers.recovery ? [
       route('post', '/recover',     addressForm, forget.open),
       route('get',  '/forgot',      undefined,   forget.show),
@@ -59,6 +73,7 @@ export function interactionRoutes(dependencies: InteractionDependencies): Router
     route('post', '/continue', continueForm, account.submit),
     route('post', '/switch',   ownForm,      accountSwitch({ signIn })),
     route('post', '/abort',    ownForm,      requestAbort(shared)),
+    route('post', '/keep',     ownForm,      keep.submit),
     route('post', '/consent',  consentForm,  consent.submit),
   ]
 

@@ -65,7 +65,8 @@ export function sessionAdapter(storage: Storage): Partial<Adapter> {
       }
       work.writes.session = { ...change, device: { userAgent: work.userAgent, address: work.address } }
       if (change.accountId !== undefined && change.accountId !== known?.found.accountId) {
-        recordEvent({ type: 'session.began', accountId: change.accountId })
+        const details = work.userAgent ? { user_agent: work.userAgent } : {}
+        recordEvent({ type: 'session.began', accountId: change.accountId, details })
       }
       if (work.writes.endedSession?.uid === change.uid) work.writes.endedSession = undefined
     },

@@ -174,7 +174,8 @@ export function createConsentRequests({
   }
 }
 
-const titleOf = (text: ScopeText = '', language: Language) =>
+/** Returns the sentence of an API's scope in a language. */
+export const titleOf = (text: ScopeText = '', language: Language) =>
   typeof text === 'string' ? text : (inLanguage(text, language) ?? forEverybody(text))
 
 const words = (text: unknown) =>

@@ -3,7 +3,8 @@ export const eventTypes = {
   'account.created': 'An administrator created an account.',
   'account.signed_up':
     'Somebody created an account of their own and proved its address; `terms` is the version of the terms that they accepted.',
-  'account.updated': 'An administrator changed the email address or claims of an account; `changed` names them.',
+  'account.updated':
+    'A person or an administrator changed the email address or claims of an account; `changed` names them.',
   'account.password_set':
     'An administrator set the password of an account, which signed it out everywhere; `must_change` means that the person has to choose another.',
   'account.password_change_required':
@@ -24,8 +25,12 @@ export const eventTypes = {
   'account.disabled': 'An administrator disabled an account, which ended its sessions and tokens.',
   'account.enabled': 'An administrator let a disabled account sign in again.',
   'account.deleted': 'An administrator deleted an account with its sessions, grants and tokens.',
+  'account.exported': 'A person downloaded everything that is stored about them.',
+  'account.deletion_scheduled':
+    'A person asked to delete their account, which ended its sessions and tokens; `at` is when it is erased.',
+  'account.deletion_cancelled': 'A person came back in time and kept their account.',
   'account.erased':
-    'An administrator erased an account. Its earlier events and this one name it as `erased:` and a random pseudonym.',
+    'An account was erased, by an administrator or because its owner asked for it. Its earlier events and this one name it as `erased:` and a random pseudonym.',
   'sign_up.requested':
     'Somebody asked for an account. A mail to the address says how to prove it, or that it has an account. Kept for 30 days.',
   'sign_in.succeeded':
@@ -33,7 +38,7 @@ export const eventTypes = {
   'sign_in.failed': 'Somebody tried a wrong password or an address without an account. Kept for 30 days.',
   'sign_in.tried':
     'A password was checked although its network was throttled, because the browser had signed in before. Kept for 30 days.',
-  'session.began': 'A browser was signed in to an account.',
+  'session.began': 'A browser was signed in to an account; `user_agent` is how it describes itself.',
   'session.ended': 'Somebody signed out.',
   'consent.given': 'Somebody granted a client some or all of what it asked for; `approved` names it.',
   'consent.denied': 'Somebody denied a client everything it asked for.',

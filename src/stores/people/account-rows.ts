@@ -8,6 +8,8 @@ export type Account = {
   /** Standard claims by name (OpenID Connect Core §5.1), without `sub` and the email ones. */
   profile: Record<string, unknown>
   isDisabled: boolean
+  /** The time when the account is erased, if its owner asked for that. Nothing may use it before. */
+  deletionAt: Date | undefined
   /** The last change to what is known of the person. A new password or a disabled account does not count. */
   updatedAt: Date
   /** The number of times that all sign-ins of the account were ended. A sign-in of an earlier epoch is invalid. */
@@ -15,7 +17,16 @@ export type Account = {
 }
 
 /** The columns of an account in every query that reads one. The first is the key. */
-export const columns = ['id', 'email', 'email_verified', 'profile', 'disabled_at', 'updated_at', 'epoch'] as const
+export const columns = [
+  'id',
+  'email',
+  'email_verified',
+  'profile',
+  'disabled_at',
+  'deletion_at',
+  'updated_at',
+  'epoch',
+] as const
 
 type AccountRow = Row<'accounts', (typeof columns)[number]>
 
@@ -26,6 +37,7 @@ export function toAccount(row: AccountRow): Account {
     emailVerified: row.email_verified,
     profile: row.profile,
     isDisabled: row.disabled_at !== null,
+    deletionAt: row.deletion_at ?? undefined,
     updatedAt: row.updated_at,
     epoch: row.epoch,
   }

@@ -129,17 +129,36 @@ export async function forgetResource(tx: Tx, identifier: string): Promise<void> 
     delete from artifacts where model = any(${accessTokens}) and payload->>'aud' = ${identifier}`.execute(tx)
 }
 
-/** Deletes a grant with everything issued under it, and returns its account and client. */
-export async function destroy(db: Db, id: string): Promise<Pair | undefined> {
+/**
+ * Deletes a grant with everything issued under it, and returns its account and client.
+ *
+ * @param ofAccount - The account that the grant must belong to, if an account asks for it.
+ */
+export async function destroy(db: Db, id: string, ofAccount?: string): Promise<Pair | undefined> {
   const row = await db
     .deleteFrom('grants')
     .where('id', '=', id)
+    .$if(ofAccount !== undefined, (query) => query.where('account_id', '=', ofAccount ?? ''))
     .returning(['account_id', 'client_id'])
     .executeTakeFirst()
   return row && { accountId: row.account_id, clientId: row.client_id }
 }
 
-export type GrantRecord = StoredGrant & Pair & { createdAt: Date }
+/**
+ * Notes that grants were used, unless that is known since `knownSince`. A grant that is locked is left out: the next use is
+ * noted again.
+ */
+export async function noteUse(
+  db: Db,
+  { ids, usedAt, knownSince }: { ids: readonly string[]; usedAt: Date; knownSince: Date },
+): Promise<void> {
+  await sql`
+    update grants set last_used_at = ${usedAt} where id = any(array(
+      select id from grants where id = any(${ids}) and (last_used_at is null or last_used_at < ${knownSince})
+      order by id for no key update skip locked))`.execute(db)
+}
+
+export type GrantRecord = StoredGrant & Pair & { createdAt: Date; lastUsedAt: Date | undefined }
 
 /** Lists grants that have not expired, in the order of their creation, after a position. */
 export async function list(
@@ -153,7 +172,7 @@ export async function list(
 ): Promise<GrantRecord[]> {
   let query = db
     .selectFrom('grants')
-    .select([...columns, 'account_id', 'client_id', 'created_at'])
+    .select([...columns, 'account_id', 'client_id', 'created_at', 'last_used_at'])
     .where('expires_at', '>', new Date())
   if (accountId !== undefined) query = query.where('account_id', '=', accountId)
   if (clientId !== undefined) query = query.where('client_id', '=', clientId)
@@ -166,6 +185,7 @@ export async function list(
     accountId: row.account_id,
     clientId: row.client_id,
     createdAt: row.created_at,
+    lastUsedAt: row.last_used_at ?? undefined,
   }))
 }
 

@@ -1,5 +1,10 @@
 import type { AccountPage } from './account.ts'
+import type { AccountActivityPage } from './account-activity.ts'
+import type { AccountAppRemovePage, AccountAppsPage } from './account-apps.ts'
+import type { AccountDataPage, AccountDeletedPage, AccountDeletePage } from './account-data.ts'
 import type { AccountEmailPage } from './account-email.ts'
+import type { AccountProfilePage } from './account-profile.ts'
+import type { AccountSecurityPage } from './account-security.ts'
 import type { ConsentPage } from './consent.ts'
 import type { ContinueAsPage } from './continue-as.ts'
 import type { DeviceCodePage } from './device-code.ts'
@@ -8,6 +13,7 @@ import type { DeviceDonePage } from './device-done.ts'
 import type { ElsewherePage } from './elsewhere.ts'
 import type { ErrorPage } from './error.ts'
 import type { HomePage } from './home.ts'
+import type { KeepAccountPage } from './keep-account.ts'
 import type { MailboxPage, MailPage } from './mailbox.ts'
 import type {
   CodePage,
@@ -20,6 +26,8 @@ import type {
 } from './recovery.ts'
 import type { SignInPage } from './sign-in.ts'
 import type { SignOutPage } from './sign-out.ts'
+import type { SignUpPage } from './sign-up.ts'
+import type { SignUpCodePage } from './sign-up-code.ts'
 import type { SignedOutPage } from './signed-out.ts'
 import type { SubmittingPage } from './submitting.ts'
 
@@ -29,6 +37,8 @@ import type { SubmittingPage } from './submitting.ts'
  */
 export type Views = {
   'sign-in': SignInPage
+  'sign-up': SignUpPage
+  'sign-up-code': SignUpCodePage
   'continue-as': ContinueAsPage
   consent: ConsentPage
   'device-code': DeviceCodePage
@@ -43,6 +53,15 @@ export type Views = {
   mailbox: MailboxPage
   'mailbox-mail': MailPage
   account: AccountPage
+  'account-profile': AccountProfilePage
+  'account-security': AccountSecurityPage
+  'account-apps': AccountAppsPage
+  'account-app-remove': AccountAppRemovePage
+  'account-activity': AccountActivityPage
+  'account-data': AccountDataPage
+  'account-delete': AccountDeletePage
+  'account-deleted': AccountDeletedPage
+  'keep-account': KeepAccountPage
   'account-email': AccountEmailPage
   forgot: ForgotPage
   'forgot-sent': ForgotSentPage
@@ -58,6 +77,8 @@ export type ViewName = keyof Views
 /** The name of each page, which is also that of its template. */
 export const viewNames = Object.keys({
   'sign-in': true,
+  'sign-up': true,
+  'sign-up-code': true,
   'continue-as': true,
   consent: true,
   'device-code': true,
@@ -72,6 +93,15 @@ export const viewNames = Object.keys({
   mailbox: true,
   'mailbox-mail': true,
   account: true,
+  'account-profile': true,
+  'account-security': true,
+  'account-apps': true,
+  'account-app-remove': true,
+  'account-activity': true,
+  'account-data': true,
+  'account-delete': true,
+  'account-deleted': true,
+  'keep-account': true,
   'account-email': true,
   forgot: true,
   'forgot-sent': true,

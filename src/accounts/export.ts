@@ -1,0 +1,60 @@
+import type { Db } from '../database/schema.ts'
+import * as audit from '../stores/operations/audit.ts'
+import type { Account } from '../stores/people/accounts.ts'
+import * as grants from '../stores/protocol/grants.ts'
+import * as sessions from '../stores/protocol/sessions.ts'
+
+const pageSize = 1_000
+
+/**
+ * Returns everything that is stored about the owner of an account, in names that do not change. It contains neither a
+ * password hash nor a value that signs anybody in.
+ */
+export async function collect(db: Db, account: Account): Promise<Record<string, unknown>> {
+  const { id, email, emailVerified, profile, updatedAt } = account
+  const [live, given, events] = await Promise.all([
+    sessions.listByAccount(db, id),
+    grants.list(db, { accountId: id, clientId: undefined, after: undefined, limit: pageSize }),
+    allEvents(db, id),
+  ])
+  return {
+    exported_at: new Date(),
+    account: { sub: id, email, email_verified: emailVerified, updated_at: updatedAt },
+    claims: profile,
+    sessions: live.map((session) => ({
+      signed_in_at: session.createdAt,
+      last_used_at: session.lastSeenAt,
+      expires_at: session.expiresAt,
+      user_agent: session.userAgent,
+      first_address: session.firstAddress,
+      last_address: session.lastAddress,
+      client_ids: session.clientIds,
+    })),
+    apps: given.map(({ clientId, createdAt, lastUsedAt, payload, shown }) => ({
+      client_id: clientId,
+      since: createdAt,
+      last_used_at: lastUsedAt,
+      granted: { openid: payload['openid'], resources: payload['resources'] },
+      denied: payload['rejected'],
+      shown_as: shown,
+    })),
+    activity: events.map((event) => ({
+      type: event.type,
+      at: event.occurredAt,
+      by: event.actor === undefined ? 'you' : 'an administrator',
+      address: event.actor === undefined ? event.address : undefined,
+      client_id: event.clientId,
+      client_name: event.clientName,
+      details: event.details,
+    })),
+  }
+}
+
+async function allEvents(db: Db, accountId: string): Promise<audit.RecordedEvent[]> {
+  const events: audit.RecordedEvent[] = []
+  for (;;) {
+    const page = await audit.list(db, { accountId, before: events.at(-1)?.id, limit: pageSize })
+    events.push(...page)
+    if (page.length < pageSize) return events
+  }
+}

@@ -1,0 +1,81 @@
+import type Provider from 'oidc-provider'
+import { z } from 'zod'
+import type { Acting } from '../../accounts/acting.ts'
+import * as accountSessions from '../../accounts/sessions.ts'
+import { deviceOf } from '../../authentication/devices.ts'
+import type { Db } from '../../database/schema.ts'
+import { readerOf } from '../../oidc/request/reader.ts'
+import * as sessions from '../../stores/protocol/sessions.ts'
+import type { AccountNotice } from '../../views/pages/account.ts'
+import type { Render } from '../../views/render.ts'
+import { byPerson } from '../by-person.ts'
+import { notifyApps } from '../engine/session-end.ts'
+import type { Notes } from '../notes.ts'
+import { type FrameOf, leadTo } from './frame.ts'
+import { type AccountHandler, accountForm } from './handler.ts'
+
+export const sessionForm = accountForm.extend({ session: z.string().max(200) })
+
+const path = '/account/security'
+
+export type SessionEnd = {
+  list: AccountHandler<unknown>
+  submit: AccountHandler<z.output<typeof sessionForm>>
+  submitOthers: AccountHandler<unknown>
+}
+
+/** Creates the page about a person's sign-ins, and the handlers that end one or all others. */
+export function sessionEnd({
+  db,
+  act,
+  provider,
+  render,
+  frameOf,
+  notices,
+}: {
+  db: Db
+  act: Acting
+  provider: Provider
+  render: Render
+  frameOf: FrameOf
+  notices: Notes<AccountNotice>
+}): SessionEnd {
+  return {
+    async list(ctx, person) {
+      const { account, sessionUid } = person
+      const live = await sessions.listByAccount(db, account.id)
+      const isThis = ({ uid }: { uid: string }) => uid === sessionUid
+
+      ctx.body = render(readerOf(ctx), 'account-security', {
+        ...frameOf(ctx, person, path),
+        isVerified: account.emailVerified,
+        sessions: [...live.filter(isThis), ...live.filter((session) => !isThis(session))].map((session) => ({
+          ...deviceOf(session.userAgent),
+          uid: session.uid,
+          isThis: isThis(session),
+          signedInAt: session.createdAt,
+          firstAddress: session.firstAddress,
+          lastSeenAt: session.lastSeenAt,
+          lastAddress: session.lastAddress,
+        })),
+      })
+    },
+
+    async submit(ctx, { account }, { session: uid }) {
+      const ending = { accountId: account.id, uid }
+      const apps = await act(byPerson(ctx), (context) => accountSessions.end(context, ending))
+
+      if (apps === 'no-session') return leadTo(ctx, notices, path, { code: 'session-gone' })
+      await notifyApps(ctx, { provider, accountId: account.id, apps })
+      leadTo(ctx, notices, path, { code: 'session-ended' })
+    },
+
+    async submitOthers(ctx, { account, sessionUid }) {
+      const ending = { accountId: account.id, exceptUid: sessionUid }
+      const apps = await act(byPerson(ctx), (context) => accountSessions.end(context, ending))
+
+      if (apps !== 'no-session') await notifyApps(ctx, { provider, accountId: account.id, apps })
+      leadTo(ctx, notices, path, { code: 'sessions-ended' })
+    },
+  }
+}
