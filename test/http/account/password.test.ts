@@ -68,7 +68,7 @@ describe('the password of a signed-in person', () => {
     expect([page.status, page.body.includes('Too many attempts')]).toEqual([429, true])
   })
 
-  test('needs a recent sign-in if there is no old one to ask for', async () => {
+  test('needs a recent sign-in where nobody has chosen one yet', async () => {
     await postern.database.query('delete from password_credentials')
     expect(path(await form())).toBe('/account/password')
     await age()
@@ -120,7 +120,7 @@ describe('a password that has to be replaced', () => {
     expect(await canSignIn(postern, email, chosen)).toBe(false)
   })
 
-  test('is replaced by a person who is asked to sign in again, and keeps that browser signed in', async () => {
+  test('is replaced by a person who has to sign in again, and keeps that browser signed in', async () => {
     await age()
     await administer(postern, 'require-password-change', { account: accountId })
     const again = await visitor.get('/account/email')

@@ -108,17 +108,25 @@ describe('a code by mail', () => {
     expect((await visitor.get(link)).body).not.toContain('<form class="stack"')
   })
 
-  test('has its own acr and amr in the ID token, the acr below that of a password', async () => {
+  test('has an acr and an amr of its own', async () => {
     const config = await discover(postern, client)
     const mailed = 'urn:oasis:names:tc:SAML:2.0:ac:classes:unspecified'
     expect(config.serverMetadata()['acr_values_supported']).toContain(mailed)
-    const { page, visitor, verifier, nonce, state } = await beginLogin(config, { issuer: postern.issuer })
+    const { page, visitor, verifier, nonce, state } = await beginLogin(config, {
+      issuer: postern.issuer,
+      claims: '{"id_token":{"acr":null}}',
+    })
     const form = await press(visitor, page, 'send-code', email)
     const consent = await visitor.submit(form, '/code', { code: (await mailTo(postern, email)).code })
     const callback = await completeLogin({ page: consent, visitor }, email)
     const checks = { pkceCodeVerifier: verifier, expectedNonce: nonce, expectedState: state }
     const tokens = await oidc.authorizationCodeGrant(config, callback, checks)
-    expect(tokens.claims()).toMatchObject({ acr: mailed, amr: ['otp'], sub: accountId })
+    expect(tokens.claims()).toMatchObject({ acr: mailed, sub: accountId })
+    const sessions = await postern.database.query(
+      `select payload -> 'amr' as amr from sessions where account_id = $1`,
+      [accountId],
+    )
+    expect(sessions).toEqual([{ amr: ['otp'] }])
   })
 })
 

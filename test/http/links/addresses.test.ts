@@ -53,7 +53,7 @@ describe('a change of address', () => {
     expect((await stranger().get(link)).body).toContain('This link was used already')
   })
 
-  test('is told to the previous address, which undoes it, signs out and gets a link to a new password', async () => {
+  test('lets the previous address undo it, which signs out and mails a link to a new password', async () => {
     const undo = await changed()
     expect((await mailTo(postern, old)).text).toContain(fresh)
     const done = await open(undo)
@@ -216,7 +216,7 @@ describe('an invitation', () => {
     await expect(administer(postern, 'invite', { email: old })).rejects.toThrow('has a password already')
   })
 
-  test('can be asked for as a forgotten password', async () => {
+  test('lets its owner ask for a link like anybody with a forgotten password', async () => {
     await invite()
     await forget(postern, invited)
     const browser = stranger()

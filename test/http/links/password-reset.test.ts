@@ -187,7 +187,7 @@ describe('a new password', () => {
     expect(await isIn()).toBe(false)
   })
 
-  test('is told to the owner, and proves the address', async () => {
+  test('makes a mail to the owner, and proves the address', async () => {
     await change('update', { email_verified: false })
     const visitor = stranger()
     await choose(visitor, await visitor.get(await linkFor()))
