@@ -171,6 +171,7 @@ function handlersOf({
       signIn,
       act,
       editableClaims: config.EDITABLE_CLAIMS,
+      stayMode: config.STAY_SIGNED_IN,
       deletionGraceSeconds: config.DELETION_GRACE_SECONDS,
       envelope: storage.envelope,
       mailLimits,

@@ -62,6 +62,7 @@ export const examples: Views = {
     retryAfterSeconds: undefined,
     reason: undefined,
     offers: { recovery: true, code: true },
+    computer: { isAsked: true, isOther: false },
   },
   'continue-as': { ...interaction, client, account },
   account: {
@@ -183,7 +184,9 @@ export const variants: { [Name in ViewName]: readonly Partial<Views[Name]>[] } =
     { client: { ...published, host: '127.0.0.1:33418' } },
     { client: stranger },
     { client: { ...stranger, host: 'com.example.app:' } },
-    { offers: { recovery: false, code: false } },
+    { offers: { recovery: false, code: false }, computer: { isAsked: false, isOther: false } },
+    { client: { ...client, isOwn: true } },
+    { client: { ...client, isOwn: true }, reason: 'reauthenticate' },
   ],
   'account-email': [
     ...keys(english.accountEmail.errors).map((error) => ({ error, typed: 'ada@' })),

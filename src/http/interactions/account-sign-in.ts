@@ -13,6 +13,7 @@ import type { BrowserSignIn } from './browser-sign-in.ts'
 import { type Handler, type Interactions, ownForm } from './interactions.ts'
 import { longestEmail, type RefusedForms } from './refused-forms.ts'
 import { shownClientOf } from './shown-client.ts'
+import type { Stays } from './stays.ts'
 import type { TypedAddresses } from './typed-addresses.ts'
 
 export const signInForm = ownForm.extend({ email: z.string().default(''), password: z.string().default('') })
@@ -46,6 +47,7 @@ export function accountSignIn({
   typedAddresses,
   issuer,
   offers,
+  stays,
 }: {
   db: Db
   provider: Provider
@@ -56,6 +58,7 @@ export function accountSignIn({
   typedAddresses: TypedAddresses
   issuer: string
   offers: SignInOffers
+  stays: Stays
 }): AccountSignIn {
   const acr = passwordClass(issuer)
 
@@ -78,6 +81,7 @@ export function accountSignIn({
         retryAfterSeconds,
         reason,
         offers,
+        computer: { isAsked: stays.asks, isOther: stays.asks && !interactions.isLasting(ctx, interaction) },
       })
     },
 
@@ -87,7 +91,7 @@ export function accountSignIn({
         return
       }
 
-      const outcome = await signIn(ctx, { email, password })
+      const outcome = await signIn(ctx, { email, password, isLasting: interactions.isLasting(ctx, interaction) })
 
       if ('error' in outcome) {
         refusedForms.leadBack(ctx, interaction.uid, { page: 'sign-in', ...outcome, email })

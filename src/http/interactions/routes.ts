@@ -14,14 +14,17 @@ import { createInteractions, type Handler, type Interactions, ownForm } from './
 import { addressForm, passwordForget } from './password-forget.ts'
 import { createRefusedForms } from './refused-forms.ts'
 import { requestAbort } from './request-abort.ts'
+import { createStays } from './stays.ts'
 import { createTypedAddresses } from './typed-addresses.ts'
 
 /** Serves the pages between an authorization request and its answer: signing in, choosing an account, consenting. */
 export function interactionRoutes(dependencies: InteractionDependencies): Router {
   const isSecure = dependencies.issuer.startsWith('https:')
+  const stays = createStays({ mode: dependencies.stayMode, isSecure })
   const shared = {
     ...dependencies,
-    interactions: createInteractions(dependencies),
+    stays,
+    interactions: createInteractions({ ...dependencies, stays }),
     consentRequests: createConsentRequests(dependencies),
     refusedForms: createRefusedForms({ isSecure }),
     typedAddresses: createTypedAddresses({ isSecure, lifetimeSeconds: dependencies.interactionLifetimeSeconds }),
