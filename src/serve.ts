@@ -6,7 +6,9 @@ import { operations } from './admin/operations/index.ts'
 import { assemble, type Postern, type PosternOptions } from './assemble/index.ts'
 import { version } from './assemble/version.ts'
 import { createMailLimits } from './authentication/mail-limits.ts'
+import { createProofOfWork } from './authentication/proof-of-work.ts'
 import { createSignIn } from './authentication/sign-in.ts'
+import { createSignUpLimits } from './authentication/sign-up-limits.ts'
 import type { Config } from './config/index.ts'
 import { lockIssuer } from './database/issuer-lock.ts'
 import { createAllowances } from './http/allowances.ts'
@@ -141,6 +143,18 @@ function handlersOf({
     issuer: config.ISSUER,
     signIn: createSignIn({ db: database.db, passwords: postern.passwords, throttleKey }),
   })
+  const signUp = {
+    rules: {
+      mode: config.SIGN_UP,
+      allowed: config.SIGN_UP_ALLOWED_DOMAINS,
+      refused: config.SIGN_UP_REFUSED_DOMAINS,
+    },
+    passwordRules: rulesFor(config),
+    termsVersion: config.TERMS_VERSION,
+    brand: postern.brand,
+    limits: createSignUpLimits({ db: database.db, throttleKey, perNetwork: config.SIGN_UPS_PER_NETWORK_PER_HOUR }),
+    proofs: createProofOfWork({ db: database.db, key: throttleKey }),
+  }
   return () => {
     const { provider, keyring } = postern
     noteUses(provider, uses)
@@ -169,6 +183,7 @@ function handlersOf({
         : undefined,
       csrf: createCsrf({ issuer: config.ISSUER, key: csrfKey }),
       signIn,
+      signUp,
       act,
       editableClaims: config.EDITABLE_CLAIMS,
       stayMode: config.STAY_SIGNED_IN,
@@ -178,7 +193,11 @@ function handlersOf({
       confirmationKey,
       acceptPassword,
       passwordMinLength: config.PASSWORD_MIN_LENGTH,
-      offers: { recovery: config.PASSWORD_RECOVERY, code: config.SIGN_IN_BY_CODE },
+      offers: {
+        recovery: config.PASSWORD_RECOVERY,
+        code: config.SIGN_IN_BY_CODE,
+        signUp: config.SIGN_UP === 'open',
+      },
       resourceServers: postern.resourceServers,
       findStoppedSignIn: postern.findStoppedSignIn,
       grantLifetimeSeconds: lifetimes(config).grant,

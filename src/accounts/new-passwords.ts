@@ -23,7 +23,7 @@ export function createAcceptPassword({
     const flaw = await checkPassword(password, { email, name }, rules)
     if (flaw) return { flaw }
     try {
-      return { hash: await passwords.hash(password) }
+      return { hash: await passwords.hashForVisitor(password) }
     } catch (error) {
       if (error instanceof TooBusy) return { flaw: 'busy' }
       throw error

@@ -18,11 +18,12 @@ export const password = z
   .meta({ secret: true })
 
 /** Returns the parts of the settings that checkPassword compares a password with. */
-export function rulesFor({ ISSUER, PASSWORD_MIN_LENGTH }: Pick<Config, 'ISSUER' | 'PASSWORD_MIN_LENGTH'>): {
-  serviceName: string
-  minLength: number
-} {
-  return { serviceName: `Postern ${new URL(ISSUER).hostname}`, minLength: PASSWORD_MIN_LENGTH }
+export function rulesFor({
+  BRAND_NAME,
+  ISSUER,
+  PASSWORD_MIN_LENGTH,
+}: Pick<Config, 'BRAND_NAME' | 'ISSUER' | 'PASSWORD_MIN_LENGTH'>): { serviceName: string; minLength: number } {
+  return { serviceName: `${BRAND_NAME} Postern ${new URL(ISSUER).hostname}`, minLength: PASSWORD_MIN_LENGTH }
 }
 
 /**

@@ -14,6 +14,8 @@ import { createInteractions, type Handler, type Interactions, ownForm } from './
 import { addressForm, passwordForget } from './password-forget.ts'
 import { createRefusedForms } from './refused-forms.ts'
 import { requestAbort } from './request-abort.ts'
+import { signUpBegin, signUpForm } from './sign-up-begin.ts'
+import { signUpCode, signUpCodeForm } from './sign-up-code.ts'
 import { createStays } from './stays.ts'
 import { createTypedAddresses } from './typed-addresses.ts'
 
@@ -31,16 +33,26 @@ export function interactionRoutes(dependencies: InteractionDependencies): Router
   }
   const forget = passwordForget(shared)
   const code = codeSignIn(shared)
+  const signUp = signUpBegin(shared)
+  const signUpProof = signUpCode(shared)
   const signIn = accountSignIn(shared)
   const account = accountContinue({ ...shared, signIn })
   const keep = accountKeep(shared)
   const consent = consentDecide(shared)
-  const show = interactionShow({ ...shared, signIn, account, keep, consent })
+  const show = interactionShow({ ...shared, signIn, account, keep, consent, signUp })
 
   // biome-ignore format: it is a table
   const routes: readonly Route[] = [
     route('get',  '/',         undefined,    show),
+    route('get',  '/sign-in',  undefined,    (ctx, interaction) => signIn.show(ctx, interaction)),
     route('post', '/sign-in',  signInForm,   signIn.submit),
+    ...(dependencies.offers.signUp ? [
+      route('get',  '/sign-up',      undefined,      signUp.show),
+      route('post', '/sign-up',      signUpForm,     signUp.submit),
+      route('get',  '/sign-up/code', undefined,      signUpProof.show),
+      route('post', '/sign-up/code', signUpCodeForm, signUpProof.submit),
+      route('post', '/sign-up/link', linkForm,       signUpProof.submitLink),
+    ] : []),
     ...(dependencies.offers.recovery ? [
       route('post', '/recover',     addressForm, forget.open),
       route('get',  '/forgot',      undefined,   forget.show),
