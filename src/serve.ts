@@ -188,6 +188,7 @@ function handlersOf({
       signUp,
       act,
       editableClaims: config.EDITABLE_CLAIMS,
+      stayMode: config.STAY_SIGNED_IN,
       deletionGraceSeconds: config.DELETION_GRACE_SECONDS,
       envelope: storage.envelope,
       mailLimits,

@@ -15,6 +15,7 @@ import type { Kept } from './kept.ts'
 import type { PasswordReplace } from './password-replace.ts'
 import { longestEmail, type RefusedForms } from './refused-forms.ts'
 import { shownClientOf } from './shown-client.ts'
+import type { Stays } from './stays.ts'
 
 export const signInForm = ownForm.extend({ email: z.string().default(''), password: z.string().default('') })
 
@@ -48,6 +49,7 @@ export function accountSignIn({
   replace,
   issuer,
   offers,
+  stays,
 }: {
   db: Db
   provider: Provider
@@ -59,6 +61,7 @@ export function accountSignIn({
   replace: Pick<PasswordReplace, 'require'>
   issuer: string
   offers: SignInOffers
+  stays: Stays
 }): AccountSignIn {
   const acr = passwordClass(issuer)
 
@@ -81,6 +84,7 @@ export function accountSignIn({
         retryAfterSeconds,
         reason,
         offers,
+        computer: { isAsked: stays.asks, isOther: stays.asks && !interactions.isLasting(ctx, interaction) },
       })
     },
 
@@ -90,7 +94,7 @@ export function accountSignIn({
         return
       }
 
-      const outcome = await signIn(ctx, { email, password })
+      const outcome = await signIn(ctx, { email, password, isLasting: interactions.isLasting(ctx, interaction) })
 
       if ('error' in outcome) {
         refusedForms.leadBack(ctx, interaction.uid, { page: 'sign-in', ...outcome, email })

@@ -11,6 +11,7 @@ import type { Render } from '../../views/render.ts'
 import type { Csrf } from '../csrf.ts'
 import type { BrowserSignIn } from './browser-sign-in.ts'
 import type { SignUp } from './sign-up-begin.ts'
+import type { StayMode } from './stays.ts'
 
 export type InteractionDependencies = {
   db: Db
@@ -31,5 +32,6 @@ export type InteractionDependencies = {
   confirmationKey: Secret<Buffer>
   /** The ways on from the sign-in page for a person without their password. */
   offers: SignInOffers
+  stayMode: StayMode
   issuer: string
 }

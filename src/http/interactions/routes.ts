@@ -18,13 +18,16 @@ import { createRefusedForms } from './refused-forms.ts'
 import { requestAbort } from './request-abort.ts'
 import { signUpBegin, signUpForm } from './sign-up-begin.ts'
 import { signUpCode, signUpCodeForm } from './sign-up-code.ts'
+import { createStays } from './stays.ts'
 
 /** Serves the pages between an authorization request and its answer: signing in, choosing an account, consenting. */
 export function interactionRoutes(dependencies: InteractionDependencies): Router {
   const isSecure = dependencies.issuer.startsWith('https:')
+  const stays = createStays({ mode: dependencies.stayMode, isSecure })
   const shared = {
     ...dependencies,
-    interactions: createInteractions(dependencies),
+    stays,
+    interactions: createInteractions({ ...dependencies, stays }),
     consentRequests: createConsentRequests(dependencies),
     refusedForms: createRefusedForms({ isSecure }),
     typedAddresses: createKept<string>('address', {
