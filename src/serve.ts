@@ -1,12 +1,14 @@
 import type { RequestListener } from 'node:http'
 import { type Acting, createActing } from './accounts/acting.ts'
-import { createAcceptPassword } from './accounts/new-passwords.ts'
+import { createAcceptAnother, createAcceptPassword } from './accounts/new-passwords.ts'
 import { rulesFor } from './accounts/password.ts'
 import { operations } from './admin/operations/index.ts'
 import { assemble, type Postern, type PosternOptions } from './assemble/index.ts'
 import { version } from './assemble/version.ts'
 import { createMailLimits } from './authentication/mail-limits.ts'
+import { createProofOfWork } from './authentication/proof-of-work.ts'
 import { createSignIn } from './authentication/sign-in.ts'
+import { createSignUpLimits } from './authentication/sign-up-limits.ts'
 import type { Config } from './config/index.ts'
 import { lockIssuer } from './database/issuer-lock.ts'
 import { createAllowances } from './http/allowances.ts'
@@ -135,12 +137,26 @@ function handlersOf({
   const { database, storage, render, brand } = postern
   const { throttleKey, csrfKey, confirmationKey } = postern.keyring
   const mailLimits = createMailLimits({ db: database.db, throttleKey })
-  const acceptPassword = createAcceptPassword({ passwords: postern.passwords, rules: rulesFor(config) })
+  const { passwords } = postern
+  const acceptPassword = createAcceptPassword({ passwords, rules: rulesFor(config) })
+  const acceptAnother = createAcceptAnother({ db: database.db, passwords, acceptPassword })
   const allowances = createAllowances(config) // new keys do not reset the counts
   const signIn = createBrowserSignIn({
     issuer: config.ISSUER,
     signIn: createSignIn({ db: database.db, passwords: postern.passwords, throttleKey }),
   })
+  const signUp = {
+    rules: {
+      mode: config.SIGN_UP,
+      allowed: config.SIGN_UP_ALLOWED_DOMAINS,
+      refused: config.SIGN_UP_REFUSED_DOMAINS,
+    },
+    passwordRules: rulesFor(config),
+    termsVersion: config.TERMS_VERSION,
+    brand: postern.brand,
+    limits: createSignUpLimits({ db: database.db, throttleKey, perNetwork: config.SIGN_UPS_PER_NETWORK_PER_HOUR }),
+    proofs: createProofOfWork({ db: database.db, key: throttleKey }),
+  }
   return () => {
     const { provider, keyring } = postern
     noteUses(provider, uses)
@@ -169,15 +185,22 @@ function handlersOf({
         : undefined,
       csrf: createCsrf({ issuer: config.ISSUER, key: csrfKey }),
       signIn,
+      signUp,
       act,
       editableClaims: config.EDITABLE_CLAIMS,
+      stayMode: config.STAY_SIGNED_IN,
       deletionGraceSeconds: config.DELETION_GRACE_SECONDS,
       envelope: storage.envelope,
       mailLimits,
       confirmationKey,
       acceptPassword,
+      acceptAnother,
       passwordMinLength: config.PASSWORD_MIN_LENGTH,
-      offers: { recovery: config.PASSWORD_RECOVERY, code: config.SIGN_IN_BY_CODE },
+      offers: {
+        recovery: config.PASSWORD_RECOVERY,
+        code: config.SIGN_IN_BY_CODE,
+        signUp: config.SIGN_UP === 'open',
+      },
       resourceServers: postern.resourceServers,
       findStoppedSignIn: postern.findStoppedSignIn,
       grantLifetimeSeconds: lifetimes(config).grant,

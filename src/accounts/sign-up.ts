@@ -41,7 +41,7 @@ export function request({ mail, record }: AccountTx, { email, ...letter }: SignU
 }
 
 /**
- * Creates the account whose address was proven by a link or a code.
+ * Creates the account whose address was proven by a link or a code, in the browser that asked for it.
  *
  * @returns `'gone'` if that was used, has expired or never existed, and `'email-taken'` if the address has got an account
  *   since.
@@ -49,8 +49,9 @@ export function request({ mail, record }: AccountTx, { email, ...letter }: SignU
 export async function complete(
   { tx, envelope, record }: AccountTx,
   presented: confirmations.Presented,
+  browserHash: Buffer,
 ): Promise<accounts.Account | 'gone' | 'email-taken'> {
-  const confirmation = await confirmations.redeem(tx, envelope, presented, { purposes: ['sign-up'] })
+  const confirmation = await confirmations.redeem(tx, envelope, presented, { purposes: ['sign-up'], browserHash })
   if (!confirmation) return 'gone'
   const { profile, passwordHash, termsVersion, termsAcceptedAt } = confirmation.data as PendingAccount
   const created = await accounts.create(tx, {

@@ -35,6 +35,8 @@ export type Passwords = {
    * TooBusy.
    */
   hash(password: string): Promise<string>
+  /** Hashes the password that a visitor chooses. It waits in the queue of those who sign in. Throws TooBusy. */
+  hashForVisitor(password: string): Promise<string>
   /**
    * Checks a password against a hash, for visitors. A decoy matches nothing. Throws TooBusy when the queue is full, earlier
    * for suspects.
@@ -71,6 +73,7 @@ export function createPasswords(): Passwords {
 
   return {
     hash: (password) => inOwnTurn(() => argon2.hash(preparedPassword(password), parameters)),
+    hashForVisitor: (password) => inTurn(() => argon2.hash(preparedPassword(password), parameters), longestForSuspects),
     // Renewed in the same turn: otherwise it would wait a second time, and a full queue would refuse a correct
     // password.
     verify: (hashed, password, { isSuspect = false, isDecoy = false } = {}) =>

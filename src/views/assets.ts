@@ -18,9 +18,11 @@ export function versionOfAssets(): string {
   return hash.digest('hex').slice(0, 12)
 }
 
-/** Returns the hash of the script of all pages, as `integrity` and the content security policy have it (CSP 3 §8.4). */
-export function integrityOfScript(): string {
-  return `sha256-${createHash('sha256')
-    .update(readFileSync(join(assets, 'postern.js')))
-    .digest('base64')}`
+/** The scripts that pages may load. */
+export const scripts = ['postern.js', 'proof.js'] as const
+
+/** Returns the hash of a script, as `integrity` and the content security policy have it (CSP 3 §8.4). */
+export function integrityOf(script: (typeof scripts)[number]): string {
+  const hash = createHash('sha256').update(readFileSync(join(assets, script)))
+  return `sha256-${hash.digest('base64')}`
 }

@@ -7,7 +7,7 @@ import { knock } from '../support/wire.ts'
 
 let postern: TestPostern
 beforeAll(async () => {
-  postern = await startPostern({ PASSWORD_MIN_LENGTH: '10' })
+  postern = await startPostern({ PASSWORD_MIN_LENGTH: '10', BRAND_NAME: 'Acme Portal' })
 })
 afterAll(() => postern?.stop())
 
@@ -21,7 +21,8 @@ describe('a password that an administrator sets', () => {
     await expect(create('horse '.repeat(34))).rejects.toThrow('must have at most 200 characters')
     await expect(create('basketball1')).rejects.toThrow('guessed first')
     await expect(create('Lovelace-1815', 'Ada Lovelace')).rejects.toThrow("person's own name")
-    await expect(create('localhost12')).rejects.toThrow('this service')
+    for (const name of ['localhost12', 'postern-2026', 'acmeportal!'])
+      await expect(create(name)).rejects.toThrow('this service')
     expect(await postern.database.query('select 1 from accounts')).toEqual([])
 
     await operate(postern, 'account create', { email, password, claims: { name: 'Ada Lovelace' } })

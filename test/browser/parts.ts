@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net'
 import { extname, join } from 'node:path'
 import nunjucks from 'nunjucks'
 import { headersOfEvery } from '../../src/http/middleware/security-headers.ts'
-import { assets, integrityOfScript, templates } from '../../src/views/assets.ts'
+import { assets, integrityOf, templates } from '../../src/views/assets.ts'
 import { createFilters } from '../../src/views/filters.ts'
 import { english, named } from '../../src/views/texts/index.ts'
 import { account, client, fullBrand } from '../support/page-examples.ts'
@@ -18,14 +18,14 @@ export function renderParts({ dir = 'ltr' }: { dir?: 'ltr' | 'rtl' } = {}): stri
     throwOnUndefined: true,
   })
   const texts = named(english, 'Postern')
-  const scriptIntegrity = integrityOfScript()
+  const integrity = { 'postern.js': integrityOf('postern.js') }
   const globals = {
     lang: 'en',
     dir,
     texts,
     brand: { ...fullBrand, name: 'Postern' },
     assetsVersion: '1',
-    scriptIntegrity,
+    integrity,
   }
   for (const [name, value] of Object.entries(globals)) environment.addGlobal(name, value)
   for (const [name, filter] of Object.entries(createFilters('en', texts))) environment.addFilter(name, filter)

@@ -50,7 +50,7 @@ export const onlyScript = `<script>document.querySelector('form').submit()</scri
 /** Returns a page without the script that every page loads from a file, and without the one of the page that submits itself. */
 export const withoutOwnScripts = (page: string): string =>
   page
-    .replace(/<script src="\/assets\/postern\.js[^"]*" type="module" integrity="[^"]*"><\/script>/, '')
+    .replace(/<script src="\/assets\/(postern|proof)\.js[^"]*" type="module" integrity="[^"]*"><\/script>/g, '')
     .replace(onlyScript, '')
 
 export const examples: Views = {
@@ -61,8 +61,21 @@ export const examples: Views = {
     error: undefined,
     retryAfterSeconds: undefined,
     reason: undefined,
-    offers: { recovery: true, code: true },
+    offers: { recovery: true, code: true, signUp: true },
+    computer: { isAsked: true, isOther: false },
   },
+  'sign-up': {
+    ...interaction,
+    client,
+    email: '',
+    name: '',
+    minLength: 8,
+    termsUrl: undefined,
+    challenge: undefined,
+    patienceSeconds: 60,
+    error: undefined,
+  },
+  'sign-up-code': { ...interaction, email: 'ada@example.com', error: undefined },
   'continue-as': { ...interaction, client, account },
   account: {
     ...accountExamples.frame,
@@ -183,7 +196,9 @@ export const variants: { [Name in ViewName]: readonly Partial<Views[Name]>[] } =
     { client: { ...published, host: '127.0.0.1:33418' } },
     { client: stranger },
     { client: { ...stranger, host: 'com.example.app:' } },
-    { offers: { recovery: false, code: false } },
+    { offers: { recovery: false, code: false, signUp: false }, computer: { isAsked: false, isOther: false } },
+    { client: { ...client, isOwn: true } },
+    { client: { ...client, isOwn: true }, reason: 'reauthenticate' },
   ],
   'account-email': [
     ...keys(english.accountEmail.errors).map((error) => ({ error, typed: 'ada@' })),
@@ -214,6 +229,13 @@ export const variants: { [Name in ViewName]: readonly Partial<Views[Name]>[] } =
     ...keys(english.linkDone.outcomes).map((outcome) => ({ outcome })),
     { next: { href: '/interaction/uid-1', kind: 'sign-in' } },
   ],
+  'sign-up': [
+    ...keys(english.signUp.errors).map((error) => ({ error, email: 'ada@example.com', name: 'Ada' })),
+    { termsUrl: 'https://example.com/terms' },
+    { termsUrl: 'https://example.com/terms', error: 'terms' },
+    { challenge: '18.1.abc.def' },
+  ],
+  'sign-up-code': keys(english.signUpCode.errors).map((error) => ({ error })),
   'continue-as': [{ account: { name: '', email: 'ada@example.com' } }, { client: stranger }, { client: published }],
   consent: [
     ...keys(english.consent.errors).map((error) => ({ error })),

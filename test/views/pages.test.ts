@@ -111,6 +111,8 @@ describe.each(names)('the %s page', (name) => {
     const shown: { [Name in ViewName]: readonly string[] } = {
       'sign-in': ['uid', 'csrf', 'email', 'client', 'client.name'],
       account: ['account.email'],
+      'sign-up': ['uid', 'csrf', 'client', 'client.name', 'minLength'],
+      'sign-up-code': ['uid', 'csrf', 'email'],
       'account-email': ['csrf', 'email'],
       forgot: ['uid', 'csrf', 'email'],
       'forgot-sent': ['uid', 'csrf', 'email'],

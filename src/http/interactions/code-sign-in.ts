@@ -8,18 +8,17 @@ import type { MailLimits } from '../../authentication/mail-limits.ts'
 import { codeHashWith } from '../../authentication/mailed-codes.ts'
 import type { Db } from '../../database/schema.ts'
 import { mailClass } from '../../oidc/acr.ts'
-import { askedBy } from '../../oidc/request/browser.ts'
 import { readerOf } from '../../oidc/request/reader.ts'
-import { current } from '../../oidc/request/work.ts'
 import type { Secret } from '../../secret.ts'
 import { canonicalEmail } from '../../stores/people/accounts.ts'
 import * as confirmations from '../../stores/people/confirmations.ts'
 import type { Render } from '../../views/render.ts'
 import { byPerson } from '../by-person.ts'
+import { askerOf } from './asker.ts'
 import { type Handler, type Interactions, ownForm } from './interactions.ts'
+import type { Kept } from './kept.ts'
 import type { addressForm } from './password-forget.ts'
 import type { RefusedForms } from './refused-forms.ts'
-import type { TypedAddresses } from './typed-addresses.ts'
 
 export const codeForm = ownForm.extend({ code: z.string().max(64).default('') })
 export const linkForm = ownForm.extend({ token: z.string().max(64).default('') })
@@ -52,7 +51,7 @@ export function codeSignIn({
   render: Render
   interactions: Interactions
   refusedForms: RefusedForms
-  typedAddresses: TypedAddresses
+  typedAddresses: Kept<string>
   mailLimits: MailLimits
   /** Hashes the codes. */
   confirmationKey: Secret<Buffer>
@@ -122,11 +121,4 @@ export function codeSignIn({
     await interactions.signIn(ctx, interaction, { accountId, epoch, ...authentication })
     return true
   }
-}
-
-/** Returns the hash that names this browser and this interaction. */
-function askerOf({ uid }: Interaction): Buffer {
-  const browser = current()?.browser
-  if (!browser) throw new Error('A code belongs to a browser, and none is known here.')
-  return askedBy(browser, uid)
 }

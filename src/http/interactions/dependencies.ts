@@ -1,5 +1,6 @@
 import type Provider from 'oidc-provider'
 import type { Acting } from '../../accounts/acting.ts'
+import type { AcceptAnother, AcceptPassword } from '../../accounts/new-passwords.ts'
 import type { MailLimits } from '../../authentication/mail-limits.ts'
 import type { Db } from '../../database/schema.ts'
 import type { ResourceServers } from '../../oidc/permissions/resource-servers.ts'
@@ -9,6 +10,8 @@ import type { SignInOffers } from '../../views/pages/sign-in.ts'
 import type { Render } from '../../views/render.ts'
 import type { Csrf } from '../csrf.ts'
 import type { BrowserSignIn } from './browser-sign-in.ts'
+import type { SignUp } from './sign-up-begin.ts'
+import type { StayMode } from './stays.ts'
 
 export type InteractionDependencies = {
   db: Db
@@ -16,14 +19,19 @@ export type InteractionDependencies = {
   render: Render
   csrf: Csrf
   signIn: BrowserSignIn
+  signUp: SignUp
+  acceptAnother: AcceptAnother
   resourceServers: ResourceServers
   findStoppedSignIn: FindStoppedSignIn
   grantLifetimeSeconds: number
   interactionLifetimeSeconds: number
   act: Acting
   mailLimits: MailLimits
+  acceptPassword: AcceptPassword
+  passwordMinLength: number
   confirmationKey: Secret<Buffer>
   /** The ways on from the sign-in page for a person without their password. */
   offers: SignInOffers
+  stayMode: StayMode
   issuer: string
 }

@@ -5,6 +5,7 @@ import { type AccountSignIn, isUnattainable } from './account-sign-in.ts'
 import type { ConsentDecide } from './consent-decide.ts'
 import type { Handler, Interactions } from './interactions.ts'
 import type { RefusedForms } from './refused-forms.ts'
+import type { SignUpBegin } from './sign-up-begin.ts'
 
 /** Shows the page of the step that an interaction has come to, or the page whose form was just rejected. */
 export function interactionShow({
@@ -14,6 +15,7 @@ export function interactionShow({
   account,
   keep,
   consent,
+  signUp,
 }: {
   interactions: Interactions
   refusedForms: RefusedForms
@@ -21,6 +23,7 @@ export function interactionShow({
   account: AccountContinue
   keep: AccountKeep
   consent: ConsentDecide
+  signUp: SignUpBegin
 }): Handler<unknown> {
   return async (ctx, interaction) => {
     const { prompt, session, uid } = interaction
@@ -30,6 +33,8 @@ export function interactionShow({
       await signIn.show(ctx, interaction, refused)
     } else if (prompt.name === 'consent' && session) {
       await consent.show(ctx, interaction, refused?.page === 'consent' ? refused.error : undefined)
+    } else if (prompt.name === 'create') {
+      await signUp.show(ctx, interaction)
     } else if (prompt.name === keepAccount && session) {
       await keep.show(ctx, interaction, session.accountId)
     } else if (prompt.name === 'select_account' && session) {

@@ -4,15 +4,14 @@ import { z } from 'zod'
 import type { Acting } from '../../accounts/acting.ts'
 import { emailAddress } from '../../accounts/email-addresses.ts'
 import type { MailLimits } from '../../authentication/mail-limits.ts'
-import { askedBy } from '../../oidc/request/browser.ts'
 import { readerOf } from '../../oidc/request/reader.ts'
-import { current } from '../../oidc/request/work.ts'
 import { canonicalEmail } from '../../stores/people/accounts.ts'
 import type { Render } from '../../views/render.ts'
 import { byPerson } from '../by-person.ts'
+import { askerOf } from './asker.ts'
 import { type Handler, type Interactions, ownForm } from './interactions.ts'
-import type { RefusedForms } from './refused-forms.ts'
-import type { TypedAddresses } from './typed-addresses.ts'
+import type { Kept } from './kept.ts'
+import { longestEmail, type RefusedForms } from './refused-forms.ts'
 
 export const addressForm = ownForm.extend({ email: z.string().default('') })
 
@@ -38,7 +37,7 @@ export function passwordForget({
   render: Render
   interactions: Interactions
   refusedForms: RefusedForms
-  typedAddresses: TypedAddresses
+  typedAddresses: Kept<string>
   mailLimits: MailLimits
 }): PasswordForget {
   const lead = (ctx: Context, { uid }: Interaction, page: 'forgot' | 'forgot-sent') => {
@@ -48,7 +47,7 @@ export function passwordForget({
 
   return {
     async open(ctx, interaction, { email }) {
-      typedAddresses.keep(ctx, interaction.uid, email)
+      typedAddresses.keep(ctx, interaction.uid, email.slice(0, longestEmail))
       lead(ctx, interaction, 'forgot')
     },
 
@@ -58,13 +57,13 @@ export function passwordForget({
       if (error) ctx.status = 400
       ctx.body = render(readerOf(ctx), 'forgot', {
         ...interactions.hiddenFields(interaction),
-        email: typedAddresses.read(ctx, interaction.uid),
+        email: typedAddresses.read(ctx, interaction.uid) ?? '',
         error,
       })
     },
 
     async submit(ctx, interaction, { email }) {
-      typedAddresses.keep(ctx, interaction.uid, email)
+      typedAddresses.keep(ctx, interaction.uid, email.slice(0, longestEmail))
       if (!emailAddress.safeParse(email.trim()).success) {
         refusedForms.leadBack(ctx, interaction.uid, { page: 'forgot', error: 'no-address' })
         return
@@ -82,8 +81,6 @@ export function passwordForget({
 
   /** Sends the letter, unless too many were requested. The delivery finds out whether an account has the address. */
   async function sendLetter(ctx: Context, { uid }: Interaction, email: string): Promise<void> {
-    const browser = current()?.browser
-    if (!browser) throw new Error('A mail is requested only where the browser is known.')
     const isAllowed = await mailLimits({ kind: 'link', email: canonicalEmail(email), address: ctx.ip })
     if (!isAllowed) return
     await act(byPerson(ctx), async ({ mail }) =>
@@ -91,7 +88,7 @@ export function passwordForget({
         kind: 'password-reset',
         to: email,
         language: readerOf(ctx).language,
-        browserHash: askedBy(browser, uid).toString('base64url'),
+        browserHash: askerOf({ uid }).toString('base64url'),
         interaction: uid,
       }),
     )

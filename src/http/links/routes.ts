@@ -36,7 +36,8 @@ export function linkRoutes(dependencies: LinkDependencies): Router {
     invitation:       passwordChoose(shared, 'invitation'),
     'email-change':   addressConfirm(shared),
     'email-undo':     addressUndo(shared),
-    'sign-in':        signInContinue(shared),
+    'sign-in':        signInContinue(shared, 'sign-in'),
+    'sign-up':        signInContinue(shared, 'sign-up'),
   }
 
   const router = new Router({ prefix: '/link/:token' })

@@ -1,14 +1,14 @@
 import type { Middleware } from 'koa'
-import { integrityOfScript } from '../../views/assets.ts'
+import { integrityOf, scripts } from '../../views/assets.ts'
 
-// `report-sample` allows no script; the hash allows the one file that pages load (CSP 3 §8.4: an external script whose
+// `report-sample` allows no script; the hashes allow the files that pages load (CSP 3 §8.4: an external script whose
 // `integrity` has a hash of the policy). The engine appends hashes to this directive for its own self-submitting pages
 // (form_post, account switch). form-action is missing on purpose: Chromium and WebKit apply it to every redirect after
 // the form, which breaks relying parties that redirect to another origin or to an app's own scheme.
-const contentSecurityPolicy = (script: string) =>
+const contentSecurityPolicy = (hashes: readonly string[]) =>
   [
     "default-src 'none'",
-    `script-src 'report-sample' '${script}'`,
+    `script-src 'report-sample' ${hashes.map((hash) => `'${hash}'`).join(' ')}`,
     "style-src 'self'",
     "img-src 'self'",
     "manifest-src 'self'",
@@ -18,7 +18,7 @@ const contentSecurityPolicy = (script: string) =>
 
 /** Returns the headers of every response, whatever the issuer. */
 export const headersOfEvery = () => ({
-  'Content-Security-Policy': contentSecurityPolicy(integrityOfScript()),
+  'Content-Security-Policy': contentSecurityPolicy(scripts.map(integrityOf)),
   'X-Content-Type-Options': 'nosniff',
   'X-Frame-Options': 'DENY',
   'Referrer-Policy': 'same-origin', // with no-referrer, browsers send our own forms with `Origin: null`

@@ -45,6 +45,21 @@ export async function take(
   return counted === limits.length ? 0 : 1 // concurrent requests took the rest
 }
 
+/** Returns whether one of these limits is used up, and counts nothing. */
+export async function isUsedUp(db: Db, limits: readonly RateLimit[]): Promise<boolean> {
+  const rows = await db
+    .selectFrom('throttles')
+    .select(['key_hash', 'failures'])
+    .where(
+      'key_hash',
+      'in',
+      limits.map(({ keyHash }) => keyHash),
+    )
+    .where('expires_at', '>', new Date())
+    .execute()
+  return limits.some(({ keyHash, most }) => rows.some((row) => row.key_hash.equals(keyHash) && row.failures >= most))
+}
+
 const sharedStatement = `
   with again as (
     select 1 from throttles where key_hash = $1 and expires_at > $2::timestamptz

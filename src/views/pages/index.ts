@@ -26,6 +26,8 @@ import type {
 } from './recovery.ts'
 import type { SignInPage } from './sign-in.ts'
 import type { SignOutPage } from './sign-out.ts'
+import type { SignUpPage } from './sign-up.ts'
+import type { SignUpCodePage } from './sign-up-code.ts'
 import type { SignedOutPage } from './signed-out.ts'
 import type { SubmittingPage } from './submitting.ts'
 
@@ -35,6 +37,8 @@ import type { SubmittingPage } from './submitting.ts'
  */
 export type Views = {
   'sign-in': SignInPage
+  'sign-up': SignUpPage
+  'sign-up-code': SignUpCodePage
   'continue-as': ContinueAsPage
   consent: ConsentPage
   'device-code': DeviceCodePage
@@ -73,6 +77,8 @@ export type ViewName = keyof Views
 /** The name of each page, which is also that of its template. */
 export const viewNames = Object.keys({
   'sign-in': true,
+  'sign-up': true,
+  'sign-up-code': true,
   'continue-as': true,
   consent: true,
   'device-code': true,

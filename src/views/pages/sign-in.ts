@@ -7,8 +7,8 @@ export type SignInError = keyof Texts['signIn']['errors']
 /** The reason why a person who was signed in has to sign in again. */
 export type SignInReason = keyof Texts['signIn']['reasons']
 
-/** The ways on from the sign-in page for a person without their password, by the settings. */
-export type SignInOffers = { recovery: boolean; code: boolean }
+/** The ways on from the sign-in page for a person without their password or an account, by the settings. */
+export type SignInOffers = { recovery: boolean; code: boolean; signUp: boolean }
 
 export type SignInPage = {
   uid: string
@@ -19,4 +19,6 @@ export type SignInPage = {
   retryAfterSeconds: number | undefined
   reason: SignInReason | undefined
   offers: SignInOffers
+  /** Whether the page asks whose computer it is, and whether the person ticked that it is somebody else's. */
+  computer: { isAsked: boolean; isOther: boolean }
 }
