@@ -7,6 +7,12 @@ export const languages = {
   de: 'ltr',
   fr: 'ltr',
   es: 'ltr',
+  tr: 'ltr',
+  uk: 'ltr',
+  ja: 'ltr',
+  'zh-Hans': 'ltr',
+  ar: 'rtl',
+  he: 'rtl',
 } as const satisfies Record<string, 'ltr' | 'rtl'>
 
 export type Language = keyof typeof languages
