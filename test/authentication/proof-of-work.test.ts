@@ -48,7 +48,7 @@ test('Challenges that grow old together are accepted one after the other from ea
   expect(await accept(second)).toBe(true)
 })
 
-test('A challenge that is no challenge of this server, or too old, is rejected', async () => {
+test('A forged challenge, or one that is too old, is rejected', async () => {
   const challenge = proofs.challengeFor('form')
   const easier = challenge.replace(/^\d+/, '0')
   const earlier = challenge.replace(/\.\d+\./, '.1.')
