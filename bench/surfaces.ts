@@ -77,7 +77,11 @@ export function surfacesWith({ password, delivered }: Needs): Surface[] {
         const page = await asker.send(await signInPage(asker), '/sign-in', { email: addressOf('asker'), password })
         const form = await asker.get('/account/email')
         if (!form.url.endsWith('/account/email')) throw new Error(`Signing in led to ${page.page.url}.`)
-        return () => asker.send(form, '/account/email', { email })
+        return async () => {
+          const answer = await asker.send(form, '/account/email', { email })
+          if (answer.page.url !== form.url) throw new Error('The sign-in is no longer recent.')
+          return answer
+        }
       },
     },
   ]
