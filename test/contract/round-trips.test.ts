@@ -32,7 +32,7 @@ afterAll(async () => {
 
 /** Tells whether a statement is scheduled: jobs, checks for changed clients and keys, and notes on their last use. */
 const isByTheClock = (sql: string) =>
-  /skip locked|from "outbox"|from "clients" where "updated_at"|update "clients" set "last_used_at"|from clients c |"(encryption_)?keys"/.test(
+  /skip locked|"deletion_at" <=|from "outbox"|from "clients" where "updated_at"|update "clients" set "last_used_at"|from clients c |"(encryption_)?keys"/.test(
     sql,
   )
 
