@@ -5,6 +5,8 @@
 export const languages = {
   en: 'ltr',
   de: 'ltr',
+  fr: 'ltr',
+  es: 'ltr',
 } as const satisfies Record<string, 'ltr' | 'rtl'>
 
 export type Language = keyof typeof languages

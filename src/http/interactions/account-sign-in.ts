@@ -11,10 +11,11 @@ import type { SignInError, SignInOffers, SignInReason } from '../../views/pages/
 import type { Render } from '../../views/render.ts'
 import type { BrowserSignIn } from './browser-sign-in.ts'
 import { type Handler, type Interactions, ownForm } from './interactions.ts'
+import type { Kept } from './kept.ts'
+import type { PasswordReplace } from './password-replace.ts'
 import { longestEmail, type RefusedForms } from './refused-forms.ts'
 import { shownClientOf } from './shown-client.ts'
 import type { Stays } from './stays.ts'
-import type { TypedAddresses } from './typed-addresses.ts'
 
 export const signInForm = ownForm.extend({ email: z.string().default(''), password: z.string().default('') })
 
@@ -45,6 +46,7 @@ export function accountSignIn({
   signIn,
   refusedForms,
   typedAddresses,
+  replace,
   issuer,
   offers,
   stays,
@@ -55,7 +57,8 @@ export function accountSignIn({
   interactions: Interactions
   signIn: BrowserSignIn
   refusedForms: RefusedForms
-  typedAddresses: TypedAddresses
+  typedAddresses: Kept<string>
+  replace: Pick<PasswordReplace, 'require'>
   issuer: string
   offers: SignInOffers
   stays: Stays
@@ -66,7 +69,7 @@ export function accountSignIn({
     async show(ctx, interaction, { error, email, retryAfterSeconds } = {}) {
       const client = await shownClientOf(provider, interaction, readerOf(ctx))
       const reason = reasonOf(interaction, { isFirst: email === undefined })
-      const filledIn = email ?? (typedAddresses.read(ctx, interaction.uid) || (await suggestedEmail(interaction)))
+      const filledIn = email ?? typedAddresses.read(ctx, interaction.uid) ?? (await suggestedEmail(interaction))
 
       if (error) {
         const wait = error === 'busy' ? busySeconds : retryAfterSeconds
@@ -97,7 +100,8 @@ export function accountSignIn({
         refusedForms.leadBack(ctx, interaction.uid, { page: 'sign-in', ...outcome, email })
         return
       }
-      const { accountId, epoch } = outcome
+      const { accountId, epoch, mustChangePassword } = outcome
+      if (mustChangePassword) return replace.require(ctx, interaction, { accountId, epoch })
       await interactions.signIn(ctx, interaction, { accountId, epoch, acr, amr: ['pwd'] })
     },
   }

@@ -1,6 +1,6 @@
 import type Provider from 'oidc-provider'
 import type { Acting } from '../../accounts/acting.ts'
-import type { AcceptPassword } from '../../accounts/new-passwords.ts'
+import type { AcceptAnother, AcceptPassword } from '../../accounts/new-passwords.ts'
 import type { MailLimits } from '../../authentication/mail-limits.ts'
 import type { Db } from '../../database/schema.ts'
 import type { ResourceServers } from '../../oidc/permissions/resource-servers.ts'
@@ -20,13 +20,15 @@ export type InteractionDependencies = {
   csrf: Csrf
   signIn: BrowserSignIn
   signUp: SignUp
-  acceptPassword: AcceptPassword
+  acceptAnother: AcceptAnother
   resourceServers: ResourceServers
   findStoppedSignIn: FindStoppedSignIn
   grantLifetimeSeconds: number
   interactionLifetimeSeconds: number
   act: Acting
   mailLimits: MailLimits
+  acceptPassword: AcceptPassword
+  passwordMinLength: number
   confirmationKey: Secret<Buffer>
   /** The ways on from the sign-in page for a person without their password. */
   offers: SignInOffers
