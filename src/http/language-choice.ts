@@ -5,13 +5,14 @@ import type { Csrf } from './csrf.ts'
 import { form, readForm } from './forms.ts'
 import { languageCookies } from './middleware/languages.ts'
 
-const choice = z.object({ language: z.enum(allLanguages), address: z.string().default('/') })
+const choice = z.object({ language: z.enum(allLanguages) })
 
 const yearMs = 365 * 24 * 3600 * 1000
 const hourMs = 3600 * 1000 // as long as a sign-in may take
 
 /**
- * Keeps the language that a person chose, and leads back to the page where they did. An app that asks for a language in
+ * Keeps the language that a person chose, and leads back to the page where they did. The browser names that page: its
+ * address can be a secret, so the page does not repeat it. An app that asks for a language in
  * its request gets it on the next page, but not on this one: there the person has just chosen another.
  */
 export function languageRoutes({ issuer, csrf }: { issuer: string; csrf: Csrf }): Router {
@@ -19,8 +20,8 @@ export function languageRoutes({ issuer, csrf }: { issuer: string; csrf: Csrf })
   const router = new Router()
   router.post('/language', form, async (ctx) => {
     csrf.assertOwnSite(ctx)
-    const { language, address } = readForm(ctx, choice)
-    const page = URL.parse(address, issuer)
+    const { language } = readForm(ctx, choice)
+    const page = URL.parse(ctx.get('Referer'))
     const { pathname, search } = page?.origin === new URL(issuer).origin ? page : new URL(issuer)
     ctx.cookies.set(languageCookies.everywhere, language, { ...options, maxAge: yearMs })
     if (pathname !== '/')

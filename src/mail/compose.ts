@@ -12,11 +12,13 @@ export function createCompose({
   issuer,
   render,
   confirmWith,
+  invitationSeconds,
   defaultLanguage,
 }: {
   issuer: string
   render: RenderMail
   confirmWith: (tx: Tx) => LetterContext['confirm']
+  invitationSeconds: number
   defaultLanguage: Language
 }): Compose {
   return async (tx, letter) => {
@@ -24,7 +26,7 @@ export function createCompose({
       context: LetterContext,
       letter: Letter,
     ) => ReturnType<Composer<Letter['kind']>>
-    const content = await compose({ tx, issuer, confirm: confirmWith(tx) }, letter)
+    const content = await compose({ tx, issuer, invitationSeconds, confirm: confirmWith(tx) }, letter)
     if (!content) return undefined
     const wanted = [letter.language, content.locale].filter((tag) => typeof tag === 'string')
     const language = lookup(wanted, allLanguages) ?? defaultLanguage

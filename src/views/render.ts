@@ -7,10 +7,10 @@ import { type ViewName, type Views, viewNames } from './pages/index.ts'
 import { named, type Texts, texts as translations } from './texts/index.ts'
 
 /**
- * The person that a page is rendered for, as far as the page depends on it: their language, and the address that shows the
- * page again when they choose another. Without the address they cannot choose one.
+ * The person that a page is rendered for, as far as the page depends on it: their language, and whether they can choose
+ * another.
  */
-export type Reader = { language: Language; address?: string | undefined }
+export type Reader = { language: Language; canChoose?: boolean }
 
 export type Render = <Name extends ViewName>(reader: Reader, name: Name, data: Views[Name]) => string
 
@@ -52,11 +52,11 @@ export function createViews({
   for (const name of viewNames) environment.getTemplate(`${name}.njk`, true)
 
   return {
-    render({ language, address }, name, data) {
+    render({ language, canChoose = false }, name, data) {
       const brand = currentBrand()
       if (brand.name !== spoken.service) spoken = wordsFor(brand.name)
       speak(language)
-      return environment.render(`${name}.njk`, { ...data, brand, address })
+      return environment.render(`${name}.njk`, { ...data, brand, canChoose })
     },
   }
 }

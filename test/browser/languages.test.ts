@@ -18,7 +18,7 @@ const pages = names.flatMap((name) =>
   formsOf(name).map((data, index) => {
     const inLanguages = allLanguages.map((language) => ({
       language,
-      html: render({ language, address: '/' }, name, { ...examples[name], ...data } as never),
+      html: render({ language, canChoose: true }, name, { ...examples[name], ...data } as never),
     }))
     const longest = inLanguages.toSorted((one, other) => wordsIn(other.html) - wordsIn(one.html))[0]
     return { name: `${name}-${index}`, html: longest?.html ?? '', language: longest?.language as Language }

@@ -77,6 +77,7 @@ let postern: TestPostern
 beforeAll(async () => {
   proxy = await startProxy(inject('postgresUrl'))
   postern = await startPostern({}, { databaseUrl: proxy.urlOf })
+  proxy.onlyRequestsOf(postern)
   await postern.createAccount(email)
   canaries.collectSecretsOf('keyring', postern.server.postern.keyring)
   canaries.collectSecretsOf('setting', postern.config)

@@ -7,7 +7,7 @@ import { english, named, type Texts, texts } from '../../src/views/texts/index.t
 import { client, examples, formsOf, fullBrand, names } from '../support/page-examples.ts'
 
 const repository = join(import.meta.dirname, '../..')
-const inEnglish = { language: 'en', address: '/' } as const
+const inEnglish = { language: 'en', canChoose: true } as const
 /** Returns the same views with other English texts. */
 const viewsWith = (en: Texts) => createViews({ texts: { ...texts, en }, brand: () => fullBrand })
 

@@ -18,9 +18,9 @@ import type { Render } from '../../views/render.ts'
 import { byPerson } from '../by-person.ts'
 import { askerOf } from './asker.ts'
 import { type Handler, type Interactions, ownForm } from './interactions.ts'
+import type { Kept } from './kept.ts'
 import { longestEmail, type RefusedForms } from './refused-forms.ts'
 import { shownClientOf } from './shown-client.ts'
-import type { TypedAddresses } from './typed-addresses.ts'
 
 const longestName = 200
 
@@ -65,7 +65,7 @@ export function signUpBegin({
   act: Acting
   interactions: Interactions
   refusedForms: RefusedForms
-  typedAddresses: TypedAddresses
+  typedAddresses: Kept<string>
   mailLimits: MailLimits
   acceptPassword: AcceptPassword
   signUp: SignUp

@@ -1,6 +1,5 @@
 import { allLanguages, isLanguage, type Language } from '../../languages/index.ts'
 import { acceptedLanguages, lookup } from '../../languages/lookup.ts'
-import { addressOf } from '../endpoints.ts'
 import { current } from './work.ts'
 
 /** Everything that the language of a page can follow from, the strongest first. */
@@ -19,14 +18,11 @@ export type Wishes = {
   fallback: Language
 }
 
-/** The person that a page is for: their language, and the address that shows the page again when they change it. */
-export type Reader = { language: Language; address: string | undefined }
+/** The person that a page is for: their language, which they can change on it. */
+export type Reader = { language: Language; canChoose: true }
 
 /** The part of a Koa context that a page depends on. The engine's own requests have `oidc`. */
 type Context = {
-  method: string
-  path: string
-  search: string
   state: Record<string, unknown>
   oidc?: {
     params?: Record<string, unknown> | undefined
@@ -64,12 +60,6 @@ export function readerOf(ctx: Context): Reader {
       uiLocales: wishes.uiLocales ?? params?.['ui_locales'],
       locale: wishes.locale ?? account?.profile['locale'],
     }),
-    address: addressOfPage(ctx),
+    canChoose: true,
   }
-}
-
-/** Returns the address that shows a page again. If only a form is sent to it, that is the page with the form. */
-function addressOfPage({ method, path, search }: Context): string {
-  const pageOf = method === 'POST' ? addressOf(path)?.pageOf : undefined
-  return pageOf?.replace(/:\w+/, path.split('/')[2] ?? '') ?? path + search
 }
