@@ -7,6 +7,8 @@ export const languages = {
   de: 'ltr',
   fr: 'ltr',
   es: 'ltr',
+  it: 'ltr',
+  pt: 'ltr',
   tr: 'ltr',
   uk: 'ltr',
   ja: 'ltr',

@@ -5,7 +5,9 @@ import en from './en.json' with { type: 'json' }
 import es from './es.json' with { type: 'json' }
 import fr from './fr.json' with { type: 'json' }
 import he from './he.json' with { type: 'json' }
+import it from './it.json' with { type: 'json' }
 import ja from './ja.json' with { type: 'json' }
+import pt from './pt.json' with { type: 'json' }
 import tr from './tr.json' with { type: 'json' }
 import uk from './uk.json' with { type: 'json' }
 import zhHans from './zh-Hans.json' with { type: 'json' }
@@ -49,6 +51,8 @@ export const texts: Record<Language, Texts> = {
   de: completed<Texts>(en, de),
   fr: completed<Texts>(en, fr),
   es: completed<Texts>(en, es),
+  it: completed<Texts>(en, it),
+  pt: completed<Texts>(en, pt),
   tr: completed<Texts>(en, tr),
   uk: completed<Texts>(en, uk),
   ja: completed<Texts>(en, ja),
