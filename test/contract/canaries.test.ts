@@ -79,6 +79,7 @@ let postern: TestPostern
 beforeAll(async () => {
   proxy = await startProxy(inject('postgresUrl'))
   postern = await startPostern({ SIGN_IN_BY_CODE: 'true' }, { databaseUrl: proxy.urlOf })
+  proxy.onlyRequestsOf(postern)
   await postern.createAccount(email)
   canaries.collectSecretsOf('keyring', postern.server.postern.keyring)
   canaries.collectSecretsOf('setting', postern.config)
