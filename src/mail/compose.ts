@@ -13,11 +13,13 @@ export function createCompose({
   issuer,
   render,
   confirmWith,
+  invitationSeconds,
   defaultLanguage,
 }: {
   issuer: string
   render: RenderMail
   confirmWith: (tx: Tx) => LetterContext['confirm']
+  invitationSeconds: number
   defaultLanguage: Language
 }): Compose {
   return async (tx, letter) => {
@@ -25,7 +27,7 @@ export function createCompose({
       context: LetterContext,
       letter: Letter,
     ) => ReturnType<Composer<Letter['kind']>>
-    const content = await compose({ tx, issuer, confirm: confirmWith(tx) }, letter)
+    const content = await compose({ tx, issuer, invitationSeconds, confirm: confirmWith(tx) }, letter)
     if (!content) return undefined
     const locale = content.locale ?? (await localeOf(tx, letter))
     const wanted = [letter.language, locale].filter((tag) => typeof tag === 'string')

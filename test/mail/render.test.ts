@@ -131,6 +131,7 @@ describe('the mail of a letter', () => {
 
   test('is not made if it cannot be: a composer gets nothing but its letter', async () => {
     const make = createCompose({
+      invitationSeconds: 604_800,
       issuer,
       render,
       confirmWith: () => () => Promise.reject(new Error('The database is away.')),

@@ -3,7 +3,6 @@ import type { Composer } from './context.ts'
 
 const addressSeconds = 86_400 // the person may read another mailbox only in the evening
 const undoSeconds = 7 * 86_400 // long enough for somebody who was on holiday when the account was taken over
-const invitationSeconds = 7 * 86_400
 
 export const emailChange: Composer<'email-change'> = async ({ tx, issuer, confirm }, letter) => {
   const { to, accountId, browserHash } = letter
@@ -35,7 +34,7 @@ export const emailChanged: Composer<'email-changed'> = async ({ tx, confirm }, {
   return { text: 'email-changed', values, link, lifetimeSeconds: undoSeconds }
 }
 
-export const invitation: Composer<'invitation'> = async ({ tx, confirm }, { accountId }) => {
+export const invitation: Composer<'invitation'> = async ({ tx, confirm, invitationSeconds }, { accountId }) => {
   const account = await accounts.findById(tx, accountId)
   if (!account || account.isDisabled) return undefined
   const { link } = await confirm({
