@@ -29,7 +29,7 @@ export type Steps = {
   recover(journey: Journey, person: Person, password: string): Promise<void>
   /** Takes back what the app was given, and asks every process for its tokens at once. */
   removeAccess(journey: Journey): Promise<void>
-  /** Gets the file of one's data, which contains none of these secrets. */
+  /** Downloads the export, which contains none of these secrets. */
   exportData(journey: Journey, person: Person, secrets: string[]): Promise<void>
   deleteAccount(journey: Journey): Promise<void>
   /** Comes back by signing in. */

@@ -4,7 +4,7 @@ import * as oidc from 'openid-client'
 
 export type Tokens = { access: string; refresh: string; subject: string }
 
-/** An app of somebody else, at an origin of its own, which keeps the tokens of whoever signs in. */
+/** An app at an origin of its own, which keeps the tokens of everybody who signs in. */
 export type NotesApp = {
   origin: string
   /** Uses this client from now on. */
