@@ -5,6 +5,10 @@
 export const languages = {
   en: 'ltr',
   de: 'ltr',
+  fr: 'ltr',
+  es: 'ltr',
+  it: 'ltr',
+  pt: 'ltr',
 } as const satisfies Record<string, 'ltr' | 'rtl'>
 
 export type Language = keyof typeof languages

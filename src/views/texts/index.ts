@@ -1,6 +1,10 @@
 import type { Language } from '../../languages/index.ts'
 import de from './de.json' with { type: 'json' }
 import en from './en.json' with { type: 'json' }
+import es from './es.json' with { type: 'json' }
+import fr from './fr.json' with { type: 'json' }
+import it from './it.json' with { type: 'json' }
+import pt from './pt.json' with { type: 'json' }
 
 /** A text that depends on a number: a form for each plural category that the language has. */
 export type Plural = { other: string } & { [Category in Intl.LDMLPluralRule]?: string }
@@ -36,7 +40,14 @@ function completed<Text>(original: Text, translation: Incomplete<Text> | undefin
 }
 
 /** The texts of every language. */
-export const texts: Record<Language, Texts> = { en, de: completed<Texts>(en, de) }
+export const texts: Record<Language, Texts> = {
+  en,
+  de: completed<Texts>(en, de),
+  fr: completed<Texts>(en, fr),
+  es: completed<Texts>(en, es),
+  it: completed<Texts>(en, it),
+  pt: completed<Texts>(en, pt),
+}
 
 export { en as english }
 
