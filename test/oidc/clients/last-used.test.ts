@@ -99,7 +99,7 @@ describe('the last use of a client', () => {
 })
 
 describe('a use that was noted', () => {
-  let own: Database // one connection, on which statements are sent in order
+  let own: Database // It has one connection, so statements are sent in order.
   const sent: string[] = []
   beforeAll(() => {
     own = connect({
