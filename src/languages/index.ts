@@ -9,6 +9,12 @@ export const languages = {
   es: 'ltr',
   it: 'ltr',
   pt: 'ltr',
+  tr: 'ltr',
+  uk: 'ltr',
+  ja: 'ltr',
+  'zh-Hans': 'ltr',
+  ar: 'rtl',
+  he: 'rtl',
 } as const satisfies Record<string, 'ltr' | 'rtl'>
 
 export type Language = keyof typeof languages
