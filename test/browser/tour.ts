@@ -1,6 +1,7 @@
 import type { BrowserContext, Page } from 'playwright-core'
 import { pretendOrigin } from '../support/chromium.ts'
 import { png } from '../support/images.ts'
+import { accountTourSettings, takeAccountTour } from './account-tour.ts'
 
 /** An empty server, and the means to add accounts, clients and APIs to it. */
 export type Site = {
@@ -24,7 +25,10 @@ const documents: Record<string, Record<string, unknown>> = {
   [`${assistant}/desktop.json`]: { client_name: 'Assistant', redirect_uris: ['http://127.0.0.1/callback'] },
 }
 
-export const tourSettings = { CLIENT_ID_METADATA_DOCUMENTS: new URL(assistant).host }
+export const tourSettings = { CLIENT_ID_METADATA_DOCUMENTS: new URL(assistant).host, ...accountTourSettings }
+
+/** People who sign up, one on each tour. */
+const newcomers = ['grace', 'emmy', 'mary', 'hedy', 'radia', 'karen']
 
 /** Answers for a host that does not exist, so nothing is fetched from the network. */
 export const fetchDocument: typeof globalThis.fetch = async (address) =>
@@ -112,6 +116,7 @@ export async function createTour({ issuer, password, ...site }: Site): Promise<T
     await page.getByRole('button', { name: /^(Sign in|Confirm)$/ }).click()
   }
 
+  let tours = 0
   return {
     async take(context, visit) {
       await pretendOrigin(context, app)
@@ -198,6 +203,10 @@ export async function createTour({ issuer, password, ...site }: Site): Promise<T
       await visit('signed-out', page)
       await signOut({ post_logout_redirect_uri: `${app}/unknown` })
       await visit('signed-out-mistake', page)
+
+      await context.clearCookies()
+      const newcomer = `${newcomers[tours++ % newcomers.length]}@example.com`
+      await takeAccountTour({ issuer, context, page, app, authorize, email: newcomer, visit })
     },
   }
 }
