@@ -9,6 +9,8 @@ export const languages = {
   es: 'ltr',
   it: 'ltr',
   pt: 'ltr',
+  nl: 'ltr',
+  pl: 'ltr',
 } as const satisfies Record<string, 'ltr' | 'rtl'>
 
 export type Language = keyof typeof languages

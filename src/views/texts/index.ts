@@ -4,6 +4,8 @@ import en from './en.json' with { type: 'json' }
 import es from './es.json' with { type: 'json' }
 import fr from './fr.json' with { type: 'json' }
 import it from './it.json' with { type: 'json' }
+import nl from './nl.json' with { type: 'json' }
+import pl from './pl.json' with { type: 'json' }
 import pt from './pt.json' with { type: 'json' }
 
 /** A text that depends on a number: a form for each plural category that the language has. */
@@ -47,6 +49,8 @@ export const texts: Record<Language, Texts> = {
   es: completed<Texts>(en, es),
   it: completed<Texts>(en, it),
   pt: completed<Texts>(en, pt),
+  nl: completed<Texts>(en, nl),
+  pl: completed<Texts>(en, pl),
 }
 
 export { en as english }
