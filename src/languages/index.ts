@@ -11,6 +11,12 @@ export const languages = {
   pt: 'ltr',
   nl: 'ltr',
   pl: 'ltr',
+  tr: 'ltr',
+  uk: 'ltr',
+  ja: 'ltr',
+  'zh-Hans': 'ltr',
+  ar: 'rtl',
+  he: 'rtl',
 } as const satisfies Record<string, 'ltr' | 'rtl'>
 
 export type Language = keyof typeof languages
