@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { allLanguages, type Language } from '../../src/languages/index.ts'
-import { english } from '../../src/views/texts/index.ts'
+import { english, texts } from '../../src/views/texts/index.ts'
 
 const directory = join(import.meta.dirname, '../../src/views/texts')
 
@@ -66,4 +66,15 @@ describe.each(allLanguages.filter((language) => language !== 'en'))('the texts i
     })
     expect(wrong).toEqual([])
   })
+})
+
+// WCAG 2.5.3: who controls a page by voice says the words that are on the button.
+test.each(allLanguages)('the names of buttons contain the words that are on them, in %s', (language) => {
+  const { account, consent } = texts[language]
+  const named = [
+    [account.apps.remove, account.apps.removeOf],
+    [account.security.sessions.end, account.security.sessions.endOf],
+    [consent.notYou, consent.switch],
+  ] as const
+  for (const [shown, name] of named) expect(name.toLowerCase()).toContain(shown.toLowerCase())
 })
