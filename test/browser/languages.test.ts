@@ -1,13 +1,12 @@
-import { existsSync } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
-import { basename, join } from 'node:path'
+import { join } from 'node:path'
 import type { Browser, Page } from 'playwright-core'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { allLanguages, type Language } from '../../src/languages/index.ts'
-import { assets } from '../../src/views/assets.ts'
 import { createViews } from '../../src/views/render.ts'
 import { launchChromium } from '../support/chromium.ts'
 import { examples, formsOf, fullBrand, names } from '../support/page-examples.ts'
+import { openStillPages } from './still-pages.ts'
 
 const narrow = { width: 320, height: 640 } // as narrow as a page magnified four times (WCAG 1.4.10)
 const pictures = process.env['PICTURES'] // a folder to write pictures into
@@ -38,19 +37,11 @@ afterAll(() => browser?.close())
 
 test('no page is wider than a phone in its longest language, from left to right or from right to left', async () => {
   const context = await browser.newContext({ viewport: narrow })
-  await context.route('**/*', (route) => {
-    const { pathname } = new URL(route.request().url())
-    if (pathname === '/') return route.fulfill({ contentType: 'text/html', body: pages[0]?.html ?? '' })
-    const path = join(assets, basename(pathname))
-    return route.fulfill(pathname.endsWith('.css') && existsSync(path) ? { path } : { status: 404 })
-  })
+  const { page, show } = await openStillPages(context)
   if (pictures) await mkdir(pictures, { recursive: true })
-  const page = await context.newPage()
   const wide: unknown[] = []
-  await page.goto('http://pages.test/')
   for (const { name, language, html } of pages) {
-    // All pages share their style sheets, so only the body is replaced: loading each would take many times as long.
-    await page.evaluate(`document.body = new DOMParser().parseFromString(${JSON.stringify(html)}, 'text/html').body`)
+    await show(html)
     for (const direction of ['ltr', 'rtl']) {
       await page.evaluate(`document.documentElement.dir = '${direction}'`)
       const found = await overflowing(page)
