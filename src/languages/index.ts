@@ -9,6 +9,8 @@ export const languages = {
   es: 'ltr',
   it: 'ltr',
   pt: 'ltr',
+  nl: 'ltr',
+  pl: 'ltr',
   tr: 'ltr',
   uk: 'ltr',
   ja: 'ltr',

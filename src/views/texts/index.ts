@@ -7,6 +7,8 @@ import fr from './fr.json' with { type: 'json' }
 import he from './he.json' with { type: 'json' }
 import it from './it.json' with { type: 'json' }
 import ja from './ja.json' with { type: 'json' }
+import nl from './nl.json' with { type: 'json' }
+import pl from './pl.json' with { type: 'json' }
 import pt from './pt.json' with { type: 'json' }
 import tr from './tr.json' with { type: 'json' }
 import uk from './uk.json' with { type: 'json' }
@@ -53,6 +55,8 @@ export const texts: Record<Language, Texts> = {
   es: completed<Texts>(en, es),
   it: completed<Texts>(en, it),
   pt: completed<Texts>(en, pt),
+  nl: completed<Texts>(en, nl),
+  pl: completed<Texts>(en, pl),
   tr: completed<Texts>(en, tr),
   uk: completed<Texts>(en, uk),
   ja: completed<Texts>(en, ja),
