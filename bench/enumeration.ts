@@ -32,7 +32,7 @@ const config = parse({
 })
 const server = await serve(config, {
   log: createLogger('silent'),
-  // Those of requests: letters are delivered meanwhile.
+  // Those of requests: letters are delivered at the same time.
   onStatement: (text) => void (current() && statements.push(text)),
 })
 const { db } = server.postern.database
