@@ -1,6 +1,6 @@
 import type { RequestListener } from 'node:http'
 import { type Acting, createActing } from './accounts/acting.ts'
-import { createAcceptPassword } from './accounts/new-passwords.ts'
+import { createAcceptAnother, createAcceptPassword } from './accounts/new-passwords.ts'
 import { rulesFor } from './accounts/password.ts'
 import { operations } from './admin/operations/index.ts'
 import { assemble, type Postern, type PosternOptions } from './assemble/index.ts'
@@ -137,7 +137,9 @@ function handlersOf({
   const { database, storage, render, brand } = postern
   const { throttleKey, csrfKey, confirmationKey } = postern.keyring
   const mailLimits = createMailLimits({ db: database.db, throttleKey })
-  const acceptPassword = createAcceptPassword({ passwords: postern.passwords, rules: rulesFor(config) })
+  const { passwords } = postern
+  const acceptPassword = createAcceptPassword({ passwords, rules: rulesFor(config) })
+  const acceptAnother = createAcceptAnother({ db: database.db, passwords, acceptPassword })
   const allowances = createAllowances(config) // new keys do not reset the counts
   const signIn = createBrowserSignIn({
     issuer: config.ISSUER,
@@ -186,11 +188,13 @@ function handlersOf({
       signUp,
       act,
       editableClaims: config.EDITABLE_CLAIMS,
+      stayMode: config.STAY_SIGNED_IN,
       deletionGraceSeconds: config.DELETION_GRACE_SECONDS,
       envelope: storage.envelope,
       mailLimits,
       confirmationKey,
       acceptPassword,
+      acceptAnother,
       passwordMinLength: config.PASSWORD_MIN_LENGTH,
       offers: {
         recovery: config.PASSWORD_RECOVERY,

@@ -61,6 +61,8 @@ export type PasswordOrigin = 'changed' | 'reset' | 'invitation' | 'required'
  * change of address: somebody else may have asked for them.
  *
  * @param options.signsOut - Whether it ends the sign-ins of the account, except in the session `keptSessionUid`.
+ * @param options.epoch - The epoch that the account must still have.
+ * @returns the account as it is then; `undefined` if it was disabled or deleted, or its sign-ins have ended since.
  */
 export async function choose(
   { tx, record, mail }: AccountTx,
@@ -70,10 +72,17 @@ export async function choose(
     origin,
     signsOut,
     keptSessionUid,
-  }: { hash: string; origin: PasswordOrigin; signsOut: boolean; keptSessionUid?: string | undefined },
+    epoch,
+  }: {
+    hash: string
+    origin: PasswordOrigin
+    signsOut: boolean
+    keptSessionUid?: string | undefined
+    epoch?: number | undefined
+  },
 ): Promise<accounts.Account | undefined> {
   const account = await accounts.lock(tx, accountId)
-  if (!account) return undefined
+  if (!account || account.isDisabled || (epoch !== undefined && account.epoch !== epoch)) return undefined
   if (signsOut) {
     if (keptSessionUid === undefined) await accounts.signOutEverywhere(tx, accountId)
     else await accounts.signOutElsewhere(tx, accountId, keptSessionUid)
@@ -85,5 +94,5 @@ export async function choose(
   if (origin !== 'invitation') {
     mail({ kind: 'password-changed', to: account.email, accountId, at: new Date().toISOString() })
   }
-  return account
+  return accounts.findById(tx, accountId)
 }

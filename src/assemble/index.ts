@@ -83,6 +83,7 @@ export async function assemble(config: Config, options: PosternOptions): Promise
     issuer: config.ISSUER,
     render: createMailRenderer({ issuer: config.ISSUER, brand }),
     confirmWith: createConfirm({ issuer: config.ISSUER, envelope, key: keyring.confirmationKey }),
+    invitationSeconds: config.INVITATION_TTL_SECONDS,
     defaultLanguage: config.DEFAULT_LANGUAGE,
   })
   const findStoppedSignIn = createFindStoppedSignIn({ storage })

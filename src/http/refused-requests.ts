@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
 import type { Logger } from 'pino'
 import type { Db } from '../database/schema.ts'
 import * as store from '../stores/operations/refused-requests.ts'
@@ -17,6 +18,8 @@ const mostAtOnce = 200
  * stored is still in the log.
  */
 export function createRefusedRequests({ db, log }: { db: Db; log: Logger }): RefusedRequests {
+  // A timer carries along the work of the request that started it. Writing is no part of that request.
+  const outsideRequests = AsyncLocalStorage.snapshot()
   let waiting: store.RefusedRequest[] = []
   let timer: NodeJS.Timeout | undefined
   let writing = Promise.resolve()
@@ -33,9 +36,11 @@ export function createRefusedRequests({ db, log }: { db: Db; log: Logger }): Ref
   return {
     record(request) {
       if (waiting.length < mostAtOnce) waiting.push(request)
-      timer ??= setTimeout(() => {
-        writing = writing.then(write)
-      }, everyMs).unref()
+      timer ??= outsideRequests(() =>
+        setTimeout(() => {
+          writing = writing.then(write)
+        }, everyMs).unref(),
+      )
     },
     async stop() {
       await writing

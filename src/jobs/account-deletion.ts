@@ -5,7 +5,7 @@ import type { Database } from '../database/connect.ts'
 import * as deletions from '../stores/people/deletions.ts'
 import { type Recurrence, recur } from './recurrence.ts'
 
-const everyMs = 60_000
+const aMinute = 60_000
 const batchSize = 50
 
 /** Starts deleting accounts whose owners asked for it and did not come back in time. */
@@ -13,10 +13,12 @@ export function startDeletingAccounts({
   database: { db },
   act,
   log,
+  everyMs = aMinute,
 }: {
   database: Database
   act: Acting
   log: Logger
+  everyMs?: number
 }): Recurrence {
   const onFailure = (error: unknown) =>
     log.warn({ err: error }, 'an account could not be deleted, and will be tried again')

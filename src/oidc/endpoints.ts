@@ -96,6 +96,7 @@ const table: Readonly<Record<string, Row>> = {
   [`${interaction}/sign-up`]:            { ...page, methods: 'GET POST', isOfInteraction: true, hasSecret: true },
   [`${interaction}/sign-up/link`]:       form,
   [`${interaction}/sign-up/code`]:       { ...page, methods: 'GET POST', isOfInteraction: true, hasSecret: true },
+  [`${interaction}/password`]:           formPage,
   [`${interaction}/recover`]:            form,
   [`${interaction}/forgot`]:             formPage,
   [`${interaction}/forgot-sent`]:        { ...formPage, methods: 'GET' },

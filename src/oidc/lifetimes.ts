@@ -6,6 +6,8 @@ import { isFapi } from './fapi.ts'
 /** The models with a lifetime. The engine has defaults of its own, which none of them may be left to. */
 type Timed = Exclude<ArtifactModel, 'Receipt' | 'RegistrationAccessToken'> | 'Session' | 'Grant' | 'IdToken'
 
+const otherComputerSeconds = 3_600 // the lifetime of an unused session at a computer that is not the person's own
+
 /** Returns the lifetimes of everything that the engine issues, in seconds. */
 export function lifetimes(config: Config) {
   // Longer than any family of refresh tokens, so that none of them ends because its grant expired.
@@ -23,7 +25,11 @@ export function lifetimes(config: Config) {
       IdToken: config.ID_TOKEN_TTL_SECONDS,
       Interaction: config.INTERACTION_TTL_SECONDS,
       // A session without a signed-in person serves only the page that began it.
-      Session: (_ctx, session) => (session.accountId ? config.SESSION_TTL_SECONDS : config.INTERACTION_TTL_SECONDS),
+      Session(_ctx, session) {
+        if (!session.accountId) return config.INTERACTION_TTL_SECONDS
+        const { transient = false } = session as { transient?: boolean }
+        return transient ? Math.min(config.SESSION_TTL_SECONDS, otherComputerSeconds) : config.SESSION_TTL_SECONDS
+      },
       Grant: grant,
       PushedAuthorizationRequest: 60, // RFC 9126 §2.2 suggests 5 to 600 seconds
       // A family ends at its maximum age, however often it was rotated.

@@ -12,6 +12,8 @@ export type ShownClient = {
   isReviewed: boolean
   /** The path of its logo on this server. A stranger has none: it could be somebody else's. */
   logo: string | undefined
+  /** Whether it is these pages themselves, where people look after their accounts. */
+  isOwn?: boolean
   /** Its client ID metadata document, if it has one. */
   document: { host: string; address: string } | undefined
 }

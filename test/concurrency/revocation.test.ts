@@ -1,6 +1,7 @@
 import { decodeProtectedHeader } from 'jose'
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { ClientMetadata } from '../../src/stores/clients/clients.ts'
+import { eventually } from '../support/eventually.ts'
 import { type Fleet, startFleet } from '../support/processes.ts'
 import { cookieHeaderOf, type Visitor } from '../support/visitor.ts'
 import {
@@ -295,7 +296,7 @@ test('a revoked signing key signs nothing more at any process, and none publishe
   const [kid = ''] = kids
   await fleet.operate('keys revoke', { kid })
   for (const [index, kidAt] of refreshed.entries()) {
-    await vi.waitFor(async () => expect(await kidAt()).not.toBe(kid), 5_000)
+    await eventually(async () => expect(await kidAt()).not.toBe(kid))
     expect((await call(fleet.processes[index] as Reachable, '/oauth/jwks')).text).not.toContain(kid)
   }
   expectNoFailures(fleet)

@@ -39,7 +39,7 @@ export async function startNginx(
     })
   }
   const failed = once(child, 'error').then(([error]) => String(error))
-  for (const deadline = Date.now() + 10_000; ; await sleep(50)) {
+  for (const deadline = Date.now() + 120_000; ; await sleep(50)) {
     const answer = await fetch(`http://127.0.0.1:${port}/health/live`).catch(() => undefined)
     if (answer?.status === 404) return { child, written: () => written }
     const error = await Promise.race([failed, Promise.resolve(undefined)])

@@ -6,7 +6,8 @@ import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { eventually } from '../support/eventually.ts'
 import { freePort } from '../support/postern.ts'
 import { surroundings } from './dockerfile.ts'
 
@@ -127,7 +128,7 @@ describe('postern, installed with npm install --global', () => {
         output += chunk
       })
     }
-    for (const deadline = Date.now() + 60_000; !output.includes('Postern is ready'); await sleep(100)) {
+    for (const deadline = Date.now() + 120_000; !output.includes('Postern is ready'); await sleep(100)) {
       if (started.exitCode !== null || Date.now() > deadline) throw new Error(output)
     }
 
@@ -143,7 +144,7 @@ describe('postern, installed with npm install --global', () => {
     const exited = once(started, 'exit')
     started.kill('SIGINT')
     expect(await exited).toEqual([0, null])
-    await vi.waitFor(() => expect(() => process.kill(postmaster, 0)).toThrow('ESRCH'), 10_000) // the system reaps it
+    await eventually(() => expect(() => process.kill(postmaster, 0)).toThrow('ESRCH')) // the system reaps it
   })
 })
 

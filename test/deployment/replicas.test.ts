@@ -68,7 +68,7 @@ async function startReplica(name: string): Promise<Replica> {
     stream?.setEncoding('utf8').on('data', (chunk: string) => replica.output.push(...chunk.split('\n').filter(Boolean)))
   }
   const [probe = '', ...probeArgs] = image.healthcheck
-  for (const deadline = Date.now() + 30_000; ; await sleep(100)) {
+  for (const deadline = Date.now() + 120_000; ; await sleep(100)) {
     if (await run(probe, probeArgs, { env }).catch(() => undefined)) return replica
     if (child.exitCode !== null || Date.now() > deadline) throw new Error(replica.output.join('\n'))
   }

@@ -13,7 +13,7 @@ export type Hold = {
 /** A point to hold at: a trigger's event, and its condition on the row. */
 export type Point = { before: string; when: string }
 
-const patienceMs = 30_000
+const patienceMs = 120_000
 let lockId = 0x686f6c64 // "hold"; each hold has its own lock, so a leftover trigger stops nothing
 
 /** Stops transactions just before they write such a row, until the test releases them. */

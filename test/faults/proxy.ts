@@ -1,4 +1,5 @@
 import { connect as connectTo, createServer, type Socket } from 'node:net'
+import type { TestPostern } from '../support/postern.ts'
 
 /**
  * The moment when the connection breaks: before the statement is sent, before it ends, or after it is done but
@@ -22,6 +23,8 @@ export type DatabaseProxy = {
   urlOf(databaseUrl: string): string
   /** The statements that passed since the last `statements.splice(0)`. */
   statements: string[]
+  /** Counts only statements of requests from now on, and breaks the connection only at these. */
+  onlyRequestsOf(server: Pick<TestPostern, 'tellApart'>): void
   /** Breaks the connection at the nth statement that matches (the first is 0). Resolves when it has happened. */
   cut(cut: Cut): Promise<void>
   /** Holds the next statement that matches, judged by its text and by all bytes sent with it. */
@@ -44,9 +47,11 @@ export async function startProxy(databaseUrl: string): Promise<DatabaseProxy> {
   let awaited: { match: (statement: string, bytes: Buffer) => boolean; hold: (statement: string) => void } | undefined
   let onRelease = () => {}
   let isRefusing = false
+  let isOfRequest = (_statement: string) => true
 
   /** Tells whether the connection breaks at this statement, and how. */
   function strike(statement: string): Moment | undefined {
+    if (!isOfRequest(statement)) return undefined
     statements.push(statement)
     if (!pending?.match(statement)) return undefined
     pending.seen += 1
@@ -128,6 +133,9 @@ export async function startProxy(databaseUrl: string): Promise<DatabaseProxy> {
   return {
     urlOf: (url) => Object.assign(new URL(url), { hostname: '127.0.0.1', port: String(port) }).href,
     statements,
+    onlyRequestsOf(server) {
+      isOfRequest = server.tellApart()
+    },
     cut: (cut) =>
       new Promise((resolve) => {
         pending = { ...cut, seen: 0, done: resolve }
@@ -193,7 +201,7 @@ function exchangesOf(): (data: Buffer) => { bytes: Buffer; statement: string | u
     const exchanges: { bytes: Buffer; statement: string | undefined }[] = []
     for (const { type, bytes } of messages(data)) {
       collected.push(bytes)
-      const [first = '', second = ''] = bytes.subarray(5).toString('latin1').split('\0', 2)
+      const [first = '', second = ''] = bytes.subarray(5).toString().split('\0', 2)
       if (type === 'P') prepared.set(first, second)
       if (type === 'B') statement = prepared.get(second) ?? ''
       if (type === 'Q') statement = first

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { SignJWT } from 'jose'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
 import { routes } from '../../src/oidc/endpoints.ts'
 import type { ClientMetadata } from '../../src/stores/clients/clients.ts'
 import { startPostern, type TestPostern } from '../support/postern.ts'
@@ -31,6 +31,7 @@ beforeAll(async () => {
   open = await postern.createClient({ token_endpoint_auth_method: 'none', grant_types: grants })
   confidential = await postern.createClient({ grant_types: grants })
 })
+afterEach(() => vi.useRealTimers())
 afterAll(() => postern?.stop())
 
 const authorization = () => ({
@@ -171,6 +172,7 @@ describe('storage for strangers is counted by network:', () => {
     ['/56', 2, 1],
     ['/48', 4, 256],
   ])('the networks of a %s together have %i times the allowance of one', async (_prefix, times, apart) => {
+    vi.useFakeTimers({ toFake: ['Date'] }) // with time, allowances grow again
     const [one, many] = [newNetwork(), newNetwork()]
     const reach = reachOf('code_verification')
     const letIn = async (networkOf: (n: number) => string) => {

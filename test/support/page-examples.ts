@@ -62,6 +62,7 @@ export const examples: Views = {
     retryAfterSeconds: undefined,
     reason: undefined,
     offers: { recovery: true, code: true, signUp: true },
+    computer: { isAsked: true, isOther: false },
   },
   'sign-up': {
     ...interaction,
@@ -195,7 +196,9 @@ export const variants: { [Name in ViewName]: readonly Partial<Views[Name]>[] } =
     { client: { ...published, host: '127.0.0.1:33418' } },
     { client: stranger },
     { client: { ...stranger, host: 'com.example.app:' } },
-    { offers: { recovery: false, code: false, signUp: false } },
+    { offers: { recovery: false, code: false, signUp: false }, computer: { isAsked: false, isOther: false } },
+    { client: { ...client, isOwn: true } },
+    { client: { ...client, isOwn: true }, reason: 'reauthenticate' },
   ],
   'account-email': [
     ...keys(english.accountEmail.errors).map((error) => ({ error, typed: 'ada@' })),

@@ -10,6 +10,7 @@ import * as resourceServers from '../../src/stores/clients/resource-servers.ts'
 import * as accounts from '../../src/stores/people/accounts.ts'
 import { createDatabase, type TestDatabase } from './database.ts'
 import { idTokenMetadata, idTokenSettings } from './id-tokens.ts'
+import { recordStatements } from './statements.ts'
 
 export const password = 'correct horse battery staple'
 
@@ -19,8 +20,12 @@ export type TestPostern = {
   config: Config
   database: TestDatabase
   server: RunningServer
-  /** SQL statements sent since the last `statements.splice(0)`. */
+  /** SQL statements that requests and the test sent since the last `statements.splice(0)`. */
   statements: string[]
+  /** The same of the server's jobs and checks, and of what it writes later. */
+  statementsOfServer: string[]
+  /** Returns a function that tells, once for each statement, whether a request sent it. */
+  tellApart(): (sql: string) => boolean
   /** Everything logged, as lines of JSON. */
   logged: string[]
   createAccount(email: string, profile?: Record<string, unknown>): Promise<accounts.Account>
@@ -58,10 +63,10 @@ export async function startPostern(
   const database = await createDatabase()
   const env = { ...(await environmentFor(databaseUrl(database.url))), ...settings }
   const config = parse(env)
-  const statements: string[] = []
+  const statements = recordStatements()
   const logged: string[] = []
   const log = createLogger('trace', { write: (line) => logged.push(line) })
-  const begin = () => serve(config, { ...options, log, onStatement: (sql) => statements.push(sql) })
+  const begin = () => statements.starting(() => serve(config, { ...options, log, onStatement: statements.note }))
   let server = await begin()
 
   return {
@@ -72,7 +77,9 @@ export async function startPostern(
     get server() {
       return server
     },
-    statements,
+    statements: statements.ofRequests,
+    statementsOfServer: statements.ofServer,
+    tellApart: statements.tellApart,
     logged,
     async createAccount(email, profile = {}) {
       const { postern } = server
@@ -95,6 +102,7 @@ export async function startPostern(
     },
     async stop() {
       await server.stop()
+      statements.stop()
       await database.drop()
     },
   }

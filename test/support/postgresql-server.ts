@@ -11,7 +11,7 @@ import type { Certificate } from './certificate.ts'
 import { freePort } from './postern.ts'
 
 const run = promisify(execFile)
-const readyWithinMs = 20_000
+const readyWithinMs = 120_000
 
 // PostgreSQL refuses to run as root.
 const owner = process.getuid?.() === 0 ? { uid: 65_534, gid: 65_534 } : undefined

@@ -53,7 +53,7 @@ export type Fleet = {
 }
 
 const repository = join(import.meta.dirname, '..', '..')
-const readyWithinMs = 30_000
+const readyWithinMs = 120_000
 
 /**
  * Starts that many processes of one deployment. Nothing listens at the issuer itself, as behind a load balancer.

@@ -1,6 +1,7 @@
 import type { Operation } from '../operation.ts'
 import * as accountAccess from './account-access.ts'
 import { importAccounts } from './account-import.ts'
+import * as accountInvitations from './account-invitations.ts'
 import * as accounts from './accounts.ts'
 import * as audit from './audit.ts'
 import * as clientSecrets from './client-secrets.ts'
@@ -19,6 +20,7 @@ export function operations(): Operation[] {
   return [
     ...accounts.operations(),
     ...accountAccess.operations(),
+    ...accountInvitations.operations(),
     importAccounts(),
     ...groups.operations(),
     ...clients.operations(),

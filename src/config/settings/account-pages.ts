@@ -29,6 +29,12 @@ export const accountPageSettings = {
     .describe(
       'The claims that people change themselves at /account, comma separated, in the order of the form; `none` for no claim. preferred_username, picture, profile, gender and middle_name are possible too. Leave out what your apps rely on.',
     ),
+  STAY_SIGNED_IN: z
+    .enum(['ask', 'always', 'never'])
+    .default('ask')
+    .describe(
+      'Whether people stay signed in when they close the browser: unless they tick that the computer is not theirs, always, or never. Otherwise the sign-in ends with the browser, or after an hour without use.',
+    ),
   DELETION_GRACE_SECONDS: seconds
     .default(1_209_600)
     .describe('How long a person who deleted their account can come back. Until then nobody can use the account.'),

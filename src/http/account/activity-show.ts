@@ -47,7 +47,9 @@ export function activityShow({
 
     ctx.body = render(readerOf(ctx), 'account-activity', {
       ...frameOf(ctx, person, '/account/activity'),
-      events: await Promise.all(page.filter(isTold).map((event) => shown(event, language))),
+      events: await Promise.all(
+        page.filter((event, index) => isTold(event, page[index - 1])).map((event) => shown(event, language)),
+      ),
       older: found.length > pageSize ? page.at(-1)?.id : undefined,
       isFirst: !isPosition,
     })
@@ -69,7 +71,9 @@ export function activityShow({
   }
 }
 
-/** Returns whether the page shows an event. Signing in to these pages themselves gives nothing to anybody. */
-function isTold({ type, clientId }: audit.RecordedEvent): boolean {
+/** Returns whether the page shows an event. Signing in to these pages themselves gives nothing to anybody,
+ * and a password followed by a sign-in is one event to a person. */
+function isTold({ type, clientId, address }: audit.RecordedEvent, next: audit.RecordedEvent | undefined): boolean {
+  if (type === 'sign_in.succeeded') return next?.type !== 'session.began' || next.address !== address
   return !(clientId === accountPagesId && type.startsWith('consent.'))
 }

@@ -11,9 +11,11 @@ import type { SignInError, SignInOffers, SignInReason } from '../../views/pages/
 import type { Render } from '../../views/render.ts'
 import type { BrowserSignIn } from './browser-sign-in.ts'
 import { type Handler, type Interactions, ownForm } from './interactions.ts'
+import type { Kept } from './kept.ts'
+import type { PasswordReplace } from './password-replace.ts'
 import { longestEmail, type RefusedForms } from './refused-forms.ts'
 import { shownClientOf } from './shown-client.ts'
-import type { TypedAddresses } from './typed-addresses.ts'
+import type { Stays } from './stays.ts'
 
 export const signInForm = ownForm.extend({ email: z.string().default(''), password: z.string().default('') })
 
@@ -44,8 +46,10 @@ export function accountSignIn({
   signIn,
   refusedForms,
   typedAddresses,
+  replace,
   issuer,
   offers,
+  stays,
 }: {
   db: Db
   provider: Provider
@@ -53,9 +57,11 @@ export function accountSignIn({
   interactions: Interactions
   signIn: BrowserSignIn
   refusedForms: RefusedForms
-  typedAddresses: TypedAddresses
+  typedAddresses: Kept<string>
+  replace: Pick<PasswordReplace, 'require'>
   issuer: string
   offers: SignInOffers
+  stays: Stays
 }): AccountSignIn {
   const acr = passwordClass(issuer)
 
@@ -63,7 +69,7 @@ export function accountSignIn({
     async show(ctx, interaction, { error, email, retryAfterSeconds } = {}) {
       const client = await shownClientOf(provider, interaction, readerOf(ctx))
       const reason = reasonOf(interaction, { isFirst: email === undefined })
-      const filledIn = email ?? (typedAddresses.read(ctx, interaction.uid) || (await suggestedEmail(interaction)))
+      const filledIn = email ?? typedAddresses.read(ctx, interaction.uid) ?? (await suggestedEmail(interaction))
 
       if (error) {
         const wait = error === 'busy' ? busySeconds : retryAfterSeconds
@@ -78,6 +84,7 @@ export function accountSignIn({
         retryAfterSeconds,
         reason,
         offers,
+        computer: { isAsked: stays.asks, isOther: stays.asks && !interactions.isLasting(ctx, interaction) },
       })
     },
 
@@ -87,13 +94,14 @@ export function accountSignIn({
         return
       }
 
-      const outcome = await signIn(ctx, { email, password })
+      const outcome = await signIn(ctx, { email, password, isLasting: interactions.isLasting(ctx, interaction) })
 
       if ('error' in outcome) {
         refusedForms.leadBack(ctx, interaction.uid, { page: 'sign-in', ...outcome, email })
         return
       }
-      const { accountId, epoch } = outcome
+      const { accountId, epoch, mustChangePassword } = outcome
+      if (mustChangePassword) return replace.require(ctx, interaction, { accountId, epoch })
       await interactions.signIn(ctx, interaction, { accountId, epoch, acr, amr: ['pwd'] })
     },
   }

@@ -16,9 +16,9 @@ import type { Render } from '../../views/render.ts'
 import { byPerson } from '../by-person.ts'
 import { askerOf } from './asker.ts'
 import { type Handler, type Interactions, ownForm } from './interactions.ts'
+import type { Kept } from './kept.ts'
 import type { addressForm } from './password-forget.ts'
 import type { RefusedForms } from './refused-forms.ts'
-import type { TypedAddresses } from './typed-addresses.ts'
 
 export const codeForm = ownForm.extend({ code: z.string().max(64).default('') })
 export const linkForm = ownForm.extend({ token: z.string().max(64).default('') })
@@ -51,7 +51,7 @@ export function codeSignIn({
   render: Render
   interactions: Interactions
   refusedForms: RefusedForms
-  typedAddresses: TypedAddresses
+  typedAddresses: Kept<string>
   mailLimits: MailLimits
   /** Hashes the codes. */
   confirmationKey: Secret<Buffer>

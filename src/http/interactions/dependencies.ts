@@ -1,6 +1,6 @@
 import type Provider from 'oidc-provider'
 import type { Acting } from '../../accounts/acting.ts'
-import type { AcceptPassword } from '../../accounts/new-passwords.ts'
+import type { AcceptAnother, AcceptPassword } from '../../accounts/new-passwords.ts'
 import type { MailLimits } from '../../authentication/mail-limits.ts'
 import type { Db } from '../../database/schema.ts'
 import type { ResourceServers } from '../../oidc/permissions/resource-servers.ts'
@@ -11,6 +11,7 @@ import type { Render } from '../../views/render.ts'
 import type { Csrf } from '../csrf.ts'
 import type { BrowserSignIn } from './browser-sign-in.ts'
 import type { SignUp } from './sign-up-begin.ts'
+import type { StayMode } from './stays.ts'
 
 export type InteractionDependencies = {
   db: Db
@@ -19,15 +20,18 @@ export type InteractionDependencies = {
   csrf: Csrf
   signIn: BrowserSignIn
   signUp: SignUp
-  acceptPassword: AcceptPassword
+  acceptAnother: AcceptAnother
   resourceServers: ResourceServers
   findStoppedSignIn: FindStoppedSignIn
   grantLifetimeSeconds: number
   interactionLifetimeSeconds: number
   act: Acting
   mailLimits: MailLimits
+  acceptPassword: AcceptPassword
+  passwordMinLength: number
   confirmationKey: Secret<Buffer>
   /** The ways on from the sign-in page for a person without their password. */
   offers: SignInOffers
+  stayMode: StayMode
   issuer: string
 }

@@ -8,10 +8,11 @@ import type { FindStoppedSignIn } from '../../oidc/request/stopped-sign-ins.ts'
 import * as accounts from '../../stores/people/accounts.ts'
 import type { Csrf } from '../csrf.ts'
 import { readForm } from '../forms.ts'
+import { computer, type Stays } from './stays.ts'
 import { refuseStray } from './strays.ts'
 
 /** The fields that every form of an interaction has: they prove that one of its pages sent the form. */
-export const ownForm = z.object({ csrf: z.string().default(''), uid: z.string().default('') })
+export const ownForm = z.object({ csrf: z.string().default(''), uid: z.string().default(''), computer })
 
 /** A sign-in: the account with its epoch when the person proved who they are, and how they did (RFC 8176). */
 export type Login = { accountId: string; epoch: number; acr: string; amr: string[]; remember?: boolean }
@@ -26,6 +27,8 @@ export type Interactions = {
   readForm<Form extends z.ZodType>(ctx: Context, interaction: Interaction, form: Form): z.output<Form>
   /** Returns the hidden fields of the forms of an interaction. */
   hiddenFields(interaction: Interaction): { uid: string; csrf: string }
+  /** Returns whether the sign-in stays when the browser is closed. Otherwise it is short, and the browser is not known later. */
+  isLasting(ctx: Context, interaction: Interaction): boolean
   /** Finishes an interaction with a sign-in. */
   signIn(ctx: Context, interaction: Interaction, login: Login): Promise<void>
   /** Saves the result of an interaction, and leads the browser back to the engine, which continues from there. */
@@ -38,11 +41,13 @@ export function createInteractions({
   provider,
   csrf,
   findStoppedSignIn,
+  stays,
 }: {
   db: Db
   provider: Provider
   csrf: Csrf
   findStoppedSignIn: FindStoppedSignIn
+  stays: Stays
 }): Interactions {
   async function finish(ctx: Context, interaction: Interaction, result: InteractionResults): Promise<void> {
     const returnTo = await provider.interactionResult(ctx.req, ctx.res, result)
@@ -58,7 +63,9 @@ export function createInteractions({
   return {
     finish,
 
-    async signIn(ctx, interaction, { remember = true, ...login }) {
+    isLasting: (ctx, { uid }) => stays.isLasting(ctx, uid),
+
+    async signIn(ctx, interaction, { remember = stays.isLasting(ctx, interaction.uid), ...login }) {
       const ts = Math.floor(Date.now() / 1000)
       // The other prompts that ask who somebody is are answered too.
       const result = { login: { ...login, ts, remember }, select_account: {}, create: {} }
@@ -79,7 +86,9 @@ export function createInteractions({
     },
 
     readForm(ctx, { uid }, form) {
-      csrf.assertOwnForm(ctx, uid, readForm(ctx, ownForm))
+      const own = readForm(ctx, ownForm)
+      csrf.assertOwnForm(ctx, uid, own)
+      stays.note(ctx, uid, own.computer)
       return readForm(ctx, form)
     },
 

@@ -10,8 +10,8 @@ import type { Render } from '../../views/render.ts'
 import { byPerson } from '../by-person.ts'
 import { askerOf } from './asker.ts'
 import { type Handler, type Interactions, ownForm } from './interactions.ts'
-import type { RefusedForms } from './refused-forms.ts'
-import type { TypedAddresses } from './typed-addresses.ts'
+import type { Kept } from './kept.ts'
+import { longestEmail, type RefusedForms } from './refused-forms.ts'
 
 export const addressForm = ownForm.extend({ email: z.string().default('') })
 
@@ -37,7 +37,7 @@ export function passwordForget({
   render: Render
   interactions: Interactions
   refusedForms: RefusedForms
-  typedAddresses: TypedAddresses
+  typedAddresses: Kept<string>
   mailLimits: MailLimits
 }): PasswordForget {
   const lead = (ctx: Context, { uid }: Interaction, page: 'forgot' | 'forgot-sent') => {
@@ -47,7 +47,7 @@ export function passwordForget({
 
   return {
     async open(ctx, interaction, { email }) {
-      typedAddresses.keep(ctx, interaction.uid, email)
+      typedAddresses.keep(ctx, interaction.uid, email.slice(0, longestEmail))
       lead(ctx, interaction, 'forgot')
     },
 
@@ -57,13 +57,13 @@ export function passwordForget({
       if (error) ctx.status = 400
       ctx.body = render(readerOf(ctx), 'forgot', {
         ...interactions.hiddenFields(interaction),
-        email: typedAddresses.read(ctx, interaction.uid),
+        email: typedAddresses.read(ctx, interaction.uid) ?? '',
         error,
       })
     },
 
     async submit(ctx, interaction, { email }) {
-      typedAddresses.keep(ctx, interaction.uid, email)
+      typedAddresses.keep(ctx, interaction.uid, email.slice(0, longestEmail))
       if (!emailAddress.safeParse(email.trim()).success) {
         refusedForms.leadBack(ctx, interaction.uid, { page: 'forgot', error: 'no-address' })
         return

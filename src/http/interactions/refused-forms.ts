@@ -1,6 +1,6 @@
 import type { Context } from 'koa'
 import type { ConsentError } from '../../views/pages/consent.ts'
-import type { CodeError, ForgotError } from '../../views/pages/recovery.ts'
+import type { CodeError, ForgotError, NewPasswordError } from '../../views/pages/recovery.ts'
 import type { SignInError } from '../../views/pages/sign-in.ts'
 import type { SignUpError } from '../../views/pages/sign-up.ts'
 import type { SignUpCodeError } from '../../views/pages/sign-up-code.ts'
@@ -11,6 +11,7 @@ export type RefusedForm =
   | { page: 'consent'; error: ConsentError }
   | { page: 'forgot'; error: ForgotError }
   | { page: 'code'; error: CodeError }
+  | { page: 'password'; error: NewPasswordError }
   | { page: 'sign-up'; error: SignUpError; email: string; name: string }
   | { page: 'sign-up-code'; error: SignUpCodeError }
 
@@ -38,6 +39,7 @@ const pathWithin: Record<RefusedForm['page'], string> = {
   consent: '',
   forgot: '/forgot',
   code: '/code',
+  password: '/password',
   'sign-up': '/sign-up',
   'sign-up-code': '/sign-up/code',
 }

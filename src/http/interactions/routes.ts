@@ -11,28 +11,37 @@ import { consentDecide, consentForm } from './consent-decide.ts'
 import type { InteractionDependencies } from './dependencies.ts'
 import { interactionShow } from './interaction-show.ts'
 import { createInteractions, type Handler, type Interactions, ownForm } from './interactions.ts'
+import { createKept } from './kept.ts'
 import { addressForm, passwordForget } from './password-forget.ts'
+import { passwordReplace, replaceForm, type Waiting, waitingSeconds } from './password-replace.ts'
 import { createRefusedForms } from './refused-forms.ts'
 import { requestAbort } from './request-abort.ts'
 import { signUpBegin, signUpForm } from './sign-up-begin.ts'
 import { signUpCode, signUpCodeForm } from './sign-up-code.ts'
-import { createTypedAddresses } from './typed-addresses.ts'
+import { createStays } from './stays.ts'
 
 /** Serves the pages between an authorization request and its answer: signing in, choosing an account, consenting. */
 export function interactionRoutes(dependencies: InteractionDependencies): Router {
   const isSecure = dependencies.issuer.startsWith('https:')
+  const stays = createStays({ mode: dependencies.stayMode, isSecure })
   const shared = {
     ...dependencies,
-    interactions: createInteractions(dependencies),
+    stays,
+    interactions: createInteractions({ ...dependencies, stays }),
     consentRequests: createConsentRequests(dependencies),
     refusedForms: createRefusedForms({ isSecure }),
-    typedAddresses: createTypedAddresses({ isSecure, lifetimeSeconds: dependencies.interactionLifetimeSeconds }),
+    typedAddresses: createKept<string>('address', {
+      isSecure,
+      lifetimeSeconds: dependencies.interactionLifetimeSeconds,
+    }),
+    waiting: createKept<Waiting>('waiting', { isSecure, lifetimeSeconds: waitingSeconds }),
   }
   const forget = passwordForget(shared)
   const code = codeSignIn(shared)
+  const replace = passwordReplace(shared)
+  const signIn = accountSignIn({ ...shared, replace })
   const signUp = signUpBegin(shared)
   const signUpProof = signUpCode(shared)
-  const signIn = accountSignIn(shared)
   const account = accountContinue({ ...shared, signIn })
   const keep = accountKeep(shared)
   const consent = consentDecide(shared)
@@ -43,6 +52,8 @@ export function interactionRoutes(dependencies: InteractionDependencies): Router
     route('get',  '/',         undefined,    show),
     route('get',  '/sign-in',  undefined,    (ctx, interaction) => signIn.show(ctx, interaction)),
     route('post', '/sign-in',  signInForm,   signIn.submit),
+    route('get',  '/password', undefined,    replace.show),
+    route('post', '/password', replaceForm,  replace.submit),
     ...(dependencies.offers.signUp ? [
       route('get',  '/sign-up',      undefined,      signUp.show),
       route('post', '/sign-up',      signUpForm,     signUp.submit),

@@ -18,9 +18,9 @@ import type { Render } from '../../views/render.ts'
 import { byPerson } from '../by-person.ts'
 import { askerOf } from './asker.ts'
 import { type Handler, type Interactions, ownForm } from './interactions.ts'
+import type { Kept } from './kept.ts'
 import { longestEmail, type RefusedForms } from './refused-forms.ts'
 import { shownClientOf } from './shown-client.ts'
-import type { TypedAddresses } from './typed-addresses.ts'
 
 const longestName = 200
 
@@ -65,7 +65,7 @@ export function signUpBegin({
   act: Acting
   interactions: Interactions
   refusedForms: RefusedForms
-  typedAddresses: TypedAddresses
+  typedAddresses: Kept<string>
   mailLimits: MailLimits
   acceptPassword: AcceptPassword
   signUp: SignUp
@@ -98,7 +98,10 @@ export function signUpBegin({
       const flaw = await flawOf(form)
       if (flaw) return refuse(flaw)
       const { uid } = interaction
-      if ((await limits.needsProof(ctx.ip)) && !(await proofs.accept(uid, form))) return refuse('prove')
+      if (await limits.needsProof(ctx.ip)) {
+        const { challenge, answer } = form
+        if (!(await proofs.accept(uid, { challenge, answer, address: ctx.ip }))) return refuse('prove')
+      }
       if ((await limits.count(ctx.ip)) === 'too-many') return refuse('too-many-attempts')
 
       // All of this is the same for every address. The delivery of the mail finds out whether one has an account.

@@ -14,8 +14,8 @@ import { byPerson } from '../by-person.ts'
 import { askerOf } from './asker.ts'
 import type { linkForm } from './code-sign-in.ts'
 import { type Handler, type Interactions, ownForm } from './interactions.ts'
+import type { Kept } from './kept.ts'
 import type { RefusedForms } from './refused-forms.ts'
-import type { TypedAddresses } from './typed-addresses.ts'
 
 export const signUpCodeForm = ownForm.extend({ code: z.string().max(40).default('') })
 
@@ -43,7 +43,7 @@ export function signUpCode({
   issuer: string
   interactions: Interactions
   refusedForms: RefusedForms
-  typedAddresses: TypedAddresses
+  typedAddresses: Kept<string>
   confirmationKey: Secret<Buffer>
 }): SignUpCode {
   const acr = passwordClass(issuer)

@@ -3,7 +3,6 @@ import type { Composer } from './context.ts'
 
 const addressSeconds = 86_400 // the person may read another mailbox only in the evening
 const undoSeconds = 7 * 86_400 // long enough for somebody who was on holiday when the account was taken over
-const invitationSeconds = 7 * 86_400
 
 export const emailChange: Composer<'email-change'> = async ({ tx, issuer, confirm }, letter) => {
   const { to, accountId, browserHash } = letter
@@ -18,7 +17,7 @@ export const emailChange: Composer<'email-change'> = async ({ tx, issuer, confir
     browserHash,
     lifetimeSeconds: addressSeconds,
   })
-  return { text: 'email-change', link, lifetimeSeconds: addressSeconds, locale: account.profile['locale'] }
+  return { text: 'email-change', link, lifetimeSeconds: addressSeconds }
 }
 
 export const emailChanged: Composer<'email-changed'> = async ({ tx, confirm }, { to, accountId, newEmail }) => {
@@ -32,10 +31,10 @@ export const emailChanged: Composer<'email-changed'> = async ({ tx, confirm }, {
     lifetimeSeconds: undoSeconds,
   })
   const values = { newEmail }
-  return { text: 'email-changed', values, link, lifetimeSeconds: undoSeconds, locale: account.profile['locale'] }
+  return { text: 'email-changed', values, link, lifetimeSeconds: undoSeconds }
 }
 
-export const invitation: Composer<'invitation'> = async ({ tx, confirm }, { accountId }) => {
+export const invitation: Composer<'invitation'> = async ({ tx, confirm, invitationSeconds }, { accountId }) => {
   const account = await accounts.findById(tx, accountId)
   if (!account || account.isDisabled) return undefined
   const { link } = await confirm({
@@ -44,8 +43,7 @@ export const invitation: Composer<'invitation'> = async ({ tx, confirm }, { acco
     account: { id: account.id, epoch: account.epoch, email: account.email },
     lifetimeSeconds: invitationSeconds,
   })
-  const { email: to, profile } = account
-  return { text: 'invitation', to, link, lifetimeSeconds: invitationSeconds, locale: profile['locale'] }
+  return { text: 'invitation', to: account.email, link, lifetimeSeconds: invitationSeconds }
 }
 
 export const accountDeletionScheduled: Composer<'account-deletion-scheduled'> = ({ issuer }, { at }) => ({

@@ -24,6 +24,8 @@ export type ConfirmationRequest = {
 export type LetterContext = {
   tx: Tx
   issuer: string
+  /** How long the link of an invitation works. */
+  invitationSeconds: number
   /** Makes a link, and a code if requested. */
   confirm(request: ConfirmationRequest): Promise<Confirmation>
 }

@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
 import type Provider from 'oidc-provider'
 import type { KoaContextWithOIDC } from 'oidc-provider'
 import type { Logger } from 'pino'
@@ -29,6 +30,8 @@ const remembered = 20_000 // clients, as many as the cache keeps
 export function createClientUses({ db, clients, log }: { db: Db; clients: ClientCache; log: Logger }): ClientUses {
   const noted = createBoundedMap<string, { atMs: number; isProof: boolean }>(remembered)
   const waiting = new Map<string, boolean>()
+  // A timer carries along the work of the request that started it. Writing is no part of that request.
+  const outsideRequests = AsyncLocalStorage.snapshot()
   let timer: NodeJS.Timeout | undefined
   let isDue = false
   let writing = Promise.resolve()
@@ -55,9 +58,11 @@ export function createClientUses({ db, clients, log }: { db: Db; clients: Client
     if (isDue || (timer && inMs > 0)) return
     clearTimeout(timer)
     isDue = inMs === 0
-    timer = setTimeout(() => {
-      writing = writing.then(write)
-    }, inMs).unref()
+    timer = outsideRequests(() =>
+      setTimeout(() => {
+        writing = writing.then(write)
+      }, inMs).unref(),
+    )
   }
 
   return {

@@ -3,6 +3,7 @@ import { lookup } from '../../languages/lookup.ts'
 import { addressOf } from '../../registration/documents.ts'
 import { byLanguage, type Localized } from '../../registration/localized.ts'
 import { nameProblem } from '../../registration/names.ts'
+import { accountPagesId } from '../../stores/clients/built-in.ts'
 import type { Links, ShownClient } from '../../views/shown-client.ts'
 import type { Client } from '../engine.ts'
 
@@ -43,6 +44,7 @@ export function shownClient(client: Client, language: Language, redirectUri = ''
     host,
     isReviewed: isReviewed(client),
     logo: logos.get(client),
+    ...(client.clientId === accountPagesId && { isOwn: true }),
     document: document && { host: document.host, address: client.clientId },
   }
 }

@@ -19,4 +19,6 @@ export type SignInPage = {
   retryAfterSeconds: number | undefined
   reason: SignInReason | undefined
   offers: SignInOffers
+  /** Whether the page asks whose computer it is, and whether the person ticked that it is somebody else's. */
+  computer: { isAsked: boolean; isOther: boolean }
 }

@@ -23,6 +23,7 @@ clients:
   await writeFile(imported, `{"email": "${marker}-imported@example.com"}\n`)
   return [
     { args: ['account', 'create', '--email', email], input: secret() },
+    ['account', 'invite', `${marker}-invited@example.com`, '--groups', marker],
     ['account', 'import', imported],
     ['account', 'update', email, '--claims', '{"a": "b"}'],
     { args: ['account', 'set-password', email], input: secret() },

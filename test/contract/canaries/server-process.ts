@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { inherited } from '../../support/inherited.ts'
 
 const repository = join(import.meta.dirname, '..', '..', '..')
-const longestMs = 60_000
+const longestMs = 240_000
 
 /** A server in its own process, with everything that it writes. */
 export type Server = {

@@ -14,7 +14,7 @@ describe('The pages about a person’s own account', () => {
     const visitor = createVisitor(postern.issuer)
     const signIn = await visitor.get('/account')
     expect(new URL(signIn.url).pathname).toMatch(/^\/interaction\//)
-    expect(signIn.body).toContain('Your account')
+    expect(signIn.body).toContain('Sign in to your account')
     const page = await visitor.signIn(signIn, 'ada@example.com')
     expect(new URL(page.url).pathname).toBe('/account')
     expect(page.status).toBe(200)

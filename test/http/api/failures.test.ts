@@ -16,6 +16,7 @@ beforeAll(async () => {
   database = await createDatabase()
   const ENCRYPTION_KEYS = randomBytes(32).toString('base64')
   postern = await startPostern({ DATABASE_URL: proxy.urlOf(database.url), ENCRYPTION_KEYS })
+  proxy.onlyRequestsOf(postern)
   bearer = await adminToken(postern, await createAdministrator(postern))
 })
 afterAll(async () => {

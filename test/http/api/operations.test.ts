@@ -53,6 +53,7 @@ const examples: [operationId: string, example: (known: Known) => Example][] = [
   ['accountRequirePasswordChange', (known) => ({ path: { account: id(known, 'accountCreate', 'id') } })],
   ['accountSignOut', (known) => ({ path: { account: id(known, 'accountCreate', 'id') } })],
   ['accountAddToGroup', (known) => ({ path: { account: id(known, 'accountCreate', 'id') }, body: { group: 'b/1' } })],
+  ['accountInvite', () => ({ body: { email: 'invited@example.com', groups: ['a'] } })],
   ['accountImport', () => ({ body: { accounts: [{ email: 'imported@example.com' }, { email: 'nobody' }] } })],
   ['groupList', () => ({ query: '?limit=1' })],
   [

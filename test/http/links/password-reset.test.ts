@@ -1,7 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { execute } from '../../../src/admin/execute.ts'
-import { operations } from '../../../src/admin/operations/index.ts'
 import { mailsTo, mailTo } from '../../support/mailbox.ts'
+import { administer, canSignIn, forget, send } from '../../support/people.ts'
 import { password, startPostern, type TestPostern } from '../../support/postern.ts'
 import { createVisitor, type Page, tickboxes, type Visitor } from '../../support/visitor.ts'
 
@@ -21,41 +20,19 @@ beforeEach(async () => {
 })
 afterAll(() => postern?.stop())
 
-/** Asks for a link to choose a new password, as a person does from the sign-in page. */
-async function ask(
-  address = email,
-  visitor = createVisitor(postern.issuer),
-): Promise<{ visitor: Visitor; page: Page }> {
-  const signIn = await visitor.get('/account')
-  return { visitor, page: await visitor.submit(await open(visitor, signIn, address), '/forgot', { email: address }) }
-}
-
-/** Presses “Forgot your password?”, a button of the sign-in form with an address of its own. */
-async function open(visitor: Visitor, signIn: Page, address: string): Promise<Page> {
-  const [, csrf = ''] = /name="csrf" value="([^"]+)"/.exec(signIn.body) ?? []
-  const { pathname } = new URL(signIn.url)
-  return visitor.post(`${pathname}/recover`, { csrf, uid: String(pathname.split('/')[2]), email: address })
-}
-
 async function linkFor(address = email): Promise<string> {
-  await ask(address)
+  await forget(postern, address)
   return (await mailTo(postern, address)).link
 }
 
 const choose = (visitor: Visitor, page: Page, fields = {}) =>
-  visitor.submit(page, new URL(page.url).pathname, { password: chosen, sign_out: 'yes', ...fields })
+  send(visitor, page, { password: chosen, sign_out: 'yes', ...fields })
 
 const stranger = () => createVisitor(postern.issuer)
 
-async function canSignIn(secret: string): Promise<boolean> {
-  const visitor = stranger()
-  const page = await visitor.signIn(await visitor.get('/account'), email, secret)
-  return new URL(page.url).pathname === '/account'
-}
-
 describe('a person who forgot their password', () => {
   test('gets a link, chooses another one and continues the sign-in where they began it', async () => {
-    const { visitor, page } = await ask()
+    const { visitor, page } = await forget(postern, email)
     expect(page.body).toContain('If there is an account for')
     const { link } = await mailTo(postern, email)
     const form = await visitor.get(link)
@@ -66,7 +43,7 @@ describe('a person who forgot their password', () => {
     const [, next = ''] = /href="(\/interaction\/[^"]+)"/.exec(done.body) ?? []
     const account = await visitor.signIn(await visitor.get(next), email, chosen)
     expect(new URL(account.url).pathname).toBe('/account')
-    expect(await canSignIn(password)).toBe(false)
+    expect(await canSignIn(postern, email, password)).toBe(false)
     expect((await mailsTo(postern, email)).map(({ kind }) => kind)).toEqual(['password-changed', 'password-reset'])
   })
 })
@@ -95,7 +72,7 @@ describe('a link to choose a password', () => {
     const again = await choose(second, other, { password: 'and a third password here' })
     expect([again.status, again.body.includes('This link was used already')]).toEqual([410, true])
     expect((await second.get(link)).status).toBe(410)
-    expect(await canSignIn(chosen)).toBe(true)
+    expect(await canSignIn(postern, email, chosen)).toBe(true)
   })
 
   test('of two at once only one works', async () => {
@@ -141,7 +118,7 @@ describe('a link to choose a password', () => {
     const sent = await choose(visitor, form, { password: 'something nobody chose' })
     expect(sent.body).toContain(text)
     expect([404, 410]).toContain(sent.status)
-    expect(await canSignIn('something nobody chose')).toBe(false)
+    expect(await canSignIn(postern, email, 'something nobody chose')).toBe(false)
   })
 
   test('ends when the person asks for another one in the same browser, or chooses a password by another', async () => {
@@ -175,7 +152,7 @@ describe('a link to choose a password', () => {
       const page = await stranger().post(link, { password: chosen }, headers)
       expect(page.status).toBe(403)
     }
-    expect(await canSignIn(chosen)).toBe(false)
+    expect(await canSignIn(postern, email, chosen)).toBe(false)
   })
 
   test('rejects a password that breaks a rule, and says which', async () => {
@@ -210,7 +187,7 @@ describe('a new password', () => {
     expect(await isIn()).toBe(false)
   })
 
-  test('is told to the owner, and proves the address', async () => {
+  test('makes a mail to the owner, and proves the address', async () => {
     await change('update', { email_verified: false })
     const visitor = stranger()
     await choose(visitor, await visitor.get(await linkFor()))
@@ -230,13 +207,13 @@ describe('a new password', () => {
 
 describe('asking for a link', () => {
   test('needs an address', async () => {
-    const { page } = await ask('ada')
+    const { page } = await forget(postern, 'ada')
     expect([page.status, page.body.includes('Enter an email address')]).toEqual([400, true])
   })
 
   test('is answered alike when too many were requested, and sends no more', async () => {
     const answers = []
-    for (let n = 0; n < 5; n++) answers.push((await ask()).page)
+    for (let n = 0; n < 5; n++) answers.push((await forget(postern, email)).page)
     expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200]))
     expect(await mailsTo(postern, email)).toHaveLength(3)
   })
@@ -254,9 +231,5 @@ describe('asking for a link', () => {
   })
 })
 
-/** Does something to the account that an administrator can do. */
-async function change(verb: string, fields: Record<string, unknown> = {}): Promise<void> {
-  const operation = operations().find((one) => one.noun === 'account' && one.verb === verb)
-  if (!operation) throw new Error(`There is no operation account ${verb}.`)
-  await execute(operation, postern.server.postern, { account: accountId, ...fields }, { actor: 'operator:test' })
-}
+/** Does something with the account that an administrator can do. */
+const change = (verb: string, fields: object = {}) => administer(postern, verb, { account: accountId, ...fields })

@@ -25,6 +25,7 @@ beforeAll(async () => {
     ENCRYPTION_KEYS: randomBytes(32).toString('base64'),
     REFRESH_TOKEN_REUSE_WINDOW_SECONDS: '0',
   })
+  proxy.onlyRequestsOf(postern)
   await postern.createAccount(email)
   client = await postern.createClient()
   visitor = createVisitor(postern.issuer)

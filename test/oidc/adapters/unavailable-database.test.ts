@@ -22,6 +22,7 @@ beforeAll(async () => {
     DATABASE_URL: proxy.urlOf(database.url),
     ENCRYPTION_KEYS: randomBytes(32).toString('base64'),
   })
+  proxy.onlyRequestsOf(postern)
   machine = await postern.createClient({
     grant_types: ['client_credentials'],
     redirect_uris: [],

@@ -3,6 +3,7 @@ import { assemble, type Postern } from '../../../src/assemble/index.ts'
 import { parse } from '../../../src/config/index.ts'
 import { createLogger } from '../../../src/log/index.ts'
 import * as clients from '../../../src/stores/clients/clients.ts'
+import { eventually } from '../../support/eventually.ts'
 import { operate } from '../../support/operator.ts'
 import { startPostern, type TestPostern } from '../../support/postern.ts'
 import { authorize, login } from '../../support/relying-party.ts'
@@ -38,17 +39,14 @@ const elsewhere = (
 const works = async (client: clients.ClientMetadata) =>
   (await send(postern, '/oauth/introspect', { client, form: { token: 'none' } })).status === 200
 
-/** Waits until the check passes, within the documented time. */
-const soon = (check: () => Promise<void>) => vi.waitFor(check, { timeout: stalenessMs + 1_000, interval: 50 })
-
 describe('a client that is changed by another process', () => {
   test('is disabled here, and enabled again', async () => {
     const client = await postern.createClient(machine)
     expect(await works(client)).toBe(true)
     await elsewhere((tx) => clients.setDisabled(tx, client.client_id, true))
-    await soon(async () => expect(await works(client)).toBe(false))
+    await eventually(async () => expect(await works(client)).toBe(false))
     await elsewhere((tx) => clients.setDisabled(tx, client.client_id, false))
-    await soon(async () => expect(await works(client)).toBe(true))
+    await eventually(async () => expect(await works(client)).toBe(true))
   })
 
   test('has its new secret here, and the old one is rejected', async () => {
@@ -58,7 +56,7 @@ describe('a client that is changed by another process', () => {
     await elsewhere((tx) =>
       clients.save(tx, other.storage.envelope, changed, { isDynamic: false, policy: 'administrator' }),
     )
-    await soon(async () => expect([await works(client), await works(changed)]).toEqual([false, true]))
+    await eventually(async () => expect([await works(client), await works(changed)]).toEqual([false, true]))
   })
 
   test('is changed here even if no notification of the change arrives', async () => {
@@ -67,7 +65,7 @@ describe('a client that is changed by another process', () => {
     await postern.database.query('update clients set disabled_at = now(), updated_at = now() where id = $1', [
       client.client_id,
     ])
-    await soon(async () => expect(await works(client)).toBe(false))
+    await eventually(async () => expect(await works(client)).toBe(false))
   })
 
   test('is changed here even if the connection for notifications was lost, and later changes arrive too', async () => {
@@ -78,7 +76,7 @@ describe('a client that is changed by another process', () => {
         `select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and query ilike 'listen%'`,
       )
       await elsewhere((tx) => clients.setDisabled(tx, client.client_id, isDisabled))
-      await soon(async () => expect(await works(client)).toBe(!isDisabled))
+      await eventually(async () => expect(await works(client)).toBe(!isDisabled))
     }
   })
 
@@ -99,13 +97,14 @@ describe('a client that is changed by another process', () => {
   test('is read once for each change, however often the process checks for recent changes', async () => {
     const client = await postern.createClient(machine)
     const reads = () => postern.statements.filter((sql) => sql.includes('"secret_sealed"')).length
-    const checks = () => postern.statements.filter((sql) => sql.includes('"updated_at" >=')).length
+    const checks = () => postern.statementsOfServer.filter((sql) => sql.includes('"updated_at" >=')).length
     // The notification of its creation may arrive after the first read. The client is then rightly read once more.
     await vi.waitFor(
       async () => {
         expect(await works(client)).toBe(true)
         postern.statements.splice(0)
-        await vi.waitFor(() => expect(checks()).toBe(2), { timeout: 120_000, interval: 50 })
+        postern.statementsOfServer.splice(0)
+        await vi.waitFor(() => expect(checks()).toBeGreaterThanOrEqual(2), { timeout: 120_000, interval: 50 })
         expect(await works(client)).toBe(true)
         expect(reads()).toBe(0)
       },

@@ -6,6 +6,7 @@ import { SignJWT } from 'jose'
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
 import type { ClientMetadata } from '../../../src/stores/clients/clients.ts'
 import { createCertificate } from '../../support/certificate.ts'
+import { eventually } from '../../support/eventually.ts'
 import { operate } from '../../support/operator.ts'
 import { freePort, startPostern, type TestPostern } from '../../support/postern.ts'
 import { type Fleet, startFleet } from '../../support/processes.ts'
@@ -51,7 +52,7 @@ describe('a client whose secret was rotated', () => {
   async function rotate(client: ClientMetadata, overlap_seconds: number): Promise<Record<string, unknown>> {
     const { client_id } = client
     const rotated = (await operate(postern, 'client rotate-secret', { client_id, overlap_seconds })) as typeof client
-    await vi.waitFor(async () => expect(await opens(client, rotated['client_secret'])).toBe(true), 10_000)
+    await eventually(async () => expect(await opens(client, rotated['client_secret'])).toBe(true))
     return rotated
   }
 
