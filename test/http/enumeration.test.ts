@@ -31,7 +31,7 @@ beforeAll(async () => {
   }
 })
 beforeEach(async () => {
-  await mailsTo(postern, emailOf('invited')) // until no letter waits
+  for (const state of addresses) await mailsTo(postern, emailOf(state)) // until no letter waits
   for (const table of ['throttles', 'outbox']) await postern.database.query(`delete from ${table}`)
 })
 afterAll(() => postern?.stop())
