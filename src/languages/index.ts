@@ -7,6 +7,8 @@ export const languages = {
   de: 'ltr',
   fr: 'ltr',
   es: 'ltr',
+  it: 'ltr',
+  pt: 'ltr',
 } as const satisfies Record<string, 'ltr' | 'rtl'>
 
 export type Language = keyof typeof languages

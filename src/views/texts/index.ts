@@ -3,6 +3,8 @@ import de from './de.json' with { type: 'json' }
 import en from './en.json' with { type: 'json' }
 import es from './es.json' with { type: 'json' }
 import fr from './fr.json' with { type: 'json' }
+import it from './it.json' with { type: 'json' }
+import pt from './pt.json' with { type: 'json' }
 
 /** A text that depends on a number: a form for each plural category that the language has. */
 export type Plural = { other: string } & { [Category in Intl.LDMLPluralRule]?: string }
@@ -43,6 +45,8 @@ export const texts: Record<Language, Texts> = {
   de: completed<Texts>(en, de),
   fr: completed<Texts>(en, fr),
   es: completed<Texts>(en, es),
+  it: completed<Texts>(en, it),
+  pt: completed<Texts>(en, pt),
 }
 
 export { en as english }
