@@ -191,7 +191,10 @@ export async function createTour({ issuer, password, ...site }: Site): Promise<T
         await visit(name === '' ? 'account' : `account-${name}`, page)
       }
       await page.goto(`${issuer}/account/apps`)
-      await page.getByRole('link', { name: /^Remove access of/ }).first().click()
+      await page
+        .getByRole('link', { name: /^Remove access of/ })
+        .first()
+        .click()
       await visit('account-app-remove', page)
 
       const signOut = (parameters: Record<string, string> = {}) =>
