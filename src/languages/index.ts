@@ -9,6 +9,14 @@ export const languages = {
   es: 'ltr',
   it: 'ltr',
   pt: 'ltr',
+  nl: 'ltr',
+  pl: 'ltr',
+  tr: 'ltr',
+  uk: 'ltr',
+  ja: 'ltr',
+  'zh-Hans': 'ltr',
+  ar: 'rtl',
+  he: 'rtl',
 } as const satisfies Record<string, 'ltr' | 'rtl'>
 
 export type Language = keyof typeof languages

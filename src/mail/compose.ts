@@ -2,6 +2,7 @@ import type { Tx } from '../database/schema.ts'
 import { allLanguages, type Language } from '../languages/index.ts'
 import { lookup } from '../languages/lookup.ts'
 import type { Letter } from '../stores/operations/letters.ts'
+import * as accounts from '../stores/people/accounts.ts'
 import type { Compose } from './delivery.ts'
 import type { Composer, LetterContext } from './letters/context.ts'
 import { composers } from './letters/index.ts'
@@ -28,8 +29,16 @@ export function createCompose({
     ) => ReturnType<Composer<Letter['kind']>>
     const content = await compose({ tx, issuer, invitationSeconds, confirm: confirmWith(tx) }, letter)
     if (!content) return undefined
-    const wanted = [letter.language, content.locale].filter((tag) => typeof tag === 'string')
+    const locale = content.locale ?? (await localeOf(tx, letter))
+    const wanted = [letter.language, locale].filter((tag) => typeof tag === 'string')
     const language = lookup(wanted, allLanguages) ?? defaultLanguage
     return render(content, { to: content.to ?? letter.to, language })
   }
+}
+
+/** Returns the language of the account that a letter is about, so that no composer can forget it. */
+async function localeOf(tx: Tx, letter: Letter): Promise<unknown> {
+  if (letter.language !== undefined || !('accountId' in letter)) return undefined
+  const account = await accounts.findById(tx, letter.accountId)
+  return account?.profile['locale']
 }

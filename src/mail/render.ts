@@ -18,7 +18,7 @@ export type Content = {
   lifetimeSeconds?: number
   /** The address, if it is not that of the letter. */
   to?: string
-  /** The language of the account, if it has one. */
+  /** The language of the account, if it has one and the letter does not name the account. */
   locale?: unknown
 }
 

@@ -10,7 +10,7 @@ import { launchChromium } from '../support/chromium.ts'
 import { examples, formsOf, fullBrand, names } from '../support/page-examples.ts'
 
 const narrow = { width: 320, height: 640 } // as narrow as a page magnified four times (WCAG 1.4.10)
-const pictures = process.env['PICTURES'] // a folder, for whoever wants to look at them
+const pictures = process.env['PICTURES'] // a folder to write pictures into
 
 const { render } = createViews({ brand: () => fullBrand })
 /** Every form of every page, in the language in which it is longest. */

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createCanaries } from '../support/canaries.ts'
 import { circulate } from '../support/circulation.ts'
 import { handOut } from '../support/handed-out.ts'
+import { openMails } from '../support/mails.ts'
 import { startPostern, type TestPostern } from '../support/postern.ts'
 
 const email = 'ada@example.com'
@@ -31,7 +32,7 @@ async function dump(): Promise<void> {
 }
 
 beforeAll(async () => {
-  postern = await startPostern()
+  postern = await startPostern({ SIGN_IN_BY_CODE: 'true' })
   markers.collect('nickname', marker)
   await postern.createAccount(email, { nickname: marker })
   canaries.collectSecretsOf('keyring', postern.server.postern.keyring)
@@ -39,6 +40,7 @@ beforeAll(async () => {
   const scene = { postern, canaries, client: await postern.createClient(), email, afterStep: dump }
   await circulate(scene)
   await handOut(scene)
+  await openMails(scene)
 }, 60_000)
 afterAll(() => postern?.stop())
 
@@ -73,6 +75,7 @@ describe('a search through a stolen database and log', () => {
       'setting: ENCRYPTION_KEYS 1',
       'keyring: cookieKeys',
       'keyring: pairwiseSalt',
+      'token of a link',
     ])
       expect(kinds, kind).toContain(kind)
 
@@ -97,6 +100,8 @@ describe('a search through a stolen database and log', () => {
       'audit_events',
       'keys',
       'registration_tokens',
+      'confirmations',
+      'outbox',
       'idempotency_keys',
     ])
       expect(rows.get(`public.${table}`)?.size, table).toBeGreaterThan(0)

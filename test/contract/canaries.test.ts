@@ -6,6 +6,7 @@ import { adminToken, createAdministrator } from '../support/admin.ts'
 import { createCanaries } from '../support/canaries.ts'
 import { circulate, type Scene } from '../support/circulation.ts'
 import { handOut } from '../support/handed-out.ts'
+import { openMails } from '../support/mails.ts'
 import { startPostern, type TestPostern } from '../support/postern.ts'
 import { send } from '../support/wire.ts'
 import * as administration from './canaries/administration.ts'
@@ -64,6 +65,7 @@ const everyKind = [
   'cookie postern_session', 'cookie postern_interaction', 'cookie postern_resume', 'cookie postern_browser', 'signature of a cookie',
   'forged cookie', 'interaction', 'csrf of a form', 'xsrf of a form',
   'password', 'password of an account', 'newly set password', 'wrong password',
+  'token of a link', 'password chosen by a link', 'wrong code of a mail',
   'password from standard input', 'beginning of the hash of a password',
   'idempotency key', 'cursor', 'wrong cursor',
   'secret given at standard input', 'secret that is out of place', 'secret in a body that cannot be read',
@@ -76,7 +78,7 @@ let postern: TestPostern
 
 beforeAll(async () => {
   proxy = await startProxy(inject('postgresUrl'))
-  postern = await startPostern({}, { databaseUrl: proxy.urlOf })
+  postern = await startPostern({ SIGN_IN_BY_CODE: 'true' }, { databaseUrl: proxy.urlOf })
   proxy.onlyRequestsOf(postern)
   await postern.createAccount(email)
   canaries.collectSecretsOf('keyring', postern.server.postern.keyring)
@@ -86,6 +88,7 @@ beforeAll(async () => {
 
   await circulate(scene)
   await handOut(scene)
+  await openMails(scene)
   const bearer = await adminToken(postern, await createAdministrator(postern))
   canaries.collect('access_token of an administrator', bearer)
   await administration.readAll(scene, channels, bearer)

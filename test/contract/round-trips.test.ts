@@ -1,5 +1,5 @@
 import * as oidc from 'openid-client'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import type { ClientMetadata } from '../../src/stores/clients/clients.ts'
 import { eventually } from '../support/eventually.ts'
 import { startPostern, type TestPostern } from '../support/postern.ts'
@@ -25,8 +25,15 @@ beforeAll(async () => {
   })
   await login(postern, client, { email, scope }) // makes both clients known, and opens connections
   await send(postern, '/oauth/token', { client: machine, form: { grant_type: 'client_credentials' } })
+  // A known client is not used for longer than five seconds without a look for changes. With a clock that stands still,
+  // it stays known after that look, however long the tests take.
+  vi.useFakeTimers({ toFake: ['Date'] })
+  postern.statementsOfServer.splice(0)
+  const looks = () => postern.statementsOfServer.filter((sql) => sql.includes('"updated_at" >=')).length
+  await eventually(() => expect(looks()).toBeGreaterThanOrEqual(2)) // the first may have begun before
 })
 afterAll(async () => {
+  vi.useRealTimers()
   console.table(measured)
   await postern?.stop()
 })

@@ -87,6 +87,23 @@ describe('the mail of a letter', () => {
     expect(mail?.text).toContain('15 minutes')
   })
 
+  test('is in the language of the account, whatever it is about', async () => {
+    const { id: accountId } = await postern.createAccount('emmy@example.com', { locale: 'de' })
+    const at = new Date().toISOString()
+    const letters: Letter[] = [
+      { kind: 'email-change', to: 'new@example.com', accountId },
+      { kind: 'email-changed', to: 'emmy@example.com', accountId, newEmail: 'new@example.com' },
+      { kind: 'password-reset', to: 'emmy@example.com' },
+      { kind: 'password-changed', to: 'emmy@example.com', accountId, at },
+      { kind: 'sign-in-code', to: 'emmy@example.com', browserHash },
+      { kind: 'invitation', to: 'emmy@example.com', accountId },
+      { kind: 'account-deletion-scheduled', to: 'emmy@example.com', accountId, at },
+      { kind: 'new-sign-in', to: 'emmy@example.com', accountId, at },
+    ]
+    const made = await Promise.all(letters.map(async (letter) => [letter.kind, (await compose(letter))?.language]))
+    expect(made).toEqual(letters.map(({ kind }) => [kind, 'de']))
+  })
+
   test.each(['nobody@example.com', 'off@example.com'])('is not made for %s, who cannot sign in', async (to) => {
     expect(await compose({ kind: 'password-reset', to })).toBeUndefined()
     expect(await compose({ kind: 'sign-in-code', to, browserHash })).toBeUndefined()

@@ -38,7 +38,7 @@ export const quick = [
 /** Long tests of a whole deployment under load, attack or failure: `npm run test:drills`. */
 export const drills = [
   'test/authentication/strangers.test.ts',
-  'test/browser/cookie-tossing.test.ts',
+  'test/browser/{account-journey,cookie-tossing}.test.ts',
   'test/concurrency/*.test.ts',
   'test/database/embedded.test.ts',
   'test/deployment/{backup,embedded-backup,package,replicas}.test.ts',

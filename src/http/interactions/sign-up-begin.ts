@@ -98,7 +98,10 @@ export function signUpBegin({
       const flaw = await flawOf(form)
       if (flaw) return refuse(flaw)
       const { uid } = interaction
-      if ((await limits.needsProof(ctx.ip)) && !(await proofs.accept(uid, form))) return refuse('prove')
+      if (await limits.needsProof(ctx.ip)) {
+        const { challenge, answer } = form
+        if (!(await proofs.accept(uid, { challenge, answer, address: ctx.ip }))) return refuse('prove')
+      }
       if ((await limits.count(ctx.ip)) === 'too-many') return refuse('too-many-attempts')
 
       // All of this is the same for every address. The delivery of the mail finds out whether one has an account.

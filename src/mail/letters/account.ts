@@ -9,7 +9,8 @@ export const emailChange: Composer<'email-change'> = async ({ tx, issuer, confir
   const account = await accounts.findById(tx, accountId)
   if (!account || account.isDisabled) return undefined
   const owner = await accounts.findByEmail(tx, to)
-  if (owner && owner.id !== account.id) return { text: 'email-change-taken', link: `${issuer}/account` }
+  if (owner && owner.id !== account.id)
+    return { text: 'email-change-taken', to: owner.email, link: `${issuer}/account` }
   const { link } = await confirm({
     purpose: 'email-change',
     email: to,
@@ -17,7 +18,7 @@ export const emailChange: Composer<'email-change'> = async ({ tx, issuer, confir
     browserHash,
     lifetimeSeconds: addressSeconds,
   })
-  return { text: 'email-change', link, lifetimeSeconds: addressSeconds, locale: account.profile['locale'] }
+  return { text: 'email-change', link, lifetimeSeconds: addressSeconds }
 }
 
 export const emailChanged: Composer<'email-changed'> = async ({ tx, confirm }, { to, accountId, newEmail }) => {
@@ -31,7 +32,7 @@ export const emailChanged: Composer<'email-changed'> = async ({ tx, confirm }, {
     lifetimeSeconds: undoSeconds,
   })
   const values = { newEmail }
-  return { text: 'email-changed', values, link, lifetimeSeconds: undoSeconds, locale: account.profile['locale'] }
+  return { text: 'email-changed', values, link, lifetimeSeconds: undoSeconds }
 }
 
 export const invitation: Composer<'invitation'> = async ({ tx, confirm, invitationSeconds }, { accountId }) => {
@@ -43,8 +44,7 @@ export const invitation: Composer<'invitation'> = async ({ tx, confirm, invitati
     account: { id: account.id, epoch: account.epoch, email: account.email },
     lifetimeSeconds: invitationSeconds,
   })
-  const { email: to, profile } = account
-  return { text: 'invitation', to, link, lifetimeSeconds: invitationSeconds, locale: profile['locale'] }
+  return { text: 'invitation', to: account.email, link, lifetimeSeconds: invitationSeconds }
 }
 
 export const accountDeletionScheduled: Composer<'account-deletion-scheduled'> = ({ issuer }, { at }) => ({

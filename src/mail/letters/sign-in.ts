@@ -7,7 +7,7 @@ const codeSeconds = 600 // with five attempts, a code of six digits is out of re
 
 export const signUp: Composer<'sign-up'> = async ({ tx, issuer, confirm }, letter) => {
   const owner = await accounts.findByEmail(tx, letter.to)
-  if (owner) return { text: 'sign-up-taken', to: owner.email, link: `${issuer}/account` }
+  // Also if nobody receives it: to check a wrong code takes longer if there is a right one, which the page must not reveal.
   const confirmation = await confirm({
     purpose: 'sign-up',
     email: letter.to,
@@ -16,6 +16,7 @@ export const signUp: Composer<'sign-up'> = async ({ tx, issuer, confirm }, lette
     data: { ...letter.account, interaction: letter.interaction },
     lifetimeSeconds: signUpSeconds,
   })
+  if (owner) return { text: 'sign-up-taken', to: owner.email, link: `${issuer}/account` }
   return { text: 'sign-up', ...confirmation, lifetimeSeconds: signUpSeconds }
 }
 
@@ -37,17 +38,19 @@ export const passwordReset: Composer<'password-reset'> = async ({ tx, confirm },
 }
 
 export const signInCode: Composer<'sign-in-code'> = async ({ tx, confirm }, { to, browserHash, interaction }) => {
-  const account = await accounts.findByEmail(tx, to)
-  if (!account || account.isDisabled) return undefined
+  const found = await accounts.findByEmail(tx, to)
+  const account = found?.isDisabled ? undefined : found
+  // Also if nobody receives it, as for a sign-up.
   const confirmation = await confirm({
     purpose: 'sign-in',
-    email: account.email,
-    account: { id: account.id, epoch: account.epoch, email: account.email },
+    email: account?.email ?? to,
+    ...(account && { account: { id: account.id, epoch: account.epoch, email: account.email } }),
     browserHash,
     hasCode: true,
     data: { interaction },
     lifetimeSeconds: codeSeconds,
   })
+  if (!account) return undefined
   const { email, profile } = account
   return { text: 'sign-in-code', to: email, ...confirmation, lifetimeSeconds: codeSeconds, locale: profile['locale'] }
 }

@@ -1,10 +1,18 @@
 import type { Language } from '../../languages/index.ts'
+import ar from './ar.json' with { type: 'json' }
 import de from './de.json' with { type: 'json' }
 import en from './en.json' with { type: 'json' }
 import es from './es.json' with { type: 'json' }
 import fr from './fr.json' with { type: 'json' }
+import he from './he.json' with { type: 'json' }
 import it from './it.json' with { type: 'json' }
+import ja from './ja.json' with { type: 'json' }
+import nl from './nl.json' with { type: 'json' }
+import pl from './pl.json' with { type: 'json' }
 import pt from './pt.json' with { type: 'json' }
+import tr from './tr.json' with { type: 'json' }
+import uk from './uk.json' with { type: 'json' }
+import zhHans from './zh-Hans.json' with { type: 'json' }
 
 /** A text that depends on a number: a form for each plural category that the language has. */
 export type Plural = { other: string } & { [Category in Intl.LDMLPluralRule]?: string }
@@ -47,6 +55,14 @@ export const texts: Record<Language, Texts> = {
   es: completed<Texts>(en, es),
   it: completed<Texts>(en, it),
   pt: completed<Texts>(en, pt),
+  nl: completed<Texts>(en, nl),
+  pl: completed<Texts>(en, pl),
+  tr: completed<Texts>(en, tr),
+  uk: completed<Texts>(en, uk),
+  ja: completed<Texts>(en, ja),
+  'zh-Hans': completed<Texts>(en, zhHans),
+  ar: completed<Texts>(en, ar),
+  he: completed<Texts>(en, he),
 }
 
 export { en as english }

@@ -40,6 +40,13 @@ describe('a code by mail', () => {
     expect(isIn(await again.visitor.submit(again.page, '/code', { code }))).toBe(false)
   })
 
+  test('is not logged', async () => {
+    const { visitor, page } = await ask()
+    const { code } = await mailTo(postern, email)
+    await visitor.submit(page, '/code', { code })
+    expect(postern.logged.filter((line) => new RegExp(`\\b${code}\\b`).test(line))).toEqual([])
+  })
+
   test('proves the address, and is recorded as a sign-in by mail', async () => {
     await change('update', { email_verified: false })
     const { visitor, page } = await ask()

@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
+import { connect, type Database } from '../../../src/database/connect.ts'
 import { createLogger } from '../../../src/log/index.ts'
 import { createClientUses } from '../../../src/oidc/clients/last-used.ts'
 import type { ClientMetadata } from '../../../src/stores/clients/clients.ts'
@@ -98,23 +99,34 @@ describe('the last use of a client', () => {
 })
 
 describe('a use that was noted', () => {
+  let own: Database // It has one connection, so statements are sent in order.
+  const sent: string[] = []
+  beforeAll(() => {
+    own = connect({
+      url: postern.database.url,
+      poolSize: 1,
+      preparedStatements: true,
+      onError: () => {},
+      onStatement: (sql) => sent.push(sql),
+    })
+    return () => own.close()
+  })
+
   const setUp = async () => {
-    const { database, clients } = postern.server.postern
+    const { clients } = postern.server.postern
     const many = await Promise.all(Array.from({ length: 3 }, () => postern.createClient(machine)))
     for (const { client_id } of many) await clients.find(client_id)
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'Date'] })
     const logged: string[] = []
     const log = createLogger('warn', { write: (line) => logged.push(line) })
-    postern.statements.splice(0)
-    return { many, logged, uses: createClientUses({ db: database.db, clients, log }) }
+    sent.splice(0)
+    return { many, logged, uses: createClientUses({ db: own.db, clients, log }) }
   }
-  const written = () => postern.statements.splice(0).filter((sql) => sql.includes('set "last_used_at"')).length
+  const written = () => sent.splice(0).filter((sql) => sql.includes('set "last_used_at"')).length
   /** Lets this much time pass, and the work that is then due finish. */
   async function pass(ms: number): Promise<number> {
     await vi.advanceTimersByTimeAsync(ms)
-    // Each query takes longer than the due work, over its own connection. There are several, in case the machine is
-    // busy.
-    for (let wait = 0; wait < 8; wait++) await postern.database.query('select 1')
+    await own.db.selectFrom('clients').select('id').limit(1).execute() // its turn comes after the due work
     return written()
   }
 

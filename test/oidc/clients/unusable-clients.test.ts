@@ -27,7 +27,7 @@ beforeAll(async () => {
 })
 afterAll(() => postern?.stop())
 
-/** Waits for all notifications of changes that were sent so far. They arrive in the order in which they were sent. */
+/** Waits for all notifications of changes that were sent so far. Their order stays the same. */
 async function hearAll(): Promise<void> {
   const { clients } = postern.server.postern
   const known = await clients.find(marker.client_id)
