@@ -126,6 +126,7 @@ const table: Readonly<Record<string, Row>> = {
   '/account/email/cancel':               { ...page, methods: 'POST', pageOf: '/account/email' },
   '/account/email/verify':               { ...page, methods: 'POST', pageOf: '/account/email' },
   '/link/:token':                        formPage,
+  '/account/switch':                     { ...page, methods: 'GET' },
   '/account/callback':                   { ...page, methods: 'GET' },
   '/':                                   file,
   '/language':                           { ...page, methods: 'POST', pageOf: '/' },
