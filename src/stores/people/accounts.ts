@@ -11,6 +11,7 @@ import { setPasswordHash } from './password-credentials.ts'
 export type { Account } from './account-rows.ts'
 export {
   hasPassword,
+  isChangeRequired,
   removePassword,
   renewPasswordHash,
   requirePasswordChange,

@@ -110,6 +110,9 @@ describe('a change of address', () => {
     const mail = await mailTo(postern, 'taken@example.com')
     expect(mail.link).toBe('')
     expect(mail.text).toContain('already has')
+    // Another spelling may be the mailbox of somebody else.
+    await change('TAKEN@example.com')
+    expect((await mailTo(postern, 'TAKEN@example.com')).to).toBe('taken@example.com')
   })
 
   test('fails when the address was taken since, and says so', async () => {
