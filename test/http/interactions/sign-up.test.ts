@@ -79,7 +79,7 @@ describe('Somebody without an account', () => {
     })
     const page = await visitor.get(`${postern.issuer}/oauth/authorize?${query}`)
     expect(page.body).toContain('value="grace@example.com"')
-    const signIn = await visitor.get(`${page.url}/sign-in`)
+    const signIn = await visitor.submit(page, '/switch')
     expect(signIn.body).toContain('autocomplete="current-password"')
     const asked = await visitor.submit(page, '/sign-up', { ...good, email: 'grace@example.com' })
     const done = await visitor.submit(asked, '/code', { code: await codeFor('grace@example.com') })
