@@ -63,6 +63,7 @@ export async function startPostern({
   rows = 0,
   machines: machineCount = 0,
   logDir,
+  settings = {},
 }: {
   name: string
   server: string
@@ -70,6 +71,7 @@ export async function startPostern({
   rows?: number
   machines?: number
   logDir: string
+  settings?: Record<string, string>
 }): Promise<Target> {
   const database = `postern_bench_${randomBytes(6).toString('hex')}`
   await administer(server, `create database ${database}`)
@@ -79,6 +81,7 @@ export async function startPostern({
     PORT: String(port),
     DATABASE_URL: Object.assign(new URL(server), { pathname: `/${database}` }).href,
     ENCRYPTION_KEYS: randomBytes(32).toString('base64'),
+    ...settings,
   }
   const postern = await assemble(parse(env), { log: pino({ level: 'silent' }) })
   const dispose = async () => {

@@ -94,8 +94,9 @@ export async function confirmChange(context: AccountTx, token: string): Promise<
 }
 
 /**
- * Gives an account its previous address back and signs it out everywhere, because somebody else may have changed it. Links
- * of later changes end, and those of earlier ones stay. A mail to that address leads to a new password.
+ * Gives an account its previous address back and signs it out everywhere, because somebody else may have changed it. They
+ * needed a recent sign-in for that, so they may know the password: it ends too, or they would change the address again
+ * before its owner acts. Links of later changes end, and those of earlier ones stay. A mail leads to a new password.
  */
 export async function undoChange(context: AccountTx, token: string): Promise<AddressOutcome> {
   const { tx, envelope, record, mail } = context
@@ -105,6 +106,7 @@ export async function undoChange(context: AccountTx, token: string): Promise<Add
   if (!(await accounts.signOutEverywhere(tx, accountId))) return 'gone'
   if ((await accounts.update(tx, accountId, { email, emailVerified: true })) === 'email-taken')
     throw new Undone('taken')
+  await accounts.removePassword(tx, accountId)
   await addressChanges.end(tx, accountId)
   await confirmations.revoke(tx, accountId, ['password-reset', 'invitation', 'sign-in', 'email-change'])
   await confirmations.revokeNewer(tx, accountId, { idHash, purposes: ['email-undo'] })

@@ -62,7 +62,8 @@ export type PasswordOrigin = 'changed' | 'reset' | 'invitation' | 'required'
  *
  * @param options.signsOut - Whether it ends the sign-ins of the account, except in the session `keptSessionUid`.
  * @param options.epoch - The epoch that the account must still have.
- * @returns the account as it is then; `undefined` if it was disabled or deleted, or its sign-ins have ended since.
+ * @returns the account as it is then; `undefined` if it was disabled or deleted, its sign-ins have ended since, or the
+ *   password that had to be replaced was replaced by somebody else who knew it.
  */
 export async function choose(
   { tx, record, mail }: AccountTx,
@@ -83,6 +84,7 @@ export async function choose(
 ): Promise<accounts.Account | undefined> {
   const account = await accounts.lock(tx, accountId)
   if (!account || account.isDisabled || (epoch !== undefined && account.epoch !== epoch)) return undefined
+  if (origin === 'required' && !(await accounts.isChangeRequired(tx, accountId))) return undefined
   if (signsOut) {
     if (keptSessionUid === undefined) await accounts.signOutEverywhere(tx, accountId)
     else await accounts.signOutElsewhere(tx, accountId, keptSessionUid)

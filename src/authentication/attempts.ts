@@ -52,6 +52,14 @@ export type LimitsOf = (attempt: {
   knownBrowser: string | undefined
 }) => Attempt
 
+/** Returns the mark of an account that somebody has signed in to from the network of this address. */
+export function knownNetworkOf(
+  throttleKey: Secret<Buffer>,
+  { email, address }: { email: string; address: string },
+): Buffer {
+  return keyedHash(throttleKey, ['sign-in', 'known network', widestNetworkOf(address), email].join('\0'))
+}
+
 /** Creates the limits of attempts. Limits that strangers can use up apply to strangers only. */
 export function createLimits(throttleKey: Secret<Buffer>): LimitsOf {
   const keyHash = (...about: string[]) => keyedHash(throttleKey, ['sign-in', ...about].join('\0'))
@@ -77,7 +85,7 @@ export function createLimits(throttleKey: Secret<Buffer>): LimitsOf {
         [...shared, ...reserves],
       ],
       blind: pairs,
-      knownNetwork: keyHash('known network', widestNetworkOf(address), email),
+      knownNetwork: knownNetworkOf(throttleKey, { email, address }),
       // Not those of the wider networks, where others may have failed too.
       forgivable: [...own, ...pairs.slice(0, 1), ...reserves.slice(0, 1)],
     }

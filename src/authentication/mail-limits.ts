@@ -2,7 +2,8 @@ import { keyedHash } from '../crypto/digests.ts'
 import type { Db } from '../database/schema.ts'
 import type { Secret } from '../secret.ts'
 import * as throttles from '../stores/operations/throttles.ts'
-import { networksOf } from './networks.ts'
+import { knownNetworkOf } from './attempts.ts'
+import { networksOf, widestNetworkOf } from './networks.ts'
 
 /** The mails that somebody can have sent without being signed in. Codes have limits of their own: each can be guessed. */
 export type MailKind = 'link' | 'code'
@@ -13,6 +14,8 @@ const allowances = {
   pair: { link: { burst: 3, everySeconds: 900 }, code: { burst: 4, everySeconds: 900 } },
   /** To one address, for all networks together. With five attempts for each code, a year of guessing finds 1 in 20. */
   address: { link: { burst: 12, everySeconds: 900 }, code: { burst: 8, everySeconds: 3_600 } },
+  /** To one address, for a network from where its owner has signed in, even when others have used up those of the address. */
+  own: { link: { burst: 3, everySeconds: 900 }, code: { burst: 4, everySeconds: 3_600 } },
   /** To all addresses, for one network. */
   network: { link: { burst: 60, everySeconds: 30 }, code: { burst: 60, everySeconds: 30 } },
 } as const
@@ -35,13 +38,16 @@ export function createMailLimits({ db, throttleKey }: { db: Db; throttleKey: Sec
       return { keyHash, burst: burst * times, everySeconds: everySeconds / times }
     }
     const networks = networksOf(address)
-    const { way } = await throttles.begin(db, [
-      [
-        ...networks.map(({ network, allowance }) => rule('pair', allowance, email, network)),
-        ...networks.map(({ network, allowance }) => rule('network', allowance, network)),
-        rule('address', 1, email),
-      ],
-    ])
-    return way !== undefined
+    const shared = [
+      ...networks.map(({ network, allowance }) => rule('pair', allowance, email, network)),
+      ...networks.map(({ network, allowance }) => rule('network', allowance, network)),
+    ]
+    // Strangers can use up the mails of an address. Its owner still gets some in a network that they have signed in from.
+    const ways = [
+      [...shared, rule('address', 1, email)],
+      [...shared, rule('own', 1, email, widestNetworkOf(address))],
+    ]
+    const { way, isMarked } = await throttles.begin(db, ways, { mark: knownNetworkOf(throttleKey, { email, address }) })
+    return way === 0 || (way === 1 && isMarked)
   }
 }

@@ -71,6 +71,9 @@ export function createPasswords(): Passwords {
   const inTurn = createTurns({ atOnce: concurrency.signingIn, longestQueue, refusal })
   const inOwnTurn = createTurns({ atOnce: concurrency.administration, longestQueue, refusal })
 
+  const standIn = passwordHashes.read(decoyHash) // for a decoy that cannot be read
+  if ('problem' in standIn) throw new Error(`The decoy ${standIn.problem}.`)
+
   return {
     hash: (password) => inOwnTurn(() => argon2.hash(preparedPassword(password), parameters)),
     hashForVisitor: (password) => inTurn(() => argon2.hash(preparedPassword(password), parameters), longestForSuspects),
@@ -79,8 +82,9 @@ export function createPasswords(): Passwords {
     verify: (hashed, password, { isSuspect = false, isDecoy = false } = {}) =>
       inTurn(
         async () => {
-          const stored = passwordHashes.read(hashed)
-          if ('problem' in stored) throw new Error(`A stored password hash ${stored.problem}.`)
+          const found = passwordHashes.read(hashed)
+          if ('problem' in found && !isDecoy) throw new Error(`A stored password hash ${found.problem}.`)
+          const stored = 'problem' in found ? standIn : found
           const form = preparedPassword(password)
           const isKnown = await stored.matches(form)
           const former = formerForm(password)

@@ -24,7 +24,8 @@ export function languageRoutes({ issuer, csrf }: { issuer: string; csrf: Csrf })
     const page = URL.parse(ctx.get('Referer'))
     const { pathname, search } = page?.origin === new URL(issuer).origin ? page : new URL(issuer)
     ctx.cookies.set(languageCookies.everywhere, language, { ...options, maxAge: yearMs })
-    if (pathname !== '/')
+    // A cookie cannot be for a path with a semicolon, which only an address of no page contains.
+    if (pathname !== '/' && !pathname.includes(';'))
       ctx.cookies.set(languageCookies.here, language, { ...options, path: pathname, maxAge: hourMs })
     ctx.status = 303
     ctx.redirect(pathname.replace(/^\/+/, '/') + search)

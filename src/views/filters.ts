@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto'
 import type { Language } from '../languages/index.ts'
+import { quoted } from '../languages/quotation.ts'
 import { isLong, isSensitive, onlyScope, valueWriter } from './consent.ts'
 import { fill } from './fill.ts'
-import { isLoopback, isOfApp, isVerified, knownAs, knownHost, links, quoted, scheme } from './shown-client.ts'
+import { isLoopback, isOfApp, isVerified, knownAs, knownHost, links, type ShownClient, scheme } from './shown-client.ts'
 import { filled, type Plural, type Texts } from './texts/index.ts'
 
 const units = [
@@ -54,9 +55,9 @@ export function createFilters(language: Language, { durations }: Texts) {
   }
 
   return {
-    knownAs,
+    knownAs: (client: ShownClient) => knownAs(client, language),
     knownHost,
-    quoted,
+    quoted: (words: string) => quoted(words, language),
     isVerified,
     isLoopback,
     isOfApp,

@@ -1,3 +1,5 @@
+import type { Language } from '../languages/index.ts'
+import { quoted } from '../languages/quotation.ts'
 import type { Texts } from './texts/index.ts'
 
 /** The app that a page is about. */
@@ -25,10 +27,13 @@ export type Links = {
   tosUri: string | undefined
 }
 
-/** Returns the name that pages give an app: the host that it cannot make up, or otherwise the name it chose. */
-export function knownAs(client: ShownClient): string {
+/**
+ * Returns the name that pages give an app: the host that it cannot make up, or otherwise the name it chose, in quotation
+ * marks if that was a stranger.
+ */
+export function knownAs(client: ShownClient, language: Language): string {
   if (client.document) return knownHost(client)
-  return client.isReviewed ? client.name : quoted(client.name)
+  return client.isReviewed ? client.name : quoted(client.name, language)
 }
 
 /**
@@ -43,11 +48,6 @@ export function knownHost({ host, document }: ShownClient): string {
 /** Returns whether the host that gets the answer also published the document. */
 export function isVerified({ host, document }: ShownClient): boolean {
   return document !== undefined && host === document.host && !isOfApp(host)
-}
-
-/** Quotes the name that a stranger chose. Quotation marks in it become single ones, so that none ends the quotation. */
-export function quoted(name: string): string {
-  return `\u201c${name.replace(/["\u00ab\u00bb\u201c-\u201f\u275d\u275e\u301d-\u301f\uff02]/g, '\u2019')}\u201d`
 }
 
 /** Returns whether a host is the person's own machine. "You return to 127.0.0.1:33418" would tell them nothing. */

@@ -5,7 +5,7 @@ import { allowances } from '../../src/authentication/attempts.ts'
 import type { ClientMetadata } from '../../src/stores/clients/clients.ts'
 import { password, startPostern, type TestPostern } from '../support/postern.ts'
 import { shownRefusal } from '../support/refusals.ts'
-import { beginLogin, discover, login } from '../support/relying-party.ts'
+import { beginLogin, completeLogin, discover, login } from '../support/relying-party.ts'
 import { createVisitor, formsOf, type Page } from '../support/visitor.ts'
 
 let postern: TestPostern
@@ -231,13 +231,15 @@ describe('the session of a sign-in', () => {
     expect(new URL(page.url).searchParams.get('error')).toBe('login_required')
   })
 
-  test('is replaced by a sign-in as another person, and the previous one ends', async () => {
-    const { visitor } = await login(postern, client, { email: 'ada@example.com' })
+  test('waits while another person signs in at the same browser, and is not theirs', async () => {
+    const { visitor, tokens } = await login(postern, client, { email: 'ada@example.com' })
     const former = createVisitor(postern.issuer, { cookies: new Map(visitor.cookies) })
     const { page } = await beginLogin(config, { issuer: postern.issuer, visitor, prompt: 'login' })
-    await visitor.submit(await visitor.signIn(page, 'grace@example.com'), '/oauth/logout/confirm')
-    const { page: answer } = await beginLogin(config, { issuer: postern.issuer, visitor: former, prompt: 'none' })
-    expect(new URL(answer.url).searchParams.get('error')).toBe('login_required')
+    await completeLogin({ page: await visitor.signIn(page, 'grace@example.com'), visitor }, 'grace@example.com')
+    const later = await login(postern, client, { email: '', visitor })
+    expect(later.tokens.claims()?.sub).not.toBe(tokens.claims()?.sub)
+    const before = await login(postern, client, { email: '', visitor: former })
+    expect(before.tokens.claims()?.sub).toBe(tokens.claims()?.sub)
   })
 })
 

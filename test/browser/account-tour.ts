@@ -26,6 +26,7 @@ const password = 'rosemary for remembrance'
 export async function takeAccountTour({ issuer, context, page, app, authorize, email, visit }: Stop): Promise<void> {
   const action = (path: string) => page.locator(`form[action*="${path}"] button:not([formaction]):not(.reveal)`).last()
   const newEmail = `new-${email}`
+  const opened = new Set<string>()
 
   await page.goto(authorize({ scope: 'openid profile email offline_access', prompt: 'consent' }))
   await page.locator('a[href$="/sign-up"]').click()
@@ -40,7 +41,7 @@ export async function takeAccountTour({ issuer, context, page, app, authorize, e
   await page.locator('[name=terms]').check()
   await action('/sign-up').click()
   await visit('sign-up-code', page)
-  const proof = await mailTo(email, { isSeen: true })
+  const proof = await mailTo(email, { isVisited: true })
   const signUpUrl = page.url()
   await page.goto(proof.link)
   await visit('link-sign-up', page)
@@ -105,21 +106,25 @@ export async function takeAccountTour({ issuer, context, page, app, authorize, e
   await page.waitForURL(`${issuer}/account`)
   await context.clearCookies()
 
-  /** Opens the newest mail to an address in another tab. The mailbox is visited if the tour has not seen it. */
-  async function mailTo(to: string, { isSeen = false } = {}): Promise<{ link: string; code: string }> {
+  /** Opens the newest mail to an address that has a link, in another tab. */
+  async function mailTo(to: string, { isVisited = false } = {}): Promise<{ link: string; code: string }> {
     const tab = await context.newPage()
-    const row = tab.locator('main li', { hasText: to }).filter({ hasNotText: isSeen ? '\u0000' : `new-${to}` })
     for (;;) {
       await tab.goto(`${issuer}/mailbox`)
-      const subject = row.locator('a').first()
-      if (await subject.isVisible()) break
+      const listed = await tab.evaluate<{ href: string; words: string[] }[]>(`
+        [...document.querySelectorAll('main li')].map((row) => ({ href: row.querySelector('a').href, words: row.innerText.split(/\\s+/) }))`)
+      const unread = listed.find(({ href, words }) => words.includes(to) && !opened.has(href))
+      if (!unread) continue // the letter is not a mail yet
+      opened.add(unread.href)
+      if (isVisited) await visit('mailbox', tab)
+      await tab.goto(unread.href)
+      const links = tab.locator('.mail a[href*="/link/"]')
+      if ((await links.count()) === 0) continue
+      if (isVisited) await visit('mailbox-mail', tab)
+      const link = String(await links.first().getAttribute('href'))
+      const code = /\b\d{6}\b/.exec(await tab.locator('h1').innerText())?.[0] ?? ''
+      await tab.close()
+      return { link, code }
     }
-    if (isSeen) await visit('mailbox', tab)
-    await row.locator('a').first().click()
-    if (isSeen) await visit('mailbox-mail', tab)
-    const link = await tab.locator('.mail a[href*="/link/"]').first().getAttribute('href')
-    const code = /\b\d{6}\b/.exec(await tab.locator('h1').innerText())?.[0]
-    await tab.close()
-    return { link: String(link), code: code ?? '' }
   }
 }

@@ -1,15 +1,14 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { AxeBuilder } from '@axe-core/playwright'
 import type { Browser, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { decode } from '../../src/images/png.ts'
+import { violationsIn } from '../support/accessibility.ts'
 import { launchChromium, watchForComplaints } from '../support/chromium.ts'
 import { password, startPostern, type TestPostern } from '../support/postern.ts'
 import { brandSettings } from './branded.ts'
 
-const rules = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']
 const email = 'ada@example.com'
 const kept = 'public, max-age=31536000, immutable'
 let folder: string
@@ -60,8 +59,8 @@ describe('a branded page', () => {
         expect(height).toBe(36)
         expect(await page.getByRole('banner').getByRole('img', { name: 'Harbour' }).count()).toBe(1)
         expect(await page.getByRole('contentinfo').getByRole('link').allInnerTexts()).toHaveLength(5)
-        const found = (await new AxeBuilder({ page }).withTags(rules).analyze()).violations
-        if (found.length > 0) violations[name] = found.map(({ id, nodes }) => [id, nodes.map(({ target }) => target)])
+        const found = await violationsIn(page)
+        if (found.length > 0) violations[name] = found
       }
       const page = await context.newPage()
       await page.goto(authorize)

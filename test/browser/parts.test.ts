@@ -1,6 +1,6 @@
-import { AxeBuilder } from '@axe-core/playwright'
 import type { Browser, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { violationsIn } from '../support/accessibility.ts'
 import { launchChromium, watchForComplaints } from '../support/chromium.ts'
 import { serveParts } from './parts.ts'
 
@@ -15,8 +15,6 @@ afterAll(async () => {
   await browser?.close()
   served?.stop()
 })
-
-const rules = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']
 
 async function open(options: Parameters<Browser['newContext']>[0], path = '/'): Promise<[Page, string[]]> {
   const context = await browser.newContext(options)
@@ -35,8 +33,7 @@ describe('the parts of pages', () => {
     ['another direction', {}, 320, '/?dir=rtl'],
   ] as const)('violate no rule of WCAG 2.2 AA in %s, and fit the screen', async (_name, options, width, path) => {
     const [page, complaints] = await open({ ...options, viewport: { width, height: 900 } }, path)
-    const { violations } = await new AxeBuilder({ page }).withTags(rules).analyze()
-    expect(violations.map(({ id, nodes }) => [id, nodes.map(({ target }) => target.join(' '))])).toEqual([])
+    expect(await violationsIn(page)).toEqual([])
     const overflow = 'document.documentElement.scrollWidth - document.documentElement.clientWidth'
     expect(await page.evaluate(overflow)).toBe(0)
     expect(complaints).toEqual([])

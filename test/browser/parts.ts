@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { extname, join } from 'node:path'
@@ -41,9 +41,12 @@ export async function serveParts(): Promise<{ origin: string; stop(): void }> {
       ...headersOfEvery(),
       'content-type': types[extname(pathname)] ?? 'text/html; charset=utf-8',
     })
+    const file = join(assets, pathname.slice('/assets/'.length))
     response.end(
       isAsset
-        ? readFileSync(join(assets, pathname.slice('/assets/'.length)))
+        ? existsSync(file)
+          ? readFileSync(file)
+          : '' // the style sheet of a brand is not a file
         : renderParts({ dir: searchParams.get('dir') === 'rtl' ? 'rtl' : 'ltr' }),
     )
   })

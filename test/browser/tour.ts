@@ -191,6 +191,17 @@ export async function createTour({ issuer, password, ...site }: Site): Promise<T
       if (new URL(page.url()).pathname.startsWith('/interaction/')) await press('Allow') // the first time
       await visit('device-done', page)
 
+      for (const name of ['', 'profile', 'security', 'apps', 'activity', 'data', 'delete']) {
+        await page.goto(`${issuer}/account/${name}`.replace(/\/$/, ''))
+        await visit(name === '' ? 'account' : `account-${name}`, page)
+      }
+      await page.goto(`${issuer}/account/apps`)
+      await page
+        .getByRole('link', { name: /^Remove access of/ })
+        .first()
+        .click()
+      await visit('account-app-remove', page)
+
       const signOut = (parameters: Record<string, string> = {}) =>
         page.goto(`${issuer}/oauth/logout?${new URLSearchParams({ client_id: client.client_id, ...parameters })}`)
       await signOut({ post_logout_redirect_uri: `${app}/unknown` })
@@ -204,9 +215,22 @@ export async function createTour({ issuer, password, ...site }: Site): Promise<T
       await signOut({ post_logout_redirect_uri: `${app}/unknown` })
       await visit('signed-out-mistake', page)
 
+<<<<<<< HEAD
       await context.clearCookies()
       const newcomer = `${newcomers[tours++ % newcomers.length]}@example.com`
       await takeAccountTour({ issuer, context, page, app, authorize, email: newcomer, visit })
+=======
+      await page.goto(`${issuer}/account`)
+      await visit('sign-in-account', page)
+      await signIn(page)
+      await page.goto(`${issuer}/account/delete`)
+      await press('Delete my account')
+      await visit('account-deleted', page)
+      await page.goto(`${issuer}/account`)
+      await signIn(page)
+      await visit('keep-account', page)
+      await press('Keep my account')
+>>>>>>> main
     },
   }
 }

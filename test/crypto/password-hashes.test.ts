@@ -140,6 +140,8 @@ describe('a password hash of another system', () => {
     const stored = '$2b$05$XXXXXXXXXXXXXXXXXXXXXOAcXxm9kjPGEMsLznoKqmqw7tc8WCx4a'
     const asDecoy = await passwords.verify(stored, 'U*U*U', { isDecoy: true })
     expect(asDecoy).toEqual({ matches: false, renewed: undefined })
+    expect(await passwords.verify('damaged', 'U*U*U', { isDecoy: true })).toEqual(asDecoy)
+    await expect(passwords.verify('damaged', 'U*U*U')).rejects.toThrow('stored password hash')
     const { matches, renewed = '' } = await passwords.verify(stored, 'U*U*U')
     expect([matches, renewed]).toEqual([true, expect.stringMatching(/^\$argon2id\$v=19\$m=19456,p=1,t=2\$/)])
     expect(await passwords.verify(renewed, 'U*U*U')).toEqual({ matches: true, renewed: undefined })

@@ -38,7 +38,7 @@ export const stalenessMs = 5_500
 /** Starts the deployment, with this many APIs registered. */
 export async function deploy({ apis }: { apis: number }): Promise<Deployment> {
   const proxies = await Promise.all([startProxy(inject('postgresUrl')), startProxy(inject('postgresUrl'))])
-  const settings = { TRUSTED_PROXIES: '127.0.0.1/32' } // each cell has its own address, as some limits count by address
+  const settings = { TRUSTED_PROXIES: '127.0.0.1/32', SIGN_IN_BY_CODE: 'true' } // each cell has its own address, as some limits count by address
   const fleet = await startFleet(settings, 2, (url, index) => proxies[index]?.urlOf(url) ?? url)
   const { db } = fleet.operator.database
   const machine = { redirect_uris: [], response_types: [], grant_types: ['client_credentials'] }

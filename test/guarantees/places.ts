@@ -1,5 +1,7 @@
 import { sha256 } from '../../src/crypto/digests.ts'
-import { type Answer, call, refresh, token } from '../concurrency/journey.ts'
+import { type Answer, browserAt, call, refresh, token } from '../concurrency/journey.ts'
+import { mailTo } from '../support/mailbox.ts'
+import { press } from '../support/people.ts'
 import type { Page, Visitor } from '../support/visitor.ts'
 import {
   asksFirst,
@@ -57,6 +59,17 @@ const parkedPlaces: Place[] = [
   place('a sign-in whose redirect was not followed', ['sign-in'], async (world) => {
     const { visitor, address, verifier } = await signInAndStop(world)
     return { finish: () => follow(world, visitor, { path: address, verifier }) }
+  }),
+  place('a code by mail that was not entered', ['sign-in'], async (world) => {
+    const { visitor, page, verifier, mail } = await askForCode(world)
+    return {
+      finish: async () => goOn(world, visitor, await visitor.submit(page, '/code', { code: mail.code }), verifier),
+    }
+  }),
+  place('a link to sign in that was opened', ['sign-in'], async (world) => {
+    const { visitor, verifier, mail } = await askForCode(world)
+    const opened = await visitor.get(mail.link)
+    return { finish: async () => goOn(world, visitor, await visitor.submit(opened, '/link'), verifier) }
   }),
   place('a choice of account whose redirect was not followed', [], async (world) => {
     const { visitor, address, verifier } = await answerAndStop(world, 'select_account')
@@ -185,6 +198,15 @@ const lootOf = (answer: Answer): Loot => ({ ...noLoot, ...issuedBy(answer) })
 async function goOn(world: World, visitor: Visitor, page: Page, verifier: string): Promise<Loot> {
   const { url } = await clickThrough(world, visitor, page)
   return follow(world, visitor, { path: url, verifier })
+}
+
+async function askForCode(world: World) {
+  const { fleet } = world.deployment
+  const visitor = browserAt(world.here)
+  const { path, verifier } = request(world)
+  const page = await press(visitor, await visitor.get(path), 'send-code', world.email)
+  const mail = await mailTo({ database: fleet.database, server: { postern: fleet.operator } }, world.email)
+  return { visitor, page, verifier, mail }
 }
 
 async function signInAndStop(world: World, { path, verifier } = request(world)) {

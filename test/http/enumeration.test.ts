@@ -12,7 +12,7 @@ const emailOf = (state: State) => `${state.padEnd(10, '-')}@example.com` // all 
 let postern: TestPostern
 
 beforeAll(async () => {
-  postern = await startPostern({ SIGN_IN_BY_CODE: 'true' })
+  postern = await startPostern({ SIGN_IN_BY_CODE: 'true', SIGN_UP: 'open' })
   await postern.database.query(`create function hold() returns trigger language plpgsql as 'begin return null; end'`)
   await postern.database.query('create trigger held before update on outbox for each row execute function hold()')
   await holdMail(false)
@@ -31,7 +31,7 @@ beforeAll(async () => {
   }
 })
 beforeEach(async () => {
-  await mailsTo(postern, emailOf('invited')) // until no letter waits
+  for (const state of addresses) await mailsTo(postern, emailOf(state)) // until no letter waits
   for (const table of ['throttles', 'outbox']) await postern.database.query(`delete from ${table}`)
 })
 afterAll(() => postern?.stop())
@@ -52,6 +52,14 @@ const forms: Form[] = [
     async send(visitor, page, email) {
       return visitor.submit(await press(visitor, page, 'recover', email), '/forgot', { email })
     },
+  },
+  {
+    name: 'sign-up',
+    async open(visitor) {
+      const page = await signInPage(visitor)
+      return visitor.get(`${new URL(page.url).pathname}/sign-up`)
+    },
+    send: (visitor, page, email) => visitor.submit(page, '/sign-up', { email, password: 'seven wild horses run' }),
   },
   { name: 'code by mail', send: (visitor, page, email) => press(visitor, page, 'send-code', email) },
   {
@@ -136,7 +144,7 @@ describe.each(forms)('the form of $name', (form) => {
     const mailed = seen.filter(({ mails }) => mails > 0).map(({ state }) => state)
     const withAccounts = ['known', 'unverified', 'invited']
     if (form.name === 'sign-in') expect(mailed).toEqual([])
-    else if (form.name === 'change of address') expect(mailed).toEqual([...addresses])
+    else if (form.name === 'change of address' || form.name === 'sign-up') expect(mailed).toEqual([...addresses])
     else expect(mailed).toEqual(withAccounts)
   })
 })

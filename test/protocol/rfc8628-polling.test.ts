@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import type { RunningServer } from '../../src/serve.ts'
 import type { ClientMetadata } from '../../src/stores/clients/clients.ts'
 import { serveBeside, startPostern, type TestPostern } from '../support/postern.ts'
@@ -21,6 +21,10 @@ beforeAll(async () => {
     token_endpoint_auth_method: 'none',
   })
   second = await serveBeside(postern)
+})
+beforeEach(() => {
+  now = Date.now()
+  pass(0) // from here on the clock moves only when a test moves it
 })
 afterEach(() => {
   vi.useRealTimers()
@@ -64,7 +68,6 @@ describe('RFC 8628 §3.2, §3.5: the polling interval', () => {
   })
 
   test('never causes slow_down for a device that keeps it', async () => {
-    now = Date.now()
     const { device_code } = await begin()
     for (const late of [0, 0.3, -0.3, 0, 0.2]) {
       expect([late, await poll(device_code)]).toEqual([late, 'authorization_pending'])
@@ -73,7 +76,6 @@ describe('RFC 8628 §3.2, §3.5: the polling interval', () => {
   })
 
   test('causes slow_down for a device that polls more often, which continues at its pace afterwards', async () => {
-    now = Date.now()
     const { device_code } = await begin()
     expect(await poll(device_code)).toBe('authorization_pending')
     for (const seconds of [0, 1, 2]) {

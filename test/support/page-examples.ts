@@ -76,7 +76,7 @@ export const examples: Views = {
     error: undefined,
   },
   'sign-up-code': { ...interaction, email: 'ada@example.com', error: undefined },
-  'continue-as': { ...interaction, client, account },
+  'continue-as': { ...interaction, client, account, others: [] },
   account: {
     ...accountExamples.frame,
     isVerified: true,
@@ -236,7 +236,14 @@ export const variants: { [Name in ViewName]: readonly Partial<Views[Name]>[] } =
     { challenge: '18.1.abc.def' },
   ],
   'sign-up-code': keys(english.signUpCode.errors).map((error) => ({ error })),
-  'continue-as': [{ account: { name: '', email: 'ada@example.com' } }, { client: stranger }, { client: published }],
+  'continue-as': [
+    { account: { name: '', email: 'ada@example.com' } },
+    { client: stranger },
+    { client: published },
+    { client: { ...client, isOwn: true } },
+    { others: [{ ...account, id: 'other-1', isSignedIn: true }] },
+    { account: undefined, others: [{ name: '', email: 'bob@example.com', id: 'other-1', isSignedIn: false }] },
+  ],
   consent: [
     ...keys(english.consent.errors).map((error) => ({ error })),
     {

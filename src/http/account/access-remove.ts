@@ -56,7 +56,8 @@ export function accessRemove({
 
       const isRevoked = app && (await act(byPerson(ctx), (context) => revokeGrant(context, grantId, account.id)))
 
-      if (isRevoked) leadTo(ctx, notices, path, { code: 'access-removed', app: knownAs(app.client) })
+      if (isRevoked)
+        leadTo(ctx, notices, path, { code: 'access-removed', app: knownAs(app.client, readerOf(ctx).language) })
       else leadTo(ctx, notices, path, { code: 'access-gone' })
     },
   }

@@ -63,7 +63,7 @@ export function activityShow({
       isByAdministrator: actor !== undefined && actor !== 'system',
       at: event.occurredAt,
       address: actor === undefined ? event.address : undefined, // an administrator's address is their own business
-      app: clientId === undefined ? undefined : knownAs((await apps.shown(clientId, language)).client),
+      app: clientId === undefined ? undefined : knownAs((await apps.shown(clientId, language)).client, language),
       device: type === 'session.began' ? deviceOf(typeof userAgent === 'string' ? userAgent : undefined) : undefined,
       group: typeof details['group'] === 'string' ? details['group'] : undefined,
       changed: Array.isArray(changed) ? changed.map(String) : [],

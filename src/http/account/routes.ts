@@ -1,7 +1,7 @@
 import Router from '@koa/router'
 import type { Context } from 'koa'
 import type { z } from 'zod'
-import { accountPath } from '../../oidc/clients/account-pages.ts'
+import { accountPath, accountSignInPath } from '../../oidc/clients/account-pages.ts'
 import type { AccountNotice } from '../../views/pages/account.ts'
 import { form, readForm } from '../forms.ts'
 import { createNotes } from '../notes.ts'
@@ -74,6 +74,10 @@ export function accountRoutes(dependencies: AccountDependencies): Router {
     ctx.redirect(ctx.query['error'] === undefined ? pathWithinAccount(ctx.query['state']) : '/')
   })
   router.get('/deleted', deletion.done)
+  router.get('/switch', (ctx) => {
+    ctx.status = 303
+    ctx.redirect(accountSignInPath(dependencies.issuer, { returnTo: accountPath, prompt: 'select_account' }))
+  })
   for (const addTo of routes) addTo(router, dependencies)
   return router
 }

@@ -5,6 +5,7 @@ import type { MailLimits } from '../../authentication/mail-limits.ts'
 import type { Db } from '../../database/schema.ts'
 import type { ResourceServers } from '../../oidc/permissions/resource-servers.ts'
 import type { FindStoppedSignIn } from '../../oidc/request/stopped-sign-ins.ts'
+import type { Storage } from '../../oidc/request/storage.ts'
 import type { Secret } from '../../secret.ts'
 import type { SignInOffers } from '../../views/pages/sign-in.ts'
 import type { Render } from '../../views/render.ts'
@@ -15,6 +16,7 @@ import type { StayMode } from './stays.ts'
 
 export type InteractionDependencies = {
   db: Db
+  storage: Storage
   provider: Provider
   render: Render
   csrf: Csrf

@@ -38,12 +38,14 @@ export function interactionShow({
     } else if (prompt.name === keepAccount && session) {
       await keep.show(ctx, interaction, session.accountId)
     } else if (prompt.name === 'select_account' && session) {
-      await account.show(ctx, interaction, session.accountId)
+      await account.show(ctx, interaction)
     } else if (isUnattainable(interaction)) {
       await interactions.finish(ctx, interaction, {
         error: 'unmet_authentication_requirements',
         error_description: 'the requested authentication could not be obtained',
       })
+    } else if (await account.isChoice(ctx, interaction)) {
+      await account.show(ctx, interaction)
     } else {
       await signIn.show(ctx, interaction)
     }

@@ -8,6 +8,7 @@ import type { FindStoppedSignIn } from '../../oidc/request/stopped-sign-ins.ts'
 import * as accounts from '../../stores/people/accounts.ts'
 import type { Csrf } from '../csrf.ts'
 import { readForm } from '../forms.ts'
+import type { BrowserAccounts } from './browser-accounts.ts'
 import { computer, type Stays } from './stays.ts'
 import { refuseStray } from './strays.ts'
 
@@ -29,7 +30,7 @@ export type Interactions = {
   hiddenFields(interaction: Interaction): { uid: string; csrf: string }
   /** Returns whether the sign-in stays when the browser is closed. Otherwise it is short, and the browser is not known later. */
   isLasting(ctx: Context, interaction: Interaction): boolean
-  /** Finishes an interaction with a sign-in. */
+  /** Finishes an interaction with a sign-in. Another account that is signed in at this browser stays so. */
   signIn(ctx: Context, interaction: Interaction, login: Login): Promise<void>
   /** Saves the result of an interaction, and leads the browser back to the engine, which continues from there. */
   finish(ctx: Context, interaction: Interaction, result: InteractionResults): Promise<void>
@@ -42,14 +43,17 @@ export function createInteractions({
   csrf,
   findStoppedSignIn,
   stays,
+  browserAccounts,
 }: {
   db: Db
   provider: Provider
   csrf: Csrf
   findStoppedSignIn: FindStoppedSignIn
   stays: Stays
+  browserAccounts: BrowserAccounts
 }): Interactions {
   async function finish(ctx: Context, interaction: Interaction, result: InteractionResults): Promise<void> {
+    await browserAccounts.returnTo(ctx, interaction)
     const returnTo = await provider.interactionResult(ctx.req, ctx.res, result)
     // The engine leaves its cookie behind. Another interaction has another path, so only this one used it.
     ctx.cookies.set(provider.cookieName('interaction'), null, {
@@ -67,6 +71,7 @@ export function createInteractions({
 
     async signIn(ctx, interaction, { remember = stays.isLasting(ctx, interaction.uid), ...login }) {
       const ts = Math.floor(Date.now() / 1000)
+      await browserAccounts.turnTo(ctx, interaction, login.accountId)
       // The other prompts that ask who somebody is are answered too.
       const result = { login: { ...login, ts, remember }, select_account: {}, create: {} }
       await finish(ctx, interaction, result as InteractionResults) // the engine stores the epoch as it is

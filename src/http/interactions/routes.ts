@@ -6,6 +6,7 @@ import { accountContinue, continueForm } from './account-continue.ts'
 import { accountKeep } from './account-keep.ts'
 import { accountSignIn, signInForm } from './account-sign-in.ts'
 import { accountSwitch } from './account-switch.ts'
+import { createBrowserAccounts } from './browser-accounts.ts'
 import { codeForm, codeSignIn, linkForm } from './code-sign-in.ts'
 import { consentDecide, consentForm } from './consent-decide.ts'
 import type { InteractionDependencies } from './dependencies.ts'
@@ -23,11 +24,13 @@ import { createStays } from './stays.ts'
 /** Serves the pages between an authorization request and its answer: signing in, choosing an account, consenting. */
 export function interactionRoutes(dependencies: InteractionDependencies): Router {
   const isSecure = dependencies.issuer.startsWith('https:')
+  const browserAccounts = createBrowserAccounts({ ...dependencies, isSecure })
   const stays = createStays({ mode: dependencies.stayMode, isSecure })
   const shared = {
     ...dependencies,
     stays,
-    interactions: createInteractions({ ...dependencies, stays }),
+    browserAccounts,
+    interactions: createInteractions({ ...dependencies, stays, browserAccounts }),
     consentRequests: createConsentRequests(dependencies),
     refusedForms: createRefusedForms({ isSecure }),
     typedAddresses: createKept<string>('address', {
@@ -50,7 +53,6 @@ export function interactionRoutes(dependencies: InteractionDependencies): Router
   // biome-ignore format: it is a table
   const routes: readonly Route[] = [
     route('get',  '/',         undefined,    show),
-    route('get',  '/sign-in',  undefined,    (ctx, interaction) => signIn.show(ctx, interaction)),
     route('post', '/sign-in',  signInForm,   signIn.submit),
     route('get',  '/password', undefined,    replace.show),
     route('post', '/password', replaceForm,  replace.submit),

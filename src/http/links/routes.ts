@@ -43,7 +43,9 @@ export function linkRoutes(dependencies: LinkDependencies): Router {
   const router = new Router({ prefix: '/link/:token' })
   router.use(async (ctx, next) => {
     ctx.set('Cache-Control', 'no-store')
-    await next()
+    // Anything else was never a link, and must not get into the path of a cookie.
+    if (/^[\w-]{43}$/.test(tokenOf(ctx))) await next()
+    else showEnd(ctx, 'unknown')
   })
   router.get('/', async (ctx) => {
     const token = tokenOf(ctx)

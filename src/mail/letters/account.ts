@@ -9,7 +9,8 @@ export const emailChange: Composer<'email-change'> = async ({ tx, issuer, confir
   const account = await accounts.findById(tx, accountId)
   if (!account || account.isDisabled) return undefined
   const owner = await accounts.findByEmail(tx, to)
-  if (owner && owner.id !== account.id) return { text: 'email-change-taken', link: `${issuer}/account` }
+  if (owner && owner.id !== account.id)
+    return { text: 'email-change-taken', to: owner.email, link: `${issuer}/account` }
   const { link } = await confirm({
     purpose: 'email-change',
     email: to,

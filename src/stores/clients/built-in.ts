@@ -6,7 +6,8 @@ import { announce } from './changes.ts'
 export const accountPagesId = 'postern-account'
 
 /**
- * Registers a client that belongs to this server, or updates its metadata. No administrator sees or manages it.
+ * Registers a client that belongs to this server, or updates its metadata. No administrator sees or manages it: the server
+ * could not work without it.
  *
  * @throws Error if an administrator has given the id to another client.
  */
@@ -27,9 +28,12 @@ export async function save(tx: Tx, id: string, metadata: Record<string, unknown>
     .onConflict((conflict) =>
       conflict
         .column('id')
-        .doUpdateSet({ metadata: text, updated_at: now })
+        .doUpdateSet({ metadata: text, updated_at: now, deleted_at: null, disabled_at: null })
         .where('clients.built_in', '=', true)
-        .where(sql<boolean>`clients.metadata is distinct from excluded.metadata`),
+        .where(
+          sql<boolean>`(clients.metadata is distinct from excluded.metadata
+            or clients.deleted_at is not null or clients.disabled_at is not null)`,
+        ),
     )
     .returning('id')
     .executeTakeFirst()

@@ -9,7 +9,14 @@ import { type Account, columns, toAccount } from './account-rows.ts'
 import { setPasswordHash } from './password-credentials.ts'
 
 export type { Account } from './account-rows.ts'
-export { hasPassword, renewPasswordHash, requirePasswordChange, setPasswordHash } from './password-credentials.ts'
+export {
+  hasPassword,
+  isChangeRequired,
+  removePassword,
+  renewPasswordHash,
+  requirePasswordChange,
+  setPasswordHash,
+} from './password-credentials.ts'
 
 export type Credentials = {
   account: Account

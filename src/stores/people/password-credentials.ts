@@ -26,6 +26,11 @@ export async function setPasswordHash(
     .execute()
 }
 
+/** Takes the password of an account away, so that nobody can sign in with it. */
+export async function removePassword(tx: Tx, accountId: string): Promise<void> {
+  await tx.deleteFrom('password_credentials').where('account_id', '=', accountId).execute()
+}
+
 /** Requires another password at the next sign-in of an account. `false` if the account has no password. */
 export async function requirePasswordChange(tx: Tx, accountId: string): Promise<boolean> {
   const row = await tx
@@ -33,6 +38,17 @@ export async function requirePasswordChange(tx: Tx, accountId: string): Promise<
     .set({ change_required_at: new Date() })
     .where('account_id', '=', accountId)
     .returning('account_id')
+    .executeTakeFirst()
+  return row !== undefined
+}
+
+/** Returns whether another password is still required at the next sign-in of an account. */
+export async function isChangeRequired(db: Db, accountId: string): Promise<boolean> {
+  const row = await db
+    .selectFrom('password_credentials')
+    .select('account_id')
+    .where('account_id', '=', accountId)
+    .where('change_required_at', 'is not', null)
     .executeTakeFirst()
   return row !== undefined
 }

@@ -19,7 +19,8 @@ beforeEach(async () => {
 })
 afterEach(() => postern?.stop())
 
-const remaining = () => postern.database.query('select id from clients where deleted_at is null order by id')
+const remaining = () =>
+  postern.database.query('select id from clients where deleted_at is null and not built_in order by id')
 
 describe('pruning', () => {
   test('deletes undeclared entries, including the credentials of an API, and then finds nothing to do', async () => {

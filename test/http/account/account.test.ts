@@ -1,4 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { operations } from '../../../src/admin/operations/index.ts'
+import { operate } from '../../support/operator.ts'
 import { startPostern, type TestPostern } from '../../support/postern.ts'
 import { createVisitor } from '../../support/visitor.ts'
 
@@ -33,6 +35,22 @@ describe('The pages about a person’s own account', () => {
   })
 
   test('have a client that administrators neither see nor change', async () => {
-    expect(await postern.database.query(`select id from clients where built_in`)).toEqual([{ id: 'postern-account' }])
+    const [client_id, known] = ['postern-account', []] as [string, string[]]
+    expect(await postern.database.query(`select id from clients where built_in`)).toEqual([{ id: client_id }])
+    for (const { noun, verb, input } of operations().filter((one) => one.noun === 'client')) {
+      if (!input.safeParse({ client_id }).success) continue
+      if (verb !== 'list') known.push(verb)
+      const outcome = operate(postern, `${noun} ${verb}`, { client_id })
+      if (verb === 'list') expect(JSON.stringify(await outcome)).not.toContain(client_id)
+      else await expect(outcome, verb).rejects.toThrow(verb === 'create' ? client_id : 'There is no client')
+    }
+    expect(known).toEqual(expect.arrayContaining(['show', 'delete', 'disable', 'enable', 'rotate-secret']))
+  })
+
+  test('work again after a start, whatever became of the client', async () => {
+    await postern.database.query(`update clients set deleted_at = now(), metadata = '{}' where built_in`)
+    await postern.restart()
+    const page = await createVisitor(postern.issuer).get('/account')
+    expect([page.status, page.body.includes('current-password')]).toEqual([200, true])
   })
 })

@@ -120,6 +120,13 @@ describe('a password that has to be replaced', () => {
     expect(await canSignIn(postern, email, chosen)).toBe(false)
   })
 
+  test('is replaced once, also if somebody else knew it at the same time and nobody is signed out', async () => {
+    const [{ browser: thief, page: parked }, { browser, page }] = [await begin(), await begin()]
+    await send(browser, page, { password: chosen })
+    expect(path(await send(thief, parked, { password: 'the password of a thief' }))).toMatch(/^\/interaction\/[^/]+$/)
+    expect([await isIn(thief), await canSignIn(postern, email, chosen)]).toEqual([false, true])
+  })
+
   test('is replaced by a person who has to sign in again, and keeps that browser signed in', async () => {
     await age()
     await administer(postern, 'require-password-change', { account: accountId })

@@ -44,7 +44,7 @@ const answerOf = ({ url }: Page) => new URL(url).searchParams
 /** Returns whose session the browser is in now. */
 async function signedIn(browser: Visitor): Promise<string | undefined> {
   const { page } = await beginLogin(config, { issuer: postern.issuer, visitor: browser, prompt: 'select_account' })
-  return [ada, grace].find((email) => page.body.includes(`dir="ltr">${email}`))
+  return /dir="ltr">([^<]+@example\.com)/.exec(page.body)?.[1] // the current account is the first
 }
 
 async function makeSessionOlder(seconds: number): Promise<void> {
@@ -214,8 +214,7 @@ describe('prompt=select_account', () => {
     const signInPage = await visitor.submit(page, '/continue', { decision: 'switch' })
     expect(signInPage.body).toContain('name="password"')
     expect(signInPage.body).toContain('id="email" name="email" type="text" inputmode="email" dir="ltr" value=""')
-    const bounce = await visitor.signIn(signInPage, grace)
-    const consentPage = await visitor.submit(bounce, '/oauth/logout/confirm') // a script does this by itself
+    const consentPage = await visitor.signIn(signInPage, grace)
     expect(consentPage.body).toContain('Grace Hopper')
     expect(isBack(await visitor.allow(consentPage))).toBe(true)
     expect(await signedIn(visitor)).toBe(grace)
@@ -249,8 +248,7 @@ describe('prompt=select_account', () => {
   test('does not end the session of the first account in other browsers', async () => {
     const elsewhere = (await login(postern, client, { email: ada })).visitor
     const page = await ask({ prompt: 'select_account' })
-    const bounce = await visitor.signIn(await visitor.submit(page, '/continue', { decision: 'switch' }), grace)
-    await visitor.submit(bounce, '/oauth/logout/confirm')
+    await visitor.signIn(await visitor.submit(page, '/continue', { decision: 'switch' }), grace)
     expect(await signedIn(elsewhere)).toBe(ada)
   })
 })
@@ -263,8 +261,7 @@ describe('OpenID Connect Core §3.1.2.1: id_token_hint', () => {
     expect(page.body).not.toContain(ada)
     const still = await visitor.signIn(page, ada)
     expect(still.body).toContain('The app asks for a different account')
-    const bounce = await visitor.signIn(still, grace)
-    expect(answerOf(await visitor.submit(bounce, '/oauth/logout/confirm')).has('code')).toBe(true)
+    expect(answerOf(await visitor.signIn(still, grace)).has('code')).toBe(true)
   })
 
   test('that is not an ID token of this server is rejected', async () => {

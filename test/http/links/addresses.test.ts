@@ -23,7 +23,7 @@ afterAll(() => postern?.stop())
 const stranger = () => createVisitor(postern.issuer)
 const emailPage = () => visitor.get('/account/email')
 const change = async (email = fresh) => visitor.submit(await emailPage(), '/account/email', { email })
-const open = async (link: string, browser = stranger()) => send(browser, await browser.get(link))
+const open = async (link: string, fields = {}, browser = stranger()) => send(browser, await browser.get(link), fields)
 const linkTo = async (email: string) => (await mailTo(postern, email)).link
 const account = async () =>
   (await postern.database.query('select email, email_verified from accounts where id = $1', [accountId]))[0]
@@ -61,6 +61,10 @@ describe('a change of address', () => {
     expect(await account()).toEqual({ email: old, email_verified: true })
     expect(new URL((await visitor.get('/account')).url).pathname).toMatch(/^\/interaction/)
     expect((await mailTo(postern, old)).kind).toBe('password-reset')
+    // A thief who knows it would change the address again before the owner reads that mail.
+    expect(await canSignIn(postern, old)).toBe(false)
+    await open(await linkTo(old), { password: 'nanoseconds of wire' })
+    expect(await canSignIn(postern, old, 'nanoseconds of wire')).toBe(true)
     expect((await stranger().get(undo)).body).toContain('This link was used already')
   })
 
@@ -106,6 +110,9 @@ describe('a change of address', () => {
     const mail = await mailTo(postern, 'taken@example.com')
     expect(mail.link).toBe('')
     expect(mail.text).toContain('already has')
+    // Another spelling may be the mailbox of somebody else.
+    await change('TAKEN@example.com')
+    expect((await mailTo(postern, 'TAKEN@example.com')).to).toBe('taken@example.com')
   })
 
   test('fails when the address was taken since, and says so', async () => {

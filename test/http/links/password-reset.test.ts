@@ -129,10 +129,15 @@ describe('a link to choose a password', () => {
     expect((await visitor.get(first)).body).toContain('no longer works')
   })
 
-  test('that nobody made is not known', async () => {
-    const page = await stranger().get('/link/abc')
-    expect([page.status, page.body.includes('We do not know this link')]).toEqual([404, true])
-  })
+  test.each(['a'.repeat(43), 'abc', 'a%3B%20domain=example.com', '%C3%A9', '%00'])(
+    'that nobody made is not known: %s',
+    async (token) => {
+      for (const page of [await stranger().get(`/link/${token}`), await stranger().post(`/link/${token}`, {})]) {
+        expect([page.status, page.body.includes('We do not know this link')]).toEqual([404, true])
+        expect(page.headers.getSetCookie().filter((line) => /domain/i.test(line))).toEqual([])
+      }
+    },
+  )
 
   test('is not logged', async () => {
     const link = await linkFor()
