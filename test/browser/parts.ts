@@ -23,7 +23,7 @@ export function renderParts({ dir = 'ltr' }: { dir?: 'ltr' | 'rtl' } = {}): stri
     lang: 'en',
     dir,
     texts,
-    brand: { ...fullBrand, name: 'Postern' },
+    brand: { ...fullBrand, name: 'Postern', paths: { ...fullBrand.paths, styleSheet: undefined } },
     assetsVersion: '1',
     integrity,
   }

@@ -1,7 +1,7 @@
 import type { BrowserContext, Page } from 'playwright-core'
 import { pretendOrigin } from '../support/chromium.ts'
 import { png } from '../support/images.ts'
-import { accountTourSettings, takeAccountTour } from './account-tour.ts'
+import { signUpTourSettings, takeSignUpTour } from './sign-up-tour.ts'
 
 /** An empty server, and the means to add accounts, clients and APIs to it. */
 export type Site = {
@@ -25,16 +25,16 @@ const documents: Record<string, Record<string, unknown>> = {
   [`${assistant}/desktop.json`]: { client_name: 'Assistant', redirect_uris: ['http://127.0.0.1/callback'] },
 }
 
-export const tourSettings = { CLIENT_ID_METADATA_DOCUMENTS: new URL(assistant).host, ...accountTourSettings }
-
-/** People who sign up, one on each tour. */
-const newcomers = ['grace', 'emmy', 'mary', 'hedy', 'radia', 'karen']
+export const tourSettings = { CLIENT_ID_METADATA_DOCUMENTS: new URL(assistant).host, ...signUpTourSettings }
 
 /** Answers for a host that does not exist, so nothing is fetched from the network. */
 export const fetchDocument: typeof globalThis.fetch = async (address) =>
   String(address).endsWith('.png')
     ? new Response(png(64, 64))
     : Response.json({ client_id: String(address), ...documents[String(address)] })
+
+/** People who sign up, one on each tour. */
+const newcomers = ['grace', 'emmy', 'mary', 'hedy', 'radia', 'karen']
 
 export type Tour = { take(context: BrowserContext, visit: (name: string, page: Page) => Promise<void>): Promise<void> }
 
@@ -215,11 +215,6 @@ export async function createTour({ issuer, password, ...site }: Site): Promise<T
       await signOut({ post_logout_redirect_uri: `${app}/unknown` })
       await visit('signed-out-mistake', page)
 
-<<<<<<< HEAD
-      await context.clearCookies()
-      const newcomer = `${newcomers[tours++ % newcomers.length]}@example.com`
-      await takeAccountTour({ issuer, context, page, app, authorize, email: newcomer, visit })
-=======
       await page.goto(`${issuer}/account`)
       await visit('sign-in-account', page)
       await signIn(page)
@@ -230,7 +225,10 @@ export async function createTour({ issuer, password, ...site }: Site): Promise<T
       await signIn(page)
       await visit('keep-account', page)
       await press('Keep my account')
->>>>>>> main
+
+      await context.clearCookies()
+      const newcomer = `${newcomers[tours++ % newcomers.length]}@example.com`
+      await takeSignUpTour({ issuer, context, page, app, authorize, email: newcomer, visit })
     },
   }
 }
