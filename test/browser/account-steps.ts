@@ -70,7 +70,7 @@ export function createSteps({
     return (await response.json()) as Record<string, unknown>
   }
 
-  /** Returns whether a process accepts the access token, and the error with which it refuses to refresh. */
+  /** Returns whether a process accepts the access token, and the error of a refresh. */
   async function stateOf(tokens: Tokens, server: ServerProcess): Promise<{ active: unknown; error: unknown }> {
     const { active } = await ask(server, '/oauth/introspect', { token: tokens.access })
     const { error } = await ask(server, '/oauth/token', { grant_type: 'refresh_token', refresh_token: tokens.refresh })

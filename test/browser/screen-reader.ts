@@ -13,7 +13,7 @@ type Node = {
   properties?: { name: string; value: Value }[]
 }
 
-/** Roles whose words are said by what is inside of them. */
+/** Roles without words of their own. */
 const silent = new Set([
   'none',
   'generic',
@@ -28,13 +28,13 @@ const silent = new Set([
 ])
 /** Roles whose texts are one line, however many elements they are in. */
 const lineOf = new Set(['paragraph', 'LabelText', 'listitem', 'DisclosureTriangle'])
-/** Roles that are said as one thing, with their name. */
+/** Roles that a screen reader reads as one thing, with their name. */
 const whole = new Set(['heading', 'link', 'button', 'textbox', 'checkbox', 'combobox'])
 const states = ['required', 'invalid', 'disabled', 'expanded', 'readonly', 'focused']
 
 /**
- * Reads a page aloud, as lines: everything that a screen reader says between the top and the bottom, in its order. It is
- * made from the accessibility tree of Chromium, from which screen readers get what they say.
+ * Reads a page aloud, as lines: everything that a screen reader says between the top and the bottom, in its order. Its
+ * source is the accessibility tree of Chromium, which screen readers use too.
  */
 export async function readAloud(page: Page): Promise<string> {
   const session = await page.context().newCDPSession(page)

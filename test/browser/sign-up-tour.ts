@@ -1,6 +1,6 @@
 import type { BrowserContext, Page } from 'playwright-core'
 
-/** The settings with which people can sign up. Without a mail server, mails are on the mailbox page. */
+/** Settings that let people sign up. Without a mail server, mails are on the mailbox page. */
 export const signUpTourSettings = {
   SIGN_UP: 'open',
   TERMS_VERSION: '2026-11',
