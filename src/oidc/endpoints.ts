@@ -92,7 +92,7 @@ const table: Readonly<Record<string, Row>> = {
   [`${routes.end_session}/confirm`]:     { ...page, methods: 'POST', endpoint: 'logout', pageOf: routes.end_session },
   [`${routes.end_session}/success`]:     { ...page, methods: 'GET' },
   [interaction]:                         { ...page, methods: 'GET', isOfInteraction: true, hasSecret: true },
-  [`${interaction}/sign-in`]:            { ...page, methods: 'GET POST', isOfInteraction: true, hasSecret: true },
+  [`${interaction}/sign-in`]:            form,
   [`${interaction}/sign-up`]:            { ...page, methods: 'GET POST', isOfInteraction: true, hasSecret: true },
   [`${interaction}/sign-up/link`]:       form,
   [`${interaction}/sign-up/code`]:       { ...page, methods: 'GET POST', isOfInteraction: true, hasSecret: true },

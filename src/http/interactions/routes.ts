@@ -53,7 +53,6 @@ export function interactionRoutes(dependencies: InteractionDependencies): Router
   // biome-ignore format: it is a table
   const routes: readonly Route[] = [
     route('get',  '/',         undefined,    show),
-    route('get',  '/sign-in',  undefined,    (ctx, interaction) => signIn.show(ctx, interaction)),
     route('post', '/sign-in',  signInForm,   signIn.submit),
     route('get',  '/password', undefined,    replace.show),
     route('post', '/password', replaceForm,  replace.submit),

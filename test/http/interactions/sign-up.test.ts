@@ -79,7 +79,7 @@ describe('Somebody without an account', () => {
     })
     const page = await visitor.get(`${postern.issuer}/oauth/authorize?${query}`)
     expect(page.body).toContain('value="grace@example.com"')
-    const signIn = await visitor.get(`${page.url}/sign-in`)
+    const signIn = await visitor.submit(page, '/switch')
     expect(signIn.body).toContain('autocomplete="current-password"')
     const asked = await visitor.submit(page, '/sign-up', { ...good, email: 'grace@example.com' })
     const done = await visitor.submit(asked, '/code', { code: await codeFor('grace@example.com') })
@@ -121,6 +121,15 @@ describe('Somebody without an account', () => {
     expect(new URL(done.url).pathname).toBe('/account')
     expect(await accountsOf('link@example.com')).toHaveLength(1)
     expect((await visitor.get(link)).status).toBe(410)
+  })
+
+  test('gets an account whatever their name contains, without the characters that hide or turn text', async () => {
+    const { visitor, page } = await opened()
+    const name = ' Grace\0 \u202eHopper\u2028 '
+    const asked = await visitor.submit(page, '/sign-up', { ...good, name, email: 'hidden@example.com' })
+    const done = await visitor.submit(asked, '/code', { code: await codeFor('hidden@example.com') })
+    expect(new URL(done.url).pathname).toBe('/account')
+    expect(await accountsOf('hidden@example.com')).toMatchObject([{ profile: { name: 'Grace Hopper' } }])
   })
 
   test('cannot use the code of somebody else’s browser', async () => {
