@@ -80,7 +80,7 @@ export function check(given: Typed, editable: readonly EditableClaim[], shown: T
     if (text === '') return undefined
     const { longest, read: value, flaw } = ruleOf(name)
     if ([...text].length > longest) flaws[name] = 'too-long'
-    else if (/[\p{Cc}\p{Zl}\p{Zp}\u202a-\u202e\u2066-\u2069]|\p{Cs}/u.test(text)) flaws[name] = 'characters'
+    else if (visibleOnly(text) !== text) flaws[name] = 'characters'
     else if (value(text) === undefined) flaws[name] = flaw
     return value(text)
   }
@@ -97,6 +97,11 @@ export function check(given: Typed, editable: readonly EditableClaim[], shown: T
     }
   }
   return { claims, flaws }
+}
+
+/** Returns a text without control characters, line ends and the characters that turn the direction of what follows. */
+export function visibleOnly(text: string): string {
+  return text.replace(/[\p{Cc}\p{Zl}\p{Zp}\u202a-\u202e\u2066-\u2069]|\p{Cs}/gu, '')
 }
 
 /**

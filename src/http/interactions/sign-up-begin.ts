@@ -5,6 +5,7 @@ import { z } from 'zod'
 import type { Acting } from '../../accounts/acting.ts'
 import { emailAddress } from '../../accounts/email-addresses.ts'
 import type { AcceptPassword } from '../../accounts/new-passwords.ts'
+import { visibleOnly } from '../../accounts/own-claims.ts'
 import { checkPassword } from '../../accounts/password-rules.ts'
 import { isAllowedAddress, request, type SignUpRules } from '../../accounts/sign-up.ts'
 import type { MailLimits } from '../../authentication/mail-limits.ts'
@@ -92,7 +93,7 @@ export function signUpBegin({
     },
 
     async submit(ctx, interaction, form) {
-      const [email, name] = [form.email.trim(), form.name.trim()]
+      const [email, name] = [form.email.trim(), visibleOnly(form.name).normalize('NFC').trim()]
       const refuse = (error: SignUpError) =>
         refusedForms.leadBack(ctx, interaction.uid, { page: 'sign-up', error, email, name })
       const flaw = await flawOf(form)

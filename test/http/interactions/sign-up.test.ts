@@ -123,6 +123,15 @@ describe('Somebody without an account', () => {
     expect((await visitor.get(link)).status).toBe(410)
   })
 
+  test('gets an account whatever their name contains, without the characters that hide or turn text', async () => {
+    const { visitor, page } = await opened()
+    const name = ' Grace\0 \u202eHopper\u2028 '
+    const asked = await visitor.submit(page, '/sign-up', { ...good, name, email: 'hidden@example.com' })
+    const done = await visitor.submit(asked, '/code', { code: await codeFor('hidden@example.com') })
+    expect(new URL(done.url).pathname).toBe('/account')
+    expect(await accountsOf('hidden@example.com')).toMatchObject([{ profile: { name: 'Grace Hopper' } }])
+  })
+
   test('cannot use the code of somebody else’s browser', async () => {
     const [one, other] = [await opened(), await opened()]
     await one.visitor.submit(one.page, '/sign-up', { ...good, email: 'one@example.com' })
