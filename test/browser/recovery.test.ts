@@ -4,6 +4,7 @@ import { violationsOf } from '../support/accessibility.ts'
 import { launchChromium, watchForComplaints } from '../support/chromium.ts'
 import { mailTo } from '../support/mailbox.ts'
 import { password, startPostern, type TestPostern } from '../support/postern.ts'
+import { takeRecovery } from './recovery-tour.ts'
 
 const email = 'ada@example.com'
 const phone = { width: 320, height: 640 }
@@ -85,55 +86,14 @@ describe.each([
 
 describe('WCAG 2.2 AA', () => {
   test('no page about passwords, codes, links and addresses violates a rule or scrolls sideways', async () => {
-    await postern.database.query('delete from throttles')
-    await postern.database.query('delete from accounts')
-    await postern.createAccount(email, { name: 'Ada Lovelace' })
     const context = await browser.newContext({ viewport: phone })
     const complaints = await watchForComplaints(context)
-    const page = await context.newPage()
     const violations: Record<string, unknown> = {}
-    const press = (name: string) =>
-      Promise.all([page.waitForNavigation(), page.getByRole('button', { name, exact: true }).click()])
-    const look = async (name: string) => {
+    const site = { ...postern, password, linkTo: async (address: string) => (await mailTo(postern, address)).link }
+    await takeRecovery(site, context, async (name, page) => {
       const found = await violationsOf(page, looks)
       if (Object.keys(found).length > 0) violations[name] = found
-    }
-    await page.goto(`${postern.issuer}/account`)
-    const signInUrl = page.url()
-    await page.getByLabel('Email').fill('ada')
-    await press('Forgot your password?')
-    await press('Send the link')
-    await look('forgot')
-    await page.getByLabel('Email').fill(email)
-    await press('Send the link')
-    await look('forgot-sent')
-    const { link } = await mailTo(postern, email)
-    await page.goto(link)
-    await page.getByLabel('New password').fill('password123')
-    await press('Save the password')
-    await look('new-password')
-    await page.getByLabel('New password').fill(password)
-    await press('Save the password')
-    await look('link-done')
-    await page.goto(link)
-    await look('link-end')
-    await page.goto(signInUrl)
-    await page.getByLabel('Email').fill(email)
-    await press('Email me a code instead')
-    await page.getByLabel('Code').fill('000000')
-    await press('Sign in')
-    await look('code')
-    await page.goto((await mailTo(postern, email)).link)
-    await look('link-sign-in')
-    await press('Continue')
-    await page.goto(`${postern.issuer}/account/password`)
-    await look('password-change')
-    await page.goto(`${postern.issuer}/account/email`)
-    await page.getByLabel('New address').fill('countess@example.com')
-    await press('Send the link')
-    await look('email-waiting')
-    await page.goto((await mailTo(postern, 'countess@example.com')).link)
-    await look('link-email')
+    })
     expect(violations).toEqual({})
     expect(complaints).toEqual([])
     await context.close()

@@ -4,14 +4,18 @@ import { randomBytes } from 'node:crypto'
 import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { BrowserContext, Page } from 'playwright-core'
 import { parse } from '../../src/config/index.ts'
 import { createLogger } from '../../src/log/index.ts'
 import { type RunningServer, serve } from '../../src/serve.ts'
 import * as resourceServers from '../../src/stores/clients/resource-servers.ts'
+import * as records from '../../src/stores/operations/outbox-records.ts'
 import * as accounts from '../../src/stores/people/accounts.ts'
 import { launchChromium } from '../support/chromium.ts'
 import { createClient } from '../support/postern.ts'
 import { brandSettings } from './branded.ts'
+import { takeRecovery } from './recovery-tour.ts'
 import { createTour, fetchDocument, type Site, tourSettings } from './tour.ts'
 
 const port = 3999
@@ -28,6 +32,7 @@ await mkdir(images, { recursive: true })
 const browser = await launchChromium()
 try {
   await takeAll(tourSettings, (name) => name)
+  await takeMailed()
   await takeAll({ ...tourSettings, ...(await brandSettings(dataDir)) }, (name) =>
     name === 'sign-in' ? 'branded-sign-in' : undefined,
   )
@@ -43,10 +48,44 @@ async function takeAll(settings: Record<string, string>, called: (name: string) 
   const config = parse({ ...settings, ...keys, PORT: String(port) })
   const server = await serve(config, { log: createLogger('error'), fetch: fetchDocument })
   const tour = await createTour(siteOf(server))
+  await takePictures(called, (context, visit) => tour.take(context, visit))
+  await server.stop()
+}
+
+/** Takes the pages that mails lead to and from. */
+async function takeMailed(): Promise<void> {
+  const keys = { DATA_DIR: dataDir, ENCRYPTION_KEYS: encryptionKey }
+  const config = parse({ ...keys, PORT: String(port), SIGN_IN_BY_CODE: 'true' })
+  const server = await serve(config, { log: createLogger('error') })
+  const site = { ...siteOf(server), linkTo: linksOf(server) }
+  await takePictures(
+    (name) => name,
+    (context, visit) => takeRecovery(site, context, visit),
+  )
+  await server.stop()
+}
+
+/** Returns the function that waits for a mail to an address, and returns the link in it. */
+function linksOf({ postern: { database, storage } }: RunningServer): (email: string) => Promise<string> {
+  return async (recipient) => {
+    for (;;) {
+      const [newest] = await records.list(database.db, { recipient, limit: 1 })
+      const mail = newest && (await records.find(database.db, storage.envelope, newest.id))?.mail
+      const link = mail && /https?:\/\/\S+\/link\/\S+/.exec(mail.text)?.[0]
+      if (link) return link
+      await sleep(100)
+    }
+  }
+}
+
+type Walk = (context: BrowserContext, visit: (name: string, page: Page) => Promise<void>) => Promise<void>
+
+/** Walks through pages in both colours and both sizes, and takes a picture of those that `called` gives a name. */
+async function takePictures(called: (name: string) => string | undefined, walk: Walk): Promise<void> {
   for (const colorScheme of ['light', 'dark'] as const) {
     for (const viewport of sizes) {
       const context = await browser.newContext({ colorScheme, viewport })
-      await tour.take(context, async (name, page) => {
+      await walk(context, async (name, page) => {
         const picture = called(name)
         if (!picture || (only.length > 0 && !only.includes(picture))) return
         await page.screenshot({
@@ -58,7 +97,6 @@ async function takeAll(settings: Record<string, string>, called: (name: string) 
       await context.close()
     }
   }
-  await server.stop()
 }
 
 function siteOf({ postern }: RunningServer): Site {
