@@ -10,8 +10,8 @@ const provenTimes = 10 // as many from one network if each is proven
 export type SignUpLimits = {
   /** Returns whether a sign-up from this address has to be proven to be no robot's. */
   needsProof(address: string): Promise<boolean>
-  /** Counts a sign-up. `'too-many'` if the network has had all that it may have, even with proof. */
-  count(address: string): Promise<'counted' | 'too-many'>
+  /** Counts a sign-up. `'too-many'` if the network has had all that it may have, which is more with proof. */
+  count(address: string, options: { isProven: boolean }): Promise<'counted' | 'too-many'>
 }
 
 /** Creates the limits of signing up. They count what is asked for, and so say nothing about who has an account. */
@@ -33,8 +33,9 @@ export function createSignUpLimits({
   return {
     needsProof: (address) => rateLimits.isUsedUp(db, limitsOf(address, 1)),
 
-    async count(address) {
-      const wait = await rateLimits.take(db, { limits: limitsOf(address, provenTimes), windowSeconds: hour })
+    async count(address, { isProven }) {
+      const limits = limitsOf(address, isProven ? provenTimes : 1)
+      const wait = await rateLimits.take(db, { limits, windowSeconds: hour })
       return wait === 0 ? 'counted' : 'too-many'
     },
   }

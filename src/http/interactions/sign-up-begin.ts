@@ -99,11 +99,12 @@ export function signUpBegin({
       const flaw = await flawOf(form)
       if (flaw) return refuse(flaw)
       const { uid } = interaction
-      if (await limits.needsProof(ctx.ip)) {
+      // Counted before the proof is asked for, so that forms sent at once do not all pass for the first.
+      if ((await limits.count(ctx.ip, { isProven: false })) === 'too-many') {
         const { challenge, answer } = form
         if (!(await proofs.accept(uid, { challenge, answer, address: ctx.ip }))) return refuse('prove')
+        if ((await limits.count(ctx.ip, { isProven: true })) === 'too-many') return refuse('too-many-attempts')
       }
-      if ((await limits.count(ctx.ip)) === 'too-many') return refuse('too-many-attempts')
 
       // All of this is the same for every address. The delivery of the mail finds out whether one has an account.
       const profile = { ...(name && { name }) }

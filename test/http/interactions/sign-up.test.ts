@@ -222,6 +222,19 @@ describe('Above the rate of a network', () => {
       await strict.stop()
     }
   })
+
+  test('forms that are sent at once without proof are no more than the rate', async () => {
+    const strict = await startPostern({ SIGN_UP: 'open', SIGN_UPS_PER_NETWORK_PER_HOUR: '1' })
+    try {
+      const visitor = createVisitor(strict.issuer)
+      const page = await visitor.get(`${(await visitor.get('/account')).url}/sign-up`)
+      const send = (email: string) => visitor.submit(page, '/sign-up', { ...good, email })
+      await Promise.all(['a', 'b', 'c', 'd'].map((name) => send(`${name}@example.com`)))
+      expect(await strict.database.query(`select count(*)::int as n from outbox`)).toEqual([{ n: 1 }])
+    } finally {
+      await strict.stop()
+    }
+  })
 })
 
 function solve(challenge: string): string {
