@@ -16,7 +16,7 @@ import { launchChromium } from '../support/chromium.ts'
 import { createClient } from '../support/postern.ts'
 import { brandSettings } from './branded.ts'
 import { takeRecovery } from './recovery-tour.ts'
-import { createTour, fetchDocument, type Site, tourSettings } from './tour.ts'
+import { createTour, fetchDocument, type Site, type Tour, tourSettings } from './tour.ts'
 
 const port = 3999
 const sizes = [
@@ -31,26 +31,29 @@ const encryptionKey = randomBytes(32).toString('base64')
 await mkdir(images, { recursive: true })
 const browser = await launchChromium()
 try {
-  await takeAll(tourSettings, (name) => name)
-  await takeMailed()
-  await takeAll({ ...tourSettings, ...(await brandSettings(dataDir)) }, (name) =>
-    name === 'sign-in' ? 'branded-sign-in' : undefined,
-  )
+  if (!only.length || only.some((name) => !name.startsWith('branded-'))) {
+    await takeAll(tourSettings, 'take', (name) => name)
+    await takeMailed()
+  }
+  await takeAll({ ...tourSettings, ...(await brandSettings(dataDir)) }, 'takeSignIn', () => 'branded-sign-in')
 } finally {
   await browser.close()
   await rm(dataDir, { recursive: true, force: true })
 }
 
-/** Takes the pages of a server with these settings: those to which `called` gives the name of a picture. */
-async function takeAll(settings: Record<string, string>, called: (name: string) => string | undefined): Promise<void> {
-  if (only.length > 0 && !only.some((name) => called(name.replace(/^branded-/, '')) === name)) return
+/** Takes the pages of a walk through a server with these settings. `called` gives each picture its name. */
+async function takeAll(
+  settings: Record<string, string>,
+  walk: keyof Tour,
+  called: (name: string) => string,
+): Promise<void> {
   const keys = { DATA_DIR: dataDir, ENCRYPTION_KEYS: encryptionKey }
   const config = parse({ ...settings, ...keys, PORT: String(port) })
   const server = await serve(config, { log: createLogger('error'), fetch: fetchDocument })
   const tour = await createTour(siteOf(server))
   await takePictures(called, async (context, visit) => {
     await server.postern.database.db.deleteFrom('outbox').execute() // the mailbox page shows the mails of one tour
-    await tour.take(context, visit)
+    await tour[walk](context, visit)
   })
   await server.stop()
 }
@@ -83,14 +86,14 @@ function linksOf({ postern: { database, storage } }: RunningServer): (email: str
 
 type Walk = (context: BrowserContext, visit: (name: string, page: Page) => Promise<void>) => Promise<void>
 
-/** Walks through pages in both colours and both sizes, and takes a picture of those that `called` gives a name. */
-async function takePictures(called: (name: string) => string | undefined, walk: Walk): Promise<void> {
+/** Walks through pages in both colours and both sizes, and takes a picture of those of each. `called` gives them their names. */
+async function takePictures(called: (name: string) => string, walk: Walk): Promise<void> {
   for (const colorScheme of ['light', 'dark'] as const) {
     for (const viewport of sizes) {
       const context = await browser.newContext({ colorScheme, viewport })
       await walk(context, async (name, page) => {
         const picture = called(name)
-        if (!picture || (only.length > 0 && !only.includes(picture))) return
+        if (only.length > 0 && !only.includes(picture)) return
         await writeFile(join(images, `${picture}-${colorScheme}-${viewport.width}.webp`), await shoot(page))
       })
       await context.close()

@@ -35,8 +35,15 @@ export const fetchDocument: typeof globalThis.fetch = async (address) =>
 
 /** People who sign up, one on each tour. */
 const newcomers = ['grace', 'emmy', 'mary', 'hedy', 'radia', 'karen']
+let tours = 0
 
-export type Tour = { take(context: BrowserContext, visit: (name: string, page: Page) => Promise<void>): Promise<void> }
+type Walk = (context: BrowserContext, visit: (name: string, page: Page) => Promise<void>) => Promise<void>
+
+export type Tour = {
+  take: Walk
+  /** Visits only the sign-in page. */
+  takeSignIn: Walk
+}
 
 /** Creates a tour that visits every page. */
 export async function createTour({ issuer, password, ...site }: Site): Promise<Tour> {
@@ -116,8 +123,13 @@ export async function createTour({ issuer, password, ...site }: Site): Promise<T
     await page.getByRole('button', { name: /^(Sign in|Confirm)$/ }).click()
   }
 
-  let tours = 0
   return {
+    async takeSignIn(context, visit) {
+      const page = await context.newPage()
+      await page.goto(authorize())
+      await visit('sign-in', page)
+    },
+
     async take(context, visit) {
       await pretendOrigin(context, app)
       const page = await context.newPage()
