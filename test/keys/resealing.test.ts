@@ -9,6 +9,7 @@ import type { ClientMetadata } from '../../src/stores/clients/clients.ts'
 import { places } from '../../src/stores/keys/sealed-values.ts'
 import { adminToken, call, createAdministrator } from '../support/admin.ts'
 import { dumpOf } from '../support/dump.ts'
+import { eventually } from '../support/eventually.ts'
 import { operate } from '../support/operator.ts'
 import { serveWith, startPostern, type TestPostern } from '../support/postern.ts'
 import { completeLogin, login, visit } from '../support/relying-party.ts'
@@ -37,6 +38,7 @@ let tv: ClientMetadata
 let atSignIn: { page: Page; visitor: Visitor }
 let request_uri: string
 let signingOut: { page: Page; visitor: Visitor }
+let resetting: { visitor: Visitor; link: string }
 
 /** Creates one sealed value of every kind, in the way that people, apps and operators cause it. */
 async function beginEverything(): Promise<void> {
@@ -69,6 +71,19 @@ async function beginEverything(): Promise<void> {
   const signedIn = await login(postern, renewed, { email })
   const query = new URLSearchParams({ id_token_hint: String(signedIn.tokens.id_token) })
   signingOut = { visitor: signedIn.visitor, page: await signedIn.visitor.get(`/oauth/logout?${query}`) }
+  resetting = await forgetPassword()
+}
+
+/** Requests a link to choose another password, and takes it from the mail that waits. */
+async function forgetPassword(): Promise<typeof resetting> {
+  const visitor = createVisitor(postern.issuer)
+  const signIn = await visitor.get('/account')
+  await visitor.submit(await visitor.get(`${signIn.url}/forgot`), '/forgot', { email })
+  const confirmations = () => postern.database.query('select 1 from confirmations where data_sealed is not null')
+  await eventually(async () => expect(await confirmations()).toHaveLength(1))
+  const { items } = (await operate(postern, 'mail list', {})) as { items: { id: string }[] }
+  const { text } = (await operate(postern, 'mail show', { id: items[0]?.id })) as { text: string }
+  return { visitor, link: /https?:\S+\/link\/\S+/.exec(text)?.[0] ?? '' }
 }
 
 async function createOnce() {
@@ -107,6 +122,8 @@ const sealedWith = (key: string) =>
        union all select 'clients', secret_sealed from clients
        union all select 'clients, before', previous_secret_sealed from clients
        union all select 'idempotency_keys', response_sealed from idempotency_keys
+       union all select 'confirmations', data_sealed from confirmations
+       union all select 'outbox', sealed from outbox
        union all select 'sessions', payload::text from sessions
        union all select 'artifacts, ' || model, payload::text from artifacts)
      select distinct place from sealed where strpos(value, $1) > 0 order by place`,
@@ -133,8 +150,10 @@ describe('resealing', () => {
       'artifacts, PushedAuthorizationRequest',
       'clients',
       'clients, before',
+      'confirmations',
       'idempotency_keys',
       'keys',
+      'outbox',
       'sessions',
     ])
     expect(Object.keys(resealing.resealed).toSorted()).toEqual(places.toSorted())
@@ -208,5 +227,12 @@ describe('with the new key alone, work begun under the old key continues', () =>
     const { page, visitor } = signingOut
     const done = await visitor.submit(page, '/oauth/logout/confirm', { logout: 'yes' })
     expect([done.status, done.url]).toEqual([200, `${postern.issuer}/oauth/logout/success`])
+  })
+
+  test('because the link of a mail still lets its owner choose a password', async () => {
+    const { visitor, link } = resetting
+    const done = await visitor.submit(await visitor.get(link), new URL(link).pathname, { password: 'rosemary for you' })
+    expect([done.status, done.url]).toEqual([200, link])
+    expect(done.body).toContain('/interaction/')
   })
 })
