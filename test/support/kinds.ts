@@ -37,12 +37,16 @@ export const quick = [
 
 /** Long tests of a whole deployment under load, attack or failure: `npm run test:drills`. */
 export const drills = [
+  'test/admin/contention.test.ts',
   'test/authentication/strangers.test.ts',
   'test/browser/{account-journey,cookie-tossing,every-language}.test.ts',
+  'test/cli/secrets.test.ts',
   'test/concurrency/*.test.ts',
+  'test/contract/canaries.test.ts',
   'test/database/embedded.test.ts',
   'test/deployment/{backup,embedded-backup,package,replicas}.test.ts',
-  'test/faults/{key-rotation,kill,mail,outage}.test.ts',
+  'test/faults/*.test.ts',
   'test/guarantees/still-true.test.ts',
-  'test/http/administration-in-a-storm.test.ts',
+  'test/http/{administration-in-a-storm,connections,keys}.test.ts',
+  'test/keys/lost-encryption-keys.test.ts',
 ]
