@@ -20,6 +20,7 @@ export function shownRefusal({ status, headers, body }: Page, email: string): ob
       .replaceAll(email, 'EMAIL')
       .replaceAll(/\/interaction\/[^/"]+/g, '/interaction/UID')
       .replaceAll(/name="(uid|csrf)" value="[^"]+"/g, '')
-      .replaceAll(/in \d+ (second|minute)s?/g, 'in a while'),
+      .replaceAll(/data-seconds="\d+"/g, '')
+      .replaceAll(/\d+ (second|minute)s?/g, 'a while'),
   }
 }
