@@ -59,6 +59,7 @@ describe('a process that is killed while it sends', () => {
       else mailServer.behaviour.onKept = stall
       await post(addresses)
       await reached.promise
+      if (moment === 'before the message') await eventually(async () => expect(await unsent()).toHaveLength(9))
       for (const process of fleet.processes) await process.kill()
       Object.assign(mailServer.behaviour, { onRecipient: undefined, onKept: undefined })
       await endLeases()
