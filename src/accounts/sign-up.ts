@@ -3,7 +3,7 @@ import * as accounts from '../stores/people/accounts.ts'
 import * as confirmations from '../stores/people/confirmations.ts'
 import type { AccountTx } from './acting.ts'
 
-/** Who may create an account, and with which addresses. */
+/** The rules of signing up: the people who may create an account, and the domains of their addresses. */
 export type SignUpRules = { mode: 'closed' | 'invitation' | 'open'; allowed: Domains; refused: Domains }
 
 /** Returns whether an address may sign up, by its domain alone. Whether it has an account plays no role. */

@@ -87,7 +87,7 @@ type Route = (router: Router, dependencies: AccountDependencies) => void
 /** Whether a sign-in must be recent, and the page that a form belongs to. */
 type Needs<Form extends z.ZodType> = { isRecent?: true; form?: Form; page?: string }
 
-/** Describes a route. Its handler gets the signed-in person; anybody else is led to the sign-in page and back. */
+/** Describes a route. Its handler gets the signed-in person; a visitor who is not signed in is led to the sign-in page and back. */
 function route<Form extends typeof accountForm>(
   method: 'get' | 'post',
   path: string,

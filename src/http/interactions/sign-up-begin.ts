@@ -49,7 +49,7 @@ export type SignUpBegin = {
   submit: Handler<z.output<typeof signUpForm>>
 }
 
-/** Creates the page on which somebody asks for an account, and the handler of its form. */
+/** Creates the page where a person requests an account, and the handler of its form. */
 export function signUpBegin({
   provider,
   render,

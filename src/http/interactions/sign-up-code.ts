@@ -26,7 +26,7 @@ export type SignUpCode = {
   submitLink: Handler<z.output<typeof linkForm>>
 }
 
-/** Creates the page on which somebody enters the code that proves their address, and the handler of its form. */
+/** Creates the page where a person enters the code that proves their address, and the handler of its form. */
 export function signUpCode({
   db,
   render,
