@@ -37,7 +37,7 @@ const spoilt: Fields = {
   old_password: 'old\0',
 }
 
-test.each(ours)('a form with U+0000 in its fields is answered by a page of $path', async ({ path }) => {
+test.each(ours)('$path answers a form with U+0000 in its fields by a page', async ({ path }) => {
   for (const table of ['throttles', 'outbox', 'accounts', 'refused_requests'])
     await postern.database.query(`delete from ${table}`)
   await postern.createAccount(email)
@@ -65,7 +65,7 @@ test.each(ours)('a form with U+0000 in its fields is answered by a page of $path
   expect(JSON.stringify(refused)).not.toMatch(/byte sequence/)
 })
 
-test('a pasted U+0000 is no part of an address', async () => {
+test('a sign-in ignores U+0000 that was pasted along with the address', async () => {
   const visitor = createVisitor(postern.issuer)
   const page = await visitor.signIn(await visitor.get('/account'), 'ada\0@example.com')
   expect(new URL(page.url).pathname).toBe('/account')
