@@ -42,17 +42,6 @@ export async function requirePasswordChange(tx: Tx, accountId: string): Promise<
   return row !== undefined
 }
 
-/** Returns whether another password is still required at the next sign-in of an account. */
-export async function isChangeRequired(db: Db, accountId: string): Promise<boolean> {
-  const row = await db
-    .selectFrom('password_credentials')
-    .select('account_id')
-    .where('account_id', '=', accountId)
-    .where('change_required_at', 'is not', null)
-    .executeTakeFirst()
-  return row !== undefined
-}
-
 /**
  * Replaces the hash of a password with one of other parameters. `false` if another password was set in the meantime.
  */
