@@ -26,9 +26,14 @@ export async function setPasswordHash(
     .execute()
 }
 
-/** Takes the password of an account away, so that nobody can sign in with it. */
-export async function removePassword(tx: Tx, accountId: string): Promise<void> {
-  await tx.deleteFrom('password_credentials').where('account_id', '=', accountId).execute()
+/** Takes the password of an account away, so that nobody can sign in with it. `false` if it has none. */
+export async function removePassword(tx: Tx, accountId: string): Promise<boolean> {
+  const row = await tx
+    .deleteFrom('password_credentials')
+    .where('account_id', '=', accountId)
+    .returning('account_id')
+    .executeTakeFirst()
+  return row !== undefined
 }
 
 /** Requires another password at the next sign-in of an account. `false` if the account has no password. */
