@@ -50,7 +50,7 @@ export const accountSettings = {
     .max(100)
     .optional()
     .describe(
-      'The version of the terms at BRAND_TERMS_URL, such as 2026-11. People accept it when they sign up. Unset means that there is nothing to accept.',
+      'The version of the terms at BRAND_TERMS_URL, such as 2026-11. People accept it when they sign up, and again at their next sign-in when it changes. Unset means that there is nothing to accept.',
     ),
 }
 
