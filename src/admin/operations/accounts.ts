@@ -24,7 +24,7 @@ export function operations(): Operation[] {
       input: z.strictObject({
         email,
         password: newPassword,
-        name: z.string().max(200).optional().describe('Full name.'),
+        name: profile.fullName.optional().describe('Full name.'),
         email_verified: z.boolean().default(false).describe('Whether you know that the address belongs to the person.'),
         claims: claims.optional(),
       }),
