@@ -14,7 +14,7 @@ import { activityShow } from './activity-show.ts'
 import { createAccountApps } from './apps.ts'
 import { dataExport } from './data-export.ts'
 import type { AccountDependencies } from './dependencies.ts'
-import { emailChange, emailForm } from './email-change.ts'
+import { confirmPath, createConfirmNotes, emailChange, emailForm } from './email-change.ts'
 import { createFrames } from './frame.ts'
 import { type AccountHandler, accountForm } from './handler.ts'
 import { passwordChange, passwordForm } from './password-change.ts'
@@ -30,6 +30,7 @@ export function accountRoutes(dependencies: AccountDependencies): Router {
   const apps = createAccountApps(dependencies)
   const shared = { ...dependencies, notices, frameOf, apps }
   const profile = profileEdit({ ...shared, refusedProfiles: createNotes({ isSecure }) })
+  const confirmNotes = createConfirmNotes({ isSecure })
   const session = sessionEnd(shared)
   const access = accessRemove(shared)
   const deletion = accountDelete({
@@ -76,6 +77,11 @@ export function accountRoutes(dependencies: AccountDependencies): Router {
     ctx.redirect(ctx.query['error'] === undefined ? pathWithinAccount(ctx.query['state']) : '/')
   })
   router.get('/deleted', deletion.done)
+  router.get('/email/confirm', (ctx) => {
+    const opened = confirmNotes.take(ctx, confirmPath)
+    ctx.status = 303
+    ctx.redirect(opened ? `/link/${encodeURIComponent(opened.token)}` : `${accountPath}/email`)
+  })
   router.get('/switch', (ctx) => {
     ctx.status = 303
     ctx.redirect(accountSignInPath(dependencies.issuer, { returnTo: accountPath, prompt: 'select_account' }))
