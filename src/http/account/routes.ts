@@ -1,8 +1,10 @@
 import Router from '@koa/router'
 import type { Context } from 'koa'
 import type { z } from 'zod'
+import { SignInEnded } from '../../accounts/acting.ts'
 import { accountPath, accountSignInPath } from '../../oidc/clients/account-pages.ts'
 import type { AccountNotice } from '../../views/pages/account.ts'
+import { dependOn } from '../by-person.ts'
 import { form, readForm } from '../forms.ts'
 import { createNotes } from '../notes.ts'
 import { accessForm, accessRemove } from './access-remove.ts'
@@ -105,7 +107,15 @@ function route<Form extends typeof accountForm>(
     const { issuer, csrf } = dependencies
     async function withPerson(ctx: Context, answer: (person: SignedIn) => Promise<void>): Promise<void> {
       const person = await findSignedIn(ctx, dependencies)
-      if (person && (!mustBeRecent || isRecent(person))) return answer(person)
+      if (person && (!mustBeRecent || isRecent(person))) {
+        const { account, sessionUid } = person
+        dependOn(ctx, { accountId: account.id, epoch: account.epoch, sessionUid })
+        try {
+          return await answer(person)
+        } catch (error) {
+          if (!(error instanceof SignInEnded)) throw error
+        }
+      }
       const returnTo = page === '/' ? accountPath : `${accountPath}${page}`
       leadToSignIn(ctx, { issuer, returnTo, mustBeRecent })
     }
