@@ -66,14 +66,20 @@ export async function outcomeOf(change: Promise<AddressOutcome>): Promise<Addres
 }
 
 /**
- * Gives an account its new address, or marks its present one as proven. A mail to the previous address has a link that undoes
+ * Gives an account its new address, or marks its present one as proven, for a person who is signed in to that very account:
+ * otherwise somebody could have the owner of an address confirm it for an account that is not theirs. A mail to the previous address has a link that undoes
  * the change, if that address was proven. Otherwise it may be somebody else's by a slip, who must not get that power.
  */
-export async function confirmChange(context: AccountTx, token: string): Promise<AddressOutcome> {
+export async function confirmChange(
+  context: AccountTx,
+  token: string,
+  signedInAccountId: string,
+): Promise<AddressOutcome> {
   const { tx, envelope, record, mail } = context
   const redeemed = await confirmations.redeem(tx, envelope, { token }, { purposes: ['email-change'] })
   if (!redeemed?.accountId) return 'gone'
   const { accountId, email } = redeemed
+  if (accountId !== signedInAccountId) throw new Undone('gone')
   const account = await accounts.lock(tx, accountId)
   if (!account) return 'gone'
   const isSame = (other: string | undefined) =>

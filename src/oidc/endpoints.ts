@@ -126,6 +126,7 @@ const table: Readonly<Record<string, Row>> = {
   '/account/email/resend':               { ...page, methods: 'POST', pageOf: '/account/email' },
   '/account/email/cancel':               { ...page, methods: 'POST', pageOf: '/account/email' },
   '/account/email/verify':               { ...page, methods: 'POST', pageOf: '/account/email' },
+  '/account/email/confirm':              { ...page, methods: 'GET' },
   '/link/:token':                        formPage,
   '/account/switch':                     { ...page, methods: 'GET' },
   '/account/callback':                   { ...page, methods: 'GET' },

@@ -109,7 +109,7 @@ export const examples: Views = {
     error: undefined,
     retryAfterSeconds: undefined,
   },
-  link: { action: '/link/token-2', hidden: {}, purpose: 'email-change', email: account.email },
+  link: { action: '/link/token-2', hidden: {}, purpose: 'email-change', email: account.email, account },
   'link-end': { reason: 'expired' },
   'link-done': { outcome: 'password-set', email: account.email, next: { href: '/account', kind: 'account' } },
   consent: {
