@@ -138,7 +138,6 @@ export function createApp(dependencies: AppDependencies): ReturnType<Provider['c
   provider.use(logoRoutes({ db }).routes())
   provider.use(home.routes())
   if (dependencies.hasMailbox) provider.use(mailboxRoutes({ db, envelope: storage.envelope, render }).routes())
-  provider.use(languageRoutes({ issuer, csrf: dependencies.csrf }).routes())
   provider.use(adminRoutes(dependencies).routes())
 
   // Around everything that writes. The page that posts an answer to an app is made after the unit of work has committed
@@ -165,8 +164,9 @@ export function createApp(dependencies: AppDependencies): ReturnType<Provider['c
   // The links of mails. They find out which browser it is, as the interactions do.
   provider.use(linkRoutes(dependencies).routes())
 
-  // The pages about a person's own account. They need the session, which is found inside the unit of work.
+  // The pages about a person's own account, and the choice of a language. They need the session, which is found inside the unit of work.
   provider.use(accountRoutes(dependencies).routes())
+  provider.use(languageRoutes(dependencies).routes())
 
   provider.on('server_error', (ctx, error) => {
     log.error({ err: error, requestId: ctx.state['requestId'] }, 'the engine failed')
