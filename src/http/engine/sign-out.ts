@@ -45,7 +45,7 @@ export function signingOut(dependencies: {
     if (isOfServer(ctx)) throw flaw ?? new errors.InvalidRequest(nothingEnded)
     const named = (await isOfSession(request, session, subjectOf)) ? undefined : await waitingFor(ctx, request)
     if (named !== undefined && (await browserAccounts.open(ctx, named))) {
-      // The same question again, about the session that the app means. The current one waits meanwhile.
+      // The same question again, about the session that the app means, which is now the current one.
       leadOn(ctx, `${routes.end_session}?${new URLSearchParams(ctx.query as Record<string, string>)}`)
       return
     }
