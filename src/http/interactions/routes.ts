@@ -6,7 +6,6 @@ import { accountContinue, continueForm } from './account-continue.ts'
 import { accountKeep } from './account-keep.ts'
 import { accountSignIn, signInForm } from './account-sign-in.ts'
 import { accountSwitch } from './account-switch.ts'
-import { createBrowserAccounts } from './browser-accounts.ts'
 import { codeForm, codeSignIn, linkForm } from './code-sign-in.ts'
 import { consentDecide, consentForm } from './consent-decide.ts'
 import type { InteractionDependencies } from './dependencies.ts'
@@ -25,13 +24,11 @@ import { termsAccept, termsForm } from './terms-accept.ts'
 /** Serves the pages between an authorization request and its answer: signing in, choosing an account, consenting. */
 export function interactionRoutes(dependencies: InteractionDependencies): Router {
   const isSecure = dependencies.issuer.startsWith('https:')
-  const browserAccounts = createBrowserAccounts({ ...dependencies, isSecure })
   const stays = createStays({ mode: dependencies.stayMode, isSecure })
   const shared = {
     ...dependencies,
     stays,
-    browserAccounts,
-    interactions: createInteractions({ ...dependencies, stays, browserAccounts }),
+    interactions: createInteractions({ ...dependencies, stays }),
     consentRequests: createConsentRequests(dependencies),
     refusedForms: createRefusedForms({ isSecure }),
     typedAddresses: createKept<string>('address', {
@@ -86,6 +83,12 @@ export function interactionRoutes(dependencies: InteractionDependencies): Router
   const router = new Router({ prefix: '/interaction/:uid' })
   router.use(async (ctx, next) => {
     ctx.set('Cache-Control', 'no-store')
+    if (ctx.method === 'GET' && ctx.search) {
+      // No page has a query. One with what a person typed would stay in the history, so the address loses it.
+      ctx.status = 303
+      ctx.redirect(ctx.path)
+      return
+    }
     await next()
   })
   for (const addTo of routes) addTo(router, shared.interactions)
