@@ -11,7 +11,7 @@ const pageSize = 1_000
  * password hash nor a value that signs anybody in.
  */
 export async function collect(db: Db, account: Account): Promise<Record<string, unknown>> {
-  const { id, email, emailVerified, profile, updatedAt } = account
+  const { id, email, emailVerified, profile, terms, updatedAt } = account
   const [live, given, events] = await Promise.all([
     sessions.listByAccount(db, id),
     grants.list(db, { accountId: id, clientId: undefined, after: undefined, limit: pageSize }),
@@ -19,7 +19,13 @@ export async function collect(db: Db, account: Account): Promise<Record<string, 
   ])
   return {
     exported_at: new Date(),
-    account: { sub: id, email, email_verified: emailVerified, updated_at: updatedAt },
+    account: {
+      sub: id,
+      email,
+      email_verified: emailVerified,
+      terms: terms && { version: terms.version, accepted_at: terms.acceptedAt },
+      updated_at: updatedAt,
+    },
     claims: profile,
     sessions: live.map((session) => ({
       signed_in_at: session.createdAt,

@@ -84,7 +84,7 @@ export async function choose(
 ): Promise<accounts.Account | undefined> {
   const account = await accounts.lock(tx, accountId)
   if (!account || account.isDisabled || (epoch !== undefined && account.epoch !== epoch)) return undefined
-  if (origin === 'required' && !(await accounts.isChangeRequired(tx, accountId))) return undefined
+  if (origin === 'required' && !account.mustChangePassword) return undefined
   if (signsOut) {
     if (keptSessionUid === undefined) await accounts.signOutEverywhere(tx, accountId)
     else await accounts.signOutElsewhere(tx, accountId, keptSessionUid)

@@ -1,4 +1,5 @@
 import * as accounts from '../stores/people/accounts.ts'
+import * as addressChanges from '../stores/people/address-changes.ts'
 import * as confirmations from '../stores/people/confirmations.ts'
 import type { AccountTx } from './acting.ts'
 import * as password from './password.ts'
@@ -7,8 +8,9 @@ import * as password from './password.ts'
 export const passwordPurposes = ['password-reset', 'invitation'] as const satisfies confirmations.Purpose[]
 
 /**
- * Sets the password that a person chose by a link, which proves their address as well. `'gone'` if the link was
- * used, has expired, or its account has changed.
+ * Sets the password that a person chose by a link, which proves their address as well. The first proof signs out
+ * everywhere: until then, somebody else may have used the account. `'gone'` if the link was used, has expired, or its
+ * account has changed.
  */
 export async function resetPassword(
   context: AccountTx,
@@ -19,35 +21,63 @@ export async function resetPassword(
   const redeemed = await confirmations.redeem(tx, envelope, { token }, { purposes: passwordPurposes })
   if (!redeemed?.accountId) return 'gone'
   const { accountId, purpose } = redeemed
-  await verifyAddress(context, accountId)
+  const { isFirstProof } = (await verifyAddress(context, accountId)) ?? { isFirstProof: false }
   const origin = purpose === 'invitation' ? 'invitation' : 'reset'
-  await password.choose(context, accountId, { hash, origin, signsOut })
+  await password.choose(context, accountId, { hash, origin, signsOut: signsOut || isFirstProof })
   return redeemed
 }
 
 /**
- * Redeems the right code, or the link beside it, for a sign-in in the browser that asked for it. `'gone'` if it was
- * used, has expired, or its account has changed.
+ * Redeems the right code, or the link beside it, for a sign-in in the browser that asked for it. The first proof of an
+ * address takes the account out of the hands of anybody who had it before. `'gone'` if the code was used, has expired, or
+ * its account has changed.
+ *
+ * @param options.keptSessionUid - The session of that browser, which is the person's own.
  */
 export async function signInByMail(
   context: AccountTx,
   presented: confirmations.Presented,
-  browserHash: Buffer,
+  { browserHash, keptSessionUid }: { browserHash: Buffer; keptSessionUid?: string | undefined },
 ): Promise<accounts.Account | 'gone'> {
   const { tx, envelope, record } = context
   const redeemed = await confirmations.redeem(tx, envelope, presented, { purposes: ['sign-in'], browserHash })
   if (!redeemed?.accountId) return 'gone'
-  const account = await verifyAddress(context, redeemed.accountId)
-  if (!account) return 'gone'
-  record({ type: 'sign_in.succeeded', accountId: account.id, details: { method: 'mail' } })
-  return account
+  const { accountId } = redeemed
+  const verified = await verifyAddress(context, accountId)
+  if (!verified) return 'gone'
+  record({ type: 'sign_in.succeeded', accountId, details: { method: 'mail' } })
+  return verified.isFirstProof ? takeOver(context, verified.account, keptSessionUid) : verified.account
 }
 
-/** Marks the address of an account as proven, if it is not yet, and returns the account. */
-async function verifyAddress({ tx, record }: AccountTx, accountId: string): Promise<accounts.Account | undefined> {
+/**
+ * Removes the password of an account whose address is proven for the first time, and ends every sign-in that rests on it:
+ * somebody who had no right to the address may have set it, and waited for its owner to use the account.
+ */
+async function takeOver(
+  { tx, record, mail }: AccountTx,
+  { id, email }: accounts.Account,
+  keptSessionUid: string | undefined,
+): Promise<accounts.Account | 'gone'> {
+  const hadPassword = await accounts.removePassword(tx, id)
+  if (keptSessionUid === undefined) await accounts.signOutEverywhere(tx, id)
+  else await accounts.signOutElsewhere(tx, id, keptSessionUid)
+  await addressChanges.end(tx, id)
+  await confirmations.revoke(tx, id, [...passwordPurposes, 'sign-in', 'email-change'])
+  if (hadPassword) {
+    record({ type: 'account.password_removed', accountId: id })
+    mail({ kind: 'password-removed', to: email, accountId: id, at: new Date().toISOString() })
+  }
+  return (await accounts.findById(tx, id)) ?? 'gone'
+}
+
+/** Marks the address of an account as proven, and returns the account and whether this was the first proof. */
+async function verifyAddress(
+  { tx, record }: AccountTx,
+  accountId: string,
+): Promise<{ account: accounts.Account; isFirstProof: boolean } | undefined> {
   const account = await accounts.lock(tx, accountId)
-  if (!account || account.emailVerified) return account
+  if (!account || account.emailVerified) return account && { account, isFirstProof: false }
   await accounts.update(tx, accountId, { emailVerified: true })
   record({ type: 'account.email_verified', accountId })
-  return { ...account, emailVerified: true }
+  return { account: { ...account, emailVerified: true }, isFirstProof: true }
 }

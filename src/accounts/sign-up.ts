@@ -6,8 +6,11 @@ import type { AccountTx } from './acting.ts'
 /** The rules of signing up: the people who may create an account, and the domains of their addresses. */
 export type SignUpRules = { mode: 'closed' | 'invitation' | 'open'; allowed: Domains; refused: Domains }
 
-/** Returns whether an address may sign up, by its domain alone. Whether it has an account plays no role. */
-export function isAllowedAddress(email: string, { allowed, refused }: SignUpRules): boolean {
+/**
+ * Returns whether people may choose an address for their account, by its domain alone. Whether it has an account plays no
+ * role.
+ */
+export function isAllowedAddress(email: string, { allowed, refused }: Omit<SignUpRules, 'mode'>): boolean {
   const domain = accounts.canonicalEmail(email).replace(/^.*@/, '')
   return !isAmongDomains(domain, refused) && (allowed.length === 0 || isAmongDomains(domain, allowed))
 }

@@ -46,6 +46,8 @@ export type PosternOptions = {
   onStatement?: (sql: string) => void
   /** Fetches the documents that clients name. The default is the guarded fetch of egress/. */
   fetch?: typeof globalThis.fetch
+  /** Hashes and verifies passwords. The default takes the time that protects them; most tests do not. */
+  passwords?: Passwords | undefined
   /** Refuses to create a database. Otherwise a command that runs in the wrong folder would get an empty one. */
   mustExist?: boolean
   /** Runs each step of the start and shows it. The default shows nothing. */
@@ -115,7 +117,7 @@ export async function assemble(config: Config, options: PosternOptions): Promise
     },
     clients,
     resourceServers,
-    passwords: createPasswords(),
+    passwords: options.passwords ?? createPasswords(),
     brand,
     render,
     compose,

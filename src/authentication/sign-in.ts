@@ -21,8 +21,6 @@ export type SignInOutcome =
   | {
       accountId: string
       epoch: number
-      /** Whether the person has to choose another password before anything else. */
-      mustChangePassword: boolean
       /** The cookie that identifies this browser from now on. */
       knownBrowser: string
     }
@@ -103,13 +101,13 @@ export function createSignIn({
         await audit.append(db, [{ type: 'sign_in.failed', ...event }])
         return { error: 'wrong-credentials' }
       }
-      const { account, mustChangePassword } = signedIn
+      const { account } = signedIn
       const restored = counted.filter((rule) => !forgivable.includes(rule))
       await throttles.giveBack(db, { restored, forgotten: forgivable })
       await throttles.mark(db, knownNetwork, knownNetworkSeconds)
       await audit.append(db, [{ type: 'sign_in.succeeded', accountId: account.id, address, requestId }])
       const { id: accountId, epoch } = account
-      return { accountId, epoch, mustChangePassword, knownBrowser: knownBrowsers.remember(knownBrowser, account) }
+      return { accountId, epoch, knownBrowser: knownBrowsers.remember(knownBrowser, account) }
     } catch (error) {
       await throttles.giveBack(db, { restored: counted }) // the password was not checked, or nobody received the answer
       if (error instanceof TooBusy) return { error: 'busy' }

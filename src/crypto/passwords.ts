@@ -3,8 +3,11 @@ import type { PasswordHash } from './password-hashes/index.ts'
 import * as passwordHashes from './password-hashes/index.ts'
 import { createTurns } from './turns.ts'
 
+/** The work that one hash takes: memory in KiB, and how often it is passed over. */
+export type PasswordCost = { memoryCost: number; timeCost: number }
+
 // OWASP Password Storage Cheat Sheet: argon2id, 19 MiB, two passes, one lane.
-const parameters = { type: argon2.argon2id, memoryCost: 19_456, timeCost: 2, parallelism: 1 } as const
+const recommended: PasswordCost = { memoryCost: 19_456, timeCost: 2 }
 
 // Of libuv's four threads, one is left for signing and DNS during a login storm.
 const concurrency = { signingIn: 2, administration: 1 }
@@ -58,15 +61,16 @@ function formerForm(password: string): string | undefined {
 }
 
 /** Returns whether a hash is one that `hash` would make today. */
-function isCurrent({ kind }: PasswordHash, hashed: string): boolean {
+function isCurrent({ kind }: PasswordHash, hashed: string, parameters: PasswordCost): boolean {
   return kind === 'argon2' && hashed.startsWith('$argon2id$') && !argon2.needsRehash(hashed, parameters)
 }
 
 /**
  * Creates password hashing with bounded queues: in a login storm sign-ins wait, then are refused, while tokens are
- * issued.
+ * issued. Tests that are not about passwords have an insecure cost, because hashing would be most of their work.
  */
-export function createPasswords(): Passwords {
+export function createPasswords({ insecureCost }: { insecureCost?: PasswordCost } = {}): Passwords {
+  const parameters = { type: argon2.argon2id, parallelism: 1, ...(insecureCost ?? recommended) } as const
   const refusal = () => new TooBusy('Too many passwords are being checked.')
   const inTurn = createTurns({ atOnce: concurrency.signingIn, longestQueue, refusal })
   const inOwnTurn = createTurns({ atOnce: concurrency.administration, longestQueue, refusal })
@@ -91,7 +95,7 @@ export function createPasswords(): Passwords {
           const isKnownAsFormer = !isKnown && former !== undefined && (await stored.matches(former))
           const matches = isKnown || isKnownAsFormer
           if (isDecoy) return { matches: false, renewed: undefined } // not renewed, which would take more time
-          const isOutdated = isKnownAsFormer || (isKnown && !isCurrent(stored, hashed))
+          const isOutdated = isKnownAsFormer || (isKnown && !isCurrent(stored, hashed, parameters))
           return { matches, renewed: isOutdated ? await argon2.hash(form, parameters) : undefined }
         },
         isSuspect ? longestForSuspects : longestQueue,

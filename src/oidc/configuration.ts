@@ -74,7 +74,10 @@ export function createProvider(dependencies: ProviderDependencies): Provider {
   const cookie = { signed: true, httpOnly: true, sameSite: 'lax', secure: isSecure, overwrite: true } as const
 
   const pairwiseSubject = pairwiseSubjects(keyring.pairwiseSalt)
-  const prompts = policy(pairwiseSubject, { canSignUp: config.SIGN_UP === 'open' })
+  const prompts = policy(pairwiseSubject, {
+    canSignUp: config.SIGN_UP === 'open',
+    termsVersion: config.TERMS_VERSION,
+  })
 
   const enabled = features({ config, keyring, pages, registration, resourceServers })
   const Engine = withSpellings(config.ALLOW_FORM_POST ? Provider : WithoutFormPost, resourceServers.find)

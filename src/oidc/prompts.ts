@@ -1,5 +1,6 @@
 import { decodeJwt } from 'jose'
 import { interactionPolicy, type KoaContextWithOIDC } from 'oidc-provider'
+import { accountPagesId } from '../stores/clients/built-in.ts'
 import type { PairwiseSubject } from './pairwise.ts'
 import { requiredScopes } from './permissions/client-scopes.ts'
 import { current } from './request/work.ts'
@@ -9,11 +10,23 @@ export type Prompts = interactionPolicy.DefaultPolicy
 /** The prompt for a person whose account is to be deleted. Nothing is issued before they keep it. */
 export const keepAccount = 'keep_account'
 
+/** The prompt for a person who has to replace their password. */
+export const replacePassword = 'replace_password'
+
+/** The age, in seconds, up to which a sign-in is enough for a change that matters. */
+export const recentSignInSeconds = 600
+
+/** The prompt for a person who has not accepted the terms of this version. */
+export const acceptTerms = 'accept_terms'
+
 /** The reason of the login prompt for a person whose sign-in ended before they returned from the form. */
 export const signInEnded = 'sign_in_ended'
 
 /** Creates the prompts that come before the answer to an authorization request, and the conditions of each. */
-export function policy(pairwiseSubject: PairwiseSubject, { canSignUp }: { canSignUp: boolean }): Prompts {
+export function policy(
+  pairwiseSubject: PairwiseSubject,
+  { canSignUp, termsVersion }: { canSignUp: boolean; termsVersion: string | undefined },
+): Prompts {
   const prompts = interactionPolicy.base()
   prompts.add(new interactionPolicy.Prompt({ name: 'select_account', requestable: true }), 0)
   // Initiating User Registration 1.0 §4. Before the others, since it decides which account the rest is about.
@@ -21,6 +34,8 @@ export function policy(pairwiseSubject: PairwiseSubject, { canSignUp }: { canSig
   requireHintedPerson(prompts, pairwiseSubject)
   explainEndedSignIns(prompts)
   askToKeepAccount(prompts)
+  requireAnotherPassword(prompts)
+  if (termsVersion !== undefined) askToAcceptTerms(prompts, termsVersion)
   askAgainForRequiredScopes(prompts)
   return prompts
 }
@@ -50,12 +65,49 @@ function requireHintedPerson(prompts: Prompts, pairwiseSubject: PairwiseSubject)
 
 /** Asks a person whose account is to be deleted whether they keep it, after they signed in and before anything else. */
 function askToKeepAccount(prompts: Prompts): void {
-  const isToBeDeleted = ({ oidc }: KoaContextWithOIDC) => {
-    const { accountId } = oidc.session ?? {}
-    return accountId !== undefined && current()?.reads.accounts.get(accountId)?.deletionAt !== undefined
-  }
+  const isToBeDeleted = (ctx: KoaContextWithOIDC) => signedInAccount(ctx)?.deletionAt !== undefined
   const check = new interactionPolicy.Check('deletion_scheduled', 'the account is to be deleted', isToBeDeleted)
-  prompts.add(new interactionPolicy.Prompt({ name: keepAccount, requestable: false }, check), 2)
+  addBeforeConsent(prompts, keepAccount, check)
+}
+
+/**
+ * Requires a person to replace their password, however they signed in and whenever. A sign-in that is not recent comes
+ * first: the new password is chosen without the old one, so a browser that somebody left open must not be enough.
+ */
+function requireAnotherPassword(prompts: Prompts): void {
+  const description = 'the password has to be replaced'
+  const isRequired = (ctx: KoaContextWithOIDC) => signedInAccount(ctx)?.mustChangePassword === true
+  const isOld = ({ oidc }: KoaContextWithOIDC) =>
+    Date.now() / 1000 - Number(oidc.session?.authTime() ?? 0) >= recentSignInSeconds
+  const isRequiredLater = (ctx: KoaContextWithOIDC) => isRequired(ctx) && isOld(ctx)
+  const again = new interactionPolicy.Check('password_required_later', description, 'login_required', isRequiredLater)
+  prompts.get('login')?.checks.add(again)
+  addBeforeConsent(prompts, replacePassword, new interactionPolicy.Check('password_required', description, isRequired))
+}
+
+/**
+ * Asks a person to accept the terms of this version. The pages about their own account do not: a person who declines can
+ * still take their data with them, and delete the account.
+ */
+function askToAcceptTerms(prompts: Prompts, version: string): void {
+  const isOpen = (ctx: KoaContextWithOIDC) => {
+    const account = signedInAccount(ctx)
+    const isOwnPages = ctx.oidc.client?.clientId === accountPagesId
+    return account !== undefined && account.terms?.version !== version && !isOwnPages
+  }
+  const check = new interactionPolicy.Check('terms_not_accepted', 'the terms have to be accepted', isOpen)
+  addBeforeConsent(prompts, acceptTerms, check)
+}
+
+const signedInAccount = ({ oidc }: KoaContextWithOIDC) => {
+  const { accountId } = oidc.session ?? {}
+  return accountId === undefined ? undefined : current()?.reads.accounts.get(accountId)
+}
+
+/** Adds a prompt between signing in and consenting, in the order of the calls. No app can request it. */
+function addBeforeConsent(prompts: Prompts, name: string, check: interactionPolicy.Check): void {
+  const position = prompts.findIndex((prompt) => prompt.name === 'consent')
+  prompts.add(new interactionPolicy.Prompt({ name, requestable: false }, check), position)
 }
 
 /** Makes the sign-in page say why the sign-in that was just made does not count. */

@@ -14,7 +14,7 @@ let config: oidc.Configuration
 let hashed: string
 
 beforeAll(async () => {
-  postern = await startPostern({ TRUSTED_PROXIES: '127.0.0.1,::1' })
+  postern = await startPostern({ TRUSTED_PROXIES: '127.0.0.1,::1' }, { hashing: 'real' })
   config = await discover(postern, await postern.createClient())
   await postern.createAccount('ada@example.com')
   await postern.createAccount('disabled@example.com')

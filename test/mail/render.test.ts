@@ -61,7 +61,7 @@ test('every text of mails is in some mail', () => {
     .map(({ html }) => html)
     .join()
   for (const sentence of sentences) expect(all).toContain(sentence.split('{')[0])
-  expect(new Set(Object.keys(composers)).size).toBe(11)
+  expect(new Set(Object.keys(composers)).size).toBe(12)
 })
 
 describe('the mail of a letter', () => {

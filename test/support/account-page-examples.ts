@@ -85,6 +85,8 @@ type Names =
   | 'account-delete'
   | 'account-deleted'
   | 'keep-account'
+  | 'terms'
+  | 'terms-declined'
 
 export const examples: Pick<Views, Names> = {
   'account-profile': { ...frame, hasErrors: false, fields: [field('name')], addressFields: [field('street_address')] },
@@ -92,10 +94,20 @@ export const examples: Pick<Views, Names> = {
   'account-apps': { ...frame, apps: [app, { ...app, client: { ...client, isReviewed: false } }] },
   'account-app-remove': { ...frame, app },
   'account-activity': { ...frame, events: [event], older: undefined, isFirst: true },
-  'account-data': { ...frame, graceDays: 14 },
+  'account-data': { ...frame, graceDays: 14, terms: { version: '2026-11', acceptedAt: at } },
   'account-delete': { ...frame, day: at },
   'account-deleted': { day: at, zone: 'UTC' },
   'keep-account': { uid: 'uid-1', csrf: 'token-1', client, account: frame.account, day: at, zone: 'UTC' },
+  terms: {
+    uid: 'uid-1',
+    csrf: 'token-1',
+    client,
+    account: frame.account,
+    version: '2026-11',
+    termsUrl: 'https://example.com/terms',
+    isFirst: false,
+  },
+  'terms-declined': { client },
 }
 
 export const variants: { [Name in Names | 'account']: readonly Partial<Views[Name]>[] } = {
@@ -151,8 +163,10 @@ export const variants: { [Name in Names | 'account']: readonly Partial<Views[Nam
     },
     { events: keys(words.activity.byAdministrator).map((type) => ({ ...event, type, isByAdministrator: true })) },
   ],
-  'account-data': [{ graceDays: 1 }],
+  'account-data': [{ graceDays: 1, terms: undefined }],
   'account-delete': [],
   'account-deleted': [],
   'keep-account': [],
+  terms: [{ isFirst: true }, { termsUrl: undefined }],
+  'terms-declined': [],
 }

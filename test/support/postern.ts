@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { createServer } from 'node:net'
 import type { Postern, PosternOptions } from '../../src/assemble/index.ts'
 import { type Config, parse } from '../../src/config/index.ts'
+import { createPasswords, type Passwords } from '../../src/crypto/passwords.ts'
 import { createLogger } from '../../src/log/index.ts'
 import { registerClient } from '../../src/oidc/registration/by-administrator.ts'
 import { type RunningServer, serve } from '../../src/serve.ts'
@@ -13,6 +14,9 @@ import { idTokenMetadata, idTokenSettings } from './id-tokens.ts'
 import { recordStatements } from './statements.ts'
 
 export const password = 'correct horse battery staple'
+
+/** Creates password hashing that takes next to no time. */
+export const cheapPasswords = (): Passwords => createPasswords({ insecureCost: { memoryCost: 64, timeCost: 2 } })
 
 export type TestPostern = {
   issuer: string
@@ -52,13 +56,15 @@ export async function environmentFor(databaseUrl: string): Promise<Record<string
 
 /**
  * Starts a whole Postern in this process, with its own database and a real port. `databaseUrl` may change the address.
+ * Passwords are hashed cheaply unless `hashing` is real: that is for tests of what it costs, or of the queue for it.
  */
 export async function startPostern(
   settings: Record<string, string> = {},
   {
     databaseUrl = (url) => url,
+    hashing = 'cheap',
     ...options
-  }: Pick<PosternOptions, 'fetch'> & { databaseUrl?(url: string): string } = {},
+  }: Pick<PosternOptions, 'fetch'> & { databaseUrl?(url: string): string; hashing?: 'cheap' | 'real' } = {},
 ): Promise<TestPostern> {
   const database = await createDatabase()
   const env = { ...(await environmentFor(databaseUrl(database.url))), ...settings }
@@ -66,7 +72,9 @@ export async function startPostern(
   const statements = recordStatements()
   const logged: string[] = []
   const log = createLogger('trace', { write: (line) => logged.push(line) })
-  const begin = () => statements.starting(() => serve(config, { ...options, log, onStatement: statements.note }))
+  const passwords = hashing === 'cheap' ? cheapPasswords : createPasswords
+  const begin = () =>
+    statements.starting(() => serve(config, { ...options, log, onStatement: statements.note, passwords: passwords() }))
   let server = await begin()
 
   return {
@@ -110,7 +118,7 @@ export async function startPostern(
 
 /** Starts a server in this process with exactly these settings, and without a log. */
 export function serveWith(env: Record<string, string>): Promise<RunningServer> {
-  return serve(parse(env), { log: createLogger('silent') })
+  return serve(parse(env), { log: createLogger('silent'), passwords: cheapPasswords() })
 }
 
 /** Starts another server of the same deployment, on the same data and at a port of its own: to the database a second process. */

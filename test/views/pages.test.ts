@@ -141,6 +141,8 @@ describe.each(names)('the %s page', (name) => {
       'account-delete': ['csrf'],
       'account-deleted': [],
       'keep-account': ['uid', 'csrf'],
+      terms: ['uid', 'csrf', 'version', 'client', 'account.email'],
+      'terms-declined': ['client'],
       mailbox: [],
       'mailbox-mail': ['subject', 'to', 'at'],
     }

@@ -30,7 +30,7 @@ const pagesWith = (views: ReturnType<typeof createViews>) =>
   names.flatMap((name) => formsOf(name).map((data) => views.render(inEnglish, name, data)))
 
 describe('the texts', () => {
-  test('are all shown by some page', () => {
+  test('all appear on some page', () => {
     const shown = pagesWith(viewsWith(marked(english))).join('\n')
     const isForm = /\.(zero|one|two|few|many|other)$/ // which form a number has is up to the language
     const unused = leaves({ ...english, mail: {} }).filter(

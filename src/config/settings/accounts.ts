@@ -32,10 +32,10 @@ export const accountSettings = {
       'Who may create an account: nobody but administrators, people whom an administrator invites by mail, or anybody with an email address.',
     ),
   SIGN_UP_ALLOWED_DOMAINS: domains.describe(
-    'Domains of the email addresses that may sign up, comma separated, such as example.com or *.example.com. Empty means all.',
+    'Domains of the email addresses that may sign up, comma separated, such as example.com or *.example.com. Empty means all. People may change their address only to one of these; an administrator may give an account any.',
   ),
   SIGN_UP_REFUSED_DOMAINS: domains.describe(
-    'Domains of the email addresses that may not sign up, comma separated. They win over SIGN_UP_ALLOWED_DOMAINS.',
+    'Domains of the email addresses that may not sign up, and that nobody may change their address to, comma separated. They win over SIGN_UP_ALLOWED_DOMAINS.',
   ),
   SIGN_UPS_PER_NETWORK_PER_HOUR: z.coerce
     .number()
@@ -50,7 +50,7 @@ export const accountSettings = {
     .max(100)
     .optional()
     .describe(
-      'The version of the terms at BRAND_TERMS_URL, such as 2026-11. People accept it when they sign up. Unset means that there is nothing to accept.',
+      'The version of the terms at BRAND_TERMS_URL, such as 2026-11. People accept it when they sign up, and again at their next sign-in when it changes. Unset means that there is nothing to accept.',
     ),
 }
 

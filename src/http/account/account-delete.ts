@@ -48,7 +48,11 @@ export function accountDelete({
   return {
     async offer(ctx, person) {
       const graceDays = Math.max(1, Math.round(graceSeconds / 86_400))
-      ctx.body = render(readerOf(ctx), 'account-data', { ...frameOf(ctx, person, '/account/data'), graceDays })
+      ctx.body = render(readerOf(ctx), 'account-data', {
+        ...frameOf(ctx, person, '/account/data'),
+        graceDays,
+        terms: person.account.terms,
+      })
     },
 
     async confirm(ctx, person) {

@@ -9,6 +9,7 @@ import type { Storage } from '../../oidc/request/storage.ts'
 import type { Render } from '../../views/render.ts'
 import type { Csrf } from '../csrf.ts'
 import type { BrowserSignIn } from '../interactions/browser-sign-in.ts'
+import type { SignUp } from '../interactions/sign-up-begin.ts'
 
 export type AccountDependencies = {
   db: Db
@@ -17,6 +18,7 @@ export type AccountDependencies = {
   csrf: Csrf
   act: Acting
   signIn: BrowserSignIn
+  signUp: Pick<SignUp, 'rules'>
   mailLimits: MailLimits
   acceptPassword: AcceptPassword
   passwordMinLength: number

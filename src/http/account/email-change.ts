@@ -3,6 +3,7 @@ import { z } from 'zod'
 import type { Acting } from '../../accounts/acting.ts'
 import * as addresses from '../../accounts/addresses.ts'
 import { emailAddress } from '../../accounts/email-addresses.ts'
+import { isAllowedAddress } from '../../accounts/sign-up.ts'
 import type { MailLimits } from '../../authentication/mail-limits.ts'
 import type { Db } from '../../database/schema.ts'
 import { readerOf } from '../../oidc/request/reader.ts'
@@ -12,6 +13,7 @@ import type { AccountEmailError, AccountEmailPage } from '../../views/pages/acco
 import type { Render } from '../../views/render.ts'
 import { byPerson } from '../by-person.ts'
 import type { Csrf } from '../csrf.ts'
+import type { SignUp } from '../interactions/sign-up-begin.ts'
 import type { Notes } from '../notes.ts'
 import { type AccountHandler, accountForm } from './handler.ts'
 
@@ -36,6 +38,7 @@ export function emailChange({
   act,
   render,
   csrf,
+  signUp,
   mailLimits,
   emailNotes,
 }: {
@@ -43,6 +46,7 @@ export function emailChange({
   act: Acting
   render: Render
   csrf: Csrf
+  signUp: Pick<SignUp, 'rules'>
   mailLimits: MailLimits
   emailNotes: Notes<EmailNote>
 }): EmailChange {
@@ -75,6 +79,8 @@ export function emailChange({
       const email = typed.trim()
       if (!emailAddress.safeParse(email).success) return leadBack(ctx, { error: 'no-address', typed })
       if (canonicalEmail(email) === canonicalEmail(account.email)) return leadBack(ctx, { error: 'same', typed })
+      // The rules of signing up: otherwise somebody would sign up with one address and change to another.
+      if (!isAllowedAddress(email, signUp.rules)) return leadBack(ctx, { error: 'domain', typed })
       if (!(await isAllowed(ctx, email))) return leadBack(ctx, { error: 'too-many', typed })
       const asked = { email, language: readerOf(ctx).language }
 

@@ -3,6 +3,7 @@ import type Provider from 'oidc-provider'
 import type { KoaContextWithOIDC } from 'oidc-provider'
 import type { Db } from '../../database/schema.ts'
 import { accountPath, accountSignInPath } from '../../oidc/clients/account-pages.ts'
+import { recentSignInSeconds } from '../../oidc/prompts.ts'
 import { addWishes } from '../../oidc/request/reader.ts'
 import { current } from '../../oidc/request/work.ts'
 import * as accounts from '../../stores/people/accounts.ts'
@@ -14,8 +15,6 @@ export type SignedIn = {
   signedInAt: Date
 }
 
-const recentSeconds = 600 // a change that matters needs a sign-in that is at most this old
-
 /** Returns the person who is signed in at the browser of a request. */
 export async function findSignedIn(
   ctx: Context,
@@ -25,14 +24,14 @@ export async function findSignedIn(
   const { accountId, uid } = session
   if (!accountId || !uid) return undefined
   const account = current()?.reads.accounts.get(accountId) ?? (await accounts.findById(db, accountId))
-  if (!account || account.isDisabled || account.deletionAt) return undefined
+  if (!account || account.isDisabled || account.deletionAt || account.mustChangePassword) return undefined
   addWishes(ctx, { locale: account.profile['locale'] })
   return { account, sessionUid: uid, signedInAt: new Date(Number(session.authTime() ?? 0) * 1000) }
 }
 
 /** Returns whether a sign-in is recent enough for a change that matters. */
 export function isRecent({ signedInAt }: SignedIn): boolean {
-  return Date.now() - signedInAt.getTime() < recentSeconds * 1000
+  return Date.now() - signedInAt.getTime() < recentSignInSeconds * 1000
 }
 
 /** Leads a person to the sign-in page, and back to a page about their account. */
@@ -41,7 +40,7 @@ export function leadToSignIn(
   { issuer, returnTo, mustBeRecent }: { issuer: string; returnTo: string; mustBeRecent: boolean },
 ): void {
   ctx.status = 303
-  ctx.redirect(accountSignInPath(issuer, { returnTo, ...(mustBeRecent && { maxAgeSeconds: recentSeconds }) }))
+  ctx.redirect(accountSignInPath(issuer, { returnTo, ...(mustBeRecent && { maxAgeSeconds: recentSignInSeconds }) }))
 }
 
 /** Returns a path of the account pages as it is, and that of their first page for anything else. */

@@ -12,7 +12,6 @@ import type { Render } from '../../views/render.ts'
 import type { BrowserSignIn } from './browser-sign-in.ts'
 import { type Handler, type Interactions, ownForm } from './interactions.ts'
 import type { Kept } from './kept.ts'
-import type { PasswordReplace } from './password-replace.ts'
 import { longestEmail, type RefusedForms } from './refused-forms.ts'
 import { shownClientOf } from './shown-client.ts'
 import type { Stays } from './stays.ts'
@@ -46,7 +45,6 @@ export function accountSignIn({
   signIn,
   refusedForms,
   typedAddresses,
-  replace,
   issuer,
   offers,
   stays,
@@ -58,7 +56,6 @@ export function accountSignIn({
   signIn: BrowserSignIn
   refusedForms: RefusedForms
   typedAddresses: Kept<string>
-  replace: Pick<PasswordReplace, 'require'>
   issuer: string
   offers: SignInOffers
   stays: Stays
@@ -100,8 +97,7 @@ export function accountSignIn({
         refusedForms.leadBack(ctx, interaction.uid, { page: 'sign-in', ...outcome, email })
         return
       }
-      const { accountId, epoch, mustChangePassword } = outcome
-      if (mustChangePassword) return replace.require(ctx, interaction, { accountId, epoch })
+      const { accountId, epoch } = outcome
       await interactions.signIn(ctx, interaction, { accountId, epoch, acr, amr: ['pwd'] })
     },
   }

@@ -115,7 +115,8 @@ export function codeSignIn({
     interaction: Interaction,
     { presented, browserHash }: { presented: confirmations.Presented; browserHash: Buffer },
   ): Promise<boolean> {
-    const account = await act(byPerson(ctx), (context) => recovery.signInByMail(context, presented, browserHash))
+    const by = { browserHash, keptSessionUid: interaction.session?.uid }
+    const account = await act(byPerson(ctx), (context) => recovery.signInByMail(context, presented, by))
     if (account === 'gone') return false
     const { id: accountId, epoch } = account
     await interactions.signIn(ctx, interaction, { accountId, epoch, ...authentication })

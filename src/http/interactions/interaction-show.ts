@@ -1,11 +1,13 @@
-import { keepAccount } from '../../oidc/prompts.ts'
+import { acceptTerms, keepAccount, replacePassword } from '../../oidc/prompts.ts'
 import type { AccountContinue } from './account-continue.ts'
 import type { AccountKeep } from './account-keep.ts'
 import { type AccountSignIn, isUnattainable } from './account-sign-in.ts'
 import type { ConsentDecide } from './consent-decide.ts'
 import type { Handler, Interactions } from './interactions.ts'
+import type { PasswordReplace } from './password-replace.ts'
 import type { RefusedForms } from './refused-forms.ts'
 import type { SignUpBegin } from './sign-up-begin.ts'
+import type { TermsAccept } from './terms-accept.ts'
 
 /** Shows the page of the step that an interaction has come to, or the page whose form was just rejected. */
 export function interactionShow({
@@ -14,6 +16,8 @@ export function interactionShow({
   signIn,
   account,
   keep,
+  replace,
+  terms,
   consent,
   signUp,
 }: {
@@ -22,6 +26,8 @@ export function interactionShow({
   signIn: AccountSignIn
   account: AccountContinue
   keep: AccountKeep
+  replace: PasswordReplace
+  terms: TermsAccept
   consent: ConsentDecide
   signUp: SignUpBegin
 }): Handler<unknown> {
@@ -37,6 +43,10 @@ export function interactionShow({
       await signUp.show(ctx, interaction)
     } else if (prompt.name === keepAccount && session) {
       await keep.show(ctx, interaction, session.accountId)
+    } else if (prompt.name === replacePassword) {
+      await replace.show(ctx, interaction, refused)
+    } else if (prompt.name === acceptTerms) {
+      await terms.show(ctx, interaction, { isDeclined: refused?.page === 'terms' })
     } else if (prompt.name === 'select_account' && session) {
       await account.show(ctx, interaction)
     } else if (isUnattainable(interaction)) {

@@ -5,71 +5,46 @@ import type { Acting } from '../../accounts/acting.ts'
 import type { AcceptAnother } from '../../accounts/new-passwords.ts'
 import * as passwords from '../../accounts/password.ts'
 import type { Db } from '../../database/schema.ts'
-import { passwordClass } from '../../oidc/acr.ts'
+import { replacePassword } from '../../oidc/prompts.ts'
 import { readerOf } from '../../oidc/request/reader.ts'
 import * as accounts from '../../stores/people/accounts.ts'
 import type { Render } from '../../views/render.ts'
 import { byPerson } from '../by-person.ts'
 import { type Handler, type Interactions, ownForm } from './interactions.ts'
-import type { Kept } from './kept.ts'
-import type { RefusedForms } from './refused-forms.ts'
+import type { RefusedForm, RefusedForms } from './refused-forms.ts'
 
-export const replaceForm = ownForm.extend({
-  password: z.string().max(1_024).default(''),
-  sign_out: z.string().optional(),
-})
-
-/** A person who knew the password that they have to replace. They are not signed in yet. */
-export type Waiting = { accountId: string; epoch: number }
-
-/** How long that knowledge counts. */
-export const waitingSeconds = 900
+export const replaceForm = ownForm.extend({ password: z.string().max(1_024).default('') })
 
 export type PasswordReplace = {
-  /** Leads a person whose password was right to the page where they replace it. */
-  require(ctx: Context, interaction: Interaction, person: Waiting): void
-  show: Handler<unknown>
+  show(ctx: Context, interaction: Interaction, refused: RefusedForm | undefined): Promise<void>
   submit: Handler<z.output<typeof replaceForm>>
 }
 
-/** Creates the page where a person replaces a password, as an administrator requires. The sign-in continues only then. */
+/**
+ * Creates the page where a person replaces their password, as an administrator requires, and the handler of its form. They
+ * have just signed in, by the old password or by mail, so the old one is not asked for again.
+ */
 export function passwordReplace({
   db,
   act,
   render,
   interactions,
   refusedForms,
-  waiting,
   acceptAnother,
   passwordMinLength,
-  issuer,
 }: {
   db: Db
   act: Acting
   render: Render
   interactions: Interactions
   refusedForms: RefusedForms
-  waiting: Kept<Waiting>
   acceptAnother: AcceptAnother
   passwordMinLength: number
-  issuer: string
 }): PasswordReplace {
-  const acr = passwordClass(issuer)
-  const lead = (ctx: Context, { uid }: Interaction, page: '' | '/password') => {
-    ctx.status = 303
-    ctx.redirect(`/interaction/${uid}${page}`)
-  }
-
   return {
-    require(ctx, interaction, { accountId, epoch }) {
-      waiting.keep(ctx, interaction.uid, { accountId, epoch })
-      lead(ctx, interaction, '/password')
-    },
-
-    async show(ctx, interaction) {
-      const account = await personOf(ctx, interaction)
-      if (!account) return lead(ctx, interaction, '')
-      const refused = refusedForms.take(ctx, interaction.uid)
+    async show(ctx, interaction, refused) {
+      const account = await personOf(interaction)
+      if (!account) return interactions.finish(ctx, interaction, { [replacePassword]: {} })
       const error = refused?.page === 'password' ? refused.error : undefined
       if (error) ctx.status = error === 'busy' ? 503 : 400
       ctx.body = render(readerOf(ctx), 'new-password', {
@@ -79,15 +54,15 @@ export function passwordReplace({
         email: account.email,
         minLength: passwordMinLength,
         asksForOld: false,
-        offersSignOut: true,
+        offersSignOut: false,
         error,
         retryAfterSeconds: undefined,
       })
     },
 
-    async submit(ctx, interaction, { password, sign_out }) {
-      const account = await personOf(ctx, interaction)
-      if (!account) return lead(ctx, interaction, '')
+    async submit(ctx, interaction, { password }) {
+      const account = await personOf(interaction)
+      if (!account) return interactions.finish(ctx, interaction, { [replacePassword]: {} })
       const accepted = await acceptAnother(password, account)
       if ('flaw' in accepted) {
         return refusedForms.leadBack(ctx, interaction.uid, { page: 'password', error: accepted.flaw })
@@ -95,23 +70,23 @@ export function passwordReplace({
       const choice = {
         hash: accepted.hash,
         origin: 'required',
-        signsOut: sign_out !== undefined,
+        // The administrator has a reason. Somebody else who knew the password may have signed in with it by now.
+        signsOut: true,
         keptSessionUid: interaction.session?.uid,
         epoch: account.epoch,
       } as const
 
-      const changed = await act(byPerson(ctx), (context) => passwords.choose(context, account.id, choice))
+      await act(byPerson(ctx), (context) => passwords.choose(context, account.id, choice))
 
-      if (!changed) return lead(ctx, interaction, '')
-      const { id: accountId, epoch } = changed
-      await interactions.signIn(ctx, interaction, { accountId, epoch, acr, amr: ['pwd'] })
+      // Where somebody else was first, the engine finds that out: their change ended this sign-in.
+      await interactions.finish(ctx, interaction, { [replacePassword]: {} })
     },
   }
 
-  /** Returns the account of the person, if nothing has ended its sign-ins since they proved the old password. */
-  async function personOf(ctx: Context, { uid }: Interaction): Promise<accounts.Account | undefined> {
-    const person = waiting.read(ctx, uid)
-    const account = person && (await accounts.findById(db, person.accountId))
-    return account && !account.isDisabled && account.epoch === person.epoch ? account : undefined
+  /** Returns the account of the signed-in person, if its password still has to be replaced. */
+  async function personOf({ prompt, session }: Interaction): Promise<accounts.Account | undefined> {
+    const isAsked = prompt.name === replacePassword && session !== undefined
+    const account = isAsked ? await accounts.findById(db, session.accountId) : undefined
+    return account?.mustChangePassword && !account.isDisabled ? account : undefined
   }
 }

@@ -12,6 +12,7 @@ export type RefusedForm =
   | { page: 'forgot'; error: ForgotError }
   | { page: 'code'; error: CodeError }
   | { page: 'password'; error: NewPasswordError }
+  | { page: 'terms' }
   | { page: 'sign-up'; error: SignUpError; email: string; name: string }
   | { page: 'sign-up-code'; error: SignUpCodeError }
 
@@ -39,7 +40,8 @@ const pathWithin: Record<RefusedForm['page'], string> = {
   consent: '',
   forgot: '/forgot',
   code: '/code',
-  password: '/password',
+  password: '',
+  terms: '',
   'sign-up': '/sign-up',
   'sign-up-code': '/sign-up/code',
 }

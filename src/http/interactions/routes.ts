@@ -14,12 +14,13 @@ import { interactionShow } from './interaction-show.ts'
 import { createInteractions, type Handler, type Interactions, ownForm } from './interactions.ts'
 import { createKept } from './kept.ts'
 import { addressForm, passwordForget } from './password-forget.ts'
-import { passwordReplace, replaceForm, type Waiting, waitingSeconds } from './password-replace.ts'
+import { passwordReplace, replaceForm } from './password-replace.ts'
 import { createRefusedForms } from './refused-forms.ts'
 import { requestAbort } from './request-abort.ts'
 import { signUpBegin, signUpForm } from './sign-up-begin.ts'
 import { signUpCode, signUpCodeForm } from './sign-up-code.ts'
 import { createStays } from './stays.ts'
+import { termsAccept, termsForm } from './terms-accept.ts'
 
 /** Serves the pages between an authorization request and its answer: signing in, choosing an account, consenting. */
 export function interactionRoutes(dependencies: InteractionDependencies): Router {
@@ -37,24 +38,23 @@ export function interactionRoutes(dependencies: InteractionDependencies): Router
       isSecure,
       lifetimeSeconds: dependencies.interactionLifetimeSeconds,
     }),
-    waiting: createKept<Waiting>('waiting', { isSecure, lifetimeSeconds: waitingSeconds }),
   }
   const forget = passwordForget(shared)
   const code = codeSignIn(shared)
   const replace = passwordReplace(shared)
-  const signIn = accountSignIn({ ...shared, replace })
+  const signIn = accountSignIn(shared)
   const signUp = signUpBegin(shared)
   const signUpProof = signUpCode(shared)
   const account = accountContinue({ ...shared, signIn })
   const keep = accountKeep(shared)
+  const terms = termsAccept(shared)
   const consent = consentDecide(shared)
-  const show = interactionShow({ ...shared, signIn, account, keep, consent, signUp })
+  const show = interactionShow({ ...shared, signIn, account, keep, replace, terms, consent, signUp })
 
   // biome-ignore format: it is a table
   const routes: readonly Route[] = [
     route('get',  '/',         undefined,    show),
     route('post', '/sign-in',  signInForm,   signIn.submit),
-    route('get',  '/password', undefined,    replace.show),
     route('post', '/password', replaceForm,  replace.submit),
     ...(dependencies.offers.signUp ? [
       route('get',  '/sign-up',      undefined,      signUp.show),
@@ -79,6 +79,7 @@ export function interactionRoutes(dependencies: InteractionDependencies): Router
     route('post', '/switch',   ownForm,      accountSwitch({ signIn })),
     route('post', '/abort',    ownForm,      requestAbort(shared)),
     route('post', '/keep',     ownForm,      keep.submit),
+    route('post', '/terms',    termsForm,    terms.submit),
     route('post', '/consent',  consentForm,  consent.submit),
   ]
 

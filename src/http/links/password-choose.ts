@@ -20,7 +20,8 @@ export function passwordChoose(
   occasion: 'reset' | 'invitation',
 ): LinkHandler {
   return {
-    async show(ctx, { token, confirmation: { email } }, note) {
+    async show(ctx, { token, confirmation: { email, accountId } }, note) {
+      const account = await accounts.findById(db, String(accountId))
       const error = note?.page === 'form' ? note.error : undefined
       if (error) ctx.status = error === 'busy' ? 503 : 400
       ctx.body = render(readerOf(ctx), 'new-password', {
@@ -30,7 +31,8 @@ export function passwordChoose(
         email,
         minLength: passwordMinLength,
         asksForOld: false,
-        offersSignOut: occasion === 'reset',
+        // The first proof of an address always signs out.
+        offersSignOut: occasion === 'reset' && account?.emailVerified === true,
         error,
         retryAfterSeconds: undefined,
       })

@@ -1,7 +1,7 @@
 import type { LetterKind } from '../../stores/operations/letters.ts'
 import { accountDeleted, accountDeletionScheduled, emailChange, emailChanged, invitation } from './account.ts'
 import type { Composer } from './context.ts'
-import { newSignIn, passwordChanged, passwordReset, signInCode, signUp } from './sign-in.ts'
+import { newSignIn, passwordChanged, passwordRemoved, passwordReset, signInCode, signUp } from './sign-in.ts'
 
 /** The function that decides what the mail of each kind of letter says. */
 export const composers: { [Kind in LetterKind]: Composer<Kind> } = {
@@ -10,6 +10,7 @@ export const composers: { [Kind in LetterKind]: Composer<Kind> } = {
   'email-changed': emailChanged,
   'password-reset': passwordReset,
   'password-changed': passwordChanged,
+  'password-removed': passwordRemoved,
   'sign-in-code': signInCode,
   invitation,
   'account-deletion-scheduled': accountDeletionScheduled,

@@ -61,6 +61,12 @@ export const passwordChanged: Composer<'password-changed'> = ({ issuer }, { at }
   link: `${issuer}/account`,
 })
 
+export const passwordRemoved: Composer<'password-removed'> = ({ issuer }, { at }) => ({
+  text: 'password-removed',
+  values: { at: new Date(at) },
+  link: `${issuer}/account/password`,
+})
+
 export const newSignIn: Composer<'new-sign-in'> = ({ issuer }, { at, device }) => ({
   text: device === undefined ? 'new-sign-in-unknown' : 'new-sign-in',
   values: { at: new Date(at), device: device ?? '' },

@@ -15,6 +15,9 @@ export const eventTypes = {
   'account.invited': 'An administrator invited somebody to an account; `again` says that it was not the first time.',
   'account.password_changed':
     'Somebody chose a password for their account; `origin` says how, and `signed_out` whether it ended other sign-ins.',
+  'account.password_removed':
+    'Somebody proved the address of an account for the first time, by a code or link to sign in, which removed its password and ended other sign-ins.',
+  'account.terms_accepted': 'Somebody accepted the terms; `terms` is their version.',
   'account.email_verified': 'Somebody proved that the address of their account is theirs.',
   'account.email_change_requested': 'Somebody asked for another address for their account.',
   'account.email_change_cancelled': 'Somebody took back a change of address before it was confirmed.',

@@ -14,6 +14,8 @@ export type LetterData = {
   'password-reset': { browserHash?: string; interaction?: string }
   /** Tells the owner that the password is another one. */
   'password-changed': { accountId: string; at: string }
+  /** Tells the owner, who proved the address for the first time, that the password is gone. */
+  'password-removed': { accountId: string; at: string }
   /** Signs in the browser that asked. Dropped if no account has the address. */
   'sign-in-code': { browserHash: string; interaction?: string }
   /** Invites the owner of the address to an account that an administrator created. */

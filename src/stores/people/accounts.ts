@@ -11,7 +11,6 @@ import { setPasswordHash } from './password-credentials.ts'
 export type { Account } from './account-rows.ts'
 export {
   hasPassword,
-  isChangeRequired,
   removePassword,
   renewPasswordHash,
   requirePasswordChange,
@@ -21,8 +20,6 @@ export {
 export type Credentials = {
   account: Account
   passwordHash: string | undefined
-  /** Whether an administrator requires another password, which has to be chosen before a sign-in continues. */
-  mustChangePassword: boolean
 }
 
 /**
@@ -58,15 +55,14 @@ export async function findCredentials(db: Db, email: string): Promise<Credential
   const row = await db
     .selectFrom('accounts')
     .leftJoin('password_credentials', 'account_id', 'id')
-    .select(columns.map((column) => `accounts.${column}` as const))
-    .select(['hash', 'change_required_at'])
+    .select(columns)
+    .select('hash')
     .where('email_canonical', '=', canonicalEmail(email))
     .executeTakeFirst()
   return (
     row && {
       account: toAccount(row),
       passwordHash: row.hash ?? undefined,
-      mustChangePassword: row.change_required_at !== null,
     }
   )
 }
@@ -139,6 +135,15 @@ export async function update(tx: Tx, id: string, change: AccountChange): Promise
     throw error
   }
   return 'updated'
+}
+
+/** Notes the terms that the owner of an account accepted. */
+export async function acceptTerms(tx: Tx, id: string, version: string): Promise<void> {
+  await tx
+    .updateTable('accounts')
+    .set({ terms_version: version, terms_accepted_at: new Date() })
+    .where('id', '=', id)
+    .execute()
 }
 
 /** Deletes an account with its password, sessions, grants and tokens. */

@@ -26,9 +26,14 @@ export async function setPasswordHash(
     .execute()
 }
 
-/** Takes the password of an account away, so that nobody can sign in with it. */
-export async function removePassword(tx: Tx, accountId: string): Promise<void> {
-  await tx.deleteFrom('password_credentials').where('account_id', '=', accountId).execute()
+/** Takes the password of an account away, so that nobody can sign in with it. `false` if it has none. */
+export async function removePassword(tx: Tx, accountId: string): Promise<boolean> {
+  const row = await tx
+    .deleteFrom('password_credentials')
+    .where('account_id', '=', accountId)
+    .returning('account_id')
+    .executeTakeFirst()
+  return row !== undefined
 }
 
 /** Requires another password at the next sign-in of an account. `false` if the account has no password. */
@@ -38,17 +43,6 @@ export async function requirePasswordChange(tx: Tx, accountId: string): Promise<
     .set({ change_required_at: new Date() })
     .where('account_id', '=', accountId)
     .returning('account_id')
-    .executeTakeFirst()
-  return row !== undefined
-}
-
-/** Returns whether another password is still required at the next sign-in of an account. */
-export async function isChangeRequired(db: Db, accountId: string): Promise<boolean> {
-  const row = await db
-    .selectFrom('password_credentials')
-    .select('account_id')
-    .where('account_id', '=', accountId)
-    .where('change_required_at', 'is not', null)
     .executeTakeFirst()
   return row !== undefined
 }

@@ -1,6 +1,10 @@
 import type { AccountFrame } from './account.ts'
 
-export type AccountDataPage = AccountFrame & { graceDays: number }
+export type AccountDataPage = AccountFrame & {
+  graceDays: number
+  /** The terms that the person accepted last. */
+  terms: { version: string; acceptedAt: Date } | undefined
+}
 
 export type AccountDeletePage = AccountFrame & { day: Date }
 

@@ -30,6 +30,7 @@ import type { SignUpPage } from './sign-up.ts'
 import type { SignUpCodePage } from './sign-up-code.ts'
 import type { SignedOutPage } from './signed-out.ts'
 import type { SubmittingPage } from './submitting.ts'
+import type { TermsDeclinedPage, TermsPage } from './terms.ts'
 
 /**
  * Every page, with all the variables its template may use. A member that can be absent is `T | undefined` and still has to
@@ -62,6 +63,8 @@ export type Views = {
   'account-delete': AccountDeletePage
   'account-deleted': AccountDeletedPage
   'keep-account': KeepAccountPage
+  terms: TermsPage
+  'terms-declined': TermsDeclinedPage
   'account-email': AccountEmailPage
   forgot: ForgotPage
   'forgot-sent': ForgotSentPage
@@ -102,6 +105,8 @@ export const viewNames = Object.keys({
   'account-delete': true,
   'account-deleted': true,
   'keep-account': true,
+  terms: true,
+  'terms-declined': true,
   'account-email': true,
   forgot: true,
   'forgot-sent': true,

@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { mailsTo } from '../../support/mailbox.ts'
-import { administer, canSignIn, send } from '../../support/people.ts'
+import { mailsTo, mailTo } from '../../support/mailbox.ts'
+import { administer, canSignIn, press, send } from '../../support/people.ts'
 import { password, startPostern, type TestPostern } from '../../support/postern.ts'
+import { beginLogin, discover } from '../../support/relying-party.ts'
 import { createVisitor, type Page, type Visitor } from '../../support/visitor.ts'
 
 const email = 'ada@example.com'
@@ -11,7 +12,7 @@ let accountId: string
 let visitor: Visitor
 
 beforeAll(async () => {
-  postern = await startPostern()
+  postern = await startPostern({ SIGN_IN_BY_CODE: 'true' })
 })
 beforeEach(async () => {
   for (const table of ['throttles', 'outbox', 'accounts']) await postern.database.query(`delete from ${table}`)
@@ -87,6 +88,9 @@ describe('the password of a signed-in person', () => {
 })
 
 describe('a password that has to be replaced', () => {
+  const asks = 'ask you to replace the password'
+  const replace = (browser: Visitor, page: Page, fresh = chosen) =>
+    browser.submit(page, '/password', { password: fresh })
   const begin = async (browser = createVisitor(postern.issuer)) => {
     await administer(postern, 'require-password-change', { account: accountId })
     return { browser, page: await browser.signIn(await browser.get('/account'), email) }
@@ -94,45 +98,74 @@ describe('a password that has to be replaced', () => {
 
   test('keeps the person from everything until they choose another', async () => {
     const { browser, page } = await begin()
-    expect(path(page)).toMatch(/^\/interaction\/[^/]+\/password$/)
+    expect(page.body).toContain(asks)
     expect(await isIn(browser)).toBe(false)
-    const same = await send(browser, page, { password })
+    const same = await replace(browser, page, password)
     expect([same.status, same.body.includes('This is your current password')]).toEqual([400, true])
-    const done = await send(browser, same, { password: chosen })
+    const done = await replace(browser, same)
     expect(path(done)).toBe('/account')
     expect([await canSignIn(postern, email, chosen), await canSignIn(postern, email)]).toEqual([true, false])
   })
 
-  test('can be replaced only in the interaction where the old one was right', async () => {
-    const { browser } = await begin()
-    const other = await browser.get('/account')
-    const uid = String(path(other).split('/')[2])
-    expect(path(await browser.get(`/interaction/${uid}/password`))).toBe(`/interaction/${uid}`)
+  test('is replaced only by the person who signed in', async () => {
+    const { page } = await begin()
+    const uid = String(path(page).split('/')[2])
     const stranger = createVisitor(postern.issuer)
-    expect((await stranger.get(`/interaction/${uid}/password`)).status).toBeGreaterThanOrEqual(400)
+    expect((await stranger.get(`/interaction/${uid}`)).status).toBeGreaterThanOrEqual(400)
+    const elsewhere = await stranger.get('/account')
+    const [, csrf = ''] = /name="csrf" value="([^"]+)"/.exec(elsewhere.body) ?? []
+    const own = String(path(elsewhere).split('/')[2])
+    await stranger.post(`/interaction/${own}/password`, { csrf, uid: own, password: chosen })
+    expect(await canSignIn(postern, email, chosen)).toBe(false)
   })
 
   test.each(['disable', 'sign-out'])('is not replaced after an administrator did this: %s', async (verb) => {
     const { browser, page } = await begin()
     await administer(postern, verb, { account: accountId })
-    const sent = await send(browser, page, { password: chosen })
-    expect(path(sent)).toMatch(/^\/interaction\/[^/]+$/)
+    await replace(browser, page)
+    await administer(postern, 'enable', { account: accountId })
     expect(await canSignIn(postern, email, chosen)).toBe(false)
   })
 
-  test('is replaced once, also if somebody else knew it at the same time and nobody is signed out', async () => {
+  test('is replaced once, also if a thief has signed in with it too', async () => {
     const [{ browser: thief, page: parked }, { browser, page }] = [await begin(), await begin()]
-    await send(browser, page, { password: chosen })
-    expect(path(await send(thief, parked, { password: 'the password of a thief' }))).toMatch(/^\/interaction\/[^/]+$/)
-    expect([await isIn(thief), await canSignIn(postern, email, chosen)]).toEqual([false, true])
+    await replace(browser, page)
+    await replace(thief, parked, 'the password of a thief')
+    expect([await isIn(thief), await isIn(browser)]).toEqual([false, true])
+    expect(await canSignIn(postern, email, chosen)).toBe(true)
+  })
+
+  test('stops a person who is signed in already, in /account and at apps', async () => {
+    await administer(postern, 'require-password-change', { account: accountId })
+    const page = await visitor.get('/account/security')
+    expect(page.body).toContain(asks)
+    const config = await discover(postern, await postern.createClient())
+    const { page: atApp } = await beginLogin(config, { issuer: postern.issuer, visitor })
+    expect(atApp.body).toContain(asks)
+    const { page: silent } = await beginLogin(config, { issuer: postern.issuer, visitor, prompt: 'none' })
+    expect(new URL(silent.url).searchParams.get('error')).toBe('interaction_required')
+    const done = await replace(visitor, page)
+    expect([path(done), await isIn(visitor)]).toEqual(['/account/security', true])
+  })
+
+  test('is replaced after a code by mail, without the old one, and the sign-in goes on', async () => {
+    await administer(postern, 'require-password-change', { account: accountId })
+    const browser = createVisitor(postern.issuer)
+    const code = await press(browser, await browser.get('/account'), 'send-code', email)
+    const page = await browser.submit(code, '/code', { code: (await mailTo(postern, email)).code })
+    expect(page.body).toContain(asks)
+    expect(page.body).not.toContain('old_password')
+    expect(await isIn(browser)).toBe(false)
+    expect(path(await replace(browser, page))).toBe('/account')
+    expect(await canSignIn(postern, email, chosen)).toBe(true)
   })
 
   test('is replaced by a person who has to sign in again, and keeps that browser signed in', async () => {
     await age()
     await administer(postern, 'require-password-change', { account: accountId })
     const again = await visitor.get('/account/email')
+    expect(again.body).not.toContain(asks) // a browser that was left open does not choose the password
     const page = await visitor.signIn(again, email)
-    const done = await send(visitor, page, { password: chosen, sign_out: 'yes' })
-    expect(path(done)).toBe('/account/email')
+    expect(path(await replace(visitor, page))).toBe('/account/email')
   })
 })

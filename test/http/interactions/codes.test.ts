@@ -2,7 +2,7 @@ import * as oidc from 'openid-client'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { ClientMetadata } from '../../../src/stores/clients/clients.ts'
 import { mailsTo, mailTo } from '../../support/mailbox.ts'
-import { administer, press, send } from '../../support/people.ts'
+import { administer, canSignIn, press, send } from '../../support/people.ts'
 import { startPostern, type TestPostern } from '../../support/postern.ts'
 import { beginLogin, completeLogin, discover } from '../../support/relying-party.ts'
 import { createVisitor, type Page, type Visitor } from '../../support/visitor.ts'
@@ -52,13 +52,46 @@ describe('a code by mail', () => {
     const { visitor, page } = await ask()
     await visitor.submit(page, '/code', { code: (await mailTo(postern, email)).code })
     const events = await postern.database.query(
-      `select type, details from audit_events where account_id = $1 and type in ('sign_in.succeeded', 'account.email_verified') order by id`,
+      `select type, details from audit_events where account_id = $1 and type in ('sign_in.succeeded', 'account.email_verified', 'account.password_removed') order by id`,
       [accountId],
     )
     expect(events).toEqual([
       { type: 'account.email_verified', details: {} },
       { type: 'sign_in.succeeded', details: { method: 'mail' } },
+      { type: 'account.password_removed', details: {} },
     ])
+  })
+
+  test('takes an account whose address was never proven out of the hands of anybody who had it before', async () => {
+    await change('update', { email_verified: false })
+    const thief = stranger()
+    expect(isIn(await thief.signIn(await thief.get('/account'), email))).toBe(true)
+    await thief.submit(await thief.get('/account/email'), '/account/email', { email: 'thief@example.net' })
+    const { link } = await mailTo(postern, 'thief@example.net')
+
+    const { visitor, page } = await ask()
+    expect(isIn(await visitor.submit(page, '/code', { code: (await mailTo(postern, email)).code }))).toBe(true)
+
+    expect(isIn(await thief.get('/account'))).toBe(false)
+    expect(await canSignIn(postern, email)).toBe(false)
+    expect((await stranger().get(link)).body).toContain('no longer works')
+    expect((await mailTo(postern, email)).kind).toBe('password-removed')
+    // From now on it is an account like any other: a code leaves the password alone.
+    const form = await visitor.get('/account/password')
+    await send(visitor, form, { password: 'nanoseconds of wire' })
+    const again = await ask()
+    await again.visitor.submit(again.page, '/code', { code: (await mailTo(postern, email)).code })
+    expect(await canSignIn(postern, email, 'nanoseconds of wire')).toBe(true)
+  })
+
+  test('keeps the session of the browser where an address is proven for the first time', async () => {
+    const visitor = stranger()
+    await visitor.signIn(await visitor.get('/account'), email)
+    await change('update', { email_verified: false })
+    await postern.database.query(`update sessions set payload = jsonb_set(payload, '{loginTs}', '1700000000')`)
+    const page = await press(visitor, await visitor.get('/account/email'), 'send-code', email)
+    const done = await visitor.submit(page, '/code', { code: (await mailTo(postern, email)).code })
+    expect(new URL(done.url).pathname).toBe('/account/email')
   })
 
   test('is worthless in another browser', async () => {

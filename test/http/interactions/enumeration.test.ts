@@ -7,7 +7,7 @@ import { createLogger } from '../../../src/log/index.ts'
 import { current } from '../../../src/oidc/request/work.ts'
 import { type RunningServer, serve } from '../../../src/serve.ts'
 import { createDatabase, type TestDatabase } from '../../support/database.ts'
-import { environmentFor } from '../../support/postern.ts'
+import { cheapPasswords, environmentFor } from '../../support/postern.ts'
 
 const statements: string[] = []
 let database: TestDatabase
@@ -19,7 +19,11 @@ beforeAll(async () => {
   issuer = config.ISSUER
   const log = createLogger('silent')
   // Only those of requests: the letters are delivered at the same time.
-  server = await serve(config, { log, onStatement: (sql) => void (current() && statements.push(sql)) })
+  server = await serve(config, {
+    log,
+    onStatement: (sql) => void (current() && statements.push(sql)),
+    passwords: cheapPasswords(),
+  })
   await createPeople(server.postern)
 })
 afterAll(async () => {

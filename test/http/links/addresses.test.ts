@@ -10,7 +10,7 @@ let accountId: string
 let visitor: Visitor
 
 beforeAll(async () => {
-  postern = await startPostern()
+  postern = await startPostern({ SIGN_UP_REFUSED_DOMAINS: '*.refused.example' })
 })
 beforeEach(async () => {
   for (const table of ['throttles', 'outbox', 'accounts']) await postern.database.query(`delete from ${table}`)
@@ -168,6 +168,15 @@ describe('a change of address', () => {
     expect([(await change('ada')).status, (await change(' ADA@example.com ')).status]).toEqual([400, 400])
     await postern.database.query(`update sessions set payload = jsonb_set(payload, '{loginTs}', '1700000000')`)
     expect(new URL((await emailPage()).url).pathname).toMatch(/^\/interaction/)
+  })
+
+  test('needs an address that may sign up, while an administrator can give any', async () => {
+    const email = 'ada@mail.refused.example'
+    const page = await change(email)
+    expect([page.status, page.body.includes('That address cannot be used here')]).toEqual([400, true])
+    expect(await mailsTo(postern, email)).toEqual([])
+    await administer(postern, 'update', { account: accountId, email })
+    expect(await account()).toEqual({ email, email_verified: true })
   })
 
   test('needs a form of this session', async () => {

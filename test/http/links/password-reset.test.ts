@@ -61,6 +61,18 @@ describe('a link to choose a password', () => {
     expect((await choose(visitor, await visitor.get(link))).body).toContain('Your password is saved')
   })
 
+  test('signs out everywhere when it is the first proof of the address, whatever the form says', async () => {
+    await administer(postern, 'update', { account: accountId, email_verified: false })
+    const thief = stranger()
+    await thief.signIn(await thief.get('/account'), email)
+    const visitor = stranger()
+    const form = await visitor.get(await linkFor())
+    expect(form.body).not.toContain('sign_out')
+    await choose(visitor, form, { sign_out: [] })
+    expect(new URL((await thief.get('/account')).url).pathname).not.toBe('/account')
+    expect([await canSignIn(postern, email), await canSignIn(postern, email, chosen)]).toEqual([false, true])
+  })
+
   test('works once, and in another browser leads to the account', async () => {
     const link = await linkFor()
     const [first, second] = [stranger(), stranger()]
