@@ -36,7 +36,9 @@ export function createLevels({
   ]
   const named = new Set(own.map(({ acr }) => acr))
   // The sort is stable: a sign-in that no app asked about is named as at every Postern, not as at this one alone.
-  return [...common.filter(({ acr }) => !named.has(acr)), ...own].sort((a, b) => rankOf(b.strength) - rankOf(a.strength))
+  return [...common.filter(({ acr }) => !named.has(acr)), ...own].sort(
+    (a, b) => rankOf(b.strength) - rankOf(a.strength),
+  )
 }
 
 /** Returns whether proofs satisfy a level now. */

@@ -1,4 +1,4 @@
-/** The ways in which a person shows who they are, and what RFC 8176 calls each of them. */
+/** The methods of RFC 8176 that each proof of who one is stands for. */
 const references = {
   password: ['pwd'],
   /** A code or link that was mailed. RFC 8176 §2 has no value for mail; it is a one-time password in its sense. */
@@ -9,17 +9,19 @@ const references = {
   upstream: [],
   /** A browser where a second factor was given some days ago, which the person asked to remember. */
   'remembered-device': [],
-  /** The time that a person has to set up the second factor that is required of them. */
+  /** The time that a person has to set up a required second factor. */
   grace: [],
 } as const satisfies Record<string, readonly string[]>
 
 export type Method = keyof typeof references
 
-/** One way in which a person showed who they are, and when. */
+/** A person's proof of who they are: how and when. */
 export type Proof = {
   method: Method
   /** In seconds since 1970. */
   at: number
+  /** Until when it counts, for what stands in for a proof. In seconds since 1970. */
+  until?: number
   /** Whether a passkey also verified the person, by a PIN or a biometric. */
   isUserVerified?: boolean
   /** The methods that a trusted upstream provider names (RFC 8176). */
@@ -30,7 +32,7 @@ export type Proof = {
 
 /**
  * How hard it is to sign in as somebody else, the easiest first: by reading their mail; by one factor; by that and their
- * mail; by two factors; by two factors of which one cannot be phished.
+ * mail; by two factors; by a factor that cannot be phished.
  */
 export const strengths = ['mail', 'single', 'two-step', 'two-factor', 'phishing-resistant'] as const
 export type Strength = (typeof strengths)[number]
@@ -39,6 +41,11 @@ export type Strength = (typeof strengths)[number]
 export type Counted = { strength: Strength; proofs: Proof[] }
 
 const firsts: readonly Method[] = ['password', 'upstream']
+
+/** Returns the proof that somebody has just made by a method. */
+export function proofBy(method: Method): Proof {
+  return { method, at: Math.floor(Date.now() / 1000) }
+}
 
 /** Returns `proofs` with one more, which replaces an older one of the same method. */
 export function withProof(proofs: readonly Proof[], proof: Proof): Proof[] {
@@ -56,10 +63,16 @@ function combinations(proofs: readonly Proof[]): Counted[] {
     ...alone('single', of(...firsts)),
     ...together('two-step', of(...firsts), of('mail')),
     ...together('two-step', of('mail'), of('totp', 'recovery-code')),
-    ...alone('two-factor', of('upstream').filter(({ isTwoFactor }) => isTwoFactor)),
+    ...alone(
+      'two-factor',
+      of('upstream').filter(({ isTwoFactor }) => isTwoFactor),
+    ),
     ...together('two-factor', of(...firsts), of('totp', 'recovery-code')),
     ...together('phishing-resistant', of(...firsts), of('passkey')),
-    ...alone('phishing-resistant', of('passkey').filter(({ isUserVerified }) => isUserVerified)),
+    ...alone(
+      'phishing-resistant',
+      of('passkey').filter(({ isUserVerified }) => isUserVerified),
+    ),
   ]
   return found.sort((a, b) => rankOf(b.strength) - rankOf(a.strength) || madeAt(b.proofs) - madeAt(a.proofs))
 }

@@ -1,15 +1,6 @@
+import type { Factors } from '../stores/people/factors.ts'
 import { type Level, satisfies } from './levels.ts'
 import { isExcused, type Method, type Proof, reaches, withProof } from './proofs.ts'
-
-/** The factors that an account has. */
-export type Factors = {
-  hasPassword: boolean
-  hasTotp: boolean
-  hasPasskey: boolean
-  recoveryCodes: number
-  /** Until when the account may go without a second factor that is required of it. */
-  graceEndsAt: Date | undefined
-}
 
 /** The rules of the operator about second factors. */
 export type SecondFactorRules = {
@@ -21,12 +12,12 @@ export type SecondFactorRules = {
   offersPasskeys: boolean
 }
 
-/** What one authorization request demands of a sign-in. */
+/** The demands of one authorization request on a sign-in. */
 export type Demand = {
-  /** The levels that the app asks for, in order of preference. Any of them is enough. */
-  levels: readonly Level[]
-  /** Whether the app needs one of them, or only prefers it. */
-  isEssential: boolean
+  /** Lists of levels that the app needs. Of each list, any level is enough; no level is enough for an empty list. */
+  needs: readonly (readonly Level[])[]
+  /** The app prefers one of these levels. */
+  prefers: readonly Level[]
   /** Proofs that are older do not count, in seconds since 1970. */
   since: number
 }
@@ -63,7 +54,7 @@ export function isRequired(
 /** Decides what is missing for a sign-in to be finished. */
 export function decide({
   proofs: all,
-  demand,
+  demand: { needs, prefers, since },
   rules,
   factors,
   groups,
@@ -76,45 +67,42 @@ export function decide({
   groups: readonly string[]
   nowSeconds: number
 }): Decision {
-  const isWaiver = ({ method }: Proof) => method === 'remembered-device' || method === 'grace'
-  const proofs = all.filter((proof) => proof.at >= demand.since || isWaiver(proof))
-  const needsSecond = isRequired(rules, { groups, hasTotp: factors.hasTotp })
-  const isEnough = (tried: readonly Proof[], { isAppHeard }: { isAppHeard: boolean }) => {
+  const proofs = all.filter(({ at, until }) => (until === undefined ? at >= since : until > nowSeconds))
+  const isSecondNeeded = isRequired(rules, { groups, hasTotp: factors.hasTotp })
+  const hasOneOf = (counted: readonly Proof[], levels: readonly Level[]) =>
+    levels.some((level) => satisfies(counted, level, nowSeconds))
+  const isEnough = (tried: readonly Proof[], with_: { preference: boolean }) => {
     const counted = counting(tried, rules)
-    const isOperatorContent = reaches(counted, needsSecond ? 'two-step' : 'mail') || (needsSecond && isExcused(counted))
-    const isAppContent = demand.levels.length === 0 || demand.levels.some((level) => satisfies(counted, level, nowSeconds))
-    return isOperatorContent && (isAppContent || !isAppHeard)
+    const isOperatorContent =
+      reaches(counted, isSecondNeeded ? 'two-step' : 'mail') || (isSecondNeeded && isExcused(counted))
+    return (
+      isOperatorContent &&
+      needs.every((levels) => hasOneOf(counted, levels)) &&
+      (!with_.preference || prefers.length === 0 || hasOneOf(counted, prefers))
+    )
   }
-  const among = (methods: readonly Method[], needs: { isAppHeard: boolean }) =>
-    methods.filter((method) => isEnough(withProof(proofs, { method, at: nowSeconds, isUserVerified: true }), needs))
-
-  if (isEnough(proofs, { isAppHeard: true })) return { step: 'done' }
-  if (!proofs.some(({ method, isUserVerified }) => firsts.includes(method) || isUserVerified)) return { step: 'sign-in' }
-
+  const sufficient = (methods: readonly Method[], with_: { preference: boolean }) =>
+    methods.filter((method) => isEnough(withProof(proofs, { method, at: nowSeconds, isUserVerified: true }), with_))
   const own = ownSecondFactors(factors, rules)
-  const ways = among(own, { isAppHeard: true })
-  if (ways.length > 0) return { step: 'second-factor', ways }
 
-  const possible = enrolable(rules)
-  const enrol = (kinds: Method[], canWait: boolean): Decision => {
-    // Else somebody who knows the password alone could add a factor of their own.
-    const given = own.filter((method) => reaches(withProof(proofs, { method, at: nowSeconds }), 'two-step'))
-    const isGiven = reaches(proofs, 'two-step') || given.length === 0
-    return isGiven ? { step: 'enrol', ways: kinds, canWait } : { step: 'second-factor', ways: given }
-  }
-  if (demand.isEssential) {
-    if (factors.hasPassword && among(['password'], { isAppHeard: true }).length > 0) return { step: 'sign-in' }
-    const kinds = among(possible, { isAppHeard: true })
-    return kinds.length > 0 ? enrol(kinds, false) : { step: 'unattainable' }
+  if (!proofs.some(({ method, isUserVerified }) => firsts.includes(method) || isUserVerified))
+    return { step: 'sign-in' }
+  for (const preference of [true, false]) {
+    if (isEnough(proofs, { preference })) return { step: 'done' }
+    const ways = sufficient(own, { preference })
+    if (ways.length > 0) return { step: 'second-factor', ways }
+    const isPasswordEnough = sufficient(factors.hasPassword ? ['password'] : [], { preference }).length > 0
+    if (isPasswordEnough) return { step: 'sign-in' }
   }
 
-  // The app only prefers what cannot be had.
-  if (isEnough(proofs, { isAppHeard: false })) return { step: 'done' }
-  const others = among(own, { isAppHeard: false })
-  if (others.length > 0) return { step: 'second-factor', ways: others }
-  const kinds = among(possible, { isAppHeard: false })
-  const canWait = factors.graceEndsAt === undefined || nowSeconds * 1000 < factors.graceEndsAt.getTime()
-  return kinds.length > 0 ? enrol(kinds, canWait) : { step: 'unattainable' }
+  const ways = sufficient(enrolable(rules), { preference: false })
+  if (ways.length === 0) return { step: 'unattainable' }
+  // An account that has a second factor gives it first. Otherwise its password alone would be enough to add another one.
+  const given = own.filter((method) => reaches(withProof(proofs, { method, at: nowSeconds }), 'two-step'))
+  if (given.length > 0 && !reaches(proofs, 'two-step')) return { step: 'second-factor', ways: given }
+  const isAppContent = needs.every((levels) => hasOneOf(counting(proofs, rules), levels))
+  const hasTime = factors.graceEndsAt === undefined || nowSeconds * 1000 < factors.graceEndsAt.getTime()
+  return { step: 'enrol', ways, canWait: isAppContent && hasTime }
 }
 
 /** Returns the second factors of an account, the preferred one first. */
