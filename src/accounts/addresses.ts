@@ -2,6 +2,7 @@ import * as accounts from '../stores/people/accounts.ts'
 import * as addressChanges from '../stores/people/address-changes.ts'
 import * as confirmations from '../stores/people/confirmations.ts'
 import type { AccountTx } from './acting.ts'
+import { removeAll } from './passkeys.ts'
 
 type Asked = { email: string; language: string }
 
@@ -66,14 +67,20 @@ export async function outcomeOf(change: Promise<AddressOutcome>): Promise<Addres
 }
 
 /**
- * Gives an account its new address, or marks its present one as proven. A mail to the previous address has a link that undoes
+ * Gives an account its new address, or marks its present one as proven, for a person who is signed in to that very account:
+ * otherwise somebody could have the owner of an address confirm it for an account that is not theirs. A mail to the previous address has a link that undoes
  * the change, if that address was proven. Otherwise it may be somebody else's by a slip, who must not get that power.
  */
-export async function confirmChange(context: AccountTx, token: string): Promise<AddressOutcome> {
+export async function confirmChange(
+  context: AccountTx,
+  token: string,
+  signedInAccountId: string,
+): Promise<AddressOutcome> {
   const { tx, envelope, record, mail } = context
   const redeemed = await confirmations.redeem(tx, envelope, { token }, { purposes: ['email-change'] })
   if (!redeemed?.accountId) return 'gone'
   const { accountId, email } = redeemed
+  if (accountId !== signedInAccountId) throw new Undone('gone')
   const account = await accounts.lock(tx, accountId)
   if (!account) return 'gone'
   const isSame = (other: string | undefined) =>
@@ -95,8 +102,9 @@ export async function confirmChange(context: AccountTx, token: string): Promise<
 
 /**
  * Gives an account its previous address back and signs it out everywhere, because somebody else may have changed it. They
- * needed a recent sign-in for that, so they may know the password: it ends too, or they would change the address again
- * before its owner acts. Links of later changes end, and those of earlier ones stay. A mail leads to a new password.
+ * needed a recent sign-in for that, so they may know the password, or have added a passkey: both end too, or they would
+ * change the address again before its owner acts. Links of later changes end, and those of earlier ones stay. A mail
+ * leads to a new password.
  */
 export async function undoChange(context: AccountTx, token: string): Promise<AddressOutcome> {
   const { tx, envelope, record, mail } = context
@@ -107,6 +115,8 @@ export async function undoChange(context: AccountTx, token: string): Promise<Add
   if ((await accounts.update(tx, accountId, { email, emailVerified: true })) === 'email-taken')
     throw new Undone('taken')
   await accounts.removePassword(tx, accountId)
+  const account = await accounts.findById(tx, accountId)
+  if (account) await removeAll(context, account)
   await addressChanges.end(tx, accountId)
   await confirmations.revoke(tx, accountId, ['password-reset', 'invitation', 'sign-in', 'email-change'])
   await confirmations.revokeNewer(tx, accountId, { idHash, purposes: ['email-undo'] })

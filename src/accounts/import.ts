@@ -5,7 +5,7 @@ import type { AuditedTx } from '../stores/operations/audit.ts'
 import { createMissing } from '../stores/people/imported-accounts.ts'
 import { emailAddress } from './email-addresses.ts'
 import { groupName } from './groups.ts'
-import { claims } from './profile.ts'
+import { claims, fullName } from './profile.ts'
 
 const passwordHash = z.string().superRefine((text, context) => {
   const read = passwordHashes.read(text)
@@ -21,7 +21,7 @@ export const importedAccount = z.strictObject({
     .describe('The ID that apps know the person by, as sub. Without it, Postern makes one.'),
   email: emailAddress.describe('Email address, which is also the sign-in name.'),
   email_verified: z.boolean().default(false).describe('Whether the other system had proof of the address.'),
-  name: z.string().max(200).optional().describe('Full name.'),
+  name: fullName.optional().describe('Full name.'),
   claims: claims.optional().describe('Further claims.'),
   groups: z.array(groupName).max(1_000).optional().describe('The groups of the person.'),
   password_hash: passwordHash

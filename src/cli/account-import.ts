@@ -1,20 +1,23 @@
 import { once } from 'node:events'
 import { createReadStream } from 'node:fs'
 import { type FileHandle, open, stat } from 'node:fs/promises'
-import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
 import { execute } from '../admin/execute.ts'
 import { importAccounts, mostAccounts } from '../admin/operations/account-import.ts'
+import { printable } from '../log/style.ts'
 import type { Command, Given } from './command.ts'
 import { misuseOf } from './help.ts'
 import { createProgress } from './import-progress.ts'
+import { type Line, linesOf } from './lines.ts'
 import type { Session } from './session.ts'
 import { Usage } from './usage.ts'
 
 const someRejected = 3 // no error has this exit status
 const atOnce = Math.min(500, mostAccounts) // lines of one transaction: a quick one, and few of them
+const longestLine = 1_048_576 // bytes, more than an account may have
+const bytesAtOnce = 16 * longestLine // as JSON, of the lines of one transaction
+const longestReason = 300 // characters: a reason can repeat names that are in the line
 
-type Line = { number: number; text: string }
 type Outcome = { created: number; existing: number; rejected: { index: number; field?: string; message: string }[] }
 type Rejected = Line & { reason: string }
 
@@ -53,8 +56,8 @@ async function run(given: Given, session: Session): Promise<void> {
       const importLines = (accounts: unknown[]) => execute(operation, postern, { accounts }, session.by)
       for await (const lines of batchesOf(input, firstLine)) {
         const { created, existing, rejected } = await importBatch(lines, importLines)
-        for (const { number, reason } of rejected) progress.note(`line ${number}: ${reason}`)
-        await rejectedFile?.appendFile(rejected.map(({ text }) => `${text}\n`).join(''))
+        for (const { number, reason } of rejected) progress.note(`line ${number}: ${shown(reason)}`)
+        await rejectedFile?.appendFile(rejected.flatMap(({ text }) => (text === undefined ? [] : `${text}\n`)).join(''))
         total.lines += lines.length
         total.created += created
         total.existing += existing
@@ -85,7 +88,7 @@ async function importBatch(
   const outcome =
     wellFormed.length === 0 ? none : ((await importLines(wellFormed.map(({ account }) => account))) as Outcome)
   const rejected = [
-    ...malformed.map((line) => ({ ...line, reason: 'is not a JSON object' })),
+    ...malformed.map((line) => ({ ...line, reason: line.text === undefined ? tooLong : 'is not a JSON object' })),
     ...outcome.rejected.flatMap(({ index, field, message }) => {
       const line = wellFormed[index]?.line
       return line ? [{ ...line, reason: field === undefined ? message : `${field}: ${message}` }] : []
@@ -94,8 +97,16 @@ async function importBatch(
   return { ...outcome, rejected: rejected.sort((a, b) => a.number - b.number) }
 }
 
+const tooLong = `has more than ${longestLine} bytes; it is not in the file of rejected lines`
+
+/** Returns a reason as a terminal may show it. */
+function shown(reason: string): string {
+  const text = printable(reason)
+  return text.length <= longestReason ? text : `${text.slice(0, longestReason - 1)}…`
+}
+
 /** Reads a line, or returns `undefined`. The message of a parser is not shown, because it repeats a part of the line. */
-function parsed(text: string): object | undefined {
+function parsed(text = ''): object | undefined {
   try {
     const value: unknown = JSON.parse(text)
     return typeof value === 'object' && value !== null && !Array.isArray(value) ? value : undefined
@@ -106,15 +117,16 @@ function parsed(text: string): object | undefined {
 
 /** Reads the lines that are not empty, some at a time. */
 async function* batchesOf(input: Readable, firstLine: number): AsyncGenerator<Line[]> {
-  let number = 0
   let lines: Line[] = []
-  for await (const text of createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY })) {
-    number += 1
-    if (number < firstLine || text.trim() === '') continue
-    lines.push({ number, text })
-    if (lines.length < atOnce) continue
+  let bytes = 0
+  for await (const line of linesOf(input, longestLine)) {
+    if (line.number < firstLine || line.text?.trim() === '') continue
+    lines.push(line)
+    bytes += line.text?.length ?? 0
+    if (lines.length < atOnce && bytes < bytesAtOnce) continue
     yield lines
     lines = []
+    bytes = 0
   }
   if (lines.length > 0) yield lines
 }

@@ -8,10 +8,18 @@ export type Notes<Note extends object> = {
   take(ctx: Context, path: string): Note | undefined
 }
 
-const keptSeconds = 60 // from the redirect until the page is requested
-
-/** Keeps notes in the browser, in a signed cookie that is sent only to the pages below their path. */
-export function createNotes<Note extends object>({ isSecure }: { isSecure: boolean }): Notes<Note> {
+/**
+ * Keeps notes in the browser, in a signed cookie that is sent only to the pages below their path.
+ *
+ * @param options.keptSeconds - How long they wait for that page. By default it is requested at once.
+ */
+export function createNotes<Note extends object>({
+  isSecure,
+  keptSeconds = 60,
+}: {
+  isSecure: boolean
+  keptSeconds?: number
+}): Notes<Note> {
   const name = isSecure ? '__Secure-postern_note' : 'postern_note'
   const optionsOf = (path: string) =>
     ({ path, signed: true, httpOnly: true, sameSite: 'lax', secure: isSecure, overwrite: true }) as const

@@ -114,7 +114,7 @@ describe('the next step', () => {
   const second = (...ways: Method[]) => ({ step: 'second-factor', ways })
   const enrol = (canWait: boolean) => ({ step: 'enrol', ways: ['passkey', 'totp'], canWait })
 
-  test('is to sign in where there is no first factor, or only an old one', () => {
+  test('is to sign in without a first factor, or with an old one', () => {
     for (const proofs of [[], [proof('totp')], [proof('remembered-device')], [proof('passkey')]]) {
       expect(next(proofs)).toEqual({ step: 'sign-in' })
     }
@@ -178,7 +178,7 @@ describe('the next step', () => {
     })
   })
 
-  test('is none where an app only prefers a level that the account cannot reach', () => {
+  test('ends the sign-in where an app only prefers a level that the account cannot reach', () => {
     expect(next([pwd], { prefers: [multiFactor] })).toEqual(done)
     expect(next([pwd], { prefers: ['phr', multiFactor], factors: withPasskey })).toEqual(second('passkey'))
   })

@@ -160,6 +160,40 @@ describe('postern account import', () => {
     expect((await post(wide.map((person) => ({ ...person, name: 'x'.repeat(1_500) })))).status).toBe(413)
   })
 
+  test('rejects a hostile line alone, whatever is in it, and shows nothing that a terminal obeys', async () => {
+    const email = 'hostile@example.com'
+    const deep = (levels: number) => `${'['.repeat(levels)}1${']'.repeat(levels)}`
+    const hostile: [line: string, reason: string][] = [
+      [JSON.stringify({ email, name: 'a\0b' }), 'name: must be well-formed'],
+      [JSON.stringify({ email, name: 'a\ud800' }), 'name: must be well-formed'],
+      [JSON.stringify({ email, claims: { nickname: 'a\0b' } }), 'claims: must be well-formed'],
+      [JSON.stringify({ email, claims: { address: { 'a\udfff': 1 } } }), 'claims: must be well-formed'],
+      [`{"email":"${email}","claims":{"x":${deep(20_000)}}}`, 'claims: must be well-formed'],
+      [JSON.stringify({ email, claims: { x: 'x'.repeat(70_000) } }), 'claims: must have at most 65536 characters'],
+      [JSON.stringify({ email, claims: { groups: ['x'.repeat(9_000)] } }), 'claims: must have groups by their names'],
+      [
+        JSON.stringify({ email, password_hash: `pbkdf2_sha256$1000$a\0b$${'A'.repeat(43)}=` }),
+        'password_hash: must not have control characters',
+      ],
+      [JSON.stringify({ email, '\u001b[2J\u202e': 1 }), 'has members that are unknown: \\u001b[2J\\u202e'],
+      [JSON.stringify({ email, ['x'.repeat(5_000)]: 1 }), 'has members that are unknown: xxx'],
+      [JSON.stringify({ email, name: 'x'.repeat(3_000_000) }), 'has more than 1048576 bytes'],
+    ]
+    const twice = { email: 'twice@example.com', id: 'twice', password_hash: bcrypt }
+    const good = [{ email: 'line@example.com', name: 'A\u2028B' }, twice, twice].map((line) => JSON.stringify(line))
+    const file = await fileOf([...hostile.map(([line]) => line), ...good])
+    const { stdout, stderr } = await importFile(file)
+    expect(JSON.parse(stdout)).toEqual({ lines: 14, created: 2, existing: 1, rejected: hostile.length })
+    const reports = stderr.trim().split('\n')
+    for (const [index, [, reason]] of hostile.entries())
+      expect(reports[index]).toContain(`line ${index + 1}: ${reason}`)
+    expect(reports.every((report) => report.length < 400)).toBe(true)
+    for (const character of ['\u001b', '\u202e']) expect(stderr).not.toContain(character)
+    expect(await operate(postern, 'account show', { account: 'line@example.com' })).toMatchObject({
+      claims: { name: 'A\u2028B' },
+    })
+  })
+
   test('refuses a file that it cannot read, and options that mean nothing', async () => {
     expect(await importFile(join(folder, 'missing'))).toMatchObject({
       code: 2,

@@ -82,7 +82,8 @@ describe('fifty simultaneous uses at two processes', () => {
       await visitor.submit(await visitor.get('/account/email'), '/account/email', { email: fresh })
       const { pathname } = new URL((await newest(fresh)).link)
       const before = await changes('account.email_changed')
-      const answers = await race(fleet, (server) => call(server, pathname, { form: {}, headers: origin() }))
+      const headers = { ...origin(), cookie: cookieHeaderOf(visitor) }
+      const answers = await race(fleet, (server) => call(server, pathname, { form: {}, headers }))
       expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([303]))
       expect(await changes('account.email_changed')).toBe(before + 1)
     }

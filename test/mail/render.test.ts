@@ -19,6 +19,7 @@ const names = Object.keys(english.mail.letters) as TextName[]
 
 describe.each(names)('the mail %s', (text) => {
   const values = {
+    account: 'Ada <i>Lovelace</i> (a•••@example.com)',
     newEmail: 'new@example.com',
     device: 'Firefox <b>on</b> Linux',
     at: new Date('2026-11-27T12:00:00Z'),

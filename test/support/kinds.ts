@@ -50,3 +50,16 @@ export const drills = [
   'test/http/{administration-in-a-storm,connections,keys}.test.ts',
   'test/keys/lost-encryption-keys.test.ts',
 ]
+
+/** Files of `postern` that take longer than their size suggests. They start first, so that no processor waits for them. */
+export const slow = [
+  'test/browser/accessibility.test.ts',
+  'test/quickstarts/quickstarts.test.ts',
+  'test/examples/registration.test.ts',
+  'test/http/interactions/enumeration.test.ts',
+  'test/http/enumeration.test.ts',
+  'test/browser/recovery.test.ts',
+  'test/cli/output.test.ts',
+  'test/cli/questions.test.ts',
+  'test/browser/parts.test.ts',
+]

@@ -109,7 +109,7 @@ export const examples: Views = {
     error: undefined,
     retryAfterSeconds: undefined,
   },
-  link: { action: '/link/token-2', hidden: {}, purpose: 'email-change', email: account.email },
+  link: { action: '/link/token-2', hidden: {}, purpose: 'email-change', email: account.email, account },
   'link-end': { reason: 'expired' },
   'link-done': { outcome: 'password-set', email: account.email, next: { href: '/account', kind: 'account' } },
   consent: {
@@ -144,7 +144,12 @@ export const examples: Views = {
     account: undefined,
     cannotReturn: false,
   },
-  'signed-out': { isSignedIn: false, cannotReturn: false, back: undefined },
+  'signed-out': {
+    isSignedIn: false,
+    cannotReturn: false,
+    back: undefined,
+    others: [{ id: 'bob', name: 'Bob', email: 'bob@example.com', isSignedIn: true }],
+  },
   submitting: {
     action: '/oauth/logout/confirm',
     fields: [{ name: 'xsrf', value: 'token-1' }],

@@ -17,7 +17,7 @@ export function operations(): Operation[] {
       http: { method: 'POST', path: '/accounts/invitations', status: 201 },
       input: z.strictObject({
         email: emailAddress.describe('Email address, which is also the sign-in name. The invitation goes there.'),
-        name: z.string().max(200).optional().describe('Full name.'),
+        name: profile.fullName.optional().describe('Full name.'),
         groups: z.array(groupName).max(1_000).optional().describe('The groups of the person.'),
         claims: profile.claims
           .optional()

@@ -17,6 +17,7 @@ const longest = 512 // characters, more than any of them has
  */
 export function read(text: string): PasswordHash | Unusable {
   if (text.length > longest) return { problem: `must have at most ${longest} characters` }
+  if (/[\p{Cc}\p{Cs}]/u.test(text)) return { problem: 'must not have control characters' }
   for (const reader of readers) {
     const found = reader(text)
     if (found) return found

@@ -14,13 +14,23 @@ import type { Render } from '../../views/render.ts'
 import { byPerson } from '../by-person.ts'
 import type { Csrf } from '../csrf.ts'
 import type { SignUp } from '../interactions/sign-up-begin.ts'
-import type { Notes } from '../notes.ts'
+import { createNotes, type Notes } from '../notes.ts'
 import { type AccountHandler, accountForm } from './handler.ts'
 
 export const emailForm = accountForm.extend({ email: z.string().max(1_024).default('') })
 
 /** The result of a form, which the page shows next. */
 export type EmailNote = { done: AccountEmailPage['done'] } | { error: AccountEmailError; typed: string }
+
+/** The link that a person opened before they signed in. */
+export type ConfirmNote = { token: string }
+
+/** The path that leads a person who has signed in back to the link of their new address. */
+export const confirmPath = '/account/email/confirm'
+
+/** Creates the notes that keep such a link while its owner signs in. */
+export const createConfirmNotes = ({ isSecure }: { isSecure: boolean }): Notes<ConfirmNote> =>
+  createNotes({ isSecure, keptSeconds: 3_600 })
 
 const path = '/account/email'
 

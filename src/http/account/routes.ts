@@ -1,8 +1,10 @@
 import Router from '@koa/router'
 import type { Context } from 'koa'
-import type { z } from 'zod'
+import { z } from 'zod'
+import { SignInEnded } from '../../accounts/acting.ts'
 import { accountPath, accountSignInPath } from '../../oidc/clients/account-pages.ts'
 import type { AccountNotice } from '../../views/pages/account.ts'
+import { dependOn } from '../by-person.ts'
 import { form, readForm } from '../forms.ts'
 import { createNotes } from '../notes.ts'
 import { accessForm, accessRemove } from './access-remove.ts'
@@ -12,7 +14,7 @@ import { activityShow } from './activity-show.ts'
 import { createAccountApps } from './apps.ts'
 import { dataExport } from './data-export.ts'
 import type { AccountDependencies } from './dependencies.ts'
-import { emailChange, emailForm } from './email-change.ts'
+import { confirmPath, createConfirmNotes, emailChange, emailForm } from './email-change.ts'
 import { createFrames } from './frame.ts'
 import { type AccountHandler, accountForm } from './handler.ts'
 import { passwordChange, passwordForm } from './password-change.ts'
@@ -28,6 +30,7 @@ export function accountRoutes(dependencies: AccountDependencies): Router {
   const apps = createAccountApps(dependencies)
   const shared = { ...dependencies, notices, frameOf, apps }
   const profile = profileEdit({ ...shared, refusedProfiles: createNotes({ isSecure }) })
+  const confirmNotes = createConfirmNotes({ isSecure })
   const session = sessionEnd(shared)
   const access = accessRemove(shared)
   const deletion = accountDelete({
@@ -74,13 +77,27 @@ export function accountRoutes(dependencies: AccountDependencies): Router {
     ctx.redirect(ctx.query['error'] === undefined ? pathWithinAccount(ctx.query['state']) : '/')
   })
   router.get('/deleted', deletion.done)
+  router.get('/email/confirm', (ctx) => {
+    const opened = confirmNotes.take(ctx, confirmPath)
+    ctx.status = 303
+    ctx.redirect(opened ? `/link/${encodeURIComponent(opened.token)}` : `${accountPath}/email`)
+  })
   router.get('/switch', (ctx) => {
     ctx.status = 303
     ctx.redirect(accountSignInPath(dependencies.issuer, { returnTo: accountPath, prompt: 'select_account' }))
   })
+  // Nobody is signed in where this form is, so it has no token of a session. It only chooses among a person's own sessions.
+  router.post('/choose', form, async (ctx) => {
+    dependencies.csrf.assertOwnSite(ctx)
+    await dependencies.browserAccounts.open(ctx, readForm(ctx, chosenForm).account)
+    ctx.status = 303
+    ctx.redirect(accountPath)
+  })
   for (const addTo of routes) addTo(router, dependencies)
   return router
 }
+
+const chosenForm = z.object({ account: z.string().max(200) })
 
 type Route = (router: Router, dependencies: AccountDependencies) => void
 
@@ -99,7 +116,15 @@ function route<Form extends typeof accountForm>(
     const { issuer, csrf } = dependencies
     async function withPerson(ctx: Context, answer: (person: SignedIn) => Promise<void>): Promise<void> {
       const person = await findSignedIn(ctx, dependencies)
-      if (person && (!mustBeRecent || isRecent(person))) return answer(person)
+      if (person && (!mustBeRecent || isRecent(person))) {
+        const { account, sessionUid } = person
+        dependOn(ctx, { accountId: account.id, epoch: account.epoch, sessionUid })
+        try {
+          return await answer(person)
+        } catch (error) {
+          if (!(error instanceof SignInEnded)) throw error
+        }
+      }
       const returnTo = page === '/' ? accountPath : `${accountPath}${page}`
       leadToSignIn(ctx, { issuer, returnTo, mustBeRecent })
     }

@@ -6,6 +6,7 @@ import type { MailLimits } from '../../authentication/mail-limits.ts'
 import type { SecondFactorRules } from '../../authentication/second-factor-policy.ts'
 import type { Db } from '../../database/schema.ts'
 import type { FindFactors } from '../../oidc/authentication/step-up.ts'
+import type { PairwiseSubject } from '../../oidc/pairwise.ts'
 import type { ResourceServers } from '../../oidc/permissions/resource-servers.ts'
 import type { FindStoppedSignIn } from '../../oidc/request/stopped-sign-ins.ts'
 import type { Storage } from '../../oidc/request/storage.ts'
@@ -13,6 +14,7 @@ import type { Secret } from '../../secret.ts'
 import type { SignInOffers } from '../../views/pages/sign-in.ts'
 import type { Render } from '../../views/render.ts'
 import type { Csrf } from '../csrf.ts'
+import type { BrowserAccounts } from './browser-accounts.ts'
 import type { BrowserSignIn } from './browser-sign-in.ts'
 import type { SignUp } from './sign-up-begin.ts'
 import type { StayMode } from './stays.ts'
@@ -23,6 +25,8 @@ export type InteractionDependencies = {
   provider: Provider
   render: Render
   csrf: Csrf
+  browserAccounts: BrowserAccounts
+  subjectOf: PairwiseSubject
   signIn: BrowserSignIn
   signUp: SignUp
   acceptAnother: AcceptAnother

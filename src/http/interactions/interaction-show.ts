@@ -56,6 +56,8 @@ export function interactionShow({
         error: 'unmet_authentication_requirements',
         error_description: 'the requested authentication could not be obtained',
       })
+    } else if (await account.followHint(ctx, interaction)) {
+      // It has answered.
     } else if (await account.isChoice(ctx, interaction)) {
       await account.show(ctx, interaction)
     } else {

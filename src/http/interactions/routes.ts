@@ -6,7 +6,6 @@ import { accountContinue, continueForm } from './account-continue.ts'
 import { accountKeep } from './account-keep.ts'
 import { accountSignIn, signInForm } from './account-sign-in.ts'
 import { accountSwitch } from './account-switch.ts'
-import { createBrowserAccounts } from './browser-accounts.ts'
 import { codeForm, codeSignIn, linkForm } from './code-sign-in.ts'
 import { consentDecide, consentForm } from './consent-decide.ts'
 import type { InteractionDependencies } from './dependencies.ts'
@@ -26,15 +25,13 @@ import { termsAccept, termsForm } from './terms-accept.ts'
 /** Serves the pages between an authorization request and its answer: signing in, choosing an account, consenting. */
 export function interactionRoutes(dependencies: InteractionDependencies): Router {
   const isSecure = dependencies.issuer.startsWith('https:')
-  const browserAccounts = createBrowserAccounts({ ...dependencies, isSecure })
   const steps = createSteps({ ...dependencies, isSecure })
   const stays = createStays({ mode: dependencies.stayMode, isSecure })
   const shared = {
     ...dependencies,
     stays,
-    browserAccounts,
     steps,
-    interactions: createInteractions({ ...dependencies, stays, browserAccounts, steps }),
+    interactions: createInteractions({ ...dependencies, stays, steps }),
     consentRequests: createConsentRequests(dependencies),
     refusedForms: createRefusedForms({ isSecure }),
     typedAddresses: createKept<string>('address', {

@@ -8,7 +8,13 @@ import { type LinkHandler, type LinkNotes, leadBack, linkPath } from './link.ts'
 export function addressUndo({ render, act, notes }: LinkDependencies & { notes: LinkNotes }): LinkHandler {
   return {
     async show(ctx, { token, confirmation: { email } }) {
-      ctx.body = render(readerOf(ctx), 'link', { action: linkPath(token), hidden: {}, purpose: 'email-undo', email })
+      ctx.body = render(readerOf(ctx), 'link', {
+        action: linkPath(token),
+        hidden: {},
+        purpose: 'email-undo',
+        email,
+        account: undefined,
+      })
     },
 
     async submit(ctx, { token }) {

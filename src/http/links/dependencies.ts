@@ -1,3 +1,4 @@
+import type Provider from 'oidc-provider'
 import type { Acting } from '../../accounts/acting.ts'
 import type { AcceptPassword } from '../../accounts/new-passwords.ts'
 import type { Envelope } from '../../crypto/envelope.ts'
@@ -7,6 +8,7 @@ import type { Csrf } from '../csrf.ts'
 
 export type LinkDependencies = {
   db: Db
+  provider: Provider
   envelope: Envelope
   render: Render
   csrf: Csrf

@@ -23,7 +23,7 @@ const statusOf: Record<LinkEndPage['reason'], number> = {
 
 /**
  * Serves the links of mails. A page of one changes nothing, because mail programs open every link to look for malware: the
- * button on it does. A link is not a sign-in: it works in any browser, and signs none in but the one that asked for it.
+ * button on it does. A link is not a sign-in: it signs in no browser but the one that asked for it.
  */
 export function linkRoutes(dependencies: LinkDependencies): Router {
   const { db, envelope, render, csrf, issuer } = dependencies

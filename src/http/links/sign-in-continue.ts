@@ -30,6 +30,7 @@ export function signInContinue(
         hidden: { uid, csrf: csrf.tokenFor(uid), token },
         purpose,
         email: confirmation.email,
+        account: undefined,
       })
     },
 

@@ -1,3 +1,4 @@
+import { describe } from '../../accounts/described.ts'
 import * as accounts from '../../stores/people/accounts.ts'
 import type { Composer } from './context.ts'
 
@@ -18,7 +19,9 @@ export const emailChange: Composer<'email-change'> = async ({ tx, issuer, confir
     browserHash,
     lifetimeSeconds: addressSeconds,
   })
-  return { text: 'email-change', link, lifetimeSeconds: addressSeconds }
+  const described = describe(account)
+  const values = { account: described.name ? `${described.name} (${described.email})` : described.email }
+  return { text: 'email-change', values, link, lifetimeSeconds: addressSeconds }
 }
 
 export const emailChanged: Composer<'email-changed'> = async ({ tx, confirm }, { to, accountId, newEmail }) => {

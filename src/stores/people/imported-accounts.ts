@@ -52,7 +52,14 @@ async function outcomesOf(
   rows: readonly { id: string; email_canonical: string }[],
   idOf: ReadonlyMap<string, string>,
 ): Promise<Imported[]> {
-  const others = rows.filter(({ id, email_canonical }) => idOf.get(email_canonical) !== id)
+  const created = new Set<string>()
+  // A list can have a person twice, also with the same ID: the first entry counts.
+  const isFirst = rows.map(({ id, email_canonical }) => {
+    if (idOf.get(email_canonical) !== id || created.has(id)) return false
+    created.add(id)
+    return true
+  })
+  const others = rows.filter((_, index) => !isFirst[index])
   if (others.length === 0) return rows.map(() => 'created')
   const found = await tx
     .selectFrom('accounts')
@@ -64,8 +71,8 @@ async function outcomesOf(
     )
     .execute()
   const existing = new Set(found.map((row) => row.email_canonical))
-  return rows.map(({ id, email_canonical }) => {
-    if (idOf.get(email_canonical) === id) return 'created'
+  return rows.map(({ email_canonical }, index) => {
+    if (isFirst[index]) return 'created'
     return existing.has(email_canonical) ? 'existing' : 'id-taken'
   })
 }

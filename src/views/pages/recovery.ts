@@ -1,4 +1,5 @@
 import type { PasswordFlaw } from '../../accounts/password-rules.ts'
+import type { Account } from '../account.ts'
 import type { Texts } from '../texts/index.ts'
 
 /** The reason why an address was rejected. */
@@ -37,6 +38,8 @@ export type LinkPage = {
   hidden: Readonly<Record<string, string>>
   purpose: keyof Texts['link']['purposes']
   email: string
+  /** The account that the link is about, where somebody else may open it. */
+  account: Account | undefined
 }
 
 /** A link that leads no further. */

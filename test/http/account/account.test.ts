@@ -17,6 +17,7 @@ describe('The pages about a person’s own account', () => {
     const signIn = await visitor.get('/account')
     expect(new URL(signIn.url).pathname).toMatch(/^\/interaction\//)
     expect(signIn.body).toContain('Sign in to your account')
+    expect(signIn.body).not.toMatch(/app on this device/i)
     const page = await visitor.signIn(signIn, 'ada@example.com')
     expect(new URL(page.url).pathname).toBe('/account')
     expect(page.status).toBe(200)

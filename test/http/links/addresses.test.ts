@@ -23,7 +23,7 @@ afterAll(() => postern?.stop())
 const stranger = () => createVisitor(postern.issuer)
 const emailPage = () => visitor.get('/account/email')
 const change = async (email = fresh) => visitor.submit(await emailPage(), '/account/email', { email })
-const open = async (link: string, fields = {}, browser = stranger()) => send(browser, await browser.get(link), fields)
+const open = async (link: string, fields = {}, browser = visitor) => send(browser, await browser.get(link), fields)
 const linkTo = async (email: string) => (await mailTo(postern, email)).link
 const account = async () =>
   (await postern.database.query('select email, email_verified from accounts where id = $1', [accountId]))[0]
@@ -36,7 +36,7 @@ async function changed(): Promise<string> {
 }
 
 describe('a change of address', () => {
-  test('counts once the owner of the new one opens the link in any browser and presses the button', async () => {
+  test('counts once the owner of the new one opens the link where they are signed in and presses the button', async () => {
     const asked = await change()
     expect(asked.body).toContain('We have sent a link')
     expect(asked.body).toContain(fresh)
@@ -53,17 +53,58 @@ describe('a change of address', () => {
     expect((await stranger().get(link)).body).toContain('This link was used already')
   })
 
+  test('names its account, and leads a browser that is not signed in there to the sign-in and back', async () => {
+    await change()
+    const mail = await mailTo(postern, fresh)
+    expect(mail.text).toContain('Ada Lovelace (a•••@example.com)')
+    expect(`${mail.text} ${mail.html}`).not.toContain(old)
+    const browser = stranger()
+    const page = await browser.get(mail.link)
+    expect([page.body.includes('Ada Lovelace'), page.body.includes('a•••@example.com')]).toEqual([true, true])
+    expect(page.body).not.toContain(old)
+    const signIn = await send(browser, page)
+    expect(new URL(signIn.url).pathname).toMatch(/^\/interaction/)
+    expect(await account()).toEqual({ email: old, email_verified: true })
+    const back = await browser.signIn(signIn, old)
+    expect(back.url).toBe(mail.link)
+    expect((await send(browser, back)).body).toContain('Your address is confirmed')
+    expect(await account()).toEqual({ email: fresh, email_verified: true })
+  })
+
+  test('is not confirmed by the owner of the address for an account that is not theirs', async () => {
+    await postern.createAccount('victim@example.com')
+    await change()
+    const link = await linkTo(fresh)
+    const victim = stranger()
+    await victim.signIn(await victim.get('/account'), 'victim@example.com')
+    const choice = await send(victim, await victim.get(link))
+    expect(choice.url).toContain('/interaction/')
+    const back = await victim.submit(choice, '/continue', { decision: 'continue' })
+    expect([back.url, back.body.includes('Sign in to confirm')]).toEqual([link, true])
+    expect(await account()).toEqual({ email: old, email_verified: true })
+  })
+
+  test('puts nothing of a name into a mail to a stranger but a plain name', async () => {
+    for (const name of ['Win at evil.example', 'https://evil.example', 'a@evil.example', 'x'.repeat(80)]) {
+      await postern.database.query('delete from throttles')
+      await administer(postern, 'update', { account: accountId, claims: { name } })
+      await change()
+      const mail = await mailTo(postern, fresh)
+      expect([mail.text.includes('a•••@example.com'), mail.text.includes(name)]).toEqual([true, false])
+    }
+  })
+
   test('lets the previous address undo it, which signs out and mails a link to a new password', async () => {
     const undo = await changed()
     expect((await mailTo(postern, old)).text).toContain(fresh)
-    const done = await open(undo)
+    const done = await open(undo, {}, stranger())
     expect(done.body).toContain('You have your address back')
     expect(await account()).toEqual({ email: old, email_verified: true })
     expect(new URL((await visitor.get('/account')).url).pathname).toMatch(/^\/interaction/)
     expect((await mailTo(postern, old)).kind).toBe('password-reset')
     // A thief who knows it would change the address again before the owner reads that mail.
     expect(await canSignIn(postern, old)).toBe(false)
-    await open(await linkTo(old), { password: 'nanoseconds of wire' })
+    await open(await linkTo(old), { password: 'nanoseconds of wire' }, stranger())
     expect(await canSignIn(postern, old, 'nanoseconds of wire')).toBe(true)
     expect((await stranger().get(undo)).body).toContain('This link was used already')
   })
@@ -138,10 +179,9 @@ describe('a change of address', () => {
   ] as const)('that %s does not count', async (_how, end) => {
     await change()
     const link = await linkTo(fresh)
-    const browser = stranger()
-    const form = await browser.get(link)
+    const form = await visitor.get(link)
     await end()
-    const page = await send(browser, form)
+    const page = await send(visitor, form)
     expect(page.status).toBe(410)
     expect(await account()).not.toEqual({ email: fresh, email_verified: true })
   })
@@ -149,7 +189,8 @@ describe('a change of address', () => {
   test('happens once although the link is opened several times at once', async () => {
     await change()
     const link = await linkTo(fresh)
-    const browsers = Array.from({ length: 5 }, stranger)
+    const { cookies } = visitor
+    const browsers = Array.from({ length: 5 }, () => createVisitor(postern.issuer, { cookies: new Map(cookies) }))
     const forms = await Promise.all(browsers.map((browser) => browser.get(link)))
     const pages = await Promise.all(browsers.map((browser, n) => send(browser, forms[n] as Page)))
     expect(pages.map(({ status }) => status).sort()).toEqual([200, 410, 410, 410, 410])
