@@ -51,6 +51,14 @@ export function isRequired(
   return mode === 'optional' && person.hasTotp
 }
 
+/** Returns the proofs that are not too old for a request. */
+export function current(
+  proofs: readonly Proof[],
+  { since, nowSeconds }: { since: number; nowSeconds: number },
+): Proof[] {
+  return proofs.filter(({ at, until }) => (until === undefined ? at >= since : until > nowSeconds))
+}
+
 /** Decides what is missing for a sign-in to be finished. */
 export function decide({
   proofs: all,
@@ -67,7 +75,7 @@ export function decide({
   groups: readonly string[]
   nowSeconds: number
 }): Decision {
-  const proofs = all.filter(({ at, until }) => (until === undefined ? at >= since : until > nowSeconds))
+  const proofs = current(all, { since, nowSeconds })
   const isSecondNeeded = isRequired(rules, { groups, hasTotp: factors.hasTotp })
   const hasOneOf = (counted: readonly Proof[], levels: readonly Level[]) =>
     levels.some((level) => satisfies(counted, level, nowSeconds))
