@@ -86,6 +86,12 @@ export function interactionRoutes(dependencies: InteractionDependencies): Router
   const router = new Router({ prefix: '/interaction/:uid' })
   router.use(async (ctx, next) => {
     ctx.set('Cache-Control', 'no-store')
+    if (ctx.method === 'GET' && ctx.search) {
+      // No page has a query. One with what a person typed would stay in the history, so the address loses it.
+      ctx.status = 303
+      ctx.redirect(ctx.path)
+      return
+    }
     await next()
   })
   for (const addTo of routes) addTo(router, shared.interactions)
