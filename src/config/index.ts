@@ -15,6 +15,7 @@ import { logSettings } from './settings/log.ts'
 import { mailMistakes, mailSettings } from './settings/mail.ts'
 import { protocolSettings } from './settings/protocol.ts'
 import { registrationSettings } from './settings/registration.ts'
+import { secondFactorSettings } from './settings/second-factors.ts'
 import { serverMistakes, serverSettings } from './settings/server.ts'
 import { closest } from './suggestions.ts'
 
@@ -29,6 +30,7 @@ export const settingGroups = {
   Lifetimes: lifetimeSettings,
   Protocol: protocolSettings,
   Accounts: accountSettings,
+  'Second factors': secondFactorSettings,
   'Account pages': accountPageSettings,
   Registration: registrationSettings,
   Mail: mailSettings,
@@ -48,6 +50,7 @@ export const environment = z
     ...lifetimeSettings,
     ...protocolSettings,
     ...accountSettings,
+    ...secondFactorSettings,
     ...accountPageSettings,
     ...registrationSettings,
     ...mailSettings,

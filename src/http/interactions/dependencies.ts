@@ -1,8 +1,11 @@
 import type Provider from 'oidc-provider'
 import type { Acting } from '../../accounts/acting.ts'
 import type { AcceptAnother, AcceptPassword } from '../../accounts/new-passwords.ts'
+import type { Level } from '../../authentication/levels.ts'
 import type { MailLimits } from '../../authentication/mail-limits.ts'
+import type { SecondFactorRules } from '../../authentication/second-factor-policy.ts'
 import type { Db } from '../../database/schema.ts'
+import type { FindFactors } from '../../oidc/authentication/step-up.ts'
 import type { PairwiseSubject } from '../../oidc/pairwise.ts'
 import type { ResourceServers } from '../../oidc/permissions/resource-servers.ts'
 import type { FindStoppedSignIn } from '../../oidc/request/stopped-sign-ins.ts'
@@ -39,5 +42,9 @@ export type InteractionDependencies = {
   /** The ways on from the sign-in page for a person without their password. */
   offers: SignInOffers
   stayMode: StayMode
+  /** What sign-ins are called, and the operator's rules about second factors. */
+  levels: readonly Level[]
+  rules: SecondFactorRules
+  findFactors: FindFactors
   issuer: string
 }
