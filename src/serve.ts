@@ -19,6 +19,7 @@ import { createBrowserSignIn } from './http/interactions/browser-sign-in.ts'
 import { createEarlyRefusals } from './http/refused-early.ts'
 import { createRefusedRequests } from './http/refused-requests.ts'
 import { listen } from './http/server.ts'
+import { createUpstreams } from './http/upstream/upstreams.ts'
 import { startDeletingAccounts } from './jobs/account-deletion.ts'
 import { startRemovingClients } from './jobs/client-removal.ts'
 import { startRotatingKeys } from './jobs/key-rotation.ts'
@@ -160,6 +161,13 @@ function handlersOf({
     limits: createSignUpLimits({ db: database.db, throttleKey, perNetwork: config.SIGN_UPS_PER_NETWORK_PER_HOUR }),
     proofs: createProofOfWork({ db: database.db, key: throttleKey }),
   }
+  const upstreams = createUpstreams({
+    db: database.db,
+    envelope: storage.envelope,
+    issuer: config.ISSUER,
+    client: postern.upstreamClient,
+    log,
+  })
   return () => {
     const { provider, keyring } = postern
     noteUses(provider, uses)
@@ -208,6 +216,8 @@ function handlersOf({
       findFactors: (accountId) => factors.find(database.db, accountId),
       resourceServers: postern.resourceServers,
       findStoppedSignIn: postern.findStoppedSignIn,
+      upstreams,
+      upstreamClient: postern.upstreamClient,
       grantLifetimeSeconds: lifetimes(config).grant,
       interactionLifetimeSeconds: config.INTERACTION_TTL_SECONDS,
       hasMailbox: hasMailbox(config),

@@ -3,6 +3,7 @@ import * as addressChanges from '../stores/people/address-changes.ts'
 import * as confirmations from '../stores/people/confirmations.ts'
 import * as passkeys from '../stores/people/passkeys.ts'
 import type { AccountTx } from './acting.ts'
+import * as identities from './identities.ts'
 import { removeAll } from './passkeys.ts'
 import * as password from './password.ts'
 
@@ -66,6 +67,7 @@ async function takeOver(
   if (keptSessionUid === undefined) await accounts.signOutEverywhere(tx, id)
   else await accounts.signOutElsewhere(tx, id, keptSessionUid)
   await removeAll(context, account)
+  await identities.removeAll(context, account)
   await addressChanges.end(tx, id)
   await confirmations.revoke(tx, id, [...passwordPurposes, 'sign-in', 'email-change'])
   if (hadPassword) {
@@ -73,6 +75,22 @@ async function takeOver(
     mail({ kind: 'password-removed', to: email, accountId: id, at: new Date().toISOString() })
   }
   return (await accounts.findById(tx, id)) ?? 'gone'
+}
+
+/**
+ * Notes that somebody proved the address of an account by other means than a mail, which takes the account out of the hands
+ * of anybody who had it before. `'gone'` if it was deleted or disabled.
+ *
+ * @param keptSessionUid - The session of that browser, which is the person's own.
+ */
+export async function proveAddress(
+  context: AccountTx,
+  accountId: string,
+  keptSessionUid: string | undefined,
+): Promise<accounts.Account | 'gone'> {
+  const verified = await verifyAddress(context, accountId)
+  if (!verified || verified.account.isDisabled) return 'gone'
+  return verified.isFirstProof ? takeOver(context, verified.account, keptSessionUid) : verified.account
 }
 
 /** Marks the address of an account as proven, and returns the account and whether this was the first proof. */

@@ -1,6 +1,7 @@
 import Router from '@koa/router'
 import type Provider from 'oidc-provider'
 import type { Logger } from 'pino'
+import type { UpstreamClient } from '../authentication/federation/upstream-client.ts'
 import type { CurrentBrand } from '../brand/index.ts'
 import { randomId } from '../crypto/digests.ts'
 import type { Db } from '../database/schema.ts'
@@ -50,6 +51,7 @@ import { logRequests } from './middleware/requests.ts'
 import { safeRequests } from './middleware/safe-requests.ts'
 import { securityHeaders } from './middleware/security-headers.ts'
 import type { RefusedRequests } from './refused-requests.ts'
+import { upstreamRoutes } from './upstream/routes.ts'
 
 export type AppDependencies = Omit<InteractionDependencies & AccountDependencies, 'browserAccounts'> &
   LinkDependencies &
@@ -74,6 +76,7 @@ export type AppDependencies = Omit<InteractionDependencies & AccountDependencies
     hasMailbox: boolean
     isStopping: () => boolean
     jwks: PublishedKeys
+    upstreamClient: UpstreamClient
   }
 
 /**
@@ -161,6 +164,9 @@ export function createApp(dependencies: AppDependencies): ReturnType<Provider['c
   // The interactions, and after them the engine, which continues an interaction only in the browser that began it.
   provider.use(refuseStrays(dependencies))
   provider.use(interactionRoutes({ ...dependencies, browserAccounts }).routes())
+
+  // The answers of upstream providers, which lead back to an interaction or to the account pages.
+  provider.use(upstreamRoutes(dependencies).routes())
 
   // The links of mails. They find out which browser it is, as the interactions do.
   provider.use(linkRoutes(dependencies).routes())

@@ -62,6 +62,10 @@ export const examples: Views = {
     retryAfterSeconds: undefined,
     reason: undefined,
     offers: { recovery: true, code: true, signUp: true },
+    providers: [
+      { id: 'google', name: 'Google', preset: 'google' },
+      { id: 'work', name: 'Analytical Engines', preset: 'openid' },
+    ],
     computer: { isAsked: true, isOther: false },
   },
   'sign-up': {

@@ -1,6 +1,15 @@
 import { z } from 'zod'
 
-export const presetNames = ['openid', 'google', 'microsoft', 'apple', 'github', 'gitlab', 'keycloak', 'postern'] as const
+export const presetNames = [
+  'openid',
+  'google',
+  'microsoft',
+  'apple',
+  'github',
+  'gitlab',
+  'keycloak',
+  'postern',
+] as const
 export type PresetName = (typeof presetNames)[number]
 
 const short = z.string().min(1).max(200)
@@ -55,7 +64,9 @@ export const upstreamSettings = z.strictObject({
     .boolean()
     .default(false)
     .describe('Whether disabling this provider signs out everybody who is linked to it.'),
-  mapping: mapping.default({}).describe('Claims of an account, and the claims of the provider that they are taken from.'),
+  mapping: mapping
+    .default({})
+    .describe('Claims of an account, and the claims of the provider that they are taken from.'),
 })
 export type UpstreamSettings = z.output<typeof upstreamSettings>
 
@@ -115,7 +126,9 @@ export type Upstream = {
 }
 
 /** Returns a stored provider with its settings checked. */
-export function upstreamOf(stored: Omit<Upstream, 'preset' | 'settings'> & { preset: string; settings: unknown }): Upstream {
+export function upstreamOf(
+  stored: Omit<Upstream, 'preset' | 'settings'> & { preset: string; settings: unknown },
+): Upstream {
   const { id, secret, authorityDomains, isDisabled, updatedAt } = stored
   return {
     id,

@@ -18,7 +18,7 @@ export type UpstreamClient = {
   /** Verifies the answer that a browser came back with, and redeems its code. Throws unless everything fits. */
   verify(upstream: Upstream, callback: URL, sent: Sent): Promise<Verified>
   /** Returns the configuration of a provider, as it publishes it. */
-  discover(upstream: Upstream): Promise<oidc.Configuration>
+  discover(upstream: Upstream, options?: { isFresh?: boolean }): Promise<oidc.Configuration>
 }
 
 // No algorithm without a signature, and none whose key is the client secret, which other servers may have.
@@ -26,6 +26,9 @@ const algorithms = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256
 const keptMs = 600_000
 const remembered = 100
 const timeoutSeconds = 10
+
+/** Returns where a provider sends browsers back to. Each has a path of its own, so that none can answer for another. */
+export const callbackOf = (issuer: string, id: string): string => `${issuer}/upstream/${id}/callback`
 
 /** Speaks with upstream providers. `fetch` decides which addresses it may reach. */
 export function createUpstreamClient({ fetch }: { fetch: typeof globalThis.fetch }): UpstreamClient {
@@ -53,10 +56,13 @@ export function createUpstreamClient({ fetch }: { fetch: typeof globalThis.fetch
     })
   }
 
-  async function discover(upstream: Upstream): Promise<oidc.Configuration> {
+  async function discover(
+    upstream: Upstream,
+    { isFresh = false }: { isFresh?: boolean } = {},
+  ): Promise<oidc.Configuration> {
     const key = `${upstream.id} ${upstream.updatedAt.getTime()}`
     const known = found.get(key)
-    if (known && known.until > performance.now()) return known.configuration
+    if (!isFresh && known && known.until > performance.now()) return known.configuration
     const configuration = read(upstream)
     found.set(key, { until: performance.now() + keptMs, configuration })
     configuration.catch(() => found.delete(key)) // the next request tries again
@@ -86,7 +92,8 @@ export function createUpstreamClient({ fetch }: { fetch: typeof globalThis.fetch
       const url = isPushed
         ? await oidc.buildAuthorizationUrlWithPAR(configuration, parameters)
         : oidc.buildAuthorizationUrl(configuration, parameters)
-      if (url.protocol !== 'https:' && !issuerOf(upstream).startsWith('http:')) throw new Error(`${url.protocol} is not https:`)
+      if (url.protocol !== 'https:' && !issuerOf(upstream).startsWith('http:'))
+        throw new Error(`${url.protocol} is not https:`)
       return { url, sent }
     },
 
@@ -123,6 +130,7 @@ function assertAlgorithm(idToken: string): void {
 
 /** Requires an ID token for Postern and nobody else (OpenID Connect Core §3.1.3.7). */
 function assertAudience({ aud, azp }: { aud: string | string[]; azp?: unknown }, clientId: string): void {
-  if ([aud].flat().some((audience) => audience !== clientId)) throw new Error('The ID token is for another client, too.')
+  if ([aud].flat().some((audience) => audience !== clientId))
+    throw new Error('The ID token is for another client, too.')
   if (azp !== undefined && azp !== clientId) throw new Error('The ID token was issued to another client.')
 }

@@ -18,14 +18,32 @@ const longestSubject = 255 // OpenID Connect Core §2
 const longestEmail = 320
 
 // The claims that are about the token, not the person.
-const aboutToken = ['iss', 'aud', 'azp', 'exp', 'iat', 'nbf', 'nonce', 'at_hash', 'c_hash', 's_hash', 'jti', 'sid', 'aio', 'rh', 'uti', 'ver']
+const aboutToken = [
+  'iss',
+  'aud',
+  'azp',
+  'exp',
+  'iat',
+  'nbf',
+  'nonce',
+  'at_hash',
+  'c_hash',
+  's_hash',
+  'jti',
+  'sid',
+  'aio',
+  'rh',
+  'uti',
+  'ver',
+]
 const mostCharacters = 16_384 // as JSON
 
 /** Returns the person of verified claims. Throws if the provider may not say that. */
 export function verifiedOf(upstream: Upstream, claims: Record<string, unknown>): Verified {
   const { sub, email, amr, auth_time } = claims
   if (typeof sub !== 'string' || sub === '' || sub.length > longestSubject) throw new Error('The subject is invalid.')
-  const issuer = upstream.preset === 'microsoft' ? tenantIssuer(upstream, claims) : String(claims['iss'] ?? issuerOf(upstream))
+  const issuer =
+    upstream.preset === 'microsoft' ? tenantIssuer(upstream, claims) : String(claims['iss'] ?? issuerOf(upstream))
   const shown = Object.fromEntries(Object.entries(claims).filter(([name]) => !aboutToken.includes(name)))
   const address = typeof email === 'string' && email.length <= longestEmail ? email : undefined
   const isOfMicrosoft = upstream.preset === 'microsoft'

@@ -15,6 +15,7 @@ import type { Kept } from './kept.ts'
 import { longestEmail, type RefusedForms } from './refused-forms.ts'
 import { shownClientOf } from './shown-client.ts'
 import type { Stays } from './stays.ts'
+import type { UpstreamSignIn } from './upstream-sign-in.ts'
 
 export const signInForm = ownForm.extend({ email: z.string().default(''), password: z.string().default('') })
 
@@ -34,6 +35,11 @@ const statusOf = {
   'wrong-credentials': 401,
   'too-many-attempts': 429,
   busy: 503,
+  'upstream-failed': 502,
+  'upstream-cancelled': 200,
+  'upstream-no-address': 403,
+  'upstream-link-first': 403,
+  'upstream-closed': 403,
 } satisfies Record<SignInError, number>
 
 /** Creates the sign-in page, and the handler of its form. */
@@ -47,6 +53,7 @@ export function accountSignIn({
   typedAddresses,
   offers,
   stays,
+  upstream,
 }: {
   db: Db
   provider: Provider
@@ -57,6 +64,7 @@ export function accountSignIn({
   typedAddresses: Kept<string>
   offers: SignInOffers
   stays: Stays
+  upstream: UpstreamSignIn
 }): AccountSignIn {
   return {
     async show(ctx, interaction, { error, email, retryAfterSeconds } = {}) {
@@ -77,11 +85,13 @@ export function accountSignIn({
         retryAfterSeconds,
         reason,
         offers,
+        providers: await upstream.offered(),
         computer: { isAsked: stays.asks, isOther: stays.asks && !interactions.isLasting(ctx, interaction) },
       })
     },
 
     async submit(ctx, interaction, { email, password }) {
+      if (email.trim() && !password && (await upstream.followDomain(ctx, interaction, email))) return
       if (!email.trim() || !password || email.length > longestEmail) {
         refusedForms.leadBack(ctx, interaction.uid, { page: 'sign-in', error: 'incomplete', email })
         return

@@ -37,6 +37,19 @@ export async function listByAccount(db: Db, accountId: string): Promise<Identity
   return rows.map(toIdentity)
 }
 
+/** Lists the identities of an account whose providers are not disabled. */
+export async function listUsable(db: Db, accountId: string): Promise<Identity[]> {
+  const rows = await db
+    .selectFrom('identities')
+    .select(columns)
+    .where('account_id', '=', accountId)
+    .where('provider_id', 'in', (of) =>
+      of.selectFrom('upstream_providers').select('id').where('disabled_at', 'is', null),
+    )
+    .execute()
+  return rows.map(toIdentity)
+}
+
 /** Links an identity to an account. Of several concurrent calls one succeeds; `'taken'` if it is linked already. */
 export async function link(
   tx: Tx,
@@ -85,10 +98,10 @@ export async function unlink(tx: Tx, name: IdentityName, accountId: string): Pro
   return row !== undefined
 }
 
-/** Removes all identities of an account, and returns the providers of those that it had. */
-export async function unlinkAll(tx: Tx, accountId: string): Promise<string[]> {
-  const rows = await tx.deleteFrom('identities').where('account_id', '=', accountId).returning('provider_id').execute()
-  return rows.map(({ provider_id }) => provider_id)
+/** Removes all identities of an account, and returns those that it had. */
+export async function unlinkAll(tx: Tx, accountId: string): Promise<Identity[]> {
+  const rows = await tx.deleteFrom('identities').where('account_id', '=', accountId).returning(columns).execute()
+  return rows.map(toIdentity)
 }
 
 /** Lists the accounts that are linked to a provider. */

@@ -53,14 +53,14 @@ export async function create(
 
 const columns = ['state_hash', 'interaction', 'account_id', 'account_epoch', 'session_uid', 'sealed'] as const
 
-/** Returns the name that the browser's hash depends on: the interaction or the session that a request was made in. */
-export async function findPlace(db: Db, state: string): Promise<string | undefined> {
+/** Returns the interaction or the session that a request was made in, and the hash of its browser there. */
+export async function findPlace(db: Db, state: string): Promise<{ place: string; browserHash: Buffer } | undefined> {
   const row = await db
     .selectFrom('upstream_requests')
-    .select(['interaction', 'session_uid'])
+    .select(['interaction', 'session_uid', 'browser_hash'])
     .where('state_hash', '=', sha256(state))
     .executeTakeFirst()
-  return row?.interaction ?? row?.session_uid ?? undefined
+  return row && { place: row.interaction ?? String(row.session_uid), browserHash: row.browser_hash }
 }
 
 /**

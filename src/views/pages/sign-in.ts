@@ -19,6 +19,8 @@ export type SignInPage = {
   retryAfterSeconds: number | undefined
   reason: SignInReason | undefined
   offers: SignInOffers
+  /** The other providers that people may sign in with. */
+  providers: readonly { id: string; name: string; preset: string }[]
   /** Whether the page asks whose computer it is, and whether the person ticked that it is somebody else's. */
   computer: { isAsked: boolean; isOther: boolean }
 }
