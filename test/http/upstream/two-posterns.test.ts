@@ -1,11 +1,11 @@
 import { decodeJwt } from 'jose'
+import * as oidc from 'openid-client'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { ClientMetadata } from '../../../src/stores/clients/clients.ts'
 import { startPostern, type TestPostern } from '../../support/postern.ts'
 import { beginLogin, completeLogin, discover } from '../../support/relying-party.ts'
 import { administerUpstream, connectPosterns, continueWith } from '../../support/upstream.ts'
 import { createVisitor, type Page, type Visitor } from '../../support/visitor.ts'
-import * as oidc from 'openid-client'
 
 let [postern, home]: TestPostern[] = []
 let app: ClientMetadata
@@ -53,6 +53,10 @@ describe('a sign-in with an account at another Postern', () => {
     }
     expect(new Set(subjects).size).toBe(1)
     const [account] = await postern!.database.query('select email, email_verified, profile from accounts')
-    expect(account).toMatchObject({ email: 'ada@home.example', email_verified: true, profile: { name: 'Ada Lovelace' } })
+    expect(account).toMatchObject({
+      email: 'ada@home.example',
+      email_verified: true,
+      profile: { name: 'Ada Lovelace' },
+    })
   })
 })
