@@ -13,6 +13,7 @@ import { lifetimeSettings } from './settings/lifetimes.ts'
 import { limitSettings } from './settings/limits.ts'
 import { logSettings } from './settings/log.ts'
 import { mailMistakes, mailSettings } from './settings/mail.ts'
+import { passkeyMistakes, passkeySettings } from './settings/passkeys.ts'
 import { protocolSettings } from './settings/protocol.ts'
 import { registrationSettings } from './settings/registration.ts'
 import { serverMistakes, serverSettings } from './settings/server.ts'
@@ -29,6 +30,7 @@ export const settingGroups = {
   Lifetimes: lifetimeSettings,
   Protocol: protocolSettings,
   Accounts: accountSettings,
+  Passkeys: passkeySettings,
   'Account pages': accountPageSettings,
   Registration: registrationSettings,
   Mail: mailSettings,
@@ -48,6 +50,7 @@ export const environment = z
     ...lifetimeSettings,
     ...protocolSettings,
     ...accountSettings,
+    ...passkeySettings,
     ...accountPageSettings,
     ...registrationSettings,
     ...mailSettings,
@@ -60,6 +63,7 @@ export const environment = z
         ...serverMistakes(env),
         ...brandMistakes(env),
         ...accountMistakes(env),
+        ...passkeyMistakes(env),
         ...databaseMistakes(env),
         ...keyMistakes(env),
         ...keyServiceMistakes(env),

@@ -2,6 +2,7 @@ import type Provider from 'oidc-provider'
 import type { Acting } from '../../accounts/acting.ts'
 import type { AcceptAnother, AcceptPassword } from '../../accounts/new-passwords.ts'
 import type { MailLimits } from '../../authentication/mail-limits.ts'
+import type { RelyingParty } from '../../authentication/passkeys/relying-party.ts'
 import type { Db } from '../../database/schema.ts'
 import type { PairwiseSubject } from '../../oidc/pairwise.ts'
 import type { ResourceServers } from '../../oidc/permissions/resource-servers.ts'
@@ -38,6 +39,8 @@ export type InteractionDependencies = {
   confirmationKey: Secret<Buffer>
   /** The ways on from the sign-in page for a person without their password. */
   offers: SignInOffers
+  /** This server as authenticators know it; `undefined` if nobody signs in with passkeys. */
+  relyingParty: RelyingParty | undefined
   stayMode: StayMode
   issuer: string
 }
