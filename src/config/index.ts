@@ -9,6 +9,7 @@ import { brandMistakes, brandSettings } from './settings/brand.ts'
 import { databaseMistakes, databaseSettings } from './settings/database.ts'
 import { keyServiceMistakes, keyServiceSettings } from './settings/key-service.ts'
 import { keyMistakes, keySettings } from './settings/keys.ts'
+import { ldapMistakes, ldapSettings } from './settings/ldap.ts'
 import { lifetimeSettings } from './settings/lifetimes.ts'
 import { limitSettings } from './settings/limits.ts'
 import { logSettings } from './settings/log.ts'
@@ -30,6 +31,7 @@ export const settingGroups = {
   Protocol: protocolSettings,
   Accounts: accountSettings,
   'Account pages': accountPageSettings,
+  'LDAP and Active Directory': ldapSettings,
   Registration: registrationSettings,
   Mail: mailSettings,
   Limits: limitSettings,
@@ -49,6 +51,7 @@ export const environment = z
     ...protocolSettings,
     ...accountSettings,
     ...accountPageSettings,
+    ...ldapSettings,
     ...registrationSettings,
     ...mailSettings,
     ...limitSettings,
@@ -63,6 +66,7 @@ export const environment = z
         ...databaseMistakes(env),
         ...keyMistakes(env),
         ...keyServiceMistakes(env),
+        ...ldapMistakes(env),
         ...mailMistakes(env),
       ]
       for (const { name, message } of mistakes) context.addIssue({ code: 'custom', path: [name], message })
