@@ -1,5 +1,6 @@
 import type Provider from 'oidc-provider'
 import type { Acting } from '../../accounts/acting.ts'
+import type { DirectoryAccounts } from '../../accounts/directory-sign-in.ts'
 import type { AcceptPassword } from '../../accounts/new-passwords.ts'
 import type { MailLimits } from '../../authentication/mail-limits.ts'
 import type { EditableClaim } from '../../config/settings/account-pages.ts'
@@ -19,6 +20,7 @@ export type AccountDependencies = {
   act: Acting
   signIn: BrowserSignIn
   signUp: Pick<SignUp, 'rules'>
+  directory: DirectoryAccounts | undefined
   mailLimits: MailLimits
   acceptPassword: AcceptPassword
   passwordMinLength: number

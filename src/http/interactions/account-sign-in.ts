@@ -26,6 +26,7 @@ export type AccountSignIn = {
   submit: Handler<z.output<typeof signInForm>>
 }
 
+const unavailableSeconds = 60 // somebody has to repair the directory
 const busySeconds = 2 // the queue of passwords to verify is a second long
 
 const statusOf = {
@@ -34,6 +35,7 @@ const statusOf = {
   'wrong-credentials': 401,
   'too-many-attempts': 429,
   busy: 503,
+  unavailable: 503,
 } satisfies Record<SignInError, number>
 
 /** Creates the sign-in page, and the handler of its form. */
@@ -69,7 +71,7 @@ export function accountSignIn({
       const filledIn = email ?? typedAddresses.read(ctx, interaction.uid) ?? (await suggestedEmail(interaction))
 
       if (error) {
-        const wait = error === 'busy' ? busySeconds : retryAfterSeconds
+        const wait = error === 'busy' ? busySeconds : error === 'unavailable' ? unavailableSeconds : retryAfterSeconds
         ctx.status = statusOf[error]
         if (wait) ctx.set('Retry-After', String(wait))
       }

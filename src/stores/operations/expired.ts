@@ -28,6 +28,7 @@ export const tables = Object.keys(keptSeconds) as Table[]
 export const keptTables = [
   'accounts',
   'password_credentials',
+  'directory_accounts',
   'clients',
   'client_logos',
   'registration_policies',
