@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { z } from 'zod'
 import { secret } from '../../secret.ts'
 import { domains } from '../domains.ts'
-import { secondsOrNone } from '../durations.ts'
+import { seconds, secondsOrNone } from '../durations.ts'
 import { isLoopbackHost } from '../issuer.ts'
 import { list } from '../lists.ts'
 import { protectedClaims } from '../protected-claims.ts'
@@ -129,11 +129,7 @@ export const ldapSettings = {
     .describe(
       'Values that mean that an entry is disabled, comma separated: `nsAccountLock=TRUE`, or bits, `userAccountControl&2`. Default: `pwdAccountLockedTime=000001010000Z`, and `userAccountControl&2` for Active Directory.',
     ),
-  LDAP_TIMEOUT_SECONDS: z.coerce
-    .number()
-    .int()
-    .min(1)
-    .max(60)
+  LDAP_TIMEOUT_SECONDS: seconds
     .default(5)
     .describe('How long a server may take to check one sign-in, from the connection to the last answer.'),
   LDAP_CONNECTIONS: z.coerce
