@@ -9,6 +9,7 @@ import { version } from './assemble/version.ts'
 import { createMailLimits } from './authentication/mail-limits.ts'
 import { createProofOfWork } from './authentication/proof-of-work.ts'
 import { createSignIn } from './authentication/sign-in.ts'
+import { signInRulesOf } from './authentication/sign-in-rules.ts'
 import { createSignUpLimits } from './authentication/sign-up-limits.ts'
 import type { Config } from './config/index.ts'
 import { lockIssuer } from './database/issuer-lock.ts'
@@ -35,6 +36,7 @@ import { createGrantUses, noteGrantUses } from './oidc/consent/last-used.ts'
 import { lifetimes } from './oidc/lifetimes.ts'
 import { pairwiseSubjects } from './oidc/pairwise.ts'
 import { warnOfMisnamedScopes } from './oidc/permissions/misnamed-scopes.ts'
+import * as factors from './stores/people/factors.ts'
 
 export type RunningServer = { port: number; postern: Postern; stop(): Promise<void> }
 
@@ -171,6 +173,7 @@ function handlersOf({
     issuer: config.ISSUER,
     signIn: createSignIn({ db: database.db, passwords: postern.passwords, throttleKey, directory }),
   })
+  const signInRules = signInRulesOf(config)
   const signUp = {
     rules: {
       mode: config.SIGN_UP,
@@ -228,6 +231,8 @@ function handlersOf({
         code: config.SIGN_IN_BY_CODE,
         signUp: config.SIGN_UP === 'open',
       },
+      ...signInRules,
+      findFactors: (accountId) => factors.find(database.db, accountId),
       resourceServers: postern.resourceServers,
       findStoppedSignIn: postern.findStoppedSignIn,
       grantLifetimeSeconds: lifetimes(config).grant,

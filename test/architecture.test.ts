@@ -42,9 +42,10 @@ const wholeSources = ['src', 'migrations']
  * The rooms of oidc/. A file imports from its own room or an earlier one. A name without a folder is a file at the top.
  */
 const roomsOfOidc = [
-  ['acr', 'admin-resource', 'endpoints', 'engine', 'fapi', 'lifetimes', 'pairwise', 'scopes', 'too-many-requests'], // tables
+  ['admin-resource', 'endpoints', 'engine', 'fapi', 'lifetimes', 'pairwise', 'scopes', 'too-many-requests'], // tables
   ['request'],
   ['reasons'],
+  ['authentication'],
   ['parameters'],
   ['permissions'],
   ['registration'],

@@ -58,13 +58,20 @@ const fieldNames = { email: 'email', emailVerified: 'email_verified', profile: '
   string
 >
 
-/** Changes the given fields of an account: its address, whether the address is verified, and its claims. */
+/**
+ * Changes the given fields of an account: its address, whether the address is verified, and its claims. The proof of an
+ * address does not count for another one.
+ */
 export async function change(
   { tx, record }: AuditedTx,
   id: string,
   fields: accounts.AccountChange,
 ): Promise<accounts.Account | 'email-taken' | 'no-account'> {
-  if ((await accounts.update(tx, id, fields)) === 'email-taken') return 'email-taken'
+  const { email: present = '' } = (await accounts.lock(tx, id)) ?? {}
+  const isOther =
+    fields.email !== undefined && accounts.canonicalEmail(fields.email) !== accounts.canonicalEmail(present)
+  const { emailVerified = isOther ? false : undefined } = fields
+  if ((await accounts.update(tx, id, { ...fields, emailVerified })) === 'email-taken') return 'email-taken'
   const changed = Object.entries(fieldNames).flatMap(([field, name]) =>
     fields[field as keyof typeof fieldNames] === undefined ? [] : [name],
   )

@@ -1,7 +1,9 @@
 import * as accounts from '../stores/people/accounts.ts'
 import * as addressChanges from '../stores/people/address-changes.ts'
 import * as confirmations from '../stores/people/confirmations.ts'
+import * as passkeys from '../stores/people/passkeys.ts'
 import type { AccountTx } from './acting.ts'
+import { removeAll } from './passkeys.ts'
 import * as password from './password.ts'
 
 /** The purposes of links that let somebody choose a password without knowing the old one. */
@@ -50,17 +52,20 @@ export async function signInByMail(
 }
 
 /**
- * Removes the password of an account whose address is proven for the first time, and ends every sign-in that rests on it:
- * somebody who had no right to the address may have set it, and waited for its owner to use the account.
+ * Removes the password and the passkeys of an account whose address is proven for the first time, and ends every sign-in that
+ * rests on them: somebody who had no right to the address may have set them, and waited for its owner to use the account.
  */
 async function takeOver(
-  { tx, record, mail }: AccountTx,
-  { id, email }: accounts.Account,
+  context: AccountTx,
+  account: accounts.Account,
   keptSessionUid: string | undefined,
 ): Promise<accounts.Account | 'gone'> {
+  const { tx, record, mail } = context
+  const { id, email } = account
   const hadPassword = await accounts.removePassword(tx, id)
   if (keptSessionUid === undefined) await accounts.signOutEverywhere(tx, id)
   else await accounts.signOutElsewhere(tx, id, keptSessionUid)
+  await removeAll(context, account)
   await addressChanges.end(tx, id)
   await confirmations.revoke(tx, id, [...passwordPurposes, 'sign-in', 'email-change'])
   if (hadPassword) {
@@ -78,6 +83,7 @@ async function verifyAddress(
   const account = await accounts.lock(tx, accountId)
   if (!account || account.emailVerified) return account && { account, isFirstProof: false }
   await accounts.update(tx, accountId, { emailVerified: true })
+  await passkeys.removeAll(tx, accountId) // somebody else may have added them
   record({ type: 'account.email_verified', accountId })
   return { account: { ...account, emailVerified: true }, isFirstProof: true }
 }

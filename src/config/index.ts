@@ -16,6 +16,7 @@ import { logSettings } from './settings/log.ts'
 import { mailMistakes, mailSettings } from './settings/mail.ts'
 import { protocolSettings } from './settings/protocol.ts'
 import { registrationSettings } from './settings/registration.ts'
+import { secondFactorSettings } from './settings/second-factors.ts'
 import { serverMistakes, serverSettings } from './settings/server.ts'
 import { closest } from './suggestions.ts'
 
@@ -30,6 +31,7 @@ export const settingGroups = {
   Lifetimes: lifetimeSettings,
   Protocol: protocolSettings,
   Accounts: accountSettings,
+  'Second factors': secondFactorSettings,
   'Account pages': accountPageSettings,
   'LDAP and Active Directory': ldapSettings,
   Registration: registrationSettings,
@@ -50,6 +52,7 @@ export const environment = z
     ...lifetimeSettings,
     ...protocolSettings,
     ...accountSettings,
+    ...secondFactorSettings,
     ...accountPageSettings,
     ...ldapSettings,
     ...registrationSettings,

@@ -47,6 +47,32 @@ export type Schema = {
     checked_at: Moment
     gone_at: Moment | null
   }
+  passkeys: {
+    id: string
+    account_id: string
+    credential_id: Buffer
+    public_key: Buffer
+    user_handle: Buffer
+    counter: ColumnType<string, number, number>
+    name: string
+    transports: string[]
+    aaguid: string
+    backup_eligible: boolean
+    backed_up: boolean
+    created_at: Moment
+    last_used_at: Moment | null
+  }
+  challenges: {
+    id_hash: Buffer
+    purpose: string
+    browser_hash: Buffer
+    origin: string
+    account_id: string | null
+    account_epoch: number | null
+    user_handle: Buffer | null
+    expires_at: Moment
+    redeemed_at: Moment | null
+  }
   address_changes: { account_id: string; email: string; requested_at: Moment; expires_at: Moment }
   clients: {
     id: string

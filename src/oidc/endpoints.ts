@@ -128,6 +128,7 @@ const table: Readonly<Record<string, Row>> = {
   '/account/email/verify':               { ...page, methods: 'POST', pageOf: '/account/email' },
   '/account/email/confirm':              { ...page, methods: 'GET' },
   '/link/:token':                        formPage,
+  '/account/choose':                     { ...page, methods: 'POST', pageOf: '/account' },
   '/account/switch':                     { ...page, methods: 'GET' },
   '/account/callback':                   { ...page, methods: 'GET' },
   '/':                                   file,

@@ -69,6 +69,16 @@ describe('a change of an account', () => {
     expect(events).toMatchObject([{ details: { changed: ['email', 'claims'] } }])
   })
 
+  test('does not take the proof of an address for another one, unless an administrator says that it is proven', async () => {
+    const { id, email } = await person()
+    const change = (fields: Parameters<typeof profile.change>[2]) => recorded((on) => profile.change(on, id, fields))
+    await change({ emailVerified: true })
+    const verified = async (fields: Parameters<typeof profile.change>[2]) => (await change(fields)).outcome
+    expect(await verified({ email: email.toUpperCase() })).toMatchObject({ emailVerified: true })
+    expect(await verified({ email: `other-${email}` })).toMatchObject({ emailVerified: false })
+    expect(await verified({ email, emailVerified: true })).toMatchObject({ emailVerified: true })
+  })
+
   test('records nothing if it was rejected', async () => {
     const { email } = await person()
     const attempts: [(on: AuditedTx) => Promise<unknown>, unknown][] = [

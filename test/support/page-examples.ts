@@ -145,7 +145,12 @@ export const examples: Views = {
     account: undefined,
     cannotReturn: false,
   },
-  'signed-out': { isSignedIn: false, cannotReturn: false, back: undefined },
+  'signed-out': {
+    isSignedIn: false,
+    cannotReturn: false,
+    back: undefined,
+    others: [{ id: 'bob', name: 'Bob', email: 'bob@example.com', isSignedIn: true }],
+  },
   submitting: {
     action: '/oauth/logout/confirm',
     fields: [{ name: 'xsrf', value: 'token-1' }],

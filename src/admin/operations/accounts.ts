@@ -86,7 +86,10 @@ export function operations(): Operation[] {
       input: z.strictObject({
         account,
         email: email.optional(),
-        email_verified: z.boolean().optional().describe('Whether the address is known to belong to the person.'),
+        email_verified: z
+          .boolean()
+          .optional()
+          .describe('Whether the address is known to belong to the person. A new address is not, unless you say so.'),
         claims: claims.optional().describe('Further claims as JSON, which replace all that the account has.'),
       }),
       output: shownAccount,

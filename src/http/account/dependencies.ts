@@ -9,6 +9,7 @@ import type { ResourceServers } from '../../oidc/permissions/resource-servers.ts
 import type { Storage } from '../../oidc/request/storage.ts'
 import type { Render } from '../../views/render.ts'
 import type { Csrf } from '../csrf.ts'
+import type { BrowserAccounts } from '../interactions/browser-accounts.ts'
 import type { BrowserSignIn } from '../interactions/browser-sign-in.ts'
 import type { SignUp } from '../interactions/sign-up-begin.ts'
 
@@ -17,6 +18,7 @@ export type AccountDependencies = {
   provider: Provider
   render: Render
   csrf: Csrf
+  browserAccounts: BrowserAccounts
   act: Acting
   signIn: BrowserSignIn
   signUp: Pick<SignUp, 'rules'>

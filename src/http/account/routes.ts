@@ -1,8 +1,10 @@
 import Router from '@koa/router'
 import type { Context } from 'koa'
-import type { z } from 'zod'
+import { z } from 'zod'
+import { SignInEnded } from '../../accounts/acting.ts'
 import { accountPath, accountSignInPath } from '../../oidc/clients/account-pages.ts'
 import type { AccountNotice } from '../../views/pages/account.ts'
+import { dependOn } from '../by-person.ts'
 import { form, readForm } from '../forms.ts'
 import { createNotes } from '../notes.ts'
 import { accessForm, accessRemove } from './access-remove.ts'
@@ -84,9 +86,18 @@ export function accountRoutes(dependencies: AccountDependencies): Router {
     ctx.status = 303
     ctx.redirect(accountSignInPath(dependencies.issuer, { returnTo: accountPath, prompt: 'select_account' }))
   })
+  // Nobody is signed in where this form is, so it has no token of a session. It only chooses among a person's own sessions.
+  router.post('/choose', form, async (ctx) => {
+    dependencies.csrf.assertOwnSite(ctx)
+    await dependencies.browserAccounts.open(ctx, readForm(ctx, chosenForm).account)
+    ctx.status = 303
+    ctx.redirect(accountPath)
+  })
   for (const addTo of routes) addTo(router, dependencies)
   return router
 }
+
+const chosenForm = z.object({ account: z.string().max(200) })
 
 type Route = (router: Router, dependencies: AccountDependencies) => void
 
@@ -105,7 +116,15 @@ function route<Form extends typeof accountForm>(
     const { issuer, csrf } = dependencies
     async function withPerson(ctx: Context, answer: (person: SignedIn) => Promise<void>): Promise<void> {
       const person = await findSignedIn(ctx, dependencies)
-      if (person && (!mustBeRecent || isRecent(person))) return answer(person)
+      if (person && (!mustBeRecent || isRecent(person))) {
+        const { account, sessionUid } = person
+        dependOn(ctx, { accountId: account.id, epoch: account.epoch, sessionUid })
+        try {
+          return await answer(person)
+        } catch (error) {
+          if (!(error instanceof SignInEnded)) throw error
+        }
+      }
       const returnTo = page === '/' ? accountPath : `${accountPath}${page}`
       leadToSignIn(ctx, { issuer, returnTo, mustBeRecent })
     }

@@ -2,8 +2,8 @@ import type { Context } from 'koa'
 import type Provider from 'oidc-provider'
 import type { Interaction, InteractionResults } from 'oidc-provider'
 import { z } from 'zod'
+import { proofBy } from '../../authentication/proofs.ts'
 import type { Db } from '../../database/schema.ts'
-import { passwordClass } from '../../oidc/acr.ts'
 import { signInEnded } from '../../oidc/prompts.ts'
 import { readerOf } from '../../oidc/request/reader.ts'
 import * as accounts from '../../stores/people/accounts.ts'
@@ -47,7 +47,6 @@ export function accountSignIn({
   signIn,
   refusedForms,
   typedAddresses,
-  issuer,
   offers,
   stays,
 }: {
@@ -58,12 +57,9 @@ export function accountSignIn({
   signIn: BrowserSignIn
   refusedForms: RefusedForms
   typedAddresses: Kept<string>
-  issuer: string
   offers: SignInOffers
   stays: Stays
 }): AccountSignIn {
-  const acr = passwordClass(issuer)
-
   return {
     async show(ctx, interaction, { error, email, retryAfterSeconds } = {}) {
       const client = await shownClientOf(provider, interaction, readerOf(ctx))
@@ -100,7 +96,7 @@ export function accountSignIn({
         return
       }
       const { accountId, epoch } = outcome
-      await interactions.signIn(ctx, interaction, { accountId, epoch, acr, amr: ['pwd'] })
+      await interactions.signIn(ctx, interaction, { accountId, epoch, proof: proofBy('password') })
     },
   }
 

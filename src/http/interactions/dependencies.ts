@@ -2,8 +2,12 @@ import type Provider from 'oidc-provider'
 import type { Acting } from '../../accounts/acting.ts'
 import type { DirectoryAccounts } from '../../accounts/directory-sign-in.ts'
 import type { AcceptAnother, AcceptPassword } from '../../accounts/new-passwords.ts'
+import type { Level } from '../../authentication/levels.ts'
 import type { MailLimits } from '../../authentication/mail-limits.ts'
+import type { SecondFactorRules } from '../../authentication/second-factor-policy.ts'
 import type { Db } from '../../database/schema.ts'
+import type { FindFactors } from '../../oidc/authentication/step-up.ts'
+import type { PairwiseSubject } from '../../oidc/pairwise.ts'
 import type { ResourceServers } from '../../oidc/permissions/resource-servers.ts'
 import type { FindStoppedSignIn } from '../../oidc/request/stopped-sign-ins.ts'
 import type { Storage } from '../../oidc/request/storage.ts'
@@ -11,6 +15,7 @@ import type { Secret } from '../../secret.ts'
 import type { SignInOffers } from '../../views/pages/sign-in.ts'
 import type { Render } from '../../views/render.ts'
 import type { Csrf } from '../csrf.ts'
+import type { BrowserAccounts } from './browser-accounts.ts'
 import type { BrowserSignIn } from './browser-sign-in.ts'
 import type { SignUp } from './sign-up-begin.ts'
 import type { StayMode } from './stays.ts'
@@ -21,6 +26,8 @@ export type InteractionDependencies = {
   provider: Provider
   render: Render
   csrf: Csrf
+  browserAccounts: BrowserAccounts
+  subjectOf: PairwiseSubject
   signIn: BrowserSignIn
   signUp: SignUp
   acceptAnother: AcceptAnother
@@ -38,5 +45,9 @@ export type InteractionDependencies = {
   /** The directory that people sign in with, if there is one. */
   directory: DirectoryAccounts | undefined
   stayMode: StayMode
+  /** What sign-ins are called, and the operator's rules about second factors. */
+  levels: readonly Level[]
+  rules: SecondFactorRules
+  findFactors: FindFactors
   issuer: string
 }

@@ -37,6 +37,8 @@ export function interactionShow({
 
     if (refused?.page === 'sign-in') {
       await signIn.show(ctx, interaction, refused)
+    } else if (await interactions.goOn(ctx, interaction)) {
+      return
     } else if (prompt.name === 'consent' && session) {
       await consent.show(ctx, interaction, refused?.page === 'consent' ? refused.error : undefined)
     } else if (prompt.name === 'create') {
@@ -54,6 +56,8 @@ export function interactionShow({
         error: 'unmet_authentication_requirements',
         error_description: 'the requested authentication could not be obtained',
       })
+    } else if (await account.followHint(ctx, interaction)) {
+      // It has answered.
     } else if (await account.isChoice(ctx, interaction)) {
       await account.show(ctx, interaction)
     } else {

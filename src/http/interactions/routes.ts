@@ -6,7 +6,6 @@ import { accountContinue, continueForm } from './account-continue.ts'
 import { accountKeep } from './account-keep.ts'
 import { accountSignIn, signInForm } from './account-sign-in.ts'
 import { accountSwitch } from './account-switch.ts'
-import { createBrowserAccounts } from './browser-accounts.ts'
 import { codeForm, codeSignIn, linkForm } from './code-sign-in.ts'
 import { consentDecide, consentForm } from './consent-decide.ts'
 import type { InteractionDependencies } from './dependencies.ts'
@@ -20,18 +19,19 @@ import { requestAbort } from './request-abort.ts'
 import { signUpBegin, signUpForm } from './sign-up-begin.ts'
 import { signUpCode, signUpCodeForm } from './sign-up-code.ts'
 import { createStays } from './stays.ts'
+import { createSteps } from './steps.ts'
 import { termsAccept, termsForm } from './terms-accept.ts'
 
 /** Serves the pages between an authorization request and its answer: signing in, choosing an account, consenting. */
 export function interactionRoutes(dependencies: InteractionDependencies): Router {
   const isSecure = dependencies.issuer.startsWith('https:')
-  const browserAccounts = createBrowserAccounts({ ...dependencies, isSecure })
+  const steps = createSteps({ ...dependencies, isSecure })
   const stays = createStays({ mode: dependencies.stayMode, isSecure })
   const shared = {
     ...dependencies,
     stays,
-    browserAccounts,
-    interactions: createInteractions({ ...dependencies, stays, browserAccounts }),
+    steps,
+    interactions: createInteractions({ ...dependencies, stays, steps }),
     consentRequests: createConsentRequests(dependencies),
     refusedForms: createRefusedForms({ isSecure }),
     typedAddresses: createKept<string>('address', {
@@ -76,7 +76,7 @@ export function interactionRoutes(dependencies: InteractionDependencies): Router
       route('post', '/link',        linkForm,    code.submitLink),
     ] : []),
     route('post', '/continue', continueForm, account.submit),
-    route('post', '/switch',   ownForm,      accountSwitch({ signIn })),
+    route('post', '/switch',   ownForm,      accountSwitch({ ...shared, signIn })),
     route('post', '/abort',    ownForm,      requestAbort(shared)),
     route('post', '/keep',     ownForm,      keep.submit),
     route('post', '/terms',    termsForm,    terms.submit),
@@ -86,6 +86,12 @@ export function interactionRoutes(dependencies: InteractionDependencies): Router
   const router = new Router({ prefix: '/interaction/:uid' })
   router.use(async (ctx, next) => {
     ctx.set('Cache-Control', 'no-store')
+    if (ctx.method === 'GET' && ctx.search) {
+      // No page has a query. One with what a person typed would stay in the history, so the address loses it.
+      ctx.status = 303
+      ctx.redirect(ctx.path)
+      return
+    }
     await next()
   })
   for (const addTo of routes) addTo(router, shared.interactions)

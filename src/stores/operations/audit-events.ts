@@ -18,6 +18,12 @@ export const eventTypes = {
   'account.password_removed':
     'Somebody proved the address of an account for the first time, by a code or link to sign in, which removed its password and ended other sign-ins.',
   'account.terms_accepted': 'Somebody accepted the terms; `terms` is their version.',
+  'account.passkey_added': 'Somebody added a passkey to their account; `passkey` and `name` describe it.',
+  'account.passkey_renamed': 'Somebody gave a passkey of their account another name; `passkey` and `name` describe it.',
+  'account.passkey_removed':
+    'A passkey was removed from an account; `passkey` and `name` describe it, and `signed_out` says whether it ended other sign-ins.',
+  'account.passkey_copied':
+    'A passkey was refused because its counter went back: somebody has a copy of its authenticator.',
   'account.email_verified': 'Somebody proved that the address of their account is theirs.',
   'account.email_change_requested': 'Somebody asked for another address for their account.',
   'account.email_change_cancelled': 'Somebody took back a change of address before it was confirmed.',
@@ -42,9 +48,9 @@ export const eventTypes = {
   'sign_up.requested':
     'Somebody asked for an account. A mail to the address says how to prove it, or that it has an account. Kept for 30 days.',
   'sign_in.succeeded':
-    'Somebody signed in with the right password, or by a code or link in a mail: then `method` is `mail`.',
+    'Somebody signed in with the right password, or in another way, which `method` names: `mail` is a code or link in a mail, and `passkey` a passkey.',
   'sign_in.failed':
-    'Somebody tried a wrong password or an address without an account; `directory` is the answer of the directory, if it gave one. Kept for 30 days.',
+    'Somebody tried a wrong password, an address without an account, or a passkey that was not accepted: then `method` is `passkey`. `directory` is the answer of the directory, if it gave one. Kept for 30 days.',
   'sign_in.tried':
     'A password was checked although its network was throttled, because the browser had signed in before. Kept for 30 days.',
   'session.began': 'A browser was signed in to an account; `user_agent` is how it describes itself.',

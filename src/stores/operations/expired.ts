@@ -11,6 +11,7 @@ const keptSeconds = {
   idempotency_keys: 0,
   refused_requests: 0,
   confirmations: day, // until then, the page of a link says that it expired
+  challenges: 0,
   address_changes: 0,
   outbox: 0, // an expired letter is not sent
   sessions: 300, // for clocks that differ; an expired session is not found
@@ -29,6 +30,7 @@ export const keptTables = [
   'accounts',
   'password_credentials',
   'directory_accounts',
+  'passkeys',
   'clients',
   'client_logos',
   'registration_policies',

@@ -16,6 +16,10 @@ export type LetterData = {
   'password-changed': { accountId: string; at: string }
   /** Tells the owner, who proved the address for the first time, that the password is gone. */
   'password-removed': { accountId: string; at: string }
+  /** Tells the owner that somebody can sign in with another passkey. */
+  'passkey-added': { accountId: string; at: string; name: string }
+  /** Tells the owner that a passkey no longer works. */
+  'passkey-removed': { accountId: string; at: string; name: string }
   /** Signs in the browser that asked. Dropped if no account has the address. */
   'sign-in-code': { browserHash: string; interaction?: string }
   /** Invites the owner of the address to an account that an administrator created. */

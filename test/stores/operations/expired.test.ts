@@ -37,6 +37,7 @@ const keptFor = {
   idempotency_keys: 0,
   refused_requests: 0,
   confirmations: day,
+  challenges: 0,
   address_changes: 0,
   outbox: 0,
   sessions: 300,
@@ -60,6 +61,11 @@ async function add(table: Table, endedAgoSeconds: number): Promise<void> {
     ],
     confirmations: [
       `insert into confirmations (id_hash, purpose, email, created_at, expires_at) values ($1, 'sign-in', '', now(), $2)`,
+      [hash, expiresAt],
+    ],
+    challenges: [
+      `insert into challenges (id_hash, purpose, browser_hash, origin, expires_at)
+       values ($1, 'passkey-sign-in', $1, '', $2)`,
       [hash, expiresAt],
     ],
     address_changes: [

@@ -1,0 +1,53 @@
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import * as accounts from '../../../src/stores/people/accounts.ts'
+import { canSignIn } from '../../support/people.ts'
+import { startPostern, type TestPostern } from '../../support/postern.ts'
+import { createVisitor, type Fields, type Page } from '../../support/visitor.ts'
+
+let postern: TestPostern
+beforeAll(async () => {
+  postern = await startPostern()
+})
+afterAll(() => postern?.stop())
+
+const changes: [page: string, action: string, fields: Fields][] = [
+  ['/account/password', '/account/password', { password: 'my other dog is a cat too' }],
+  ['/account/email', '/account/email', { email: 'mallory@example.com' }],
+  ['/account/profile', '/account/profile', { name: 'Mallory' }],
+  ['/account/delete', '/account/delete', {}],
+  ['/account/data', '/account/data/export', {}],
+]
+
+test('changes nothing with a form that is under way when all sign-ins of the account end', async () => {
+  const { db } = postern.server.postern.database
+  for (const [index, [path, action, fields]] of changes.entries()) {
+    const email = `person-${index}@example.com`
+    const { id } = await postern.createAccount(email)
+    const visitor = createVisitor(postern.issuer)
+    await visitor.signIn(await visitor.get('/account'), email)
+    const page = await visitor.get(path)
+    const events = () => postern.database.query('select type from audit_events where account_id = $1', [id])
+    const before = await events()
+
+    const sending = await db.transaction().execute(async (tx) => {
+      await accounts.lock(tx, id)
+      const sent = visitor.submit(page, action, fields)
+      await expect.poll(waiting).toBe(1)
+      await accounts.signOutEverywhere(tx, id)
+      return { sent }
+    })
+
+    const answer: Page = await sending.sent
+    expect(new URL(answer.url).pathname, action).toMatch(/^\/interaction\//)
+    expect(await events(), action).toEqual(before)
+    expect(await canSignIn(postern, email), action).toBe(true)
+  }
+  expect(await postern.database.query('select 1 from outbox')).toEqual([])
+
+  async function waiting(): Promise<number> {
+    const rows = await postern.database.query(
+      "select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'",
+    )
+    return rows.length
+  }
+})
