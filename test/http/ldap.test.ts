@@ -45,7 +45,7 @@ async function eventsOf(accountId: string | undefined, { database } = postern): 
   return rows.map((row) => String(row['type']))
 }
 
-/** Why the directory refused the last sign-in. */
+/** Returns the reason why the directory refused the last sign-in. */
 async function lastRefusal({ database } = postern): Promise<unknown> {
   const [row] = await database.query(
     `select details from audit_events where type = 'sign_in.failed' order by id desc limit 1`,

@@ -27,7 +27,7 @@ function open(settings: Record<string, string> = {}): { directory: Directory; fa
 const check = (directory: Directory, address: string, password = passwordOf('ada')): Promise<Answer> =>
   directory.check({ address, password, mayCheck: async () => true })
 
-/** Summarizes an answer: the entry and what was found about the password, or why there is no person. */
+/** Summarizes an answer: the entry and the outcome of the password, or the reason why nobody was found. */
 const summary = (answer: Answer) =>
   typeof answer === 'string' ? answer : `${answer.person.dn.split(',')[0]} ${answer.password}`
 
@@ -150,7 +150,7 @@ describe.skipIf(!hasSlapd)('a directory', () => {
     }
   })
 
-  test('never sees an empty password, which it would answer with success', async () => {
+  test('never sees an empty password, which would be a success for it', async () => {
     const client = new Client({ url: `ldap://127.0.0.1:${slapd.port}` })
     await client.bind(`uid=ada,${people}`, '') // it does
     await client.unbind()
@@ -345,7 +345,7 @@ describe.skipIf(!hasSlapd)('a server of a directory', () => {
       const { directory, failures } = open({ LDAP_URL: `${LDAP_URL},ldaps://localhost:${slapd.tlsPort}` })
       expect(summary(await check(directory, 'ada@example.com'))).toBe('uid=ada right')
       expect(failures).toHaveLength(1)
-      // It is asked last from then on.
+      // It comes last from then on.
       expect(summary(await check(directory, 'ada@example.com', 'wrong'))).toBe('uid=ada wrong')
       expect(failures).toHaveLength(1)
       await breaking.stop()
