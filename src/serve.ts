@@ -1,5 +1,6 @@
 import type { RequestListener } from 'node:http'
 import { type Acting, createActing } from './accounts/acting.ts'
+import { createDirectoryAccounts, type DirectoryAccounts } from './accounts/directory-sign-in.ts'
 import { createAcceptAnother, createAcceptPassword } from './accounts/new-passwords.ts'
 import { rulesFor } from './accounts/password.ts'
 import { operations } from './admin/operations/index.ts'
@@ -9,6 +10,7 @@ import { createMailLimits } from './authentication/mail-limits.ts'
 import { relyingPartyFor } from './authentication/passkeys/relying-party.ts'
 import { createProofOfWork } from './authentication/proof-of-work.ts'
 import { createSignIn } from './authentication/sign-in.ts'
+import { signInRulesOf } from './authentication/sign-in-rules.ts'
 import { createSignUpLimits } from './authentication/sign-up-limits.ts'
 import type { Config } from './config/index.ts'
 import { lockIssuer } from './database/issuer-lock.ts'
@@ -21,6 +23,7 @@ import { createRefusedRequests } from './http/refused-requests.ts'
 import { listen } from './http/server.ts'
 import { startDeletingAccounts } from './jobs/account-deletion.ts'
 import { startRemovingClients } from './jobs/client-removal.ts'
+import { startRecheckingDirectory } from './jobs/directory-recheck.ts'
 import { startRotatingKeys } from './jobs/key-rotation.ts'
 import { startDeliveringMail } from './jobs/mail-delivery.ts'
 import { startSweeping } from './jobs/sweep.ts'
@@ -34,6 +37,7 @@ import { createGrantUses, noteGrantUses } from './oidc/consent/last-used.ts'
 import { lifetimes } from './oidc/lifetimes.ts'
 import { pairwiseSubjects } from './oidc/pairwise.ts'
 import { warnOfMisnamedScopes } from './oidc/permissions/misnamed-scopes.ts'
+import * as factors from './stores/people/factors.ts'
 
 export type RunningServer = { port: number; postern: Postern; stop(): Promise<void> }
 
@@ -55,8 +59,27 @@ export async function serve(config: Config, options: PosternOptions): Promise<Ru
   const uses = createClientUses({ db, clients: postern.clients, log })
   const grantUses = createGrantUses({ db, log })
   const act = createActing({ db, envelope: postern.storage.envelope })
+  const directory =
+    postern.directory &&
+    createDirectoryAccounts({
+      db,
+      act,
+      directory: postern.directory,
+      authority: { domains: config.LDAP_DOMAINS },
+      passwordUrl: config.LDAP_PASSWORD_URL,
+    })
   const refusedRequests = createRefusedRequests({ db, log })
-  const createHandler = handlersOf({ config, options, postern, status, act, uses, grantUses, refusedRequests })
+  const createHandler = handlersOf({
+    config,
+    options,
+    postern,
+    status,
+    act,
+    directory,
+    uses,
+    grantUses,
+    refusedRequests,
+  })
   let handler = createHandler()
   const server = await step(`Port ${config.PORT} of ${config.HOST}`, () =>
     listen({
@@ -94,6 +117,9 @@ export async function serve(config: Config, options: PosternOptions): Promise<Ru
     startRemovingClients({ database, log }),
     startDeletingAccounts({ database, act, log }),
     startRotatingKeys({ keys: postern.keys, log }),
+    ...(directory && config.LDAP_RECHECK_SECONDS > 0
+      ? [startRecheckingDirectory({ database, directory, log, everySeconds: config.LDAP_RECHECK_SECONDS })]
+      : []),
     startDeliveringMail({ database, envelope: storage.envelope, config, compose: postern.compose, log }),
   ]
   started.defer(async () => {
@@ -122,6 +148,7 @@ function handlersOf({
   postern,
   status,
   act,
+  directory,
   uses,
   grantUses,
   refusedRequests,
@@ -131,6 +158,7 @@ function handlersOf({
   postern: Postern
   status: Status
   act: Acting
+  directory: DirectoryAccounts | undefined
   uses: ReturnType<typeof createClientUses>
   grantUses: ReturnType<typeof createGrantUses>
   refusedRequests: ReturnType<typeof createRefusedRequests>
@@ -144,8 +172,9 @@ function handlersOf({
   const allowances = createAllowances(config) // new keys do not reset the counts
   const signIn = createBrowserSignIn({
     issuer: config.ISSUER,
-    signIn: createSignIn({ db: database.db, passwords: postern.passwords, throttleKey }),
+    signIn: createSignIn({ db: database.db, passwords: postern.passwords, throttleKey, directory }),
   })
+  const signInRules = signInRulesOf(config)
   const signUp = {
     rules: {
       mode: config.SIGN_UP,
@@ -191,6 +220,7 @@ function handlersOf({
       signIn,
       signUp,
       act,
+      directory,
       editableClaims: config.EDITABLE_CLAIMS,
       stayMode: config.STAY_SIGNED_IN,
       deletionGraceSeconds: config.DELETION_GRACE_SECONDS,
@@ -209,6 +239,8 @@ function handlersOf({
       relyingParty,
       relatedOrigins: config.PASSKEY_RELATED_ORIGINS,
       allowedWays: { passwords: true, passkeys: config.PASSKEYS, mail: config.SIGN_IN_BY_CODE },
+      ...signInRules,
+      findFactors: (accountId) => factors.find(database.db, accountId),
       resourceServers: postern.resourceServers,
       findStoppedSignIn: postern.findStoppedSignIn,
       grantLifetimeSeconds: lifetimes(config).grant,

@@ -42,9 +42,10 @@ const wholeSources = ['src', 'migrations']
  * The rooms of oidc/. A file imports from its own room or an earlier one. A name without a folder is a file at the top.
  */
 const roomsOfOidc = [
-  ['acr', 'admin-resource', 'endpoints', 'engine', 'fapi', 'lifetimes', 'pairwise', 'scopes', 'too-many-requests'], // tables
+  ['admin-resource', 'endpoints', 'engine', 'fapi', 'lifetimes', 'pairwise', 'scopes', 'too-many-requests'], // tables
   ['request'],
   ['reasons'],
+  ['authentication'],
   ['parameters'],
   ['permissions'],
   ['registration'],
@@ -67,6 +68,7 @@ const fences: { packages: RegExp; values: string[]; types: string[] }[] = [
   },
   { packages: /^(koa|koa-.*|@koa\/.*)$/, values: ['src/http/'], types: ['src/oidc/'] },
   { packages: /^nunjucks$/, values: ['src/views/', 'src/mail/'], types: [] },
+  { packages: /^ldapts(\/|$)/, values: ['src/authentication/ldap/'], types: [] },
   { packages: /^nodemailer(\/|$)/, values: ['src/mail/'], types: [] },
   { packages: /^(argon2|bcrypt)$/, values: ['src/crypto/'], types: [] },
   { packages: /^node:(https|dns(\/promises)?)$/, values: ['src/egress/'], types: [] },

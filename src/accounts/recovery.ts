@@ -1,6 +1,7 @@
 import * as accounts from '../stores/people/accounts.ts'
 import * as addressChanges from '../stores/people/address-changes.ts'
 import * as confirmations from '../stores/people/confirmations.ts'
+import * as passkeys from '../stores/people/passkeys.ts'
 import type { AccountTx } from './acting.ts'
 import { removeAll } from './passkeys.ts'
 import * as password from './password.ts'
@@ -82,6 +83,7 @@ async function verifyAddress(
   const account = await accounts.lock(tx, accountId)
   if (!account || account.emailVerified) return account && { account, isFirstProof: false }
   await accounts.update(tx, accountId, { emailVerified: true })
+  await passkeys.removeAll(tx, accountId) // somebody else may have added them
   record({ type: 'account.email_verified', accountId })
   return { account: { ...account, emailVerified: true }, isFirstProof: true }
 }

@@ -99,7 +99,8 @@ export const examples: Views = {
     typed: '',
     error: undefined,
   },
-  forgot: { ...interaction, email: '', error: undefined },
+  forgot: { ...interaction, email: '', error: undefined, directoryUrl: undefined },
+  'directory-password': { email: account.email, passwordUrl: 'https://password.example.com' },
   'forgot-sent': { ...interaction, email: account.email },
   code: { ...interaction, email: account.email, error: undefined },
   'new-password': {
@@ -218,7 +219,11 @@ export const variants: { [Name in ViewName]: readonly Partial<Views[Name]>[] } =
     ...keys(english.accountEmail.done).map((done) => ({ done, waiting: 'countess@example.com' })),
     { isVerified: false },
   ],
-  forgot: keys(english.forgot.errors).map((error) => ({ error, email: 'ada@' })),
+  forgot: [
+    ...keys(english.forgot.errors).map((error) => ({ error, email: 'ada@' })),
+    { error: 'directory', email: 'ada@example.com', directoryUrl: 'https://password.example.com' },
+  ],
+  'directory-password': [{ passwordUrl: undefined }],
   'forgot-sent': [],
   code: keys(english.code.errors).map((error) => ({ error })),
   'new-password': [

@@ -1,7 +1,8 @@
 import { z } from 'zod'
 import * as access from '../../accounts/access.ts'
 import * as passwords from '../../accounts/password.ts'
-import { type Operation, OperationError, operation } from '../operation.ts'
+import type { Account } from '../../stores/people/accounts.ts'
+import { type Operation, type OperationContext, OperationError, operation } from '../operation.ts'
 import { account, get, show, shownAccount, unknown } from './found-accounts.ts'
 import { acceptable, newPassword } from './new-passwords.ts'
 
@@ -35,65 +36,42 @@ export function operations(): Operation[] {
       },
     }),
 
-    operation({
-      noun: 'account',
-      verb: 'require-password-change',
-      summary: 'Make a person choose another password at the next sign-in',
-      scope: 'postern:accounts',
-      http: { method: 'POST', path: '/accounts/{account}/require-password-change' },
-      input: z.strictObject({ account }),
-      output: shownAccount,
-      async run(context, input) {
-        const found = await get(context.tx, input.account)
-        if (!(await passwords.requireChange(context, found.id)))
-          throw new OperationError('conflict', `The account ${input.account} has no password.`)
-        return show(found)
+    change(
+      'require-password-change',
+      'Make a person choose another password at the next sign-in',
+      async (context, { id, email }) => {
+        if (await passwords.requireChange(context, id)) return
+        throw new OperationError('conflict', `The account ${email} has no password.`)
       },
+    ),
+    change('sign-out', 'End all sessions and tokens of an account', async (context, { id }) => {
+      if (!(await access.signOut(context, id))) throw unknown(id)
     }),
-
-    operation({
-      noun: 'account',
-      verb: 'sign-out',
-      summary: 'End all sessions and tokens of an account',
-      scope: 'postern:accounts',
-      http: { method: 'POST', path: '/accounts/{account}/sign-out' },
-      input: z.strictObject({ account }),
-      output: shownAccount,
-      async run(context, input) {
-        const found = await get(context.tx, input.account)
-        if (!(await access.signOut(context, found.id))) throw unknown(input.account)
-        return show(found)
-      },
-    }),
-
-    operation({
-      noun: 'account',
-      verb: 'disable',
-      summary: 'Disable an account and end its sessions and tokens',
-      scope: 'postern:accounts',
-      http: { method: 'POST', path: '/accounts/{account}/disable' },
-      input: z.strictObject({ account }),
-      output: shownAccount,
-      async run(context, input) {
-        const found = await get(context.tx, input.account)
-        await access.disable(context, found.id)
-        return show({ ...found, isDisabled: true })
-      },
-    }),
-
-    operation({
-      noun: 'account',
-      verb: 'enable',
-      summary: 'Let a disabled account sign in again',
-      scope: 'postern:accounts',
-      http: { method: 'POST', path: '/accounts/{account}/enable' },
-      input: z.strictObject({ account }),
-      output: shownAccount,
-      async run(context, input) {
-        const found = await get(context.tx, input.account)
-        await access.enable(context, found.id)
-        return show({ ...found, isDisabled: false })
-      },
-    }),
+    change('disable', 'Disable an account and end its sessions and tokens', (context, { id }) =>
+      access.disable(context, id),
+    ),
+    change('enable', 'Let a disabled account sign in again', (context, { id }) => access.enable(context, id)),
   ]
+}
+
+/** Describes an operation that changes an account, takes nothing but the account, and shows it as it is then. */
+function change(
+  verb: string,
+  summary: string,
+  apply: (context: OperationContext, found: Account) => Promise<void>,
+): Operation {
+  return operation({
+    noun: 'account',
+    verb,
+    summary,
+    scope: 'postern:accounts',
+    http: { method: 'POST', path: `/accounts/{account}/${verb}` },
+    input: z.strictObject({ account }),
+    output: shownAccount,
+    async run(context, input) {
+      const found = await get(context.tx, input.account)
+      await apply(context, found)
+      return show(await get(context.tx, found.id))
+    },
+  })
 }

@@ -1,5 +1,6 @@
 import type Provider from 'oidc-provider'
 import type { Acting } from '../../accounts/acting.ts'
+import type { DirectoryAccounts } from '../../accounts/directory-sign-in.ts'
 import type { AcceptPassword } from '../../accounts/new-passwords.ts'
 import type { AllowedWays } from '../../accounts/ways-in.ts'
 import type { MailLimits } from '../../authentication/mail-limits.ts'
@@ -23,6 +24,7 @@ export type AccountDependencies = {
   act: Acting
   signIn: BrowserSignIn
   signUp: Pick<SignUp, 'rules'>
+  directory: DirectoryAccounts | undefined
   mailLimits: MailLimits
   acceptPassword: AcceptPassword
   passwordMinLength: number

@@ -3,8 +3,8 @@ import type Provider from 'oidc-provider'
 import type { Interaction, InteractionResults } from 'oidc-provider'
 import { z } from 'zod'
 import type { RelyingParty } from '../../authentication/passkeys/relying-party.ts'
+import { proofBy } from '../../authentication/proofs.ts'
 import type { Db } from '../../database/schema.ts'
-import { passwordClass } from '../../oidc/acr.ts'
 import { signInEnded } from '../../oidc/prompts.ts'
 import { readerOf } from '../../oidc/request/reader.ts'
 import * as accounts from '../../stores/people/accounts.ts'
@@ -32,6 +32,7 @@ export type AccountSignIn = {
   submit: Handler<z.output<typeof signInForm>>
 }
 
+const unavailableSeconds = 60 // somebody has to repair the directory
 const busySeconds = 2 // the queue of passwords to verify is a second long
 
 const statusOf = {
@@ -42,6 +43,7 @@ const statusOf = {
   busy: 503,
   passkey: 401,
   'passkey-unknown': 401,
+  unavailable: 503,
 } satisfies Record<SignInError, number>
 
 /** Creates the sign-in page, and the handler of its form. */
@@ -53,7 +55,6 @@ export function accountSignIn({
   signIn,
   refusedForms,
   typedAddresses,
-  issuer,
   offers,
   relyingParty,
   stays,
@@ -65,13 +66,10 @@ export function accountSignIn({
   signIn: BrowserSignIn
   refusedForms: RefusedForms
   typedAddresses: Kept<string>
-  issuer: string
   offers: SignInOffers
   relyingParty: RelyingParty | undefined
   stays: Stays
 }): AccountSignIn {
-  const acr = passwordClass(issuer)
-
   return {
     async show(ctx, interaction, { error, email, retryAfterSeconds, credentialId } = {}) {
       const client = await shownClientOf(provider, interaction, readerOf(ctx))
@@ -79,7 +77,7 @@ export function accountSignIn({
       const filledIn = email ?? typedAddresses.read(ctx, interaction.uid) ?? (await suggestedEmail(interaction))
 
       if (error) {
-        const wait = error === 'busy' ? busySeconds : retryAfterSeconds
+        const wait = error === 'busy' ? busySeconds : error === 'unavailable' ? unavailableSeconds : retryAfterSeconds
         ctx.status = statusOf[error]
         if (wait) ctx.set('Retry-After', String(wait))
       }
@@ -110,7 +108,7 @@ export function accountSignIn({
         return
       }
       const { accountId, epoch } = outcome
-      await interactions.signIn(ctx, interaction, { accountId, epoch, acr, amr: ['pwd'] })
+      await interactions.signIn(ctx, interaction, { accountId, epoch, proof: proofBy('password') })
     },
   }
 

@@ -2,12 +2,13 @@ import type { Context } from 'koa'
 import type { Interaction } from 'oidc-provider'
 import { z } from 'zod'
 import type { Acting } from '../../accounts/acting.ts'
+import type { DirectoryAccounts } from '../../accounts/directory-sign-in.ts'
 import { emailAddress } from '../../accounts/email-addresses.ts'
 import * as recovery from '../../accounts/recovery.ts'
 import type { MailLimits } from '../../authentication/mail-limits.ts'
 import { codeHashWith } from '../../authentication/mailed-codes.ts'
+import { proofBy } from '../../authentication/proofs.ts'
 import type { Db } from '../../database/schema.ts'
-import { mailClass } from '../../oidc/acr.ts'
 import { readerOf } from '../../oidc/request/reader.ts'
 import type { Secret } from '../../secret.ts'
 import { canonicalEmail } from '../../stores/people/accounts.ts'
@@ -32,9 +33,6 @@ export type CodeSignIn = {
   submitLink: Handler<z.output<typeof linkForm>>
 }
 
-// RFC 8176 §2 has no value for mail. A code that is sent is a one-time password in its sense.
-const authentication = { acr: mailClass, amr: ['otp'] }
-
 /** Creates the sign-in with a code that is sent by mail. Its pages are the same whether or not an account has the address. */
 export function codeSignIn({
   db,
@@ -45,6 +43,7 @@ export function codeSignIn({
   typedAddresses,
   mailLimits,
   confirmationKey,
+  directory,
 }: {
   db: Db
   act: Acting
@@ -55,6 +54,7 @@ export function codeSignIn({
   mailLimits: MailLimits
   /** Hashes the codes. */
   confirmationKey: Secret<Buffer>
+  directory: DirectoryAccounts | undefined
 }): CodeSignIn {
   const lead = (ctx: Context, { uid }: Interaction) => {
     ctx.status = 303
@@ -110,6 +110,9 @@ export function codeSignIn({
     },
   }
 
+  /**
+   * Finishes the sign-in, or leads back to the start of it if the directory no longer has the owner of the account. Returns `false` if the code or the link no longer works.
+   */
   async function finish(
     ctx: Context,
     interaction: Interaction,
@@ -118,8 +121,14 @@ export function codeSignIn({
     const by = { browserHash, keptSessionUid: interaction.session?.uid }
     const account = await act(byPerson(ctx), (context) => recovery.signInByMail(context, presented, by))
     if (account === 'gone') return false
+    const isStillIn = (await directory?.isStillIn(account.id)) ?? true
+    if (isStillIn !== true) {
+      const error = isStillIn === 'unavailable' ? isStillIn : 'wrong-credentials'
+      refusedForms.leadBack(ctx, interaction.uid, { page: 'sign-in', error, email: account.email })
+      return true
+    }
     const { id: accountId, epoch } = account
-    await interactions.signIn(ctx, interaction, { accountId, epoch, ...authentication })
+    await interactions.signIn(ctx, interaction, { accountId, epoch, proof: proofBy('mail') })
     return true
   }
 }

@@ -37,6 +37,8 @@ export function interactionShow({
 
     if (refused?.page === 'sign-in') {
       await signIn.show(ctx, interaction, refused)
+    } else if (await interactions.goOn(ctx, interaction)) {
+      return
     } else if (prompt.name === 'consent' && session) {
       await consent.show(ctx, interaction, refused?.page === 'consent' ? refused.error : undefined)
     } else if (prompt.name === 'create') {

@@ -3,6 +3,7 @@ import type { Acting } from '../../accounts/acting.ts'
 import { use } from '../../accounts/passkey-use.ts'
 import { requestOptions } from '../../authentication/passkeys/options.ts'
 import type { RelyingParty } from '../../authentication/passkeys/relying-party.ts'
+import { proofBy } from '../../authentication/proofs.ts'
 import type { Db } from '../../database/schema.ts'
 import { byPerson } from '../by-person.ts'
 import { askerOf } from './asker.ts'
@@ -56,11 +57,8 @@ export function passkeySignIn({
         })
         return
       }
-      const { accountId, epoch } = outcome
-      await interactions.signIn(ctx, interaction, { accountId, epoch, ...authentication })
+      const { accountId, epoch, isUserVerified } = outcome
+      await interactions.signIn(ctx, interaction, { accountId, epoch, proof: { ...proofBy('passkey'), isUserVerified } })
     },
   }
 }
-
-// OpenID EAP ACR Values 1.0 §2: a passkey cannot be phished. RFC 8176 §2: a key, and a person who unlocked it.
-const authentication = { acr: 'phr', amr: ['pop', 'user', 'mfa'] }

@@ -20,16 +20,19 @@ import { requestAbort } from './request-abort.ts'
 import { signUpBegin, signUpForm } from './sign-up-begin.ts'
 import { signUpCode, signUpCodeForm } from './sign-up-code.ts'
 import { createStays } from './stays.ts'
+import { createSteps } from './steps.ts'
 import { termsAccept, termsForm } from './terms-accept.ts'
 
 /** Serves the pages between an authorization request and its answer: signing in, choosing an account, consenting. */
 export function interactionRoutes(dependencies: InteractionDependencies): Router {
   const isSecure = dependencies.issuer.startsWith('https:')
+  const steps = createSteps({ ...dependencies, isSecure })
   const stays = createStays({ mode: dependencies.stayMode, isSecure })
   const shared = {
     ...dependencies,
     stays,
-    interactions: createInteractions({ ...dependencies, stays }),
+    steps,
+    interactions: createInteractions({ ...dependencies, stays, steps }),
     consentRequests: createConsentRequests(dependencies),
     refusedForms: createRefusedForms({ isSecure }),
     typedAddresses: createKept<string>('address', {
@@ -79,7 +82,7 @@ export function interactionRoutes(dependencies: InteractionDependencies): Router
       route('post', '/passkey',         passkeyForm, passkey.submit),
     ] : []),
     route('post', '/continue', continueForm, account.submit),
-    route('post', '/switch',   ownForm,      accountSwitch({ signIn })),
+    route('post', '/switch',   ownForm,      accountSwitch({ ...shared, signIn })),
     route('post', '/abort',    ownForm,      requestAbort(shared)),
     route('post', '/keep',     ownForm,      keep.submit),
     route('post', '/terms',    termsForm,    terms.submit),
@@ -89,6 +92,12 @@ export function interactionRoutes(dependencies: InteractionDependencies): Router
   const router = new Router({ prefix: '/interaction/:uid' })
   router.use(async (ctx, next) => {
     ctx.set('Cache-Control', 'no-store')
+    if (ctx.method === 'GET' && ctx.search) {
+      // No page has a query. One with what a person typed would stay in the history, so the address loses it.
+      ctx.status = 303
+      ctx.redirect(ctx.path)
+      return
+    }
     await next()
   })
   for (const addTo of routes) addTo(router, shared.interactions)

@@ -4,8 +4,8 @@ import { z } from 'zod'
 import type { Acting } from '../../accounts/acting.ts'
 import { complete } from '../../accounts/sign-up.ts'
 import { codeHashWith } from '../../authentication/mailed-codes.ts'
+import { proofBy } from '../../authentication/proofs.ts'
 import type { Db } from '../../database/schema.ts'
-import { passwordClass } from '../../oidc/acr.ts'
 import { readerOf } from '../../oidc/request/reader.ts'
 import type { Secret } from '../../secret.ts'
 import * as confirmations from '../../stores/people/confirmations.ts'
@@ -31,7 +31,6 @@ export function signUpCode({
   db,
   render,
   act,
-  issuer,
   interactions,
   refusedForms,
   typedAddresses,
@@ -40,14 +39,11 @@ export function signUpCode({
   db: Db
   render: Render
   act: Acting
-  issuer: string
   interactions: Interactions
   refusedForms: RefusedForms
   typedAddresses: Kept<string>
   confirmationKey: Secret<Buffer>
 }): SignUpCode {
-  const acr = passwordClass(issuer)
-
   return {
     async show(ctx, interaction) {
       const error = refusedForms.takeOf(ctx, interaction.uid, 'sign-up-code')?.error
@@ -84,7 +80,11 @@ export function signUpCode({
     const browserHash = askerOf(interaction)
     const account = await act(byPerson(ctx), (context) => complete(context, presented, browserHash))
     if (typeof account === 'string') return false
-    await interactions.signIn(ctx, interaction, { accountId: account.id, epoch: account.epoch, acr, amr: ['pwd'] })
+    await interactions.signIn(ctx, interaction, {
+      accountId: account.id,
+      epoch: account.epoch,
+      proof: proofBy('password'),
+    })
     return true
   }
 }

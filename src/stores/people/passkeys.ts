@@ -100,6 +100,11 @@ export async function remove(tx: Tx, accountId: string, id: string): Promise<Pas
   return row && toPasskey(row)
 }
 
+/** Deletes every passkey of an account. */
+export async function removeAll(tx: Tx, accountId: string): Promise<void> {
+  await tx.deleteFrom('passkeys').where('account_id', '=', accountId).execute()
+}
+
 /** Something that an authenticator signed with a passkey, after its signature was verified. */
 export type Assertion = Belonging & {
   challenge: string

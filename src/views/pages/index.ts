@@ -18,6 +18,7 @@ import type { KeepAccountPage } from './keep-account.ts'
 import type { MailboxPage, MailPage } from './mailbox.ts'
 import type {
   CodePage,
+  DirectoryPasswordPage,
   ForgotPage,
   ForgotSentPage,
   LinkDonePage,
@@ -75,6 +76,7 @@ export type Views = {
   'new-password': NewPasswordPage
   link: LinkPage
   'link-end': LinkEndPage
+  'directory-password': DirectoryPasswordPage
   'link-done': LinkDonePage
 }
 
@@ -119,5 +121,6 @@ export const viewNames = Object.keys({
   'new-password': true,
   link: true,
   'link-end': true,
+  'directory-password': true,
   'link-done': true,
 } satisfies Record<ViewName, true>)

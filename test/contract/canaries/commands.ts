@@ -76,7 +76,7 @@ export function aboutNobody(id: string): string[][] {
 }
 
 /** The commands that run without arguments, and may fail: `secrets rotate` reports what was damaged. */
-export const bare = ['explain', 'request explain', 'secrets rotate', 'secrets list', 'mail test']
+export const bare = ['ldap try', 'explain', 'request explain', 'secrets rotate', 'secrets list', 'mail test']
 
 /** Returns the commands that none of these command lines runs. Each needs one in this file. */
 export function missing(names: readonly string[], lines: readonly (readonly string[])[]): string[] {

@@ -24,6 +24,14 @@ describe('The pages about a person’s own account', () => {
     expect(page.body).toContain('ada@example.com')
   })
 
+  test('and the sign-in before them keep what a person typed out of every address', async () => {
+    const visitor = createVisitor(postern.issuer)
+    const signIn = await visitor.get('/account')
+    const page = await visitor.get(`${signIn.url}?email=ada%40example.com&name=Ada`)
+    expect([page.status, page.url]).toEqual([200, signIn.url])
+    expect(page.body).not.toContain('ada@example.com')
+  })
+
   test('return only to addresses of their own', async () => {
     const visitor = createVisitor(postern.issuer)
     for (const state of ['https://evil.example', '//evil.example', '/oauth/logout', '/account/../oauth', '/accounts']) {

@@ -107,7 +107,7 @@ describe('several accounts at one browser', () => {
   test('satisfy max_age and id_token_hint each by their own sign-in', async () => {
     const { visitor, asBob } = await both()
     await postern.database.query(
-      `update sessions set payload = payload || '{"loginTs": 1000000000}' where account_id = '${ada.id}'`,
+      `update sessions set payload = (payload - 'proofs') || '{"loginTs": 1000000000}' where account_id = '${ada.id}'`,
     )
     const aged = await begin(visitor, { prompt: 'select_account', max_age: 600 })
     const confirm = await choose(visitor, aged.page, ada)
