@@ -1,6 +1,6 @@
 import Router from '@koa/router'
 
-/** Serves the files by which browsers and password managers find out about the passkeys of this server. */
+/** Serves the files that tell browsers and password managers about the passkeys of this server. */
 export function passkeyRoutes({
   issuer,
   relatedOrigins,

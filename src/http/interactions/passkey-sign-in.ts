@@ -58,7 +58,11 @@ export function passkeySignIn({
         return
       }
       const { accountId, epoch, isUserVerified } = outcome
-      await interactions.signIn(ctx, interaction, { accountId, epoch, proof: { ...proofBy('passkey'), isUserVerified } })
+      await interactions.signIn(ctx, interaction, {
+        accountId,
+        epoch,
+        proof: { ...proofBy('passkey'), isUserVerified },
+      })
     },
   }
 }

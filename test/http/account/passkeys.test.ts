@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import * as passkeys from '../../../src/stores/people/passkeys.ts'
 import { createPasskey } from '../../support/authenticator.ts'
 import { addPasskey, createHolder, optionsAt, sendPasskey, signInWith } from '../../support/passkey-holder.ts'
@@ -88,13 +88,12 @@ describe('the pages of passkeys', () => {
       passkey: String((await stored(email))[0]?.id),
     })
     expect(forged.status).toBe(403)
-    await postern.database.query(
-      `update sessions set payload = jsonb_set(payload, '{loginTs}', to_jsonb(extract(epoch from now())::int - 700))`,
-    )
+    vi.useFakeTimers({ now: Date.now() + 660_000, toFake: ['Date'] })
     for (const path of ['/account/passkeys/add', `/account/passkeys/edit?passkey=${(await stored(email))[0]?.id}`]) {
       expect((await visitor.get(path)).url).toContain('/interaction/')
     }
     expect((await visitor.submit(page, '/remove')).url).toContain('/interaction/')
+    vi.useRealTimers()
     expect(await stored(email)).toHaveLength(1)
   })
 
