@@ -28,13 +28,14 @@ export function interactionRoutes(dependencies: InteractionDependencies): Router
   const isSecure = dependencies.issuer.startsWith('https:')
   const steps = createSteps({ ...dependencies, isSecure })
   const stays = createStays({ mode: dependencies.stayMode, isSecure })
+  const refusedForms = createRefusedForms({ isSecure })
   const shared = {
     ...dependencies,
     stays,
     steps,
-    interactions: createInteractions({ ...dependencies, stays, steps }),
+    interactions: createInteractions({ ...dependencies, stays, steps, refusedForms }),
     consentRequests: createConsentRequests(dependencies),
-    refusedForms: createRefusedForms({ isSecure }),
+    refusedForms,
     typedAddresses: createKept<string>('address', {
       isSecure,
       lifetimeSeconds: dependencies.interactionLifetimeSeconds,
