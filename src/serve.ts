@@ -1,11 +1,13 @@
 import type { RequestListener } from 'node:http'
 import { type Acting, createActing } from './accounts/acting.ts'
+import { createDirectoryAccounts, type DirectoryAccounts } from './accounts/directory-sign-in.ts'
 import { createAcceptAnother, createAcceptPassword } from './accounts/new-passwords.ts'
 import { rulesFor } from './accounts/password.ts'
 import { operations } from './admin/operations/index.ts'
 import { assemble, type Postern, type PosternOptions } from './assemble/index.ts'
 import { version } from './assemble/version.ts'
 import { createMailLimits } from './authentication/mail-limits.ts'
+import { relyingPartyFor } from './authentication/passkeys/relying-party.ts'
 import { createProofOfWork } from './authentication/proof-of-work.ts'
 import { createSignIn } from './authentication/sign-in.ts'
 import { signInRulesOf } from './authentication/sign-in-rules.ts'
@@ -22,6 +24,7 @@ import { listen } from './http/server.ts'
 import { createUpstreams } from './http/upstream/upstreams.ts'
 import { startDeletingAccounts } from './jobs/account-deletion.ts'
 import { startRemovingClients } from './jobs/client-removal.ts'
+import { startRecheckingDirectory } from './jobs/directory-recheck.ts'
 import { startRotatingKeys } from './jobs/key-rotation.ts'
 import { startDeliveringMail } from './jobs/mail-delivery.ts'
 import { startSweeping } from './jobs/sweep.ts'
@@ -57,8 +60,27 @@ export async function serve(config: Config, options: PosternOptions): Promise<Ru
   const uses = createClientUses({ db, clients: postern.clients, log })
   const grantUses = createGrantUses({ db, log })
   const act = createActing({ db, envelope: postern.storage.envelope })
+  const directory =
+    postern.directory &&
+    createDirectoryAccounts({
+      db,
+      act,
+      directory: postern.directory,
+      authority: { domains: config.LDAP_DOMAINS },
+      passwordUrl: config.LDAP_PASSWORD_URL,
+    })
   const refusedRequests = createRefusedRequests({ db, log })
-  const createHandler = handlersOf({ config, options, postern, status, act, uses, grantUses, refusedRequests })
+  const createHandler = handlersOf({
+    config,
+    options,
+    postern,
+    status,
+    act,
+    directory,
+    uses,
+    grantUses,
+    refusedRequests,
+  })
   let handler = createHandler()
   const server = await step(`Port ${config.PORT} of ${config.HOST}`, () =>
     listen({
@@ -96,6 +118,9 @@ export async function serve(config: Config, options: PosternOptions): Promise<Ru
     startRemovingClients({ database, log }),
     startDeletingAccounts({ database, act, log }),
     startRotatingKeys({ keys: postern.keys, log }),
+    ...(directory && config.LDAP_RECHECK_SECONDS > 0
+      ? [startRecheckingDirectory({ database, directory, log, everySeconds: config.LDAP_RECHECK_SECONDS })]
+      : []),
     startDeliveringMail({ database, envelope: storage.envelope, config, compose: postern.compose, log }),
   ]
   started.defer(async () => {
@@ -124,6 +149,7 @@ function handlersOf({
   postern,
   status,
   act,
+  directory,
   uses,
   grantUses,
   refusedRequests,
@@ -133,6 +159,7 @@ function handlersOf({
   postern: Postern
   status: Status
   act: Acting
+  directory: DirectoryAccounts | undefined
   uses: ReturnType<typeof createClientUses>
   grantUses: ReturnType<typeof createGrantUses>
   refusedRequests: ReturnType<typeof createRefusedRequests>
@@ -146,7 +173,7 @@ function handlersOf({
   const allowances = createAllowances(config) // new keys do not reset the counts
   const signIn = createBrowserSignIn({
     issuer: config.ISSUER,
-    signIn: createSignIn({ db: database.db, passwords: postern.passwords, throttleKey }),
+    signIn: createSignIn({ db: database.db, passwords: postern.passwords, throttleKey, directory }),
   })
   const signInRules = signInRulesOf(config)
   const signUp = {
@@ -168,6 +195,9 @@ function handlersOf({
     client: postern.upstreamClient,
     log,
   })
+  const relyingParty = config.PASSKEYS
+    ? relyingPartyFor({ issuer: config.ISSUER, id: config.PASSKEY_RP_ID, name: () => brand().name })
+    : undefined
   return () => {
     const { provider, keyring } = postern
     noteUses(provider, uses)
@@ -198,6 +228,7 @@ function handlersOf({
       signIn,
       signUp,
       act,
+      directory,
       editableClaims: config.EDITABLE_CLAIMS,
       stayMode: config.STAY_SIGNED_IN,
       deletionGraceSeconds: config.DELETION_GRACE_SECONDS,
@@ -211,7 +242,11 @@ function handlersOf({
         recovery: config.PASSWORD_RECOVERY,
         code: config.SIGN_IN_BY_CODE,
         signUp: config.SIGN_UP === 'open',
+        passkeys: config.PASSKEYS,
       },
+      relyingParty,
+      relatedOrigins: config.PASSKEY_RELATED_ORIGINS,
+      allowedWays: { passwords: true, passkeys: config.PASSKEYS, mail: config.SIGN_IN_BY_CODE },
       ...signInRules,
       findFactors: (accountId) => factors.find(database.db, accountId),
       resourceServers: postern.resourceServers,

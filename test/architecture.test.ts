@@ -68,6 +68,7 @@ const fences: { packages: RegExp; values: string[]; types: string[] }[] = [
   },
   { packages: /^(koa|koa-.*|@koa\/.*)$/, values: ['src/http/'], types: ['src/oidc/'] },
   { packages: /^nunjucks$/, values: ['src/views/', 'src/mail/'], types: [] },
+  { packages: /^ldapts(\/|$)/, values: ['src/authentication/ldap/'], types: [] },
   { packages: /^nodemailer(\/|$)/, values: ['src/mail/'], types: [] },
   { packages: /^(argon2|bcrypt)$/, values: ['src/crypto/'], types: [] },
   { packages: /^node:(https|dns(\/promises)?)$/, values: ['src/egress/'], types: [] },

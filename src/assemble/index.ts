@@ -1,6 +1,8 @@
 import type Provider from 'oidc-provider'
 import type { Logger } from 'pino'
 import { createUpstreamClient, type UpstreamClient } from '../authentication/federation/upstream-client.ts'
+import { createDirectory, type Directory } from '../authentication/ldap/directory.ts'
+import { rulesOf } from '../authentication/ldap/rules.ts'
 import { type CurrentBrand, createBrand } from '../brand/index.ts'
 import type { Config } from '../config/index.ts'
 import { createPasswords, type Passwords } from '../crypto/passwords.ts'
@@ -39,6 +41,8 @@ export type Postern = {
   brand: CurrentBrand
   render: Render
   compose: Compose
+  /** The directory that people sign in with, if there is one. */
+  directory: Directory | undefined
   findStoppedSignIn: FindStoppedSignIn
   /** Speaks with the providers that people may sign in with. */
   upstreamClient: UpstreamClient
@@ -85,12 +89,19 @@ export async function assemble(config: Config, options: PosternOptions): Promise
   })
   const brand = createBrand(config)
   const { render } = createViews({ brand })
+  const directoryRules = rulesOf(config)
+  const directory =
+    directoryRules &&
+    createDirectory(directoryRules, ({ host, port }, error) =>
+      log.warn({ err: error, server: `${host}:${port}` }, 'a server of the directory cannot be used'),
+    )
   const compose = createCompose({
     issuer: config.ISSUER,
     render: createMailRenderer({ issuer: config.ISSUER, brand }),
     confirmWith: createConfirm({ issuer: config.ISSUER, envelope, key: keyring.confirmationKey }),
     invitationSeconds: config.INVITATION_TTL_SECONDS,
     defaultLanguage: config.DEFAULT_LANGUAGE,
+    directory: directory && { passwordUrl: config.LDAP_PASSWORD_URL },
   })
   const findStoppedSignIn = createFindStoppedSignIn({ storage })
   const providerWith = createProviders({
@@ -125,6 +136,7 @@ export async function assemble(config: Config, options: PosternOptions): Promise
     brand,
     render,
     compose,
+    directory,
     findStoppedSignIn,
     upstreamClient: createUpstreamClient({ fetch: options.fetch ?? upstreamFetch(config, log) }),
     close: () => kept.disposeAsync(),

@@ -40,6 +40,13 @@ export type Schema = {
     expires_at: Moment
     redeemed_at: Moment | null
   }
+  directory_accounts: {
+    account_id: string
+    entry_id: string
+    groups: string[]
+    checked_at: Moment
+    gone_at: Moment | null
+  }
   passkeys: {
     id: string
     account_id: string

@@ -137,6 +137,7 @@ describe('the mail of a letter', () => {
       render,
       confirmWith: () => () => Promise.reject(new Error('The database is away.')),
       defaultLanguage: 'en',
+      directory: undefined,
     })
     const { db } = postern.server.postern.database
     const made = db.transaction().execute((tx) => make(tx, { kind: 'password-reset', to: 'ada@example.com' }))

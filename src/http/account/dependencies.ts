@@ -1,7 +1,10 @@
 import type Provider from 'oidc-provider'
 import type { Acting } from '../../accounts/acting.ts'
+import type { DirectoryAccounts } from '../../accounts/directory-sign-in.ts'
 import type { AcceptPassword } from '../../accounts/new-passwords.ts'
+import type { AllowedWays } from '../../accounts/ways-in.ts'
 import type { MailLimits } from '../../authentication/mail-limits.ts'
+import type { RelyingParty } from '../../authentication/passkeys/relying-party.ts'
 import type { EditableClaim } from '../../config/settings/account-pages.ts'
 import type { Db } from '../../database/schema.ts'
 import type { ResourceServers } from '../../oidc/permissions/resource-servers.ts'
@@ -11,6 +14,7 @@ import type { Csrf } from '../csrf.ts'
 import type { BrowserAccounts } from '../interactions/browser-accounts.ts'
 import type { BrowserSignIn } from '../interactions/browser-sign-in.ts'
 import type { SignUp } from '../interactions/sign-up-begin.ts'
+import type { Upstreams } from '../upstream/upstreams.ts'
 
 export type AccountDependencies = {
   db: Db
@@ -21,6 +25,7 @@ export type AccountDependencies = {
   act: Acting
   signIn: BrowserSignIn
   signUp: Pick<SignUp, 'rules'>
+  directory: DirectoryAccounts | undefined
   mailLimits: MailLimits
   acceptPassword: AcceptPassword
   passwordMinLength: number
@@ -29,4 +34,8 @@ export type AccountDependencies = {
   resourceServers: ResourceServers
   editableClaims: readonly EditableClaim[]
   deletionGraceSeconds: number
+  upstreams: Upstreams
+  /** This server as authenticators know it; `undefined` if nobody signs in with passkeys. */
+  relyingParty: RelyingParty | undefined
+  allowedWays: AllowedWays
 }

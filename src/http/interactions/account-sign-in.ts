@@ -2,6 +2,7 @@ import type { Context } from 'koa'
 import type Provider from 'oidc-provider'
 import type { Interaction, InteractionResults } from 'oidc-provider'
 import { z } from 'zod'
+import type { RelyingParty } from '../../authentication/passkeys/relying-party.ts'
 import { proofBy } from '../../authentication/proofs.ts'
 import type { Db } from '../../database/schema.ts'
 import { signInEnded } from '../../oidc/prompts.ts'
@@ -20,13 +21,19 @@ import type { UpstreamSignIn } from './upstream-sign-in.ts'
 export const signInForm = ownForm.extend({ email: z.string().default(''), password: z.string().default('') })
 
 /** The part of a rejected form that the page shows again, and why the form was rejected. */
-export type SignInAgain = { error?: SignInError; email?: string; retryAfterSeconds?: number | undefined }
+export type SignInAgain = {
+  error?: SignInError
+  email?: string
+  retryAfterSeconds?: number | undefined
+  credentialId?: string | undefined
+}
 
 export type AccountSignIn = {
   show(ctx: Context, interaction: Interaction, again?: SignInAgain): Promise<void>
   submit: Handler<z.output<typeof signInForm>>
 }
 
+const unavailableSeconds = 60 // somebody has to repair the directory
 const busySeconds = 2 // the queue of passwords to verify is a second long
 
 const statusOf = {
@@ -40,6 +47,9 @@ const statusOf = {
   'upstream-no-address': 403,
   'upstream-link-first': 403,
   'upstream-closed': 403,
+  passkey: 401,
+  'passkey-unknown': 401,
+  unavailable: 503,
 } satisfies Record<SignInError, number>
 
 /** Creates the sign-in page, and the handler of its form. */
@@ -52,6 +62,7 @@ export function accountSignIn({
   refusedForms,
   typedAddresses,
   offers,
+  relyingParty,
   stays,
   upstream,
 }: {
@@ -63,17 +74,18 @@ export function accountSignIn({
   refusedForms: RefusedForms
   typedAddresses: Kept<string>
   offers: SignInOffers
+  relyingParty: RelyingParty | undefined
   stays: Stays
   upstream: UpstreamSignIn
 }): AccountSignIn {
   return {
-    async show(ctx, interaction, { error, email, retryAfterSeconds } = {}) {
+    async show(ctx, interaction, { error, email, retryAfterSeconds, credentialId } = {}) {
       const client = await shownClientOf(provider, interaction, readerOf(ctx))
       const reason = reasonOf(interaction, { isFirst: email === undefined })
       const filledIn = email ?? typedAddresses.read(ctx, interaction.uid) ?? (await suggestedEmail(interaction))
 
       if (error) {
-        const wait = error === 'busy' ? busySeconds : retryAfterSeconds
+        const wait = error === 'busy' ? busySeconds : error === 'unavailable' ? unavailableSeconds : retryAfterSeconds
         ctx.status = statusOf[error]
         if (wait) ctx.set('Retry-After', String(wait))
       }
@@ -85,7 +97,9 @@ export function accountSignIn({
         retryAfterSeconds,
         reason,
         offers,
-        providers: await upstream.offered(),
+        ...(await upstream.offered()),
+        unknownPasskey:
+          credentialId === undefined || !relyingParty ? undefined : { rpId: relyingParty.id, credentialId },
         computer: { isAsked: stays.asks, isOther: stays.asks && !interactions.isLasting(ctx, interaction) },
       })
     },

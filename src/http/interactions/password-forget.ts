@@ -2,6 +2,7 @@ import type { Context } from 'koa'
 import type { Interaction } from 'oidc-provider'
 import { z } from 'zod'
 import type { Acting } from '../../accounts/acting.ts'
+import type { DirectoryAccounts } from '../../accounts/directory-sign-in.ts'
 import { emailAddress } from '../../accounts/email-addresses.ts'
 import type { MailLimits } from '../../authentication/mail-limits.ts'
 import { readerOf } from '../../oidc/request/reader.ts'
@@ -32,6 +33,7 @@ export function passwordForget({
   refusedForms,
   typedAddresses,
   mailLimits,
+  directory,
 }: {
   act: Acting
   render: Render
@@ -39,6 +41,7 @@ export function passwordForget({
   refusedForms: RefusedForms
   typedAddresses: Kept<string>
   mailLimits: MailLimits
+  directory: DirectoryAccounts | undefined
 }): PasswordForget {
   const lead = (ctx: Context, { uid }: Interaction, page: 'forgot' | 'forgot-sent') => {
     ctx.status = 303
@@ -59,6 +62,7 @@ export function passwordForget({
         ...interactions.hiddenFields(interaction),
         email: typedAddresses.read(ctx, interaction.uid) ?? '',
         error,
+        directoryUrl: directory?.passwordUrl,
       })
     },
 
@@ -66,6 +70,10 @@ export function passwordForget({
       typedAddresses.keep(ctx, interaction.uid, email.slice(0, longestEmail))
       if (!emailAddress.safeParse(email.trim()).success) {
         refusedForms.leadBack(ctx, interaction.uid, { page: 'forgot', error: 'no-address' })
+        return
+      }
+      if (directory?.isAuthority(email)) {
+        refusedForms.leadBack(ctx, interaction.uid, { page: 'forgot', error: 'directory' })
         return
       }
       await sendLetter(ctx, interaction, email.trim())

@@ -12,6 +12,7 @@ import type { InteractionDependencies } from './dependencies.ts'
 import { interactionShow } from './interaction-show.ts'
 import { createInteractions, type Handler, type Interactions, ownForm } from './interactions.ts'
 import { createKept } from './kept.ts'
+import { passkeyForm, passkeySignIn } from './passkey-sign-in.ts'
 import { addressForm, passwordForget } from './password-forget.ts'
 import { passwordReplace, replaceForm } from './password-replace.ts'
 import { createRefusedForms } from './refused-forms.ts'
@@ -28,13 +29,14 @@ export function interactionRoutes(dependencies: InteractionDependencies): Router
   const isSecure = dependencies.issuer.startsWith('https:')
   const steps = createSteps({ ...dependencies, isSecure })
   const stays = createStays({ mode: dependencies.stayMode, isSecure })
+  const refusedForms = createRefusedForms({ isSecure })
   const shared = {
     ...dependencies,
     stays,
     steps,
-    interactions: createInteractions({ ...dependencies, stays, steps }),
+    interactions: createInteractions({ ...dependencies, stays, steps, refusedForms }),
     consentRequests: createConsentRequests(dependencies),
-    refusedForms: createRefusedForms({ isSecure }),
+    refusedForms,
     typedAddresses: createKept<string>('address', {
       isSecure,
       lifetimeSeconds: dependencies.interactionLifetimeSeconds,
@@ -42,6 +44,7 @@ export function interactionRoutes(dependencies: InteractionDependencies): Router
   }
   const forget = passwordForget(shared)
   const code = codeSignIn(shared)
+  const passkey = dependencies.relyingParty && passkeySignIn({ ...shared, rp: dependencies.relyingParty })
   const replace = passwordReplace(shared)
   const upstream = upstreamSignIn(shared)
   const signIn = accountSignIn({ ...shared, upstream })
@@ -79,6 +82,10 @@ export function interactionRoutes(dependencies: InteractionDependencies): Router
     ] : []),
     route('get',  '/upstream', undefined,    upstream.finish),
     route('post', '/upstream', upstreamForm, upstream.submit),
+    ...(passkey ? [
+      route('post', '/passkey/options', ownForm,     passkey.options),
+      route('post', '/passkey',         passkeyForm, passkey.submit),
+    ] : []),
     route('post', '/continue', continueForm, account.submit),
     route('post', '/switch',   ownForm,      accountSwitch({ ...shared, signIn })),
     route('post', '/abort',    ownForm,      requestAbort(shared)),

@@ -3,6 +3,7 @@ import type Provider from 'oidc-provider'
 import type { Interaction } from 'oidc-provider'
 import { z } from 'zod'
 import type { Acting } from '../../accounts/acting.ts'
+import type { DirectoryAccounts } from '../../accounts/directory-sign-in.ts'
 import { emailAddress } from '../../accounts/email-addresses.ts'
 import type { AcceptPassword } from '../../accounts/new-passwords.ts'
 import { visibleOnly } from '../../accounts/own-claims.ts'
@@ -60,6 +61,7 @@ export function signUpBegin({
   mailLimits,
   acceptPassword,
   signUp,
+  directory,
 }: {
   provider: Provider
   render: Render
@@ -70,6 +72,7 @@ export function signUpBegin({
   mailLimits: MailLimits
   acceptPassword: AcceptPassword
   signUp: SignUp
+  directory: DirectoryAccounts | undefined
 }): SignUpBegin {
   const { rules, passwordRules, termsVersion, brand, limits, proofs } = signUp
 
@@ -138,6 +141,7 @@ export function signUpBegin({
   }: z.output<typeof signUpForm>): Promise<SignUpError | undefined> {
     if (!email.trim() || !password) return 'incomplete'
     if (!emailAddress.safeParse(email.trim()).success) return 'email'
+    if (directory?.isAuthority(email)) return 'directory'
     if (!isAllowedAddress(email, rules)) return 'domain'
     if (termsVersion !== undefined && terms !== 'accepted') return 'terms'
     return checkPassword(password, { email, name }, passwordRules)

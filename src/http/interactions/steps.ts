@@ -4,6 +4,7 @@ import type { Interaction } from 'oidc-provider'
 import type { Level } from '../../authentication/levels.ts'
 import { type Proof, withProof } from '../../authentication/proofs.ts'
 import {
+  current,
   type Decision,
   type Demand,
   decide,
@@ -60,15 +61,19 @@ export function createSteps({
     const account = await accounts.findById(db, person.accountId)
     if (!account || account.isDisabled || account.epoch !== person.epoch) return undefined
     const client = await provider.Client.find(String(interaction.params['client_id']))
+    const nowSeconds = Math.floor(Date.now() / 1000)
+    const since = sinceOf(interaction)
+    // Older proofs end with this. Otherwise a token would state a class that this sign-in has not reached.
+    const proofs = current(person.proofs, { since, nowSeconds })
     const decision = decide({
-      proofs: person.proofs,
-      demand: { ...demandOf(interaction.params, client, levels), since: sinceOf(interaction) },
+      proofs,
+      demand: { ...demandOf(interaction.params, client, levels), since },
       rules,
       factors: await findFactors(account.id),
       groups: account.groups,
-      nowSeconds: Math.floor(Date.now() / 1000),
+      nowSeconds,
     })
-    return { person, account, decision }
+    return { person: { ...person, proofs }, account, decision }
   }
 
   /** Returns the person of the interaction's session, with what they have proven there. */

@@ -21,8 +21,8 @@ export const upstreamForm = ownForm.extend({ provider: z.string().max(64).defaul
 export type OfferedProvider = { id: string; name: string; preset: string }
 
 export type UpstreamSignIn = {
-  /** Lists the providers with a button. */
-  offered(): Promise<OfferedProvider[]>
+  /** Returns the providers with a button, and whether one decides about a domain. */
+  offered(): Promise<{ providers: OfferedProvider[]; isPasswordOptional: boolean }>
   /** Sends the browser to a provider, if the app names one or only one way leads in. Returns whether it did. */
   followHint(ctx: Context, interaction: Interaction): Promise<boolean>
   /** Sends the browser to the provider that decides about the domain of an address. Returns whether there is one. */
@@ -61,9 +61,11 @@ export function upstreamSignIn({
   return {
     async offered() {
       const all = await upstreams.list()
-      return all
-        .filter(({ settings }) => settings.shows_button)
-        .map((upstream) => ({ id: upstream.id, name: nameOf(upstream), preset: upstream.preset }))
+      const shown = all.filter(({ settings }) => settings.shows_button)
+      return {
+        providers: shown.map((upstream) => ({ id: upstream.id, name: nameOf(upstream), preset: upstream.preset })),
+        isPasswordOptional: all.some(({ authorityDomains }) => authorityDomains.length > 0),
+      }
     },
 
     async followHint(ctx, interaction) {

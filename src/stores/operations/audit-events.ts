@@ -4,7 +4,7 @@ export const eventTypes = {
   'account.signed_up':
     'Somebody created an account of their own and proved its address; `terms` is the version of the terms that they accepted.',
   'account.updated':
-    'A person or an administrator changed the email address or claims of an account; `changed` names them.',
+    'A person, an administrator or the directory changed the email address or claims of an account; `changed` names them.',
   'account.password_set':
     'An administrator set the password of an account, which signed it out everywhere; `must_change` means that the person has to choose another.',
   'account.password_change_required':
@@ -44,12 +44,17 @@ export const eventTypes = {
   'account.deletion_cancelled': 'A person came back in time and kept their account.',
   'account.erased':
     'An account was erased, by an administrator or because its owner asked for it. Its earlier events and this one name it as `erased:` and a random pseudonym.',
+  'directory.account_created': 'Somebody signed in with the directory for the first time, which created their account.',
+  'directory.account_linked':
+    'A local account became that of the directory at the first sign-in, because the directory is the authority of its address. That ended its password, sessions and tokens.',
+  'directory.account_ended':
+    'The entry of an account in the directory is gone or disabled, which ended its sessions and tokens.',
   'sign_up.requested':
     'Somebody asked for an account. A mail to the address says how to prove it, or that it has an account. Kept for 30 days.',
   'sign_in.succeeded':
     'Somebody signed in with the right password, or in another way, which `method` names: `mail` is a code or link in a mail, and `passkey` a passkey.',
   'sign_in.failed':
-    'Somebody tried a wrong password, an address without an account, or a passkey that was not accepted: then `method` is `passkey`. Kept for 30 days.',
+    'Somebody tried a wrong password, an address without an account, or a passkey that was not accepted: then `method` is `passkey`. `directory` is the answer of the directory, if it gave one. Kept for 30 days.',
   'sign_in.tried':
     'A password was checked although its network was throttled, because the browser had signed in before. Kept for 30 days.',
   'session.began': 'A browser was signed in to an account; `user_agent` is how it describes itself.',

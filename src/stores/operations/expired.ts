@@ -30,6 +30,7 @@ export const tables = Object.keys(keptSeconds) as Table[]
 export const keptTables = [
   'accounts',
   'password_credentials',
+  'directory_accounts',
   'passkeys',
   'clients',
   'client_logos',

@@ -8,7 +8,14 @@ export type ForgotError = keyof Texts['forgot']['errors']
 /** The reason why a code was rejected. */
 export type CodeError = keyof Texts['code']['errors']
 
-export type ForgotPage = { uid: string; csrf: string; email: string; error: ForgotError | undefined }
+export type ForgotPage = {
+  uid: string
+  csrf: string
+  email: string
+  error: ForgotError | undefined
+  /** The page where people of a directory change their password. */
+  directoryUrl: string | undefined
+}
 
 export type ForgotSentPage = { uid: string; csrf: string; email: string }
 
@@ -32,6 +39,9 @@ export type NewPasswordPage = {
   error: NewPasswordError | undefined
   retryAfterSeconds: number | undefined
 }
+
+/** The page for a person whose password is that of a directory. */
+export type DirectoryPasswordPage = { email: string; passwordUrl: string | undefined }
 
 export type LinkPage = {
   action: string
