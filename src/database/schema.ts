@@ -1,9 +1,10 @@
 import type { ColumnType, Generated, GeneratedAlways, Kysely, Selectable, Transaction } from 'kysely'
+import type { UpstreamTables } from './upstream-tables.ts'
 
 type Json = ColumnType<Record<string, unknown>, string, string>
 type Moment = Date
 
-export type Schema = {
+export type Schema = UpstreamTables & {
   accounts: {
     id: string
     email: string
@@ -169,38 +170,6 @@ export type Schema = {
     created_at: Moment
   }
   replays: { id_hash: Buffer; expires_at: Moment }
-  upstream_providers: {
-    id: string
-    preset: string
-    settings: Json
-    secret_sealed: string | null
-    authority_domains: string[]
-    disabled_at: Moment | null
-    created_at: Moment
-    updated_at: Moment
-  }
-  identities: {
-    provider_id: string
-    issuer: string
-    subject: string
-    account_id: string
-    claims: Json
-    linked_at: Moment
-    last_used_at: Moment
-  }
-  upstream_requests: {
-    state_hash: Buffer
-    provider_id: string
-    browser_hash: Buffer
-    interaction: string | null
-    account_id: string | null
-    account_epoch: number | null
-    session_uid: string | null
-    sealed: string
-    expires_at: Moment
-    redeemed_at: Moment | null
-    finished_at: Moment | null
-  }
   keys: {
     id: string
     purpose: string

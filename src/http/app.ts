@@ -1,7 +1,6 @@
 import Router from '@koa/router'
 import type Provider from 'oidc-provider'
 import type { Logger } from 'pino'
-import type { UpstreamClient } from '../authentication/federation/upstream-client.ts'
 import type { CurrentBrand } from '../brand/index.ts'
 import { randomId } from '../crypto/digests.ts'
 import type { Db } from '../database/schema.ts'
@@ -78,7 +77,6 @@ export type AppDependencies = Omit<InteractionDependencies & AccountDependencies
     hasMailbox: boolean
     isStopping: () => boolean
     jwks: PublishedKeys
-    upstreamClient: UpstreamClient
   }
 
 /**

@@ -1,7 +1,5 @@
 import { z } from 'zod'
-import { isAuthority, validMapped } from '../../accounts/upstream-sign-in.ts'
 import { mistakeIn } from '../../authentication/federation/checks.ts'
-import { mapped } from '../../authentication/federation/mapping.ts'
 import {
   issuerOf,
   nameOf,
@@ -15,11 +13,8 @@ import { domains } from '../../config/domains.ts'
 import { secret as wrap } from '../../secret.ts'
 import * as stored from '../../stores/clients/upstream-providers.ts'
 import { type Operation, type OperationContext, OperationError, operation } from '../operation.ts'
-
-const id = z
-  .string()
-  .regex(/^[a-z][a-z0-9-]{0,31}$/, 'must be lower-case letters, digits and hyphens, at most 32')
-  .describe('The name of the provider, which is part of its redirect URI and the value of idp_hint.')
+import { get, id, lock } from './found-upstream-providers.ts'
+import { upstreamTry } from './upstream-try.ts'
 
 const authorityDomains = z
   .array(z.string().max(253))
@@ -201,60 +196,8 @@ export function operations(): Operation[] {
         return { id: input.id, deleted: true as const }
       },
     }),
-
-    operation({
-      noun: 'upstream',
-      verb: 'try',
-      summary: 'Read what a provider publishes, and show what its claims would become; nothing is stored',
-      scope: `${scope}:read`,
-      http: { method: 'POST', path: '/upstream-providers/{id}/try' },
-      input: z.strictObject({
-        id,
-        claims: z
-          .record(z.string(), z.unknown())
-          .default({})
-          .describe('Claims as the provider would send them, as JSON.'),
-      }),
-      output: z.object({
-        id: z.string(),
-        issuer: z.string(),
-        metadata: z.record(z.string(), z.unknown()).optional().describe('What the provider publishes about itself.'),
-        problem: z.string().optional().describe('Why it could not be read.'),
-        claims: z.record(z.string(), z.unknown()).describe('The claims that an account would get.'),
-        left_out: z.array(z.string()).describe('Claims of the rules that no account may have.'),
-        is_authority: z.boolean().describe('Whether the provider decides about the domain of the address.'),
-      }),
-      async prepare({ database, storage, upstreamClient }, input) {
-        const found = await stored.find(database.db, storage.envelope, input.id)
-        if (!found) return undefined
-        try {
-          const configuration = await upstreamClient.discover(upstreamOf(found), { isFresh: true })
-          return { metadata: { ...configuration.serverMetadata() } as Record<string, unknown> }
-        } catch (error) {
-          return { problem: reasonOf(error) }
-        }
-      },
-      async run(context, input, tried) {
-        const upstream = upstreamOf(await get(context, input.id))
-        const claims = validMapped(upstream, input)
-        const { email } = input.claims
-        return {
-          id: input.id,
-          issuer: issuerOf(upstream),
-          ...tried,
-          claims,
-          left_out: Object.keys(mapped(upstream.settings.mapping, input.claims)).filter((name) => !(name in claims)),
-          is_authority: typeof email === 'string' && isAuthority(upstream, email),
-        }
-      },
-    }),
+    upstreamTry(),
   ]
-}
-
-function reasonOf(error: unknown): string {
-  const reasons = []
-  for (let at = error; at instanceof Error && reasons.length < 5; at = at.cause) reasons.push(at.message)
-  return reasons.join(': ')
 }
 
 /** Returns settings with defaults for those that are left out. */
@@ -270,15 +213,6 @@ function check({ config }: OperationContext, provider: stored.NewUpstreamProvide
   const upstream = upstreamOf({ ...provider, isDisabled: false, updatedAt: new Date() })
   const mistake = mistakeIn(upstream, { allowsLoopback: config.ISSUER.startsWith('http:') })
   if (mistake) throw new OperationError('invalid', mistake)
-}
-
-const get = ({ tx, envelope }: OperationContext, wanted: string) => existing(stored.find(tx, envelope, wanted), wanted)
-const lock = ({ tx, envelope }: OperationContext, wanted: string) => existing(stored.lock(tx, envelope, wanted), wanted)
-
-async function existing<T>(reading: Promise<T | undefined>, wanted: string): Promise<T> {
-  const found = await reading
-  if (!found) throw new OperationError('not-found', `There is no upstream provider ${wanted}.`)
-  return found
 }
 
 function show({ config }: OperationContext, provider: stored.UpstreamProvider): z.input<typeof shown> {

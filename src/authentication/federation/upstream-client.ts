@@ -32,6 +32,7 @@ export const callbackOf = (issuer: string, id: string): string => `${issuer}/ups
 
 /** Speaks with upstream providers. `fetch` decides which addresses it may reach. */
 export function createUpstreamClient({ fetch }: { fetch: typeof globalThis.fetch }): UpstreamClient {
+  const customFetch = fetch as oidc.CustomFetch
   const found = createBoundedMap<string, { until: number; configuration: Promise<oidc.Configuration> }>(remembered)
 
   async function read(upstream: Upstream): Promise<oidc.Configuration> {
@@ -45,14 +46,14 @@ export function createUpstreamClient({ fetch }: { fetch: typeof globalThis.fetch
         token_endpoint: `${issuer}/login/oauth/access_token`,
       }
       const configuration = new oidc.Configuration({ issuer, ...endpoints }, client_id, {}, auth)
-      configuration[oidc.customFetch] = (url, options) => fetch(url, options as RequestInit)
+      configuration[oidc.customFetch] = customFetch
       if (isInsecure) oidc.allowInsecureRequests(configuration)
       return configuration
     }
     return oidc.discovery(new URL(issuer), client_id, {}, auth, {
       timeout: timeoutSeconds,
       execute: [oidc.enableNonRepudiationChecks, ...(isInsecure ? [oidc.allowInsecureRequests] : [])],
-      [oidc.customFetch]: (url, options) => fetch(url, options as RequestInit),
+      [oidc.customFetch]: customFetch,
     })
   }
 

@@ -17,7 +17,6 @@ type UpstreamDependencies = {
   envelope: Envelope
   issuer: string
   upstreams: Upstreams
-  upstreamClient: UpstreamClient
   log: Logger
 }
 
@@ -27,7 +26,7 @@ const passedOn = ['code', 'state', 'iss', 'error', 'error_description']
 
 /** Serves the address that upstream providers send browsers back to. */
 export function upstreamRoutes(dependencies: UpstreamDependencies): Router {
-  const { db, envelope, issuer, upstreams, upstreamClient, log } = dependencies
+  const { db, envelope, issuer, upstreams, log } = dependencies
   const refusedForms = createRefusedForms({ isSecure: issuer.startsWith('https:') })
   const router = new Router({ prefix: '/upstream/:provider' })
   router.use(async (ctx, next) => {
@@ -60,7 +59,7 @@ export function upstreamRoutes(dependencies: UpstreamDependencies): Router {
     if (!redeemed || !upstream) return ctx.throw(400, 'This sign-in is over. Begin again.')
     const { purpose, data, stateHash } = redeemed
     try {
-      const verified = await upstreamClient.verify(upstream, callback, data.sent)
+      const verified = await upstreams.verify(upstream, callback, data.sent)
       await upstreamRequests.answer(db, envelope, stateHash, { providerId, verified })
     } catch (error) {
       const isCancelled = callback.searchParams.get('error') === 'access_denied'

@@ -2,13 +2,14 @@ import type { Context } from 'koa'
 import type { Logger } from 'pino'
 import { type Upstream, upstreamOf } from '../../authentication/federation/settings.ts'
 import { callbackOf, type Sent, type UpstreamClient } from '../../authentication/federation/upstream-client.ts'
+import type { Config } from '../../config/index.ts'
 import type { Envelope } from '../../crypto/envelope.ts'
 import type { Db } from '../../database/schema.ts'
 import * as stored from '../../stores/clients/upstream-providers.ts'
 import * as upstreamRequests from '../../stores/people/upstream-requests.ts'
 
 /** The providers that people may sign in with. */
-export type Upstreams = {
+export type Upstreams = Pick<UpstreamClient, 'verify'> & {
   /** Lists the providers that are not disabled. */
   list(): Promise<Upstream[]>
   /** Finds one that is not disabled. */
@@ -28,19 +29,21 @@ export type Upstreams = {
 
 /** Reads the providers, and sends browsers to them. */
 export function createUpstreams({
-  db,
-  envelope,
-  issuer,
-  client,
+  config: { ISSUER: issuer },
+  database: { db },
+  storage: { envelope },
+  upstreamClient: client,
   log,
 }: {
-  db: Db
-  envelope: Envelope
-  issuer: string
-  client: UpstreamClient
+  config: Pick<Config, 'ISSUER'>
+  database: { db: Db }
+  storage: { envelope: Envelope }
+  upstreamClient: UpstreamClient
   log: Logger
 }): Upstreams {
   return {
+    verify: client.verify,
+
     async list() {
       const all = await stored.list(db, envelope)
       return all.filter(({ isDisabled }) => !isDisabled).map(upstreamOf)
