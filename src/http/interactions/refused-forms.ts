@@ -9,7 +9,7 @@ import type { SignUpCodeError } from '../../views/pages/sign-up-code.ts'
 export type RefusedForm =
   | { page: 'sign-in'; error: SignInError; email: string; retryAfterSeconds?: number | undefined }
   | { page: 'consent'; error: ConsentError }
-  | { page: 'forgot'; error: ForgotError }
+  | { page: 'forgot'; error: ForgotError | 'directory' }
   | { page: 'code'; error: CodeError }
   | { page: 'password'; error: NewPasswordError }
   | { page: 'terms' }
