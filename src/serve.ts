@@ -7,6 +7,7 @@ import { operations } from './admin/operations/index.ts'
 import { assemble, type Postern, type PosternOptions } from './assemble/index.ts'
 import { version } from './assemble/version.ts'
 import { createMailLimits } from './authentication/mail-limits.ts'
+import { relyingPartyFor } from './authentication/passkeys/relying-party.ts'
 import { createProofOfWork } from './authentication/proof-of-work.ts'
 import { createSignIn } from './authentication/sign-in.ts'
 import { signInRulesOf } from './authentication/sign-in-rules.ts'
@@ -186,6 +187,9 @@ function handlersOf({
     limits: createSignUpLimits({ db: database.db, throttleKey, perNetwork: config.SIGN_UPS_PER_NETWORK_PER_HOUR }),
     proofs: createProofOfWork({ db: database.db, key: throttleKey }),
   }
+  const relyingParty = config.PASSKEYS
+    ? relyingPartyFor({ issuer: config.ISSUER, id: config.PASSKEY_RP_ID, name: () => brand().name })
+    : undefined
   return () => {
     const { provider, keyring } = postern
     noteUses(provider, uses)
@@ -230,7 +234,11 @@ function handlersOf({
         recovery: config.PASSWORD_RECOVERY,
         code: config.SIGN_IN_BY_CODE,
         signUp: config.SIGN_UP === 'open',
+        passkeys: config.PASSKEYS,
       },
+      relyingParty,
+      relatedOrigins: config.PASSKEY_RELATED_ORIGINS,
+      allowedWays: { passwords: true, passkeys: config.PASSKEYS, mail: config.SIGN_IN_BY_CODE },
       ...signInRules,
       findFactors: (accountId) => factors.find(database.db, accountId),
       resourceServers: postern.resourceServers,

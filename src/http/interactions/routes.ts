@@ -12,6 +12,7 @@ import type { InteractionDependencies } from './dependencies.ts'
 import { interactionShow } from './interaction-show.ts'
 import { createInteractions, type Handler, type Interactions, ownForm } from './interactions.ts'
 import { createKept } from './kept.ts'
+import { passkeyForm, passkeySignIn } from './passkey-sign-in.ts'
 import { addressForm, passwordForget } from './password-forget.ts'
 import { passwordReplace, replaceForm } from './password-replace.ts'
 import { createRefusedForms } from './refused-forms.ts'
@@ -42,6 +43,7 @@ export function interactionRoutes(dependencies: InteractionDependencies): Router
   }
   const forget = passwordForget(shared)
   const code = codeSignIn(shared)
+  const passkey = dependencies.relyingParty && passkeySignIn({ ...shared, rp: dependencies.relyingParty })
   const replace = passwordReplace(shared)
   const signIn = accountSignIn(shared)
   const signUp = signUpBegin(shared)
@@ -75,6 +77,10 @@ export function interactionRoutes(dependencies: InteractionDependencies): Router
       route('get',  '/code',        undefined,   code.show),
       route('post', '/code',        codeForm,    code.submit),
       route('post', '/link',        linkForm,    code.submitLink),
+    ] : []),
+    ...(passkey ? [
+      route('post', '/passkey/options', ownForm,     passkey.options),
+      route('post', '/passkey',         passkeyForm, passkey.submit),
     ] : []),
     route('post', '/continue', continueForm, account.submit),
     route('post', '/switch',   ownForm,      accountSwitch({ ...shared, signIn })),

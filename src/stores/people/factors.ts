@@ -1,4 +1,5 @@
 import type { Db } from '../../database/schema.ts'
+import { hasPasskey } from './passkeys.ts'
 import { hasPassword } from './password-credentials.ts'
 
 /** The factors that an account has. */
@@ -17,7 +18,7 @@ export async function find(db: Db, accountId: string): Promise<Factors> {
   return {
     hasPassword: await hasPassword(db, accountId),
     hasTotp: false,
-    hasPasskey: false,
+    hasPasskey: await hasPasskey(db, accountId),
     recoveryCodes: 0,
     graceEndsAt: undefined,
   }
