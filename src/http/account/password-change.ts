@@ -75,7 +75,11 @@ export function passwordChange({
       }
       if (await isInDirectory(person)) {
         const { email } = person.account
-        ctx.body = render(readerOf(ctx), 'directory-password', { email, passwordUrl: directory?.passwordUrl })
+        ctx.body = render(readerOf(ctx), 'directory-password', {
+          email,
+          passwordUrl: directory?.passwordUrl,
+          back: '/account/security',
+        })
         return
       }
       const asksForOld = !isRecent(person)
