@@ -64,6 +64,11 @@ export const examples: Views = {
     error: undefined,
     retryAfterSeconds: undefined,
     reason: undefined,
+    providers: [
+      { id: 'google', name: 'Google', preset: 'google' },
+      { id: 'work', name: 'Analytical Engines', preset: 'openid' },
+    ],
+    isPasswordOptional: false,
     offers: { recovery: true, code: true, signUp: true, passkeys: true },
     unknownPasskey: undefined,
     computer: { isAsked: true, isOther: false },

@@ -19,6 +19,7 @@ import { notifyApps } from '../engine/session-end.ts'
 import type { Notes } from '../notes.ts'
 import { type FrameOf, leadTo } from './frame.ts'
 import { type AccountHandler, accountForm } from './handler.ts'
+import type { IdentityLink } from './identity-link.ts'
 import { shown } from './passkey-edit.ts'
 
 export const sessionForm = accountForm.extend({ session: z.string().max(200) })
@@ -42,6 +43,7 @@ export function sessionEnd({
   relyingParty: rp,
   allowedWays,
   directory,
+  linked,
 }: {
   db: Db
   act: Acting
@@ -52,6 +54,7 @@ export function sessionEnd({
   relyingParty: RelyingParty | undefined
   directory: DirectoryAccounts | undefined
   allowedWays: AllowedWays
+  linked: IdentityLink
 }): SessionEnd {
   return {
     async list(ctx, person) {
@@ -63,6 +66,7 @@ export function sessionEnd({
         ...frameOf(ctx, person, path),
         isVerified: account.emailVerified,
         ...(await factorsOf(account)),
+        ...(await linked.listOf(account.id)),
         sessions: [...live.filter(isThis), ...live.filter((session) => !isThis(session))].map((session) => ({
           ...deviceOf(session.userAgent),
           uid: session.uid,
