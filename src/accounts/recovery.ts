@@ -53,10 +53,11 @@ export async function signInByMail(
 }
 
 /**
- * Removes the password and the passkeys of an account whose address is proven for the first time, and ends every sign-in that
- * rests on them: somebody who had no right to the address may have set them, and waited for its owner to use the account.
+ * Removes every way into an account whose address is proven for the first time, or belongs to the directory, and ends every
+ * sign-in that rests on them: somebody who had no right to the address may have set them, and waited for its owner to use the
+ * account.
  */
-async function takeOver(
+export async function takeOver(
   context: AccountTx,
   account: accounts.Account,
   keptSessionUid: string | undefined,

@@ -164,6 +164,7 @@ export const variants: { [Name in Names | 'account']: readonly Partial<Views[Nam
   'account-security': [
     { password: 'none', passkeys: { list: [], signals: [] } },
     { password: undefined, passkeys: undefined },
+    { password: 'elsewhere' },
     {
       isVerified: false,
       sessions: [

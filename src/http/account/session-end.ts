@@ -1,6 +1,7 @@
 import type Provider from 'oidc-provider'
 import { z } from 'zod'
 import type { Acting } from '../../accounts/acting.ts'
+import type { DirectoryAccounts } from '../../accounts/directory-sign-in.ts'
 import * as accountSessions from '../../accounts/sessions.ts'
 import type { AllowedWays } from '../../accounts/ways-in.ts'
 import { deviceOf } from '../../authentication/devices.ts'
@@ -41,6 +42,7 @@ export function sessionEnd({
   notices,
   relyingParty: rp,
   allowedWays,
+  directory,
   linked,
 }: {
   db: Db
@@ -50,6 +52,7 @@ export function sessionEnd({
   frameOf: FrameOf
   notices: Notes<AccountNotice>
   relyingParty: RelyingParty | undefined
+  directory: DirectoryAccounts | undefined
   allowedWays: AllowedWays
   linked: IdentityLink
 }): SessionEnd {
@@ -98,7 +101,8 @@ export function sessionEnd({
   async function factorsOf(account: accounts.Account): Promise<Pick<AccountSecurityPage, 'password' | 'passkeys'>> {
     const { id, email, profile } = account
     const hasPassword = allowedWays.passwords && (await accounts.hasPassword(db, id))
-    const password = allowedWays.passwords ? (hasPassword ? 'set' : 'none') : undefined
+    const isElsewhere = hasPassword && (await directory?.has(id))
+    const password = allowedWays.passwords ? (isElsewhere ? 'elsewhere' : hasPassword ? 'set' : 'none') : undefined
     if (!rp) return { password, passkeys: undefined }
     const list = await passkeys.listByAccount(db, id)
     const userId = list[0]?.userHandle.toString('base64url')

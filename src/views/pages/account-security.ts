@@ -36,8 +36,8 @@ export type AccountSecurityPage = AccountFrame & {
   isVerified: boolean
   linked: readonly LinkedIdentity[]
   linkable: readonly LinkableProvider[]
-  /** Whether the account has a password; `undefined` if passwords are off. */
-  password: 'set' | 'none' | undefined
+  /** Whether the account has a password, here or in a directory; `undefined` if passwords are off. */
+  password: 'set' | 'none' | 'elsewhere' | undefined
   /** The passkeys of the account; `undefined` if they are off. `signals` keep the authenticators up to date. */
   passkeys: { list: readonly ShownPasskey[]; signals: readonly Signal[] } | undefined
   sessions: readonly ShownSession[]
