@@ -3,7 +3,7 @@ import { createServer } from 'node:http'
 import { text } from 'node:stream/consumers'
 import { type CryptoKey, exportJWK, generateKeyPair, type JWTPayload, SignJWT, UnsecuredJWT } from 'jose'
 
-/** The lies of an upstream provider, each of which a test sets. */
+/** The lies of an upstream provider in a test. */
 export type Lies = {
   /** Changes the claims of the ID token. */
   claims?: (claims: JWTPayload) => JWTPayload
@@ -24,7 +24,7 @@ export type HostileUpstream = {
   received: { form: URLSearchParams; authorization: string | undefined }[]
   /** Answers a request as the provider does after a sign-in: returns where it sends the browser. */
   answer(away: string, changes?: Record<string, string | undefined>): URL
-  /** Fetches from this server whatever address is asked for, for providers whose address is fixed. */
+  /** Sends every request to this server, for providers whose address is fixed. */
   fetch: typeof globalThis.fetch
   /** Answers below `/user` as GitHub does. */
   github: Record<string, unknown>

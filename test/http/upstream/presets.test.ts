@@ -117,7 +117,7 @@ test('the methods of a provider are passed on only if the operator trusts them',
   }
   expect(await proofs()).not.toContain('mfa')
   await administerUpstream(postern, 'update', { id: 'theirs', trusts_methods: true })
-  expect(await proofs()).not.toContain('mfa') // one of them is no method
+  expect(await proofs()).not.toContain('mfa') // two of them are not names of methods
   upstream.lies = { claims: (usual) => ({ ...usual, amr: ['pwd', 'mfa'] }) }
   expect(await proofs()).toContain('mfa')
 })
