@@ -1,9 +1,10 @@
 import type { ColumnType, Generated, GeneratedAlways, Kysely, Selectable, Transaction } from 'kysely'
+import type { UpstreamTables } from './upstream-tables.ts'
 
 type Json = ColumnType<Record<string, unknown>, string, string>
 type Moment = Date
 
-export type Schema = {
+export type Schema = UpstreamTables & {
   accounts: {
     id: string
     email: string

@@ -539,6 +539,7 @@ describe('the sweep', () => {
     refused_requests: 'request_id',
     confirmations: 'id_hash',
     challenges: 'id_hash',
+    upstream_requests: 'state_hash',
     address_changes: 'account_id',
     outbox: 'id',
     sessions: 'uid',
@@ -562,6 +563,11 @@ describe('the sweep', () => {
       select sha256($1::bytea), 'sign-in', '', now(), $2`,
     challenges: `insert into challenges (id_hash, purpose, browser_hash, origin, expires_at)
       select sha256($1::bytea), 'passkey-sign-in', $1, '', $2`,
+    upstream_requests: `with p as (insert into upstream_providers
+        (id, preset, settings, authority_domains, created_at, updated_at)
+        values (encode($1::bytea, 'hex'), 'openid', '{}', '{}', now(), now()) returning id)
+      insert into upstream_requests (state_hash, provider_id, browser_hash, sealed, expires_at)
+        select sha256($1), id, $1, '', $2 from p`,
     address_changes: `with a as (insert into accounts (id, email, email_canonical, created_at, updated_at)
         select encode($1::bytea, 'hex'), encode($1, 'hex'), encode($1, 'hex'), now(), now() returning id)
       insert into address_changes select id, '', now(), $2 from a`,

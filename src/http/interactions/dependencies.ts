@@ -16,6 +16,7 @@ import type { Secret } from '../../secret.ts'
 import type { SignInOffers } from '../../views/pages/sign-in.ts'
 import type { Render } from '../../views/render.ts'
 import type { Csrf } from '../csrf.ts'
+import type { Upstreams } from '../upstream/upstreams.ts'
 import type { BrowserAccounts } from './browser-accounts.ts'
 import type { BrowserSignIn } from './browser-sign-in.ts'
 import type { SignUp } from './sign-up-begin.ts'
@@ -52,5 +53,6 @@ export type InteractionDependencies = {
   levels: readonly Level[]
   rules: SecondFactorRules
   findFactors: FindFactors
+  upstreams: Upstreams
   issuer: string
 }

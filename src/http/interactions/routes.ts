@@ -22,6 +22,7 @@ import { signUpCode, signUpCodeForm } from './sign-up-code.ts'
 import { createStays } from './stays.ts'
 import { createSteps } from './steps.ts'
 import { termsAccept, termsForm } from './terms-accept.ts'
+import { upstreamForm, upstreamSignIn } from './upstream-sign-in.ts'
 
 /** Serves the pages between an authorization request and its answer: signing in, choosing an account, consenting. */
 export function interactionRoutes(dependencies: InteractionDependencies): Router {
@@ -45,14 +46,15 @@ export function interactionRoutes(dependencies: InteractionDependencies): Router
   const code = codeSignIn(shared)
   const passkey = dependencies.relyingParty && passkeySignIn({ ...shared, rp: dependencies.relyingParty })
   const replace = passwordReplace(shared)
-  const signIn = accountSignIn(shared)
+  const upstream = upstreamSignIn(shared)
+  const signIn = accountSignIn({ ...shared, upstream })
   const signUp = signUpBegin(shared)
   const signUpProof = signUpCode(shared)
   const account = accountContinue({ ...shared, signIn })
   const keep = accountKeep(shared)
   const terms = termsAccept(shared)
   const consent = consentDecide(shared)
-  const show = interactionShow({ ...shared, signIn, account, keep, replace, terms, consent, signUp })
+  const show = interactionShow({ ...shared, signIn, account, keep, replace, terms, consent, signUp, upstream })
 
   // biome-ignore format: it is a table
   const routes: readonly Route[] = [
@@ -78,6 +80,8 @@ export function interactionRoutes(dependencies: InteractionDependencies): Router
       route('post', '/code',        codeForm,    code.submit),
       route('post', '/link',        linkForm,    code.submitLink),
     ] : []),
+    route('get',  '/upstream', undefined,    upstream.finish),
+    route('post', '/upstream', upstreamForm, upstream.submit),
     ...(passkey ? [
       route('post', '/passkey/options', ownForm,     passkey.options),
       route('post', '/passkey',         passkeyForm, passkey.submit),

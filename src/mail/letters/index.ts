@@ -1,6 +1,7 @@
 import type { LetterKind } from '../../stores/operations/letters.ts'
 import { accountDeleted, accountDeletionScheduled, emailChange, emailChanged, invitation } from './account.ts'
 import type { Composer } from './context.ts'
+import { identityLinked, identityUnlinked } from './identities.ts'
 import { passkeyAdded, passkeyRemoved } from './passkeys.ts'
 import { newSignIn, passwordChanged, passwordRemoved, passwordReset, signInCode, signUp } from './sign-in.ts'
 
@@ -14,6 +15,8 @@ export const composers: { [Kind in LetterKind]: Composer<Kind> } = {
   'password-removed': passwordRemoved,
   'passkey-added': passkeyAdded,
   'passkey-removed': passkeyRemoved,
+  'identity-linked': identityLinked,
+  'identity-unlinked': identityUnlinked,
   'sign-in-code': signInCode,
   invitation,
   'account-deletion-scheduled': accountDeletionScheduled,

@@ -20,6 +20,10 @@ export type LetterData = {
   'passkey-added': { accountId: string; at: string; name: string }
   /** Tells the owner that a passkey no longer works. */
   'passkey-removed': { accountId: string; at: string; name: string }
+  /** Tells the owner that an account elsewhere signs in to theirs. */
+  'identity-linked': { accountId: string; at: string; name: string }
+  /** Tells the owner that an account elsewhere no longer signs in to theirs. */
+  'identity-unlinked': { accountId: string; at: string; name: string }
   /** Signs in the browser that asked. Dropped if no account has the address. */
   'sign-in-code': { browserHash: string; interaction?: string }
   /** Invites the owner of the address to an account that an administrator created. */
