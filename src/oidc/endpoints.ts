@@ -96,6 +96,8 @@ const table: Readonly<Record<string, Row>> = {
   [`${interaction}/sign-up`]:            { ...page, methods: 'GET POST', isOfInteraction: true, hasSecret: true },
   [`${interaction}/sign-up/link`]:       form,
   [`${interaction}/sign-up/code`]:       { ...page, methods: 'GET POST', isOfInteraction: true, hasSecret: true },
+  [`${interaction}/sign-up/passkey`]:    formPage,
+  [`${interaction}/sign-up/passkey/options`]: form,
   [`${interaction}/password`]:           form,
   [`${interaction}/recover`]:            form,
   [`${interaction}/forgot`]:             formPage,

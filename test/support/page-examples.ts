@@ -82,9 +82,11 @@ export const examples: Views = {
     termsUrl: undefined,
     challenge: undefined,
     patienceSeconds: 60,
+    offersPasskey: true,
     error: undefined,
   },
   'sign-up-code': { ...interaction, email: 'ada@example.com', error: undefined },
+  'sign-up-passkey': { ...interaction, email: 'ada@example.com', error: undefined },
   'continue-as': { ...interaction, client, account, others: [] },
   account: {
     ...accountExamples.frame,
@@ -259,6 +261,7 @@ export const variants: { [Name in ViewName]: readonly Partial<Views[Name]>[] } =
     { termsUrl: 'https://example.com/terms', error: 'terms' },
     { challenge: '18.1.abc.def' },
   ],
+  'sign-up-passkey': [{ error: 'failed' }],
   'sign-up-code': keys(english.signUpCode.errors).map((error) => ({ error })),
   'continue-as': [
     { account: { name: '', email: 'ada@example.com' } },

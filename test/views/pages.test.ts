@@ -113,6 +113,7 @@ describe.each(names)('the %s page', (name) => {
       account: ['account.email'],
       'sign-up': ['uid', 'csrf', 'client', 'client.name', 'minLength'],
       'sign-up-code': ['uid', 'csrf', 'email'],
+      'sign-up-passkey': ['uid', 'csrf', 'email'],
       'account-email': ['csrf', 'email'],
       'directory-password': ['email', 'back'],
       forgot: ['uid', 'csrf', 'email'],

@@ -1,4 +1,5 @@
 import type { Context } from 'koa'
+import type { PasskeyAddError } from '../../views/pages/account-passkeys.ts'
 import type { ConsentError } from '../../views/pages/consent.ts'
 import type { CodeError, ForgotError, NewPasswordError } from '../../views/pages/recovery.ts'
 import type { SignInError } from '../../views/pages/sign-in.ts'
@@ -22,6 +23,7 @@ export type RefusedForm =
   | { page: 'terms' }
   | { page: 'sign-up'; error: SignUpError; email: string; name: string }
   | { page: 'sign-up-code'; error: SignUpCodeError }
+  | { page: 'sign-up-passkey'; error: PasskeyAddError }
 
 export type RefusedForms = {
   /**
@@ -51,6 +53,7 @@ const pathWithin: Record<RefusedForm['page'], string> = {
   terms: '',
   'sign-up': '/sign-up',
   'sign-up-code': '/sign-up/code',
+  'sign-up-passkey': '/sign-up/passkey',
 }
 
 const keptSeconds = 60 // from the redirect until the page is requested

@@ -19,6 +19,7 @@ import { createRefusedForms } from './refused-forms.ts'
 import { requestAbort } from './request-abort.ts'
 import { signUpBegin, signUpForm } from './sign-up-begin.ts'
 import { signUpCode, signUpCodeForm } from './sign-up-code.ts'
+import { signUpPasskey } from './sign-up-passkey.ts'
 import { createStays } from './stays.ts'
 import { createSteps } from './steps.ts'
 import { termsAccept, termsForm } from './terms-accept.ts'
@@ -37,6 +38,10 @@ export function interactionRoutes(dependencies: InteractionDependencies): Router
     interactions: createInteractions({ ...dependencies, stays, steps, refusedForms }),
     consentRequests: createConsentRequests(dependencies),
     refusedForms,
+    provenSignUps: createKept<string>('proven', {
+      isSecure,
+      lifetimeSeconds: dependencies.interactionLifetimeSeconds,
+    }),
     typedAddresses: createKept<string>('address', {
       isSecure,
       lifetimeSeconds: dependencies.interactionLifetimeSeconds,
@@ -45,6 +50,7 @@ export function interactionRoutes(dependencies: InteractionDependencies): Router
   const forget = passwordForget(shared)
   const code = codeSignIn(shared)
   const passkey = dependencies.relyingParty && passkeySignIn({ ...shared, rp: dependencies.relyingParty })
+  const firstPasskey = dependencies.relyingParty && signUpPasskey({ ...shared, rp: dependencies.relyingParty })
   const replace = passwordReplace(shared)
   const upstream = upstreamSignIn(shared)
   const signIn = accountSignIn({ ...shared, upstream })
@@ -67,6 +73,11 @@ export function interactionRoutes(dependencies: InteractionDependencies): Router
       route('get',  '/sign-up/code', undefined,      signUpProof.show),
       route('post', '/sign-up/code', signUpCodeForm, signUpProof.submit),
       route('post', '/sign-up/link', linkForm,       signUpProof.submitLink),
+      ...(firstPasskey ? [
+        route('get',  '/sign-up/passkey',         undefined,   firstPasskey.show),
+        route('post', '/sign-up/passkey',         passkeyForm, firstPasskey.submit),
+        route('post', '/sign-up/passkey/options', ownForm,     firstPasskey.options),
+      ] : []),
     ] : []),
     ...(dependencies.offers.recovery ? [
       route('post', '/recover',     addressForm, forget.open),

@@ -30,6 +30,7 @@ import type { SignInPage } from './sign-in.ts'
 import type { SignOutPage } from './sign-out.ts'
 import type { SignUpPage } from './sign-up.ts'
 import type { SignUpCodePage } from './sign-up-code.ts'
+import type { SignUpPasskeyPage } from './sign-up-passkey.ts'
 import type { SignedOutPage } from './signed-out.ts'
 import type { SubmittingPage } from './submitting.ts'
 import type { TermsDeclinedPage, TermsPage } from './terms.ts'
@@ -42,6 +43,7 @@ export type Views = {
   'sign-in': SignInPage
   'sign-up': SignUpPage
   'sign-up-code': SignUpCodePage
+  'sign-up-passkey': SignUpPasskeyPage
   'continue-as': ContinueAsPage
   consent: ConsentPage
   'device-code': DeviceCodePage
@@ -87,6 +89,7 @@ export const viewNames = Object.keys({
   'sign-in': true,
   'sign-up': true,
   'sign-up-code': true,
+  'sign-up-passkey': true,
   'continue-as': true,
   consent: true,
   'device-code': true,
