@@ -6,6 +6,7 @@ import { rulesFor } from './accounts/password.ts'
 import { operations } from './admin/operations/index.ts'
 import { assemble, type Postern, type PosternOptions } from './assemble/index.ts'
 import { version } from './assemble/version.ts'
+import { createFactorLimits } from './authentication/factor-limits.ts'
 import { createMailLimits } from './authentication/mail-limits.ts'
 import { createProofOfWork } from './authentication/proof-of-work.ts'
 import { createSignIn } from './authentication/sign-in.ts'
@@ -232,6 +233,9 @@ function handlersOf({
         signUp: config.SIGN_UP === 'open',
       },
       ...signInRules,
+      factorLimits: createFactorLimits({ db: database.db, throttleKey }),
+      recoveryKey: postern.keyring.recoveryCodeKey,
+      rememberDays: config.REMEMBER_DEVICE_DAYS,
       findFactors: (accountId) => factors.find(database.db, accountId),
       resourceServers: postern.resourceServers,
       findStoppedSignIn: postern.findStoppedSignIn,

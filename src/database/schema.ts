@@ -16,6 +16,7 @@ export type Schema = {
     terms_accepted_at: Moment | null
     disabled_at: Moment | null
     deletion_at: Generated<Moment | null>
+    second_factor_due_at: Generated<Moment | null>
     created_at: Moment
     updated_at: Moment
   }
@@ -46,6 +47,23 @@ export type Schema = {
     groups: string[]
     checked_at: Moment
     gone_at: Moment | null
+  }
+  totp_secrets: {
+    account_id: string
+    secret_sealed: string
+    last_step: ColumnType<string, number, number>
+    created_at: Moment
+    confirmed_at: Moment | null
+    last_used_at: Moment | null
+  }
+  recovery_codes: { code_hash: Buffer; account_id: string; created_at: Moment; used_at: Moment | null }
+  remembered_devices: {
+    id_hash: Buffer
+    account_id: string
+    account_epoch: number
+    user_agent: string | null
+    created_at: Moment
+    expires_at: Moment
   }
   passkeys: {
     id: string

@@ -539,6 +539,7 @@ describe('the sweep', () => {
     refused_requests: 'request_id',
     confirmations: 'id_hash',
     challenges: 'id_hash',
+    remembered_devices: 'id_hash',
     address_changes: 'account_id',
     outbox: 'id',
     sessions: 'uid',
@@ -562,6 +563,9 @@ describe('the sweep', () => {
       select sha256($1::bytea), 'sign-in', '', now(), $2`,
     challenges: `insert into challenges (id_hash, purpose, browser_hash, origin, expires_at)
       select sha256($1::bytea), 'passkey-sign-in', $1, '', $2`,
+    remembered_devices: `with a as (insert into accounts (id, email, email_canonical, created_at, updated_at)
+        select encode($1::bytea, 'hex'), encode($1, 'hex'), encode($1, 'hex'), now(), now() returning id)
+      insert into remembered_devices select sha256($1), id, 0, null, now(), $2 from a`,
     address_changes: `with a as (insert into accounts (id, email, email_canonical, created_at, updated_at)
         select encode($1::bytea, 'hex'), encode($1, 'hex'), encode($1, 'hex'), now(), now() returning id)
       insert into address_changes select id, '', now(), $2 from a`,

@@ -2,6 +2,7 @@ import type Provider from 'oidc-provider'
 import type { Acting } from '../../accounts/acting.ts'
 import type { DirectoryAccounts } from '../../accounts/directory-sign-in.ts'
 import type { AcceptAnother, AcceptPassword } from '../../accounts/new-passwords.ts'
+import type { FactorLimits } from '../../authentication/factor-limits.ts'
 import type { Level } from '../../authentication/levels.ts'
 import type { MailLimits } from '../../authentication/mail-limits.ts'
 import type { SecondFactorRules } from '../../authentication/second-factor-policy.ts'
@@ -49,5 +50,10 @@ export type InteractionDependencies = {
   levels: readonly Level[]
   rules: SecondFactorRules
   findFactors: FindFactors
+  factorLimits: FactorLimits
+  /** Hashes recovery codes. */
+  recoveryKey: Secret<Buffer>
+  /** The days for which a browser is remembered after a second factor; 0 where none is. */
+  rememberDays: number
   issuer: string
 }

@@ -15,7 +15,9 @@ import { createKept } from './kept.ts'
 import { addressForm, passwordForget } from './password-forget.ts'
 import { passwordReplace, replaceForm } from './password-replace.ts'
 import { createRefusedForms } from './refused-forms.ts'
+import { createRememberedDevices } from './remembered-devices.ts'
 import { requestAbort } from './request-abort.ts'
+import { secondFactor, secondFactorForm } from './second-factor.ts'
 import { signUpBegin, signUpForm } from './sign-up-begin.ts'
 import { signUpCode, signUpCodeForm } from './sign-up-code.ts'
 import { createStays } from './stays.ts'
@@ -25,12 +27,14 @@ import { termsAccept, termsForm } from './terms-accept.ts'
 /** Serves the pages between an authorization request and its answer: signing in, choosing an account, consenting. */
 export function interactionRoutes(dependencies: InteractionDependencies): Router {
   const isSecure = dependencies.issuer.startsWith('https:')
-  const steps = createSteps({ ...dependencies, isSecure })
+  const devices = createRememberedDevices({ ...dependencies, days: dependencies.rememberDays, isSecure })
+  const steps = createSteps({ ...dependencies, devices, isSecure })
   const stays = createStays({ mode: dependencies.stayMode, isSecure })
   const shared = {
     ...dependencies,
     stays,
     steps,
+    devices,
     interactions: createInteractions({ ...dependencies, stays, steps }),
     consentRequests: createConsentRequests(dependencies),
     refusedForms: createRefusedForms({ isSecure }),
@@ -49,6 +53,7 @@ export function interactionRoutes(dependencies: InteractionDependencies): Router
   const keep = accountKeep(shared)
   const terms = termsAccept(shared)
   const consent = consentDecide(shared)
+  const second = secondFactor(shared)
   const show = interactionShow({ ...shared, signIn, account, keep, replace, terms, consent, signUp })
 
   // biome-ignore format: it is a table
@@ -74,6 +79,16 @@ export function interactionRoutes(dependencies: InteractionDependencies): Router
       route('get',  '/code',        undefined,   code.show),
       route('post', '/code',        codeForm,    code.submit),
       route('post', '/link',        linkForm,    code.submitLink),
+    ] : []),
+    route('get',  '/second-factor',               undefined,        second.choose),
+    route('get',  '/second-factor/totp',          undefined,        second.show('totp')),
+    route('post', '/second-factor/totp',          secondFactorForm, second.submit('totp')),
+    route('get',  '/second-factor/recovery-code', undefined,        second.show('recovery-code')),
+    route('post', '/second-factor/recovery-code', secondFactorForm, second.submit('recovery-code')),
+    ...(dependencies.rules.countsMail ? [
+      route('get',  '/second-factor/mail',        undefined,        second.show('mail')),
+      route('post', '/second-factor/mail',        secondFactorForm, second.submit('mail')),
+      route('post', '/second-factor/mail/send',   ownForm,          second.sendCode),
     ] : []),
     route('post', '/continue', continueForm, account.submit),
     route('post', '/switch',   ownForm,      accountSwitch({ ...shared, signIn })),

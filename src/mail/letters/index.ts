@@ -2,6 +2,7 @@ import type { LetterKind } from '../../stores/operations/letters.ts'
 import { accountDeleted, accountDeletionScheduled, emailChange, emailChanged, invitation } from './account.ts'
 import type { Composer } from './context.ts'
 import { passkeyAdded, passkeyRemoved } from './passkeys.ts'
+import { recoveryCodeUsed, secondFactorChanged } from './second-factors.ts'
 import { newSignIn, passwordChanged, passwordRemoved, passwordReset, signInCode, signUp } from './sign-in.ts'
 
 /** The function that decides what the mail of each kind of letter says. */
@@ -14,6 +15,8 @@ export const composers: { [Kind in LetterKind]: Composer<Kind> } = {
   'password-removed': passwordRemoved,
   'passkey-added': passkeyAdded,
   'passkey-removed': passkeyRemoved,
+  'second-factor-changed': secondFactorChanged,
+  'recovery-code-used': recoveryCodeUsed,
   'sign-in-code': signInCode,
   invitation,
   'account-deletion-scheduled': accountDeletionScheduled,
