@@ -8,6 +8,7 @@ import { assemble, type Postern, type PosternOptions } from './assemble/index.ts
 import { version } from './assemble/version.ts'
 import { createFactorLimits } from './authentication/factor-limits.ts'
 import { createMailLimits } from './authentication/mail-limits.ts'
+import { relyingPartyFor } from './authentication/passkeys/relying-party.ts'
 import { createProofOfWork } from './authentication/proof-of-work.ts'
 import { createSignIn } from './authentication/sign-in.ts'
 import { signInRulesOf } from './authentication/sign-in-rules.ts'
@@ -187,6 +188,9 @@ function handlersOf({
     limits: createSignUpLimits({ db: database.db, throttleKey, perNetwork: config.SIGN_UPS_PER_NETWORK_PER_HOUR }),
     proofs: createProofOfWork({ db: database.db, key: throttleKey }),
   }
+  const relyingParty = config.PASSKEYS
+    ? relyingPartyFor({ issuer: config.ISSUER, id: config.PASSKEY_RP_ID, name: () => brand().name })
+    : undefined
   return () => {
     const { provider, keyring } = postern
     noteUses(provider, uses)
@@ -231,7 +235,11 @@ function handlersOf({
         recovery: config.PASSWORD_RECOVERY,
         code: config.SIGN_IN_BY_CODE,
         signUp: config.SIGN_UP === 'open',
+        passkeys: config.PASSKEYS,
       },
+      relyingParty,
+      relatedOrigins: config.PASSKEY_RELATED_ORIGINS,
+      allowedWays: { passwords: true, passkeys: config.PASSKEYS, mail: config.SIGN_IN_BY_CODE },
       ...signInRules,
       factorLimits: createFactorLimits({ db: database.db, throttleKey }),
       recoveryKey: postern.keyring.recoveryCodeKey,

@@ -10,13 +10,21 @@ import * as accounts from './directory.ts'
 export type DirectoryAccounts = DirectorySignIn & {
   /** Returns whether an address is in a domain that the directory is the authority of. */
   isAuthority(email: string): boolean
-  /** Returns whether the person of an account may still sign in: always, if the account is a local one. */
+  /**
+   * Returns whether the person of an account may still sign in: always, if the account is a local one. Otherwise the sessions
+   * and tokens of the account end.
+   */
   isStillIn(accountId: string): Promise<boolean | 'unavailable'>
-  /** Ends what has to end if the entry of an account is gone or disabled, and brings the account up to date otherwise. */
-  recheck(account: { accountId: string; entryId: string }): Promise<'checked' | 'unavailable'>
+  /**
+   * Returns whether the entry of an account is there and not disabled. Brings the account up to date with it, or ends its
+   * sessions and tokens.
+   */
+  recheck(account: Linked): Promise<boolean | 'unavailable'>
   /** The page where people change their password. */
   passwordUrl: string | undefined
 }
+
+type Linked = Pick<directoryAccounts.DirectoryAccount, 'accountId' | 'entryId'>
 
 // No person makes these changes: the directory does.
 const byDirectory = { actor: 'system' } as const
@@ -68,19 +76,20 @@ export function createDirectoryAccounts({
     async isStillIn(accountId) {
       const linked = await directoryAccounts.findByAccount(db, accountId)
       if (!linked) return true
-      const found = await directory.findById(linked.entryId)
-      if (found === 'unavailable') return found
-      return typeof found === 'object' && !found.person.isDisabled
+      return recheck(linked)
     },
 
-    async recheck({ accountId, entryId }) {
-      const found = await directory.findById(entryId)
-      if (found === 'unavailable') return found
-      await act(byDirectory, async (context) => {
-        if (typeof found === 'string' || found.person.isDisabled) await accounts.end(context, accountId)
-        else await accounts.refresh(context, accountId, found.person, authority)
-      })
-      return 'checked'
-    },
+    recheck,
+  }
+
+  async function recheck({ accountId, entryId }: Linked): Promise<boolean | 'unavailable'> {
+    const found = await directory.findById(entryId)
+    if (found === 'unavailable') return found
+    const person = typeof found === 'object' && !found.person.isDisabled ? found.person : undefined
+    await act(byDirectory, async (context) => {
+      if (person) await accounts.refresh(context, accountId, person, authority)
+      else await accounts.end(context, accountId)
+    })
+    return person !== undefined
   }
 }

@@ -8,6 +8,7 @@ import * as directoryAccounts from '../stores/people/directory-accounts.ts'
 import type { AccountTx } from './acting.ts'
 import { groupName } from './groups.ts'
 import { edit, storable } from './own-claims.ts'
+import { removeAll as removeAllPasskeys } from './passkeys.ts'
 import { end as endSessions } from './sessions.ts'
 
 /** The domains that the directory is the authority of. */
@@ -51,7 +52,7 @@ export async function admit(
   if (planned.account) {
     const account = await accounts.lock(tx, planned.account.id)
     if (!account || account.isDisabled) return 'disabled-here'
-    if (!planned.isLinked) await takeOver(context, account.id)
+    if (!planned.isLinked) await takeOver(context, account)
     return update(context, account, person, authority)
   }
   const created = await accounts.create(tx, {
@@ -68,11 +69,14 @@ export async function admit(
  * Makes a local account that of the directory, which is the authority of its address. Somebody else may have had the
  * account so far, so every way into it ends.
  */
-async function takeOver({ tx, record }: AccountTx, accountId: string): Promise<void> {
+async function takeOver(context: AccountTx, account: accounts.Account): Promise<void> {
+  const { tx, record } = context
+  const { id: accountId } = account
   await accounts.signOutEverywhere(tx, accountId)
   await accounts.removePassword(tx, accountId)
   await confirmations.revoke(tx, accountId, ['password-reset', 'invitation', 'sign-in', 'email-change', 'email-undo'])
   await addressChanges.end(tx, accountId)
+  await removeAllPasskeys(context, account)
   record({ type: 'directory.account_linked', accountId })
 }
 

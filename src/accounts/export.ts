@@ -21,7 +21,7 @@ export async function collect(db: Db, account: Account): Promise<Record<string, 
     storedDetails.find(db, id),
     outboxRecords.list(db, { recipient: email, limit: pageSize }),
   ])
-  const { password, addressChange, confirmations } = stored
+  const { password, addressChange, directory, confirmations } = stored
   return {
     exported_at: new Date(),
     account: {
@@ -38,6 +38,11 @@ export async function collect(db: Db, account: Account): Promise<Record<string, 
       email: addressChange.email,
       requested_at: addressChange.requestedAt,
       expires_at: addressChange.expiresAt,
+    },
+    directory: directory && {
+      entry: directory.entryId,
+      groups: directory.groups,
+      checked_at: directory.checkedAt,
     },
     // The link that undoes a change of address names the earlier address.
     confirmations: confirmations.map((sent) => ({

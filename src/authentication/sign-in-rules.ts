@@ -13,7 +13,7 @@ export function signInRulesOf(config: Config): SignInRules {
       mode: config.SECOND_FACTOR,
       groups: config.SECOND_FACTOR_GROUPS,
       countsMail: config.MAIL_SECOND_FACTOR,
-      offersPasskeys: true,
+      offersPasskeys: config.PASSKEYS,
     },
   }
 }

@@ -14,6 +14,7 @@ import { lifetimeSettings } from './settings/lifetimes.ts'
 import { limitSettings } from './settings/limits.ts'
 import { logSettings } from './settings/log.ts'
 import { mailMistakes, mailSettings } from './settings/mail.ts'
+import { passkeyMistakes, passkeySettings } from './settings/passkeys.ts'
 import { protocolSettings } from './settings/protocol.ts'
 import { registrationSettings } from './settings/registration.ts'
 import { secondFactorSettings } from './settings/second-factors.ts'
@@ -31,6 +32,7 @@ export const settingGroups = {
   Lifetimes: lifetimeSettings,
   Protocol: protocolSettings,
   Accounts: accountSettings,
+  Passkeys: passkeySettings,
   'Second factors': secondFactorSettings,
   'Account pages': accountPageSettings,
   'LDAP and Active Directory': ldapSettings,
@@ -52,6 +54,7 @@ export const environment = z
     ...lifetimeSettings,
     ...protocolSettings,
     ...accountSettings,
+    ...passkeySettings,
     ...secondFactorSettings,
     ...accountPageSettings,
     ...ldapSettings,
@@ -66,6 +69,7 @@ export const environment = z
         ...serverMistakes(env),
         ...brandMistakes(env),
         ...accountMistakes(env),
+        ...passkeyMistakes(env),
         ...databaseMistakes(env),
         ...keyMistakes(env),
         ...keyServiceMistakes(env),

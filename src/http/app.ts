@@ -49,6 +49,7 @@ import { explainRefusals } from './middleware/reasons.ts'
 import { logRequests } from './middleware/requests.ts'
 import { safeRequests } from './middleware/safe-requests.ts'
 import { securityHeaders } from './middleware/security-headers.ts'
+import { passkeyRoutes } from './passkeys.ts'
 import type { RefusedRequests } from './refused-requests.ts'
 
 export type AppDependencies = Omit<InteractionDependencies & AccountDependencies, 'browserAccounts'> &
@@ -63,6 +64,7 @@ export type AppDependencies = Omit<InteractionDependencies & AccountDependencies
     issuer: string
     version: string
     defaultLanguage: Language
+    relatedOrigins: readonly string[]
     throttleKey: Secret<Buffer>
     subjectOf: PairwiseSubject
     /** The limits of registration without a token; `undefined` if it is off. */
@@ -138,6 +140,7 @@ export function createApp(dependencies: AppDependencies): ReturnType<Provider['c
   provider.use(assetRoutes().routes())
   provider.use(logoRoutes({ db }).routes())
   provider.use(home.routes())
+  if (dependencies.relyingParty) provider.use(passkeyRoutes(dependencies).routes())
   if (dependencies.hasMailbox) provider.use(mailboxRoutes({ db, envelope: storage.envelope, render }).routes())
   provider.use(adminRoutes(dependencies).routes())
 

@@ -91,21 +91,22 @@ describe.skipIf(!hasSlapd)('somebody with an entry in the directory', () => {
   test('is refused like an address without an account: wrong, empty or very long password, disabled here or there', async () => {
     await slapd.addPerson('left', { mail: 'left@example.com' })
     expect(await canSignIn(postern, 'grace@example.com', passwordOf('grace'))).toBe(true)
-    const answers = []
-    const times: number[] = []
-    for (const [email, secret] of [
+    const attempts = [
       ['nobody@example.com', 'wrong'],
       ['grace@example.com', 'wrong'],
       ['left@example.com', 'wrong'],
       ['grace@example.com', `${passwordOf('grace')}${'x'.repeat(2_000)}`],
-    ] as const) {
-      const startedAt = performance.now()
-      answers.push(shownRefusal(await attempt(email, secret), email))
-      times.push(performance.now() - startedAt)
-    }
+    ] as const
+    const answers = await Promise.all(
+      attempts.map(async ([email, secret]) => {
+        const startedAt = performance.now()
+        const shown = shownRefusal(await attempt(email, secret), email)
+        expect(performance.now() - startedAt).toBeGreaterThan(990)
+        return shown
+      }),
+    )
     expect(answers[0]).toMatchObject({ status: 401 })
     for (const answer of answers) expect(answer).toEqual(answers[0])
-    for (const time of times) expect(time).toBeGreaterThan(990)
     await administer(postern, 'disable', { account: 'grace@example.com' })
     expect(await canSignIn(postern, 'grace@example.com', passwordOf('grace'))).toBe(false)
     expect(await lastRefusal()).toBe('disabled-here')
@@ -209,10 +210,11 @@ describe.skipIf(!hasSlapd)('a directory that is the authority of no domain', () 
 describe.skipIf(!hasSlapd)('while the directory is down', () => {
   test('everybody with an address that may belong to it reads that they should try again later, and local accounts go on', async () => {
     await slapd.stop()
-    const answers = []
-    for (const email of ['ada@example.com', 'grace@example.com', 'nobody@example.com']) {
-      answers.push(shownRefusal(await attempt(email, 'wrong', searching), email))
-    }
+    const answers = await Promise.all(
+      ['ada@example.com', 'grace@example.com', 'nobody@example.com'].map(async (email) =>
+        shownRefusal(await attempt(email, 'wrong', searching), email),
+      ),
+    )
     expect(answers[0]).toMatchObject({ status: 503 })
     expect(JSON.stringify(answers[0])).toContain('try again in a few minutes')
     for (const answer of answers) expect(answer).toEqual(answers[0])

@@ -50,7 +50,10 @@ export const onlyScript = `<script>document.querySelector('form').submit()</scri
 /** Returns a page without the script that every page loads from a file, and without the one of the page that submits itself. */
 export const withoutOwnScripts = (page: string): string =>
   page
-    .replace(/<script src="\/assets\/(postern|proof)\.js[^"]*" type="module" integrity="[^"]*"><\/script>/g, '')
+    .replace(
+      /<script src="\/assets\/(postern|proof|passkeys)\.js[^"]*" type="module" integrity="[^"]*"><\/script>/g,
+      '',
+    )
     .replace(onlyScript, '')
 
 export const examples: Views = {
@@ -61,7 +64,8 @@ export const examples: Views = {
     error: undefined,
     retryAfterSeconds: undefined,
     reason: undefined,
-    offers: { recovery: true, code: true, signUp: true },
+    offers: { recovery: true, code: true, signUp: true, passkeys: true },
+    unknownPasskey: undefined,
     computer: { isAsked: true, isOther: false },
   },
   'sign-up': {
@@ -209,6 +213,7 @@ export const variants: { [Name in ViewName]: readonly Partial<Views[Name]>[] } =
   'sign-in': [
     ...keys(english.signIn.errors).map((error) => ({ email: 'ada@example.com', error })),
     { error: 'too-many-attempts', retryAfterSeconds: undefined },
+    { error: 'passkey-unknown', unknownPasskey: { rpId: 'login.example.com', credentialId: 'AAAA' } },
     { error: 'too-many-attempts', retryAfterSeconds: 1 },
     { error: 'too-many-attempts', retryAfterSeconds: 600 },
     ...keys(english.signIn.reasons).map((reason) => ({ reason })),
@@ -217,7 +222,10 @@ export const variants: { [Name in ViewName]: readonly Partial<Views[Name]>[] } =
     { client: { ...published, host: '127.0.0.1:33418' } },
     { client: stranger },
     { client: { ...stranger, host: 'com.example.app:' } },
-    { offers: { recovery: false, code: false, signUp: false }, computer: { isAsked: false, isOther: false } },
+    {
+      offers: { recovery: false, code: false, signUp: false, passkeys: false },
+      computer: { isAsked: false, isOther: false },
+    },
     { client: { ...client, isOwn: true } },
     { client: { ...client, isOwn: true }, reason: 'reauthenticate' },
   ],

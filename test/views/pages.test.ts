@@ -136,6 +136,8 @@ describe.each(names)('the %s page', (name) => {
       home: ['issuer', 'version'],
       'account-profile': ['csrf'],
       'account-security': ['csrf'],
+      'account-passkey-add': ['csrf'],
+      'account-passkey-edit': ['csrf', 'passkey'],
       'account-apps': [],
       'account-app-remove': ['csrf', 'app'],
       'account-activity': [],
@@ -174,7 +176,7 @@ describe('the sign-in page', () => {
   })
 
   test('tells password managers which field is which', () => {
-    expect(page({})).toMatch(/name="email"[^>]*autocomplete="username"/)
+    expect(page({})).toMatch(/name="email"[^>]*autocomplete="username webauthn"/)
     expect(page({})).toMatch(/name="password"[^>]*autocomplete="current-password"/)
   })
 })

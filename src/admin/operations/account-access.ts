@@ -2,7 +2,14 @@ import { z } from 'zod'
 import * as access from '../../accounts/access.ts'
 import * as passwords from '../../accounts/password.ts'
 import type { Account } from '../../stores/people/accounts.ts'
-import { type Operation, type OperationContext, OperationError, operation } from '../operation.ts'
+import * as directoryAccounts from '../../stores/people/directory-accounts.ts'
+import {
+  type Operation,
+  type OperationContext,
+  type OperationDependencies,
+  OperationError,
+  operation,
+} from '../operation.ts'
 import { account, get, show, shownAccount, unknown } from './found-accounts.ts'
 import { acceptable, newPassword } from './new-passwords.ts'
 
@@ -25,7 +32,8 @@ export function operations(): Operation[] {
       }),
       output: shownAccount,
       async prepare(dependencies, input) {
-        const { email, profile } = await get(dependencies.database.db, input.account)
+        const { id, email, profile } = await get(dependencies.database.db, input.account)
+        await assertPasswordIsHere(dependencies, id)
         return acceptable(dependencies, input.password, { email, name: profile['name'] })
       },
       async run(context, input, passwordHash) {
@@ -52,6 +60,12 @@ export function operations(): Operation[] {
     ),
     change('enable', 'Let a disabled account sign in again', (context, { id }) => access.enable(context, id)),
   ]
+}
+
+/** Throws if people of the directory sign in to an account: only the directory can change their password. */
+async function assertPasswordIsHere({ config, database: { db } }: OperationDependencies, id: string): Promise<void> {
+  if (config.LDAP_URL.length === 0 || !(await directoryAccounts.findByAccount(db, id))) return
+  throw new OperationError('conflict', 'The password of this account is kept in the LDAP directory. Change it there.')
 }
 
 /** Describes an operation that changes an account, takes nothing but the account, and shows it as it is then. */

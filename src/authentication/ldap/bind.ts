@@ -24,5 +24,11 @@ export async function hasPassword(client: Client, dn: string, password: string):
 
 /** Signs in as the entry that Postern searches as, if there is one. */
 export async function bindAsService(client: Client, { service }: DirectoryRules): Promise<void> {
-  if (service) await client.bind(service.dn, service.password.reveal())
+  try {
+    if (service) await client.bind(service.dn, service.password.reveal())
+  } catch (cause) {
+    // A server may say no more than the number of the result.
+    const isRefused = cause instanceof ResultCodeError && refusals.includes(cause.code)
+    throw isRefused ? new Error('the server does not accept LDAP_BIND_PASSWORD for LDAP_BIND_DN', { cause }) : cause
+  }
 }

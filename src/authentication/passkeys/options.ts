@@ -23,7 +23,7 @@ const userHandleBytes = 32 // says nothing about the person (WebAuthn Level 3 §
 const timeout = challenges.lifetimeSeconds * 1000
 
 /**
- * Returns the options with which a browser asks its authenticators to create a passkey. Attestation is not requested: it
+ * Returns the options that make a browser create a passkey. Attestation is not requested: it
  * would tell the model of the authenticator, and no rule here depends on that.
  */
 export async function creationOptions(
@@ -55,7 +55,7 @@ export async function creationOptions(
 }
 
 /**
- * Returns the options with which a browser asks its authenticators for a passkey. Only for the account of a challenge do
+ * Returns the options that make a browser ask for a passkey. Only for the account of a challenge do
  * they list its passkeys: to a stranger they would tell whether an address has an account.
  */
 export async function requestOptions(

@@ -2,7 +2,9 @@ import type Provider from 'oidc-provider'
 import type { Acting } from '../../accounts/acting.ts'
 import type { DirectoryAccounts } from '../../accounts/directory-sign-in.ts'
 import type { AcceptPassword } from '../../accounts/new-passwords.ts'
+import type { AllowedWays } from '../../accounts/ways-in.ts'
 import type { MailLimits } from '../../authentication/mail-limits.ts'
+import type { RelyingParty } from '../../authentication/passkeys/relying-party.ts'
 import type { EditableClaim } from '../../config/settings/account-pages.ts'
 import type { Db } from '../../database/schema.ts'
 import type { ResourceServers } from '../../oidc/permissions/resource-servers.ts'
@@ -31,4 +33,7 @@ export type AccountDependencies = {
   resourceServers: ResourceServers
   editableClaims: readonly EditableClaim[]
   deletionGraceSeconds: number
+  /** This server as authenticators know it; `undefined` if nobody signs in with passkeys. */
+  relyingParty: RelyingParty | undefined
+  allowedWays: AllowedWays
 }

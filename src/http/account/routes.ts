@@ -17,6 +17,8 @@ import type { AccountDependencies } from './dependencies.ts'
 import { confirmPath, createConfirmNotes, emailChange, emailForm } from './email-change.ts'
 import { createFrames } from './frame.ts'
 import { type AccountHandler, accountForm } from './handler.ts'
+import { passkeyAdd, passkeyAddForm } from './passkey-add.ts'
+import { passkeyEdit, removeForm, renameForm } from './passkey-edit.ts'
 import { passwordChange, passwordForm } from './password-change.ts'
 import { profileEdit, profileForm } from './profile-edit.ts'
 import { sessionEnd, sessionForm } from './session-end.ts'
@@ -38,6 +40,9 @@ export function accountRoutes(dependencies: AccountDependencies): Router {
     deletedNotes: createNotes({ isSecure }),
     graceSeconds: dependencies.deletionGraceSeconds,
   })
+  const { relyingParty: rp } = dependencies
+  const newPasskey = rp && passkeyAdd({ ...shared, rp, addNotes: createNotes({ isSecure }) })
+  const onePasskey = passkeyEdit(shared)
   const password = passwordChange({ ...dependencies, passwordNotes: createNotes({ isSecure }) })
   const email = emailChange({ ...dependencies, emailNotes: createNotes({ isSecure }) })
   // biome-ignore format: it is a table
@@ -48,6 +53,14 @@ export function accountRoutes(dependencies: AccountDependencies): Router {
     route('get',  '/security',            {}, session.list),
     route('post', '/sessions/end',        { form: sessionForm, page: '/security' }, session.submit),
     route('post', '/sessions/end-others', { form: accountForm, page: '/security' }, session.submitOthers),
+    ...(newPasskey ? [
+      route('get',  '/passkeys/add',     { isRecent: true }, newPasskey.show),
+      route('post', '/passkeys/add',     { form: passkeyAddForm, isRecent: true }, newPasskey.submit),
+      route('post', '/passkeys/options', { form: accountForm, isRecent: true, page: '/passkeys/add' }, newPasskey.options),
+      route('get',  '/passkeys/edit',    { isRecent: true, page: '/security' }, onePasskey.show),
+      route('post', '/passkeys/rename',  { form: renameForm, isRecent: true, page: '/security' }, onePasskey.rename),
+      route('post', '/passkeys/remove',  { form: removeForm, isRecent: true, page: '/security' }, onePasskey.remove),
+    ] : []),
     route('get',  '/apps',                {}, access.list),
     route('get',  '/apps/remove',         { page: '/apps' }, access.confirm),
     route('post', '/apps/remove',         { form: accessForm, page: '/apps' }, access.submit),

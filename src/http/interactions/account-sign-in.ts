@@ -2,6 +2,7 @@ import type { Context } from 'koa'
 import type Provider from 'oidc-provider'
 import type { Interaction, InteractionResults } from 'oidc-provider'
 import { z } from 'zod'
+import type { RelyingParty } from '../../authentication/passkeys/relying-party.ts'
 import { proofBy } from '../../authentication/proofs.ts'
 import type { Db } from '../../database/schema.ts'
 import { signInEnded } from '../../oidc/prompts.ts'
@@ -19,7 +20,12 @@ import type { Stays } from './stays.ts'
 export const signInForm = ownForm.extend({ email: z.string().default(''), password: z.string().default('') })
 
 /** The part of a rejected form that the page shows again, and why the form was rejected. */
-export type SignInAgain = { error?: SignInError; email?: string; retryAfterSeconds?: number | undefined }
+export type SignInAgain = {
+  error?: SignInError
+  email?: string
+  retryAfterSeconds?: number | undefined
+  credentialId?: string | undefined
+}
 
 export type AccountSignIn = {
   show(ctx: Context, interaction: Interaction, again?: SignInAgain): Promise<void>
@@ -35,6 +41,8 @@ const statusOf = {
   'wrong-credentials': 401,
   'too-many-attempts': 429,
   busy: 503,
+  passkey: 401,
+  'passkey-unknown': 401,
   unavailable: 503,
 } satisfies Record<SignInError, number>
 
@@ -48,6 +56,7 @@ export function accountSignIn({
   refusedForms,
   typedAddresses,
   offers,
+  relyingParty,
   stays,
 }: {
   db: Db
@@ -58,10 +67,11 @@ export function accountSignIn({
   refusedForms: RefusedForms
   typedAddresses: Kept<string>
   offers: SignInOffers
+  relyingParty: RelyingParty | undefined
   stays: Stays
 }): AccountSignIn {
   return {
-    async show(ctx, interaction, { error, email, retryAfterSeconds } = {}) {
+    async show(ctx, interaction, { error, email, retryAfterSeconds, credentialId } = {}) {
       const client = await shownClientOf(provider, interaction, readerOf(ctx))
       const reason = reasonOf(interaction, { isFirst: email === undefined })
       const filledIn = email ?? typedAddresses.read(ctx, interaction.uid) ?? (await suggestedEmail(interaction))
@@ -79,6 +89,8 @@ export function accountSignIn({
         retryAfterSeconds,
         reason,
         offers,
+        unknownPasskey:
+          credentialId === undefined || !relyingParty ? undefined : { rpId: relyingParty.id, credentialId },
         computer: { isAsked: stays.asks, isOther: stays.asks && !interactions.isLasting(ctx, interaction) },
       })
     },

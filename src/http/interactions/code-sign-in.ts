@@ -2,7 +2,6 @@ import type { Context } from 'koa'
 import type { Interaction } from 'oidc-provider'
 import { z } from 'zod'
 import type { Acting } from '../../accounts/acting.ts'
-import type { DirectoryAccounts } from '../../accounts/directory-sign-in.ts'
 import { emailAddress } from '../../accounts/email-addresses.ts'
 import * as recovery from '../../accounts/recovery.ts'
 import type { MailLimits } from '../../authentication/mail-limits.ts'
@@ -43,7 +42,6 @@ export function codeSignIn({
   typedAddresses,
   mailLimits,
   confirmationKey,
-  directory,
 }: {
   db: Db
   act: Acting
@@ -54,7 +52,6 @@ export function codeSignIn({
   mailLimits: MailLimits
   /** Hashes the codes. */
   confirmationKey: Secret<Buffer>
-  directory: DirectoryAccounts | undefined
 }): CodeSignIn {
   const lead = (ctx: Context, { uid }: Interaction) => {
     ctx.status = 303
@@ -110,9 +107,6 @@ export function codeSignIn({
     },
   }
 
-  /**
-   * Finishes the sign-in, or leads back to the start of it if the directory no longer has the owner of the account. Returns `false` if the code or the link no longer works.
-   */
   async function finish(
     ctx: Context,
     interaction: Interaction,
@@ -121,12 +115,6 @@ export function codeSignIn({
     const by = { browserHash, keptSessionUid: interaction.session?.uid }
     const account = await act(byPerson(ctx), (context) => recovery.signInByMail(context, presented, by))
     if (account === 'gone') return false
-    const isStillIn = (await directory?.isStillIn(account.id)) ?? true
-    if (isStillIn !== true) {
-      const error = isStillIn === 'unavailable' ? isStillIn : 'wrong-credentials'
-      refusedForms.leadBack(ctx, interaction.uid, { page: 'sign-in', error, email: account.email })
-      return true
-    }
     const { id: accountId, epoch } = account
     await interactions.signIn(ctx, interaction, { accountId, epoch, proof: proofBy('mail') })
     return true

@@ -5,6 +5,7 @@ import type { AcceptAnother, AcceptPassword } from '../../accounts/new-passwords
 import type { FactorLimits } from '../../authentication/factor-limits.ts'
 import type { Level } from '../../authentication/levels.ts'
 import type { MailLimits } from '../../authentication/mail-limits.ts'
+import type { RelyingParty } from '../../authentication/passkeys/relying-party.ts'
 import type { SecondFactorRules } from '../../authentication/second-factor-policy.ts'
 import type { Db } from '../../database/schema.ts'
 import type { FindFactors } from '../../oidc/authentication/step-up.ts'
@@ -43,6 +44,8 @@ export type InteractionDependencies = {
   confirmationKey: Secret<Buffer>
   /** The ways on from the sign-in page for a person without their password. */
   offers: SignInOffers
+  /** This server as authenticators know it; `undefined` if nobody signs in with passkeys. */
+  relyingParty: RelyingParty | undefined
   /** The directory that people sign in with, if there is one. */
   directory: DirectoryAccounts | undefined
   stayMode: StayMode

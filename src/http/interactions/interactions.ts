@@ -2,6 +2,7 @@ import type { Context } from 'koa'
 import type Provider from 'oidc-provider'
 import { errors, type Interaction, type InteractionResults } from 'oidc-provider'
 import { z } from 'zod'
+import type { DirectoryAccounts } from '../../accounts/directory-sign-in.ts'
 import { acrOf, type Level } from '../../authentication/levels.ts'
 import { madeAt, methodReferences, type Proof, strongest } from '../../authentication/proofs.ts'
 import type { Db } from '../../database/schema.ts'
@@ -11,6 +12,7 @@ import * as accounts from '../../stores/people/accounts.ts'
 import type { Csrf } from '../csrf.ts'
 import { readForm } from '../forms.ts'
 import type { BrowserAccounts } from './browser-accounts.ts'
+import type { RefusedForms } from './refused-forms.ts'
 import { computer, type Stays } from './stays.ts'
 import type { Person, Steps, Traveller } from './steps.ts'
 import { refuseStray } from './strays.ts'
@@ -54,6 +56,8 @@ export function createInteractions({
   browserAccounts,
   steps,
   levels,
+  refusedForms,
+  directory,
 }: {
   db: Db
   provider: Provider
@@ -63,6 +67,8 @@ export function createInteractions({
   browserAccounts: BrowserAccounts
   steps: Steps
   levels: readonly Level[]
+  refusedForms: RefusedForms
+  directory: Pick<DirectoryAccounts, 'isStillIn'> | undefined
 }): Interactions {
   async function finish(ctx: Context, interaction: Interaction, result: InteractionResults): Promise<void> {
     await browserAccounts.returnTo(ctx, interaction)
@@ -74,6 +80,15 @@ export function createInteractions({
     })
     ctx.status = 303
     ctx.redirect(returnTo)
+  }
+
+  /**
+   * Returns whether the directory still has the person of a sign-in. The directory itself checked a password just now, and the
+   * other ways in know nothing of it. A second factor follows a first one.
+   */
+  async function isStillInDirectory({ accountId, proof }: Login): Promise<boolean | 'unavailable'> {
+    const isFirst = proof.method === 'mail' || proof.method === 'passkey' || proof.method === 'upstream'
+    return directory && isFirst ? directory.isStillIn(accountId) : true
   }
 
   const lead = (ctx: Context, { uid }: Interaction, page: string) => {
@@ -120,6 +135,11 @@ export function createInteractions({
     finish,
 
     async signIn(ctx, interaction, login) {
+      const isStillIn = await isStillInDirectory(login)
+      if (isStillIn !== true) {
+        const error = isStillIn === 'unavailable' ? isStillIn : 'wrong-credentials'
+        return refusedForms.leadBack(ctx, interaction.uid, { page: 'sign-in', error, email: '' })
+      }
       const isTaken = await take(ctx, interaction, await steps.join(ctx, interaction, login))
       if (!isTaken) lead(ctx, interaction, '')
     },

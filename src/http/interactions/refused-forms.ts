@@ -8,7 +8,14 @@ import type { SignUpCodeError } from '../../views/pages/sign-up-code.ts'
 
 /** The reason why a form of an interaction was rejected, with the input that its page shows again. */
 export type RefusedForm =
-  | { page: 'sign-in'; error: SignInError; email: string; retryAfterSeconds?: number | undefined }
+  | {
+      page: 'sign-in'
+      error: SignInError
+      email: string
+      retryAfterSeconds?: number | undefined
+      /** A passkey that is not known here, which its authenticator is told to forget. */
+      credentialId?: string | undefined
+    }
   | { page: 'consent'; error: ConsentError }
   | { page: 'forgot'; error: ForgotError }
   | { page: 'code'; error: CodeError }

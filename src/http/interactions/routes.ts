@@ -12,12 +12,13 @@ import type { InteractionDependencies } from './dependencies.ts'
 import { interactionShow } from './interaction-show.ts'
 import { createInteractions, type Handler, type Interactions, ownForm } from './interactions.ts'
 import { createKept } from './kept.ts'
+import { passkeyForm, passkeySignIn } from './passkey-sign-in.ts'
 import { addressForm, passwordForget } from './password-forget.ts'
 import { passwordReplace, replaceForm } from './password-replace.ts'
 import { createRefusedForms } from './refused-forms.ts'
 import { createRememberedDevices } from './remembered-devices.ts'
 import { requestAbort } from './request-abort.ts'
-import { secondFactor, secondFactorForm } from './second-factor.ts'
+import { passkeyFactorForm, secondFactor, secondFactorForm } from './second-factor.ts'
 import { signUpBegin, signUpForm } from './sign-up-begin.ts'
 import { signUpCode, signUpCodeForm } from './sign-up-code.ts'
 import { createStays } from './stays.ts'
@@ -30,14 +31,15 @@ export function interactionRoutes(dependencies: InteractionDependencies): Router
   const devices = createRememberedDevices({ ...dependencies, days: dependencies.rememberDays, isSecure })
   const steps = createSteps({ ...dependencies, devices, isSecure })
   const stays = createStays({ mode: dependencies.stayMode, isSecure })
+  const refusedForms = createRefusedForms({ isSecure })
   const shared = {
     ...dependencies,
     stays,
     steps,
     devices,
-    interactions: createInteractions({ ...dependencies, stays, steps }),
+    interactions: createInteractions({ ...dependencies, stays, steps, refusedForms }),
     consentRequests: createConsentRequests(dependencies),
-    refusedForms: createRefusedForms({ isSecure }),
+    refusedForms,
     typedAddresses: createKept<string>('address', {
       isSecure,
       lifetimeSeconds: dependencies.interactionLifetimeSeconds,
@@ -45,6 +47,7 @@ export function interactionRoutes(dependencies: InteractionDependencies): Router
   }
   const forget = passwordForget(shared)
   const code = codeSignIn(shared)
+  const passkey = dependencies.relyingParty && passkeySignIn({ ...shared, rp: dependencies.relyingParty })
   const replace = passwordReplace(shared)
   const signIn = accountSignIn(shared)
   const signUp = signUpBegin(shared)
@@ -85,10 +88,19 @@ export function interactionRoutes(dependencies: InteractionDependencies): Router
     route('post', '/second-factor/totp',          secondFactorForm, second.submit('totp')),
     route('get',  '/second-factor/recovery-code', undefined,        second.show('recovery-code')),
     route('post', '/second-factor/recovery-code', secondFactorForm, second.submit('recovery-code')),
+    ...(dependencies.relyingParty ? [
+      route('get',  '/second-factor/passkey',         undefined,         second.show('passkey')),
+      route('post', '/second-factor/passkey/options', ownForm,           second.passkeyOptions),
+      route('post', '/second-factor/passkey',         passkeyFactorForm, second.submitPasskey),
+    ] : []),
     ...(dependencies.rules.countsMail ? [
       route('get',  '/second-factor/mail',        undefined,        second.show('mail')),
       route('post', '/second-factor/mail',        secondFactorForm, second.submit('mail')),
       route('post', '/second-factor/mail/send',   ownForm,          second.sendCode),
+    ] : []),
+    ...(passkey ? [
+      route('post', '/passkey/options', ownForm,     passkey.options),
+      route('post', '/passkey',         passkeyForm, passkey.submit),
     ] : []),
     route('post', '/continue', continueForm, account.submit),
     route('post', '/switch',   ownForm,      accountSwitch({ ...shared, signIn })),

@@ -3,10 +3,13 @@ import type { Interaction } from 'oidc-provider'
 import { z } from 'zod'
 import type { Acting } from '../../accounts/acting.ts'
 import { useMailedCode } from '../../accounts/mailed-factor.ts'
+import { use as usePasskey } from '../../accounts/passkey-use.ts'
 import * as secondFactors from '../../accounts/second-factors.ts'
 import type { FactorLimits } from '../../authentication/factor-limits.ts'
 import type { MailLimits } from '../../authentication/mail-limits.ts'
 import { codeHashWith } from '../../authentication/mailed-codes.ts'
+import { requestOptions } from '../../authentication/passkeys/options.ts'
+import type { RelyingParty } from '../../authentication/passkeys/relying-party.ts'
 import { proofBy } from '../../authentication/proofs.ts'
 import type { Db } from '../../database/schema.ts'
 import { readerOf } from '../../oidc/request/reader.ts'
@@ -27,7 +30,10 @@ export const secondFactorForm = ownForm.extend({
   remember: z.string().optional(),
 })
 
+export const passkeyFactorForm = secondFactorForm.extend({ response: z.string().max(50_000).default('') })
+
 type Form = z.output<typeof secondFactorForm>
+type PasskeyForm = z.output<typeof passkeyFactorForm>
 
 /** The ways that are a code, in the order in which they are offered. */
 const codes = ['totp', 'recovery-code', 'mail'] as const
@@ -36,9 +42,11 @@ type CodeWay = (typeof codes)[number]
 export type SecondFactor = {
   /** Leads to the page of the way that the person prefers. */
   choose: Handler<unknown>
-  show(way: CodeWay): Handler<unknown>
+  show(way: SecondFactorWay): Handler<unknown>
   submit(way: CodeWay): Handler<Form>
   sendCode: Handler<unknown>
+  passkeyOptions: Handler<unknown>
+  submitPasskey: Handler<PasskeyForm>
 }
 
 /**
@@ -58,6 +66,7 @@ export function secondFactor({
   recoveryKey,
   devices,
   rememberDays,
+  relyingParty: rp,
 }: {
   db: Db
   act: Acting
@@ -71,7 +80,9 @@ export function secondFactor({
   recoveryKey: Secret<Buffer>
   devices: RememberedDevices
   rememberDays: number
+  relyingParty: RelyingParty | undefined
 }): SecondFactor {
+  const purpose = 'passkey-second-factor'
   const lead = (ctx: Context, { uid }: Interaction, page: string) => {
     ctx.status = 303
     ctx.redirect(`/interaction/${uid}${page}`)
@@ -142,6 +153,32 @@ export function secondFactor({
         if (remember !== undefined) await devices.remember(ctx, { accountId, epoch })
         await interactions.signIn(ctx, interaction, { accountId, epoch, proof: proofBy(way) })
       },
+
+    async passkeyOptions(ctx, interaction) {
+      const person = await waiting(ctx, interaction)
+      if (!person || !rp) return
+      const { id, epoch } = person.account
+      ctx.body = await requestOptions(db, rp, { purpose, browserHash: askerOf(interaction) }, { id, epoch })
+    },
+
+    async submitPasskey(ctx, interaction, { response, remember }) {
+      const person = await waiting(ctx, interaction)
+      if (!person || !rp) return
+      const asked = { purpose, browserHash: askerOf(interaction) } as const
+      const { id: accountId, epoch } = person.account
+      const outcome = await act(byPerson(ctx), async (context) => {
+        const used = await usePasskey(context, { rp, asked, response, accountId })
+        const isUsed = !('refusal' in used)
+        if (isUsed) context.record({ type: 'sign_in.second_factor', accountId, details: { method: 'passkey' } })
+        return used
+      })
+      if ('refusal' in outcome) {
+        return refusedForms.leadBack(ctx, interaction.uid, { page: 'second-factor', way: 'passkey', error: 'failed' })
+      }
+      if (remember !== undefined) await devices.remember(ctx, { accountId, epoch })
+      const proof = { ...proofBy('passkey'), isUserVerified: outcome.isUserVerified }
+      await interactions.signIn(ctx, interaction, { accountId, epoch, proof })
+    },
 
     async sendCode(ctx, interaction) {
       const person = await waiting(ctx, interaction)

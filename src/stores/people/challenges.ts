@@ -21,7 +21,7 @@ export type NewChallenge = Belonging & {
   userHandle?: Buffer | undefined
 }
 
-/** The time in which a person has to answer: find their phone or key, and unlock it. */
+/** The time that a person has to answer: they find their phone or key and unlock it. */
 export const lifetimeSeconds = 300
 
 /** Creates a challenge, and returns its value. It replaces the one that the browser had for the same purpose. */
@@ -53,7 +53,7 @@ export async function create(db: Db, challenge: NewChallenge): Promise<string> {
 }
 
 /**
- * Redeems the challenge of a new passkey. Of any number of concurrent calls only one gets it, and only if its account is as
+ * Redeems the challenge of a new passkey. Only one of several concurrent calls gets it, and only if its account is as
  * it was when the challenge was created. The caller has locked the account.
  *
  * @param belonging.accountId - The account that it must be about; `undefined` for one that does not exist yet.

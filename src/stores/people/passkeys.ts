@@ -42,6 +42,17 @@ export async function listByAccount(db: Db, accountId: string): Promise<Passkey[
   return rows.map(toPasskey)
 }
 
+/** Returns whether an account has a passkey. */
+export async function hasPasskey(db: Db, accountId: string): Promise<boolean> {
+  const row = await db
+    .selectFrom('passkeys')
+    .select('id')
+    .where('account_id', '=', accountId)
+    .limit(1)
+    .executeTakeFirst()
+  return row !== undefined
+}
+
 /** Finds a passkey by the identifier that its authenticator gave it. */
 export async function findByCredentialId(db: Db, credentialId: Buffer): Promise<Passkey | undefined> {
   const row = await db
@@ -117,8 +128,8 @@ export type Assertion = Belonging & {
 export type Asserted = { accountId: string; epoch: number; passkeyId: string }
 
 /**
- * Accepts an assertion: redeems its challenge and raises the counter of its passkey, in one statement. Of any number of
- * concurrent calls with one challenge, or with one count of a copied authenticator, only one succeeds.
+ * Accepts an assertion: redeems its challenge and raises the counter of its passkey, in one statement. Only one of
+ * several concurrent calls with one challenge, or one count of a copied authenticator, succeeds.
  *
  * The challenge must be unused and unexpired, and of this purpose, browser and origin; the counter must be greater than
  * the last one, unless the authenticator does not count; and the account must not be disabled. A challenge that is about an

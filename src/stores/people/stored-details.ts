@@ -6,6 +6,8 @@ export type StoredDetails = {
   createdAt: Date | undefined
   password: { changedAt: Date; changeRequiredAt: Date | undefined } | undefined
   addressChange: { email: string; requestedAt: Date; expiresAt: Date } | undefined
+  /** The entry of the directory that the account belongs to. */
+  directory: { entryId: string; groups: string[]; checkedAt: Date } | undefined
   /** The links and codes that were sent, the newest first, until they are deleted after their end. */
   confirmations: readonly SentConfirmation[]
 }
@@ -20,7 +22,7 @@ type SentConfirmation = {
 
 /** Returns everything that is stored beside an account, for its owner. */
 export async function find(db: Db, accountId: string): Promise<StoredDetails> {
-  const [account, password, change, sent] = await Promise.all([
+  const [account, password, change, entry, sent] = await Promise.all([
     db.selectFrom('accounts').select('created_at').where('id', '=', accountId).executeTakeFirst(),
     db
       .selectFrom('password_credentials')
@@ -30,6 +32,11 @@ export async function find(db: Db, accountId: string): Promise<StoredDetails> {
     db
       .selectFrom('address_changes')
       .select(['email', 'requested_at', 'expires_at'])
+      .where('account_id', '=', accountId)
+      .executeTakeFirst(),
+    db
+      .selectFrom('directory_accounts')
+      .select(['entry_id', 'groups', 'checked_at'])
       .where('account_id', '=', accountId)
       .executeTakeFirst(),
     db
@@ -50,6 +57,7 @@ export async function find(db: Db, accountId: string): Promise<StoredDetails> {
       requestedAt: change.requested_at,
       expiresAt: change.expires_at,
     },
+    directory: entry && { entryId: entry.entry_id, groups: entry.groups, checkedAt: entry.checked_at },
     confirmations: sent.map((row) => ({
       purpose: row.purpose as Purpose,
       email: row.email,

@@ -1,4 +1,8 @@
 import type { AccountFrame } from './account.ts'
+import type { ShownPasskey } from './account-passkeys.ts'
+
+/** What the browser tells the authenticators of the person (WebAuthn Level 3 §5.1.10): the name of the method, and its argument. */
+export type Signal = { name: string; value: Record<string, unknown> }
 
 /** A browser that is signed in. */
 export type ShownSession = {
@@ -15,5 +19,9 @@ export type ShownSession = {
 
 export type AccountSecurityPage = AccountFrame & {
   isVerified: boolean
+  /** Whether the account has a password; `undefined` if passwords are off. */
+  password: 'set' | 'none' | undefined
+  /** The passkeys of the account; `undefined` if they are off. `signals` keep the authenticators up to date. */
+  passkeys: { list: readonly ShownPasskey[]; signals: readonly Signal[] } | undefined
   sessions: readonly ShownSession[]
 }

@@ -3,6 +3,7 @@ import type { AccountActivityPage } from './account-activity.ts'
 import type { AccountAppRemovePage, AccountAppsPage } from './account-apps.ts'
 import type { AccountDataPage, AccountDeletedPage, AccountDeletePage } from './account-data.ts'
 import type { AccountEmailPage } from './account-email.ts'
+import type { AccountPasskeyAddPage, AccountPasskeyEditPage } from './account-passkeys.ts'
 import type { AccountProfilePage } from './account-profile.ts'
 import type { AccountSecurityPage } from './account-security.ts'
 import type { ConsentPage } from './consent.ts'
@@ -58,6 +59,8 @@ export type Views = {
   account: AccountPage
   'account-profile': AccountProfilePage
   'account-security': AccountSecurityPage
+  'account-passkey-add': AccountPasskeyAddPage
+  'account-passkey-edit': AccountPasskeyEditPage
   'account-apps': AccountAppsPage
   'account-app-remove': AccountAppRemovePage
   'account-activity': AccountActivityPage
@@ -102,6 +105,8 @@ export const viewNames = Object.keys({
   account: true,
   'account-profile': true,
   'account-security': true,
+  'account-passkey-add': true,
+  'account-passkey-edit': true,
   'account-apps': true,
   'account-app-remove': true,
   'account-activity': true,

@@ -279,7 +279,7 @@ describe.skipIf(!hasSlapd)('a server of a directory', () => {
   })
 
   test('is not used if Postern cannot sign in to search, or the place to search does not exist', async () => {
-    expect(await failureWith({ LDAP_BIND_PASSWORD: 'wrong' })).toMatch(/InvalidCredentials/i)
+    expect(await failureWith({ LDAP_BIND_PASSWORD: 'wrong' })).toMatch(/does not accept LDAP_BIND_PASSWORD/)
     expect(await failureWith({ LDAP_BASE_DN: `ou=nowhere,${suffix}` })).toMatch(/NoSuchObject/i)
   })
 
@@ -291,13 +291,13 @@ describe.skipIf(!hasSlapd)('a server of a directory', () => {
         setInterval(() => socket.write('0'), 100).unref()
       }),
     ]
-    for (const { port, stop } of slow) {
-      const LDAP_URL = `ldap://127.0.0.1:${port}`
-      for (const tls of [{}, { LDAP_START_TLS: 'true' }]) {
-        expect(await failureWith({ LDAP_URL, LDAP_TIMEOUT_SECONDS: '1', ...tls })).toMatch(/within 1000 ms/)
-      }
-      await stop()
-    }
+    const tries = slow.flatMap(({ port }) =>
+      [{}, { LDAP_START_TLS: 'true' }].map((tls) =>
+        failureWith({ LDAP_URL: `ldap://127.0.0.1:${port}`, LDAP_TIMEOUT_SECONDS: '1', ...tls }),
+      ),
+    )
+    for (const failure of await Promise.all(tries)) expect(failure).toMatch(/within 1000 ms/)
+    for (const { stop } of slow) await stop()
   })
 
   test('is not used if its answer is very large', async () => {

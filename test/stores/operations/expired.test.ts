@@ -66,9 +66,9 @@ async function add(table: Table, endedAgoSeconds: number): Promise<void> {
     ],
     remembered_devices: [
       `with a as (insert into accounts (id, email, email_canonical, created_at, updated_at)
-         select encode($1::bytea, 'hex'), encode($1, 'hex'), encode($1, 'hex'), now(), now() returning id)
-       insert into remembered_devices select $1, id, 0, null, now(), $2 from a`,
-      [hash, at],
+         values ($1, $1, $1, now(), now()) returning id)
+       insert into remembered_devices select sha256(id::bytea), id, 0, null, now(), $2 from a`,
+      [name, expiresAt],
     ],
     challenges: [
       `insert into challenges (id_hash, purpose, browser_hash, origin, expires_at)
