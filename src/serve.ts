@@ -243,7 +243,6 @@ function handlersOf({
       ...signInRules,
       factorLimits: createFactorLimits({ db: database.db, throttleKey }),
       recoveryKey: postern.keyring.recoveryCodeKey,
-      rememberDays: config.REMEMBER_DEVICE_DAYS,
       findFactors: (accountId) => factors.find(database.db, accountId),
       resourceServers: postern.resourceServers,
       findStoppedSignIn: postern.findStoppedSignIn,

@@ -14,7 +14,7 @@ export async function beginTotp({ tx, envelope }: AccountTx, accountId: string):
 }
 
 /**
- * Confirms an authenticator app by its first code, from which on it is asked for. Returns the recovery codes of an account
+ * Confirms an authenticator app by its first code. From then on it is required. Returns the recovery codes of an account
  * that had none, and tells its owner. `'wrong-code'` if the code is not right.
  */
 export async function confirmTotp(

@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import type { Db } from '../../database/schema.ts'
+import type { Db, Tx } from '../../database/schema.ts'
 
 /** The factors that an account has. */
 export type Factors = {
@@ -40,9 +40,9 @@ export async function find(db: Db, accountId: string): Promise<Factors> {
 }
 
 /** Begins the time that an account may go without a second factor, unless it has begun. Returns when it ends. */
-export async function beginGrace(db: Db, accountId: string, endsAt: Date): Promise<Date> {
+export async function beginGrace(tx: Tx, accountId: string, endsAt: Date): Promise<Date> {
   const { rows } = await sql<{ second_factor_due_at: Date }>`
     update accounts set second_factor_due_at = coalesce(second_factor_due_at, ${endsAt}) where id = ${accountId}
-    returning second_factor_due_at`.execute(db)
+    returning second_factor_due_at`.execute(tx)
   return rows[0]?.second_factor_due_at ?? endsAt
 }
