@@ -9,19 +9,19 @@ import { version } from './assemble/version.ts'
 import { createFactorLimits } from './authentication/factor-limits.ts'
 import { createMailLimits } from './authentication/mail-limits.ts'
 import { relyingPartyFor } from './authentication/passkeys/relying-party.ts'
-import { createProofOfWork } from './authentication/proof-of-work.ts'
 import { createSignIn } from './authentication/sign-in.ts'
 import { signInRulesOf } from './authentication/sign-in-rules.ts'
-import { createSignUpLimits } from './authentication/sign-up-limits.ts'
 import type { Config } from './config/index.ts'
 import { lockIssuer } from './database/issuer-lock.ts'
 import { createAllowances } from './http/allowances.ts'
 import { createApp } from './http/app.ts'
 import { createCsrf } from './http/csrf.ts'
 import { createBrowserSignIn } from './http/interactions/browser-sign-in.ts'
+import { createSignUp } from './http/interactions/sign-up-rules.ts'
 import { createEarlyRefusals } from './http/refused-early.ts'
 import { createRefusedRequests } from './http/refused-requests.ts'
 import { listen } from './http/server.ts'
+import { createUpstreams } from './http/upstream/upstreams.ts'
 import { startDeletingAccounts } from './jobs/account-deletion.ts'
 import { startRemovingClients } from './jobs/client-removal.ts'
 import { startRecheckingDirectory } from './jobs/directory-recheck.ts'
@@ -176,18 +176,8 @@ function handlersOf({
     signIn: createSignIn({ db: database.db, passwords: postern.passwords, throttleKey, directory }),
   })
   const signInRules = signInRulesOf(config)
-  const signUp = {
-    rules: {
-      mode: config.SIGN_UP,
-      allowed: config.SIGN_UP_ALLOWED_DOMAINS,
-      refused: config.SIGN_UP_REFUSED_DOMAINS,
-    },
-    passwordRules: rulesFor(config),
-    termsVersion: config.TERMS_VERSION,
-    brand: postern.brand,
-    limits: createSignUpLimits({ db: database.db, throttleKey, perNetwork: config.SIGN_UPS_PER_NETWORK_PER_HOUR }),
-    proofs: createProofOfWork({ db: database.db, key: throttleKey }),
-  }
+  const signUp = createSignUp({ ...postern, throttleKey })
+  const upstreams = createUpstreams({ ...postern, log })
   const relyingParty = config.PASSKEYS
     ? relyingPartyFor({ issuer: config.ISSUER, id: config.PASSKEY_RP_ID, name: () => brand().name })
     : undefined
@@ -246,6 +236,7 @@ function handlersOf({
       findFactors: (accountId) => factors.find(database.db, accountId),
       resourceServers: postern.resourceServers,
       findStoppedSignIn: postern.findStoppedSignIn,
+      upstreams,
       grantLifetimeSeconds: lifetimes(config).grant,
       interactionLifetimeSeconds: config.INTERACTION_TTL_SECONDS,
       hasMailbox: hasMailbox(config),

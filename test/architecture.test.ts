@@ -91,6 +91,8 @@ const decidedByTheStatement: Record<string, string> = {
   'keys/keys.setPublicJwk': 'the public part of a key never changes',
   'clients/registration-tokens.revoke': 'writes the time',
   'operations/throttles.mark': 'writes the time',
+  'people/upstream-requests.redeem': 'the request must not have been redeemed',
+  'people/upstream-requests.answer': 'the request must be redeemed, and not be finished',
   'people/confirmations.tryCode': 'counts the attempt before it compares the code',
   'operations/outbox.change': 'no later attempt may have claimed the letter',
   'operations/outbox.claim': 'the letter must be due and without a lease',

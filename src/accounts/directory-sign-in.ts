@@ -10,6 +10,8 @@ import * as accounts from './directory.ts'
 export type DirectoryAccounts = DirectorySignIn & {
   /** Returns whether an address is in a domain that the directory is the authority of. */
   isAuthority(email: string): boolean
+  /** Returns whether an account belongs to an entry, so that only the directory can change its password. */
+  has(accountId: string): Promise<boolean>
   /**
    * Returns whether the person of an account may still sign in: always, if the account is a local one. Otherwise the sessions
    * and tokens of the account end.
@@ -72,6 +74,8 @@ export function createDirectoryAccounts({
       const planned = await accounts.plan(db, person, authority)
       return { refused: typeof planned === 'string' ? planned : 'not-checked', overrules }
     },
+
+    has: async (accountId) => (await directoryAccounts.findByAccount(db, accountId)) !== undefined,
 
     async isStillIn(accountId) {
       const linked = await directoryAccounts.findByAccount(db, accountId)

@@ -2,13 +2,12 @@ import type { DirectoryPerson } from '../authentication/ldap/entries.ts'
 import { type Domains, isAmongDomains } from '../config/domains.ts'
 import type { Db } from '../database/schema.ts'
 import * as accounts from '../stores/people/accounts.ts'
-import * as addressChanges from '../stores/people/address-changes.ts'
 import * as confirmations from '../stores/people/confirmations.ts'
 import * as directoryAccounts from '../stores/people/directory-accounts.ts'
 import type { AccountTx } from './acting.ts'
 import { groupName } from './groups.ts'
 import { edit, storable } from './own-claims.ts'
-import { removeAll as removeAllPasskeys } from './passkeys.ts'
+import { takeOver } from './recovery.ts'
 import { end as endSessions } from './sessions.ts'
 
 /** The domains that the directory is the authority of. */
@@ -52,7 +51,11 @@ export async function admit(
   if (planned.account) {
     const account = await accounts.lock(tx, planned.account.id)
     if (!account || account.isDisabled) return 'disabled-here'
-    if (!planned.isLinked) await takeOver(context, account)
+    if (!planned.isLinked) {
+      await takeOver(context, account, undefined)
+      await confirmations.revoke(tx, account.id, ['email-undo'])
+      record({ type: 'directory.account_linked', accountId: account.id })
+    }
     return update(context, account, person, authority)
   }
   const created = await accounts.create(tx, {
@@ -63,21 +66,6 @@ export async function admit(
   if (created === 'email-taken') return 'address-taken'
   record({ type: 'directory.account_created', accountId: created.id })
   return update(context, created, person, authority)
-}
-
-/**
- * Makes a local account that of the directory, which is the authority of its address. Somebody else may have had the
- * account so far, so every way into it ends.
- */
-async function takeOver(context: AccountTx, account: accounts.Account): Promise<void> {
-  const { tx, record } = context
-  const { id: accountId } = account
-  await accounts.signOutEverywhere(tx, accountId)
-  await accounts.removePassword(tx, accountId)
-  await confirmations.revoke(tx, accountId, ['password-reset', 'invitation', 'sign-in', 'email-change', 'email-undo'])
-  await addressChanges.end(tx, accountId)
-  await removeAllPasskeys(context, account)
-  record({ type: 'directory.account_linked', accountId })
 }
 
 /** Brings the address, the claims and the groups of an account up to date with its entry. */

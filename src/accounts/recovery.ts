@@ -3,6 +3,7 @@ import * as addressChanges from '../stores/people/address-changes.ts'
 import * as confirmations from '../stores/people/confirmations.ts'
 import * as passkeys from '../stores/people/passkeys.ts'
 import type { AccountTx } from './acting.ts'
+import * as identities from './identities.ts'
 import { removeAll } from './passkeys.ts'
 import * as password from './password.ts'
 
@@ -52,10 +53,11 @@ export async function signInByMail(
 }
 
 /**
- * Removes the password and the passkeys of an account whose address is proven for the first time, and ends every sign-in that
- * rests on them: somebody who had no right to the address may have set them, and waited for its owner to use the account.
+ * Removes every way into an account whose address is proven for the first time, or belongs to the directory, and ends every
+ * sign-in that rests on them: somebody who had no right to the address may have set them, and waited for its owner to use the
+ * account.
  */
-async function takeOver(
+export async function takeOver(
   context: AccountTx,
   account: accounts.Account,
   keptSessionUid: string | undefined,
@@ -66,6 +68,7 @@ async function takeOver(
   if (keptSessionUid === undefined) await accounts.signOutEverywhere(tx, id)
   else await accounts.signOutElsewhere(tx, id, keptSessionUid)
   await removeAll(context, account)
+  await identities.removeAll(context, account)
   await addressChanges.end(tx, id)
   await confirmations.revoke(tx, id, [...passwordPurposes, 'sign-in', 'email-change'])
   if (hadPassword) {
@@ -73,6 +76,22 @@ async function takeOver(
     mail({ kind: 'password-removed', to: email, accountId: id, at: new Date().toISOString() })
   }
   return (await accounts.findById(tx, id)) ?? 'gone'
+}
+
+/**
+ * Notes that somebody proved the address of an account by other means than a mail, which takes the account out of the hands
+ * of anybody who had it before. `'gone'` if it was deleted or disabled.
+ *
+ * @param keptSessionUid - The session of that browser, which is the person's own.
+ */
+export async function proveAddress(
+  context: AccountTx,
+  accountId: string,
+  keptSessionUid: string | undefined,
+): Promise<accounts.Account | 'gone'> {
+  const verified = await verifyAddress(context, accountId)
+  if (!verified || verified.account.isDisabled) return 'gone'
+  return verified.isFirstProof ? takeOver(context, verified.account, keptSessionUid) : verified.account
 }
 
 /** Marks the address of an account as proven, and returns the account and whether this was the first proof. */

@@ -1,6 +1,6 @@
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
 
-// What every authenticator app supports (RFC 6238 §1.2, RFC 4226 §5.3).
+// Every authenticator app supports these (RFC 6238 §1.2, RFC 4226 §5.3).
 const digits = 6
 const stepSeconds = 30
 const secretBytes = 20
@@ -37,7 +37,7 @@ export function stepOf(secret: Buffer, code: string, nowMs: number): number | un
   return matching.at(-1)
 }
 
-/** Returns the address from which an app takes a secret, and shows the account under the name of the service. */
+/** Returns the address of a secret for an app, which shows the account under the name of the service. */
 export function otpauthUri(secret: Buffer, { service, account }: { service: string; account: string }): string {
   const label = `${encodeURIComponent(service)}:${encodeURIComponent(account)}`
   const parameters = `secret=${base32(secret)}&issuer=${encodeURIComponent(service)}`

@@ -51,6 +51,7 @@ import { safeRequests } from './middleware/safe-requests.ts'
 import { securityHeaders } from './middleware/security-headers.ts'
 import { passkeyRoutes } from './passkeys.ts'
 import type { RefusedRequests } from './refused-requests.ts'
+import { upstreamRoutes } from './upstream/routes.ts'
 
 export type AppDependencies = Omit<InteractionDependencies & AccountDependencies, 'browserAccounts'> &
   LinkDependencies &
@@ -164,6 +165,9 @@ export function createApp(dependencies: AppDependencies): ReturnType<Provider['c
   // The interactions, and after them the engine, which continues an interaction only in the browser that began it.
   provider.use(refuseStrays(dependencies))
   provider.use(interactionRoutes({ ...dependencies, browserAccounts }).routes())
+
+  // The answers of upstream providers, which lead back to an interaction or to the account pages.
+  provider.use(upstreamRoutes(dependencies).routes())
 
   // The links of mails. They find out which browser it is, as the interactions do.
   provider.use(linkRoutes(dependencies).routes())

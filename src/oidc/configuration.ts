@@ -128,6 +128,7 @@ export function createProvider(dependencies: ProviderDependencies): Provider {
     loadExistingGrant: (ctx) => withEngineErrors(loadGrant({ config, storage, prompts, resourceServers }, ctx)),
     interactions: { url: (_ctx, interaction) => `/interaction/${interaction.uid}`, policy: prompts },
     extraParams: {
+      idp_hint: null,
       // The engine calls this when it has read the request, including a request object, and accepted its redirect URI.
       scope(ctx, scope, client) {
         const { request, scope: asked } = ctx.oidc.body ?? ctx.query // as sent; `params` is unpacked by now

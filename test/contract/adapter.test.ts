@@ -540,6 +540,7 @@ describe('the sweep', () => {
     confirmations: 'id_hash',
     challenges: 'id_hash',
     remembered_devices: 'id_hash',
+    upstream_requests: 'state_hash',
     address_changes: 'account_id',
     outbox: 'id',
     sessions: 'uid',
@@ -566,6 +567,11 @@ describe('the sweep', () => {
     remembered_devices: `with a as (insert into accounts (id, email, email_canonical, created_at, updated_at)
         select encode($1::bytea, 'hex'), encode($1, 'hex'), encode($1, 'hex'), now(), now() returning id)
       insert into remembered_devices select sha256($1), id, 0, null, now(), $2 from a`,
+    upstream_requests: `with p as (insert into upstream_providers
+        (id, preset, settings, authority_domains, created_at, updated_at)
+        values (encode($1::bytea, 'hex'), 'openid', '{}', '{}', now(), now()) returning id)
+      insert into upstream_requests (state_hash, provider_id, browser_hash, sealed, expires_at)
+        select sha256($1), id, $1, '', $2 from p`,
     address_changes: `with a as (insert into accounts (id, email, email_canonical, created_at, updated_at)
         select encode($1::bytea, 'hex'), encode($1, 'hex'), encode($1, 'hex'), now(), now() returning id)
       insert into address_changes select id, '', now(), $2 from a`,

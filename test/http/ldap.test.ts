@@ -1,5 +1,7 @@
 import { Attribute, Change } from 'ldapts'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { createActing } from '../../src/accounts/acting.ts'
+import { admit } from '../../src/accounts/directory.ts'
 import { mailTo } from '../support/mailbox.ts'
 import { administer, canSignIn, forget, press } from '../support/people.ts'
 import { password, startPostern, type TestPostern } from '../support/postern.ts'
@@ -152,6 +154,16 @@ describe.skipIf(!hasSlapd)('somebody with an entry in the directory', () => {
     const both = await Promise.all([1, 2, 3].map(() => canSignIn(postern, 'twice@example.com', passwordOf('twice'))))
     expect(both).toEqual([true, true, true])
     expect(await postern.database.query(`select id from accounts where email = 'twice@example.com'`)).toHaveLength(1)
+
+    const { database, storage } = postern.server.postern
+    const act = createActing({ db: database.db, envelope: storage.envelope })
+    const person = { id: 'entryuuid:x', dn: '', email: 'once@example.com', claims: {}, groups: [], isDisabled: false }
+    const admitted = await Promise.all(
+      Array.from({ length: 8 }, () =>
+        act({ actor: 'system' }, (context) => admit(context, person, { domains: ['example.com'] })),
+      ),
+    )
+    expect(new Set(admitted.map((account) => Object(account).id)).size).toBe(1)
   })
 
   test('reads where to change their password on each page that would change one', async () => {

@@ -99,6 +99,14 @@ export const examples: Pick<Views, Names> = {
     ...frame,
     isVerified: true,
     password: 'set',
+    linked: [
+      {
+        ...{ provider: 'google', issuer: 'https://accounts.google.com', subject: '1', name: 'Google' },
+        about: 'ada@example.com',
+        lastUsedAt: new Date('2026-11-01T09:00:00Z'),
+      },
+    ],
+    linkable: [{ id: 'work', name: 'Analytical Engines' }],
     passkeys: { list: [passkey, { ...passkey, id: 'passkey-2', isSynced: false, lastUsedAt: undefined }], signals },
     sessions: [{ ...session, isThis: true }, session],
   },
@@ -156,6 +164,7 @@ export const variants: { [Name in Names | 'account']: readonly Partial<Views[Nam
   'account-security': [
     { password: 'none', passkeys: { list: [], signals: [] } },
     { password: undefined, passkeys: undefined },
+    { password: 'elsewhere' },
     {
       isVerified: false,
       sessions: [

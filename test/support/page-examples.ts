@@ -64,6 +64,11 @@ export const examples: Views = {
     error: undefined,
     retryAfterSeconds: undefined,
     reason: undefined,
+    providers: [
+      { id: 'google', name: 'Google', preset: 'google' },
+      { id: 'work', name: 'Analytical Engines', preset: 'openid' },
+    ],
+    isPasswordOptional: false,
     offers: { recovery: true, code: true, signUp: true, passkeys: true },
     unknownPasskey: undefined,
     computer: { isAsked: true, isOther: false },
@@ -99,8 +104,12 @@ export const examples: Views = {
     typed: '',
     error: undefined,
   },
-  forgot: { ...interaction, email: '', error: undefined, directoryUrl: undefined },
-  'directory-password': { email: account.email, passwordUrl: 'https://password.example.com' },
+  forgot: { ...interaction, email: '', error: undefined },
+  'directory-password': {
+    email: account.email,
+    passwordUrl: 'https://password.example.com',
+    back: '/account/security',
+  },
   'forgot-sent': { ...interaction, email: account.email },
   code: { ...interaction, email: account.email, error: undefined },
   'second-factor': {
@@ -234,10 +243,7 @@ export const variants: { [Name in ViewName]: readonly Partial<Views[Name]>[] } =
     ...keys(english.accountEmail.done).map((done) => ({ done, waiting: 'countess@example.com' })),
     { isVerified: false },
   ],
-  forgot: [
-    ...keys(english.forgot.errors).map((error) => ({ error, email: 'ada@' })),
-    { error: 'directory', email: 'ada@example.com', directoryUrl: 'https://password.example.com' },
-  ],
+  forgot: keys(english.forgot.errors).map((error) => ({ error, email: 'ada@' })),
   'directory-password': [{ passwordUrl: undefined }],
   'forgot-sent': [],
   code: keys(english.code.errors).map((error) => ({ error })),

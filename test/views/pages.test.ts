@@ -114,7 +114,7 @@ describe.each(names)('the %s page', (name) => {
       'sign-up': ['uid', 'csrf', 'client', 'client.name', 'minLength'],
       'sign-up-code': ['uid', 'csrf', 'email'],
       'account-email': ['csrf', 'email'],
-      'directory-password': ['email'],
+      'directory-password': ['email', 'back'],
       forgot: ['uid', 'csrf', 'email'],
       'forgot-sent': ['uid', 'csrf', 'email'],
       code: ['uid', 'csrf', 'email'],

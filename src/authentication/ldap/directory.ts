@@ -70,16 +70,25 @@ export function createDirectory(
     })
 
   return {
-    check: ({ address, password, mayCheck }) =>
-      inTurn(() =>
+    async check({ address, password, mayCheck }) {
+      let failure: unknown // of the caller, which is no fault of a server
+      const isWanted = (person: DirectoryPerson) =>
+        mayCheck(person).catch((error: unknown) => {
+          failure = error
+          return false
+        })
+      const answer = await inTurn(() =>
         ask<Answer>(async (client) => {
           const found = await findByAddress(client, rules, address)
           if (typeof found === 'string') return found
           const { person } = found
-          if (person.isDisabled || !(await mayCheck(person))) return { person, password: 'not-checked' }
+          if (person.isDisabled || !(await isWanted(person))) return { person, password: 'not-checked' }
           return { person, password: (await hasPassword(client, person.dn, password)) ? 'right' : 'wrong' }
         }),
-      ),
+      )
+      if (failure !== undefined) throw failure
+      return answer
+    },
     findById: (id) => inTurn(() => ask((client) => findById(client, rules, id))),
     probe: (server) =>
       askServer(server, async (client) => {

@@ -14,6 +14,7 @@ import type { Csrf } from '../csrf.ts'
 import type { BrowserAccounts } from '../interactions/browser-accounts.ts'
 import type { BrowserSignIn } from '../interactions/browser-sign-in.ts'
 import type { SignUp } from '../interactions/sign-up-begin.ts'
+import type { Upstreams } from '../upstream/upstreams.ts'
 
 export type AccountDependencies = {
   db: Db
@@ -33,6 +34,7 @@ export type AccountDependencies = {
   resourceServers: ResourceServers
   editableClaims: readonly EditableClaim[]
   deletionGraceSeconds: number
+  upstreams: Upstreams
   /** This server as authenticators know it; `undefined` if nobody signs in with passkeys. */
   relyingParty: RelyingParty | undefined
   allowedWays: AllowedWays

@@ -7,7 +7,6 @@ import * as passwords from '../../accounts/password.ts'
 import type { Db } from '../../database/schema.ts'
 import { readerOf } from '../../oidc/request/reader.ts'
 import * as accounts from '../../stores/people/accounts.ts'
-import * as directoryAccounts from '../../stores/people/directory-accounts.ts'
 import type { NewPasswordError } from '../../views/pages/recovery.ts'
 import type { Render } from '../../views/render.ts'
 import { byPerson } from '../by-person.ts'
@@ -75,7 +74,11 @@ export function passwordChange({
       }
       if (await isInDirectory(person)) {
         const { email } = person.account
-        ctx.body = render(readerOf(ctx), 'directory-password', { email, passwordUrl: directory?.passwordUrl })
+        ctx.body = render(readerOf(ctx), 'directory-password', {
+          email,
+          passwordUrl: directory?.passwordUrl,
+          back: '/account/security',
+        })
         return
       }
       const asksForOld = !isRecent(person)
@@ -120,7 +123,7 @@ export function passwordChange({
 
   /** Returns whether the password of a person is that of the directory, where only the directory can change it. */
   async function isInDirectory({ account }: SignedIn): Promise<boolean> {
-    return directory !== undefined && (await directoryAccounts.findByAccount(db, account.id)) !== undefined
+    return (await directory?.has(account.id)) ?? false
   }
 
   function askToSignIn(ctx: Context): void {

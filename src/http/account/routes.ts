@@ -17,6 +17,7 @@ import type { AccountDependencies } from './dependencies.ts'
 import { confirmPath, createConfirmNotes, emailChange, emailForm } from './email-change.ts'
 import { createFrames } from './frame.ts'
 import { type AccountHandler, accountForm } from './handler.ts'
+import { identityLink, linkForm, unlinkForm } from './identity-link.ts'
 import { passkeyAdd, passkeyAddForm } from './passkey-add.ts'
 import { passkeyEdit, removeForm, renameForm } from './passkey-edit.ts'
 import { passwordChange, passwordForm } from './password-change.ts'
@@ -33,7 +34,8 @@ export function accountRoutes(dependencies: AccountDependencies): Router {
   const shared = { ...dependencies, notices, frameOf, apps }
   const profile = profileEdit({ ...shared, refusedProfiles: createNotes({ isSecure }) })
   const confirmNotes = createConfirmNotes({ isSecure })
-  const session = sessionEnd(shared)
+  const linked = identityLink(shared)
+  const session = sessionEnd({ ...shared, linked })
   const access = accessRemove(shared)
   const deletion = accountDelete({
     ...shared,
@@ -61,6 +63,9 @@ export function accountRoutes(dependencies: AccountDependencies): Router {
       route('post', '/passkeys/rename',  { form: renameForm, isRecent: true, page: '/security' }, onePasskey.rename),
       route('post', '/passkeys/remove',  { form: removeForm, isRecent: true, page: '/security' }, onePasskey.remove),
     ] : []),
+    route('post', '/linked/add',          { form: linkForm, isRecent: true, page: '/security' }, linked.begin),
+    route('get',  '/linked/finish',       { page: '/security' }, linked.finish),
+    route('post', '/linked/remove',       { form: unlinkForm, isRecent: true, page: '/security' }, linked.remove),
     route('get',  '/apps',                {}, access.list),
     route('get',  '/apps/remove',         { page: '/apps' }, access.confirm),
     route('post', '/apps/remove',         { form: accessForm, page: '/apps' }, access.submit),

@@ -1,6 +1,7 @@
 import type Provider from 'oidc-provider'
 import { z } from 'zod'
 import type { Acting } from '../../accounts/acting.ts'
+import type { DirectoryAccounts } from '../../accounts/directory-sign-in.ts'
 import * as accountSessions from '../../accounts/sessions.ts'
 import type { AllowedWays } from '../../accounts/ways-in.ts'
 import { deviceOf } from '../../authentication/devices.ts'
@@ -18,6 +19,7 @@ import { notifyApps } from '../engine/session-end.ts'
 import type { Notes } from '../notes.ts'
 import { type FrameOf, leadTo } from './frame.ts'
 import { type AccountHandler, accountForm } from './handler.ts'
+import type { IdentityLink } from './identity-link.ts'
 import { shown } from './passkey-edit.ts'
 
 export const sessionForm = accountForm.extend({ session: z.string().max(200) })
@@ -40,6 +42,8 @@ export function sessionEnd({
   notices,
   relyingParty: rp,
   allowedWays,
+  directory,
+  linked,
 }: {
   db: Db
   act: Acting
@@ -48,7 +52,9 @@ export function sessionEnd({
   frameOf: FrameOf
   notices: Notes<AccountNotice>
   relyingParty: RelyingParty | undefined
+  directory: DirectoryAccounts | undefined
   allowedWays: AllowedWays
+  linked: IdentityLink
 }): SessionEnd {
   return {
     async list(ctx, person) {
@@ -60,6 +66,7 @@ export function sessionEnd({
         ...frameOf(ctx, person, path),
         isVerified: account.emailVerified,
         ...(await factorsOf(account)),
+        ...(await linked.listOf(account.id)),
         sessions: [...live.filter(isThis), ...live.filter((session) => !isThis(session))].map((session) => ({
           ...deviceOf(session.userAgent),
           uid: session.uid,
@@ -94,7 +101,8 @@ export function sessionEnd({
   async function factorsOf(account: accounts.Account): Promise<Pick<AccountSecurityPage, 'password' | 'passkeys'>> {
     const { id, email, profile } = account
     const hasPassword = allowedWays.passwords && (await accounts.hasPassword(db, id))
-    const password = allowedWays.passwords ? (hasPassword ? 'set' : 'none') : undefined
+    const isElsewhere = hasPassword && (await directory?.has(id))
+    const password = allowedWays.passwords ? (isElsewhere ? 'elsewhere' : hasPassword ? 'set' : 'none') : undefined
     if (!rp) return { password, passkeys: undefined }
     const list = await passkeys.listByAccount(db, id)
     const userId = list[0]?.userHandle.toString('base64url')

@@ -16,6 +16,7 @@ import type { Kept } from './kept.ts'
 import { longestEmail, type RefusedForms } from './refused-forms.ts'
 import { shownClientOf } from './shown-client.ts'
 import type { Stays } from './stays.ts'
+import type { UpstreamSignIn } from './upstream-sign-in.ts'
 
 export const signInForm = ownForm.extend({ email: z.string().default(''), password: z.string().default('') })
 
@@ -41,6 +42,11 @@ const statusOf = {
   'wrong-credentials': 401,
   'too-many-attempts': 429,
   busy: 503,
+  'upstream-failed': 502,
+  'upstream-cancelled': 200,
+  'upstream-no-address': 403,
+  'upstream-link-first': 403,
+  'upstream-closed': 403,
   passkey: 401,
   'passkey-unknown': 401,
   unavailable: 503,
@@ -58,6 +64,7 @@ export function accountSignIn({
   offers,
   relyingParty,
   stays,
+  upstream,
 }: {
   db: Db
   provider: Provider
@@ -69,6 +76,7 @@ export function accountSignIn({
   offers: SignInOffers
   relyingParty: RelyingParty | undefined
   stays: Stays
+  upstream: UpstreamSignIn
 }): AccountSignIn {
   return {
     async show(ctx, interaction, { error, email, retryAfterSeconds, credentialId } = {}) {
@@ -89,6 +97,7 @@ export function accountSignIn({
         retryAfterSeconds,
         reason,
         offers,
+        ...(await upstream.offered()),
         unknownPasskey:
           credentialId === undefined || !relyingParty ? undefined : { rpId: relyingParty.id, credentialId },
         computer: { isAsked: stays.asks, isOther: stays.asks && !interactions.isLasting(ctx, interaction) },
@@ -96,6 +105,7 @@ export function accountSignIn({
     },
 
     async submit(ctx, interaction, { email, password }) {
+      if (email.trim() && !password && (await upstream.followDomain(ctx, interaction, email))) return
       if (!email.trim() || !password || email.length > longestEmail) {
         refusedForms.leadBack(ctx, interaction.uid, { page: 'sign-in', error: 'incomplete', email })
         return

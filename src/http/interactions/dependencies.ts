@@ -17,6 +17,7 @@ import type { Secret } from '../../secret.ts'
 import type { SignInOffers } from '../../views/pages/sign-in.ts'
 import type { Render } from '../../views/render.ts'
 import type { Csrf } from '../csrf.ts'
+import type { Upstreams } from '../upstream/upstreams.ts'
 import type { BrowserAccounts } from './browser-accounts.ts'
 import type { BrowserSignIn } from './browser-sign-in.ts'
 import type { SignUp } from './sign-up-begin.ts'
@@ -49,14 +50,15 @@ export type InteractionDependencies = {
   /** The directory that people sign in with, if there is one. */
   directory: DirectoryAccounts | undefined
   stayMode: StayMode
-  /** What sign-ins are called, and the operator's rules about second factors. */
+  /** The names of sign-ins, and the operator's rules about second factors. */
   levels: readonly Level[]
   rules: SecondFactorRules
   findFactors: FindFactors
   factorLimits: FactorLimits
   /** Hashes recovery codes. */
   recoveryKey: Secret<Buffer>
-  /** The days for which a browser is remembered after a second factor; 0 where none is. */
+  /** How many days a browser is remembered after a second factor; 0 where none is. */
   rememberDays: number
+  upstreams: Upstreams
   issuer: string
 }

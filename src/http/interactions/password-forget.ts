@@ -58,11 +58,20 @@ export function passwordForget({
       const refused = refusedForms.take(ctx, interaction.uid)
       const error = refused?.page === 'forgot' ? refused.error : undefined
       if (error) ctx.status = 400
+      const email = typedAddresses.read(ctx, interaction.uid) ?? ''
+      if (error === 'directory') {
+        const { passwordUrl } = directory ?? {}
+        ctx.body = render(readerOf(ctx), 'directory-password', {
+          email,
+          passwordUrl,
+          back: `/interaction/${interaction.uid}`,
+        })
+        return
+      }
       ctx.body = render(readerOf(ctx), 'forgot', {
         ...interactions.hiddenFields(interaction),
-        email: typedAddresses.read(ctx, interaction.uid) ?? '',
+        email,
         error,
-        directoryUrl: directory?.passwordUrl,
       })
     },
 

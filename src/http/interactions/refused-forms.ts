@@ -17,7 +17,7 @@ export type RefusedForm =
       credentialId?: string | undefined
     }
   | { page: 'consent'; error: ConsentError }
-  | { page: 'forgot'; error: ForgotError }
+  | { page: 'forgot'; error: ForgotError | 'directory' }
   | { page: 'code'; error: CodeError }
   | { page: 'password'; error: NewPasswordError }
   | { page: 'second-factor'; way: string; error: SecondFactorError; retryAfterSeconds?: number | undefined }

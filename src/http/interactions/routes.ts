@@ -24,6 +24,7 @@ import { signUpCode, signUpCodeForm } from './sign-up-code.ts'
 import { createStays } from './stays.ts'
 import { createSteps } from './steps.ts'
 import { termsAccept, termsForm } from './terms-accept.ts'
+import { upstreamForm, upstreamSignIn } from './upstream-sign-in.ts'
 
 /** Serves the pages between an authorization request and its answer: signing in, choosing an account, consenting. */
 export function interactionRoutes(dependencies: InteractionDependencies): Router {
@@ -49,7 +50,8 @@ export function interactionRoutes(dependencies: InteractionDependencies): Router
   const code = codeSignIn(shared)
   const passkey = dependencies.relyingParty && passkeySignIn({ ...shared, rp: dependencies.relyingParty })
   const replace = passwordReplace(shared)
-  const signIn = accountSignIn(shared)
+  const upstream = upstreamSignIn(shared)
+  const signIn = accountSignIn({ ...shared, upstream })
   const signUp = signUpBegin(shared)
   const signUpProof = signUpCode(shared)
   const account = accountContinue({ ...shared, signIn })
@@ -57,7 +59,7 @@ export function interactionRoutes(dependencies: InteractionDependencies): Router
   const terms = termsAccept(shared)
   const consent = consentDecide(shared)
   const second = secondFactor(shared)
-  const show = interactionShow({ ...shared, signIn, account, keep, replace, terms, consent, signUp })
+  const show = interactionShow({ ...shared, signIn, account, keep, replace, terms, consent, signUp, upstream })
 
   // biome-ignore format: it is a table
   const routes: readonly Route[] = [
@@ -83,6 +85,8 @@ export function interactionRoutes(dependencies: InteractionDependencies): Router
       route('post', '/code',        codeForm,    code.submit),
       route('post', '/link',        linkForm,    code.submitLink),
     ] : []),
+    route('get',  '/upstream', undefined,    upstream.finish),
+    route('post', '/upstream', upstreamForm, upstream.submit),
     route('get',  '/second-factor',               undefined,        second.choose),
     route('get',  '/second-factor/totp',          undefined,        second.show('totp')),
     route('post', '/second-factor/totp',          secondFactorForm, second.submit('totp')),

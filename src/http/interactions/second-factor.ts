@@ -35,7 +35,7 @@ export const passkeyFactorForm = secondFactorForm.extend({ response: z.string().
 type Form = z.output<typeof secondFactorForm>
 type PasskeyForm = z.output<typeof passkeyFactorForm>
 
-/** The ways that are a code, in the order in which they are offered. */
+/** The ways that are a code, the preferred one first. */
 const codes = ['totp', 'recovery-code', 'mail'] as const
 type CodeWay = (typeof codes)[number]
 
@@ -50,8 +50,7 @@ export type SecondFactor = {
 }
 
 /**
- * Creates the pages where a person who has given a first factor gives a second one, and the handlers of their forms. Nobody is
- * signed in meanwhile: what has been proven waits in this browser.
+ * Creates the pages where a person who has given a first factor gives a second one, and the handlers of their forms. Nobody is signed in yet: the first proof waits in this browser.
  */
 export function secondFactor({
   db,

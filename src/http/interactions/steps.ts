@@ -40,7 +40,7 @@ const keptSeconds = 900
 // Where one of these is among the reasons, the person of the session may have to prove something, but not everything.
 const partial = [tooWeak, 'essential_acr', 'essential_acrs', 'max_age']
 
-/** Decides what a sign-in has to prove besides. What is proven in part stays in this browser, for one interaction. */
+/** Decides what a sign-in has to prove besides. The proofs of an unfinished sign-in stay in this browser, for one interaction. */
 export function createSteps({
   db,
   provider,
@@ -97,7 +97,7 @@ export function createSteps({
       const before = remembered ? withProof(same?.proofs ?? [], remembered) : (same?.proofs ?? [])
       const person = { ...same, ...login, proofs: withProof(before, proof) }
       const traveller = await travellerOf(interaction, person)
-      // Somebody ended the account's sign-ins meanwhile. The engine finds that out too, and begins again.
+      // Something has ended the account's sign-ins. The engine finds that out too, and begins again.
       return traveller ?? ctx.throw(409, 'The sign-in has ended. Begin again.')
     },
 

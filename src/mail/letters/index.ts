@@ -1,6 +1,7 @@
 import type { LetterKind } from '../../stores/operations/letters.ts'
 import { accountDeleted, accountDeletionScheduled, emailChange, emailChanged, invitation } from './account.ts'
 import type { Composer } from './context.ts'
+import { identityLinked, identityUnlinked } from './identities.ts'
 import { passkeyAdded, passkeyRemoved } from './passkeys.ts'
 import { recoveryCodeUsed, secondFactorChanged } from './second-factors.ts'
 import { newSignIn, passwordChanged, passwordRemoved, passwordReset, signInCode, signUp } from './sign-in.ts'
@@ -17,6 +18,8 @@ export const composers: { [Kind in LetterKind]: Composer<Kind> } = {
   'passkey-removed': passkeyRemoved,
   'second-factor-changed': secondFactorChanged,
   'recovery-code-used': recoveryCodeUsed,
+  'identity-linked': identityLinked,
+  'identity-unlinked': identityUnlinked,
   'sign-in-code': signInCode,
   invitation,
   'account-deletion-scheduled': accountDeletionScheduled,

@@ -28,6 +28,10 @@ export const eventTypes = {
   'account.totp_removed':
     'The authenticator app of an account was removed, with its recovery codes and remembered browsers.',
   'account.recovery_codes_renewed': 'Somebody made new recovery codes for their account, which ended the earlier ones.',
+  'account.identity_linked':
+    'An account at an upstream provider was linked to an account; `provider`, `issuer` and `subject` name it, and `by` says why: its `owner` proved both, the provider is the `authority` of the address, or the account was created by it at a `sign-up`.',
+  'account.identity_unlinked':
+    'An account at an upstream provider was unlinked from an account; `provider`, `issuer` and `subject` name it.',
   'account.email_verified': 'Somebody proved that the address of their account is theirs.',
   'account.email_change_requested': 'Somebody asked for another address for their account.',
   'account.email_change_cancelled': 'Somebody took back a change of address before it was confirmed.',
@@ -86,6 +90,11 @@ export const eventTypes = {
   'resource.created': 'An API was registered.',
   'resource.updated': 'An API was changed; `changed` names the fields.',
   'resource.deleted': 'An API was deleted, with its tokens and the consents to it.',
+  'upstream.created': 'An upstream provider was set up.',
+  'upstream.updated': 'The settings of an upstream provider were changed; `changed` names the fields.',
+  'upstream.disabled': 'An administrator stopped people from signing in with an upstream provider.',
+  'upstream.enabled': 'An administrator let people sign in with an upstream provider again.',
+  'upstream.deleted': 'An upstream provider was deleted, and unlinked from all accounts.',
   'key.created': 'A key was created; `kid`, `purpose` and `state` describe it.',
   'key.published': 'A key was published, and will take over.',
   'key.activated': 'A key took over.',

@@ -14,6 +14,7 @@ const keptSeconds = {
   challenges: 0,
   remembered_devices: 0,
   address_changes: 0,
+  upstream_requests: 0,
   outbox: 0, // an expired letter is not sent
   sessions: 300, // for clocks that differ; an expired session is not found
   artifacts: Object.fromEntries(Object.entries(models).map(([model, { keptSeconds }]) => [model, keptSeconds])),
@@ -38,6 +39,8 @@ export const keptTables = [
   'client_logos',
   'registration_policies',
   'registration_tokens',
+  'upstream_providers',
+  'identities',
   'resource_servers',
   'keys',
   'encryption_keys',

@@ -24,6 +24,10 @@ export type LetterData = {
   'second-factor-changed': { accountId: string; at: string }
   /** Tells the owner that a recovery code was used to sign in. */
   'recovery-code-used': { accountId: string; at: string }
+  /** Tells the owner that an account elsewhere signs in to theirs. */
+  'identity-linked': { accountId: string; at: string; name: string }
+  /** Tells the owner that an account elsewhere no longer signs in to theirs. */
+  'identity-unlinked': { accountId: string; at: string; name: string }
   /** Signs in the browser that asked. Dropped if no account has the address. */
   'sign-in-code': { browserHash: string; interaction?: string }
   /** Invites the owner of the address to an account that an administrator created. */

@@ -1,6 +1,6 @@
 import type { Db, Tx } from '../../database/schema.ts'
 
-/** A browser where a person gave a second factor and asked not to be asked again for some days. */
+/** A browser where a person gave a second factor, which it does not ask for again for some days. */
 export type RememberedDevice = { createdAt: Date; expiresAt: Date; userAgent: string | undefined }
 
 /** Remembers a browser for an account, until the sign-ins of the account are ended or the time is over. */

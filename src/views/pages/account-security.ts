@@ -17,10 +17,27 @@ export type ShownSession = {
   lastAddress: string | undefined
 }
 
+/** An account elsewhere that signs in to this one. */
+export type LinkedIdentity = {
+  provider: string
+  issuer: string
+  subject: string
+  /** The name of the provider. */
+  name: string
+  /** The address or name of the person there. */
+  about: string | undefined
+  lastUsedAt: Date
+}
+
+/** A provider where the person may have an account to link. */
+export type LinkableProvider = { id: string; name: string }
+
 export type AccountSecurityPage = AccountFrame & {
   isVerified: boolean
-  /** Whether the account has a password; `undefined` if passwords are off. */
-  password: 'set' | 'none' | undefined
+  linked: readonly LinkedIdentity[]
+  linkable: readonly LinkableProvider[]
+  /** Whether the account has a password, here or in a directory; `undefined` if passwords are off. */
+  password: 'set' | 'none' | 'elsewhere' | undefined
   /** The passkeys of the account; `undefined` if they are off. `signals` keep the authenticators up to date. */
   passkeys: { list: readonly ShownPasskey[]; signals: readonly Signal[] } | undefined
   sessions: readonly ShownSession[]

@@ -8,14 +8,7 @@ export type ForgotError = keyof Texts['forgot']['errors']
 /** The reason why a code was rejected. */
 export type CodeError = keyof Texts['code']['errors']
 
-export type ForgotPage = {
-  uid: string
-  csrf: string
-  email: string
-  error: ForgotError | undefined
-  /** The page where people of a directory change their password. */
-  directoryUrl: string | undefined
-}
+export type ForgotPage = { uid: string; csrf: string; email: string; error: ForgotError | undefined }
 
 export type ForgotSentPage = { uid: string; csrf: string; email: string }
 
@@ -41,7 +34,13 @@ export type NewPasswordPage = {
 }
 
 /** The page for a person whose password is that of a directory. */
-export type DirectoryPasswordPage = { email: string; passwordUrl: string | undefined }
+export type DirectoryPasswordPage = {
+  email: string
+  /** The page where they can change it. */
+  passwordUrl: string | undefined
+  /** Where they came from. */
+  back: string
+}
 
 export type LinkPage = {
   action: string

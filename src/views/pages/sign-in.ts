@@ -19,6 +19,10 @@ export type SignInPage = {
   retryAfterSeconds: number | undefined
   reason: SignInReason | undefined
   offers: SignInOffers
+  /** The other providers that people may sign in with. */
+  providers: readonly { id: string; name: string; preset: string }[]
+  /** Whether a provider decides about the addresses of a domain, so that the address alone may be enough. */
+  isPasswordOptional: boolean
   /** A passkey that its authenticator shall forget (WebAuthn Level 3 §5.1.10). */
   unknownPasskey: { rpId: string; credentialId: string } | undefined
   /** Whether the page asks whose computer it is, and whether the person ticked that it is somebody else's. */

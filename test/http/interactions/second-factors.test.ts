@@ -141,7 +141,7 @@ describe('a recovery code', () => {
     return { ...begun, page: await begun.visitor.get(path) }
   }
 
-  test('signs in once, and its owner is told', async () => {
+  test('signs in once, and a mail tells its owner', async () => {
     const [code = ''] = app.recoveryCodes
     const { visitor, page } = await open()
     expect(isIn(await visitor.submit(page, '/recovery-code', { code: code.toUpperCase().replaceAll('-', ' ') }))).toBe(
@@ -246,7 +246,7 @@ describe('a remembered browser', () => {
 describe('step-up (RFC 9470)', () => {
   const essential = JSON.stringify({ id_token: { acr: { essential: true, value: multiFactor } } })
 
-  test('asks a signed-in person only for what is missing, and each token keeps what was true of its own login', async () => {
+  test('asks a signed-in person only for the missing factor, and each token keeps what was true of its own login', async () => {
     await postern.database.query('delete from totp_secrets')
     const { visitor, page, ...login } = await begin(undefined, { scope: 'openid offline_access', prompt: 'consent' })
     const before = await redeem({ ...login, visitor, page }, page)

@@ -39,6 +39,7 @@ const keptFor = {
   confirmations: day,
   challenges: 0,
   remembered_devices: 0,
+  upstream_requests: 0,
   address_changes: 0,
   outbox: 0,
   sessions: 300,
@@ -73,6 +74,13 @@ async function add(table: Table, endedAgoSeconds: number): Promise<void> {
     challenges: [
       `insert into challenges (id_hash, purpose, browser_hash, origin, expires_at)
        values ($1, 'passkey-sign-in', $1, '', $2)`,
+      [hash, expiresAt],
+    ],
+    upstream_requests: [
+      `with p as (insert into upstream_providers (id, preset, settings, authority_domains, created_at, updated_at)
+         values (encode($1::bytea, 'hex'), 'openid', '{}', '{}', now(), now()) returning id)
+       insert into upstream_requests (state_hash, provider_id, browser_hash, sealed, expires_at)
+         select $1, id, $1, '', $2 from p`,
       [hash, expiresAt],
     ],
     address_changes: [
