@@ -1,67 +1,67 @@
-// Asks the browser for passkeys. A page offers them only if this script can.
+// Asks the browser for passkeys. A page offers them only where this script can.
 const can = globalThis.PublicKeyCredential
 const browsers = navigator.credentials
+let turn = Promise.resolve() // one request for a challenge at a time: each replaces the one before
 
-/** Sends a few fields, and returns the options of the server. Without them, the page is no longer good: load it again. */
-async function optionsFrom(box) {
-  const form = box.closest('form')
+/** Returns the options of the server, with a fresh challenge. */
+async function optionsFrom({ dataset, form }) {
   const body = new URLSearchParams({ csrf: form.csrf.value, uid: form.uid?.value ?? '' })
-  const answer = await fetch(box.dataset.options, { method: 'POST', body, redirect: 'manual' })
+  const answer = await fetch(dataset.options, { method: 'POST', body, redirect: 'manual' })
   if (answer.ok) return answer.json()
-  location.reload()
-  return new Promise(() => {})
+  throw new DOMException('This page has ended.', 'InvalidAccessError')
 }
 
-/** Sends the answer of an authenticator along with the form that the button is in. */
-function send(box, credential) {
-  const form = box.closest('form')
+/** Asks for a passkey, and sends it along with the form that the button is in. */
+async function ask({ dataset, form }, more) {
+  turn = turn.catch(() => {}).then(() => optionsFrom({ dataset, form }))
+  const isNew = dataset.passkey === 'create'
+  const options = await turn
+  const publicKey = isNew ? can.parseCreationOptionsFromJSON(options) : can.parseRequestOptionsFromJSON(options)
+  const credential = await browsers[isNew ? 'create' : 'get']({ publicKey, ...more })
   form.response.value = JSON.stringify(credential)
-  form.action = box.dataset.action
+  form.action = dataset.action
   form.submit() // without the checks of fields that a passkey does not need
 }
 
-async function ask(box, { mediation, signal } = {}) {
-  const options = await optionsFrom(box)
-  const publicKey =
-    box.dataset.passkey === 'create'
-      ? can.parseCreationOptionsFromJSON(options)
-      : can.parseRequestOptionsFromJSON(options)
-  const request = { publicKey, signal, ...(mediation && { mediation }) }
-  const credential = await (box.dataset.passkey === 'create' ? browsers.create(request) : browsers.get(request))
-  if (credential) send(box, credential)
-}
-
-function say(box, which) {
-  for (const notice of box.querySelectorAll('[data-when]')) notice.hidden = notice.dataset.when !== which
-}
-
 function offer(box) {
-  let waiting
   const button = box.querySelector('button')
+  const asked = { dataset: box.dataset, form: button.form }
+  const say = (which) => {
+    for (const notice of box.querySelectorAll('[data-when]')) notice.hidden = notice.dataset.when !== which
+  }
+  let waiting
+  let isPressed = false
   box.hidden = false
 
   button.onclick = async (event) => {
     event.preventDefault()
+    if (isPressed) return
+    isPressed = true
     waiting?.abort()
-    say(box)
+    say()
     button.setAttribute('aria-busy', true)
     try {
-      await ask(box)
-    } catch (error) {
-      say(box, error.name === 'InvalidStateError' ? 'exists' : 'cancelled')
+      await ask(asked)
+    } catch ({ name }) {
+      if (name === 'InvalidAccessError') location.reload()
+      say(name === 'InvalidStateError' ? 'exists' : 'cancelled')
+      isPressed = false
+      list()
     }
     button.removeAttribute('aria-busy')
   }
 
   // The passkeys that the browser lists below the field. A challenge lasts five minutes, so they are asked for again.
   async function list() {
+    if (!box.dataset.conditional || !(await can.isConditionalMediationAvailable?.()) || isPressed) return
     waiting?.abort()
     waiting = new AbortController()
+    const { signal } = waiting
     const renewed = setTimeout(list, 240_000)
-    waiting.signal.onabort = () => clearTimeout(renewed)
-    await ask(box, { mediation: 'conditional', signal: waiting.signal }).catch(() => {})
+    signal.onabort = () => clearTimeout(renewed)
+    await ask(asked, { mediation: 'conditional', signal }).catch(() => {})
   }
-  if (box.dataset.conditional) can.isConditionalMediationAvailable?.().then((isAvailable) => isAvailable && list())
+  list()
 }
 
 if (can?.parseRequestOptionsFromJSON && browsers) {

@@ -92,6 +92,7 @@ export const eventTypes = {
   'resource.deleted': 'An API was deleted, with its tokens and the consents to it.',
   'upstream.created': 'An upstream provider was set up.',
   'upstream.updated': 'The settings of an upstream provider were changed; `changed` names the fields.',
+  'upstream.tried': 'An administrator had Postern read what an upstream provider publishes.',
   'upstream.disabled': 'An administrator stopped people from signing in with an upstream provider.',
   'upstream.enabled': 'An administrator let people sign in with an upstream provider again.',
   'upstream.deleted': 'An upstream provider was deleted, and unlinked from all accounts.',
