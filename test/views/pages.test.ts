@@ -119,6 +119,7 @@ describe.each(names)('the %s page', (name) => {
       forgot: ['uid', 'csrf', 'email'],
       'forgot-sent': ['uid', 'csrf', 'email'],
       code: ['uid', 'csrf', 'email'],
+      'second-factor': ['uid', 'csrf', 'way'],
       'new-password': ['action', 'occasion', 'email'],
       link: ['action', 'purpose', 'email'],
       'link-end': ['reason'],

@@ -12,7 +12,7 @@ export function upstreamTry(): Operation {
     noun: 'upstream',
     verb: 'try',
     summary: 'Read what a provider publishes, and show what its claims would become; nothing is stored',
-    scope: 'postern:upstream:read',
+    scope: 'postern:upstream',
     http: { method: 'POST', path: '/upstream-providers/{id}/try' },
     input: z.strictObject({
       id,
@@ -43,6 +43,7 @@ export function upstreamTry(): Operation {
     async run(context, input, tried) {
       const upstream = upstreamOf(await get(context, input.id))
       const claims = validMapped(upstream, input)
+      context.record({ type: 'upstream.tried', details: { provider: input.id } })
       const { email } = input.claims
       return {
         id: input.id,

@@ -26,6 +26,7 @@ import type {
   LinkPage,
   NewPasswordPage,
 } from './recovery.ts'
+import type { SecondFactorPage } from './second-factor.ts'
 import type { SignInPage } from './sign-in.ts'
 import type { SignOutPage } from './sign-out.ts'
 import type { SignUpPage } from './sign-up.ts'
@@ -75,6 +76,7 @@ export type Views = {
   forgot: ForgotPage
   'forgot-sent': ForgotSentPage
   code: CodePage
+  'second-factor': SecondFactorPage
   'new-password': NewPasswordPage
   link: LinkPage
   'link-end': LinkEndPage
@@ -121,6 +123,7 @@ export const viewNames = Object.keys({
   forgot: true,
   'forgot-sent': true,
   code: true,
+  'second-factor': true,
   'new-password': true,
   link: true,
   'link-end': true,

@@ -135,6 +135,31 @@ describe('a sign-in with an account at another Postern', () => {
     expect(await accounts()).toEqual([])
   })
 
+  test('can be tried out, with what the claims of a person would become', async () => {
+    const mapping = {
+      nickname: 'name',
+      sub: 'email',
+      groups: { from: 'org.roles', values: { admin: 'administrators' } },
+    }
+    await administerUpstream(postern, 'update', { id: 'home', mapping })
+    const claims = { email: 'ada@home.example', name: 'Ada', org: { roles: ['admin', 'root'] } }
+    expect(await administerUpstream(postern, 'try', { id: 'home', claims })).toMatchObject({
+      metadata: { issuer: home.issuer },
+      claims: { nickname: 'Ada', groups: ['administrators'] },
+      left_out: ['sub'],
+      is_authority: true,
+    })
+    await administerUpstream(postern, 'create', {
+      id: 'gone',
+      issuer: 'http://localhost:9',
+      client_id: 'x',
+      client_auth: 'none',
+    })
+    const tried = await administerUpstream(postern, 'try', { id: 'gone' })
+    expect(tried).toMatchObject({ problem: expect.stringContaining('could not be fetched'), claims: {} })
+    await administerUpstream(postern, 'delete', { id: 'gone' })
+  })
+
   test('ends when the provider is disabled', async () => {
     const login = await begin()
     await administerUpstream(postern, 'disable', { id: 'home' })
