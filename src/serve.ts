@@ -6,6 +6,7 @@ import { rulesFor } from './accounts/password.ts'
 import { operations } from './admin/operations/index.ts'
 import { assemble, type Postern, type PosternOptions } from './assemble/index.ts'
 import { version } from './assemble/version.ts'
+import { createFactorLimits } from './authentication/factor-limits.ts'
 import { createMailLimits } from './authentication/mail-limits.ts'
 import { relyingPartyFor } from './authentication/passkeys/relying-party.ts'
 import { createSignIn } from './authentication/sign-in.ts'
@@ -230,6 +231,8 @@ function handlersOf({
       relatedOrigins: config.PASSKEY_RELATED_ORIGINS,
       allowedWays: { passwords: true, passkeys: config.PASSKEYS, mail: config.SIGN_IN_BY_CODE },
       ...signInRules,
+      factorLimits: createFactorLimits({ db: database.db, throttleKey }),
+      recoveryKey: postern.keyring.recoveryCodeKey,
       findFactors: (accountId) => factors.find(database.db, accountId),
       resourceServers: postern.resourceServers,
       findStoppedSignIn: postern.findStoppedSignIn,

@@ -16,7 +16,7 @@ export type AllowedWays = { passwords: boolean; passkeys: boolean; mail: boolean
 
 /**
  * Returns every way in that an account would still have without `removed`. The last one is never removed: nobody could use
- * the account any more. A transaction that removes one has locked the account, so that two at once cannot remove both.
+ * the account then. A transaction that removes one has locked the account, so that two at once cannot remove both.
  */
 export async function remainingWays(
   db: Db,

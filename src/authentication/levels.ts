@@ -47,8 +47,7 @@ export function satisfies(proofs: readonly Proof[], { strength, maxAgeSeconds }:
 }
 
 /**
- * Returns the `acr` to state: the first requested one that the proofs satisfy now, or else that of the strongest level
- * which they satisfy. `undefined` if they satisfy none.
+ * Returns the `acr` to state: the first requested one that the proofs satisfy now. Otherwise that of the strongest level that they satisfy. `undefined` if they satisfy none.
  */
 export function acrOf(
   proofs: readonly Proof[],

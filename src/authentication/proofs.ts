@@ -1,4 +1,4 @@
-/** The methods of RFC 8176 that each proof of who one is stands for. */
+/** The methods of RFC 8176 that each kind of proof stands for. */
 const references = {
   password: ['pwd'],
   /** A code or link that was mailed. RFC 8176 §2 has no value for mail; it is a one-time password in its sense. */
@@ -15,7 +15,7 @@ const references = {
 
 export type Method = keyof typeof references
 
-/** A person's proof of who they are: how and when. */
+/** A proof that a person gave: how and when. */
 export type Proof = {
   method: Method
   /** In seconds since 1970. */

@@ -94,7 +94,7 @@ export function createProvider(dependencies: ProviderDependencies): Provider {
     routes,
     ttl,
     scopes: Object.keys(scopes),
-    claims: claimsByScope,
+    claims: { ...claimsByScope, amr: null }, // the engine does not offer it otherwise (RFC 8176 §1)
     acrValues: levels.map(({ acr }) => acr),
     subjectTypes: ['public', 'pairwise'],
     pairwiseIdentifier: (_ctx, accountId, client) => pairwiseSubject(accountId, client),

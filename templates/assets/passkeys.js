@@ -65,6 +65,7 @@ function offer(box) {
 }
 
 if (can?.parseRequestOptionsFromJSON && browsers) {
+  for (const part of document.querySelectorAll('[data-with-passkeys]')) part.hidden = false
   for (const box of document.querySelectorAll('[data-passkey]')) offer(box)
   for (const { dataset } of document.querySelectorAll('[data-signal]')) {
     can[dataset.signal]?.(JSON.parse(dataset.value))?.catch(() => {})

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { violationsOf } from '../support/accessibility.ts'
 import { launchChromium, watchForComplaints } from '../support/chromium.ts'
 import { eventually } from '../support/eventually.ts'
+import { mailTo } from '../support/mailbox.ts'
 import { password, startPostern, type TestPostern } from '../support/postern.ts'
 import { plugIn, type VirtualAuthenticator } from '../support/virtual-authenticator.ts'
 
@@ -20,7 +21,7 @@ let count = 0
 let email: string
 
 beforeAll(async () => {
-  postern = await startPostern()
+  postern = await startPostern({ SIGN_UP: 'open' })
   browser = await launchChromium()
 })
 afterAll(async () => {
@@ -146,5 +147,32 @@ describe('the sign-in page says', () => {
     })()`)
     await page.getByText('That passkey could not be used.').waitFor()
     expect(path()).toMatch(/^\/interaction\//)
+  })
+})
+
+describe('a person without an account', () => {
+  test('signs up with a passkey only, once the address is proven', async () => {
+    const address = 'new@example.com'
+    await openSignIn()
+    await page.getByRole('link', { name: 'Create one' }).click()
+    await page.fill('#email', address)
+    await button('Use a passkey instead').click()
+    await page.fill('#code', (await mailTo(postern, address)).code)
+    await page.keyboard.press('Enter')
+    await button('Create a passkey').waitFor()
+    expect(await violationsOf(page, looks)).toEqual({})
+    expect(await postern.database.query('select id from accounts where email = $1', [address])).toEqual([])
+
+    await authenticator.setVerified(false)
+    await button('Create a passkey').click()
+    await page.getByText('No passkey was created.').waitFor()
+    await authenticator.setVerified(true)
+    await button('Create a passkey').click()
+    await page.waitForURL(at('/account'))
+    await page.goto(at('/account/security'))
+    expect(await page.textContent('#sign-in')).toContain('You have none.')
+    expect(await page.textContent('#passkeys')).toContain('Chromium')
+    const held = `select count(*)::int as n from password_credentials p join accounts a on a.id = p.account_id where email = $1`
+    expect(await postern.database.query(held, [address])).toEqual([{ n: 0 }])
   })
 })

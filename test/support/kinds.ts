@@ -15,7 +15,7 @@ export const quick = [
   'test/admin/declaration/reading.test.ts',
   'test/admin/times.test.ts',
   'test/accounts/password-rules.test.ts',
-  'test/authentication/{devices,ldap/rules,levels,networks}.test.ts',
+  'test/authentication/{devices,ldap/rules,levels,networks,totp}.test.ts',
   'test/bounded-map.test.ts',
   'test/brand/*.test.ts',
   'test/cli/switches.test.ts',

@@ -82,9 +82,11 @@ export const examples: Views = {
     termsUrl: undefined,
     challenge: undefined,
     patienceSeconds: 60,
+    offersPasskey: true,
     error: undefined,
   },
   'sign-up-code': { ...interaction, email: 'ada@example.com', error: undefined },
+  'sign-up-passkey': { ...interaction, email: 'ada@example.com', error: undefined },
   'continue-as': { ...interaction, client, account, others: [] },
   account: {
     ...accountExamples.frame,
@@ -112,6 +114,15 @@ export const examples: Views = {
   },
   'forgot-sent': { ...interaction, email: account.email },
   code: { ...interaction, email: account.email, error: undefined },
+  'second-factor': {
+    ...interaction,
+    way: 'totp',
+    others: ['recovery-code', 'mail'],
+    email: account.email,
+    rememberDays: 30,
+    error: undefined,
+    retryAfterSeconds: undefined,
+  },
   'new-password': {
     action: '/link/token-2',
     hidden: {},
@@ -204,6 +215,12 @@ function keys<Texts extends object>(texts: Texts): (keyof Texts)[] {
 
 // Every alternative that a code or an optional member makes possible.
 export const variants: { [Name in ViewName]: readonly Partial<Views[Name]>[] } = {
+  'second-factor': [
+    ...keys(english.secondFactor.ways).map((way) => ({ way })),
+    ...keys(english.secondFactor.errors).map((error) => ({ error })),
+    { error: 'too-many-attempts', retryAfterSeconds: 600 },
+    { rememberDays: 0, others: [] },
+  ],
   'sign-in': [
     ...keys(english.signIn.errors).map((error) => ({ email: 'ada@example.com', error })),
     { error: 'too-many-attempts', retryAfterSeconds: undefined },
@@ -259,6 +276,7 @@ export const variants: { [Name in ViewName]: readonly Partial<Views[Name]>[] } =
     { termsUrl: 'https://example.com/terms', error: 'terms' },
     { challenge: '18.1.abc.def' },
   ],
+  'sign-up-passkey': [{ error: 'failed' }],
   'sign-up-code': keys(english.signUpCode.errors).map((error) => ({ error })),
   'continue-as': [
     { account: { name: '', email: 'ada@example.com' } },

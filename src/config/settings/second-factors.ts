@@ -42,6 +42,15 @@ export const secondFactorSettings = {
     .describe(
       'How long a person can put off setting up a required second factor, counted from their first sign-in after it became required.',
     ),
+  REMEMBER_DEVICE_DAYS: z.coerce
+    .number()
+    .int()
+    .min(0)
+    .max(365, 'must be at most 365')
+    .default(30)
+    .describe(
+      'How many days people can have a browser remembered after they gave a second factor there, so that it asks for none again. Apps that ask for a level are not affected. 0 means never.',
+    ),
   MAIL_SECOND_FACTOR: z
     .stringbool()
     .default(false)

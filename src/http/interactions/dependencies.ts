@@ -2,6 +2,7 @@ import type Provider from 'oidc-provider'
 import type { Acting } from '../../accounts/acting.ts'
 import type { DirectoryAccounts } from '../../accounts/directory-sign-in.ts'
 import type { AcceptAnother, AcceptPassword } from '../../accounts/new-passwords.ts'
+import type { FactorLimits } from '../../authentication/factor-limits.ts'
 import type { Level } from '../../authentication/levels.ts'
 import type { MailLimits } from '../../authentication/mail-limits.ts'
 import type { RelyingParty } from '../../authentication/passkeys/relying-party.ts'
@@ -49,10 +50,15 @@ export type InteractionDependencies = {
   /** The directory that people sign in with, if there is one. */
   directory: DirectoryAccounts | undefined
   stayMode: StayMode
-  /** What sign-ins are called, and the operator's rules about second factors. */
+  /** The names of sign-ins, and the operator's rules about second factors. */
   levels: readonly Level[]
   rules: SecondFactorRules
   findFactors: FindFactors
+  factorLimits: FactorLimits
+  /** Hashes recovery codes. */
+  recoveryKey: Secret<Buffer>
+  /** How many days a browser is remembered after a second factor; 0 where none is. */
+  rememberDays: number
   upstreams: Upstreams
   issuer: string
 }

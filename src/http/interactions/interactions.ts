@@ -20,7 +20,7 @@ import { refuseStray } from './strays.ts'
 /** The fields that every form of an interaction has: they prove that one of its pages sent the form. */
 export const ownForm = z.object({ csrf: z.string().default(''), uid: z.string().default(''), computer })
 
-/** What a person has just proven: the account with its epoch at that time, and how they did. */
+/** A proof that a person has just given: the account with its epoch at that time, and how they did. */
 export type Login = { accountId: string; epoch: number; proof: Proof; remember?: boolean }
 
 /** Answers a request for an interaction, with the fields of the form that was sent. */

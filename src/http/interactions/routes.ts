@@ -16,9 +16,12 @@ import { passkeyForm, passkeySignIn } from './passkey-sign-in.ts'
 import { addressForm, passwordForget } from './password-forget.ts'
 import { passwordReplace, replaceForm } from './password-replace.ts'
 import { createRefusedForms } from './refused-forms.ts'
+import { createRememberedDevices } from './remembered-devices.ts'
 import { requestAbort } from './request-abort.ts'
+import { passkeyFactorForm, secondFactor, secondFactorForm } from './second-factor.ts'
 import { signUpBegin, signUpForm } from './sign-up-begin.ts'
 import { signUpCode, signUpCodeForm } from './sign-up-code.ts'
+import { signUpPasskey } from './sign-up-passkey.ts'
 import { createStays } from './stays.ts'
 import { createSteps } from './steps.ts'
 import { termsAccept, termsForm } from './terms-accept.ts'
@@ -27,16 +30,22 @@ import { upstreamForm, upstreamSignIn } from './upstream-sign-in.ts'
 /** Serves the pages between an authorization request and its answer: signing in, choosing an account, consenting. */
 export function interactionRoutes(dependencies: InteractionDependencies): Router {
   const isSecure = dependencies.issuer.startsWith('https:')
-  const steps = createSteps({ ...dependencies, isSecure })
+  const devices = createRememberedDevices({ ...dependencies, days: dependencies.rememberDays, isSecure })
+  const steps = createSteps({ ...dependencies, devices, isSecure })
   const stays = createStays({ mode: dependencies.stayMode, isSecure })
   const refusedForms = createRefusedForms({ isSecure })
   const shared = {
     ...dependencies,
     stays,
     steps,
+    devices,
     interactions: createInteractions({ ...dependencies, stays, steps, refusedForms }),
     consentRequests: createConsentRequests(dependencies),
     refusedForms,
+    provenSignUps: createKept<string>('proven', {
+      isSecure,
+      lifetimeSeconds: dependencies.interactionLifetimeSeconds,
+    }),
     typedAddresses: createKept<string>('address', {
       isSecure,
       lifetimeSeconds: dependencies.interactionLifetimeSeconds,
@@ -45,6 +54,7 @@ export function interactionRoutes(dependencies: InteractionDependencies): Router
   const forget = passwordForget(shared)
   const code = codeSignIn(shared)
   const passkey = dependencies.relyingParty && passkeySignIn({ ...shared, rp: dependencies.relyingParty })
+  const firstPasskey = dependencies.relyingParty && signUpPasskey({ ...shared, rp: dependencies.relyingParty })
   const replace = passwordReplace(shared)
   const upstream = upstreamSignIn(shared)
   const signIn = accountSignIn({ ...shared, upstream })
@@ -54,6 +64,7 @@ export function interactionRoutes(dependencies: InteractionDependencies): Router
   const keep = accountKeep(shared)
   const terms = termsAccept(shared)
   const consent = consentDecide(shared)
+  const second = secondFactor(shared)
   const show = interactionShow({ ...shared, signIn, account, keep, replace, terms, consent, signUp, upstream })
 
   // biome-ignore format: it is a table
@@ -67,6 +78,11 @@ export function interactionRoutes(dependencies: InteractionDependencies): Router
       route('get',  '/sign-up/code', undefined,      signUpProof.show),
       route('post', '/sign-up/code', signUpCodeForm, signUpProof.submit),
       route('post', '/sign-up/link', linkForm,       signUpProof.submitLink),
+      ...(firstPasskey ? [
+        route('get',  '/sign-up/passkey',         undefined,   firstPasskey.show),
+        route('post', '/sign-up/passkey',         passkeyForm, firstPasskey.submit),
+        route('post', '/sign-up/passkey/options', ownForm,     firstPasskey.options),
+      ] : []),
     ] : []),
     ...(dependencies.offers.recovery ? [
       route('post', '/recover',     addressForm, forget.open),
@@ -82,6 +98,21 @@ export function interactionRoutes(dependencies: InteractionDependencies): Router
     ] : []),
     route('get',  '/upstream', undefined,    upstream.finish),
     route('post', '/upstream', upstreamForm, upstream.submit),
+    route('get',  '/second-factor',               undefined,        second.choose),
+    route('get',  '/second-factor/totp',          undefined,        second.show('totp')),
+    route('post', '/second-factor/totp',          secondFactorForm, second.submit('totp')),
+    route('get',  '/second-factor/recovery-code', undefined,        second.show('recovery-code')),
+    route('post', '/second-factor/recovery-code', secondFactorForm, second.submit('recovery-code')),
+    ...(dependencies.relyingParty ? [
+      route('get',  '/second-factor/passkey',         undefined,         second.show('passkey')),
+      route('post', '/second-factor/passkey/options', ownForm,           second.passkeyOptions),
+      route('post', '/second-factor/passkey',         passkeyFactorForm, second.submitPasskey),
+    ] : []),
+    ...(dependencies.rules.countsMail ? [
+      route('get',  '/second-factor/mail',        undefined,        second.show('mail')),
+      route('post', '/second-factor/mail',        secondFactorForm, second.submit('mail')),
+      route('post', '/second-factor/mail/send',   ownForm,          second.sendCode),
+    ] : []),
     ...(passkey ? [
       route('post', '/passkey/options', ownForm,     passkey.options),
       route('post', '/passkey',         passkeyForm, passkey.submit),

@@ -10,6 +10,7 @@ import { visibleOnly } from '../../accounts/own-claims.ts'
 import { checkPassword } from '../../accounts/password-rules.ts'
 import { isAllowedAddress, request, type SignUpRules } from '../../accounts/sign-up.ts'
 import type { MailLimits } from '../../authentication/mail-limits.ts'
+import type { RelyingParty } from '../../authentication/passkeys/relying-party.ts'
 import { type ProofOfWork, patienceSeconds } from '../../authentication/proof-of-work.ts'
 import type { SignUpLimits } from '../../authentication/sign-up-limits.ts'
 import type { Brand } from '../../brand/index.ts'
@@ -30,6 +31,8 @@ export const signUpForm = ownForm.extend({
   email: z.string().default(''),
   name: z.string().max(longestName).default(''),
   password: z.string().default(''),
+  /** `passkey` for a person who wants no password. */
+  way: z.string().max(20).default(''),
   terms: z.string().default(''),
   challenge: z.string().max(200).default(''),
   answer: z.string().max(40).default(''),
@@ -62,6 +65,7 @@ export function signUpBegin({
   acceptPassword,
   signUp,
   directory,
+  relyingParty,
 }: {
   provider: Provider
   render: Render
@@ -72,6 +76,7 @@ export function signUpBegin({
   mailLimits: MailLimits
   acceptPassword: AcceptPassword
   signUp: SignUp
+  relyingParty: RelyingParty | undefined
   directory: DirectoryAccounts | undefined
 }): SignUpBegin {
   const { rules, passwordRules, termsVersion, brand, limits, proofs } = signUp
@@ -91,6 +96,7 @@ export function signUpBegin({
         termsUrl: termsVersion === undefined ? undefined : termsLink(),
         challenge: (await limits.needsProof(ctx.ip)) ? proofs.challengeFor(interaction.uid) : undefined,
         patienceSeconds,
+        offersPasskey: relyingParty !== undefined,
         error,
       })
     },
@@ -99,7 +105,8 @@ export function signUpBegin({
       const [email, name] = [form.email.trim(), visibleOnly(form.name).normalize('NFC').trim()]
       const refuse = (error: SignUpError) =>
         refusedForms.leadBack(ctx, interaction.uid, { page: 'sign-up', error, email, name })
-      const flaw = await flawOf(form)
+      const hasPasskey = form.way === 'passkey' && relyingParty !== undefined
+      const flaw = await flawOf(form, { hasPasskey })
       if (flaw) return refuse(flaw)
       const { uid } = interaction
       // Counted before the proof is asked for, so that forms sent at once do not all pass for the first.
@@ -111,7 +118,7 @@ export function signUpBegin({
 
       // All of this is the same for every address. The delivery of the mail finds out whether one has an account.
       const profile = { ...(name && { name }) }
-      const accepted = await acceptPassword(form.password, { email, profile })
+      const accepted = hasPasskey ? { hash: undefined } : await acceptPassword(form.password, { email, profile })
       if ('flaw' in accepted) return refuse(accepted.flaw)
       const { language } = readerOf(ctx)
       const account = {
@@ -133,18 +140,16 @@ export function signUpBegin({
   }
 
   /** Returns why a form is rejected, by what is in it alone. */
-  async function flawOf({
-    email,
-    name,
-    password,
-    terms,
-  }: z.output<typeof signUpForm>): Promise<SignUpError | undefined> {
-    if (!email.trim() || !password) return 'incomplete'
+  async function flawOf(
+    { email, name, password, terms }: z.output<typeof signUpForm>,
+    { hasPasskey }: { hasPasskey: boolean },
+  ): Promise<SignUpError | undefined> {
+    if (!email.trim() || (!password && !hasPasskey)) return 'incomplete'
     if (!emailAddress.safeParse(email.trim()).success) return 'email'
     if (directory?.isAuthority(email)) return 'directory'
     if (!isAllowedAddress(email, rules)) return 'domain'
     if (termsVersion !== undefined && terms !== 'accepted') return 'terms'
-    return checkPassword(password, { email, name }, passwordRules)
+    return hasPasskey ? undefined : checkPassword(password, { email, name }, passwordRules)
   }
 
   function termsLink(): string | undefined {

@@ -16,6 +16,7 @@ import { proofsOf } from '../../oidc/authentication/session-proofs.ts'
 import { type FindFactors, tooWeak } from '../../oidc/authentication/step-up.ts'
 import * as accounts from '../../stores/people/accounts.ts'
 import { createKept } from './kept.ts'
+import type { RememberedDevices } from './remembered-devices.ts'
 
 /** Someone who has proven who they are, but perhaps not enough. Nobody is signed in yet. */
 export type Person = { accountId: string; epoch: number; proofs: Proof[]; remember?: boolean | undefined }
@@ -39,13 +40,14 @@ const keptSeconds = 900
 // Where one of these is among the reasons, the person of the session may have to prove something, but not everything.
 const partial = [tooWeak, 'essential_acr', 'essential_acrs', 'max_age']
 
-/** Decides what a sign-in has to prove besides. What is proven in part stays in this browser, for one interaction. */
+/** Decides what a sign-in has to prove besides. The proofs of an unfinished sign-in stay in this browser, for one interaction. */
 export function createSteps({
   db,
   provider,
   levels,
   rules,
   findFactors,
+  devices,
   isSecure,
 }: {
   db: Db
@@ -53,6 +55,7 @@ export function createSteps({
   levels: readonly Level[]
   rules: SecondFactorRules
   findFactors: FindFactors
+  devices: RememberedDevices
   isSecure: boolean
 }): Steps {
   const kept = createKept<Person>('proofs', { isSecure, lifetimeSeconds: keptSeconds })
@@ -68,7 +71,7 @@ export function createSteps({
     const decision = decide({
       proofs,
       demand: { ...demandOf(interaction.params, client, levels), since },
-      rules,
+      rules: { ...rules, countsMail: rules.countsMail && account.emailVerified },
       factors: await findFactors(account.id),
       groups: account.groups,
       nowSeconds,
@@ -90,9 +93,11 @@ export function createSteps({
     async join(ctx, interaction, { proof, ...login }) {
       const known = [kept.read(ctx, interaction.uid), await ofSession(interaction)]
       const same = known.find((one) => one?.accountId === login.accountId && one.epoch === login.epoch)
-      const person = { ...same, ...login, proofs: withProof(same?.proofs ?? [], proof) }
+      const remembered = await devices.proofOf(ctx, login)
+      const before = remembered ? withProof(same?.proofs ?? [], remembered) : (same?.proofs ?? [])
+      const person = { ...same, ...login, proofs: withProof(before, proof) }
       const traveller = await travellerOf(interaction, person)
-      // Somebody ended the account's sign-ins meanwhile. The engine finds that out too, and begins again.
+      // Something has ended the account's sign-ins. The engine finds that out too, and begins again.
       return traveller ?? ctx.throw(409, 'The sign-in has ended. Begin again.')
     },
 

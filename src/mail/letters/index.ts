@@ -3,6 +3,7 @@ import { accountDeleted, accountDeletionScheduled, emailChange, emailChanged, in
 import type { Composer } from './context.ts'
 import { identityLinked, identityUnlinked } from './identities.ts'
 import { passkeyAdded, passkeyRemoved } from './passkeys.ts'
+import { recoveryCodeUsed, secondFactorChanged } from './second-factors.ts'
 import { newSignIn, passwordChanged, passwordRemoved, passwordReset, signInCode, signUp } from './sign-in.ts'
 
 /** The function that decides what the mail of each kind of letter says. */
@@ -15,6 +16,8 @@ export const composers: { [Kind in LetterKind]: Composer<Kind> } = {
   'password-removed': passwordRemoved,
   'passkey-added': passkeyAdded,
   'passkey-removed': passkeyRemoved,
+  'second-factor-changed': secondFactorChanged,
+  'recovery-code-used': recoveryCodeUsed,
   'identity-linked': identityLinked,
   'identity-unlinked': identityUnlinked,
   'sign-in-code': signInCode,

@@ -21,7 +21,7 @@ const noFactors: Factors = {
 }
 
 /**
- * Creates the condition under which a person who is signed in has to prove more: the operator requires a second factor of
+ * Creates the check whether a person who is signed in has to prove more: the operator requires a second factor of
  * them, or the app asks for a level that they have not reached and could.
  */
 export function stepUpCheck({
@@ -44,7 +44,7 @@ export function stepUpCheck({
       groups: account.groups,
       nowSeconds: Math.floor(Date.now() / 1000),
     }
-    // Most requests are content with the sign-in as it is, whatever else the account has. These need no query.
+    // Most requests are content with the sign-in as it is, whatever other factors the account has. These need no query.
     const strictest = { needs: prefers.length > 0 ? [...needs, prefers] : needs, prefers: [], since: 0 }
     if (decide({ ...request, demand: strictest, factors: noFactors }).step === 'done') return false
     const demand = { needs, prefers, since: 0 }

@@ -24,6 +24,10 @@ export const eventTypes = {
     'A passkey was removed from an account; `passkey` and `name` describe it, and `signed_out` says whether it ended other sign-ins.',
   'account.passkey_copied':
     'A passkey was refused because its counter went back: somebody has a copy of its authenticator.',
+  'account.totp_added': 'Somebody added an authenticator app to their account and entered its first code.',
+  'account.totp_removed':
+    'The authenticator app of an account was removed, with its recovery codes and remembered browsers.',
+  'account.recovery_codes_renewed': 'Somebody made new recovery codes for their account, which ended the earlier ones.',
   'account.identity_linked':
     'An account at an upstream provider was linked to an account; `provider`, `issuer` and `subject` name it, and `by` says why: its `owner` proved both, the provider is the `authority` of the address, or the account was created by it at a `sign-up`.',
   'account.identity_unlinked':
@@ -53,6 +57,9 @@ export const eventTypes = {
     'Somebody asked for an account. A mail to the address says how to prove it, or that it has an account. Kept for 30 days.',
   'sign_in.succeeded':
     'Somebody signed in with the right password, or in another way, which `method` names: `mail` is a code or link in a mail, and `passkey` a passkey.',
+  'sign_in.second_factor': 'Somebody who had given a first factor gave a second one; `method` names it.',
+  'account.device_remembered':
+    'Somebody asked not to be asked for a second factor in this browser for some days; `days` is their number.',
   'sign_in.failed':
     'Somebody tried a wrong password, an address without an account, or a passkey that was not accepted: then `method` is `passkey`. `directory` is the answer of the directory, if it gave one. Kept for 30 days.',
   'sign_in.tried':

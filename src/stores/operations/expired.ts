@@ -12,6 +12,7 @@ const keptSeconds = {
   refused_requests: 0,
   confirmations: day, // until then, the page of a link says that it expired
   challenges: 0,
+  remembered_devices: 0,
   address_changes: 0,
   upstream_requests: 0,
   outbox: 0, // an expired letter is not sent
@@ -32,6 +33,8 @@ export const keptTables = [
   'password_credentials',
   'directory_accounts',
   'passkeys',
+  'totp_secrets',
+  'recovery_codes',
   'clients',
   'client_logos',
   'registration_policies',

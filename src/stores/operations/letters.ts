@@ -20,6 +20,10 @@ export type LetterData = {
   'passkey-added': { accountId: string; at: string; name: string }
   /** Tells the owner that a passkey no longer works. */
   'passkey-removed': { accountId: string; at: string; name: string }
+  /** Tells the owner that an authenticator app or recovery codes were added, replaced or removed. */
+  'second-factor-changed': { accountId: string; at: string }
+  /** Tells the owner that a recovery code was used to sign in. */
+  'recovery-code-used': { accountId: string; at: string }
   /** Tells the owner that an account elsewhere signs in to theirs. */
   'identity-linked': { accountId: string; at: string; name: string }
   /** Tells the owner that an account elsewhere no longer signs in to theirs. */

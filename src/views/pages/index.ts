@@ -26,10 +26,12 @@ import type {
   LinkPage,
   NewPasswordPage,
 } from './recovery.ts'
+import type { SecondFactorPage } from './second-factor.ts'
 import type { SignInPage } from './sign-in.ts'
 import type { SignOutPage } from './sign-out.ts'
 import type { SignUpPage } from './sign-up.ts'
 import type { SignUpCodePage } from './sign-up-code.ts'
+import type { SignUpPasskeyPage } from './sign-up-passkey.ts'
 import type { SignedOutPage } from './signed-out.ts'
 import type { SubmittingPage } from './submitting.ts'
 import type { TermsDeclinedPage, TermsPage } from './terms.ts'
@@ -42,6 +44,7 @@ export type Views = {
   'sign-in': SignInPage
   'sign-up': SignUpPage
   'sign-up-code': SignUpCodePage
+  'sign-up-passkey': SignUpPasskeyPage
   'continue-as': ContinueAsPage
   consent: ConsentPage
   'device-code': DeviceCodePage
@@ -73,6 +76,7 @@ export type Views = {
   forgot: ForgotPage
   'forgot-sent': ForgotSentPage
   code: CodePage
+  'second-factor': SecondFactorPage
   'new-password': NewPasswordPage
   link: LinkPage
   'link-end': LinkEndPage
@@ -87,6 +91,7 @@ export const viewNames = Object.keys({
   'sign-in': true,
   'sign-up': true,
   'sign-up-code': true,
+  'sign-up-passkey': true,
   'continue-as': true,
   consent: true,
   'device-code': true,
@@ -118,6 +123,7 @@ export const viewNames = Object.keys({
   forgot: true,
   'forgot-sent': true,
   code: true,
+  'second-factor': true,
   'new-password': true,
   link: true,
   'link-end': true,

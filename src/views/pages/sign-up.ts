@@ -18,5 +18,6 @@ export type SignUpPage = {
   challenge: string | undefined
   /** The seconds to wait instead, without a script. */
   patienceSeconds: number
+  offersPasskey: boolean
   error: SignUpError | undefined
 }

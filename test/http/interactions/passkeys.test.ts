@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createPasskey, type Said } from '../../support/authenticator.ts'
+import { mailTo } from '../../support/mailbox.ts'
 import { createHolder, optionsAt, sendPasskey, signInWith } from '../../support/passkey-holder.ts'
 import { administer } from '../../support/people.ts'
 import { startPostern, type TestPostern } from '../../support/postern.ts'
@@ -8,7 +9,7 @@ import { createVisitor, type Page } from '../../support/visitor.ts'
 
 let postern: TestPostern
 beforeAll(async () => {
-  postern = await startPostern({ PASSKEY_RELATED_ORIGINS: 'https://example.de' })
+  postern = await startPostern({ PASSKEY_RELATED_ORIGINS: 'https://example.de', SIGN_UP: 'open' })
 })
 afterAll(() => postern?.stop())
 
@@ -96,6 +97,39 @@ describe('the sign-in page', () => {
       (await visitor.post(`${pathname}/passkey/options`, { csrf: 'x', uid: pathname.split('/')[2] ?? '' })).status,
     ).toBe(403)
     expect((await visitor.post(`${pathname}/passkey`, { csrf: 'x', uid: '' })).status).toBe(403)
+  })
+})
+
+describe('a sign-up without a password', () => {
+  test('creates no account before its passkey, and none with an answer that is not right', async () => {
+    const email = 'new@example.com'
+    const { visitor, page } = await open()
+    const { pathname } = new URL(page.url)
+    const begin = await visitor.get(`${pathname}/sign-up`)
+    const code = await visitor.submit(begin, '/sign-up', { email, way: 'passkey' })
+    expect((await visitor.get(`${pathname}/sign-up/passkey`)).url).toMatch(/sign-up$/) // nothing is proven yet
+    const proven = await visitor.submit(code, '/code', { code: (await mailTo(postern, email)).code })
+    expect(proven.url).toMatch(/\/sign-up\/passkey$/)
+    const passkey = createPasskey(new URL(postern.issuer).origin)
+    const wrong = passkey.register(await optionsAt(visitor, proven), { origin: 'https://evil.example' })
+    expect((await sendPasskey(visitor, proven, wrong)).status).toBe(400)
+    const noCode = await visitor.submit(code, '/code', { code: (await mailTo(postern, email)).code })
+    expect(noCode.url).toMatch(/\/sign-up\/passkey$/) // a reload of the form is no second account
+    expect(await postern.database.query('select id from accounts where email = $1', [email])).toEqual([])
+
+    const right = passkey.register(await optionsAt(visitor, proven))
+    const stranger = await open()
+    const theirs = new URL(stranger.page.url).pathname
+    const { csrf = '' } = { csrf: /name="csrf" value="([^"]+)"/.exec(stranger.page.body)?.[1] }
+    await stranger.visitor.post(`${theirs}/sign-up/passkey`, {
+      csrf,
+      uid: String(theirs.split('/')[2]),
+      response: right,
+    })
+    expect(await postern.database.query('select id from accounts where email = $1', [email])).toEqual([])
+    expect(isIn(await sendPasskey(visitor, proven, right))).toBe(true)
+    const again = await open()
+    expect(isIn(await signInWith(again.visitor, again.page, passkey))).toBe(true)
   })
 })
 

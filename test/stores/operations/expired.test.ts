@@ -38,6 +38,7 @@ const keptFor = {
   refused_requests: 0,
   confirmations: day,
   challenges: 0,
+  remembered_devices: 0,
   upstream_requests: 0,
   address_changes: 0,
   outbox: 0,
@@ -63,6 +64,12 @@ async function add(table: Table, endedAgoSeconds: number): Promise<void> {
     confirmations: [
       `insert into confirmations (id_hash, purpose, email, created_at, expires_at) values ($1, 'sign-in', '', now(), $2)`,
       [hash, expiresAt],
+    ],
+    remembered_devices: [
+      `with a as (insert into accounts (id, email, email_canonical, created_at, updated_at)
+         values ($1, $1, $1, now(), now()) returning id)
+       insert into remembered_devices select sha256(id::bytea), id, 0, null, now(), $2 from a`,
+      [name, expiresAt],
     ],
     challenges: [
       `insert into challenges (id_hash, purpose, browser_hash, origin, expires_at)

@@ -1,0 +1,3 @@
+import type { PasskeyAddError } from './account-passkeys.ts'
+
+export type SignUpPasskeyPage = { uid: string; csrf: string; email: string; error: PasskeyAddError | undefined }
