@@ -123,8 +123,7 @@ function ownSecondFactors(factors: Factors, { countsMail, offersPasskeys }: Seco
   ]
 }
 
-/** Returns the factors that a person can set up while they sign in. */
-function enrolable({ mode, groups, offersPasskeys }: SecondFactorRules): Method[] {
-  const isOn = mode !== 'off' || groups.length > 0
-  return [...(offersPasskeys ? (['passkey'] as const) : []), ...(isOn ? (['totp'] as const) : [])]
+/** Returns the factors that a person can set up while they sign in. Passkeys are added to an account at its own pages. */
+function enrolable({ mode, groups }: SecondFactorRules): Method[] {
+  return mode !== 'off' || groups.length > 0 ? ['totp'] : []
 }

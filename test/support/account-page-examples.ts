@@ -98,6 +98,7 @@ export const examples: Pick<Views, Names> = {
   'account-security': {
     ...frame,
     isVerified: true,
+    secondStep: { hasApp: true, recoveryCodes: 9, devices: 2 },
     password: 'set',
     linked: [
       {

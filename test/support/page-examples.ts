@@ -114,6 +114,16 @@ export const examples: Views = {
   },
   'forgot-sent': { ...interaction, email: account.email },
   code: { ...interaction, email: account.email, error: undefined },
+  authenticator: {
+    action: '/account/authenticator',
+    hidden: { csrf: 'token-1' },
+    qr: { size: 2, path: 'M0 0h1v1h-1z' },
+    secret: 'MZXW 6YTB OI',
+    isWrong: false,
+    back: '/account/security',
+  },
+  'recovery-codes': { codes: ['abcd-efgh-jkmn', 'pqrs-tvwx-yz23'], next: '/account/security' },
+  enrol: { ...interaction, until: new Date('2026-12-24T12:00:00Z') },
   'second-factor': {
     ...interaction,
     way: 'totp',
@@ -215,6 +225,9 @@ function keys<Texts extends object>(texts: Texts): (keyof Texts)[] {
 
 // Every alternative that a code or an optional member makes possible.
 export const variants: { [Name in ViewName]: readonly Partial<Views[Name]>[] } = {
+  authenticator: [{ isWrong: true }],
+  'recovery-codes': [],
+  enrol: [{ until: undefined }],
   'second-factor': [
     ...keys(english.secondFactor.ways).map((way) => ({ way })),
     ...keys(english.secondFactor.errors).map((error) => ({ error })),

@@ -5,10 +5,14 @@ import type { AcceptPassword } from '../../accounts/new-passwords.ts'
 import type { AllowedWays } from '../../accounts/ways-in.ts'
 import type { MailLimits } from '../../authentication/mail-limits.ts'
 import type { RelyingParty } from '../../authentication/passkeys/relying-party.ts'
+import type { FactorLimits } from '../../authentication/factor-limits.ts'
+import type { SecondFactorRules } from '../../authentication/second-factor-policy.ts'
+import type { CurrentBrand } from '../../brand/index.ts'
 import type { EditableClaim } from '../../config/settings/account-pages.ts'
 import type { Db } from '../../database/schema.ts'
 import type { ResourceServers } from '../../oidc/permissions/resource-servers.ts'
 import type { Storage } from '../../oidc/request/storage.ts'
+import type { Secret } from '../../secret.ts'
 import type { Render } from '../../views/render.ts'
 import type { Csrf } from '../csrf.ts'
 import type { BrowserAccounts } from '../interactions/browser-accounts.ts'
@@ -20,6 +24,7 @@ export type AccountDependencies = {
   db: Db
   provider: Provider
   render: Render
+  brand: CurrentBrand
   csrf: Csrf
   browserAccounts: BrowserAccounts
   act: Acting
@@ -38,4 +43,8 @@ export type AccountDependencies = {
   /** This server as authenticators know it; `undefined` if nobody signs in with passkeys. */
   relyingParty: RelyingParty | undefined
   allowedWays: AllowedWays
+  rules: SecondFactorRules
+  factorLimits: FactorLimits
+  /** Hashes recovery codes. */
+  recoveryKey: Secret<Buffer>
 }

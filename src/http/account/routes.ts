@@ -22,6 +22,7 @@ import { passkeyAdd, passkeyAddForm } from './passkey-add.ts'
 import { passkeyEdit, removeForm, renameForm } from './passkey-edit.ts'
 import { passwordChange, passwordForm } from './password-change.ts'
 import { profileEdit, profileForm } from './profile-edit.ts'
+import { authenticatorForm, secondStep } from './second-step.ts'
 import { sessionEnd, sessionForm } from './session-end.ts'
 import { findSignedIn, isRecent, leadToSignIn, pathWithinAccount, type SignedIn } from './signed-in.ts'
 
@@ -35,7 +36,13 @@ export function accountRoutes(dependencies: AccountDependencies): Router {
   const profile = profileEdit({ ...shared, refusedProfiles: createNotes({ isSecure }) })
   const confirmNotes = createConfirmNotes({ isSecure })
   const linked = identityLink(shared)
-  const session = sessionEnd({ ...shared, linked })
+  const second = secondStep({
+    ...shared,
+    envelope: dependencies.storage.envelope,
+    authenticatorNotes: createNotes({ isSecure }),
+    isOn: dependencies.rules.mode !== 'off' || dependencies.rules.groups.length > 0,
+  })
+  const session = sessionEnd({ ...shared, linked, second })
   const access = accessRemove(shared)
   const deletion = accountDelete({
     ...shared,
@@ -63,6 +70,12 @@ export function accountRoutes(dependencies: AccountDependencies): Router {
       route('post', '/passkeys/rename',  { form: renameForm, isRecent: true, page: '/security' }, onePasskey.rename),
       route('post', '/passkeys/remove',  { form: removeForm, isRecent: true, page: '/security' }, onePasskey.remove),
     ] : []),
+    route('post', '/authenticator/begin',  { form: accountForm, isRecent: true, page: '/security' }, second.begin),
+    route('get',  '/authenticator',        { isRecent: true, page: '/security' }, second.show),
+    route('post', '/authenticator',        { form: authenticatorForm, isRecent: true }, second.confirm),
+    route('post', '/authenticator/remove', { form: accountForm, isRecent: true, page: '/security' }, second.remove),
+    route('post', '/recovery-codes',       { form: accountForm, isRecent: true, page: '/security' }, second.renewCodes),
+    route('post', '/devices/forget',       { form: accountForm, isRecent: true, page: '/security' }, second.forgetDevices),
     route('post', '/linked/add',          { form: linkForm, isRecent: true, page: '/security' }, linked.begin),
     route('get',  '/linked/finish',       { page: '/security' }, linked.finish),
     route('post', '/linked/remove',       { form: unlinkForm, isRecent: true, page: '/security' }, linked.remove),

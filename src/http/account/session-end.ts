@@ -21,6 +21,7 @@ import { type FrameOf, leadTo } from './frame.ts'
 import { type AccountHandler, accountForm } from './handler.ts'
 import type { IdentityLink } from './identity-link.ts'
 import { shown } from './passkey-edit.ts'
+import type { SecondStepPages } from './second-step.ts'
 
 export const sessionForm = accountForm.extend({ session: z.string().max(200) })
 
@@ -44,6 +45,7 @@ export function sessionEnd({
   allowedWays,
   directory,
   linked,
+  second,
 }: {
   db: Db
   act: Acting
@@ -55,6 +57,7 @@ export function sessionEnd({
   directory: DirectoryAccounts | undefined
   allowedWays: AllowedWays
   linked: IdentityLink
+  second: SecondStepPages
 }): SessionEnd {
   return {
     async list(ctx, person) {
@@ -66,6 +69,7 @@ export function sessionEnd({
         ...frameOf(ctx, person, path),
         isVerified: account.emailVerified,
         ...(await factorsOf(account)),
+        secondStep: await second.stateOf(account),
         ...(await linked.listOf(account.id)),
         sessions: [...live.filter(isThis), ...live.filter((session) => !isThis(session))].map((session) => ({
           ...deviceOf(session.userAgent),

@@ -7,6 +7,7 @@ import type { Level } from '../../authentication/levels.ts'
 import type { MailLimits } from '../../authentication/mail-limits.ts'
 import type { RelyingParty } from '../../authentication/passkeys/relying-party.ts'
 import type { SecondFactorRules } from '../../authentication/second-factor-policy.ts'
+import type { CurrentBrand } from '../../brand/index.ts'
 import type { Db } from '../../database/schema.ts'
 import type { FindFactors } from '../../oidc/authentication/step-up.ts'
 import type { PairwiseSubject } from '../../oidc/pairwise.ts'
@@ -28,6 +29,7 @@ export type InteractionDependencies = {
   storage: Storage
   provider: Provider
   render: Render
+  brand: CurrentBrand
   csrf: Csrf
   browserAccounts: BrowserAccounts
   subjectOf: PairwiseSubject
@@ -55,6 +57,8 @@ export type InteractionDependencies = {
   rules: SecondFactorRules
   findFactors: FindFactors
   factorLimits: FactorLimits
+  /** How long a required second factor can be put off, in seconds. */
+  graceSeconds: number
   /** Hashes recovery codes. */
   recoveryKey: Secret<Buffer>
   /** How many days a browser is remembered after a second factor; 0 where none is. */

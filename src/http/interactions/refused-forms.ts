@@ -22,6 +22,7 @@ export type RefusedForm =
   | { page: 'code'; error: CodeError }
   | { page: 'password'; error: NewPasswordError }
   | { page: 'second-factor'; way: string; error: SecondFactorError; retryAfterSeconds?: number | undefined }
+  | { page: 'enrol' }
   | { page: 'terms' }
   | { page: 'sign-up'; error: SignUpError; email: string; name: string }
   | { page: 'sign-up-code'; error: SignUpCodeError }
@@ -52,6 +53,7 @@ const pathWithin: Record<Exclude<RefusedForm['page'], 'second-factor'>, string> 
   forgot: '/forgot',
   code: '/code',
   password: '',
+  enrol: '/enrol/app',
   terms: '',
   'sign-up': '/sign-up',
   'sign-up-code': '/sign-up/code',

@@ -9,6 +9,7 @@ import { accountSwitch } from './account-switch.ts'
 import { codeForm, codeSignIn, linkForm } from './code-sign-in.ts'
 import { consentDecide, consentForm } from './consent-decide.ts'
 import type { InteractionDependencies } from './dependencies.ts'
+import { enrolForm, factorEnrol } from './factor-enrol.ts'
 import { interactionShow } from './interaction-show.ts'
 import { createInteractions, type Handler, type Interactions, ownForm } from './interactions.ts'
 import { createKept } from './kept.ts'
@@ -65,6 +66,7 @@ export function interactionRoutes(dependencies: InteractionDependencies): Router
   const terms = termsAccept(shared)
   const consent = consentDecide(shared)
   const second = secondFactor(shared)
+  const enrol = factorEnrol({ ...shared, envelope: dependencies.storage.envelope })
   const show = interactionShow({ ...shared, signIn, account, keep, replace, terms, consent, signUp, upstream })
 
   // biome-ignore format: it is a table
@@ -98,6 +100,11 @@ export function interactionRoutes(dependencies: InteractionDependencies): Router
     ] : []),
     route('get',  '/upstream', undefined,    upstream.finish),
     route('post', '/upstream', upstreamForm, upstream.submit),
+    route('get',  '/enrol',       undefined, enrol.show),
+    route('post', '/enrol/begin', ownForm,   enrol.begin),
+    route('get',  '/enrol/app',   undefined, enrol.showApp),
+    route('post', '/enrol/app',   enrolForm, enrol.confirm),
+    route('post', '/enrol/later', ownForm,   enrol.putOff),
     route('get',  '/second-factor',               undefined,        second.choose),
     route('get',  '/second-factor/totp',          undefined,        second.show('totp')),
     route('post', '/second-factor/totp',          secondFactorForm, second.submit('totp')),

@@ -32,7 +32,12 @@ export type LinkedIdentity = {
 /** A provider where the person may have an account to link. */
 export type LinkableProvider = { id: string; name: string }
 
+/** The second step of a sign-in, as its owner sees it. */
+export type SecondStep = { hasApp: boolean; recoveryCodes: number; devices: number }
+
 export type AccountSecurityPage = AccountFrame & {
+  /** `undefined` where there is no second step. */
+  secondStep: SecondStep | undefined
   isVerified: boolean
   linked: readonly LinkedIdentity[]
   linkable: readonly LinkableProvider[]

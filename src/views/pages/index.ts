@@ -6,6 +6,7 @@ import type { AccountEmailPage } from './account-email.ts'
 import type { AccountPasskeyAddPage, AccountPasskeyEditPage } from './account-passkeys.ts'
 import type { AccountProfilePage } from './account-profile.ts'
 import type { AccountSecurityPage } from './account-security.ts'
+import type { AuthenticatorPage, EnrolPage, RecoveryCodesPage } from './authenticator.ts'
 import type { ConsentPage } from './consent.ts'
 import type { ContinueAsPage } from './continue-as.ts'
 import type { DeviceCodePage } from './device-code.ts'
@@ -77,6 +78,9 @@ export type Views = {
   'forgot-sent': ForgotSentPage
   code: CodePage
   'second-factor': SecondFactorPage
+  authenticator: AuthenticatorPage
+  'recovery-codes': RecoveryCodesPage
+  enrol: EnrolPage
   'new-password': NewPasswordPage
   link: LinkPage
   'link-end': LinkEndPage
@@ -124,6 +128,9 @@ export const viewNames = Object.keys({
   'forgot-sent': true,
   code: true,
   'second-factor': true,
+  authenticator: true,
+  'recovery-codes': true,
+  enrol: true,
   'new-password': true,
   link: true,
   'link-end': true,
