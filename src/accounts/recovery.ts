@@ -6,6 +6,7 @@ import type { AccountTx } from './acting.ts'
 import * as identities from './identities.ts'
 import { removeAll } from './passkeys.ts'
 import * as password from './password.ts'
+import * as secondFactors from './second-factors.ts'
 
 /** The purposes of links that let somebody choose a password without knowing the old one. */
 export const passwordPurposes = ['password-reset', 'invitation'] as const satisfies confirmations.Purpose[]
@@ -69,6 +70,7 @@ export async function takeOver(
   else await accounts.signOutElsewhere(tx, id, keptSessionUid)
   await removeAll(context, account)
   await identities.removeAll(context, account)
+  await secondFactors.removeAll(context, id)
   await addressChanges.end(tx, id)
   await confirmations.revoke(tx, id, [...passwordPurposes, 'sign-in', 'email-change'])
   if (hadPassword) {
@@ -103,6 +105,7 @@ async function verifyAddress(
   if (!account || account.emailVerified) return account && { account, isFirstProof: false }
   await accounts.update(tx, accountId, { emailVerified: true })
   await passkeys.removeAll(tx, accountId) // somebody else may have added them
+  await secondFactors.removeAll({ tx, record }, accountId)
   record({ type: 'account.email_verified', accountId })
   return { account: { ...account, emailVerified: true }, isFirstProof: true }
 }

@@ -42,6 +42,14 @@ export async function removeTotp({ tx, record, mail }: AccountTx, accountId: str
   return true
 }
 
+/** Removes every second factor of an account, as when it goes into other hands. The caller tells its owner. */
+export async function removeAll({ tx, record }: Pick<AccountTx, 'tx' | 'record'>, accountId: string): Promise<void> {
+  const hadTotp = await totp.remove(tx, accountId)
+  await recoveryCodes.removeAll(tx, accountId)
+  await devices.forgetAll(tx, accountId)
+  if (hadTotp) record({ type: 'account.totp_removed', accountId })
+}
+
 /** Replaces the recovery codes of an account, and tells its owner. Returns the new ones, which are not stored. */
 export async function renewRecoveryCodes(
   context: AccountTx,

@@ -112,7 +112,7 @@ describe('the next step', () => {
   const pwd = proof('password')
   const done = { step: 'done' }
   const second = (...ways: Method[]) => ({ step: 'second-factor', ways })
-  const enrol = (canWait: boolean) => ({ step: 'enrol', ways: ['passkey', 'totp'], canWait })
+  const enrol = (canWait: boolean) => ({ step: 'enrol', ways: ['totp'], canWait })
 
   test('is to sign in without a first factor, or with an old one', () => {
     for (const proofs of [[], [proof('totp')], [proof('remembered-device')], [proof('passkey')]]) {
@@ -170,12 +170,6 @@ describe('the next step', () => {
 
   test('is the existing second factor before a stronger one is set up', () => {
     expect(next([pwd], { factors: withApp, needs: ['phr'] })).toEqual(second('totp', 'recovery-code'))
-    const both = [pwd, proof('totp')]
-    expect(next(both, { factors: withApp, needs: ['phr'] })).toEqual({
-      step: 'enrol',
-      ways: ['passkey'],
-      canWait: false,
-    })
   })
 
   test('ends the sign-in where an app only prefers a level that the account cannot reach', () => {

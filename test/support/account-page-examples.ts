@@ -163,7 +163,12 @@ export const variants: { [Name in Names | 'account']: readonly Partial<Views[Nam
   ],
   'account-passkey-edit': [{ isLast: true }, { passkey: { ...passkey, isSynced: false } }],
   'account-security': [
-    { password: 'none', passkeys: { list: [], signals: [] } },
+    {
+      password: 'none',
+      passkeys: { list: [], signals: [] },
+      secondStep: { hasApp: false, recoveryCodes: 0, devices: 0 },
+    },
+    { secondStep: undefined },
     { password: undefined, passkeys: undefined },
     { password: 'elsewhere' },
     {
