@@ -24,7 +24,9 @@ upstream_providers:
   expect(inShort(await declare(postern, text(), { secrets }))).toEqual(['create upstream provider google'])
   expect(await providers()).toMatchObject([{ secret: 'short', authorityDomains: ['example.com'] }])
   expect(inShort(await declare(postern, text(), { secrets }))).toEqual([])
-  const changed = await declare(postern, text(', is_alone: true, disabled: true'), { secrets: { GOOGLE: 'another-one' } })
+  const changed = await declare(postern, text(', is_alone: true, disabled: true'), {
+    secrets: { GOOGLE: 'another-one' },
+  })
   expect(changed.plan.changes[0]?.differences.map(({ member }) => member)).toEqual(['is_alone', 'secret', 'disabled'])
   expect(JSON.stringify(changed.plan)).not.toContain('another-one')
   expect(await providers()).toMatchObject([{ secret: 'another-one', isDisabled: true, settings: { is_alone: true } }])
