@@ -23,7 +23,7 @@ export async function collect(db: Db, account: Account): Promise<Record<string, 
     storedDetails.find(db, id),
     outboxRecords.list(db, { recipient: email, limit: pageSize }),
   ])
-  const { password, addressChange, directory, confirmations } = stored
+  const { password, addressChange, directory, confirmations, identities } = stored
   return {
     exported_at: new Date(),
     account: {
@@ -46,6 +46,14 @@ export async function collect(db: Db, account: Account): Promise<Record<string, 
       groups: directory.groups,
       checked_at: directory.checkedAt,
     },
+    linked_accounts: identities.map(({ providerId, issuer, subject, claims, linkedAt, lastUsedAt }) => ({
+      provider: providerId,
+      issuer,
+      subject,
+      claims,
+      linked_at: linkedAt,
+      last_used_at: lastUsedAt,
+    })),
     // The link that undoes a change of address names the earlier address.
     confirmations: confirmations.map((sent) => ({
       purpose: sent.purpose,

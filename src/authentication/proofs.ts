@@ -24,6 +24,9 @@ export type Proof = {
   until?: number
   /** Whether a passkey also verified the person, by a PIN or a biometric. */
   isUserVerified?: boolean
+  /** The upstream provider, and the session there, whose end ends the session here. */
+  provider?: string
+  sid?: string
   /** The methods that a trusted upstream provider names (RFC 8176). */
   amr?: string[]
   /** Whether a trusted upstream provider says that it asked for two factors. */

@@ -148,6 +148,7 @@ const table: Readonly<Record<string, Row>> = {
   '/account/linked/add':                 { ...page, methods: 'POST', pageOf: '/account/security', isOfInteraction: true },
   '/account/linked/finish':              { ...page, methods: 'GET', isOfInteraction: true },
   '/account/linked/remove':              { ...page, methods: 'POST', pageOf: '/account/security' },
+  '/upstream/:provider/backchannel-logout': { ...json, methods: 'POST' },
   '/upstream/:provider/callback':        { ...page, methods: 'GET POST', isOfInteraction: true },
   '/account/choose':                     { ...page, methods: 'POST', pageOf: '/account' },
   '/account/switch':                     { ...page, methods: 'GET' },

@@ -26,6 +26,8 @@ export type HostileUpstream = {
   answer(away: string, changes?: Record<string, string | undefined>): URL
   /** Sends every request to this server, for providers whose address is fixed. */
   fetch: typeof globalThis.fetch
+  /** Signs claims with its key. */
+  sign(claims: JWTPayload): Promise<string>
   /** Answers below `/user` as GitHub does. */
   github: Record<string, unknown>
   stop(): Promise<void>
@@ -127,6 +129,7 @@ export async function startHostileUpstream(alias?: string): Promise<HostileUpstr
       upstream.github = answers
     },
     issuer: issuer(),
+    sign: (claims) => new SignJWT(claims).setProtectedHeader({ alg: 'RS256', kid: 'one' }).sign(keys.privateKey),
     answer(away, changes = {}) {
       const asked = new URL(away).searchParams
       const code = randomBytes(16).toString('hex')

@@ -221,6 +221,7 @@ export const variants: { [Name in ViewName]: readonly Partial<Views[Name]>[] } =
     ...keys(english.secondFactor.errors).map((error) => ({ error })),
     { error: 'too-many-attempts', retryAfterSeconds: 600 },
     { rememberDays: 0, others: [] },
+    { way: 'recovery-code', others: ['totp', 'passkey'] },
   ],
   'sign-in': [
     ...keys(english.signIn.errors).map((error) => ({ email: 'ada@example.com', error })),
@@ -277,6 +278,7 @@ export const variants: { [Name in ViewName]: readonly Partial<Views[Name]>[] } =
     { termsUrl: 'https://example.com/terms', error: 'terms' },
     { challenge: '18.1.abc.def' },
     { passwords: false },
+    { client: { ...client, isOwn: true } },
   ],
   'sign-up-passkey': [{ error: 'failed' }],
   'sign-up-code': keys(english.signUpCode.errors).map((error) => ({ error })),

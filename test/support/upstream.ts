@@ -25,6 +25,8 @@ export async function connectPosterns(
     client_name: 'Downstream',
     redirect_uris: [`${postern.issuer}/upstream/home/callback`],
     scope: 'openid email profile',
+    backchannel_logout_uri: `${postern.issuer}/upstream/home/backchannel-logout`,
+    backchannel_logout_session_required: true,
   })
   await administerUpstream(postern, 'create', {
     id: 'home',

@@ -12,6 +12,8 @@ import { callbackOf } from '../../authentication/federation/upstream-client.ts'
 import { domains } from '../../config/domains.ts'
 import { secret as wrap } from '../../secret.ts'
 import * as stored from '../../stores/clients/upstream-providers.ts'
+import * as accounts from '../../stores/people/accounts.ts'
+import * as identities from '../../stores/people/identities.ts'
 import { type Operation, type OperationContext, OperationError, operation } from '../operation.ts'
 import { get, id, lock } from './found-upstream-providers.ts'
 import { upstreamTry } from './upstream-try.ts'
@@ -172,9 +174,13 @@ export function operations(): Operation[] {
         input: z.strictObject({ id }),
         output: shown,
         async run(context, input) {
-          await lock(context, input.id)
+          const { settings } = await lock(context, input.id)
           await stored.setDisabled(context.tx, input.id, verb === 'disable')
-          context.record({ type: `upstream.${verb}d`, details: { provider: input.id } })
+          const ends = verb === 'disable' && settings['ends_sessions'] === true
+          const linked = ends ? await identities.listAccounts(context.tx, input.id) : []
+          for (const accountId of linked) await accounts.signOutEverywhere(context.tx, accountId)
+          const details = { provider: input.id, ...(ends && { signed_out: linked.length }) }
+          context.record({ type: `upstream.${verb}d`, details })
           return show(context, await get(context, input.id))
         },
       }),

@@ -39,6 +39,7 @@ export async function githubAnswer(
     email: address?.email,
     isEmailVerified: address !== undefined,
     amr: [],
+    sid: undefined,
     signedInAt: undefined,
   }
 }

@@ -3,6 +3,7 @@ import * as oidc from 'openid-client'
 import { createBoundedMap } from '../../bounded-map.ts'
 import { credentialsFor } from './credentials.ts'
 import { githubAnswer } from './github.ts'
+import { createVerifyLogout, type VerifyLogout } from './logout-tokens.ts'
 import { issuerOf, presets, type Upstream } from './settings.ts'
 import { type Verified, verifiedOf } from './verified.ts'
 
@@ -17,6 +18,8 @@ export type UpstreamClient = {
   ): Promise<{ url: URL; sent: Sent }>
   /** Verifies the answer that a browser came back with, and redeems its code. Throws unless everything fits. */
   verify(upstream: Upstream, callback: URL, sent: Sent): Promise<Verified>
+  /** Verifies a logout token. Throws unless everything fits. */
+  verifyLogout: VerifyLogout
   /** Returns the configuration of a provider, as it publishes it. */
   discover(upstream: Upstream, options?: { isFresh?: boolean }): Promise<oidc.Configuration>
 }
@@ -72,6 +75,7 @@ export function createUpstreamClient({ fetch }: { fetch: typeof globalThis.fetch
 
   return {
     discover,
+    verifyLogout: createVerifyLogout({ discover, algorithms, fetch }),
 
     async begin(upstream, { redirectUri, loginHint, isAgain = false }) {
       const { settings, preset } = upstream

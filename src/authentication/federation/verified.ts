@@ -10,6 +10,8 @@ export type Verified = {
   isEmailVerified: boolean
   /** How they signed in there (RFC 8176), if the operator believes the provider. */
   amr: string[]
+  /** The session there, if the provider names it. */
+  sid: string | undefined
   /** When they signed in there, in seconds since 1970, if the provider says so. */
   signedInAt: number | undefined
 }
@@ -55,6 +57,7 @@ export function verifiedOf(upstream: Upstream, claims: Record<string, unknown>):
     // Anybody can give a tenant at Microsoft any address. Only this claim says that its domain was verified.
     isEmailVerified: isTrue(isOfMicrosoft ? claims['xms_edov'] : claims['email_verified']),
     amr: upstream.settings.trusts_methods && isListOfText(amr) ? amr.slice(0, 10) : [],
+    sid: typeof claims['sid'] === 'string' && claims['sid'].length <= longestSubject ? claims['sid'] : undefined,
     signedInAt: typeof auth_time === 'number' ? auth_time : undefined,
   }
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { secondsOrNone } from '../durations.ts'
 import { list } from '../lists.ts'
 
 const strengths = ['mail', 'single', 'two-step', 'two-factor', 'phishing-resistant'] as const
@@ -34,10 +35,7 @@ export const secondFactorSettings = {
   SECOND_FACTOR_GROUPS: list.describe(
     'Groups whose members need a second factor, whatever SECOND_FACTOR says, comma separated.',
   ),
-  SECOND_FACTOR_GRACE_SECONDS: z.coerce
-    .number()
-    .int()
-    .nonnegative()
+  SECOND_FACTOR_GRACE_SECONDS: secondsOrNone
     .default(0)
     .describe(
       'How long a person can put off setting up a required second factor, counted from their first sign-in after it became required.',

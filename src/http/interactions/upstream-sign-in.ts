@@ -108,7 +108,7 @@ export function upstreamSignIn({
         const upstream = await upstreams.find(providerId, context.tx)
         if (!upstream) return undefined
         const by = { upstream, verified, rules: signUp.rules, language, keptSessionUid: session?.uid }
-        return { verified, account: await upstreamSignIns.signIn(context, by) }
+        return { providerId, verified, account: await upstreamSignIns.signIn(context, by) }
       })
       if (outcome === undefined || typeof outcome.account === 'string') {
         const error = outcome === undefined ? 'upstream-failed' : (outcome.account as upstreamSignIns.UpstreamRefusal)
@@ -117,7 +117,7 @@ export function upstreamSignIn({
         return
       }
       const { id: accountId, epoch } = outcome.account
-      await interactions.signIn(ctx, interaction, { accountId, epoch, proof: proofOf(outcome.verified) })
+      await interactions.signIn(ctx, interaction, { accountId, epoch, proof: proofOf(outcome) })
     },
   }
 }
@@ -126,10 +126,12 @@ export function upstreamSignIn({
 export type UpstreamAnswer = { providerId: string; verified: Verified }
 
 /** Returns the proof of a sign-in at a provider. Only a trusted provider has methods. */
-function proofOf({ amr, signedInAt }: Verified): Proof {
+function proofOf({ providerId: provider, verified: { amr, sid, signedInAt } }: UpstreamAnswer): Proof {
   const proof = proofBy('upstream')
   return {
     ...proof,
+    provider,
+    ...(sid !== undefined && { sid }),
     at: Math.min(proof.at, signedInAt ?? proof.at),
     ...(amr.length > 0 && { amr, isTwoFactor: amr.includes('mfa') }),
   }

@@ -1,6 +1,8 @@
 import Router from '@koa/router'
 import type { Context } from 'koa'
+import type Provider from 'oidc-provider'
 import type { Logger } from 'pino'
+import type { Acting } from '../../accounts/acting.ts'
 import { callbackOf, type UpstreamClient } from '../../authentication/federation/upstream-client.ts'
 import type { Envelope } from '../../crypto/envelope.ts'
 import type { Db } from '../../database/schema.ts'
@@ -10,10 +12,13 @@ import * as audit from '../../stores/operations/audit.ts'
 import * as upstreamRequests from '../../stores/people/upstream-requests.ts'
 import { form } from '../forms.ts'
 import { createRefusedForms } from '../interactions/refused-forms.ts'
+import { backchannelLogout } from './backchannel-logout.ts'
 import type { Upstreams } from './upstreams.ts'
 
 type UpstreamDependencies = {
   db: Db
+  provider: Provider
+  act: Acting
   envelope: Envelope
   issuer: string
   upstreams: Upstreams
@@ -41,6 +46,8 @@ export function upstreamRoutes(dependencies: UpstreamDependencies): Router {
     ctx.status = 303
     ctx.redirect(withParameters(ctx, body).href)
   })
+
+  router.post('/backchannel-logout', form, backchannelLogout(dependencies))
 
   router.get('/callback', async (ctx) => {
     const callback = withParameters(ctx, ctx.query)

@@ -9,7 +9,7 @@ import * as stored from '../../stores/clients/upstream-providers.ts'
 import * as upstreamRequests from '../../stores/people/upstream-requests.ts'
 
 /** The providers that people may sign in with. */
-export type Upstreams = Pick<UpstreamClient, 'verify'> & {
+export type Upstreams = Pick<UpstreamClient, 'verify' | 'verifyLogout'> & {
   /** Lists the providers that are not disabled. */
   list(): Promise<Upstream[]>
   /** Finds one that is not disabled. */
@@ -43,6 +43,7 @@ export function createUpstreams({
 }): Upstreams {
   return {
     verify: client.verify,
+    verifyLogout: client.verifyLogout,
 
     async list() {
       const all = await stored.list(db, envelope)

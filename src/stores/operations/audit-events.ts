@@ -93,7 +93,8 @@ export const eventTypes = {
   'upstream.created': 'An upstream provider was set up.',
   'upstream.updated': 'The settings of an upstream provider were changed; `changed` names the fields.',
   'upstream.tried': 'An administrator had Postern read what an upstream provider publishes.',
-  'upstream.disabled': 'An administrator stopped people from signing in with an upstream provider.',
+  'upstream.disabled':
+    'An administrator stopped people from signing in with an upstream provider; `signed_out` is the number of accounts that this signed out.',
   'upstream.enabled': 'An administrator let people sign in with an upstream provider again.',
   'upstream.deleted': 'An upstream provider was deleted, and unlinked from all accounts.',
   'key.created': 'A key was created; `kid`, `purpose` and `state` describe it.',

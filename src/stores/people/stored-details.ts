@@ -1,5 +1,6 @@
 import type { Db } from '../../database/schema.ts'
 import type { Purpose } from './confirmations.ts'
+import { type Identity, listByAccount } from './identities.ts'
 
 /** Everything that is stored beside an account, without any secret or hash of one. */
 export type StoredDetails = {
@@ -8,6 +9,8 @@ export type StoredDetails = {
   addressChange: { email: string; requestedAt: Date; expiresAt: Date } | undefined
   /** The entry of the directory that the account belongs to. */
   directory: { entryId: string; groups: string[]; checkedAt: Date } | undefined
+  /** The accounts elsewhere that are linked to it. */
+  identities: readonly Identity[]
   /** The links and codes that were sent, the newest first, until they are deleted after their end. */
   confirmations: readonly SentConfirmation[]
 }
@@ -22,7 +25,7 @@ type SentConfirmation = {
 
 /** Returns everything that is stored beside an account, for its owner. */
 export async function find(db: Db, accountId: string): Promise<StoredDetails> {
-  const [account, password, change, entry, sent] = await Promise.all([
+  const [account, password, change, entry, identities, sent] = await Promise.all([
     db.selectFrom('accounts').select('created_at').where('id', '=', accountId).executeTakeFirst(),
     db
       .selectFrom('password_credentials')
@@ -39,6 +42,7 @@ export async function find(db: Db, accountId: string): Promise<StoredDetails> {
       .select(['entry_id', 'groups', 'checked_at'])
       .where('account_id', '=', accountId)
       .executeTakeFirst(),
+    listByAccount(db, accountId),
     db
       .selectFrom('confirmations')
       .select(['purpose', 'email', 'created_at', 'expires_at', 'redeemed_at'])
@@ -47,6 +51,7 @@ export async function find(db: Db, accountId: string): Promise<StoredDetails> {
       .execute(),
   ])
   return {
+    identities,
     createdAt: account?.created_at,
     password: password && {
       changedAt: password.updated_at,

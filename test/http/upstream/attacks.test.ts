@@ -1,3 +1,5 @@
+import { randomUUID } from 'node:crypto'
+import { type JWTPayload, UnsecuredJWT } from 'jose'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { type HostileUpstream, hostileSecret, type Lies, startHostileUpstream } from '../../support/hostile-upstream.ts'
 import { mailTo } from '../../support/mailbox.ts'
@@ -43,6 +45,7 @@ async function signIn(lies: Lies = {}, changes: Record<string, string | undefine
   return visitor.get(upstream.answer(away, changes).href)
 }
 
+const claims = (changes: Record<string, unknown>): Lies => ({ claims: (usual) => ({ ...usual, ...changes }) })
 const isIn = (page: Page) => new URL(page.url).pathname === '/account'
 const identities = () => postern.database.query('select provider_id, subject, account_id from identities')
 const lastFailure = async () =>
@@ -63,7 +66,6 @@ describe('a sign-in at an upstream provider', () => {
     }
   })
 
-  const claims = (changes: Record<string, unknown>): Lies => ({ claims: (usual) => ({ ...usual, ...changes }) })
   // biome-ignore format: it is a table
   const refused: [title: string, lies: Lies, changes?: Record<string, string | undefined>][] = [
     ['the answer names another issuer (mix-up)', {}, { iss: 'https://attacker.example' }],
@@ -206,5 +208,59 @@ describe('an account that an attacker made ready for its victim', () => {
     expect(isIn(page)).toBe(true)
     expect(await identities()).toEqual([])
     expect((await signIn()).body).toContain('This address already has an account.')
+  })
+})
+
+describe('a logout token', () => {
+  const now = () => Math.floor(Date.now() / 1000)
+  const usual = () => ({
+    ...{ iss: upstream.issuer, aud: 'postern', iat: now(), exp: now() + 60, sub: 'subject-1', sid: 'session-1' },
+    ...{ jti: randomUUID(), events: { 'http://schemas.openid.net/event/backchannel-logout': {} } },
+  })
+  const send = async (logout_token: string, provider = 'honest') => {
+    const body = new URLSearchParams({ logout_token })
+    return (await fetch(`${postern.issuer}/upstream/${provider}/backchannel-logout`, { method: 'POST', body })).status
+  }
+
+  test('ends the session that it names once, by its name or its subject, and never one of another provider', async () => {
+    const visitor = createVisitor(postern.issuer)
+    const enter = async () => {
+      const { away } = await begin('honest', visitor)
+      upstream.lies = claims({ sid: 'session-1' })
+      expect(isIn(await visitor.get(upstream.answer(away).href))).toBe(true)
+    }
+    const stays = async () => isIn(await visitor.get('/account'))
+    await enter()
+    const wrong: [changes: Record<string, unknown>, by?: HostileUpstream, to?: string][] = [
+      [{ sid: 'session-2' }],
+      [{ aud: 'another-client' }],
+      [{ aud: ['postern', 'another-client'] }],
+      [{ iss: 'https://attacker.example' }],
+      [{ events: {} }],
+      [{ nonce: 'one' }],
+      [{ iat: now() - 4_000 }],
+      [{ jti: undefined }],
+      [{ sub: undefined, sid: undefined }],
+      [{}, other],
+      [{ iss: other.issuer }, other, 'other'],
+    ]
+    for (const [changes, by = upstream, to = 'honest'] of wrong) {
+      await send(await by.sign({ ...usual(), ...changes } as JWTPayload), to)
+      expect(await stays(), JSON.stringify(changes)).toBe(true)
+    }
+    expect(await send(new UnsecuredJWT(usual()).encode())).toBe(400)
+    const token = await upstream.sign(usual())
+    expect(await send(token)).toBe(200)
+    expect(await stays()).toBe(false)
+    await enter()
+    expect(await send(token)).toBe(400)
+    expect(await stays()).toBe(true)
+    const { sub: _, ...bySession } = usual()
+    expect(await send(await upstream.sign(bySession))).toBe(200)
+    expect(await stays()).toBe(false)
+    await enter()
+    const { sid: __, ...byPerson } = usual()
+    expect(await send(await upstream.sign(byPerson))).toBe(200)
+    expect(await stays()).toBe(false)
   })
 })

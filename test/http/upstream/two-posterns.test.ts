@@ -2,6 +2,7 @@ import { decodeJwt } from 'jose'
 import * as oidc from 'openid-client'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { ClientMetadata } from '../../../src/stores/clients/clients.ts'
+import { eventually } from '../../support/eventually.ts'
 import { mailsTo } from '../../support/mailbox.ts'
 import { canSignIn } from '../../support/people.ts'
 import { startPostern, type TestPostern } from '../../support/postern.ts'
@@ -31,9 +32,13 @@ beforeEach(async () => {
 afterAll(() => Promise.all([postern?.stop(), home?.stop()]))
 
 /** Signs in at the other server, and returns the page here that it leads to. */
-async function throughHome(visitor: Visitor, away: Page, email: string): Promise<Page> {
+async function throughHome(
+  visitor: Visitor,
+  away: Page,
+  email: string,
+  there = createVisitor(home.issuer),
+): Promise<Page> {
   expect(new URL(away.url).origin).toBe(home.issuer)
-  const there = createVisitor(home.issuer)
   const callback = await completeLogin({ page: await there.get(away.url), visitor: there }, email)
   return visitor.get(callback.href)
 }
@@ -166,6 +171,36 @@ describe('a sign-in with an account at another Postern', () => {
     const page = await continueWith(login.visitor, login.page)
     expect(page.body).toContain('That sign-in did not work.')
     expect((await begin()).page.body).not.toContain('Continue with')
+    await administerUpstream(postern, 'enable', { id: 'home' })
+  })
+})
+
+describe('the end of a sign-in at another Postern', () => {
+  const isSignedIn = async (visitor: Visitor) => new URL((await visitor.get('/account')).url).pathname === '/account'
+
+  test('ends the sign-in here that rests on it, and no other', async () => {
+    await postern.createAccount('ada@home.example')
+    const [here, elsewhere, byPassword] = [1, 2, 3].map(() => createVisitor(postern.issuer)) as [
+      Visitor,
+      Visitor,
+      Visitor,
+    ]
+    const there = createVisitor(home.issuer)
+    await throughHome(here, await continueWith(here, await here.get('/account')), 'ada@home.example', there)
+    await throughHome(elsewhere, await continueWith(elsewhere, await elsewhere.get('/account')), 'ada@home.example')
+    await byPassword.signIn(await byPassword.get('/account'), 'ada@home.example')
+    await there.submit(await there.get('/oauth/logout'), '/confirm', { logout: 'yes' })
+    await eventually(async () => expect(await isSignedIn(here)).toBe(false))
+    expect([await isSignedIn(elsewhere), await isSignedIn(byPassword)]).toEqual([true, true])
+  })
+
+  test('comes with the provider being disabled, if the operator wants that', async () => {
+    const { login, page } = await signIn('ada@home.example')
+    await completeLogin({ page, visitor: login.visitor }, '')
+    expect(await isSignedIn(login.visitor)).toBe(true)
+    await administerUpstream(postern, 'update', { id: 'home', ends_sessions: true })
+    await administerUpstream(postern, 'disable', { id: 'home' })
+    expect(await isSignedIn(login.visitor)).toBe(false)
     await administerUpstream(postern, 'enable', { id: 'home' })
   })
 })
