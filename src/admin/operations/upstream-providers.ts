@@ -25,7 +25,8 @@ const authorityDomains = z
     'Domains whose addresses this provider decides about. It signs in to any account with such an address, so name only domains of its owner.',
   )
 
-const secret = z
+/** The secret that Postern has at a provider. */
+export const secret = z
   .string()
   .min(1)
   .max(16_384)
@@ -33,7 +34,11 @@ const secret = z
   .meta({ secret: true })
   .describe('The client secret, or the private key in PEM for Apple and private_key_jwt.')
 
-const fields = {
+/** The kind of a provider. */
+export const preset = z.enum(presetNames).default('openid').describe('The kind of provider.')
+
+/** Everything about a provider that can be changed. */
+export const fields = {
   ...upstreamSettings.shape,
   authority_domains: authorityDomains.default([]),
 }
@@ -75,18 +80,18 @@ export function operations(): Operation[] {
       http: { method: 'POST', path: '/upstream-providers', status: 201 },
       input: z.strictObject({
         id,
-        preset: z.enum(presetNames).default('openid').describe('The kind of provider.'),
+        preset,
         ...fields,
       }),
       output: shown,
       async run(context, input) {
-        const { id: name, preset, authority_domains, ...settings } = input as typeof input & { id: string }
-        const provider = { id: name, preset, settings, secret: undefined, authorityDomains: authority_domains }
+        const { id: name, preset: kind, authority_domains, ...settings } = input as typeof input & { id: string }
+        const provider = { id: name, preset: kind, settings, secret: undefined, authorityDomains: authority_domains }
         check(context, provider)
         if ((await stored.create(context.tx, context.envelope, provider)) === 'taken') {
           throw new OperationError('conflict', { field: 'id', message: `There is a provider ${name} already.` })
         }
-        context.record({ type: 'upstream.created', details: { provider: name, preset } })
+        context.record({ type: 'upstream.created', details: { provider: name, preset: kind } })
         return show(context, await get(context, name))
       },
     }),

@@ -97,7 +97,7 @@ describe('a sign-in with an account at another Postern', () => {
     const { id } = await postern.createAccount('ada@home.example')
     expect((await tokensOf(await signIn('ada@home.example')))['sub']).toBe(id)
     expect(await canSignIn(postern, 'ada@home.example')).toBe(true)
-    expect((await mailsTo(postern, 'ada@home.example'))[0]?.subject).toContain('Home now signs in')
+    expect((await mailsTo(postern, 'ada@home.example'))[0]?.subject).toContain('An account was linked')
   })
 
   test('removes the password of an account that somebody else made with the address before', async () => {
@@ -221,7 +221,7 @@ describe('linking an account elsewhere', () => {
     expect(page.body).toContain('The account is linked.')
     expect(page.body).toContain('ada@elsewhere.example')
     expect((await mailsTo(postern, 'countess@example.com')).map(({ subject }) => subject)).toContainEqual(
-      expect.stringContaining('Home now signs in'),
+      expect.stringContaining('An account was linked'),
     )
     expect((await tokensOf(await signIn('ada@elsewhere.example')))['sub']).toBe(id)
     const again = await visitor.submit(page, '/linked/remove')
