@@ -148,8 +148,8 @@ describe('several accounts at one browser', () => {
     const foreign: Record<string, string>[] = [
       { origin: 'https://evil.example', 'sec-fetch-site': 'cross-site' },
       { origin: postern.issuer, 'sec-fetch-site': 'same-site' },
-      { origin: 'https://evil.example' }, // a browser that sends no Sec-Fetch-Site
-      { origin: 'null' }, // a frame in a sandbox
+      { origin: 'https://evil.example', 'sec-fetch-site': '' }, // as from a browser without that header
+      { origin: 'null', 'sec-fetch-site': '' }, // a frame in a sandbox
     ]
     for (const headers of foreign) {
       expect((await visitor.post('/account/choose', { account: ada.id }, headers)).status).toBe(403)
