@@ -2,6 +2,7 @@ import type { Db } from '../database/schema.ts'
 import * as audit from '../stores/operations/audit.ts'
 import * as outboxRecords from '../stores/operations/outbox-records.ts'
 import type { Account } from '../stores/people/accounts.ts'
+import * as passkeys from '../stores/people/passkeys.ts'
 import * as storedDetails from '../stores/people/stored-details.ts'
 import * as grants from '../stores/protocol/grants.ts'
 import * as sessions from '../stores/protocol/sessions.ts'
@@ -14,10 +15,11 @@ const pageSize = 1_000
  */
 export async function collect(db: Db, account: Account): Promise<Record<string, unknown>> {
   const { id, email, emailVerified, profile, terms, updatedAt } = account
-  const [live, given, events, stored, mails] = await Promise.all([
+  const [live, given, events, keys, stored, mails] = await Promise.all([
     sessions.listByAccount(db, id),
     grants.list(db, { accountId: id, clientId: undefined, after: undefined, limit: pageSize }),
     allEvents(db, id),
+    passkeys.listByAccount(db, id),
     storedDetails.find(db, id),
     outboxRecords.list(db, { recipient: email, limit: pageSize }),
   ])
@@ -65,6 +67,14 @@ export async function collect(db: Db, account: Account): Promise<Record<string, 
       to: recipient,
       requested_at: createdAt,
       sent_at: sentAt,
+    })),
+    passkeys: keys.map((passkey) => ({
+      name: passkey.name,
+      credential_id: passkey.credentialId.toString('base64url'),
+      synced: passkey.isBackupEligible,
+      authenticator: passkey.aaguid,
+      created_at: passkey.createdAt,
+      last_used_at: passkey.lastUsedAt,
     })),
     sessions: live.map((session) => ({
       signed_in_at: session.createdAt,

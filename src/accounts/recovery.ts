@@ -69,7 +69,6 @@ export async function takeOver(
   if (keptSessionUid === undefined) await accounts.signOutEverywhere(tx, id)
   else await accounts.signOutElsewhere(tx, id, keptSessionUid)
   await removeAll(context, account)
-  await identities.removeAll(context, account)
   await secondFactors.removeAll(context, id)
   await addressChanges.end(tx, id)
   await confirmations.revoke(tx, id, [...passwordPurposes, 'sign-in', 'email-change'])
@@ -98,14 +97,16 @@ export async function proveAddress(
 
 /** Marks the address of an account as proven, and returns the account and whether this was the first proof. */
 async function verifyAddress(
-  { tx, record }: AccountTx,
+  context: AccountTx,
   accountId: string,
 ): Promise<{ account: accounts.Account; isFirstProof: boolean } | undefined> {
+  const { tx, record } = context
   const account = await accounts.lock(tx, accountId)
   if (!account || account.emailVerified) return account && { account, isFirstProof: false }
   await accounts.update(tx, accountId, { emailVerified: true })
   await passkeys.removeAll(tx, accountId) // somebody else may have added them
-  await secondFactors.removeAll({ tx, record }, accountId)
+  await secondFactors.removeAll(context, accountId)
+  await identities.removeAll(context, account)
   record({ type: 'account.email_verified', accountId })
   return { account: { ...account, emailVerified: true }, isFirstProof: true }
 }

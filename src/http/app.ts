@@ -105,7 +105,9 @@ export function createApp(dependencies: AppDependencies): ReturnType<Provider['c
     ctx.body = render(readerOf(ctx), 'home', { issuer, version })
   })
   // A password manager opens this to let a person change a password (W3C, A Well-Known URL for Changing Passwords §3).
-  home.get('/.well-known/change-password', (ctx) => ctx.redirect('/account/password'))
+  home.get('/.well-known/change-password', (ctx) =>
+    ctx.redirect(dependencies.allowedWays.passwords ? '/account/password' : '/account/security'),
+  )
 
   // For every answer. The log is outermost, since it shows the final status, the time of everything below, and the
   // reason that explainRefusals finds. Headers are set before anything can fail, so that error pages have them too.

@@ -11,7 +11,7 @@ import {
   operation,
 } from '../operation.ts'
 import { account, get, show, shownAccount, unknown } from './found-accounts.ts'
-import { acceptable, newPassword } from './new-passwords.ts'
+import { acceptable, assertPasswords, newPassword } from './new-passwords.ts'
 
 /** Lists the operations that decide whether and how a person can sign in. */
 export function operations(): Operation[] {
@@ -48,6 +48,7 @@ export function operations(): Operation[] {
       'require-password-change',
       'Make a person choose another password at the next sign-in',
       async (context, { id, email }) => {
+        assertPasswords(context.config)
         if (await passwords.requireChange(context, id)) return
         throw new OperationError('conflict', `The account ${email} has no password.`)
       },

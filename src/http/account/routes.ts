@@ -87,8 +87,10 @@ export function accountRoutes(dependencies: AccountDependencies): Router {
     route('post', '/data/export',         { form: accountForm, isRecent: true, page: '/data' }, dataExport(dependencies)),
     route('get',  '/delete',              { isRecent: true }, deletion.confirm),
     route('post', '/delete',              { form: accountForm, isRecent: true }, deletion.submit),
-    route('get',  '/password',     {}, password.show),
-    route('post', '/password',     { form: passwordForm }, password.submit),
+    ...(dependencies.allowedWays.passwords ? [
+      route('get',  '/password',     {}, password.show),
+      route('post', '/password',     { form: passwordForm }, password.submit),
+    ] : []),
     route('get',  '/email',        { isRecent: true }, email.show),
     route('post', '/email',        { form: emailForm, isRecent: true }, email.request),
     route('post', '/email/resend', { form: accountForm, page: '/email' }, email.sendAgain),

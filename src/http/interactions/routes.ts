@@ -72,7 +72,7 @@ export function interactionRoutes(dependencies: InteractionDependencies): Router
   // biome-ignore format: it is a table
   const routes: readonly Route[] = [
     route('get',  '/',         undefined,    show),
-    route('post', '/sign-in',  signInForm,   signIn.submit),
+    ...(dependencies.offers.passwords ? [route('post', '/sign-in', signInForm, signIn.submit)] : []),
     route('post', '/password', replaceForm,  replace.submit),
     ...(dependencies.offers.signUp ? [
       route('get',  '/sign-up',      undefined,      signUp.show),

@@ -16,6 +16,7 @@ import type { SignUpLimits } from '../../authentication/sign-up-limits.ts'
 import type { Brand } from '../../brand/index.ts'
 import { readerOf } from '../../oidc/request/reader.ts'
 import { canonicalEmail } from '../../stores/people/accounts.ts'
+import type { SignInOffers } from '../../views/pages/sign-in.ts'
 import type { SignUpError } from '../../views/pages/sign-up.ts'
 import type { Render } from '../../views/render.ts'
 import { byPerson } from '../by-person.ts'
@@ -66,6 +67,7 @@ export function signUpBegin({
   signUp,
   directory,
   relyingParty,
+  offers,
 }: {
   provider: Provider
   render: Render
@@ -77,6 +79,7 @@ export function signUpBegin({
   acceptPassword: AcceptPassword
   signUp: SignUp
   relyingParty: RelyingParty | undefined
+  offers: SignInOffers
   directory: DirectoryAccounts | undefined
 }): SignUpBegin {
   const { rules, passwordRules, termsVersion, brand, limits, proofs } = signUp
@@ -96,6 +99,7 @@ export function signUpBegin({
         termsUrl: termsVersion === undefined ? undefined : termsLink(),
         challenge: (await limits.needsProof(ctx.ip)) ? proofs.challengeFor(interaction.uid) : undefined,
         patienceSeconds,
+        passwords: offers.passwords,
         offersPasskey: relyingParty !== undefined,
         error,
       })
@@ -144,7 +148,7 @@ export function signUpBegin({
     { email, name, password, terms }: z.output<typeof signUpForm>,
     { hasPasskey }: { hasPasskey: boolean },
   ): Promise<SignUpError | undefined> {
-    if (!email.trim() || (!password && !hasPasskey)) return 'incomplete'
+    if (!email.trim() || (!hasPasskey && !(password && offers.passwords))) return 'incomplete'
     if (!emailAddress.safeParse(email.trim()).success) return 'email'
     if (directory?.isAuthority(email)) return 'directory'
     if (!isAllowedAddress(email, rules)) return 'domain'

@@ -30,8 +30,8 @@ export type SignUpPasskey = {
 }
 
 /**
- * Creates the page where a person who has proven their address creates the passkey of their new account. There is no
- * account before they have it, so that nobody ends with one that they cannot sign in to.
+ * Creates the page where a person who has proven their address creates the passkey of their new account. The account
+ * begins with it, so that nobody ends with an account that they cannot sign in to.
  */
 export function signUpPasskey({
   db,

@@ -8,7 +8,7 @@ export type SignInError = keyof Texts['signIn']['errors']
 export type SignInReason = keyof Texts['signIn']['reasons']
 
 /** The ways on from the sign-in page for a person without their password or an account, by the settings. */
-export type SignInOffers = { recovery: boolean; code: boolean; signUp: boolean; passkeys: boolean }
+export type SignInOffers = { passwords: boolean; recovery: boolean; code: boolean; signUp: boolean; passkeys: boolean }
 
 export type SignInPage = {
   uid: string

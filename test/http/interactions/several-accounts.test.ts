@@ -145,9 +145,16 @@ describe('several accounts at one browser', () => {
   test('are chosen by no form of another site', async () => {
     const { visitor } = await both()
     const before = visitor.cookies.get('postern_session /')?.value
-    const foreign = { origin: 'https://evil.example', 'sec-fetch-site': 'cross-site' }
-    expect((await visitor.post('/account/choose', { account: ada.id }, foreign)).status).toBe(403)
-    expect(visitor.cookies.get('postern_session /')?.value).toBe(before)
+    const foreign: Record<string, string>[] = [
+      { origin: 'https://evil.example', 'sec-fetch-site': 'cross-site' },
+      { origin: postern.issuer, 'sec-fetch-site': 'same-site' },
+      { origin: 'https://evil.example', 'sec-fetch-site': '' }, // as from a browser without that header
+      { origin: 'null', 'sec-fetch-site': '' }, // a frame in a sandbox
+    ]
+    for (const headers of foreign) {
+      expect((await visitor.post('/account/choose', { account: ada.id }, headers)).status).toBe(403)
+      expect(visitor.cookies.get('postern_session /')?.value).toBe(before)
+    }
     await visitor.post('/account/choose', { account: 'nobody' })
     expect(visitor.cookies.get('postern_session /')?.value).toBe(before)
   })

@@ -3,7 +3,7 @@ import { type JWTPayload, UnsecuredJWT } from 'jose'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { type HostileUpstream, hostileSecret, type Lies, startHostileUpstream } from '../../support/hostile-upstream.ts'
 import { mailTo } from '../../support/mailbox.ts'
-import { press } from '../../support/people.ts'
+import { forget, press, send as sendForm } from '../../support/people.ts'
 import { startPostern, type TestPostern } from '../../support/postern.ts'
 import { administerUpstream, continueWith } from '../../support/upstream.ts'
 import { createVisitor, type Page, type Visitor } from '../../support/visitor.ts'
@@ -208,6 +208,43 @@ describe('an account that an attacker made ready for its victim', () => {
     expect(isIn(page)).toBe(true)
     expect(await identities()).toEqual([])
     expect((await signIn()).body).toContain('This address already has an account.')
+  })
+
+  /** Makes an account that an attacker can sign in to with an account elsewhere. */
+  async function linked(email: string): Promise<string> {
+    const { id } = await postern.createAccount(email)
+    await postern.database.query(`insert into identities values ('honest', $1, 'subject-1', $2, '{}', now(), now())`, [
+      upstream.issuer,
+      id,
+    ])
+    return id
+  }
+
+  test('loses it as soon as the owner chooses a password by mail for the first time, and only then', async () => {
+    const id = await linked('ada@example.com')
+    for (const isVerified of [true, false]) {
+      await postern.database.query('delete from throttles')
+      await postern.database.query('update accounts set email_verified = $1', [isVerified])
+      await postern.database.query('delete from outbox')
+      const { visitor } = await forget(postern, 'ada@example.com')
+      const { link } = await mailTo(postern, 'ada@example.com')
+      await sendForm(visitor, await visitor.get(link), { password: 'another horse, another battery' })
+      expect(await identities()).toHaveLength(isVerified ? 1 : 0)
+    }
+    expect(id).not.toBe('')
+  })
+
+  test('loses it when the owner undoes a change of address', async () => {
+    await linked('ada@example.com')
+    const attacker = createVisitor(postern.issuer)
+    await attacker.signIn(await attacker.get('/account'), 'ada@example.com')
+    await attacker.submit(await attacker.get('/account/email'), '/account/email', { email: 'evil@example.org' })
+    await sendForm(attacker, await attacker.get((await mailTo(postern, 'evil@example.org')).link))
+    const owner = createVisitor(postern.issuer)
+    await sendForm(owner, await owner.get((await mailTo(postern, 'ada@example.com')).link))
+    const [account] = await postern.database.query('select email from accounts')
+    expect(account).toEqual({ email: 'ada@example.com' })
+    expect(await identities()).toEqual([])
   })
 })
 
