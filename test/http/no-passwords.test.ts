@@ -39,6 +39,7 @@ describe('a deployment without passwords', () => {
     const code = await visitor.submit(form, '/sign-up', { email: 'grace@example.com', way: 'passkey' })
     const [mail] = await mailsTo(postern, 'grace@example.com')
     const proven = await visitor.submit(code, '/code', { code: String(mail?.code) })
+    expect(proven.body).not.toContain('password')
     const passkey = createPasskey(new URL(postern.issuer).origin)
     const done = await sendPasskey(visitor, proven, passkey.register(await optionsAt(visitor, proven)))
     expect(done.url).toBe(`${postern.issuer}/account`)

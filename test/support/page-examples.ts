@@ -87,7 +87,7 @@ export const examples: Views = {
     error: undefined,
   },
   'sign-up-code': { ...interaction, email: 'ada@example.com', error: undefined },
-  'sign-up-passkey': { ...interaction, email: 'ada@example.com', error: undefined },
+  'sign-up-passkey': { ...interaction, email: 'ada@example.com', passwords: true, error: undefined },
   'continue-as': { ...interaction, client, account, others: [] },
   account: {
     ...accountExamples.frame,
@@ -293,7 +293,7 @@ export const variants: { [Name in ViewName]: readonly Partial<Views[Name]>[] } =
     { passwords: false },
     { client: { ...client, isOwn: true } },
   ],
-  'sign-up-passkey': [{ error: 'failed' }],
+  'sign-up-passkey': [{ error: 'failed' }, { passwords: false }],
   'sign-up-code': keys(english.signUpCode.errors).map((error) => ({ error })),
   'continue-as': [
     { account: { name: '', email: 'ada@example.com' } },

@@ -13,6 +13,7 @@ import type { Db } from '../../database/schema.ts'
 import { readerOf } from '../../oidc/request/reader.ts'
 import type { Storage } from '../../oidc/request/storage.ts'
 import * as confirmations from '../../stores/people/confirmations.ts'
+import type { SignInOffers } from '../../views/pages/sign-in.ts'
 import type { Render } from '../../views/render.ts'
 import { byPerson } from '../by-person.ts'
 import { askerOf } from './asker.ts'
@@ -42,6 +43,7 @@ export function signUpPasskey({
   refusedForms,
   provenSignUps,
   rp,
+  offers,
 }: {
   db: Db
   storage: Storage
@@ -51,6 +53,7 @@ export function signUpPasskey({
   refusedForms: RefusedForms
   provenSignUps: Kept<string>
   rp: RelyingParty
+  offers: SignInOffers
 }): SignUpPasskey {
   /** Returns the proven address of this interaction, unless it was used or has expired since. */
   const pendingOf = (ctx: Context, interaction: Interaction) =>
@@ -68,7 +71,12 @@ export function signUpPasskey({
       const error = refusedForms.takeOf(ctx, interaction.uid, 'sign-up-passkey')?.error
       if (error) ctx.status = 400
       const fields = interactions.hiddenFields(interaction)
-      ctx.body = render(readerOf(ctx), 'sign-up-passkey', { ...fields, email: pending.email, error })
+      ctx.body = render(readerOf(ctx), 'sign-up-passkey', {
+        ...fields,
+        email: pending.email,
+        passwords: offers.passwords,
+        error,
+      })
     },
 
     async options(ctx, interaction) {

@@ -1,3 +1,9 @@
 import type { PasskeyAddError } from './account-passkeys.ts'
 
-export type SignUpPasskeyPage = { uid: string; csrf: string; email: string; error: PasskeyAddError | undefined }
+export type SignUpPasskeyPage = {
+  uid: string
+  csrf: string
+  email: string
+  passwords: boolean
+  error: PasskeyAddError | undefined
+}

@@ -4,9 +4,10 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { type HostileUpstream, hostileSecret, type Lies, startHostileUpstream } from '../../support/hostile-upstream.ts'
 import { mailTo } from '../../support/mailbox.ts'
 import { forget, press, send as sendForm } from '../../support/people.ts'
-import { startPostern, type TestPostern } from '../../support/postern.ts'
+import { serveBeside, startPostern, type TestPostern } from '../../support/postern.ts'
 import { administerUpstream, continueWith } from '../../support/upstream.ts'
-import { createVisitor, type Page, type Visitor } from '../../support/visitor.ts'
+import { cookieHeaderOf, createVisitor, type Page, type Visitor } from '../../support/visitor.ts'
+import { knock } from '../../support/wire.ts'
 
 let postern: TestPostern
 let upstream: HostileUpstream
@@ -138,6 +139,24 @@ describe('the answer of an upstream provider', () => {
     expect(pages.filter(isIn)).toHaveLength(1)
     expect((await createVisitor(postern.issuer, { cookies: new Map(visitor.cookies) }).get(href)).status).toBe(400)
     expect(await identities()).toHaveLength(1)
+  })
+
+  test('counts once in two processes, and so does the step that signs in with it', async () => {
+    const sibling = await serveBeside(postern)
+    const { visitor, away } = await begin()
+    const { host, port } = new URL(postern.issuer)
+    const cookie = cookieHeaderOf(visitor)
+    const both = (path: string) =>
+      Promise.all([Number(port), sibling.port].map((at) => knock(at, path, { headers: { host, cookie } })))
+    const { pathname, search } = upstream.answer(away)
+    const answers = await both(pathname + search)
+    expect(answers.map(({ status }) => status).toSorted()).toEqual([303, 400])
+    const location = answers.find(({ status }) => status === 303)?.headers.get('location') ?? ''
+    expect(location).toMatch(/^\/interaction\/[^/]+\/upstream$/)
+    const steps = (await both(location)).map(({ headers }) => headers.get('location') ?? '')
+    expect(steps.filter((step) => step.includes('/oauth/authorize/'))).toHaveLength(1)
+    expect(await identities()).toHaveLength(1)
+    await sibling.stop()
   })
 
   test('is worth nothing in another browser, and still counts in the right one', async () => {
