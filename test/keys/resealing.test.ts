@@ -11,6 +11,7 @@ import * as upstreamRequests from '../../src/stores/people/upstream-requests.ts'
 import { adminToken, call, createAdministrator } from '../support/admin.ts'
 import { dumpOf } from '../support/dump.ts'
 import { eventually } from '../support/eventually.ts'
+import { addApp } from '../support/factors.ts'
 import { operate } from '../support/operator.ts'
 import { serveWith, startPostern, type TestPostern } from '../support/postern.ts'
 import { completeLogin, login, visit } from '../support/relying-party.ts'
@@ -46,6 +47,7 @@ let resetting: { visitor: Visitor; link: string }
 /** Creates one sealed value of every kind, in the way that people, apps and operators cause it. */
 async function beginEverything(): Promise<void> {
   await postern.createAccount(email)
+  await addApp(postern, (await postern.createAccount('bob@example.com')).id)
   await administerUpstream(postern, 'create', { id: 'home', issuer: 'https://home.example', client_id: 'postern' })
   await administerUpstream(postern, 'set-secret', { id: 'home', secret: upstreamSecret })
   const { database, storage } = postern.server.postern
