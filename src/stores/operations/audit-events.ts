@@ -59,7 +59,7 @@ export const eventTypes = {
     'Somebody signed in with the right password, or in another way, which `method` names: `mail` is a code or link in a mail, and `passkey` a passkey.',
   'sign_in.second_factor': 'Somebody who had given a first factor gave a second one; `method` names it.',
   'account.device_remembered':
-    'Somebody asked not to be asked for a second factor in this browser for some days; `days` is their number.',
+    'Somebody had a browser remembered after a second factor, which is then not required there for some days; `days` is their number.',
   'sign_in.failed':
     'Somebody tried a wrong password, an address without an account, or a passkey that was not accepted: then `method` is `passkey`. `directory` is the answer of the directory, if it gave one. Kept for 30 days.',
   'sign_in.tried':
