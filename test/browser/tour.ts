@@ -166,7 +166,7 @@ export async function createTour({ issuer, password, ...site }: Site): Promise<T
       await visit('sign-in', page)
       await page.getByLabel('Email').fill(email)
       await page.getByLabel('Password').fill('not my password')
-      await press('Sign in')
+      await press(/^Sign in$/)
       await visit('sign-in-error', page)
       await signIn(page)
       await visit('consent', page)
