@@ -74,6 +74,9 @@ test.each(allLanguages)('the names of buttons contain the words that are on them
   const named = [
     [account.apps.remove, account.apps.removeOf],
     [account.security.sessions.end, account.security.sessions.endOf],
+    [account.security.passkeys.edit, account.security.passkeys.editOf],
+    [account.security.linked.link, account.security.linked.linkOf],
+    [account.security.linked.unlink, account.security.linked.unlinkOf],
     [consent.notYou, consent.switch],
   ] as const
   for (const [shown, name] of named) expect(name.toLowerCase()).toContain(shown.toLowerCase())
