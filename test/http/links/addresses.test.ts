@@ -217,7 +217,7 @@ describe('a change of address', () => {
     expect([page.status, page.body.includes('That address cannot be used here')]).toEqual([400, true])
     expect(await mailsTo(postern, email)).toEqual([])
     await administer(postern, 'update', { account: accountId, email })
-    expect(await account()).toEqual({ email, email_verified: true })
+    expect(await account()).toEqual({ email, email_verified: false })
   })
 
   test('needs a form of this session', async () => {
