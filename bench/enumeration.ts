@@ -16,6 +16,10 @@ import { type Answer, createAsker } from './asked.ts'
 import { surfacesWith } from './surfaces.ts'
 
 const tries = Number(process.argv[2] ?? 500)
+if (!Number.isInteger(tries) || tries < 1) {
+  console.error(`TRIES must be a whole number from 1 on, and not “${process.argv[2]}”.`)
+  process.exit(1)
+}
 const tolerance = 0.1
 const port = 42_517
 const statements: string[] = []

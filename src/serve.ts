@@ -1,25 +1,30 @@
 import type { RequestListener } from 'node:http'
 import { type Acting, createActing } from './accounts/acting.ts'
+import { createDirectoryAccounts, type DirectoryAccounts } from './accounts/directory-sign-in.ts'
 import { createAcceptAnother, createAcceptPassword } from './accounts/new-passwords.ts'
 import { rulesFor } from './accounts/password.ts'
 import { operations } from './admin/operations/index.ts'
 import { assemble, type Postern, type PosternOptions } from './assemble/index.ts'
 import { version } from './assemble/version.ts'
+import { createFactorLimits } from './authentication/factor-limits.ts'
 import { createMailLimits } from './authentication/mail-limits.ts'
-import { createProofOfWork } from './authentication/proof-of-work.ts'
+import { relyingPartyFor } from './authentication/passkeys/relying-party.ts'
 import { createSignIn } from './authentication/sign-in.ts'
-import { createSignUpLimits } from './authentication/sign-up-limits.ts'
+import { signInRulesOf } from './authentication/sign-in-rules.ts'
 import type { Config } from './config/index.ts'
 import { lockIssuer } from './database/issuer-lock.ts'
 import { createAllowances } from './http/allowances.ts'
 import { createApp } from './http/app.ts'
 import { createCsrf } from './http/csrf.ts'
 import { createBrowserSignIn } from './http/interactions/browser-sign-in.ts'
+import { createSignUp } from './http/interactions/sign-up-rules.ts'
 import { createEarlyRefusals } from './http/refused-early.ts'
 import { createRefusedRequests } from './http/refused-requests.ts'
 import { listen } from './http/server.ts'
+import { createUpstreams } from './http/upstream/upstreams.ts'
 import { startDeletingAccounts } from './jobs/account-deletion.ts'
 import { startRemovingClients } from './jobs/client-removal.ts'
+import { startRecheckingDirectory } from './jobs/directory-recheck.ts'
 import { startRotatingKeys } from './jobs/key-rotation.ts'
 import { startDeliveringMail } from './jobs/mail-delivery.ts'
 import { startSweeping } from './jobs/sweep.ts'
@@ -33,6 +38,7 @@ import { createGrantUses, noteGrantUses } from './oidc/consent/last-used.ts'
 import { lifetimes } from './oidc/lifetimes.ts'
 import { pairwiseSubjects } from './oidc/pairwise.ts'
 import { warnOfMisnamedScopes } from './oidc/permissions/misnamed-scopes.ts'
+import * as factors from './stores/people/factors.ts'
 
 export type RunningServer = { port: number; postern: Postern; stop(): Promise<void> }
 
@@ -54,8 +60,27 @@ export async function serve(config: Config, options: PosternOptions): Promise<Ru
   const uses = createClientUses({ db, clients: postern.clients, log })
   const grantUses = createGrantUses({ db, log })
   const act = createActing({ db, envelope: postern.storage.envelope })
+  const directory =
+    postern.directory &&
+    createDirectoryAccounts({
+      db,
+      act,
+      directory: postern.directory,
+      authority: { domains: config.LDAP_DOMAINS },
+      passwordUrl: config.LDAP_PASSWORD_URL,
+    })
   const refusedRequests = createRefusedRequests({ db, log })
-  const createHandler = handlersOf({ config, options, postern, status, act, uses, grantUses, refusedRequests })
+  const createHandler = handlersOf({
+    config,
+    options,
+    postern,
+    status,
+    act,
+    directory,
+    uses,
+    grantUses,
+    refusedRequests,
+  })
   let handler = createHandler()
   const server = await step(`Port ${config.PORT} of ${config.HOST}`, () =>
     listen({
@@ -93,6 +118,9 @@ export async function serve(config: Config, options: PosternOptions): Promise<Ru
     startRemovingClients({ database, log }),
     startDeletingAccounts({ database, act, log }),
     startRotatingKeys({ keys: postern.keys, log }),
+    ...(directory && config.LDAP_RECHECK_SECONDS > 0
+      ? [startRecheckingDirectory({ database, directory, log, everySeconds: config.LDAP_RECHECK_SECONDS })]
+      : []),
     startDeliveringMail({ database, envelope: storage.envelope, config, compose: postern.compose, log }),
   ]
   started.defer(async () => {
@@ -121,6 +149,7 @@ function handlersOf({
   postern,
   status,
   act,
+  directory,
   uses,
   grantUses,
   refusedRequests,
@@ -130,6 +159,7 @@ function handlersOf({
   postern: Postern
   status: Status
   act: Acting
+  directory: DirectoryAccounts | undefined
   uses: ReturnType<typeof createClientUses>
   grantUses: ReturnType<typeof createGrantUses>
   refusedRequests: ReturnType<typeof createRefusedRequests>
@@ -143,20 +173,14 @@ function handlersOf({
   const allowances = createAllowances(config) // new keys do not reset the counts
   const signIn = createBrowserSignIn({
     issuer: config.ISSUER,
-    signIn: createSignIn({ db: database.db, passwords: postern.passwords, throttleKey }),
+    signIn: createSignIn({ db: database.db, passwords: postern.passwords, throttleKey, directory }),
   })
-  const signUp = {
-    rules: {
-      mode: config.SIGN_UP,
-      allowed: config.SIGN_UP_ALLOWED_DOMAINS,
-      refused: config.SIGN_UP_REFUSED_DOMAINS,
-    },
-    passwordRules: rulesFor(config),
-    termsVersion: config.TERMS_VERSION,
-    brand: postern.brand,
-    limits: createSignUpLimits({ db: database.db, throttleKey, perNetwork: config.SIGN_UPS_PER_NETWORK_PER_HOUR }),
-    proofs: createProofOfWork({ db: database.db, key: throttleKey }),
-  }
+  const signInRules = signInRulesOf(config)
+  const signUp = createSignUp({ ...postern, throttleKey })
+  const upstreams = createUpstreams({ ...postern, log })
+  const relyingParty = config.PASSKEYS
+    ? relyingPartyFor({ issuer: config.ISSUER, id: config.PASSKEY_RP_ID, name: () => brand().name })
+    : undefined
   return () => {
     const { provider, keyring } = postern
     noteUses(provider, uses)
@@ -187,6 +211,7 @@ function handlersOf({
       signIn,
       signUp,
       act,
+      directory,
       editableClaims: config.EDITABLE_CLAIMS,
       stayMode: config.STAY_SIGNED_IN,
       deletionGraceSeconds: config.DELETION_GRACE_SECONDS,
@@ -197,12 +222,22 @@ function handlersOf({
       acceptAnother,
       passwordMinLength: config.PASSWORD_MIN_LENGTH,
       offers: {
-        recovery: config.PASSWORD_RECOVERY,
+        passwords: config.PASSWORDS,
+        recovery: config.PASSWORDS && config.PASSWORD_RECOVERY,
         code: config.SIGN_IN_BY_CODE,
         signUp: config.SIGN_UP === 'open',
+        passkeys: config.PASSKEYS,
       },
+      relyingParty,
+      relatedOrigins: config.PASSKEY_RELATED_ORIGINS,
+      allowedWays: { passwords: config.PASSWORDS, passkeys: config.PASSKEYS, mail: config.SIGN_IN_BY_CODE },
+      ...signInRules,
+      factorLimits: createFactorLimits({ db: database.db, throttleKey }),
+      recoveryKey: postern.keyring.recoveryCodeKey,
+      findFactors: (accountId) => factors.find(database.db, accountId),
       resourceServers: postern.resourceServers,
       findStoppedSignIn: postern.findStoppedSignIn,
+      upstreams,
       grantLifetimeSeconds: lifetimes(config).grant,
       interactionLifetimeSeconds: config.INTERACTION_TTL_SECONDS,
       hasMailbox: hasMailbox(config),

@@ -42,9 +42,10 @@ const wholeSources = ['src', 'migrations']
  * The rooms of oidc/. A file imports from its own room or an earlier one. A name without a folder is a file at the top.
  */
 const roomsOfOidc = [
-  ['acr', 'admin-resource', 'endpoints', 'engine', 'fapi', 'lifetimes', 'pairwise', 'scopes', 'too-many-requests'], // tables
+  ['admin-resource', 'endpoints', 'engine', 'fapi', 'lifetimes', 'pairwise', 'scopes', 'too-many-requests'], // tables
   ['request'],
   ['reasons'],
+  ['authentication'],
   ['parameters'],
   ['permissions'],
   ['registration'],
@@ -67,6 +68,7 @@ const fences: { packages: RegExp; values: string[]; types: string[] }[] = [
   },
   { packages: /^(koa|koa-.*|@koa\/.*)$/, values: ['src/http/'], types: ['src/oidc/'] },
   { packages: /^nunjucks$/, values: ['src/views/', 'src/mail/'], types: [] },
+  { packages: /^ldapts(\/|$)/, values: ['src/authentication/ldap/'], types: [] },
   { packages: /^nodemailer(\/|$)/, values: ['src/mail/'], types: [] },
   { packages: /^(argon2|bcrypt)$/, values: ['src/crypto/'], types: [] },
   { packages: /^node:(https|dns(\/promises)?)$/, values: ['src/egress/'], types: [] },
@@ -89,6 +91,8 @@ const decidedByTheStatement: Record<string, string> = {
   'keys/keys.setPublicJwk': 'the public part of a key never changes',
   'clients/registration-tokens.revoke': 'writes the time',
   'operations/throttles.mark': 'writes the time',
+  'people/upstream-requests.redeem': 'the request must not have been redeemed',
+  'people/upstream-requests.answer': 'the request must be redeemed, and not be finished',
   'people/confirmations.tryCode': 'counts the attempt before it compares the code',
   'operations/outbox.change': 'no later attempt may have claimed the letter',
   'operations/outbox.claim': 'the letter must be due and without a lease',

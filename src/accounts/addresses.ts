@@ -2,6 +2,8 @@ import * as accounts from '../stores/people/accounts.ts'
 import * as addressChanges from '../stores/people/address-changes.ts'
 import * as confirmations from '../stores/people/confirmations.ts'
 import type { AccountTx } from './acting.ts'
+import * as identities from './identities.ts'
+import { removeAll } from './passkeys.ts'
 
 type Asked = { email: string; language: string }
 
@@ -101,8 +103,9 @@ export async function confirmChange(
 
 /**
  * Gives an account its previous address back and signs it out everywhere, because somebody else may have changed it. They
- * needed a recent sign-in for that, so they may know the password: it ends too, or they would change the address again
- * before its owner acts. Links of later changes end, and those of earlier ones stay. A mail leads to a new password.
+ * needed a recent sign-in for that, so they may know the password, or have added a passkey or linked an account elsewhere: all of these end too, or they would
+ * change the address again before its owner acts. Links of later changes end, and those of earlier ones stay. A mail
+ * leads to a new password.
  */
 export async function undoChange(context: AccountTx, token: string): Promise<AddressOutcome> {
   const { tx, envelope, record, mail } = context
@@ -113,6 +116,11 @@ export async function undoChange(context: AccountTx, token: string): Promise<Add
   if ((await accounts.update(tx, accountId, { email, emailVerified: true })) === 'email-taken')
     throw new Undone('taken')
   await accounts.removePassword(tx, accountId)
+  const account = await accounts.findById(tx, accountId)
+  if (account) {
+    await removeAll(context, account)
+    await identities.removeAll(context, account)
+  }
   await addressChanges.end(tx, accountId)
   await confirmations.revoke(tx, accountId, ['password-reset', 'invitation', 'sign-in', 'email-change'])
   await confirmations.revokeNewer(tx, accountId, { idHash, purposes: ['email-undo'] })

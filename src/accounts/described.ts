@@ -1,4 +1,4 @@
-/** What identifies an account to its owner, and tells a stranger little. */
+/** The facts that identify an account to its owner, and tells a stranger little. */
 export type Described = { name: string; email: string }
 
 /**

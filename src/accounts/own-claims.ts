@@ -99,6 +99,16 @@ export function check(given: Typed, editable: readonly EditableClaim[], shown: T
   return { claims, flaws }
 }
 
+/**
+ * Returns a claim as it is stored, if a person could have typed it. Claims without a rule of their own are texts without
+ * control characters.
+ */
+export function storable(name: string, text: string): string | undefined {
+  const { longest, read } = Object.hasOwn(rules, name) ? ruleOf(name) : asTyped(1_024)
+  const value = text.normalize('NFC').trim()
+  return value === '' || [...value].length > longest || visibleOnly(value) !== value ? undefined : read(value)
+}
+
 /** Returns a text without control characters, line ends and the characters that turn the direction of what follows. */
 export function visibleOnly(text: string): string {
   return text.replace(/[\p{Cc}\p{Zl}\p{Zp}\u202a-\u202e\u2066-\u2069]|\p{Cs}/gu, '')

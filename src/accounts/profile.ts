@@ -1,10 +1,8 @@
 import { z } from 'zod'
+import { protectedClaims } from '../config/protected-claims.ts'
 import type { AuditedTx } from '../stores/operations/audit.ts'
 import * as accounts from '../stores/people/accounts.ts'
 import { groupName } from './groups.ts'
-
-// biome-ignore format: it is a list
-const decidedByPostern = ['sub', 'email', 'email_verified', 'updated_at', 'iss', 'aud', 'exp', 'iat', 'nonce', 'acr', 'amr', 'azp']
 
 const deepest = 8 // levels; the deepest claim of OpenID Connect, address, has two
 const mostCharacters = 65_536 // as JSON: every request about a person reads all of it
@@ -30,8 +28,8 @@ const groupList = z.array(groupName).max(1_000)
 /** The claims of an account, except those that Postern sets itself. */
 export const claims = z
   .record(z.string(), z.unknown())
-  .refine((given) => !Object.keys(given).some((name) => decidedByPostern.includes(name)), {
-    error: `cannot have ${decidedByPostern.join(', ')}, which Postern sets itself`,
+  .refine((given) => !Object.keys(given).some((name) => protectedClaims.includes(name)), {
+    error: `cannot have ${protectedClaims.join(', ')}, which Postern sets itself`,
   })
   .refine((given) => isStorableValue(given, deepest), {
     error: `${unstorable}, and have at most ${deepest} levels`,

@@ -1,5 +1,6 @@
 import type Provider from 'oidc-provider'
 import type { z } from 'zod'
+import type { UpstreamClient } from '../authentication/federation/upstream-client.ts'
 import type { Config } from '../config/index.ts'
 import type { Envelope } from '../crypto/envelope.ts'
 import type { Passwords } from '../crypto/passwords.ts'
@@ -23,6 +24,8 @@ export type OperationDependencies = {
   keys: RotationDependencies
   /** Makes the mail of a letter. */
   compose: Compose
+  /** Speaks with the providers that people may sign in with. */
+  upstreamClient: UpstreamClient
 }
 
 /** The administrator or program that performs an operation, and its origin. */

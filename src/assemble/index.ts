@@ -1,9 +1,13 @@
 import type Provider from 'oidc-provider'
 import type { Logger } from 'pino'
+import { createUpstreamClient, type UpstreamClient } from '../authentication/federation/upstream-client.ts'
+import { createDirectory, type Directory } from '../authentication/ldap/directory.ts'
+import { rulesOf } from '../authentication/ldap/rules.ts'
 import { type CurrentBrand, createBrand } from '../brand/index.ts'
 import type { Config } from '../config/index.ts'
 import { createPasswords, type Passwords } from '../crypto/passwords.ts'
 import type { OpenDatabase } from '../database/open.ts'
+import { createGuardedFetch } from '../egress/guarded-fetch.ts'
 import { assertUsable, type Keyring, load as loadKeyring } from '../keys/keyring.ts'
 import { open as openKeyService } from '../keys/pkcs11/index.ts'
 import type { RotationDependencies } from '../keys/rotation.ts'
@@ -37,7 +41,11 @@ export type Postern = {
   brand: CurrentBrand
   render: Render
   compose: Compose
+  /** The directory that people sign in with, if there is one. */
+  directory: Directory | undefined
   findStoppedSignIn: FindStoppedSignIn
+  /** Speaks with the providers that people may sign in with. */
+  upstreamClient: UpstreamClient
   close(): Promise<void>
 }
 
@@ -81,12 +89,19 @@ export async function assemble(config: Config, options: PosternOptions): Promise
   })
   const brand = createBrand(config)
   const { render } = createViews({ brand })
+  const directoryRules = rulesOf(config)
+  const directory =
+    directoryRules &&
+    createDirectory(directoryRules, ({ host, port }, error) =>
+      log.warn({ err: error, server: `${host}:${port}` }, 'a server of the directory cannot be used'),
+    )
   const compose = createCompose({
     issuer: config.ISSUER,
     render: createMailRenderer({ issuer: config.ISSUER, brand }),
     confirmWith: createConfirm({ issuer: config.ISSUER, envelope, key: keyring.confirmationKey }),
     invitationSeconds: config.INVITATION_TTL_SECONDS,
     defaultLanguage: config.DEFAULT_LANGUAGE,
+    directory: directory && { passwordUrl: config.LDAP_PASSWORD_URL },
   })
   const findStoppedSignIn = createFindStoppedSignIn({ storage })
   const providerWith = createProviders({
@@ -121,7 +136,22 @@ export async function assemble(config: Config, options: PosternOptions): Promise
     brand,
     render,
     compose,
+    directory,
     findStoppedSignIn,
+    upstreamClient: createUpstreamClient({ fetch: options.fetch ?? upstreamFetch(config, log) }),
     close: () => kept.disposeAsync(),
   }
+}
+
+const upstreamTimeLimitMs = 10_000 // a person waits, and gets nothing if it ends early
+
+/** Returns the fetch for addresses of providers that an administrator set up, or that those providers name. */
+function upstreamFetch(config: Config, log: Logger): typeof globalThis.fetch {
+  return createGuardedFetch({
+    allowsLoopback: config.ISSUER.startsWith('http:'),
+    privateHosts: config.EGRESS_PRIVATE_HOSTS,
+    timeLimitMs: upstreamTimeLimitMs,
+    acceptsErrors: true,
+    onFailure: ({ host, reason }) => log.warn({ err: reason, host }, 'an upstream provider could not be reached'),
+  })
 }

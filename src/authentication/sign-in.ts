@@ -7,6 +7,7 @@ import * as accounts from '../stores/people/accounts.ts'
 import { createLimits, knownNetworkSeconds } from './attempts.ts'
 import { createDecoys } from './decoys.ts'
 import { createKnownBrowsers } from './known-browsers.ts'
+import { startLikeAnswers } from './like-answers.ts'
 
 export type SignInAttempt = {
   email: string
@@ -24,8 +25,25 @@ export type SignInOutcome =
       /** The cookie that identifies this browser from now on. */
       knownBrowser: string
     }
-  | { error: 'wrong-credentials' | 'busy' }
+  | { error: 'wrong-credentials' | 'busy' | 'unavailable' }
   | { error: 'too-many-attempts'; retryAfterSeconds: number }
+
+/** The answer of a directory: an account, or the reason for a refusal. */
+export type DirectoryOutcome =
+  | { account: accounts.Account }
+  | {
+      refused: string
+      /** Whether the refusal counts more than the right password of a local account. */
+      overrules: boolean
+    }
+
+/** Signs in people of a directory. */
+export type DirectorySignIn = {
+  /** Returns whether an address may belong to the directory, by the address alone. */
+  isAsked(email: string): boolean
+  /** Checks a password. Without `mayCheck` it does the rest of the work only. */
+  signIn(attempt: { email: string; password: string; mayCheck: boolean }): Promise<DirectoryOutcome>
+}
 
 /** Checks an email address and a password. The refusal is the same whichever of them was wrong. */
 export type SignIn = (attempt: SignInAttempt) => Promise<SignInOutcome>
@@ -37,14 +55,22 @@ export function createSignIn({
   db,
   passwords,
   throttleKey,
+  directory,
 }: {
   db: Db
   passwords: Passwords
   throttleKey: Secret<Buffer>
+  directory?: DirectorySignIn | undefined
 }): SignIn {
   const limitsOf = createLimits(throttleKey)
   const knownBrowsers = createKnownBrowsers(throttleKey)
   const findDecoy = createDecoys({ db, key: throttleKey })
+
+  /** Returns the hash of an account that can sign in with a password that is kept here. */
+  function usableHash(found: accounts.Credentials | undefined): string | undefined {
+    const isKeptHere = found && !(directory && found.isInDirectory)
+    return isKeptHere && !found.account.isDisabled ? found.passwordHash : undefined
+  }
 
   /**
    * Finds the account that has this password. It takes as long for an account that cannot sign in as for one that can.
@@ -84,24 +110,32 @@ export function createSignIn({
     if (way === undefined) return refusal
     const counted = ways[way] ?? []
     const isBlind = way === open.length
+    const asked = directory?.isAsked(canonical) ? directory : undefined
+    const untilAlike = asked ? startLikeAnswers() : async () => {}
 
     try {
       // A blind attempt does the same work for an account that nobody has signed in to from here, so that time reveals
       // nothing.
       const candidate = isBlind && !isMarked ? undefined : found
       const event = { accountId: found?.account.id, address, requestId, isByStranger: true }
-      const [signedIn] = await Promise.all([
+      const mayCheck = (!isBlind || isMarked) && password.length <= longestPassword
+      const [local, outside] = await Promise.all([
         verified(candidate, { email, password, isSuspect: isBlind, decoy }),
+        asked?.signIn({ email: canonical, password, mayCheck }),
         // The answer looks as if the password had not been checked. The event is written at the same time, or the time
         // would reveal that it was.
         isBlind && candidate ? audit.append(db, [{ type: 'sign_in.tried', ...event }]) : undefined,
       ])
-      if (!signedIn) {
+      const account = joined(local, outside)
+      if (!account) {
+        if (isBlind) await untilAlike()
         if (isBlind) return refusal
-        await audit.append(db, [{ type: 'sign_in.failed', ...event }])
-        return { error: 'wrong-credentials' }
+        const details = outside && 'refused' in outside ? { directory: outside.refused } : {}
+        await audit.append(db, [{ type: 'sign_in.failed', ...event, details }])
+        await untilAlike()
+        // The same for every address that may belong to the directory, whether or not it has a local account.
+        return { error: details.directory === 'unavailable' ? 'unavailable' : 'wrong-credentials' }
       }
-      const { account } = signedIn
       const restored = counted.filter((rule) => !forgivable.includes(rule))
       await throttles.giveBack(db, { restored, forgotten: forgivable })
       await throttles.mark(db, knownNetwork, knownNetworkSeconds)
@@ -116,7 +150,11 @@ export function createSignIn({
   }
 }
 
-/** Returns the hash of an account that can sign in with a password. */
-function usableHash(found: accounts.Credentials | undefined): string | undefined {
-  return found?.account.isDisabled ? undefined : found?.passwordHash
+/** Returns who has signed in: somebody of the directory, or somebody with a local account unless the directory objects. */
+function joined(
+  local: accounts.Credentials | undefined,
+  outside: DirectoryOutcome | undefined,
+): accounts.Account | undefined {
+  if (outside && 'account' in outside) return outside.account
+  return outside?.overrules ? undefined : local?.account
 }

@@ -8,6 +8,7 @@ import { applyCommand } from './apply.ts'
 import type { Command } from './command.ts'
 import { doctor } from './doctor/index.ts'
 import { exportCommand } from './export.ts'
+import { ldapTry } from './ldap-try.ts'
 import { commandOf } from './operation-command.ts'
 import { secretsCommands } from './secrets.ts'
 
@@ -68,7 +69,18 @@ export function commands(): readonly Command[] {
       name: 'explain',
       summary: 'Explain why a request was rejected, by its ID; short for request explain',
     }))
-  return [start, migrate, config, doctor, ...explain, applyCommand, exportCommand, ...secretsCommands, ...ofOperations]
+  return [
+    start,
+    migrate,
+    config,
+    doctor,
+    ...explain,
+    ldapTry,
+    applyCommand,
+    exportCommand,
+    ...secretsCommands,
+    ...ofOperations,
+  ]
 }
 
 /**

@@ -15,7 +15,11 @@ const actions = {
 } as const
 
 /** The things that are deleted together with a client or a resource server. */
-const dependents = { client: 'everything issued to it', resource: 'the credentials that were created with it' } as const
+const dependents = {
+  client: 'everything issued to it',
+  resource: 'the credentials that were created with it',
+  'upstream provider': 'the links of accounts to it',
+} as const
 
 const widestList = 80 // characters; in a longer list, each item has a line of its own
 const longestValue = 120

@@ -9,12 +9,15 @@ import { brandMistakes, brandSettings } from './settings/brand.ts'
 import { databaseMistakes, databaseSettings } from './settings/database.ts'
 import { keyServiceMistakes, keyServiceSettings } from './settings/key-service.ts'
 import { keyMistakes, keySettings } from './settings/keys.ts'
+import { ldapMistakes, ldapSettings } from './settings/ldap.ts'
 import { lifetimeSettings } from './settings/lifetimes.ts'
 import { limitSettings } from './settings/limits.ts'
 import { logSettings } from './settings/log.ts'
 import { mailMistakes, mailSettings } from './settings/mail.ts'
+import { passkeyMistakes, passkeySettings } from './settings/passkeys.ts'
 import { protocolSettings } from './settings/protocol.ts'
 import { registrationSettings } from './settings/registration.ts'
+import { secondFactorSettings } from './settings/second-factors.ts'
 import { serverMistakes, serverSettings } from './settings/server.ts'
 import { closest } from './suggestions.ts'
 
@@ -29,7 +32,10 @@ export const settingGroups = {
   Lifetimes: lifetimeSettings,
   Protocol: protocolSettings,
   Accounts: accountSettings,
+  Passkeys: passkeySettings,
+  'Second factors': secondFactorSettings,
   'Account pages': accountPageSettings,
+  'LDAP and Active Directory': ldapSettings,
   Registration: registrationSettings,
   Mail: mailSettings,
   Limits: limitSettings,
@@ -48,7 +54,10 @@ export const environment = z
     ...lifetimeSettings,
     ...protocolSettings,
     ...accountSettings,
+    ...passkeySettings,
+    ...secondFactorSettings,
     ...accountPageSettings,
+    ...ldapSettings,
     ...registrationSettings,
     ...mailSettings,
     ...limitSettings,
@@ -60,9 +69,11 @@ export const environment = z
         ...serverMistakes(env),
         ...brandMistakes(env),
         ...accountMistakes(env),
+        ...passkeyMistakes(env),
         ...databaseMistakes(env),
         ...keyMistakes(env),
         ...keyServiceMistakes(env),
+        ...ldapMistakes(env),
         ...mailMistakes(env),
       ]
       for (const { name, message } of mistakes) context.addIssue({ code: 'custom', path: [name], message })

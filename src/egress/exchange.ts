@@ -54,16 +54,20 @@ export function send(
 }
 
 /**
- * Reads the whole answer, if it is a success.
+ * Reads the whole answer, if it is a success or an error that the caller accepts.
  *
  * A redirect fails, because its target was not checked. So does any other status: the person who named the address does
  * not learn what a server there answers.
  *
  * @throws Error with the reason, which is only for the log.
  */
-export async function receive(answer: IncomingMessage): Promise<Response> {
+export async function receive(
+  answer: IncomingMessage,
+  { acceptsErrors = false }: { acceptsErrors?: boolean } = {},
+): Promise<Response> {
   const { statusCode: status = 0, headersDistinct } = answer
-  if (status < 200 || status > 299) throw new Error(`it answered with status ${status}`)
+  const isError = acceptsErrors && status >= 400 && status <= 599
+  if (!isError && (status < 200 || status > 299)) throw new Error(`it answered with status ${status}`)
   const encoding = answer.headers['content-encoding'] ?? 'identity'
   if (encoding.toLowerCase() !== 'identity') throw new Error('its answer has an encoding that was not asked for')
 

@@ -3,13 +3,17 @@ import { addressesFor, type DestinationPolicy } from './destinations.ts'
 import { receive, send } from './exchange.ts'
 
 export type GuardedFetchOptions = DestinationPolicy & {
+  /** How long a request may take. The default is 2.5 s. */
+  timeLimitMs?: number
+  /** Whether to pass on answers that are errors. Only where an administrator chose the server may others learn of them. */
+  acceptsErrors?: boolean
   /**
    * Called with the reason of a failed request. It is for an administrator, never for the person who named the address.
    */
   onFailure?: (failure: { host: string; reason: unknown }) => void
 }
 
-const timeLimitMs = 2_500
+const shortTimeLimitMs = 2_500
 const failureStepMs = 500
 
 /**
@@ -17,7 +21,12 @@ const failureStepMs = 500
  * 2.5 s and 64 KiB. Every failure is the same error, after one of five lengths of time. Nobody can thus tell a closed
  * port from an open one, or from an address that was not even connected to. The `cause` has the reason.
  */
-export function createGuardedFetch({ onFailure, ...policy }: GuardedFetchOptions): typeof globalThis.fetch {
+export function createGuardedFetch({
+  onFailure,
+  timeLimitMs = shortTimeLimitMs,
+  acceptsErrors = false,
+  ...policy
+}: GuardedFetchOptions): typeof globalThis.fetch {
   const backoff = createBackoff()
 
   async function attempt(request: Request): Promise<Response> {
@@ -37,7 +46,9 @@ export function createGuardedFetch({ onFailure, ...policy }: GuardedFetchOptions
       const onSent = () => {
         failing = url.href
       }
-      const response = await receive(await send({ url, method, headers, body }, { addresses, signal, onSent }))
+      const response = await receive(await send({ url, method, headers, body }, { addresses, signal, onSent }), {
+        acceptsErrors,
+      })
       for (const key of [url.host, url.href]) backoff.succeeded(key)
       return response
     } catch (error) {

@@ -31,6 +31,7 @@ import { submittingPages } from './engine/submitting-pages.ts'
 import { unitOfWork } from './engine/unit-of-work.ts'
 import { ownUserCodesOnly, throttleUserCodes } from './engine/user-codes.ts'
 import { healthRoutes } from './health.ts'
+import { createBrowserAccounts } from './interactions/browser-accounts.ts'
 import type { InteractionDependencies } from './interactions/dependencies.ts'
 import { interactionRoutes } from './interactions/routes.ts'
 import { languageRoutes } from './language-choice.ts'
@@ -48,10 +49,11 @@ import { explainRefusals } from './middleware/reasons.ts'
 import { logRequests } from './middleware/requests.ts'
 import { safeRequests } from './middleware/safe-requests.ts'
 import { securityHeaders } from './middleware/security-headers.ts'
+import { passkeyRoutes } from './passkeys.ts'
 import type { RefusedRequests } from './refused-requests.ts'
+import { upstreamRoutes } from './upstream/routes.ts'
 
-export type AppDependencies = InteractionDependencies &
-  AccountDependencies &
+export type AppDependencies = Omit<InteractionDependencies & AccountDependencies, 'browserAccounts'> &
   LinkDependencies &
   AdminDependencies & {
     db: Db
@@ -63,6 +65,7 @@ export type AppDependencies = InteractionDependencies &
     issuer: string
     version: string
     defaultLanguage: Language
+    relatedOrigins: readonly string[]
     throttleKey: Secret<Buffer>
     subjectOf: PairwiseSubject
     /** The limits of registration without a token; `undefined` if it is off. */
@@ -96,12 +99,15 @@ export function createApp(dependencies: AppDependencies): ReturnType<Provider['c
     operationDependencies,
   } = dependencies
   const isSecure = issuer.startsWith('https:')
+  const browserAccounts = createBrowserAccounts({ storage, provider, isSecure })
   const home = new Router()
   home.get('/', (ctx) => {
     ctx.body = render(readerOf(ctx), 'home', { issuer, version })
   })
   // A password manager opens this to let a person change a password (W3C, A Well-Known URL for Changing Passwords §3).
-  home.get('/.well-known/change-password', (ctx) => ctx.redirect('/account/password'))
+  home.get('/.well-known/change-password', (ctx) =>
+    ctx.redirect(dependencies.allowedWays.passwords ? '/account/password' : '/account/security'),
+  )
 
   // For every answer. The log is outermost, since it shows the final status, the time of everything below, and the
   // reason that explainRefusals finds. Headers are set before anything can fail, so that error pages have them too.
@@ -137,8 +143,8 @@ export function createApp(dependencies: AppDependencies): ReturnType<Provider['c
   provider.use(assetRoutes().routes())
   provider.use(logoRoutes({ db }).routes())
   provider.use(home.routes())
+  if (dependencies.relyingParty) provider.use(passkeyRoutes(dependencies).routes())
   if (dependencies.hasMailbox) provider.use(mailboxRoutes({ db, envelope: storage.envelope, render }).routes())
-  provider.use(languageRoutes({ issuer, csrf: dependencies.csrf }).routes())
   provider.use(adminRoutes(dependencies).routes())
 
   // Around everything that writes. The page that posts an answer to an app is made after the unit of work has committed
@@ -154,19 +160,23 @@ export function createApp(dependencies: AppDependencies): ReturnType<Provider['c
   provider.use(devicePolling({ db, throttleKey, intervalSeconds: operationDependencies.config.DEVICE_POLLING_SECONDS }))
   provider.use(cacheableJwks(dependencies.jwks))
   provider.use(registrationResponses())
-  provider.use(signingOut({ provider, subjectOf: dependencies.subjectOf, isSecure }))
+  provider.use(signingOut({ provider, subjectOf: dependencies.subjectOf, isSecure, browserAccounts }))
   provider.use(ownUserCodesOnly(dependencies))
   throttleUserCodes(provider, { db, throttleKey })
 
   // The interactions, and after them the engine, which continues an interaction only in the browser that began it.
   provider.use(refuseStrays(dependencies))
-  provider.use(interactionRoutes(dependencies).routes())
+  provider.use(interactionRoutes({ ...dependencies, browserAccounts }).routes())
+
+  // The answers of upstream providers, which lead back to an interaction or to the account pages.
+  provider.use(upstreamRoutes(dependencies).routes())
 
   // The links of mails. They find out which browser it is, as the interactions do.
   provider.use(linkRoutes(dependencies).routes())
 
-  // The pages about a person's own account. They need the session, which is found inside the unit of work.
-  provider.use(accountRoutes(dependencies).routes())
+  // The pages about a person's own account, and the choice of a language. They need the session, which is found inside the unit of work.
+  provider.use(accountRoutes({ ...dependencies, browserAccounts }).routes())
+  provider.use(languageRoutes(dependencies).routes())
 
   provider.on('server_error', (ctx, error) => {
     log.error({ err: error, requestId: ctx.state['requestId'] }, 'the engine failed')

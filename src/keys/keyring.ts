@@ -37,6 +37,8 @@ export type Keyring = {
   csrfKey: Secret<Buffer>
   /** Hashes the codes that are sent by mail, which are too short for a plain hash. */
   confirmationKey: Secret<Buffer>
+  /** Hashes the recovery codes of accounts. */
+  recoveryCodeKey: Secret<Buffer>
 }
 
 /** Loads the keys. Generates missing ones on the first start. */
@@ -69,6 +71,7 @@ export async function load(dependencies: RotationDependencies): Promise<Keyring>
     throttleKey: deriveKey(pepper, 'throttle keys'),
     csrfKey: deriveKey(pepper, 'csrf tokens'),
     confirmationKey: deriveKey(pepper, 'confirmation codes'),
+    recoveryCodeKey: deriveKey(pepper, 'recovery codes'),
   }
 }
 

@@ -10,10 +10,8 @@ const mostRanges = 20 // a browser sends up to ten, and each costs time to parse
  */
 export function lookup<Tag extends string>(wanted: readonly string[], offered: readonly Tag[]): Tag | undefined {
   const ranges = wanted.slice(0, mostRanges).flatMap((tag) => localeOf(tag) ?? [])
-  const tags = offered.flatMap((tag) => {
-    const locale = localeOf(tag)
-    return locale ? [{ tag, locale, full: locale.maximize() }] : []
-  })
+  if (ranges.length === 0) return undefined
+  const tags = localesOf(offered)
   for (const range of ranges) {
     const { language, script, region } = range.maximize()
     const exact = prefixesOf(range.baseName).map((prefix) => tags.find(({ locale }) => locale.baseName === prefix))
@@ -22,9 +20,26 @@ export function lookup<Tag extends string>(wanted: readonly string[], offered: r
       exact.find((tag) => tag !== undefined && fitting.includes(tag)) ??
       fitting.find(({ full }) => full.region === region) ??
       fitting[0]
-    if (found) return found.tag
+    if (found) return offered[found.at]
   }
-  return ranges.map(({ language }) => tags.find(({ locale }) => locale.language === language)).find(Boolean)?.tag
+  const other = ranges.map(({ language }) => tags.find(({ locale }) => locale.language === language)).find(Boolean)
+  return other && offered[other.at]
+}
+
+type Offered = { at: number; locale: Intl.Locale; full: Intl.Locale }
+
+const parsed = new WeakMap<readonly string[], Offered[]>()
+
+/** Returns the locales of a list of tags. Each request looks at the same list, and parsing took most of the time. */
+function localesOf(offered: readonly string[]): Offered[] {
+  const before = parsed.get(offered)
+  if (before) return before
+  const locales = offered.flatMap((tag, at) => {
+    const locale = localeOf(tag)
+    return locale ? [{ at, locale, full: locale.maximize() }] : []
+  })
+  parsed.set(offered, locales)
+  return locales
 }
 
 /** Returns the languages of an `Accept-Language` header, the preferred one first (RFC 9110 §12.5.4). */

@@ -15,19 +15,21 @@ export function createCompose({
   confirmWith,
   invitationSeconds,
   defaultLanguage,
+  directory,
 }: {
   issuer: string
   render: RenderMail
   confirmWith: (tx: Tx) => LetterContext['confirm']
   invitationSeconds: number
   defaultLanguage: Language
+  directory: LetterContext['directory']
 }): Compose {
   return async (tx, letter) => {
     const compose = composers[letter.kind] as Composer<typeof letter.kind> as (
       context: LetterContext,
       letter: Letter,
     ) => ReturnType<Composer<Letter['kind']>>
-    const content = await compose({ tx, issuer, invitationSeconds, confirm: confirmWith(tx) }, letter)
+    const content = await compose({ tx, issuer, invitationSeconds, directory, confirm: confirmWith(tx) }, letter)
     if (!content) return undefined
     const locale = content.locale ?? (await localeOf(tx, letter))
     const wanted = [letter.language, locale].filter((tag) => typeof tag === 'string')

@@ -16,6 +16,8 @@ export const adminScopes = {
   'postern:resources:read': 'See resource servers',
   'postern:accounts': 'Create, change, disable and delete accounts',
   'postern:accounts:read': 'See accounts',
+  'postern:upstream': 'Set up, change and delete the providers that people may sign in with',
+  'postern:upstream:read': 'See the providers that people may sign in with',
   'postern:keys': 'Rotate and revoke keys',
   'postern:keys:read': 'See keys, without their secret parts',
   'postern:mail': 'Read, retry and test mails, which contain links that open accounts',

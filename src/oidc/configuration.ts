@@ -1,12 +1,15 @@
 import Provider, { type Configuration, type KoaContextWithOIDC } from 'oidc-provider'
+import { signInRulesOf } from '../authentication/sign-in-rules.ts'
 import type { Config } from '../config/index.ts'
 import { sha256 } from '../crypto/digests.ts'
 import { type Keyring, offeredAlgorithms, type SigningKey } from '../keys/keyring.ts'
 import { allLanguages } from '../languages/index.ts'
 import * as accounts from '../stores/people/accounts.ts'
+import * as factors from '../stores/people/factors.ts'
 import * as replays from '../stores/protocol/replays.ts'
-import { mailClass, passwordClass } from './acr.ts'
 import { adapterWith, assertModelsKnown } from './adapters/index.ts'
+import { keepProofs } from './authentication/session-proofs.ts'
+import { stepUpCheck } from './authentication/step-up.ts'
 import { assertionRules } from './clients/assertions.ts'
 import { overrideClientFind } from './clients/find.ts'
 import type { Logos } from './clients/logos.ts'
@@ -74,9 +77,12 @@ export function createProvider(dependencies: ProviderDependencies): Provider {
   const cookie = { signed: true, httpOnly: true, sameSite: 'lax', secure: isSecure, overwrite: true } as const
 
   const pairwiseSubject = pairwiseSubjects(keyring.pairwiseSalt)
+  const { levels, rules } = signInRulesOf(config)
+  const stepUp = stepUpCheck({ levels, rules, findFactors: (accountId) => factors.find(storage.db, accountId) })
   const prompts = policy(pairwiseSubject, {
     canSignUp: config.SIGN_UP === 'open',
     termsVersion: config.TERMS_VERSION,
+    stepUp,
   })
 
   const enabled = features({ config, keyring, pages, registration, resourceServers })
@@ -88,8 +94,8 @@ export function createProvider(dependencies: ProviderDependencies): Provider {
     routes,
     ttl,
     scopes: Object.keys(scopes),
-    claims: claimsByScope,
-    acrValues: [passwordClass(config.ISSUER), ...(config.SIGN_IN_BY_CODE ? [mailClass] : [])],
+    claims: { ...claimsByScope, amr: null }, // the engine does not offer it otherwise (RFC 8176 §1)
+    acrValues: levels.map(({ acr }) => acr),
     subjectTypes: ['public', 'pairwise'],
     pairwiseIdentifier: (_ctx, accountId, client) => pairwiseSubject(accountId, client),
     responseTypes: config.ALLOW_IMPLICIT_AND_HYBRID
@@ -122,6 +128,7 @@ export function createProvider(dependencies: ProviderDependencies): Provider {
     loadExistingGrant: (ctx) => withEngineErrors(loadGrant({ config, storage, prompts, resourceServers }, ctx)),
     interactions: { url: (_ctx, interaction) => `/interaction/${interaction.uid}`, policy: prompts },
     extraParams: {
+      idp_hint: null,
       // The engine calls this when it has read the request, including a request object, and accepted its redirect URI.
       scope(ctx, scope, client) {
         const { request, scope: asked } = ctx.oidc.body ?? ctx.query // as sent; `params` is unpacked by now
@@ -132,7 +139,7 @@ export function createProvider(dependencies: ProviderDependencies): Provider {
       },
     },
     renderError: pages.renderError,
-    extraClientMetadata,
+    extraClientMetadata: extraClientMetadata(levels),
     cookies: {
       keys: keyring.cookieKeys.reveal(),
       names: isSecure
@@ -178,6 +185,7 @@ export function createProvider(dependencies: ProviderDependencies): Provider {
   overrideClientFind(provider, { storage, documents, logos })
   narrowWhenUsed(provider, resourceServers)
   introspectJwts(provider)
+  keepProofs(provider, levels)
   addIdTokenClaims(provider)
   refusePublicIntrospection(provider)
   readAnyForm(provider)
@@ -196,7 +204,7 @@ export function createProvider(dependencies: ProviderDependencies): Provider {
 function authenticationOf(ctx: KoaContextWithOIDC): Record<string, unknown> {
   const { session } = ctx.oidc
   const source = sourceOf(ctx)
-  const { authTime = session?.authTime(), acr, amr } = source ?? session ?? {}
+  const { authTime = session?.authTime(), acr = source ? undefined : ctx.oidc.acr, amr } = source ?? session ?? {}
   return {
     ...(authTime !== undefined && { auth_time: authTime }),
     ...(acr !== undefined && { acr }),

@@ -1,4 +1,5 @@
 import type { Configuration, KoaContextWithOIDC } from 'oidc-provider'
+import type { OtherAccount } from '../views/pages/continue-as.ts'
 import type { DeviceCodeError } from '../views/pages/device-code.ts'
 import type { Explanation } from '../views/pages/error.ts'
 import type { Render } from '../views/render.ts'
@@ -65,6 +66,7 @@ export function createPages({ render, findStoppedSignIn, explain }: PagesDepende
         ctx.body = render(readerOf(ctx), 'signed-out', {
           isSignedIn: accountId !== undefined,
           cannotReturn: ctx.query['returned'] === 'no',
+          others: accountId === undefined ? waitingIn(ctx) : [],
           back: client && backTo([client.clientUri], shownClient(client, readerOf(ctx).language)),
         })
       },
@@ -124,6 +126,12 @@ export function createPages({ render, findStoppedSignIn, explain }: PagesDepende
       })
     },
   }
+}
+
+/** Returns the accounts that are still signed in at this browser. http/ finds them: they are in a cookie of ours. */
+function waitingIn({ state }: KoaContextWithOIDC): OtherAccount[] {
+  const others = (state as { otherAccounts?: OtherAccount[] }).otherAccounts ?? []
+  return others.filter(({ isSignedIn }) => isSignedIn)
 }
 
 function shownClientIn(ctx: KoaContextWithOIDC): ShownClient | undefined {

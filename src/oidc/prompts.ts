@@ -25,7 +25,11 @@ export const signInEnded = 'sign_in_ended'
 /** Creates the prompts that come before the answer to an authorization request, and the conditions of each. */
 export function policy(
   pairwiseSubject: PairwiseSubject,
-  { canSignUp, termsVersion }: { canSignUp: boolean; termsVersion: string | undefined },
+  {
+    canSignUp,
+    termsVersion,
+    stepUp,
+  }: { canSignUp: boolean; termsVersion: string | undefined; stepUp: interactionPolicy.Check },
 ): Prompts {
   const prompts = interactionPolicy.base()
   prompts.add(new interactionPolicy.Prompt({ name: 'select_account', requestable: true }), 0)
@@ -33,6 +37,7 @@ export function policy(
   if (canSignUp) prompts.add(new interactionPolicy.Prompt({ name: 'create', requestable: true }), 0)
   requireHintedPerson(prompts, pairwiseSubject)
   explainEndedSignIns(prompts)
+  prompts.get('login')?.checks.add(stepUp)
   askToKeepAccount(prompts)
   requireAnotherPassword(prompts)
   if (termsVersion !== undefined) askToAcceptTerms(prompts, termsVersion)

@@ -157,6 +157,7 @@ export const clientMembers = members({
   localized: { schema: localized.describe('Its client_name, client_uri, logo_uri, policy_uri and tos_uri in other languages, as JSON by language tag: {"de": {"client_name": "Notizen"}}.'), isExtra: true },
   require_pkce: { schema: flag.describe('Whether the client must use PKCE, in place of the setting of the server. Public clients always must.'), setBy: 'administrative', isExtra: true },
   required_scopes: { schema: scope.describe('Scopes that a person cannot refuse without refusing the whole request, separated by spaces.'), setBy: 'administrative', isExtra: true },
+  minimum_acr: { schema: text.describe('The least level of every sign-in to the client, as the acr value of a level in acr_values_supported.'), setBy: 'administrative', isExtra: true },
   first_party: { schema: flag.describe('Whether people are not asked for consent, because the operator answers for the client.'), setBy: 'first_party', harmless: false, isExtra: true },
   resources: { schema: z.array(resource).describe('Resource identifiers (RFC 8707) the client may ask tokens for. Any when left out.'), isExtra: true },
   dangerously_introspect_userinfo_tokens: { schema: flag.describe('Whether the client may introspect the access tokens that any client has for userinfo. Dangerous: an API that accepts these accepts the tokens of every app.'), setBy: 'administrative', isExtra: true },

@@ -19,7 +19,7 @@ export function versionOfAssets(): string {
 }
 
 /** The scripts that pages may load. */
-export const scripts = ['postern.js', 'proof.js'] as const
+export const scripts = ['postern.js', 'proof.js', 'passkeys.js'] as const
 
 /** Returns the hash of a script, as `integrity` and the content security policy have it (CSP 3 §8.4). */
 export function integrityOf(script: (typeof scripts)[number]): string {

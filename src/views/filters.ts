@@ -17,7 +17,11 @@ const units = [
 
 /** Creates the filters that templates of one language may use. They make the objects of `Intl` that they need: few do. */
 export function createFilters(language: Language, { durations }: Texts) {
-  const number = (value: number) => new Intl.NumberFormat(language).format(value)
+  /** Writes a number. Throws without one: a page must not show `NaN`. */
+  function number(value: number): string {
+    if (!Number.isFinite(value)) throw new TypeError('A number that the page shows is missing.')
+    return new Intl.NumberFormat(language).format(value)
+  }
 
   /** Returns the form of a text for a number, with the number in it. */
   function plural(forms: Plural, count: number): string {

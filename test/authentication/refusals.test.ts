@@ -1,6 +1,7 @@
 import argon2 from 'argon2'
 import type * as oidc from 'openid-client'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { whileQueueIsFull } from '../support/full-queue.ts'
 import { rotateUntil } from '../support/keys.ts'
 import { operate } from '../support/operator.ts'
 import { password, startPostern, type TestPostern } from '../support/postern.ts'
@@ -11,15 +12,13 @@ import { formsOf, type Page } from '../support/visitor.ts'
 const people = ['nobody@example.com', 'ada@example.com', 'disabled@example.com'] as const
 let postern: TestPostern
 let config: oidc.Configuration
-let hashed: string
 
 beforeAll(async () => {
-  postern = await startPostern({ TRUSTED_PROXIES: '127.0.0.1,::1' }, { hashing: 'real' })
+  postern = await startPostern({ TRUSTED_PROXIES: '127.0.0.1,::1' })
   config = await discover(postern, await postern.createClient())
   await postern.createAccount('ada@example.com')
   await postern.createAccount('disabled@example.com')
   await operate(postern, 'account disable', { account: 'disabled@example.com' })
-  hashed = await postern.server.postern.passwords.hash('somebody')
 })
 afterAll(() => postern?.stop())
 beforeEach(() => postern.database.query('delete from throttles'))
@@ -29,23 +28,6 @@ async function atSignIn() {
   const { hidden = {} } = formsOf(page.body)[0] ?? {}
   return (email: string, secret: string, address = '192.0.2.1'): Promise<Page> =>
     visitor.post(`${page.url}/sign-in`, { ...hidden, email, password: secret }, { 'x-forwarded-for': address })
-}
-
-/** Keeps the queue of passwords full while `work` runs. */
-async function whileQueueIsFull<T>(work: () => Promise<T>): Promise<T> {
-  const { passwords } = postern.server.postern
-  let isOver = false
-  const visitors = Array.from({ length: 80 }, async () => {
-    while (!isOver) {
-      await passwords.verify(hashed, 'wrong').catch(() => new Promise((resolve) => setImmediate(resolve)))
-    }
-  })
-  try {
-    return await work()
-  } finally {
-    isOver = true
-    await Promise.all(visitors)
-  }
 }
 
 /** Signs in as each of the people, and expects the same answer for all of them. */
@@ -63,7 +45,7 @@ describe('a refusal is the same for an existing, an unknown and a disabled accou
   test('after the keys changed while more people signed in than passwords could be checked', async () => {
     const { postern: running } = postern.server
     const before = running.keyring.version
-    await whileQueueIsFull(async () => {
+    await whileQueueIsFull(postern, async () => {
       await rotateUntil(postern, new Date(Date.now() + 60_000))
       expect(running.keyring.version).not.toBe(before)
     })
@@ -72,7 +54,7 @@ describe('a refusal is the same for an existing, an unknown and a disabled accou
   })
 
   test('while more people sign in than passwords can be checked', async () => {
-    await whileQueueIsFull(() => expectOneAnswer(503, 'wrong'))
+    await whileQueueIsFull(postern, () => expectOneAnswer(503, 'wrong'))
     expect(await postern.database.query('select 1 from throttles where expires_at > now()')).toEqual([])
   })
 

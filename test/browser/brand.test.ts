@@ -67,7 +67,7 @@ describe('a branded page', () => {
       await check(page, 'sign-in')
       await page.getByLabel('Email').fill(email)
       await page.getByLabel('Password').fill(password)
-      await page.getByRole('button', { name: 'Sign in' }).click()
+      await page.getByRole('button', { name: 'Sign in', exact: true }).click()
       await check(page, 'consent')
       expect(violations).toEqual({})
       expect(complaints).toEqual([])
@@ -81,7 +81,7 @@ describe('a branded page', () => {
     const computed = 'getComputedStyle(document.documentElement).getPropertyValue("--fill").trim()'
     expect(await page.evaluate(computed)).toBe('#f5a300')
     const policy = String((await get('/')).headers.get('content-security-policy'))
-    expect(policy).toContain("style-src 'self';img-src 'self';manifest-src 'self';")
+    expect(policy).toContain("style-src 'self';connect-src 'self';img-src 'self';manifest-src 'self';")
     await page.close()
   })
 })

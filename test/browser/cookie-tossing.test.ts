@@ -171,7 +171,7 @@ async function createVictim(apps: ClientMetadata[]): Promise<Victim> {
 async function signInAs(email: string, page: Tab): Promise<void> {
   await page.getByLabel('Email').fill(email)
   await page.getByLabel('Password').fill(password)
-  await page.getByRole('button', { name: 'Sign in' }).click()
+  await page.getByRole('button', { name: 'Sign in', exact: true }).click()
 }
 
 /**

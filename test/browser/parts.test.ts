@@ -89,6 +89,7 @@ describe('the script', () => {
     const context = await browser.newContext()
     const page = await context.newPage()
     await page.clock.install({ time: 0 })
+    await page.clock.pauseAt(1_000) // or the time of the machine goes on
     await page.goto(served.origin)
     const timer = page.getByRole('timer')
     expect(await timer.innerText()).toBe('2 minutes')

@@ -59,6 +59,10 @@ export async function takeRecovery(
   await page.getByLabel('New address').fill(fresh)
   await press('Send the link')
   await visit('account-email', page)
-  await page.goto(await linkTo(fresh))
+  const confirm = await linkTo(fresh)
+  await page.goto(confirm)
   await visit('link-email', page)
+  await context.clearCookies()
+  await page.goto(confirm)
+  await visit('link-email-sign-in', page)
 }

@@ -77,6 +77,7 @@ describe.each([
     const context = await browser.newContext({ viewport: phone, javaScriptEnabled })
     const page = await context.newPage()
     await page.goto(`${postern.issuer}/account`)
+    await expect.poll(() => focused(page)).toBe('email')
     await page.keyboard.type(email)
     await tabTo(page, 'Email me a code instead')
     const { code } = await eventually(async () => {

@@ -23,7 +23,8 @@ const password = 'rosemary for remembrance'
 
 /** Visits the pages of somebody who signs up and whose address changes, and those that show their mails. */
 export async function takeSignUpTour({ issuer, context, page, app, authorize, email, visit }: Stop): Promise<void> {
-  const action = (path: string) => page.locator(`form[action*="${path}"] button:not([formaction]):not(.reveal)`).last()
+  const action = (path: string) =>
+    page.locator(`form[action*="${path}"] button:not([formaction]):not(.reveal):not([name=way])`).last()
   const newEmail = `new-${email}`
   const opened = new Set<string>()
 

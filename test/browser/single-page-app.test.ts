@@ -51,10 +51,10 @@ afterAll(async () => {
 test('docs/quickstarts/single-page-app.md signs a person in and greets them', async () => {
   const page = await browser.newPage()
   await page.goto(home)
-  await page.getByRole('button', { name: 'Sign in' }).click()
+  await page.getByRole('button', { name: 'Sign in', exact: true }).click()
   await page.getByLabel('Email').fill(email)
   await page.getByLabel('Password').fill(password)
-  await page.getByRole('button', { name: 'Sign in' }).click()
+  await page.getByRole('button', { name: 'Sign in', exact: true }).click()
   await page.getByRole('button', { name: 'Allow' }).click()
   await page.getByText('Hello, Ada Lovelace').waitFor()
   expect(page.url()).toBe(home)

@@ -120,7 +120,25 @@ export async function createTour({ issuer, password, ...site }: Site): Promise<T
   async function signIn(page: Page): Promise<void> {
     await page.getByLabel('Email').fill(email)
     await page.getByLabel('Password').fill(password)
-    await page.getByRole('button', { name: /^(Sign in|Confirm)$/ }).click()
+    const button = page.getByRole('button', { name: /^(Sign in|Confirm)$/ })
+    await Promise.all([page.waitForNavigation(), button.click()])
+    const accept = page.getByRole('button', { name: 'Accept and continue' })
+    if ((await accept.count()) > 0) await Promise.all([page.waitForNavigation(), accept.click()]) // the first time
+  }
+
+  /** Visits the pages about the terms, with somebody who has not accepted any. */
+  async function visitTerms(page: Page, visit: (name: string, page: Page) => Promise<void>): Promise<void> {
+    const reader = `reader${tours}@example.com`
+    await site.createAccount(reader, { name: 'Ada Lovelace' })
+    await page.goto(authorize())
+    await page.getByLabel('Email').fill(reader)
+    await page.getByLabel('Password').fill(password)
+    await page.getByRole('button', { name: 'Sign in', exact: true }).click()
+    await page.getByRole('button', { name: 'Accept and continue' }).waitFor()
+    await visit('terms', page)
+    await page.getByRole('button', { name: 'Do not accept' }).click()
+    await page.getByRole('link', { name: 'Go to your account' }).waitFor()
+    await visit('terms-declined', page)
   }
 
   return {
@@ -148,7 +166,7 @@ export async function createTour({ issuer, password, ...site }: Site): Promise<T
       await visit('sign-in', page)
       await page.getByLabel('Email').fill(email)
       await page.getByLabel('Password').fill('not my password')
-      await press('Sign in')
+      await press(/^Sign in$/)
       await visit('sign-in-error', page)
       await signIn(page)
       await visit('consent', page)
@@ -238,6 +256,8 @@ export async function createTour({ issuer, password, ...site }: Site): Promise<T
       await visit('keep-account', page)
       await press('Keep my account')
 
+      await context.clearCookies()
+      await visitTerms(page, visit)
       await context.clearCookies()
       const newcomer = `${newcomers[tours++ % newcomers.length]}@example.com`
       await takeSignUpTour({ issuer, context, page, app, authorize, email: newcomer, visit })

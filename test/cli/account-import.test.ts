@@ -11,7 +11,7 @@ import { startPostern, type TestPostern } from '../support/postern.ts'
 let postern: TestPostern
 let folder: string
 beforeAll(async () => {
-  postern = await startPostern()
+  postern = await startPostern({}, { hashing: 'real' })
   folder = await mkdtemp(join(tmpdir(), 'import-'))
 })
 afterAll(async () => {

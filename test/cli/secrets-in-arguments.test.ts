@@ -26,6 +26,7 @@ describe('a secret', () => {
       'account create --password',
       'account set-password --password',
       'client set-secret --client-secret',
+      'upstream set-secret --secret',
     ])
   })
 

@@ -107,8 +107,16 @@ describe('postern secrets rotate', () => {
   test('can be killed in the middle, and continues from there', async () => {
     await startWith(older)
     await plantSessions(2_000, before)
-    await database.query(`create function dawdle() returns trigger language plpgsql as
-      $$ begin perform pg_sleep(0.5); return null; end $$`)
+    // The second statement waits until the command is dead. PostgreSQL itself would end it after ten seconds.
+    await database.query('create table is_alive ()')
+    await database.query('insert into is_alive default values')
+    await database.query(`create function dawdle() returns trigger language plpgsql as $$
+      begin
+        if exists (select from sessions where payload->>'state' like 'v1.${after.sealingKeyId}.%') then
+          while exists (select from is_alive) loop perform pg_sleep(0.02); end loop;
+        end if;
+        return null;
+      end $$`)
     await database.query('create trigger dawdle before update on sessions execute function dawdle()')
     const rotating = spawn(process.execPath, ['src/cli.ts', 'secrets', 'rotate'], {
       env: { ...inherited, ...env, ENCRYPTION_KEYS: `${newer},${older}` },
@@ -117,6 +125,7 @@ describe('postern secrets rotate', () => {
     rotating.kill('SIGKILL')
     const [, signal] = await once(rotating, 'close')
     expect(signal).toBe('SIGKILL')
+    await database.query('delete from is_alive')
     await expect.poll(connections).toBe(0) // a statement already sent is still carried out
     const left = await countUnder(before)
     expect(left).toBeGreaterThan(0)

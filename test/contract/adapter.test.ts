@@ -538,6 +538,9 @@ describe('the sweep', () => {
     idempotency_keys: 'key_hash',
     refused_requests: 'request_id',
     confirmations: 'id_hash',
+    challenges: 'id_hash',
+    remembered_devices: 'id_hash',
+    upstream_requests: 'state_hash',
     address_changes: 'account_id',
     outbox: 'id',
     sessions: 'uid',
@@ -559,6 +562,16 @@ describe('the sweep', () => {
       select encode($1::bytea, 'hex'), now(), null, 'GET', '/', 400, '{}', $2`,
     confirmations: `insert into confirmations (id_hash, purpose, email, created_at, expires_at)
       select sha256($1::bytea), 'sign-in', '', now(), $2`,
+    challenges: `insert into challenges (id_hash, purpose, browser_hash, origin, expires_at)
+      select sha256($1::bytea), 'passkey-sign-in', $1, '', $2`,
+    remembered_devices: `with a as (insert into accounts (id, email, email_canonical, created_at, updated_at)
+        select encode($1::bytea, 'hex'), encode($1, 'hex'), encode($1, 'hex'), now(), now() returning id)
+      insert into remembered_devices select sha256($1), id, 0, null, now(), $2 from a`,
+    upstream_requests: `with p as (insert into upstream_providers
+        (id, preset, settings, authority_domains, created_at, updated_at)
+        values (encode($1::bytea, 'hex'), 'openid', '{}', '{}', now(), now()) returning id)
+      insert into upstream_requests (state_hash, provider_id, browser_hash, sealed, expires_at)
+        select sha256($1), id, $1, '', $2 from p`,
     address_changes: `with a as (insert into accounts (id, email, email_canonical, created_at, updated_at)
         select encode($1::bytea, 'hex'), encode($1, 'hex'), encode($1, 'hex'), now(), now() returning id)
       insert into address_changes select id, '', now(), $2 from a`,

@@ -41,7 +41,7 @@ beforeAll(async () => {
   await circulate(scene)
   await handOut(scene)
   await openMails(scene)
-}, 60_000)
+})
 afterAll(() => postern?.stop())
 
 describe('a search through a stolen database and log', () => {

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
 import { secret } from '../../src/secret.ts'
 import * as keys from '../../src/stores/keys/keys.ts'
@@ -78,7 +79,9 @@ let postern: TestPostern
 
 beforeAll(async () => {
   proxy = await startProxy(inject('postgresUrl'))
-  postern = await startPostern({ SIGN_IN_BY_CODE: 'true' }, { databaseUrl: proxy.urlOf })
+  // The password for a directory needs none to be one of the settings.
+  const directory = { LDAP_BIND_DN: 'cn=postern', LDAP_BIND_PASSWORD: randomBytes(24).toString('hex') }
+  postern = await startPostern({ SIGN_IN_BY_CODE: 'true', ...directory }, { databaseUrl: proxy.urlOf })
   proxy.onlyRequestsOf(postern)
   await postern.createAccount(email)
   canaries.collectSecretsOf('keyring', postern.server.postern.keyring)

@@ -1,7 +1,6 @@
 import { decodeProtectedHeader } from 'jose'
 import pg from 'pg'
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
-import { settlingMs } from '../../src/keys/life-cycle.ts'
 import type { ClientMetadata } from '../../src/stores/clients/clients.ts'
 import * as keys from '../../src/stores/keys/keys.ts'
 import { browserAt, getCode, login, refresh } from '../concurrency/journey.ts'
@@ -104,9 +103,9 @@ async function expectAgreement(): Promise<void> {
     for (const server of fleet.processes) {
       await vi.waitFor(async () => expect((await publishedBy(server)).kids).toEqual(published.toSorted()), patience)
     }
-    // The same order means that each process knows which keys sign. A change may take this long to settle.
+    // The same order means that each process knows which keys sign.
     const texts = async () => Promise.all(fleet.processes.map(async (server) => (await publishedBy(server)).text))
-    await vi.waitFor(async () => expect(new Set(await texts()).size).toBe(1), { timeout: settlingMs, interval: 100 })
+    await vi.waitFor(async () => expect(new Set(await texts()).size).toBe(1), patience)
     for (const server of fleet.processes) {
       const signedBy: Record<string, string | undefined> = {}
       for (const one of logins) {

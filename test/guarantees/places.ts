@@ -71,6 +71,20 @@ const parkedPlaces: Place[] = [
     const opened = await visitor.get(mail.link)
     return { finish: async () => goOn(world, visitor, await visitor.submit(opened, '/link'), verifier) }
   }),
+  place('a link to choose a password that was opened', ['sign-in'], async (world) => {
+    const { visitor, path, verifier, mail } = await askForReset(world)
+    const opened = await visitor.get(mail.link)
+    return {
+      async finish() {
+        const done = await visitor.submit(opened, new URL(opened.url).pathname, { password: resetPassword })
+        // A link that was refused leads nowhere. Then the password is tried all the same.
+        const [, next = path] = /href="(\/interaction\/[^"]+)"/.exec(done.body) ?? []
+        const page = await visitor.get(next)
+        const isSignIn = page.body.includes('name="password"')
+        return goOn(world, visitor, isSignIn ? await visitor.signIn(page, world.email, resetPassword) : page, verifier)
+      },
+    }
+  }),
   place('a choice of account whose redirect was not followed', [], async (world) => {
     const { visitor, address, verifier } = await answerAndStop(world, 'select_account')
     return { finish: () => follow(world, visitor, { path: address, verifier }) }
@@ -207,6 +221,18 @@ async function askForCode(world: World) {
   const page = await press(visitor, await visitor.get(path), 'send-code', world.email)
   const mail = await mailTo({ database: fleet.database, server: { postern: fleet.operator } }, world.email)
   return { visitor, page, verifier, mail }
+}
+
+const resetPassword = 'the battery of a reset horse'
+
+async function askForReset(world: World) {
+  const { fleet } = world.deployment
+  const visitor = browserAt(world.here)
+  const { path, verifier } = request(world)
+  const form = await press(visitor, await visitor.get(path), 'recover', world.email)
+  await visitor.submit(form, '/forgot', { email: world.email })
+  const mail = await mailTo({ database: fleet.database, server: { postern: fleet.operator } }, world.email)
+  return { visitor, path, verifier, mail }
 }
 
 async function signInAndStop(world: World, { path, verifier } = request(world)) {

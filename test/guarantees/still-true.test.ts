@@ -48,11 +48,11 @@ test('a cell with nothing to end states why, and no other cells than these have 
   const counted = [...new Set(spared)].map((reason) => [reason, spared.filter((one) => one === reason).length])
   expect(Object.fromEntries(counted)).toEqual({
     'a device has no redirect URI': 5,
-    'it is a sign-in of its own, in another browser': 8,
+    'it is a sign-in of its own, in another browser': 9,
     'its tokens are still those of the client': 1,
     'offline access outlives the session (OpenID Connect Core §11)': 1,
     'the person was asked': 4,
-    'what it asks for is issued to the public client': 17,
+    'what it asks for is issued to the public client': 18,
     'what was issued to the client before was issued to it': 2,
   })
 })

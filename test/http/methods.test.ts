@@ -9,7 +9,7 @@ const accept = 'text/html,application/xhtml+xml,*/*;q=0.8' // as sent by a brows
 let postern: TestPostern
 
 beforeAll(async () => {
-  postern = await startPostern()
+  postern = await startPostern({ PASSKEY_RELATED_ORIGINS: 'https://related.example' })
 })
 afterAll(() => postern?.stop())
 

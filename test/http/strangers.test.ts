@@ -125,8 +125,12 @@ async function rows(): Promise<number> {
   return Number(row?.['n'])
 }
 
-/** Sends requests from one network until one is limited, or until there were more than its allowance can cover. */
+/**
+ * Sends requests from one network until one is limited, or until there were more than its allowance can cover. The
+ * clock stands still from then on, because allowances grow again with time.
+ */
 async function exhaust(network: string, reach: Reach): Promise<Answer[]> {
+  vi.useFakeTimers({ toFake: ['Date'] })
   const answers: Answer[] = []
   for (let n = 0; n < 40 && !answers.some(({ status }) => status === 429); n++) {
     answers.push(...(await Promise.all(Array.from({ length: 5 }, () => askFrom(network, reach)))))

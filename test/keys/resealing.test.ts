@@ -7,12 +7,15 @@ import { secret } from '../../src/secret.ts'
 import type { RunningServer } from '../../src/serve.ts'
 import type { ClientMetadata } from '../../src/stores/clients/clients.ts'
 import { places } from '../../src/stores/keys/sealed-values.ts'
+import * as upstreamRequests from '../../src/stores/people/upstream-requests.ts'
 import { adminToken, call, createAdministrator } from '../support/admin.ts'
 import { dumpOf } from '../support/dump.ts'
 import { eventually } from '../support/eventually.ts'
+import { addApp } from '../support/factors.ts'
 import { operate } from '../support/operator.ts'
 import { serveWith, startPostern, type TestPostern } from '../support/postern.ts'
 import { completeLogin, login, visit } from '../support/relying-party.ts'
+import { administerUpstream } from '../support/upstream.ts'
 import { createVisitor, type Page, type Visitor } from '../support/visitor.ts'
 import { send } from '../support/wire.ts'
 
@@ -21,6 +24,7 @@ const deviceGrant = 'urn:ietf:params:oauth:grant-type:device_code'
 const newKey = () => randomBytes(32).toString('base64')
 const idOf = (key: string) => createEnvelope([secret(key)]).sealingKeyId
 
+const upstreamSecret = 'a secret of an upstream provider'
 const [older, newer] = [newKey(), newKey()]
 const verifier = oidc.randomPKCECodeVerifier()
 let postern: TestPostern
@@ -43,6 +47,14 @@ let resetting: { visitor: Visitor; link: string }
 /** Creates one sealed value of every kind, in the way that people, apps and operators cause it. */
 async function beginEverything(): Promise<void> {
   await postern.createAccount(email)
+  await addApp(postern, (await postern.createAccount('bob@example.com')).id)
+  await administerUpstream(postern, 'create', { id: 'home', issuer: 'https://home.example', client_id: 'postern' })
+  await administerUpstream(postern, 'set-secret', { id: 'home', secret: upstreamSecret })
+  const { database, storage } = postern.server.postern
+  await upstreamRequests.create(database.db, storage.envelope, {
+    ...{ state: 'state', providerId: 'home', browserHash: Buffer.from('browser'), data: { sent: 'verifier' } },
+    purpose: { interaction: 'one' },
+  })
   app = await postern.createClient()
   const { client_secret } = (await operate(postern, 'client rotate-secret', {
     client_id: app.client_id,

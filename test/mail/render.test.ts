@@ -23,6 +23,7 @@ describe.each(names)('the mail %s', (text) => {
     newEmail: 'new@example.com',
     device: 'Firefox <b>on</b> Linux',
     at: new Date('2026-11-27T12:00:00Z'),
+    name: 'Telephone <b>on</b> Linux',
   }
   const link = 'https://id.example.com/link/a-token'
   const hasLink = 'action' in english.mail.letters[text]
@@ -62,7 +63,7 @@ test('every text of mails is in some mail', () => {
     .map(({ html }) => html)
     .join()
   for (const sentence of sentences) expect(all).toContain(sentence.split('{')[0])
-  expect(new Set(Object.keys(composers)).size).toBe(12)
+  expect(new Set(Object.keys(composers)).size).toBe(18)
 })
 
 describe('the mail of a letter', () => {
@@ -137,6 +138,7 @@ describe('the mail of a letter', () => {
       render,
       confirmWith: () => () => Promise.reject(new Error('The database is away.')),
       defaultLanguage: 'en',
+      directory: undefined,
     })
     const { db } = postern.server.postern.database
     const made = db.transaction().execute((tx) => make(tx, { kind: 'password-reset', to: 'ada@example.com' }))

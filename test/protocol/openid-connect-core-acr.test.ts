@@ -32,16 +32,20 @@ describe('OpenID Connect Core §2: acr', () => {
     expect(again.tokens.claims()?.['acr']).toBe(password)
   })
 
-  test('is absent from an ID token unless requested, and known to introspection', async () => {
+  test('is in every ID token, requested or not, beside amr and auth_time, and known to introspection', async () => {
     const { tokens } = await login(postern, client, { email })
-    expect(tokens.claims()).not.toHaveProperty('acr')
+    expect(tokens.claims()).toMatchObject({ acr: password, amr: ['pwd'], auth_time: expect.any(Number) })
     const { json } = await send(postern, '/oauth/introspect', { client, form: { token: tokens.access_token } })
     expect(json['acr']).toBe(password)
   })
 
   test('is advertised in the metadata (Discovery §3)', async () => {
     const { json } = await send(postern, '/.well-known/openid-configuration')
-    expect(json['acr_values_supported']).toEqual([password])
-    expect(json['claims_supported']).toContain('acr')
+    expect(json['acr_values_supported']).toEqual([
+      'phr',
+      'http://schemas.openid.net/pape/policies/2007/06/multi-factor',
+      password,
+    ])
+    for (const claim of ['acr', 'amr', 'auth_time']) expect(json['claims_supported']).toContain(claim)
   })
 })

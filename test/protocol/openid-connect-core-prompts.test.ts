@@ -29,7 +29,7 @@ async function ask(visitor: Visitor, parameters: Record<string, unknown>): Promi
 
 async function moveSignInBack(seconds: number): Promise<void> {
   await postern.database.query(
-    `update sessions set payload = payload || jsonb_build_object('loginTs', (payload->>'loginTs')::bigint - $1::int)
+    `update sessions set payload = (payload - 'proofs') || jsonb_build_object('loginTs', (payload->>'loginTs')::bigint - $1::int)
      where payload ? 'loginTs'`,
     [seconds],
   )

@@ -41,6 +41,7 @@ const free: Partial<Record<Name, (bytes: number) => string>> = {
   claims,
   claims_locales: text,
   display: text,
+  idp_hint: text,
   login_hint: text,
   nonce: text,
   scope: (bytes) => `openid ${text(bytes - 7)}`,

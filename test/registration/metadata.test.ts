@@ -40,6 +40,7 @@ describe('the engine', () => {
     const { jwks_uri: _instead, ...shape } = clientMetadata.shape
     const everything: Required<Omit<ClientMetadataInput, 'jwks_uri'>> = {
       client_name: 'Everything',
+      minimum_acr: 'phr',
       redirect_uris: ['https://rp.example/cb'],
       grant_types: ['authorization_code', 'refresh_token'],
       response_types: ['code'],

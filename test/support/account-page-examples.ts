@@ -78,6 +78,8 @@ const field = (name: ProfileField['name'], part: Partial<ProfileField> = {}): Pr
 type Names =
   | 'account-profile'
   | 'account-security'
+  | 'account-passkey-add'
+  | 'account-passkey-edit'
   | 'account-apps'
   | 'account-app-remove'
   | 'account-activity'
@@ -88,9 +90,34 @@ type Names =
   | 'terms'
   | 'terms-declined'
 
+const passkey = { id: 'passkey-1', name: 'iPhone', createdAt: at, lastUsedAt: at, isSynced: true }
+const signals = [{ name: 'signalAllAcceptedCredentials', value: { rpId: 'login.example.com', userId: 'AAAA' } }]
+
 export const examples: Pick<Views, Names> = {
   'account-profile': { ...frame, hasErrors: false, fields: [field('name')], addressFields: [field('street_address')] },
-  'account-security': { ...frame, isVerified: true, sessions: [{ ...session, isThis: true }, session] },
+  'account-security': {
+    ...frame,
+    isVerified: true,
+    secondStep: { hasApp: true, recoveryCodes: 9, devices: 2 },
+    password: 'set',
+    linked: [
+      {
+        ...{ provider: 'google', issuer: 'https://accounts.google.com', subject: '1', name: 'Google' },
+        about: 'ada@example.com',
+        lastUsedAt: new Date('2026-11-01T09:00:00Z'),
+      },
+    ],
+    linkable: [{ id: 'work', name: 'Analytical Engines' }],
+    passkeys: { list: [passkey, { ...passkey, id: 'passkey-2', isSynced: false, lastUsedAt: undefined }], signals },
+    sessions: [{ ...session, isThis: true }, session],
+  },
+  'account-passkey-add': {
+    csrf: 'token-1',
+    email: 'ada@example.com',
+    device: { browser: 'Firefox', system: 'Linux' },
+    error: undefined,
+  },
+  'account-passkey-edit': { csrf: 'token-1', passkey, isLast: false, zone: 'UTC' },
   'account-apps': { ...frame, apps: [app, { ...app, client: { ...client, isReviewed: false } }] },
   'account-app-remove': { ...frame, app },
   'account-activity': { ...frame, events: [event], older: undefined, isFirst: true },
@@ -130,7 +157,20 @@ export const variants: { [Name in Names | 'account']: readonly Partial<Views[Nam
     { fields: [field('locale', { options: [{ value: 'de', text: 'Deutsch', lang: 'de' }] })] },
     ...keys(words.profile.errors).map((error) => ({ hasErrors: true, fields: [field('name', { error })] })),
   ],
+  'account-passkey-add': [
+    ...keys(english.passkeyAdd.errors).map((error) => ({ error })),
+    { device: { browser: undefined, system: undefined } },
+  ],
+  'account-passkey-edit': [{ isLast: true }, { passkey: { ...passkey, isSynced: false } }],
   'account-security': [
+    {
+      password: 'none',
+      passkeys: { list: [], signals: [] },
+      secondStep: { hasApp: false, recoveryCodes: 0, devices: 0 },
+    },
+    { secondStep: undefined },
+    { password: undefined, passkeys: undefined },
+    { password: 'elsewhere' },
     {
       isVerified: false,
       sessions: [

@@ -196,6 +196,14 @@ export const members: Readonly<Record<string, Holds>> = {
   'Session.IN_PAYLOAD': isStored('Session', 'uid', 'accountId', 'loginTs', 'state', 'authorizations'),
   'Interaction.IN_PAYLOAD': isStored('Interaction', 'session', 'params', 'result', 'returnTo', 'deviceCode', 'parJti'),
 
+  // The proofs of a sign-in
+  'Session.prototype.loginAccount': isFunction(
+    ({ Session }) => (Session.prototype as unknown as Members)['loginAccount'],
+    1,
+  ),
+  'OIDCContext.prototype.acr': ({ provider }) =>
+    typeof Object.getOwnPropertyDescriptor(provider.OIDCContext.prototype, 'acr')?.get === 'function',
+
   // Signing out
   'Session.get': isFunction(({ Session }) => Session.get, 1),
   'Session.prototype.destroy': isFunction(({ Session }) => Session.prototype.destroy, 0),

@@ -15,7 +15,7 @@ export const quick = [
   'test/admin/declaration/reading.test.ts',
   'test/admin/times.test.ts',
   'test/accounts/password-rules.test.ts',
-  'test/authentication/{devices,networks}.test.ts',
+  'test/authentication/{devices,ldap/rules,levels,networks,totp}.test.ts',
   'test/bounded-map.test.ts',
   'test/brand/*.test.ts',
   'test/cli/switches.test.ts',
@@ -49,4 +49,17 @@ export const drills = [
   'test/guarantees/still-true.test.ts',
   'test/http/{administration-in-a-storm,connections,keys}.test.ts',
   'test/keys/lost-encryption-keys.test.ts',
+]
+
+/** Files of `postern` that take longer than their size suggests. They start first, so that no processor waits for them. */
+export const slow = [
+  'test/browser/accessibility.test.ts',
+  'test/quickstarts/quickstarts.test.ts',
+  'test/examples/registration.test.ts',
+  'test/http/interactions/enumeration.test.ts',
+  'test/http/enumeration.test.ts',
+  'test/browser/recovery.test.ts',
+  'test/cli/output.test.ts',
+  'test/cli/questions.test.ts',
+  'test/browser/parts.test.ts',
 ]

@@ -50,7 +50,10 @@ export const onlyScript = `<script>document.querySelector('form').submit()</scri
 /** Returns a page without the script that every page loads from a file, and without the one of the page that submits itself. */
 export const withoutOwnScripts = (page: string): string =>
   page
-    .replace(/<script src="\/assets\/(postern|proof)\.js[^"]*" type="module" integrity="[^"]*"><\/script>/g, '')
+    .replace(
+      /<script src="\/assets\/(postern|proof|passkeys)\.js[^"]*" type="module" integrity="[^"]*"><\/script>/g,
+      '',
+    )
     .replace(onlyScript, '')
 
 export const examples: Views = {
@@ -61,7 +64,13 @@ export const examples: Views = {
     error: undefined,
     retryAfterSeconds: undefined,
     reason: undefined,
-    offers: { recovery: true, code: true, signUp: true },
+    providers: [
+      { id: 'google', name: 'Google', preset: 'google' },
+      { id: 'work', name: 'Analytical Engines', preset: 'openid' },
+    ],
+    isPasswordOptional: false,
+    offers: { passwords: true, recovery: true, code: true, signUp: true, passkeys: true },
+    unknownPasskey: undefined,
     computer: { isAsked: true, isOther: false },
   },
   'sign-up': {
@@ -73,9 +82,12 @@ export const examples: Views = {
     termsUrl: undefined,
     challenge: undefined,
     patienceSeconds: 60,
+    passwords: true,
+    offersPasskey: true,
     error: undefined,
   },
   'sign-up-code': { ...interaction, email: 'ada@example.com', error: undefined },
+  'sign-up-passkey': { ...interaction, email: 'ada@example.com', passwords: true, error: undefined },
   'continue-as': { ...interaction, client, account, others: [] },
   account: {
     ...accountExamples.frame,
@@ -96,8 +108,32 @@ export const examples: Views = {
     error: undefined,
   },
   forgot: { ...interaction, email: '', error: undefined },
+  'directory-password': {
+    email: account.email,
+    passwordUrl: 'https://password.example.com',
+    back: '/account/security',
+  },
   'forgot-sent': { ...interaction, email: account.email },
   code: { ...interaction, email: account.email, error: undefined },
+  authenticator: {
+    action: '/account/authenticator',
+    hidden: { csrf: 'token-1' },
+    qr: { size: 2, path: 'M0 0h1v1h-1z' },
+    secret: 'MZXW 6YTB OI',
+    isWrong: false,
+    back: '/account/security',
+  },
+  'recovery-codes': { codes: ['abcd-efgh-jkmn', 'pqrs-tvwx-yz23'], next: '/account/security' },
+  enrol: { ...interaction, until: new Date('2026-12-24T12:00:00Z') },
+  'second-factor': {
+    ...interaction,
+    way: 'totp',
+    others: ['recovery-code', 'mail'],
+    email: account.email,
+    rememberDays: 30,
+    error: undefined,
+    retryAfterSeconds: undefined,
+  },
   'new-password': {
     action: '/link/token-2',
     hidden: {},
@@ -144,7 +180,12 @@ export const examples: Views = {
     account: undefined,
     cannotReturn: false,
   },
-  'signed-out': { isSignedIn: false, cannotReturn: false, back: undefined },
+  'signed-out': {
+    isSignedIn: false,
+    cannotReturn: false,
+    back: undefined,
+    others: [{ id: 'bob', name: 'Bob', email: 'bob@example.com', isSignedIn: true }],
+  },
   submitting: {
     action: '/oauth/logout/confirm',
     fields: [{ name: 'xsrf', value: 'token-1' }],
@@ -185,9 +226,20 @@ function keys<Texts extends object>(texts: Texts): (keyof Texts)[] {
 
 // Every alternative that a code or an optional member makes possible.
 export const variants: { [Name in ViewName]: readonly Partial<Views[Name]>[] } = {
+  authenticator: [{ isWrong: true }],
+  'recovery-codes': [],
+  enrol: [{ until: undefined }],
+  'second-factor': [
+    ...keys(english.secondFactor.ways).map((way) => ({ way })),
+    ...keys(english.secondFactor.errors).map((error) => ({ error })),
+    { error: 'too-many-attempts', retryAfterSeconds: 600 },
+    { rememberDays: 0, others: [] },
+    { way: 'recovery-code', others: ['totp', 'passkey'] },
+  ],
   'sign-in': [
     ...keys(english.signIn.errors).map((error) => ({ email: 'ada@example.com', error })),
     { error: 'too-many-attempts', retryAfterSeconds: undefined },
+    { error: 'passkey-unknown', unknownPasskey: { rpId: 'login.example.com', credentialId: 'AAAA' } },
     { error: 'too-many-attempts', retryAfterSeconds: 1 },
     { error: 'too-many-attempts', retryAfterSeconds: 600 },
     ...keys(english.signIn.reasons).map((reason) => ({ reason })),
@@ -196,7 +248,10 @@ export const variants: { [Name in ViewName]: readonly Partial<Views[Name]>[] } =
     { client: { ...published, host: '127.0.0.1:33418' } },
     { client: stranger },
     { client: { ...stranger, host: 'com.example.app:' } },
-    { offers: { recovery: false, code: false, signUp: false }, computer: { isAsked: false, isOther: false } },
+    {
+      offers: { passwords: true, recovery: false, code: false, signUp: false, passkeys: false },
+      computer: { isAsked: false, isOther: false },
+    },
     { client: { ...client, isOwn: true } },
     { client: { ...client, isOwn: true }, reason: 'reauthenticate' },
   ],
@@ -206,6 +261,7 @@ export const variants: { [Name in ViewName]: readonly Partial<Views[Name]>[] } =
     { isVerified: false },
   ],
   forgot: keys(english.forgot.errors).map((error) => ({ error, email: 'ada@' })),
+  'directory-password': [{ passwordUrl: undefined }],
   'forgot-sent': [],
   code: keys(english.code.errors).map((error) => ({ error })),
   'new-password': [
@@ -234,7 +290,10 @@ export const variants: { [Name in ViewName]: readonly Partial<Views[Name]>[] } =
     { termsUrl: 'https://example.com/terms' },
     { termsUrl: 'https://example.com/terms', error: 'terms' },
     { challenge: '18.1.abc.def' },
+    { passwords: false },
+    { client: { ...client, isOwn: true } },
   ],
+  'sign-up-passkey': [{ error: 'failed' }, { passwords: false }],
   'sign-up-code': keys(english.signUpCode.errors).map((error) => ({ error })),
   'continue-as': [
     { account: { name: '', email: 'ada@example.com' } },

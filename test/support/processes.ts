@@ -159,6 +159,12 @@ export function serverProcess(shared: Record<string, string>, port: number, issu
   }
 }
 
+/** Returns a `fetch` that sends every request to a server of this machine. The host in its URL only sets the Host header. */
+export function fetchAt(port: number): Fetch {
+  const agent = new Agent()
+  return (input, init) => sendThrough(port, agent, new Request(input, init))
+}
+
 function collectLines(stream: NodeJS.ReadableStream, lines: string[]): void {
   let rest = ''
   stream.setEncoding('utf8')

@@ -18,9 +18,9 @@ function leaves(texts: object, path: readonly string[] = []): { path: string; te
   )
 }
 
-/** Returns the texts with the path of each in front of it, so that a page tells which of them it shows. */
+/** Returns the texts with the path of each behind it (how one begins decides the words in it), so that a page tells which of them it shows. */
 function marked<Value>(texts: Value, path: readonly string[] = []): Value {
-  if (typeof texts === 'string') return `⟦${path.join('.')}⟧${texts}` as Value
+  if (typeof texts === 'string') return `${texts}⟦${path.join('.')}⟧` as Value
   return Object.fromEntries(
     Object.entries(texts as object).map(([key, text]) => [key, marked(text, [...path, key])]),
   ) as Value

@@ -13,6 +13,7 @@ import * as policies from './policies.ts'
 import { notApplied, type Reading } from './reading.ts'
 import * as resources from './resources.ts'
 import type { Section } from './schema.ts'
+import * as upstreamProviders from './upstream-providers.ts'
 
 export type Applied = { plan: Plan; isApplied: boolean; secrets: NewSecret[] }
 
@@ -67,7 +68,7 @@ export async function apply(
 
 /** Makes all changes. It saves each thing after what the thing refers to, and deletes it before that. */
 async function carryOut(application: Application, reading: Reading, plan: Plan, prune: boolean): Promise<void> {
-  const { declaration, secrets, locate } = reading
+  const { declaration, secrets, upstreamSecrets, locate } = reading
   const mistakes: string[] = []
 
   async function attempt(path: Path, work: () => Promise<Change | undefined>): Promise<void> {
@@ -97,8 +98,15 @@ async function carryOut(application: Application, reading: Reading, plan: Plan, 
     await attempt(['resources', identifier], () => resources.reconcile(application, identifier, resource))
   }
   settle()
+  for (const [id, provider] of Object.entries(declaration.upstream_providers ?? {})) {
+    const secret = upstreamSecrets.get(id)
+    await attempt(['upstream_providers', id], () => upstreamProviders.reconcile(application, id, provider, secret))
+  }
+  settle()
   if (!prune) return
-  for (const [section, { strays, remove }] of Object.entries({ resources, clients, policies })) {
+  for (const [section, { strays, remove }] of Object.entries({
+    ...{ resources, clients, policies, upstream_providers: upstreamProviders },
+  })) {
     const declared = declaration[section as Section]
     if (!declared) continue
     for (const name of await strays(application, new Set(Object.keys(declared)))) {

@@ -1,13 +1,17 @@
+import type { z } from 'zod'
 import type { Tx } from '../../database/schema.ts'
 import { policyRules } from '../../registration/rules.ts'
 import * as clientRecords from '../../stores/clients/records.ts'
 import * as storedPolicies from '../../stores/clients/registration-policies.ts'
 import * as resourceServers from '../../stores/clients/resource-servers.ts'
+import * as storedProviders from '../../stores/clients/upstream-providers.ts'
 import { type OperationDependencies, OperationError } from '../operation.ts'
+import { fields } from '../operations/upstream-providers.ts'
 import type { Application } from './application.ts'
 import { completed, membersOf } from './clients.ts'
 import { isSame } from './differences.ts'
 import * as resources from './resources.ts'
+import * as upstreamProviders from './upstream-providers.ts'
 import { type Entry, write } from './writing.ts'
 
 type Members = Record<string, unknown>
@@ -18,20 +22,21 @@ type Members = Record<string, unknown>
  */
 export async function exportDeclaration(dependencies: OperationDependencies): Promise<string> {
   const { config, database, provider, storage } = dependencies
-  const { policies, apis, clients } = await database.db
+  const { policies, apis, clients, providers } = await database.db
     .transaction()
     .setIsolationLevel('repeatable read')
     .execute(async (tx) => {
       const records = await clientRecords.listAdministered(tx)
       const clients: Entry[] = []
       for (const record of records) clients.push(await clientEntry({ registering: { tx, provider, storage } }, record))
-      return { policies: await policyEntries(tx), apis: await apiEntries(tx, records), clients }
+      const providers = await providerEntries(tx, storage)
+      return { policies: await policyEntries(tx), apis: await apiEntries(tx, records), clients, providers }
     })
-  return write({ policies, resources: apis, clients }, header(config.ISSUER))
+  return write({ policies, upstream_providers: providers, resources: apis, clients }, header(config.ISSUER))
 }
 
 const header = (issuer: string) => `\
-Policies, resources and clients of ${issuer}, written by postern export.
+Policies, upstream providers, resources and clients of ${issuer}, written by postern export.
 postern apply -f FILE brings another Postern to the same state. This file contains no secrets: a client created
 from it gets a new secret, or the one that its client_secret: { env: NAME } or { file: PATH } refers to.`
 
@@ -64,6 +69,21 @@ async function apiEntries(tx: Tx, records: readonly clientRecords.ClientRecord[]
         : `It introspects tokens as ${client_id}, which was not registered by an administrator.`,
     }
   })
+}
+
+async function providerEntries(tx: Tx, { envelope }: OperationDependencies['storage']): Promise<Entry[]> {
+  return (await storedProviders.list(tx, envelope)).map((provider) => {
+    const members = upstreamProviders.membersOf(provider)
+    const set = Object.entries(members).filter(([name, value]) => !isDefault(name, value))
+    const around = { preset: provider.preset, ...(provider.isDisabled && { disabled: true }) }
+    return { name: provider.id, members: { ...around, ...Object.fromEntries(set) } }
+  })
+}
+
+function isDefault(name: string, value: unknown): boolean {
+  const field: z.ZodType | undefined = fields[name as keyof typeof fields]
+  const { data } = field?.safeParse(undefined) ?? {}
+  return JSON.stringify(data) === JSON.stringify(value)
 }
 
 async function clientEntry(

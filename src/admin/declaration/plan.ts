@@ -4,7 +4,7 @@ import type { Difference } from './differences.ts'
 /** A change that brings one policy, resource server or client to its declared state. */
 export type Change = {
   action: 'create' | 'update' | 'delete'
-  kind: 'policy' | 'resource' | 'client'
+  kind: 'policy' | 'resource' | 'client' | 'upstream provider'
   /** The name of the policy, the identifier of the resource server, or the ID of the client. */
   name: string
   differences: Difference[]

@@ -1,24 +1,27 @@
 import type { Secret } from '../../secret.ts'
 import { OperationError } from '../operation.ts'
 import { chosenSecret } from '../operations/client-secrets.ts'
+import { secret as upstreamSecret } from '../operations/upstream-providers.ts'
 import { type Document, type Position, parse, type Source } from './document.ts'
 import { type Mistake, mistakesOf, spell } from './mistakes.ts'
-import { type Declaration, declaration, type SecretSource, type Section } from './schema.ts'
+import { type Declaration, declaration, type SecretPlace, type Section } from './schema.ts'
 
 /** Finds a secret in the environment variable or file that a source names. Throws an OperationError if it is missing. */
-export type FindSecret = (from: SecretSource, source: Source) => Promise<string>
+export type FindSecret = (from: SecretPlace, source: Source) => Promise<string>
 
 export type Reading = {
   declaration: Declaration
   /** The declared secrets, by the IDs of their clients. */
   secrets: ReadonlyMap<string, Secret>
+  /** The same of upstream providers. */
+  upstreamSecrets: ReadonlyMap<string, Secret>
   /** Writes a mistake as one line: file, line, column, member, and what is wrong. */
   locate(mistake: Mistake): string
 }
 
 type Read = { source: Source; document: Document; declared: Declaration }
 
-const sections: readonly Section[] = ['policies', 'resources', 'clients']
+const sections: readonly Section[] = ['policies', 'resources', 'clients', 'upstream_providers']
 
 /**
  * Reads a declaration from one source, or from several that declare different things.
@@ -35,13 +38,20 @@ export async function read(sources: readonly Source[], findSecret: FindSecret): 
   if (duplicates.length > 0) throw notApplied(duplicates)
 
   const secrets = new Map<string, Secret>()
+  const upstreamSecrets = new Map<string, Secret>()
   const missing: string[] = []
   for (const one of reads) {
     for (const [id, { client_secret: from }] of Object.entries(one.declared.clients ?? {})) {
       if (!from) continue
-      const found = await secretOf(from, one.source, findSecret)
+      const found = await secretOf(from, one.source, findSecret, chosenSecret)
       if (typeof found !== 'string') secrets.set(id, found)
       else missing.push(lineOf(one, { path: ['clients', id, 'client_secret'], message: found }))
+    }
+    for (const [id, { secret: from }] of Object.entries(one.declared.upstream_providers ?? {})) {
+      if (!from) continue
+      const found = await secretOf(from, one.source, findSecret, upstreamSecret)
+      if (typeof found !== 'string') upstreamSecrets.set(id, found)
+      else missing.push(lineOf(one, { path: ['upstream_providers', id, 'secret'], message: found }))
     }
   }
   if (missing.length > 0) throw notApplied(missing)
@@ -49,6 +59,7 @@ export async function read(sources: readonly Source[], findSecret: FindSecret): 
   return {
     declaration: merge(reads.map(({ declared }) => declared)),
     secrets,
+    upstreamSecrets,
     locate(mistake) {
       const [section, name] = mistake.path
       const owner = reads.find(({ document }) => document.has([section ?? '', name ?? '']))
@@ -98,9 +109,14 @@ function merge(declarations: readonly Declaration[]): Declaration {
 }
 
 /** Returns the secret, or the reason why there is none. The reason never repeats the value, not even an invalid one. */
-async function secretOf(from: SecretSource, source: Source, findSecret: FindSecret): Promise<Secret | string> {
+async function secretOf(
+  from: SecretPlace,
+  source: Source,
+  findSecret: FindSecret,
+  schema: typeof chosenSecret,
+): Promise<Secret | string> {
   try {
-    const { data, error } = chosenSecret.safeParse(await findSecret(from, source))
+    const { data, error } = schema.safeParse(await findSecret(from, source))
     return data === undefined ? (error?.issues.map(({ message }) => message).join(', ') ?? '') : data
   } catch (error) {
     if (!(error instanceof OperationError)) throw error

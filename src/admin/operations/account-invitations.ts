@@ -5,6 +5,7 @@ import * as invitation from '../../accounts/invitation.ts'
 import * as profile from '../../accounts/profile.ts'
 import { type Operation, OperationError, operation } from '../operation.ts'
 import { show, shownAccount } from './found-accounts.ts'
+import { assertPasswords } from './new-passwords.ts'
 
 /** Lists the operations on invitations. */
 export function operations(): Operation[] {
@@ -27,6 +28,7 @@ export function operations(): Operation[] {
       }),
       output: shownAccount,
       async run(context, input) {
+        assertPasswords(context.config)
         const invited = await invitation.invite(context, {
           email: input.email,
           profile: {

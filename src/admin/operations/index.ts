@@ -14,6 +14,7 @@ import * as refusedRequests from './refused-requests.ts'
 import * as registrationPolicies from './registration-policies.ts'
 import * as registrationTokens from './registration-tokens.ts'
 import * as resources from './resources.ts'
+import * as upstreamProviders from './upstream-providers.ts'
 
 /** Lists everything that an administrator can do, in the order of the command line's overview. */
 export function operations(): Operation[] {
@@ -28,6 +29,7 @@ export function operations(): Operation[] {
     ...resources.operations(),
     ...registrationPolicies.operations(),
     ...registrationTokens.operations(),
+    ...upstreamProviders.operations(),
     ...grants.operations(),
     ...keys.operations(),
     ...mail.operations(),

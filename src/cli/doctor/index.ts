@@ -12,6 +12,7 @@ import { databaseFindings } from './database.ts'
 import { type Finding, messageOf, ok, problem, warning } from './finding.ts'
 import { issuerFindings } from './issuer.ts'
 import { keyFindings } from './keys.ts'
+import { ldapFindings } from './ldap.ts'
 import { mailFindings } from './mail.ts'
 import { proxyFindings } from './proxy.ts'
 
@@ -20,7 +21,7 @@ const eventsLookedAt = 200
 /** `postern doctor`, which examines everything that a deployment depends on, and changes nothing. */
 export const doctor: Command = {
   name: 'doctor',
-  summary: 'Check settings, issuer, clocks, database, keys and mail, and say what to do',
+  summary: 'Check settings, issuer, clocks, database, keys, mail and LDAP, and say what to do',
   notes: `It changes nothing. Run it with the settings of the server, on the machine of the server. It exits with status 1 if
 there is a problem.`,
   options: { json: { description: 'Show JSON.' } },
@@ -49,6 +50,7 @@ export async function examineAll(env: Session['env']): Promise<Finding[]> {
     ...(await issuerFindings(config, kids)),
     ...proxyFindings(config, addresses),
     ...(await mailFindings(config)),
+    ...(await ldapFindings(config)),
     ...findings,
   ]
 }

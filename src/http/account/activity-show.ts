@@ -14,7 +14,7 @@ import type { AccountHandler } from './handler.ts'
 
 /** The beginnings of the types that are about something else. */
 // biome-ignore format: it is a list
-type NotOfAccounts = 'accounts' | 'client' | 'key' | 'keys' | 'mail' | 'registration_policy' | 'registration_token' | 'resource' | 'secrets'
+type NotOfAccounts = 'accounts' | 'client' | 'key' | 'keys' | 'mail' | 'registration_policy' | 'registration_token' | 'resource' | 'secrets' | 'upstream'
 
 /** The events that can be about an account. Each has a sentence on the page, or this does not compile. */
 type AccountEventType = Exclude<EventType, `${NotOfAccounts}.${string}`>

@@ -1,6 +1,7 @@
 import type { Context } from 'koa'
 import { z } from 'zod'
 import type { Acting } from '../../accounts/acting.ts'
+import type { DirectoryAccounts } from '../../accounts/directory-sign-in.ts'
 import type { AcceptPassword } from '../../accounts/new-passwords.ts'
 import * as passwords from '../../accounts/password.ts'
 import type { Db } from '../../database/schema.ts'
@@ -13,7 +14,7 @@ import type { Csrf } from '../csrf.ts'
 import type { BrowserSignIn } from '../interactions/browser-sign-in.ts'
 import type { Notes } from '../notes.ts'
 import { type AccountHandler, accountForm } from './handler.ts'
-import { isRecent, leadToSignIn } from './signed-in.ts'
+import { isRecent, leadToSignIn, type SignedIn } from './signed-in.ts'
 
 export const passwordForm = accountForm.extend({
   old_password: z.string().max(1_024).default(''),
@@ -26,6 +27,13 @@ export type PasswordNote = { isDone: true } | { error: NewPasswordError; retryAf
 
 const path = '/account/password'
 
+const errorOf = {
+  'wrong-credentials': 'wrong-old-password',
+  'too-many-attempts': 'too-many-attempts',
+  busy: 'busy',
+  unavailable: 'busy',
+} as const
+
 /** Creates the page where a person changes their password, and the handler of its form. */
 export function passwordChange({
   db,
@@ -37,6 +45,7 @@ export function passwordChange({
   passwordMinLength,
   passwordNotes,
   issuer,
+  directory,
 }: {
   db: Db
   act: Acting
@@ -47,9 +56,10 @@ export function passwordChange({
   passwordMinLength: number
   passwordNotes: Notes<PasswordNote>
   issuer: string
+  directory: DirectoryAccounts | undefined
 }): { show: AccountHandler<unknown>; submit: AccountHandler<z.output<typeof passwordForm>> } {
-  const leadBack = (ctx: Context, note: PasswordNote) => {
-    passwordNotes.leave(ctx, path, note)
+  const leadBack = (ctx: Context, note?: PasswordNote) => {
+    if (note) passwordNotes.leave(ctx, path, note)
     ctx.status = 303
     ctx.redirect(path)
   }
@@ -60,6 +70,15 @@ export function passwordChange({
       if (note && 'isDone' in note) {
         const next = { href: '/account', kind: 'account' } as const
         ctx.body = render(readerOf(ctx), 'link-done', { outcome: 'password-set', email: person.account.email, next })
+        return
+      }
+      if (await isInDirectory(person)) {
+        const { email } = person.account
+        ctx.body = render(readerOf(ctx), 'directory-password', {
+          email,
+          passwordUrl: directory?.passwordUrl,
+          back: '/account/security',
+        })
         return
       }
       const asksForOld = !isRecent(person)
@@ -81,11 +100,12 @@ export function passwordChange({
 
     async submit(ctx, person, { old_password, password, sign_out }) {
       const { account, sessionUid, isLasting } = person
+      if (await isInDirectory(person)) return leadBack(ctx)
       if (!isRecent(person)) {
         if (!(await accounts.hasPassword(db, account.id))) return askToSignIn(ctx)
         const known = await signIn(ctx, { email: account.email, password: old_password, isLasting })
         if ('error' in known) {
-          const error = known.error === 'wrong-credentials' ? 'wrong-old-password' : known.error
+          const error = errorOf[known.error]
           return leadBack(ctx, { ...known, error })
         }
       }
@@ -99,6 +119,11 @@ export function passwordChange({
 
       leadBack(ctx, { isDone: true })
     },
+  }
+
+  /** Returns whether the password of a person is that of the directory, where only the directory can change it. */
+  async function isInDirectory({ account }: SignedIn): Promise<boolean> {
+    return (await directory?.has(account.id)) ?? false
   }
 
   function askToSignIn(ctx: Context): void {

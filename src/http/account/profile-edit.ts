@@ -8,6 +8,7 @@ import type { AccountNotice } from '../../views/pages/account.ts'
 import type { ProfileError, ProfileField } from '../../views/pages/account-profile.ts'
 import type { Render } from '../../views/render.ts'
 import { byPerson } from '../by-person.ts'
+import { keepLanguage } from '../language-choice.ts'
 import type { Notes } from '../notes.ts'
 import { addressOf } from './details.ts'
 import { type FrameOf, leadTo } from './frame.ts'
@@ -82,6 +83,7 @@ export function profileEdit({
   notices,
   refusedProfiles,
   editableClaims,
+  issuer,
 }: {
   act: Acting
   render: Render
@@ -89,7 +91,9 @@ export function profileEdit({
   notices: Notes<AccountNotice>
   refusedProfiles: Notes<RefusedProfile>
   editableClaims: readonly EditableClaim[]
+  issuer: string
 }): ProfileEdit {
+  const isSecure = issuer.startsWith('https:')
   const single = editableClaims.filter((claim) => claim !== 'address')
   const address = editableClaims.includes('address') ? ownClaims.addressParts : []
 
@@ -130,6 +134,14 @@ export function profileEdit({
       }
 
       const changed = await act(byPerson(ctx), (context) => ownClaims.edit(context, account.id, claims))
+      // Otherwise the language that was chosen in this browser before would hide the one that was chosen now.
+      if (changed.includes('locale')) {
+        keepLanguage(
+          ctx,
+          allLanguages.find((language) => language === claims['locale']),
+          { isSecure },
+        )
+      }
 
       leadTo(ctx, notices, '/account', { code: changed.length > 0 ? 'profile-saved' : 'profile-unchanged' })
     },

@@ -1,6 +1,6 @@
 import Router from '@koa/router'
 import type { Context } from 'koa'
-import type { z } from 'zod'
+import { z } from 'zod'
 import { SignInEnded } from '../../accounts/acting.ts'
 import { accountPath, accountSignInPath } from '../../oidc/clients/account-pages.ts'
 import type { AccountNotice } from '../../views/pages/account.ts'
@@ -17,8 +17,12 @@ import type { AccountDependencies } from './dependencies.ts'
 import { confirmPath, createConfirmNotes, emailChange, emailForm } from './email-change.ts'
 import { createFrames } from './frame.ts'
 import { type AccountHandler, accountForm } from './handler.ts'
+import { identityLink, linkForm, unlinkForm } from './identity-link.ts'
+import { passkeyAdd, passkeyAddForm } from './passkey-add.ts'
+import { passkeyEdit, removeForm, renameForm } from './passkey-edit.ts'
 import { passwordChange, passwordForm } from './password-change.ts'
 import { profileEdit, profileForm } from './profile-edit.ts'
+import { authenticatorForm, secondStep } from './second-step.ts'
 import { sessionEnd, sessionForm } from './session-end.ts'
 import { findSignedIn, isRecent, leadToSignIn, pathWithinAccount, type SignedIn } from './signed-in.ts'
 
@@ -31,13 +35,23 @@ export function accountRoutes(dependencies: AccountDependencies): Router {
   const shared = { ...dependencies, notices, frameOf, apps }
   const profile = profileEdit({ ...shared, refusedProfiles: createNotes({ isSecure }) })
   const confirmNotes = createConfirmNotes({ isSecure })
-  const session = sessionEnd(shared)
+  const linked = identityLink(shared)
+  const second = secondStep({
+    ...shared,
+    envelope: dependencies.storage.envelope,
+    authenticatorNotes: createNotes({ isSecure }),
+    isOn: dependencies.rules.mode !== 'off' || dependencies.rules.groups.length > 0,
+  })
+  const session = sessionEnd({ ...shared, linked, second })
   const access = accessRemove(shared)
   const deletion = accountDelete({
     ...shared,
     deletedNotes: createNotes({ isSecure, acrossSignIns: true }),
     graceSeconds: dependencies.deletionGraceSeconds,
   })
+  const { relyingParty: rp } = dependencies
+  const newPasskey = rp && passkeyAdd({ ...shared, rp, addNotes: createNotes({ isSecure }) })
+  const onePasskey = passkeyEdit(shared)
   const password = passwordChange({ ...dependencies, passwordNotes: createNotes({ isSecure }) })
   const email = emailChange({ ...dependencies, emailNotes: createNotes({ isSecure }) })
   // biome-ignore format: it is a table
@@ -48,6 +62,23 @@ export function accountRoutes(dependencies: AccountDependencies): Router {
     route('get',  '/security',            {}, session.list),
     route('post', '/sessions/end',        { form: sessionForm, page: '/security' }, session.submit),
     route('post', '/sessions/end-others', { form: accountForm, page: '/security' }, session.submitOthers),
+    ...(newPasskey ? [
+      route('get',  '/passkeys/add',     { isRecent: true }, newPasskey.show),
+      route('post', '/passkeys/add',     { form: passkeyAddForm, isRecent: true }, newPasskey.submit),
+      route('post', '/passkeys/options', { form: accountForm, isRecent: true, page: '/passkeys/add' }, newPasskey.options),
+      route('get',  '/passkeys/edit',    { isRecent: true, page: '/security' }, onePasskey.show),
+      route('post', '/passkeys/rename',  { form: renameForm, isRecent: true, page: '/security' }, onePasskey.rename),
+      route('post', '/passkeys/remove',  { form: removeForm, isRecent: true, page: '/security' }, onePasskey.remove),
+    ] : []),
+    route('post', '/authenticator/begin',  { form: accountForm, isRecent: true, page: '/security' }, second.begin),
+    route('get',  '/authenticator',        { isRecent: true, page: '/security' }, second.show),
+    route('post', '/authenticator',        { form: authenticatorForm, isRecent: true }, second.confirm),
+    route('post', '/authenticator/remove', { form: accountForm, isRecent: true, page: '/security' }, second.remove),
+    route('post', '/recovery-codes',       { form: accountForm, isRecent: true, page: '/security' }, second.renewCodes),
+    route('post', '/devices/forget',       { form: accountForm, isRecent: true, page: '/security' }, second.forgetDevices),
+    route('post', '/linked/add',          { form: linkForm, isRecent: true, page: '/security' }, linked.begin),
+    route('get',  '/linked/finish',       { page: '/security' }, linked.finish),
+    route('post', '/linked/remove',       { form: unlinkForm, isRecent: true, page: '/security' }, linked.remove),
     route('get',  '/apps',                {}, access.list),
     route('get',  '/apps/remove',         { page: '/apps' }, access.confirm),
     route('post', '/apps/remove',         { form: accessForm, page: '/apps' }, access.submit),
@@ -56,8 +87,10 @@ export function accountRoutes(dependencies: AccountDependencies): Router {
     route('post', '/data/export',         { form: accountForm, isRecent: true, page: '/data' }, dataExport(dependencies)),
     route('get',  '/delete',              { isRecent: true }, deletion.confirm),
     route('post', '/delete',              { form: accountForm, isRecent: true }, deletion.submit),
-    route('get',  '/password',     {}, password.show),
-    route('post', '/password',     { form: passwordForm }, password.submit),
+    ...(dependencies.allowedWays.passwords ? [
+      route('get',  '/password',     {}, password.show),
+      route('post', '/password',     { form: passwordForm }, password.submit),
+    ] : []),
     route('get',  '/email',        { isRecent: true }, email.show),
     route('post', '/email',        { form: emailForm, isRecent: true }, email.request),
     route('post', '/email/resend', { form: accountForm, page: '/email' }, email.sendAgain),
@@ -86,9 +119,18 @@ export function accountRoutes(dependencies: AccountDependencies): Router {
     ctx.status = 303
     ctx.redirect(accountSignInPath(dependencies.issuer, { returnTo: accountPath, prompt: 'select_account' }))
   })
+  // Nobody is signed in where this form is, so it has no token of a session. It only chooses among a person's own sessions.
+  router.post('/choose', form, async (ctx) => {
+    dependencies.csrf.assertOwnSite(ctx)
+    await dependencies.browserAccounts.open(ctx, readForm(ctx, chosenForm).account)
+    ctx.status = 303
+    ctx.redirect(accountPath)
+  })
   for (const addTo of routes) addTo(router, dependencies)
   return router
 }
+
+const chosenForm = z.object({ account: z.string().max(200) })
 
 type Route = (router: Router, dependencies: AccountDependencies) => void
 

@@ -7,6 +7,7 @@ import type { PairwiseSubject } from '../../oidc/pairwise.ts'
 import { isOfSession, readSignOut, type SignOutRequest } from '../../oidc/parameters/sign-out.ts'
 import { recordRefusal } from '../../oidc/reasons/refusals.ts'
 import { current } from '../../oidc/request/work.ts'
+import type { BrowserAccounts } from '../interactions/browser-accounts.ts'
 import { endSession } from './session-end.ts'
 
 const confirmation = `${routes.end_session}/confirm`
@@ -20,14 +21,19 @@ export function signingOut(dependencies: {
   provider: Provider
   subjectOf: PairwiseSubject
   isSecure: boolean
+  browserAccounts: BrowserAccounts
 }): Middleware {
-  const { provider, subjectOf } = dependencies
+  const { provider, subjectOf, browserAccounts } = dependencies
 
   return async (ctx, next) => {
     if (ctx.path === confirmation) {
       await next()
       answerConfirmation(ctx)
       return
+    }
+    if (ctx.path === success) {
+      ctx.state['otherAccounts'] = await browserAccounts.others(ctx)
+      return next()
     }
     if (ctx.path !== routes.end_session) return next()
 
@@ -37,6 +43,12 @@ export function signingOut(dependencies: {
     const session = await provider.Session.get(ctx as unknown as KoaContextWithOIDC)
 
     if (isOfServer(ctx)) throw flaw ?? new errors.InvalidRequest(nothingEnded)
+    const named = (await isOfSession(request, session, subjectOf)) ? undefined : await waitingFor(ctx, request)
+    if (named !== undefined && (await browserAccounts.open(ctx, named))) {
+      // The same question again, about the session that the app means, which is now the current one.
+      leadOn(ctx, `${routes.end_session}?${new URLSearchParams(ctx.query as Record<string, string>)}`)
+      return
+    }
     const isSure = returnTo !== undefined && (await isOfSession(request, session, subjectOf))
     if (session.accountId && isSure) await endSession(ctx, session, dependencies)
     if (!session.accountId || isSure) {
@@ -50,6 +62,15 @@ export function signingOut(dependencies: {
     if (work) work.reads.cannotReturn = flaw !== undefined
     if (flaw) ctx.query = harmless(request)
     await next()
+  }
+
+  /** Returns the account whose session waits at this browser, if the ID token was issued in that session. */
+  async function waitingFor(ctx: Context, request: SignOutRequest): Promise<string | undefined> {
+    if (!request.hint) return undefined
+    for (const session of await browserAccounts.sessions(ctx)) {
+      if (await isOfSession(request, session, subjectOf)) return session.accountId
+    }
+    return undefined
   }
 }
 

@@ -2,8 +2,9 @@ import type { Context } from 'koa'
 import type Provider from 'oidc-provider'
 import type { Interaction, InteractionResults } from 'oidc-provider'
 import { z } from 'zod'
+import type { RelyingParty } from '../../authentication/passkeys/relying-party.ts'
+import { proofBy } from '../../authentication/proofs.ts'
 import type { Db } from '../../database/schema.ts'
-import { passwordClass } from '../../oidc/acr.ts'
 import { signInEnded } from '../../oidc/prompts.ts'
 import { readerOf } from '../../oidc/request/reader.ts'
 import * as accounts from '../../stores/people/accounts.ts'
@@ -15,17 +16,24 @@ import type { Kept } from './kept.ts'
 import { longestEmail, type RefusedForms } from './refused-forms.ts'
 import { shownClientOf } from './shown-client.ts'
 import type { Stays } from './stays.ts'
+import type { UpstreamSignIn } from './upstream-sign-in.ts'
 
 export const signInForm = ownForm.extend({ email: z.string().default(''), password: z.string().default('') })
 
 /** The part of a rejected form that the page shows again, and why the form was rejected. */
-export type SignInAgain = { error?: SignInError; email?: string; retryAfterSeconds?: number | undefined }
+export type SignInAgain = {
+  error?: SignInError
+  email?: string
+  retryAfterSeconds?: number | undefined
+  credentialId?: string | undefined
+}
 
 export type AccountSignIn = {
   show(ctx: Context, interaction: Interaction, again?: SignInAgain): Promise<void>
   submit: Handler<z.output<typeof signInForm>>
 }
 
+const unavailableSeconds = 60 // somebody has to repair the directory
 const busySeconds = 2 // the queue of passwords to verify is a second long
 
 const statusOf = {
@@ -34,6 +42,14 @@ const statusOf = {
   'wrong-credentials': 401,
   'too-many-attempts': 429,
   busy: 503,
+  'upstream-failed': 502,
+  'upstream-cancelled': 200,
+  'upstream-no-address': 403,
+  'upstream-link-first': 403,
+  'upstream-closed': 403,
+  passkey: 401,
+  'passkey-unknown': 401,
+  unavailable: 503,
 } satisfies Record<SignInError, number>
 
 /** Creates the sign-in page, and the handler of its form. */
@@ -45,9 +61,10 @@ export function accountSignIn({
   signIn,
   refusedForms,
   typedAddresses,
-  issuer,
   offers,
+  relyingParty,
   stays,
+  upstream,
 }: {
   db: Db
   provider: Provider
@@ -56,20 +73,19 @@ export function accountSignIn({
   signIn: BrowserSignIn
   refusedForms: RefusedForms
   typedAddresses: Kept<string>
-  issuer: string
   offers: SignInOffers
+  relyingParty: RelyingParty | undefined
   stays: Stays
+  upstream: UpstreamSignIn
 }): AccountSignIn {
-  const acr = passwordClass(issuer)
-
   return {
-    async show(ctx, interaction, { error, email, retryAfterSeconds } = {}) {
+    async show(ctx, interaction, { error, email, retryAfterSeconds, credentialId } = {}) {
       const client = await shownClientOf(provider, interaction, readerOf(ctx))
       const reason = reasonOf(interaction, { isFirst: email === undefined })
       const filledIn = email ?? typedAddresses.read(ctx, interaction.uid) ?? (await suggestedEmail(interaction))
 
       if (error) {
-        const wait = error === 'busy' ? busySeconds : retryAfterSeconds
+        const wait = error === 'busy' ? busySeconds : error === 'unavailable' ? unavailableSeconds : retryAfterSeconds
         ctx.status = statusOf[error]
         if (wait) ctx.set('Retry-After', String(wait))
       }
@@ -81,11 +97,15 @@ export function accountSignIn({
         retryAfterSeconds,
         reason,
         offers,
+        ...(await upstream.offered()),
+        unknownPasskey:
+          credentialId === undefined || !relyingParty ? undefined : { rpId: relyingParty.id, credentialId },
         computer: { isAsked: stays.asks, isOther: stays.asks && !interactions.isLasting(ctx, interaction) },
       })
     },
 
     async submit(ctx, interaction, { email, password }) {
+      if (email.trim() && !password && (await upstream.followDomain(ctx, interaction, email))) return
       if (!email.trim() || !password || email.length > longestEmail) {
         refusedForms.leadBack(ctx, interaction.uid, { page: 'sign-in', error: 'incomplete', email })
         return
@@ -98,7 +118,7 @@ export function accountSignIn({
         return
       }
       const { accountId, epoch } = outcome
-      await interactions.signIn(ctx, interaction, { accountId, epoch, acr, amr: ['pwd'] })
+      await interactions.signIn(ctx, interaction, { accountId, epoch, proof: proofBy('password') })
     },
   }
 

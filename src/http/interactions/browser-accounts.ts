@@ -3,6 +3,7 @@ import type Provider from 'oidc-provider'
 import type { Interaction } from 'oidc-provider'
 import { z } from 'zod'
 import { sha256 } from '../../crypto/digests.ts'
+import type { SignedInSession } from '../../oidc/parameters/sign-out.ts'
 import type { Storage } from '../../oidc/request/storage.ts'
 import * as accounts from '../../stores/people/accounts.ts'
 import type { OtherAccount } from '../../views/pages/continue-as.ts'
@@ -21,6 +22,10 @@ export type BrowserAccounts = {
    * turned to another account since. The answer is then about the account that the page named.
    */
   returnTo(ctx: Context, interaction: Interaction): Promise<void>
+  /** Makes the session of an account the current one, outside of any interaction. `false` if no live one waits. */
+  open(ctx: Context, accountId: string): Promise<boolean>
+  /** Returns the live sessions that wait, as far as a request to sign out can name one. */
+  sessions(ctx: Context): Promise<SignedInSession[]>
 }
 
 /** A session that waits: the value of its cookie, and whether it outlasts the browser. */
@@ -72,9 +77,7 @@ export function createBrowserAccounts({
 
   async function findSession(id: string | undefined) {
     const found = id === undefined ? undefined : await storage.findSession(sha256(id))
-    return found?.accountId === undefined
-      ? undefined
-      : { uid: found.uid, accountId: found.accountId, payload: found.payload }
+    return found?.accountId === undefined ? undefined : { ...found, accountId: found.accountId }
   }
 
   /** Lets the current session wait, and makes the next one current; without one, nobody is signed in. */
@@ -123,6 +126,22 @@ export function createBrowserAccounts({
       // The engine continues an interaction only with the session that it began with, if it began with one.
       delete interaction.session
       await interaction.save(interaction.exp - Math.floor(Date.now() / 1000))
+    },
+
+    async open(ctx, accountId) {
+      const waiting = read(ctx).find((session) => session.accountId === accountId)
+      if (!waiting || (await findSession(waiting.id))?.accountId !== accountId) return false
+      exchange(ctx, await findCurrent(ctx), waiting, accountId)
+      return true
+    },
+
+    async sessions(ctx) {
+      const found = await Promise.all(read(ctx).map(({ id }) => findSession(id)))
+      return found.flatMap((session) => {
+        if (!session) return []
+        const { accountId, payload, authorizations } = session
+        return [{ accountId, loginTs: Number(payload['loginTs']), authorizations } as SignedInSession]
+      })
     },
 
     async returnTo(ctx, { session }) {

@@ -6,8 +6,8 @@ import { emailAddress } from '../../accounts/email-addresses.ts'
 import * as recovery from '../../accounts/recovery.ts'
 import type { MailLimits } from '../../authentication/mail-limits.ts'
 import { codeHashWith } from '../../authentication/mailed-codes.ts'
+import { proofBy } from '../../authentication/proofs.ts'
 import type { Db } from '../../database/schema.ts'
-import { mailClass } from '../../oidc/acr.ts'
 import { readerOf } from '../../oidc/request/reader.ts'
 import type { Secret } from '../../secret.ts'
 import { canonicalEmail } from '../../stores/people/accounts.ts'
@@ -31,9 +31,6 @@ export type CodeSignIn = {
   /** Signs in by the link in the same mail, in the browser that asked for it. */
   submitLink: Handler<z.output<typeof linkForm>>
 }
-
-// RFC 8176 §2 has no value for mail. A code that is sent is a one-time password in its sense.
-const authentication = { acr: mailClass, amr: ['otp'] }
 
 /** Creates the sign-in with a code that is sent by mail. Its pages are the same whether or not an account has the address. */
 export function codeSignIn({
@@ -119,7 +116,7 @@ export function codeSignIn({
     const account = await act(byPerson(ctx), (context) => recovery.signInByMail(context, presented, by))
     if (account === 'gone') return false
     const { id: accountId, epoch } = account
-    await interactions.signIn(ctx, interaction, { accountId, epoch, ...authentication })
+    await interactions.signIn(ctx, interaction, { accountId, epoch, proof: proofBy('mail') })
     return true
   }
 }

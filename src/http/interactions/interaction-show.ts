@@ -8,6 +8,7 @@ import type { PasswordReplace } from './password-replace.ts'
 import type { RefusedForms } from './refused-forms.ts'
 import type { SignUpBegin } from './sign-up-begin.ts'
 import type { TermsAccept } from './terms-accept.ts'
+import type { UpstreamSignIn } from './upstream-sign-in.ts'
 
 /** Shows the page of the step that an interaction has come to, or the page whose form was just rejected. */
 export function interactionShow({
@@ -20,6 +21,7 @@ export function interactionShow({
   terms,
   consent,
   signUp,
+  upstream,
 }: {
   interactions: Interactions
   refusedForms: RefusedForms
@@ -30,6 +32,7 @@ export function interactionShow({
   terms: TermsAccept
   consent: ConsentDecide
   signUp: SignUpBegin
+  upstream: UpstreamSignIn
 }): Handler<unknown> {
   return async (ctx, interaction) => {
     const { prompt, session, uid } = interaction
@@ -37,6 +40,8 @@ export function interactionShow({
 
     if (refused?.page === 'sign-in') {
       await signIn.show(ctx, interaction, refused)
+    } else if (await interactions.goOn(ctx, interaction)) {
+      return
     } else if (prompt.name === 'consent' && session) {
       await consent.show(ctx, interaction, refused?.page === 'consent' ? refused.error : undefined)
     } else if (prompt.name === 'create') {
@@ -54,6 +59,10 @@ export function interactionShow({
         error: 'unmet_authentication_requirements',
         error_description: 'the requested authentication could not be obtained',
       })
+    } else if (await account.followHint(ctx, interaction)) {
+      // It has answered.
+    } else if (await upstream.followHint(ctx, interaction)) {
+      // The browser is on its way to another provider.
     } else if (await account.isChoice(ctx, interaction)) {
       await account.show(ctx, interaction)
     } else {

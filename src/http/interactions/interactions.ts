@@ -2,6 +2,9 @@ import type { Context } from 'koa'
 import type Provider from 'oidc-provider'
 import { errors, type Interaction, type InteractionResults } from 'oidc-provider'
 import { z } from 'zod'
+import type { DirectoryAccounts } from '../../accounts/directory-sign-in.ts'
+import { acrOf, type Level } from '../../authentication/levels.ts'
+import { madeAt, methodReferences, type Proof, strongest } from '../../authentication/proofs.ts'
 import type { Db } from '../../database/schema.ts'
 import { addWishes } from '../../oidc/request/reader.ts'
 import type { FindStoppedSignIn } from '../../oidc/request/stopped-sign-ins.ts'
@@ -9,14 +12,16 @@ import * as accounts from '../../stores/people/accounts.ts'
 import type { Csrf } from '../csrf.ts'
 import { readForm } from '../forms.ts'
 import type { BrowserAccounts } from './browser-accounts.ts'
+import type { RefusedForms } from './refused-forms.ts'
 import { computer, type Stays } from './stays.ts'
+import type { Person, Steps, Traveller } from './steps.ts'
 import { refuseStray } from './strays.ts'
 
 /** The fields that every form of an interaction has: they prove that one of its pages sent the form. */
 export const ownForm = z.object({ csrf: z.string().default(''), uid: z.string().default(''), computer })
 
-/** A sign-in: the account with its epoch when the person proved who they are, and how they did (RFC 8176). */
-export type Login = { accountId: string; epoch: number; acr: string; amr: string[]; remember?: boolean }
+/** A proof that a person has just given: the account with its epoch at that time, and how they did. */
+export type Login = { accountId: string; epoch: number; proof: Proof; remember?: boolean }
 
 /** Answers a request for an interaction, with the fields of the form that was sent. */
 export type Handler<Fields> = (ctx: Context, interaction: Interaction, fields: Fields) => Promise<void>
@@ -30,8 +35,13 @@ export type Interactions = {
   hiddenFields(interaction: Interaction): { uid: string; csrf: string }
   /** Returns whether the sign-in stays when the browser is closed. Otherwise it is short, and the browser is not known later. */
   isLasting(ctx: Context, interaction: Interaction): boolean
-  /** Finishes an interaction with a sign-in. Another account that is signed in at this browser stays so. */
+  /**
+   * Goes on after a person has proven who they are: finishes the interaction, or leads to the page where they prove more.
+   * Nobody is signed in before that is enough. Another account that is signed in at this browser stays so.
+   */
   signIn(ctx: Context, interaction: Interaction, login: Login): Promise<void>
+  /** Goes on with a person who has begun to prove who they are. Returns `false` if nobody has, or they begin again. */
+  goOn(ctx: Context, interaction: Interaction): Promise<boolean>
   /** Saves the result of an interaction, and leads the browser back to the engine, which continues from there. */
   finish(ctx: Context, interaction: Interaction, result: InteractionResults): Promise<void>
 }
@@ -44,6 +54,10 @@ export function createInteractions({
   findStoppedSignIn,
   stays,
   browserAccounts,
+  steps,
+  levels,
+  refusedForms,
+  directory,
 }: {
   db: Db
   provider: Provider
@@ -51,6 +65,10 @@ export function createInteractions({
   findStoppedSignIn: FindStoppedSignIn
   stays: Stays
   browserAccounts: BrowserAccounts
+  steps: Steps
+  levels: readonly Level[]
+  refusedForms: RefusedForms
+  directory: Pick<DirectoryAccounts, 'isStillIn'> | undefined
 }): Interactions {
   async function finish(ctx: Context, interaction: Interaction, result: InteractionResults): Promise<void> {
     await browserAccounts.returnTo(ctx, interaction)
@@ -64,18 +82,74 @@ export function createInteractions({
     ctx.redirect(returnTo)
   }
 
+  /**
+   * Returns whether the directory still has the person of a sign-in. The directory itself checked a password just now, and the
+   * other ways in know nothing of it. A second factor follows a first one.
+   */
+  async function isStillInDirectory({ accountId, proof }: Login): Promise<boolean | 'unavailable'> {
+    const isFirst = proof.method === 'mail' || proof.method === 'passkey' || proof.method === 'upstream'
+    return directory && isFirst ? directory.isStillIn(accountId) : true
+  }
+
+  const lead = (ctx: Context, { uid }: Interaction, page: string) => {
+    ctx.status = 303
+    ctx.redirect(`/interaction/${uid}${page}`)
+  }
+
+  /** Finishes an interaction with a sign-in that is enough for it. */
+  async function complete(ctx: Context, interaction: Interaction, person: Person): Promise<void> {
+    const { accountId, epoch, proofs, remember = stays.isLasting(ctx, interaction.uid) } = person
+    const nowSeconds = Math.floor(Date.now() / 1000)
+    const counted = strongest(proofs)
+    if (!counted) throw new Error('A sign-in without a proof would be finished.')
+    await browserAccounts.turnTo(ctx, interaction, accountId)
+    steps.forget(ctx, interaction)
+    const login = {
+      ...{ accountId, epoch, proofs, remember },
+      acr: acrOf(proofs, { levels, requested: [], nowSeconds }),
+      amr: methodReferences(counted),
+      ts: madeAt(counted.proofs),
+    }
+    // The other prompts that ask who somebody is are answered too. The engine stores members that it does not know.
+    await finish(ctx, interaction, { login, select_account: {}, create: {} } as unknown as InteractionResults)
+  }
+
+  /** Takes the next step. Returns `false` if that is to sign in from the beginning. */
+  async function take(ctx: Context, interaction: Interaction, { person, decision }: Traveller): Promise<boolean> {
+    if (decision.step === 'done') {
+      await complete(ctx, interaction, person)
+    } else if (decision.step === 'unattainable') {
+      await finish(ctx, interaction, {
+        error: 'unmet_authentication_requirements',
+        error_description: 'the requested authentication could not be obtained',
+      })
+    } else {
+      steps.keep(ctx, interaction, person)
+      if (decision.step === 'sign-in') return false
+      lead(ctx, interaction, decision.step === 'enrol' ? '/enrol' : '/second-factor')
+    }
+    return true
+  }
+
   return {
     finish,
 
-    isLasting: (ctx, { uid }) => stays.isLasting(ctx, uid),
-
-    async signIn(ctx, interaction, { remember = stays.isLasting(ctx, interaction.uid), ...login }) {
-      const ts = Math.floor(Date.now() / 1000)
-      await browserAccounts.turnTo(ctx, interaction, login.accountId)
-      // The other prompts that ask who somebody is are answered too.
-      const result = { login: { ...login, ts, remember }, select_account: {}, create: {} }
-      await finish(ctx, interaction, result as InteractionResults) // the engine stores the epoch as it is
+    async signIn(ctx, interaction, login) {
+      const isStillIn = await isStillInDirectory(login)
+      if (isStillIn !== true) {
+        const error = isStillIn === 'unavailable' ? isStillIn : 'wrong-credentials'
+        return refusedForms.leadBack(ctx, interaction.uid, { page: 'sign-in', error, email: '' })
+      }
+      const isTaken = await take(ctx, interaction, await steps.join(ctx, interaction, login))
+      if (!isTaken) lead(ctx, interaction, '')
     },
+
+    async goOn(ctx, interaction) {
+      const traveller = await steps.find(ctx, interaction)
+      return traveller !== undefined && take(ctx, interaction, traveller)
+    },
+
+    isLasting: (ctx, { uid }) => stays.isLasting(ctx, uid),
 
     async find(ctx) {
       const uid = String(ctx['params'].uid)

@@ -4,6 +4,7 @@ import type { Context } from 'koa'
 export type Kept<Value> = {
   keep(ctx: Context, uid: string, value: Value): void
   read(ctx: Context, uid: string): Value | undefined
+  forget(ctx: Context, uid: string): void
 }
 
 /** Keeps values in the browser, in a signed cookie that is sent only to the pages of their interaction. */
@@ -12,17 +13,14 @@ export function createKept<Value>(
   { isSecure, lifetimeSeconds }: { isSecure: boolean; lifetimeSeconds: number },
 ): Kept<Value> {
   const cookie = `${isSecure ? '__Secure-' : ''}postern_${name}`
+  const options = { signed: true, httpOnly: true, sameSite: 'lax', secure: isSecure, overwrite: true } as const
 
   return {
     keep(ctx, uid, value) {
       const kept = { uid, value, until: Date.now() + lifetimeSeconds * 1000 }
       ctx.cookies.set(cookie, Buffer.from(JSON.stringify(kept)).toString('base64url'), {
+        ...options,
         path: `/interaction/${uid}`,
-        signed: true,
-        httpOnly: true,
-        sameSite: 'lax',
-        secure: isSecure,
-        overwrite: true,
         maxAge: lifetimeSeconds * 1000,
       })
     },
@@ -32,5 +30,6 @@ export function createKept<Value>(
       const kept = JSON.parse(Buffer.from(text, 'base64url').toString()) as { uid: string; value: Value; until: number }
       return kept.uid === uid && kept.until > Date.now() ? kept.value : undefined
     },
+    forget: (ctx, uid) => void ctx.cookies.set(cookie, null, { ...options, path: `/interaction/${uid}` }),
   }
 }

@@ -2,6 +2,7 @@ import type { Context } from 'koa'
 import type { Interaction } from 'oidc-provider'
 import { z } from 'zod'
 import type { Acting } from '../../accounts/acting.ts'
+import type { DirectoryAccounts } from '../../accounts/directory-sign-in.ts'
 import { emailAddress } from '../../accounts/email-addresses.ts'
 import type { MailLimits } from '../../authentication/mail-limits.ts'
 import { readerOf } from '../../oidc/request/reader.ts'
@@ -32,6 +33,7 @@ export function passwordForget({
   refusedForms,
   typedAddresses,
   mailLimits,
+  directory,
 }: {
   act: Acting
   render: Render
@@ -39,6 +41,7 @@ export function passwordForget({
   refusedForms: RefusedForms
   typedAddresses: Kept<string>
   mailLimits: MailLimits
+  directory: DirectoryAccounts | undefined
 }): PasswordForget {
   const lead = (ctx: Context, { uid }: Interaction, page: 'forgot' | 'forgot-sent') => {
     ctx.status = 303
@@ -55,9 +58,19 @@ export function passwordForget({
       const refused = refusedForms.take(ctx, interaction.uid)
       const error = refused?.page === 'forgot' ? refused.error : undefined
       if (error) ctx.status = 400
+      const email = typedAddresses.read(ctx, interaction.uid) ?? ''
+      if (error === 'directory') {
+        const { passwordUrl } = directory ?? {}
+        ctx.body = render(readerOf(ctx), 'directory-password', {
+          email,
+          passwordUrl,
+          back: `/interaction/${interaction.uid}`,
+        })
+        return
+      }
       ctx.body = render(readerOf(ctx), 'forgot', {
         ...interactions.hiddenFields(interaction),
-        email: typedAddresses.read(ctx, interaction.uid) ?? '',
+        email,
         error,
       })
     },
@@ -66,6 +79,10 @@ export function passwordForget({
       typedAddresses.keep(ctx, interaction.uid, email.slice(0, longestEmail))
       if (!emailAddress.safeParse(email.trim()).success) {
         refusedForms.leadBack(ctx, interaction.uid, { page: 'forgot', error: 'no-address' })
+        return
+      }
+      if (directory?.isAuthority(email)) {
+        refusedForms.leadBack(ctx, interaction.uid, { page: 'forgot', error: 'directory' })
         return
       }
       await sendLetter(ctx, interaction, email.trim())

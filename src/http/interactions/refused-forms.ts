@@ -1,20 +1,32 @@
 import type { Context } from 'koa'
+import type { PasskeyAddError } from '../../views/pages/account-passkeys.ts'
 import type { ConsentError } from '../../views/pages/consent.ts'
 import type { CodeError, ForgotError, NewPasswordError } from '../../views/pages/recovery.ts'
+import type { SecondFactorError } from '../../views/pages/second-factor.ts'
 import type { SignInError } from '../../views/pages/sign-in.ts'
 import type { SignUpError } from '../../views/pages/sign-up.ts'
 import type { SignUpCodeError } from '../../views/pages/sign-up-code.ts'
 
 /** The reason why a form of an interaction was rejected, with the input that its page shows again. */
 export type RefusedForm =
-  | { page: 'sign-in'; error: SignInError; email: string; retryAfterSeconds?: number | undefined }
+  | {
+      page: 'sign-in'
+      error: SignInError
+      email: string
+      retryAfterSeconds?: number | undefined
+      /** A passkey that is not known here, which its authenticator is told to forget. */
+      credentialId?: string | undefined
+    }
   | { page: 'consent'; error: ConsentError }
-  | { page: 'forgot'; error: ForgotError }
+  | { page: 'forgot'; error: ForgotError | 'directory' }
   | { page: 'code'; error: CodeError }
   | { page: 'password'; error: NewPasswordError }
+  | { page: 'second-factor'; way: string; error: SecondFactorError; retryAfterSeconds?: number | undefined }
+  | { page: 'enrol' }
   | { page: 'terms' }
   | { page: 'sign-up'; error: SignUpError; email: string; name: string }
   | { page: 'sign-up-code'; error: SignUpCodeError }
+  | { page: 'sign-up-passkey'; error: PasskeyAddError }
 
 export type RefusedForms = {
   /**
@@ -35,15 +47,17 @@ export type RefusedFormOf<Page extends RefusedForm['page']> = Extract<RefusedFor
 export const longestEmail = 320
 
 /** Where the page of each form is, below the interaction. */
-const pathWithin: Record<RefusedForm['page'], string> = {
+const pathWithin: Record<Exclude<RefusedForm['page'], 'second-factor'>, string> = {
   'sign-in': '',
   consent: '',
   forgot: '/forgot',
   code: '/code',
   password: '',
+  enrol: '/enrol/app',
   terms: '',
   'sign-up': '/sign-up',
   'sign-up-code': '/sign-up/code',
+  'sign-up-passkey': '/sign-up/passkey',
 }
 
 const keptSeconds = 60 // from the redirect until the page is requested
@@ -77,7 +91,8 @@ export function createRefusedForms({ isSecure }: { isSecure: boolean }): Refused
       const value = Buffer.from(JSON.stringify({ uid, ...shown })).toString('base64url')
       ctx.cookies.set(name, value, { ...options(uid), maxAge: keptSeconds * 1000 })
       ctx.status = 303
-      ctx.redirect(`${pathOf(uid)}${pathWithin[refused.page]}`)
+      const page = refused.page === 'second-factor' ? `/second-factor/${refused.way}` : pathWithin[refused.page]
+      ctx.redirect(`${pathOf(uid)}${page}`)
     },
   }
 }

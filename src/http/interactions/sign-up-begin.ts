@@ -3,17 +3,20 @@ import type Provider from 'oidc-provider'
 import type { Interaction } from 'oidc-provider'
 import { z } from 'zod'
 import type { Acting } from '../../accounts/acting.ts'
+import type { DirectoryAccounts } from '../../accounts/directory-sign-in.ts'
 import { emailAddress } from '../../accounts/email-addresses.ts'
 import type { AcceptPassword } from '../../accounts/new-passwords.ts'
 import { visibleOnly } from '../../accounts/own-claims.ts'
 import { checkPassword } from '../../accounts/password-rules.ts'
 import { isAllowedAddress, request, type SignUpRules } from '../../accounts/sign-up.ts'
 import type { MailLimits } from '../../authentication/mail-limits.ts'
+import type { RelyingParty } from '../../authentication/passkeys/relying-party.ts'
 import { type ProofOfWork, patienceSeconds } from '../../authentication/proof-of-work.ts'
 import type { SignUpLimits } from '../../authentication/sign-up-limits.ts'
 import type { Brand } from '../../brand/index.ts'
 import { readerOf } from '../../oidc/request/reader.ts'
 import { canonicalEmail } from '../../stores/people/accounts.ts'
+import type { SignInOffers } from '../../views/pages/sign-in.ts'
 import type { SignUpError } from '../../views/pages/sign-up.ts'
 import type { Render } from '../../views/render.ts'
 import { byPerson } from '../by-person.ts'
@@ -29,6 +32,8 @@ export const signUpForm = ownForm.extend({
   email: z.string().default(''),
   name: z.string().max(longestName).default(''),
   password: z.string().default(''),
+  /** `passkey` for a person who wants no password. */
+  way: z.string().max(20).default(''),
   terms: z.string().default(''),
   challenge: z.string().max(200).default(''),
   answer: z.string().max(40).default(''),
@@ -60,6 +65,9 @@ export function signUpBegin({
   mailLimits,
   acceptPassword,
   signUp,
+  directory,
+  relyingParty,
+  offers,
 }: {
   provider: Provider
   render: Render
@@ -70,6 +78,9 @@ export function signUpBegin({
   mailLimits: MailLimits
   acceptPassword: AcceptPassword
   signUp: SignUp
+  relyingParty: RelyingParty | undefined
+  offers: SignInOffers
+  directory: DirectoryAccounts | undefined
 }): SignUpBegin {
   const { rules, passwordRules, termsVersion, brand, limits, proofs } = signUp
 
@@ -88,6 +99,8 @@ export function signUpBegin({
         termsUrl: termsVersion === undefined ? undefined : termsLink(),
         challenge: (await limits.needsProof(ctx.ip)) ? proofs.challengeFor(interaction.uid) : undefined,
         patienceSeconds,
+        passwords: offers.passwords,
+        offersPasskey: relyingParty !== undefined,
         error,
       })
     },
@@ -96,7 +109,8 @@ export function signUpBegin({
       const [email, name] = [form.email.trim(), visibleOnly(form.name).normalize('NFC').trim()]
       const refuse = (error: SignUpError) =>
         refusedForms.leadBack(ctx, interaction.uid, { page: 'sign-up', error, email, name })
-      const flaw = await flawOf(form)
+      const hasPasskey = form.way === 'passkey' && relyingParty !== undefined
+      const flaw = await flawOf(form, { hasPasskey })
       if (flaw) return refuse(flaw)
       const { uid } = interaction
       // Counted before the proof is asked for, so that forms sent at once do not all pass for the first.
@@ -108,7 +122,7 @@ export function signUpBegin({
 
       // All of this is the same for every address. The delivery of the mail finds out whether one has an account.
       const profile = { ...(name && { name }) }
-      const accepted = await acceptPassword(form.password, { email, profile })
+      const accepted = hasPasskey ? { hash: undefined } : await acceptPassword(form.password, { email, profile })
       if ('flaw' in accepted) return refuse(accepted.flaw)
       const { language } = readerOf(ctx)
       const account = {
@@ -130,17 +144,16 @@ export function signUpBegin({
   }
 
   /** Returns why a form is rejected, by what is in it alone. */
-  async function flawOf({
-    email,
-    name,
-    password,
-    terms,
-  }: z.output<typeof signUpForm>): Promise<SignUpError | undefined> {
-    if (!email.trim() || !password) return 'incomplete'
+  async function flawOf(
+    { email, name, password, terms }: z.output<typeof signUpForm>,
+    { hasPasskey }: { hasPasskey: boolean },
+  ): Promise<SignUpError | undefined> {
+    if (!email.trim() || (!hasPasskey && !(password && offers.passwords))) return 'incomplete'
     if (!emailAddress.safeParse(email.trim()).success) return 'email'
+    if (directory?.isAuthority(email)) return 'directory'
     if (!isAllowedAddress(email, rules)) return 'domain'
     if (termsVersion !== undefined && terms !== 'accepted') return 'terms'
-    return checkPassword(password, { email, name }, passwordRules)
+    return hasPasskey ? undefined : checkPassword(password, { email, name }, passwordRules)
   }
 
   function termsLink(): string | undefined {

@@ -1,6 +1,7 @@
 import type Provider from 'oidc-provider'
 import type { Acting } from '../../accounts/acting.ts'
 import type { AcceptPassword } from '../../accounts/new-passwords.ts'
+import type { AllowedWays } from '../../accounts/ways-in.ts'
 import type { Envelope } from '../../crypto/envelope.ts'
 import type { Db } from '../../database/schema.ts'
 import type { Render } from '../../views/render.ts'
@@ -14,6 +15,7 @@ export type LinkDependencies = {
   csrf: Csrf
   act: Acting
   acceptPassword: AcceptPassword
+  allowedWays: AllowedWays
   passwordMinLength: number
   issuer: string
 }

@@ -32,8 +32,10 @@ export function linkRoutes(dependencies: LinkDependencies): Router {
 
   // biome-ignore format: it is a table
   const handlers: Partial<Record<confirmations.Purpose, LinkHandler>> = {
-    'password-reset': passwordChoose(shared, 'reset'),
-    invitation:       passwordChoose(shared, 'invitation'),
+    ...(dependencies.allowedWays.passwords && {
+      'password-reset': passwordChoose(shared, 'reset'),
+      invitation:       passwordChoose(shared, 'invitation'),
+    }),
     'email-change':   addressConfirm(shared),
     'email-undo':     addressUndo(shared),
     'sign-in':        signInContinue(shared, 'sign-in'),

@@ -10,6 +10,7 @@ const contentSecurityPolicy = (hashes: readonly string[]) =>
     "default-src 'none'",
     `script-src 'report-sample' ${hashes.map((hash) => `'${hash}'`).join(' ')}`,
     "style-src 'self'",
+    "connect-src 'self'", // the challenges of passkeys
     "img-src 'self'",
     "manifest-src 'self'",
     "base-uri 'none'",

@@ -26,6 +26,8 @@ export type LetterContext = {
   issuer: string
   /** How long the link of an invitation works. */
   invitationSeconds: number
+  /** The directory that people sign in with, if there is one, and the page where they change their password. */
+  directory: { passwordUrl: string | undefined } | undefined
   /** Makes a link, and a code if requested. */
   confirm(request: ConfirmationRequest): Promise<Confirmation>
 }

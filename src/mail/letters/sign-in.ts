@@ -1,4 +1,5 @@
 import * as accounts from '../../stores/people/accounts.ts'
+import * as directoryAccounts from '../../stores/people/directory-accounts.ts'
 import type { Composer } from './context.ts'
 
 const signUpSeconds = 3_600
@@ -22,9 +23,16 @@ export const signUp: Composer<'sign-up'> = async ({ tx, issuer, confirm }, lette
 
 // The mail goes to the address of the account. Another spelling of it, which somebody entered, may be the mailbox of
 // somebody else.
-export const passwordReset: Composer<'password-reset'> = async ({ tx, confirm }, { to, browserHash, interaction }) => {
+export const passwordReset: Composer<'password-reset'> = async (
+  { tx, confirm, directory },
+  { to, browserHash, interaction },
+) => {
   const account = await accounts.findByEmail(tx, to)
   if (!account || account.isDisabled) return undefined
+  if (directory && (await directoryAccounts.findByAccount(tx, account.id))) {
+    const { email, profile } = account
+    return { text: 'password-elsewhere', to: email, link: directory.passwordUrl, locale: profile['locale'] }
+  }
   const { link } = await confirm({
     purpose: 'password-reset',
     email: account.email,

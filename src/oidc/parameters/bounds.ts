@@ -13,6 +13,7 @@ export const parameterBounds = {
   code_challenge_method: 32,
   display: 32,
   dpop_jkt: 128,
+  idp_hint: 64,
   id_token_hint: 8_192, // one signed with ML-DSA has a signature of 4,412 characters
   login_hint: 1_024,
   max_age: 32,

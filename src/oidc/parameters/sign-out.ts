@@ -88,13 +88,16 @@ function returnAddress(
   return url.href
 }
 
+/** The part of a session that an `id_token_hint` can name. */
+export type SignedInSession = Pick<Session, 'accountId' | 'loginTs' | 'authorizations'>
+
 /**
  * Returns whether the `id_token_hint` was issued to the signed-in person in this session. That person then signed in to
  * the app that sends the request, and need not confirm the sign-out (§2).
  */
 export async function isOfSession(
   { client, hint }: SignOutRequest,
-  { accountId, loginTs, authorizations }: Session,
+  { accountId, loginTs, authorizations }: SignedInSession,
   subjectOf: PairwiseSubject,
 ): Promise<boolean> {
   const authorization = client && authorizations?.[client.clientId]

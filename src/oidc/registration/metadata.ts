@@ -1,5 +1,6 @@
 import type Provider from 'oidc-provider'
 import { type Configuration, errors } from 'oidc-provider'
+import type { Level } from '../../authentication/levels.ts'
 import { extraMembers, memberSchema } from '../../registration/metadata.ts'
 import type { ClientMetadata } from '../../stores/clients/clients.ts'
 import type { Client } from '../engine.ts'
@@ -27,7 +28,7 @@ export function parse(provider: Provider, metadata: ClientMetadata): Client {
 const words = (scope: unknown) => (typeof scope === 'string' ? scope.split(' ').filter(Boolean) : [])
 
 /** The members that the engine does not know by itself. It calls the validator once for each of them. */
-export const extraClientMetadata: NonNullable<Configuration['extraClientMetadata']> = {
+export const extraClientMetadata = (levels: readonly Level[]): NonNullable<Configuration['extraClientMetadata']> => ({
   properties: [...extraMembers],
   validator(_ctx, name, value, metadata) {
     const issue = value === undefined ? undefined : memberSchema(name)?.safeParse(value).error?.issues[0]
@@ -40,5 +41,9 @@ export const extraClientMetadata: NonNullable<Configuration['extraClientMetadata
     if (isPublic && metadata.grant_types?.includes('client_credentials')) {
       throw new errors.InvalidClientMetadata('token_endpoint_auth_method must not be none with client_credentials')
     }
+    if (name === 'minimum_acr' && value !== undefined && !levels.some(({ acr }) => acr === value)) {
+      const known = levels.map(({ acr }) => acr).join(', ')
+      throw new errors.InvalidClientMetadata(`minimum_acr must be one of ${known}`)
+    }
   },
-}
+})

@@ -1,3 +1,4 @@
+import type { Proof } from '../../authentication/proofs.ts'
 import * as accounts from '../../stores/people/accounts.ts'
 import type { Storage } from './storage.ts'
 import type { Work } from './work.ts'
@@ -10,12 +11,14 @@ type Payload = Record<string, unknown>
  * had signed in.
  */
 export async function withStandingSignIn({ db }: Storage, work: Work, interaction: Payload): Promise<Payload> {
-  const { login } = (interaction['result'] ?? {}) as { login?: { accountId: string; epoch?: number } }
+  const { login } = (interaction['result'] ?? {}) as {
+    login?: { accountId: string; epoch?: number; proofs?: Proof[] }
+  }
   if (!login) return interaction
   const account = work.reads.accounts.get(login.accountId) ?? (await accounts.findById(db, login.accountId))
   if (account && !account.isDisabled && account.epoch === login.epoch) {
     work.reads.accounts.set(account.id, account) // the engine reads it next
-    work.reads.signIn = { accountId: account.id, epoch: account.epoch }
+    work.reads.signIn = { accountId: account.id, epoch: account.epoch, proofs: login.proofs ?? [] }
     return interaction
   }
   work.reads.hasSignInEnded = true

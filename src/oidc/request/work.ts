@@ -1,4 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
+import type { Proof } from '../../authentication/proofs.ts'
 import type { ActiveClient } from '../../stores/clients/clients.ts'
 import type { AuditEvent } from '../../stores/operations/audit.ts'
 import type { Account } from '../../stores/people/accounts.ts'
@@ -39,7 +40,7 @@ export type Reads = {
   /** The code or token that the request presented. */
   source: FoundArtifact | undefined
   /** The sign-in that the request finishes. */
-  signIn: { accountId: string; epoch: number } | undefined
+  signIn: { accountId: string; epoch: number; proofs: Proof[] } | undefined
   /** Whether the sign-in that the request came to finish has ended since. */
   hasSignInEnded: boolean
   /** Whether the client was authenticated by the secret that the last rotation replaced. */

@@ -10,9 +10,13 @@ type IdToken = {
   issue(options?: { use?: string }): Promise<string>
 }
 
+// Nobody has to ask what a sign-in was (OpenID Connect Core §2).
+const aboutSignIn = { acr: null, amr: null, auth_time: null }
+
 /**
- * Adds claims to the ID tokens of clients that are registered with `id_token_claims`. Where an access token is issued,
- * OpenID Connect Core §5.4 leaves the claims of a scope to userinfo, and not every program asks there.
+ * Adds to every ID token how and when the person signed in, and to those of clients that are registered with
+ * `id_token_claims` what these name. Where an access token is issued, OpenID Connect Core §5.4 leaves the claims of a scope
+ * to userinfo, and not every program asks there.
  *
  * A client learns nothing by it that userinfo would not tell: the claim's scope must be requested and consented to.
  */
@@ -20,6 +24,7 @@ export function addIdTokenClaims(provider: Provider): void {
   const { prototype } = (provider as unknown as { IdToken: { prototype: IdToken } }).IdToken
   const issue = prototype.issue
   prototype.issue = function (this: IdToken, options) {
+    if (options?.use === 'idtoken') this.mask = { ...aboutSignIn, ...this.mask }
     const wanted = this.client?.['id_token_claims']
     if (options?.use === 'idtoken' && Array.isArray(wanted) && this.ctx) {
       const granted = grantedClaims(this.ctx)

@@ -2,9 +2,12 @@ import { CompiledQuery, sql } from 'kysely'
 import { keyIdOf } from '../../crypto/envelope.ts'
 import type { Db } from '../../database/schema.ts'
 import * as credentials from '../clients/credentials.ts'
+import * as upstreamProviders from '../clients/upstream-providers.ts'
 import * as idempotencyKeys from '../operations/idempotency-keys.ts'
 import * as outbox from '../operations/outbox.ts'
 import * as confirmations from '../people/confirmations.ts'
+import * as totp from '../people/totp.ts'
+import * as upstreamRequests from '../people/upstream-requests.ts'
 import * as artifacts from '../protocol/artifacts.ts'
 import * as sessions from '../protocol/sessions.ts'
 import * as keys from './keys.ts'
@@ -55,6 +58,9 @@ const columns = {
   'clients.previous_secret_sealed': column('clients', 'previous_secret_sealed', [text('id')], ([id]) => credentials.previousSecretIdentity(String(id))),
   'idempotency_keys.response_sealed': column('idempotency_keys', 'response_sealed', [bytea('key_hash')], ([hash]) => idempotencyKeys.identity(hash as Buffer)),
   'confirmations.data_sealed': column('confirmations', 'data_sealed', [bytea('id_hash')], ([hash]) => confirmations.identity(hash as Buffer)),
+  'totp_secrets.secret_sealed': column('totp_secrets', 'secret_sealed', [text('account_id')], ([id]) => totp.identity(String(id))),
+  'upstream_providers.secret_sealed': column('upstream_providers', 'secret_sealed', [text('id')], ([id]) => upstreamProviders.identity(String(id))),
+  'upstream_requests.sealed': column('upstream_requests', 'sealed', [bytea('state_hash')], ([hash]) => upstreamRequests.identity(hash as Buffer)),
   'outbox.sealed': column('outbox', 'sealed', [text('id')], ([id]) => outbox.identity(String(id))),
   'sessions.payload.state': member('sessions', 'state', [text('uid')], ([uid]) => sessions.stateIdentity(String(uid))),
   'artifacts.payload.sealed': member('artifacts', 'sealed', [bytea('id_hash'), text('model')], ([hash, model]) => artifacts.identity(String(model), hash as Buffer)),

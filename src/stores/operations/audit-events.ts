@@ -4,7 +4,7 @@ export const eventTypes = {
   'account.signed_up':
     'Somebody created an account of their own and proved its address; `terms` is the version of the terms that they accepted.',
   'account.updated':
-    'A person or an administrator changed the email address or claims of an account; `changed` names them.',
+    'A person, an administrator or the directory changed the email address or claims of an account; `changed` names them.',
   'account.password_set':
     'An administrator set the password of an account, which signed it out everywhere; `must_change` means that the person has to choose another.',
   'account.password_change_required':
@@ -18,6 +18,20 @@ export const eventTypes = {
   'account.password_removed':
     'Somebody proved the address of an account for the first time, by a code or link to sign in, which removed its password and ended other sign-ins.',
   'account.terms_accepted': 'Somebody accepted the terms; `terms` is their version.',
+  'account.passkey_added': 'Somebody added a passkey to their account; `passkey` and `name` describe it.',
+  'account.passkey_renamed': 'Somebody gave a passkey of their account another name; `passkey` and `name` describe it.',
+  'account.passkey_removed':
+    'A passkey was removed from an account; `passkey` and `name` describe it, and `signed_out` says whether it ended other sign-ins.',
+  'account.passkey_copied':
+    'A passkey was refused because its counter went back: somebody has a copy of its authenticator.',
+  'account.totp_added': 'Somebody added an authenticator app to their account and entered its first code.',
+  'account.totp_removed':
+    'The authenticator app of an account was removed, with its recovery codes and remembered browsers.',
+  'account.recovery_codes_renewed': 'Somebody made new recovery codes for their account, which ended the earlier ones.',
+  'account.identity_linked':
+    'An account at an upstream provider was linked to an account; `provider`, `issuer` and `subject` name it, and `by` says why: its `owner` proved both, the provider is the `authority` of the address, or the account was created by it at a `sign-up`.',
+  'account.identity_unlinked':
+    'An account at an upstream provider was unlinked from an account; `provider`, `issuer` and `subject` name it.',
   'account.email_verified': 'Somebody proved that the address of their account is theirs.',
   'account.email_change_requested': 'Somebody asked for another address for their account.',
   'account.email_change_cancelled': 'Somebody took back a change of address before it was confirmed.',
@@ -34,11 +48,20 @@ export const eventTypes = {
   'account.deletion_cancelled': 'A person came back in time and kept their account.',
   'account.erased':
     'An account was erased, by an administrator or because its owner asked for it. Its earlier events and this one name it as `erased:` and a random pseudonym.',
+  'directory.account_created': 'Somebody signed in with the directory for the first time, which created their account.',
+  'directory.account_linked':
+    'A local account became that of the directory at the first sign-in, because the directory is the authority of its address. That ended its password, sessions and tokens.',
+  'directory.account_ended':
+    'The entry of an account in the directory is gone or disabled, which ended its sessions and tokens.',
   'sign_up.requested':
     'Somebody asked for an account. A mail to the address says how to prove it, or that it has an account. Kept for 30 days.',
   'sign_in.succeeded':
-    'Somebody signed in with the right password, or by a code or link in a mail: then `method` is `mail`.',
-  'sign_in.failed': 'Somebody tried a wrong password or an address without an account. Kept for 30 days.',
+    'Somebody signed in with the right password, or in another way, which `method` names: `mail` is a code or link in a mail, and `passkey` a passkey.',
+  'sign_in.second_factor': 'Somebody who had given a first factor gave a second one; `method` names it.',
+  'account.device_remembered':
+    'Somebody had a browser remembered after a second factor, which is then not required there for some days; `days` is their number.',
+  'sign_in.failed':
+    'Somebody tried a wrong password, an address without an account, or a passkey that was not accepted: then `method` is `passkey`. `directory` is the answer of the directory, if it gave one. Kept for 30 days.',
   'sign_in.tried':
     'A password was checked although its network was throttled, because the browser had signed in before. Kept for 30 days.',
   'session.began': 'A browser was signed in to an account; `user_agent` is how it describes itself.',
@@ -67,6 +90,13 @@ export const eventTypes = {
   'resource.created': 'An API was registered.',
   'resource.updated': 'An API was changed; `changed` names the fields.',
   'resource.deleted': 'An API was deleted, with its tokens and the consents to it.',
+  'upstream.created': 'An upstream provider was set up.',
+  'upstream.updated': 'The settings of an upstream provider were changed; `changed` names the fields.',
+  'upstream.tried': 'An administrator had Postern read what an upstream provider publishes.',
+  'upstream.disabled':
+    'An administrator stopped people from signing in with an upstream provider; `signed_out` is the number of accounts that this signed out.',
+  'upstream.enabled': 'An administrator let people sign in with an upstream provider again.',
+  'upstream.deleted': 'An upstream provider was deleted, and unlinked from all accounts.',
   'key.created': 'A key was created; `kid`, `purpose` and `state` describe it.',
   'key.published': 'A key was published, and will take over.',
   'key.activated': 'A key took over.',

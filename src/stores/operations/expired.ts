@@ -11,7 +11,10 @@ const keptSeconds = {
   idempotency_keys: 0,
   refused_requests: 0,
   confirmations: day, // until then, the page of a link says that it expired
+  challenges: 0,
+  remembered_devices: 0,
   address_changes: 0,
+  upstream_requests: 0,
   outbox: 0, // an expired letter is not sent
   sessions: 300, // for clocks that differ; an expired session is not found
   artifacts: Object.fromEntries(Object.entries(models).map(([model, { keptSeconds }]) => [model, keptSeconds])),
@@ -28,10 +31,16 @@ export const tables = Object.keys(keptSeconds) as Table[]
 export const keptTables = [
   'accounts',
   'password_credentials',
+  'directory_accounts',
+  'passkeys',
+  'totp_secrets',
+  'recovery_codes',
   'clients',
   'client_logos',
   'registration_policies',
   'registration_tokens',
+  'upstream_providers',
+  'identities',
   'resource_servers',
   'keys',
   'encryption_keys',

@@ -16,6 +16,18 @@ export type LetterData = {
   'password-changed': { accountId: string; at: string }
   /** Tells the owner, who proved the address for the first time, that the password is gone. */
   'password-removed': { accountId: string; at: string }
+  /** Tells the owner that somebody can sign in with another passkey. */
+  'passkey-added': { accountId: string; at: string; name: string }
+  /** Tells the owner that a passkey no longer works. */
+  'passkey-removed': { accountId: string; at: string; name: string }
+  /** Tells the owner that an authenticator app or recovery codes were added, replaced or removed. */
+  'second-factor-changed': { accountId: string; at: string }
+  /** Tells the owner that a recovery code was used to sign in. */
+  'recovery-code-used': { accountId: string; at: string }
+  /** Tells the owner that an account elsewhere signs in to theirs. */
+  'identity-linked': { accountId: string; at: string; name: string }
+  /** Tells the owner that an account elsewhere no longer signs in to theirs. */
+  'identity-unlinked': { accountId: string; at: string; name: string }
   /** Signs in the browser that asked. Dropped if no account has the address. */
   'sign-in-code': { browserHash: string; interaction?: string }
   /** Invites the owner of the address to an account that an administrator created. */

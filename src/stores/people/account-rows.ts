@@ -13,6 +13,8 @@ export type Account = {
   mustChangePassword: boolean
   /** The terms that the person accepted last. */
   terms: { version: string; acceptedAt: Date } | undefined
+  /** The groups that it belongs to. */
+  groups: string[]
   /** The time when the account is erased, if its owner asked for that. Nothing may use it before. */
   deletionAt: Date | undefined
   /** The last change to what is known of the person. A new password or a disabled account does not count. */
@@ -27,6 +29,7 @@ const stored = [
   'email',
   'email_verified',
   'profile',
+  'groups',
   'disabled_at',
   'deletion_at',
   'updated_at',
@@ -53,6 +56,7 @@ export function toAccount(row: AccountRow): Account {
     email: row.email,
     emailVerified: row.email_verified,
     profile: row.profile,
+    groups: row.groups,
     isDisabled: row.disabled_at !== null,
     mustChangePassword: row.must_change_password,
     terms:

@@ -20,6 +20,8 @@ export {
 export type Credentials = {
   account: Account
   passwordHash: string | undefined
+  /** Whether the account belongs to an entry of the directory. */
+  isInDirectory: boolean
 }
 
 /**
@@ -54,15 +56,17 @@ export async function findByEmail(db: Db, email: string): Promise<Account | unde
 export async function findCredentials(db: Db, email: string): Promise<Credentials | undefined> {
   const row = await db
     .selectFrom('accounts')
-    .leftJoin('password_credentials', 'account_id', 'id')
+    .leftJoin('password_credentials', 'password_credentials.account_id', 'accounts.id')
+    .leftJoin('directory_accounts', 'directory_accounts.account_id', 'accounts.id')
     .select(columns)
-    .select('hash')
+    .select(['hash', 'entry_id'])
     .where('email_canonical', '=', canonicalEmail(email))
     .executeTakeFirst()
   return (
     row && {
       account: toAccount(row),
       passwordHash: row.hash ?? undefined,
+      isInDirectory: row.entry_id !== null,
     }
   )
 }

@@ -80,16 +80,25 @@ const columns = ['id_hash', 'purpose', 'account_id', 'email', 'browser_hash', 'd
 export type LinkState = 'valid' | 'expired' | 'used' | 'void'
 
 /** Finds the confirmation of a link, and changes nothing. `undefined` if there never was such a link. */
-export async function find(
+export function find(
   db: Db,
   envelope: Envelope,
   token: string,
+): Promise<{ state: LinkState; confirmation: Confirmation } | undefined> {
+  return findByHash(db, envelope, sha256(token))
+}
+
+/** Does the same with the hash of the token, which is known once a code was right. */
+export async function findByHash(
+  db: Db,
+  envelope: Envelope,
+  idHash: Buffer,
 ): Promise<{ state: LinkState; confirmation: Confirmation } | undefined> {
   const row = await db
     .selectFrom('confirmations')
     .select([...columns, 'redeemed_at', 'expires_at', 'attempts'])
     .select(accountHolds.as('account_holds'))
-    .where('id_hash', '=', sha256(token))
+    .where('id_hash', '=', idHash)
     .executeTakeFirst()
   if (!row) return undefined
   const state = row.redeemed_at

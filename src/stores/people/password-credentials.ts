@@ -1,13 +1,13 @@
 import type { Db, Tx } from '../../database/schema.ts'
 
-/** Returns whether an account has a password. */
+/** Returns whether an account has a password, here or in the directory. */
 export async function hasPassword(db: Db, id: string): Promise<boolean> {
-  const row = await db
-    .selectFrom('password_credentials')
-    .select('account_id')
-    .where('account_id', '=', id)
-    .executeTakeFirst()
-  return row !== undefined
+  const [own, inDirectory] = await Promise.all(
+    (['password_credentials', 'directory_accounts'] as const).map((table) =>
+      db.selectFrom(table).select('account_id').where('account_id', '=', id).executeTakeFirst(),
+    ),
+  )
+  return (own ?? inDirectory) !== undefined
 }
 
 /** Sets the password of an account. `mustChange` means that its owner has to choose another at the next sign-in. */

@@ -1,4 +1,4 @@
-import { CompiledQuery } from 'kysely'
+import { CompiledQuery, sql } from 'kysely'
 import type { Db, Row, Tx } from '../../database/schema.ts'
 import { type Joined, joined, joinedReader } from '../joins.ts'
 import { type Account, type JoinedAccount, joinedAccount, joinedAccountColumns } from '../people/account-rows.ts'
@@ -143,8 +143,32 @@ export async function listByAccount(db: Db, accountId: string): Promise<SessionR
     .sort((a, b) => b.lastSeenAt.getTime() - a.lastSeenAt.getTime())
 }
 
-/** The sessions of an account to end: one, or all but one. */
-export type Ending = { accountId: string; uid: string } | { accountId: string; exceptUid: string | undefined }
+/** The sessions of an account to end: one, all but one, or those that rest on a sign-in at an upstream provider. */
+export type Ending =
+  | { accountId: string; uid: string }
+  | { accountId: string; exceptUid: string | undefined }
+  | { accountId: string; upstream: UpstreamSession }
+
+/** A session at an upstream provider; all of them if it has no `sid`. */
+export type UpstreamSession = { provider: string; sid?: string | undefined }
+
+const restsOn = (upstream: UpstreamSession) =>
+  sql<boolean>`payload->'proofs' @> ${JSON.stringify([{ method: 'upstream', ...upstream }])}::jsonb`
+
+/** Lists the accounts that are signed in by a session at an upstream provider. */
+export async function accountsOfUpstream(db: Db, upstream: UpstreamSession): Promise<string[]> {
+  const rows = await db
+    .selectFrom('sessions')
+    .select('account_id')
+    .distinct()
+    .where('account_id', 'in', (of) =>
+      of.selectFrom('identities').select('account_id').where('provider_id', '=', upstream.provider),
+    )
+    .where('destroyed_at', 'is', null)
+    .where(restsOn(upstream))
+    .execute()
+  return rows.flatMap(({ account_id }) => account_id ?? [])
+}
 
 /** Ends sessions of an account, and returns them as they were. */
 export async function end(tx: Tx, ending: Ending): Promise<StoredSession[]> {
@@ -155,6 +179,9 @@ export async function end(tx: Tx, ending: Ending): Promise<StoredSession[]> {
     .where('destroyed_at', 'is', null)
     .$if('uid' in ending, (query) => query.where('uid', '=', 'uid' in ending ? ending.uid : ''))
     .$if('exceptUid' in ending, (query) => query.where('uid', '<>', ('exceptUid' in ending && ending.exceptUid) || ''))
+    .$if('upstream' in ending, (query) =>
+      query.where(restsOn('upstream' in ending ? ending.upstream : { provider: '' })),
+    )
     .orderBy('uid')
     .forUpdate()
     .execute()

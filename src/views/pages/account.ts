@@ -5,12 +5,12 @@ type Words = Texts['account']
 
 /** The pages that the navigation of an account leads to, in its order. */
 export const accountTabs = [
-  { name: 'overview', href: '/account' },
-  { name: 'security', href: '/account/security' },
-  { name: 'apps', href: '/account/apps' },
-  { name: 'activity', href: '/account/activity' },
-  { name: 'data', href: '/account/data' },
-] as const satisfies readonly { name: keyof Words['tabs']; href: string }[]
+  { name: 'overview', icon: 'person', href: '/account' },
+  { name: 'security', icon: 'shield', href: '/account/security' },
+  { name: 'apps', icon: 'windows', href: '/account/apps' },
+  { name: 'activity', icon: 'clock', href: '/account/activity' },
+  { name: 'data', icon: 'download', href: '/account/data' },
+] as const satisfies readonly { name: keyof Words['tabs']; icon: string; href: string }[]
 
 /** The path of a page that the navigation leads to. */
 export type AccountTab = (typeof accountTabs)[number]['href']

@@ -3,8 +3,10 @@ import type { AccountActivityPage } from './account-activity.ts'
 import type { AccountAppRemovePage, AccountAppsPage } from './account-apps.ts'
 import type { AccountDataPage, AccountDeletedPage, AccountDeletePage } from './account-data.ts'
 import type { AccountEmailPage } from './account-email.ts'
+import type { AccountPasskeyAddPage, AccountPasskeyEditPage } from './account-passkeys.ts'
 import type { AccountProfilePage } from './account-profile.ts'
 import type { AccountSecurityPage } from './account-security.ts'
+import type { AuthenticatorPage, EnrolPage, RecoveryCodesPage } from './authenticator.ts'
 import type { ConsentPage } from './consent.ts'
 import type { ContinueAsPage } from './continue-as.ts'
 import type { DeviceCodePage } from './device-code.ts'
@@ -17,6 +19,7 @@ import type { KeepAccountPage } from './keep-account.ts'
 import type { MailboxPage, MailPage } from './mailbox.ts'
 import type {
   CodePage,
+  DirectoryPasswordPage,
   ForgotPage,
   ForgotSentPage,
   LinkDonePage,
@@ -24,10 +27,12 @@ import type {
   LinkPage,
   NewPasswordPage,
 } from './recovery.ts'
+import type { SecondFactorPage } from './second-factor.ts'
 import type { SignInPage } from './sign-in.ts'
 import type { SignOutPage } from './sign-out.ts'
 import type { SignUpPage } from './sign-up.ts'
 import type { SignUpCodePage } from './sign-up-code.ts'
+import type { SignUpPasskeyPage } from './sign-up-passkey.ts'
 import type { SignedOutPage } from './signed-out.ts'
 import type { SubmittingPage } from './submitting.ts'
 import type { TermsDeclinedPage, TermsPage } from './terms.ts'
@@ -40,6 +45,7 @@ export type Views = {
   'sign-in': SignInPage
   'sign-up': SignUpPage
   'sign-up-code': SignUpCodePage
+  'sign-up-passkey': SignUpPasskeyPage
   'continue-as': ContinueAsPage
   consent: ConsentPage
   'device-code': DeviceCodePage
@@ -56,6 +62,8 @@ export type Views = {
   account: AccountPage
   'account-profile': AccountProfilePage
   'account-security': AccountSecurityPage
+  'account-passkey-add': AccountPasskeyAddPage
+  'account-passkey-edit': AccountPasskeyEditPage
   'account-apps': AccountAppsPage
   'account-app-remove': AccountAppRemovePage
   'account-activity': AccountActivityPage
@@ -69,9 +77,14 @@ export type Views = {
   forgot: ForgotPage
   'forgot-sent': ForgotSentPage
   code: CodePage
+  'second-factor': SecondFactorPage
+  authenticator: AuthenticatorPage
+  'recovery-codes': RecoveryCodesPage
+  enrol: EnrolPage
   'new-password': NewPasswordPage
   link: LinkPage
   'link-end': LinkEndPage
+  'directory-password': DirectoryPasswordPage
   'link-done': LinkDonePage
 }
 
@@ -82,6 +95,7 @@ export const viewNames = Object.keys({
   'sign-in': true,
   'sign-up': true,
   'sign-up-code': true,
+  'sign-up-passkey': true,
   'continue-as': true,
   consent: true,
   'device-code': true,
@@ -98,6 +112,8 @@ export const viewNames = Object.keys({
   account: true,
   'account-profile': true,
   'account-security': true,
+  'account-passkey-add': true,
+  'account-passkey-edit': true,
   'account-apps': true,
   'account-app-remove': true,
   'account-activity': true,
@@ -111,8 +127,13 @@ export const viewNames = Object.keys({
   forgot: true,
   'forgot-sent': true,
   code: true,
+  'second-factor': true,
+  authenticator: true,
+  'recovery-codes': true,
+  enrol: true,
   'new-password': true,
   link: true,
   'link-end': true,
+  'directory-password': true,
   'link-done': true,
 } satisfies Record<ViewName, true>)

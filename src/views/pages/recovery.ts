@@ -33,6 +33,15 @@ export type NewPasswordPage = {
   retryAfterSeconds: number | undefined
 }
 
+/** The page for a person whose password is that of a directory. */
+export type DirectoryPasswordPage = {
+  email: string
+  /** The page where they can change it. */
+  passwordUrl: string | undefined
+  /** Where they came from. */
+  back: string
+}
+
 export type LinkPage = {
   action: string
   hidden: Readonly<Record<string, string>>

@@ -18,5 +18,7 @@ export type SignUpPage = {
   challenge: string | undefined
   /** The seconds to wait instead, without a script. */
   patienceSeconds: number
+  passwords: boolean
+  offersPasskey: boolean
   error: SignUpError | undefined
 }

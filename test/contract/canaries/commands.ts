@@ -36,6 +36,11 @@ clients:
     ['resource', 'create', 'https://cli.example', '--scopes', 'read=Read'],
     ['resource', 'update', 'https://cli.example', '--name', 'An API'],
     ['resource', 'show', 'https://cli.example'],
+    ['upstream', 'create', 'cli', '--issuer', 'https://upstream.example', '--client-id', marker],
+    { args: ['upstream', 'set-secret', 'cli'], input: secret() },
+    ['upstream', 'update', 'cli', '--display-name', 'Work'],
+    ['upstream', 'try', 'cli', '--claims', '{"email": "ada@upstream.example"}'],
+    ...['show', 'disable', 'enable'].map((verb) => ['upstream', verb, 'cli']),
     ['registration-policy', 'set', 'cli', '--rules', '{}'],
     ['registration-policy', 'show', 'cli'],
     ['registration-token', 'create', '--policy', 'cli'],
@@ -62,6 +67,7 @@ export function theRest(marker: string, kid: string, idIn: (command: string) => 
     ['keys', 'revoke', `--kid=${kid}`],
     ['client', 'delete', marker],
     ['resource', 'delete', 'https://cli.example'],
+    ['upstream', 'delete', 'cli'],
     ['account', 'delete', `${marker}@example.com`],
     ['account', 'erase', idIn('account create')],
   ]
@@ -76,7 +82,7 @@ export function aboutNobody(id: string): string[][] {
 }
 
 /** The commands that run without arguments, and may fail: `secrets rotate` reports what was damaged. */
-export const bare = ['explain', 'request explain', 'secrets rotate', 'secrets list', 'mail test']
+export const bare = ['ldap try', 'explain', 'request explain', 'secrets rotate', 'secrets list', 'mail test']
 
 /** Returns the commands that none of these command lines runs. Each needs one in this file. */
 export function missing(names: readonly string[], lines: readonly (readonly string[])[]): string[] {

@@ -17,10 +17,19 @@ describe('The pages about a person’s own account', () => {
     const signIn = await visitor.get('/account')
     expect(new URL(signIn.url).pathname).toMatch(/^\/interaction\//)
     expect(signIn.body).toContain('Sign in to your account')
+    expect(signIn.body).not.toMatch(/app on this device/i)
     const page = await visitor.signIn(signIn, 'ada@example.com')
     expect(new URL(page.url).pathname).toBe('/account')
     expect(page.status).toBe(200)
     expect(page.body).toContain('ada@example.com')
+  })
+
+  test('and the sign-in before them keep what a person typed out of every address', async () => {
+    const visitor = createVisitor(postern.issuer)
+    const signIn = await visitor.get('/account')
+    const page = await visitor.get(`${signIn.url}?email=ada%40example.com&name=Ada`)
+    expect([page.status, page.url]).toEqual([200, signIn.url])
+    expect(page.body).not.toContain('ada@example.com')
   })
 
   test('return only to addresses of their own', async () => {

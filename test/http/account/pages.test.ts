@@ -52,7 +52,7 @@ const textOf = ({ body }: Page) =>
 /** Makes the sign-in of a browser an hour old. */
 const age = (email: string) =>
   postern.database.query(
-    `update sessions set payload = payload || jsonb_build_object('loginTs', ${Math.floor(Date.now() / 1000) - 3600})
+    `update sessions set payload = (payload - 'proofs') || jsonb_build_object('loginTs', ${Math.floor(Date.now() / 1000) - 3600})
      where account_id = (select id from accounts where email = '${email}')`,
   )
 

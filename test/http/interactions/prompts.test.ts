@@ -49,7 +49,7 @@ async function signedIn(browser: Visitor): Promise<string | undefined> {
 
 async function makeSessionOlder(seconds: number): Promise<void> {
   await postern.database.query(
-    `update sessions set payload = jsonb_set(payload, '{loginTs}', to_jsonb((payload->>'loginTs')::bigint - $1::bigint))
+    `update sessions set payload = jsonb_set(payload - 'proofs', '{loginTs}', to_jsonb((payload->>'loginTs')::bigint - $1::bigint))
      where payload ? 'loginTs'`,
     [seconds],
   )
@@ -274,11 +274,11 @@ describe('OpenID Connect Unmet Authentication Requirements 1.0', () => {
     ['value', '{"id_token":{"acr":{"essential":true,"value":"urn:unattainable"}}}'],
     ['values', '{"id_token":{"acr":{"essential":true,"values":["urn:a","urn:b"]}}}'],
   ])(
-    'an unattainable essential acr (%s) ends with an error after one sign-in, not in a loop',
+    'an unattainable essential acr (%s) ends with an error, after a sign-in where nobody is signed in, not in a loop',
     async (_what, claims) => {
       for (const browser of [visitor, createVisitor(postern.issuer)]) {
         const { page, state } = await beginLogin(config, { issuer: postern.issuer, visitor: browser, claims })
-        const answer = await browser.signIn(page, ada)
+        const answer = browser === visitor ? page : await browser.signIn(page, ada)
         expect(answerOf(answer).get('error')).toBe('unmet_authentication_requirements')
         expect(answerOf(answer).get('state')).toBe(state)
       }

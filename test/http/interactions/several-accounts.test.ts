@@ -107,7 +107,7 @@ describe('several accounts at one browser', () => {
   test('satisfy max_age and id_token_hint each by their own sign-in', async () => {
     const { visitor, asBob } = await both()
     await postern.database.query(
-      `update sessions set payload = payload || '{"loginTs": 1000000000}' where account_id = '${ada.id}'`,
+      `update sessions set payload = (payload - 'proofs') || '{"loginTs": 1000000000}' where account_id = '${ada.id}'`,
     )
     const aged = await begin(visitor, { prompt: 'select_account', max_age: 600 })
     const confirm = await choose(visitor, aged.page, ada)
@@ -129,5 +129,55 @@ describe('several accounts at one browser', () => {
     const refused = await choose(visitor, page, ada)
     expect(refused.body).toContain('name="password"')
     expect(refused.body).not.toContain(ada.email)
+  })
+
+  test('are offered after signing out, each by one press', async () => {
+    const { visitor } = await both()
+    const done = await visitor.submit(await visitor.get('/oauth/logout'), '/oauth/logout/confirm', { logout: 'yes' })
+    expect(done.body).toContain('Still signed in at this browser')
+    expect(done.body).toContain(ada.email)
+    expect(done.body).not.toContain(bob.email)
+    const page = await visitor.submit(done, '/account/choose', { account: ada.id })
+    expect(new URL(page.url).pathname).toBe('/account')
+    expect(page.body).toContain('Hello, <bdi>Ada</bdi>')
+  })
+
+  test('are chosen by no form of another site', async () => {
+    const { visitor } = await both()
+    const before = visitor.cookies.get('postern_session /')?.value
+    const foreign: Record<string, string>[] = [
+      { origin: 'https://evil.example', 'sec-fetch-site': 'cross-site' },
+      { origin: postern.issuer, 'sec-fetch-site': 'same-site' },
+      { origin: 'https://evil.example', 'sec-fetch-site': '' }, // as from a browser without that header
+      { origin: 'null', 'sec-fetch-site': '' }, // a frame in a sandbox
+    ]
+    for (const headers of foreign) {
+      expect((await visitor.post('/account/choose', { account: ada.id }, headers)).status).toBe(403)
+      expect(visitor.cookies.get('postern_session /')?.value).toBe(before)
+    }
+    await visitor.post('/account/choose', { account: 'nobody' })
+    expect(visitor.cookies.get('postern_session /')?.value).toBe(before)
+  })
+
+  test('are chosen by a login_hint that names one that waits, by address or sub, and by no other', async () => {
+    for (const hint of [' ADA@example.com', ada.id, 'nobody@example.com']) {
+      const { visitor } = await both()
+      await visitor.submit(await visitor.get('/oauth/logout'), '/oauth/logout/confirm', { logout: 'yes' })
+      const next = await begin(visitor, { login_hint: hint })
+      if (hint.startsWith('nobody')) expect(next.page.body).toContain('Choose an account')
+      else expect((await answerOf(next, next.page)).sub).toBe(ada.id)
+    }
+  })
+
+  test('a sign-out with the ID token of a session that waits is about that session', async () => {
+    const { visitor, asAda } = await both()
+    const before = [await liveSessions(ada), await liveSessions(bob)]
+    const question = await visitor.get(`/oauth/logout?${new URLSearchParams({ id_token_hint: asAda.idToken })}`)
+    expect(question.body).toContain(ada.email)
+    expect(question.body).not.toContain(bob.email)
+    const done = await visitor.submit(question, '/oauth/logout/confirm', { logout: 'yes' })
+    expect([await liveSessions(ada), await liveSessions(bob)]).toEqual([Number(before[0]) - 1, before[1]])
+    const page = await visitor.submit(done, '/account/choose', { account: bob.id })
+    expect(page.body).toContain('Hello, <bdi>Bob</bdi>')
   })
 })

@@ -8,7 +8,7 @@ import { authorize, login } from '../../support/relying-party.ts'
 import { send } from '../../support/wire.ts'
 
 const email = 'ada@example.com'
-const standard = ['aud', 'at_hash', 'exp', 'iat', 'iss', 'nonce', 'sub']
+const standard = ['aud', 'at_hash', 'exp', 'iat', 'iss', 'nonce', 'sub', 'acr', 'amr', 'auth_time']
 
 let postern: TestPostern
 let client: ClientMetadata

@@ -37,6 +37,9 @@ const keptFor = {
   idempotency_keys: 0,
   refused_requests: 0,
   confirmations: day,
+  challenges: 0,
+  remembered_devices: 0,
+  upstream_requests: 0,
   address_changes: 0,
   outbox: 0,
   sessions: 300,
@@ -60,6 +63,24 @@ async function add(table: Table, endedAgoSeconds: number): Promise<void> {
     ],
     confirmations: [
       `insert into confirmations (id_hash, purpose, email, created_at, expires_at) values ($1, 'sign-in', '', now(), $2)`,
+      [hash, expiresAt],
+    ],
+    remembered_devices: [
+      `with a as (insert into accounts (id, email, email_canonical, created_at, updated_at)
+         values ($1, $1, $1, now(), now()) returning id)
+       insert into remembered_devices select sha256(id::bytea), id, 0, null, now(), $2 from a`,
+      [name, expiresAt],
+    ],
+    challenges: [
+      `insert into challenges (id_hash, purpose, browser_hash, origin, expires_at)
+       values ($1, 'passkey-sign-in', $1, '', $2)`,
+      [hash, expiresAt],
+    ],
+    upstream_requests: [
+      `with p as (insert into upstream_providers (id, preset, settings, authority_domains, created_at, updated_at)
+         values (encode($1::bytea, 'hex'), 'openid', '{}', '{}', now(), now()) returning id)
+       insert into upstream_requests (state_hash, provider_id, browser_hash, sealed, expires_at)
+         select $1, id, $1, '', $2 from p`,
       [hash, expiresAt],
     ],
     address_changes: [
