@@ -61,7 +61,7 @@ export function readIcon(path: string): { bytes: Buffer; picture: Picture } | Pr
 function readSmall(path: string): Buffer | Problem {
   try {
     const { size, isFile } = kindOf(path)
-    if (!isFile) return { problem: 'must be the path of a file: it is something else' }
+    if (!isFile) return { problem: 'must be the path of a file that the server can read: it is something else' }
     const kilobytes = Math.ceil(size / 1024)
     if (kilobytes <= mostKilobytes) return readFileSync(path)
     return { problem: `must be at most ${mostKilobytes} kilobytes: the file has ${kilobytes}` }
