@@ -60,8 +60,8 @@ export function readIcon(path: string): { bytes: Buffer; picture: Picture } | Pr
 
 function readSmall(path: string): Buffer | Problem {
   try {
-    const { size, isFile } = kindOf(path)
-    if (!isFile) return { problem: 'must be the path of a file that the server can read: it is something else' }
+    const { size, hasEnd } = kindOf(path)
+    if (!hasEnd) return { problem: 'must be the path of a file that the server can read: it is something else' }
     const kilobytes = Math.ceil(size / 1024)
     if (kilobytes <= mostKilobytes) return readFileSync(path)
     return { problem: `must be at most ${mostKilobytes} kilobytes: the file has ${kilobytes}` }
@@ -70,8 +70,8 @@ function readSmall(path: string): Buffer | Problem {
   }
 }
 
-// Before the file is read: a pipe or a device may have no end.
-function kindOf(path: string): { size: number; isFile: boolean } {
+// Before the file is read: a pipe or a device may have no end. Reading a folder fails at once, and says why.
+function kindOf(path: string): { size: number; hasEnd: boolean } {
   const found = statSync(path)
-  return { size: found.size, isFile: found.isFile() }
+  return { size: found.size, hasEnd: found.isFile() || found.isDirectory() }
 }
