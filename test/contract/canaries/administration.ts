@@ -16,10 +16,14 @@ export async function readAll({ postern, email }: Scene, channels: Channels, bea
     redirect_uris: ['https://rp.example/cb'],
   })
   await operate(postern, 'resource create', { identifier, scopes: { read: 'Read' } })
+  await operate(postern, 'upstream create', { id: 'read', issuer: 'https://read.example', client_id: 'postern' })
   // Many requests of the scene were rejected, and are stored with the reason by now.
   const [refused] = await postern.database.query('select request_id from refused_requests limit 1')
   const request_id = String(refused?.['request_id'])
-  const fields: Record<string, string> = { account: email, client_id, identifier, name: 'default', request_id }
+  const fields: Record<string, string> = {
+    ...{ account: email, client_id, identifier, name: 'default', request_id },
+    id: 'read', // of an upstream provider
+  }
 
   for (const { http, input, noun, verb } of operations()) {
     if (http.method !== 'GET') continue
