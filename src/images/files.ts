@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { readFileSync, statSync } from 'node:fs'
 import { type Image, readImage } from './formats.ts'
 import type { Picture } from './pictures.ts'
 import { decode } from './png.ts'
@@ -60,11 +60,18 @@ export function readIcon(path: string): { bytes: Buffer; picture: Picture } | Pr
 
 function readSmall(path: string): Buffer | Problem {
   try {
-    const bytes = readFileSync(path)
-    const kilobytes = Math.ceil(bytes.length / 1024)
-    if (kilobytes <= mostKilobytes) return bytes
+    const { size, hasEnd } = kindOf(path)
+    if (!hasEnd) return { problem: 'must be the path of a file that the server can read: it is something else' }
+    const kilobytes = Math.ceil(size / 1024)
+    if (kilobytes <= mostKilobytes) return readFileSync(path)
     return { problem: `must be at most ${mostKilobytes} kilobytes: the file has ${kilobytes}` }
   } catch (error) {
     return { problem: `must be the path of a file that the server can read: ${(error as Error).message}` }
   }
+}
+
+// Before the file is read: a pipe or a device may have no end. Reading a folder fails at once, and says why.
+function kindOf(path: string): { size: number; hasEnd: boolean } {
+  const found = statSync(path)
+  return { size: found.size, hasEnd: found.isFile() || found.isDirectory() }
 }

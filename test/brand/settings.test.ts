@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
@@ -44,6 +44,15 @@ const files = {
 }
 
 describe('a setting of the brand', () => {
+  test('reads nothing but a file, and none that is large', () => {
+    expect(mistakesOf({ BRAND_LOGO: '/dev/zero' })).toContain(
+      'must be the path of a file that the server can read: it is something else',
+    )
+    const sparse = file('sparse.png', png(64, 64))
+    truncateSync(sparse, 40 * 2 ** 30)
+    expect(mistakesOf({ BRAND_ICON: sparse })).toContain('must be at most 256 kilobytes: the file has 41943040')
+  })
+
   test('is read in every form that it may have', () => {
     expect(
       parse({

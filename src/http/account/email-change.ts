@@ -30,7 +30,7 @@ export const confirmPath = '/account/email/confirm'
 
 /** Creates the notes that keep such a link while its owner signs in. */
 export const createConfirmNotes = ({ isSecure }: { isSecure: boolean }): Notes<ConfirmNote> =>
-  createNotes({ isSecure, keptSeconds: 3_600 })
+  createNotes({ isSecure, keptSeconds: 3_600, acrossSignIns: true })
 
 const path = '/account/email'
 

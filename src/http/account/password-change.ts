@@ -99,11 +99,11 @@ export function passwordChange({
     },
 
     async submit(ctx, person, { old_password, password, sign_out }) {
-      const { account, sessionUid } = person
+      const { account, sessionUid, isLasting } = person
       if (await isInDirectory(person)) return leadBack(ctx)
       if (!isRecent(person)) {
         if (!(await accounts.hasPassword(db, account.id))) return askToSignIn(ctx)
-        const known = await signIn(ctx, { email: account.email, password: old_password })
+        const known = await signIn(ctx, { email: account.email, password: old_password, isLasting })
         if ('error' in known) {
           const error = errorOf[known.error]
           return leadBack(ctx, { ...known, error })

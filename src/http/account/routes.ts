@@ -46,7 +46,7 @@ export function accountRoutes(dependencies: AccountDependencies): Router {
   const access = accessRemove(shared)
   const deletion = accountDelete({
     ...shared,
-    deletedNotes: createNotes({ isSecure }),
+    deletedNotes: createNotes({ isSecure, acrossSignIns: true }),
     graceSeconds: dependencies.deletionGraceSeconds,
   })
   const { relyingParty: rp } = dependencies

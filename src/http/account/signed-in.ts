@@ -13,6 +13,8 @@ export type SignedIn = {
   account: accounts.Account
   sessionUid: string
   signedInAt: Date
+  /** Whether the sign-in stays when the browser is closed. Otherwise the computer is somebody else's. */
+  isLasting: boolean
 }
 
 /** Returns the person who is signed in at the browser of a request. */
@@ -26,7 +28,9 @@ export async function findSignedIn(
   const account = current()?.reads.accounts.get(accountId) ?? (await accounts.findById(db, accountId))
   if (!account || account.isDisabled || account.deletionAt || account.mustChangePassword) return undefined
   addWishes(ctx, { locale: account.profile['locale'] })
-  return { account, sessionUid: uid, signedInAt: new Date(Number(session.authTime() ?? 0) * 1000) }
+  const { transient = false } = session as { transient?: boolean }
+  const signedInAt = new Date(Number(session.authTime() ?? 0) * 1000)
+  return { account, sessionUid: uid, signedInAt, isLasting: !transient }
 }
 
 /** Returns whether a sign-in is recent enough for a change that matters. */

@@ -62,6 +62,16 @@ describe('the password of a signed-in person', () => {
     expect((await change({ old_password: password })).body).toContain('Your password is saved')
   })
 
+  test('is changed at the computer of somebody else without a trace there', async () => {
+    const browser = createVisitor(postern.issuer)
+    const signIn = { email, password, computer: ['mine', 'other'] }
+    expect(path(await browser.submit(await browser.get('/account'), '/sign-in', signIn))).toBe('/account')
+    await age()
+    await send(browser, await browser.get('/account/password'), { password: chosen, old_password: password })
+    expect(await canSignIn(postern, email, chosen)).toBe(true)
+    expect([...browser.cookies.keys()].filter((name) => name.includes('known'))).toEqual([])
+  })
+
   test('is not guessed there: wrong ones count as elsewhere', async () => {
     await age()
     for (let n = 0; n < 12; n++) await change({ old_password: `wrong number ${n}` })

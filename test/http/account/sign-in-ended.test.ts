@@ -51,3 +51,32 @@ test('changes nothing with a form that is under way when all sign-ins of the acc
     return rows.length
   }
 })
+
+test('fills in no form with what somebody else typed in it, if their cookie gets into the browser of another person', async () => {
+  const signedIn = async (email: string) => {
+    await postern.createAccount(email)
+    const visitor = createVisitor(postern.issuer)
+    await visitor.signIn(await visitor.get('/account'), email)
+    return visitor
+  }
+  const [mallory, ada] = [await signedIn('mallory@example.com'), await signedIn('ada@example.com')]
+  let isSent = false
+  const refusing = createVisitor(postern.issuer, {
+    cookies: mallory.cookies,
+    // Stops at the redirect, so that the note is still there.
+    async fetch(address, init) {
+      if (isSent) throw new Error('stopped')
+      const response = await fetch(address, init)
+      isSent = init?.method === 'POST'
+      return response
+    },
+  })
+  const form = await refusing.get('/account/profile')
+  const typed = { name: 'Mallory was here', website: 'not an address' }
+  await expect(refusing.submit(form, '/account/profile', typed)).rejects.toThrow()
+  const notes = [...mallory.cookies].filter(([key]) => key.includes('_note'))
+  expect(notes.length).toBeGreaterThan(0)
+  for (const [key, cookie] of notes) ada.cookies.set(key, cookie)
+  const page = await ada.get('/account/profile')
+  expect([page.status, page.body.includes('Mallory was here')]).toEqual([200, false])
+})
