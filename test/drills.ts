@@ -38,7 +38,14 @@ try {
 /** Runs the drills with visible output, because some print tables, and returns whether they passed. */
 async function runDrills(): Promise<boolean> {
   const report = join(folder, 'drills.json')
-  const options = ['run', '--project=drills', '--reporter=default', '--reporter=json', `--outputFile.json=${report}`]
+  const options = [
+    'run',
+    '--project=drills',
+    '--maxWorkers=3',
+    '--reporter=default',
+    '--reporter=json',
+    `--outputFile.json=${report}`,
+  ]
   const env = { ...process.env, ...(values.brief && { POSTERN_TEST_BRIEF: '1' }) }
   const child = spawn('vitest', options, { stdio: 'inherit', env })
   const [code] = (await once(child, 'close')) as [number | null]
