@@ -34,7 +34,9 @@ export async function plan(db: Db, person: DirectoryPerson, authority: Directory
   if (account?.isDisabled) return 'disabled-here'
   if (linked || !account) return { account, isLinked: linked !== undefined }
   // An address alone proves nothing: the entry that has it now may be of another person than the account.
-  if (await directoryAccounts.findByAccount(db, account.id)) return 'recycled-address'
+  const owner = await directoryAccounts.findByAccount(db, account.id)
+  // Somebody who signs in twice at once may have got their account since the first look.
+  if (owner) return owner.entryId === person.id ? { account, isLinked: true } : 'recycled-address'
   return isAuthorityOf(authority, person.email) ? { account, isLinked: false } : 'address-taken'
 }
 
